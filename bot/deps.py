@@ -1,0 +1,53 @@
+"""Everything a service needs, in one frozen value. Made by `bot.main.build`, handed to every door."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from bot.domain.catalogue import Catalogue, Finding
+from bot.ports import Alarm, Chat, Clock, Database, Hints, Words
+
+
+@dataclass(frozen=True)
+class Config:
+    """The few settings that services look at."""
+
+    incidents_channel: str = "incidents"
+    alerts_channel: str = "ops-alerts"
+    public_url: str | None = None
+    public_read: bool = False
+    bot_user: str = ""
+    team: str = ""
+    post_interval_seconds: float = 1.0  # one message a second in a channel
+    lease_seconds: float = 30.0
+    call_timeout_seconds: float = 10.0
+    lookup_interval_seconds: float = 2.0
+    workspace_url: str = ""  # https://acme.slack.com/ from auth.test, for links
+
+
+class CatalogueBox:
+    """The catalogue in force, and what is wrong with the newest edit. Reloading swaps the value."""
+
+    def __init__(self, catalogue: Catalogue) -> None:
+        self.current = catalogue
+        self.findings: tuple[Finding, ...] = ()
+
+
+@dataclass(frozen=True)
+class Deps:
+    config: Config
+    clock: Clock
+    database: Database
+    chat: Chat
+    alarm: Alarm
+    hints: Hints
+    box: CatalogueBox
+    words: Words
+    worker_name: str = "worker"
+
+    @property
+    def catalogue(self) -> Catalogue:
+        return self.box.current
+
+    def with_config(self, **changes: object) -> Deps:
+        return replace(self, config=replace(self.config, **changes))  # type: ignore[arg-type]

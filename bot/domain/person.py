@@ -1,0 +1,47 @@
+"""People, and who is acting."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+BOT = "tocsin"  # the actor's name where the bot itself acts
+
+
+class Kind(StrEnum):
+    MEMBER = "member"
+    GUEST = "guest"
+    BOT = "bot"
+    STRANGER = "stranger"  # the other side of a shared channel
+    DEACTIVATED = "deactivated"
+
+
+@dataclass(frozen=True)
+class Person:
+    """Somebody in the workspace. `id` is Slack's, `tz` an IANA zone or None."""
+
+    id: str
+    name: str
+    kind: Kind = Kind.MEMBER
+    tz: str | None = None
+    email: str | None = None
+
+    @property
+    def is_full_member(self) -> bool:
+        return self.kind is Kind.MEMBER
+
+    def __str__(self) -> str:
+        return self.name
+
+
+@dataclass(frozen=True)
+class Actor:
+    """Who asks, and the key of the request: the same key twice is the same request and is done once."""
+
+    person: Person
+    key: str | None = None
+    source: str = "slack"  # slack | api
+
+    @property
+    def id(self) -> str:
+        return self.person.id

@@ -1,0 +1,75 @@
+"""The world outside, as Protocols. The real ones live in `bot.store` and `bot.integrations`."""
+
+from __future__ import annotations
+
+from contextlib import AbstractAsyncContextManager
+from datetime import datetime
+from typing import Any, Protocol
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+Tx = AsyncConnection
+
+
+class Clock(Protocol):
+    """Two clocks. `now` is the time of promises, scaled and hand-held in tests. `wall` is for pacing and leases."""
+
+    def now(self) -> datetime:
+        """Aware UTC, scaled by TOCSIN_CLOCK_SPEED; on PostgreSQL derived from the database's clock."""
+
+    def wall(self) -> float:
+        """Epoch seconds, never scaled."""
+
+    def from_wall(self, epoch_seconds: float) -> datetime:
+        """A time that came from outside (Slack's ts) as a time of promises."""
+
+    async def refresh(self) -> None:
+        """Read the anchors again: another process may have jumped or changed the speed."""
+
+
+class Database(Protocol):
+    """Short transactions. SQLite: one writer behind a lock, readers beside it. PostgreSQL: a pool."""
+
+    dialect: str
+
+    def transaction(self) -> AbstractAsyncContextManager[Tx]:
+        """Commits at the end, rolls back on an exception. Never hold one across a call to the outside."""
+
+    def reading(self) -> AbstractAsyncContextManager[Tx]:
+        """A consistent read."""
+
+
+class Chat(Protocol):
+    """Slack's Web API."""
+
+    async def call(self, method: str, arguments: dict[str, Any]) -> dict[str, Any]:
+        """One call, one answer. Raises Undeliverable (or Throttled); never retries by itself."""
+
+    async def upload(
+        self, *, name: str, content: str, channel: str, thread: str | None, comment: str
+    ) -> dict[str, Any]:
+        """A text file into a channel or thread, as Slack's three calls. Returns the file object."""
+
+    async def respond(self, response_url: str, payload: dict[str, Any]) -> None:
+        """Answer by `response_url`. Raises Undeliverable."""
+
+
+class Alarm(Protocol):
+    """The second channel, for when the first one failed: a missed promise reports itself here."""
+
+    async def raise_alarm(self, sentence: str) -> None:
+        """Raises Undeliverable when it could not be said."""
+
+
+class Hints(Protocol):
+    """Wake-ups: only ever make things faster. Losing one loses nothing."""
+
+    def wake(self) -> None:
+        """Something was committed that a worker should look at."""
+
+
+class Words(Protocol):
+    """Words that leave the house: Jinja templates by kind, service and severity."""
+
+    def render(self, kind: str, *, service: str, severity: str, values: dict[str, Any]) -> str:
+        """The first template found: service and severity, service, plain. A broken one falls back to the built-in."""

@@ -1,0 +1,346 @@
+"""Every table. Times of promises are aware UTC datetimes (`Utc`); wall times (pacing, leases) are epoch seconds."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    Boolean,
+    Column,
+    DateTime,
+    Dialect,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    TypeDecorator,
+    UniqueConstraint,
+    text,
+)
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(column_0_label)s",
+        "uq": "uq_%(table_name)s_%(column_0_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+
+class Utc(TypeDecorator[datetime]):
+    """An aware UTC datetime in both dialects; SQLite keeps it as sortable text."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("A time without a zone was about to be stored.")
+        moment = value.astimezone(UTC)
+        return moment.replace(tzinfo=None) if dialect.name == "sqlite" else moment
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+def _lease() -> list[Column[Any]]:
+    """The columns every claimed row has: who holds it, until when (wall), and how often it changed hands."""
+    return [
+        Column("owner", String(64)),
+        Column("epoch", Integer, nullable=False, server_default="0"),
+        Column("lease_until", Float),
+    ]
+
+
+# --- the kernel ---------------------------------------------------------------------------------------------------
+
+clock = Table(
+    "clock",
+    metadata,
+    Column("id", Integer, primary_key=True),  # always 1
+    Column("bot_anchor", Utc, nullable=False),
+    Column("wall_anchor", Float, nullable=False),
+    Column("speed", Float, nullable=False),
+)
+
+timers = Table(
+    "timers",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("due_at", Utc, nullable=False),
+    Column("kind", String(64), nullable=False),
+    Column("subject", String(64), nullable=False),
+    Column("payload", JSON, nullable=False),
+    Column("dedupe_key", String(255), nullable=False, unique=True),
+    Column("policy", String(16), nullable=False),  # fire_late | skip | coalesce
+    Column("state", String(16), nullable=False),  # pending | done | cancelled | failed
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    Column("retry_at", Float),  # wall; set after a failure
+    Column("fired_at", Utc),
+    Column("error", Text),
+    Index(
+        "ix_timers_due", "due_at", sqlite_where=text("state = 'pending'"), postgresql_where=text("state = 'pending'")
+    ),
+    Index("ix_timers_subject", "subject", "kind"),
+)
+
+deliveries = Table(
+    "deliveries",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("kind", String(64), nullable=False),
+    Column("subject", String(64), nullable=False),
+    Column("payload", JSON, nullable=False),
+    Column("gate", String(128)),  # the posting gate it must pass, e.g. post:C123; null = not paced
+    Column("method", String(64), nullable=False),  # the Web API method whose gate a 429 closes
+    Column("rank", Integer, nullable=False),  # severity: 0 is the worst and goes first
+    Column("collapse_key", String(255)),  # at most one ready row per key: a newer edit is the same edit
+    Column("dedupe_key", String(255), unique=True),  # at most one row ever per key
+    Column("state", String(16), nullable=False),  # ready | sending | doubt | sent | dropped | failed
+    *_lease(),
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    Column("lookups", Integer, nullable=False, server_default="0"),
+    Column("next_at", Float, nullable=False),  # wall
+    Column("first_sent_at", Float),  # wall, of the first attempt
+    Column("created_at", Utc, nullable=False),
+    Column("settled_at", Utc),
+    Column("answer", JSON),
+    Column("error", Text),
+    Index(
+        "ix_deliveries_open",
+        "state",
+        "next_at",
+        sqlite_where=text("state in ('ready','sending','doubt')"),
+        postgresql_where=text("state in ('ready','sending','doubt')"),
+    ),
+    Index(
+        "uq_deliveries_collapse",
+        "collapse_key",
+        unique=True,
+        sqlite_where=text("state = 'ready'"),
+        postgresql_where=text("state = 'ready'"),
+    ),
+    Index("ix_deliveries_subject", "subject", "kind"),
+)
+
+gates = Table(
+    "gates",
+    metadata,
+    Column("name", String(128), primary_key=True),  # post:C123 or method:conversations.create
+    Column("next_at", Float, nullable=False),  # wall; nothing passes before
+)
+
+inbox = Table(
+    "inbox",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("key", String(255), nullable=False, unique=True),  # Slack's event_id
+    Column("kind", String(64), nullable=False),
+    Column("payload", JSON, nullable=False),
+    Column("state", String(16), nullable=False),  # ready | working | done | failed
+    *_lease(),
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    Column("next_at", Float, nullable=False),  # wall
+    Column("received_at", Utc, nullable=False),
+    Column("error", Text),
+    Index(
+        "ix_inbox_open",
+        "next_at",
+        sqlite_where=text("state in ('ready','working')"),
+        postgresql_where=text("state in ('ready','working')"),
+    ),
+)
+
+requests = Table(
+    "requests",
+    metadata,
+    Column("key", String(255), primary_key=True),  # trigger_id, view.id, event_id or Idempotency-Key
+    Column("at", Utc, nullable=False),
+    Column("subject", String(64)),
+    Column("answer", JSON),
+    Index("ix_requests_at", "at"),
+)
+
+promises = Table(
+    "promises",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("kind", String(64), nullable=False),  # update | reminder | postmortem | confirm
+    Column("subject", String(64), nullable=False),
+    Column("due_at", Utc, nullable=False),
+    Column("grace_seconds", Integer, nullable=False),
+    Column("state", String(16), nullable=False),  # open | kept | released | missed
+    Column("settled_at", Utc),
+    Index("ix_promises_open", "due_at", sqlite_where=text("state = 'open'"), postgresql_where=text("state = 'open'")),
+    Index("ix_promises_subject", "subject", "kind"),
+)
+
+heartbeats = Table(
+    "heartbeats",
+    metadata,
+    Column("worker", String(64), primary_key=True),
+    Column("at", Float, nullable=False),  # wall
+)
+
+audit_log = Table(
+    "audit_log",
+    metadata,
+    Column("id", Integer, primary_key=True),  # order of writing
+    Column("seq", Integer, unique=True),  # order of sealing; null = not sealed yet
+    Column("at", Utc, nullable=False),
+    Column("actor", String(128), nullable=False),
+    Column("action", String(64), nullable=False),
+    Column("subject", String(64), nullable=False),
+    Column("detail", JSON, nullable=False),
+    Column("prev_hash", String(64)),
+    Column("hash", String(64)),
+)
+
+# --- people and places --------------------------------------------------------------------------------------------
+
+people = Table(
+    "people",
+    metadata,
+    Column("id", String(32), primary_key=True),  # U… or W…
+    Column("team", String(32)),
+    Column("name", String(255), nullable=False),
+    Column("email", String(320)),
+    Column("tz", String(64)),
+    Column("kind", String(16), nullable=False),  # member | guest | bot | stranger | deactivated
+    Column("seen_at", Float, nullable=False),  # wall
+)
+
+groups = Table(
+    "groups",
+    metadata,
+    Column("id", String(32), primary_key=True),  # S…
+    Column("members", JSON, nullable=False),
+    Column("seen_at", Float, nullable=False),  # wall
+)
+
+places = Table(
+    "places",
+    metadata,
+    Column("setting", String(96), primary_key=True),  # the name or id an operator wrote
+    Column("channel", String(32)),  # C…
+    Column("name", String(96)),
+    Column("is_private", Boolean, nullable=False, server_default=text("false")),
+    Column("problem", Text),
+    Column("seen_at", Float, nullable=False),  # wall
+)
+
+tokens = Table(
+    "tokens",
+    metadata,
+    Column("name", String(64), primary_key=True),
+    Column("digest", String(64), nullable=False, unique=True),  # sha256 of the secret
+    Column("scopes", JSON, nullable=False),
+    Column("owner", String(32), nullable=False),
+    Column("created_at", Utc, nullable=False),
+    Column("used_at", Utc),
+    Column("revoked_at", Utc),
+)
+
+# --- incidents ----------------------------------------------------------------------------------------------------
+
+incidents = Table(
+    "incidents",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("title", Text, nullable=False),
+    Column("service", String(64), nullable=False),
+    Column("severity", String(32), nullable=False),
+    Column("rank", Integer, nullable=False),
+    Column("status", String(16), nullable=False),
+    Column("private", Boolean, nullable=False),
+    Column("drill", Boolean, nullable=False),
+    Column("source", String(32), nullable=False),  # slack | api | shortcut
+    Column("source_channel", String(32)),
+    Column("source_ts", String(32)),
+    Column("impact", Text, nullable=False, server_default=""),
+    Column("fix", Text, nullable=False, server_default=""),
+    Column("declared_by", String(64), nullable=False),
+    Column("declared_at", Utc, nullable=False),
+    Column("detected_at", Utc, nullable=False),
+    Column("acknowledged_at", Utc),
+    Column("acknowledged_by", String(64)),
+    Column("mitigated_at", Utc),
+    Column("resolved_at", Utc),
+    Column("closed_at", Utc),
+    Column("last_update_at", Utc),
+    Column("next_update_at", Utc),
+    Column("cadence_seconds", Integer),  # null = the severity's; 0 = off
+    Column("watch_until", Utc),
+    # where it lives
+    Column("home", String(16), nullable=False),  # channel | thread
+    Column("channel", String(32)),
+    Column("channel_name", String(96)),
+    Column("card_ts", String(32)),
+    Column("announce_channel", String(32)),
+    Column("announce_ts", String(32)),
+    # the post-mortem
+    Column("postmortem", JSON),
+    Column("postmortem_due_at", Utc),
+    Column("postmortem_done_at", Utc),
+    Column("postmortem_ts", String(32)),
+    Index(
+        "ix_incidents_open",
+        "rank",
+        "id",
+        sqlite_where=text("status not in ('resolved','closed')"),
+        postgresql_where=text("status not in ('resolved','closed')"),
+    ),
+    Index("ix_incidents_channel", "channel"),
+    Index("ix_incidents_repeat", "declared_by", "service", "declared_at"),
+    Index("ix_incidents_declared", "declared_at"),
+)
+
+roles = Table(
+    "roles",
+    metadata,
+    Column("incident", ForeignKey("incidents.id"), primary_key=True),
+    Column("role", String(16), primary_key=True),  # commander | comms | ops | scribe
+    Column("person", String(32), nullable=False),
+    Column("since", Utc, nullable=False),
+)
+
+timeline = Table(
+    "timeline",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("incident", ForeignKey("incidents.id"), nullable=False),
+    Column("at", Utc, nullable=False),
+    Column("kind", String(32), nullable=False),
+    Column("actor", String(64), nullable=False),
+    Column("text", Text, nullable=False),
+    Column("detail", JSON, nullable=False),
+    Column("told", Boolean, nullable=False),  # whether the next update should name it
+    Column("source_ts", String(64)),  # channel:ts of a pinned or marked message
+    Column("removed_at", Utc),
+    UniqueConstraint("incident", "source_ts"),
+    Index("ix_timeline_incident", "incident", "id"),
+)
+
+updates = Table(
+    "updates",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("incident", ForeignKey("incidents.id"), nullable=False),
+    Column("at", Utc, nullable=False),
+    Column("author", String(64), nullable=False),  # a person's id, or "tocsin"
+    Column("text", Text, nullable=False),
+    Column("through", Integer, nullable=False),  # the last timeline row it covers
+    Column("next_update_at", Utc),
+    Index("ix_updates_incident", "incident", "id"),
+)
