@@ -1,0 +1,214 @@
+"""The environment as one frozen value. Nobody else reads `os.environ`."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+from urllib.parse import urlsplit
+
+from bot.domain.errors import Misconfigured
+from bot.domain.secret import Secret
+
+T = TypeVar("T")
+
+DEFAULT_DATABASE = Secret("sqlite:///tocsin.db")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything an operator can say, checked. Fields are named after their variables."""
+
+    database_url: Secret = DEFAULT_DATABASE
+    redis_url: Secret | None = None
+    slack_bot_token: Secret | None = None
+    slack_app_token: Secret | None = None
+    slack_signing_secret: Secret | None = None
+    slack_api_url: str = "https://slack.com/api/"
+    slack_webhook_url: Secret | None = None
+    http_host: str = "127.0.0.1"
+    http_port: int = 8080
+    public_url: str | None = None
+    catalog: tuple[Path, ...] = ()  # empty: the packaged one
+    templates: tuple[Path, ...] = ()  # looked up before the packaged ones
+    incidents_channel: str = "incidents"
+    alerts_channel: str = "ops-alerts"
+    clock_speed: float = 1.0
+    api_public_read: bool = False
+    log_format: str = "json"
+    log_level: str = "info"
+
+    @classmethod
+    def read(cls, environ: Mapping[str, str] | None = None) -> Settings:
+        """Raises Misconfigured with one sentence that names the variable."""
+        return _read(_Environment(os.environ if environ is None else environ))
+
+    @property
+    def on_sqlite(self) -> bool:
+        return self.database_url.reveal().startswith("sqlite")
+
+    def bot_token(self) -> Secret:
+        """Raises Misconfigured where the token is missing: not every command needs one."""
+        if self.slack_bot_token is None:
+            raise Misconfigured(
+                "SLACK_BOT_TOKEN is not set: it is the xoxb-… token from your Slack app's “OAuth & Permissions” page."
+            )
+        return self.slack_bot_token
+
+    def require_slack(self) -> None:
+        """What `serve` needs: the token, and a way for Slack to reach the bot."""
+        self.bot_token()
+        if self.slack_app_token is None and self.slack_signing_secret is None:
+            raise Misconfigured("Set SLACK_APP_TOKEN for Socket Mode, or SLACK_SIGNING_SECRET for HTTP mode.")
+
+
+class _Environment:
+    """Variables by name; a secret may stand in the file that NAME_FILE names."""
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self._environ = environ
+
+    def text(self, name: str) -> str | None:
+        return self._environ.get(name, "").strip() or None
+
+    def secret(self, name: str) -> str | None:
+        value, path = self.text(name), self.text(f"{name}_FILE")
+        if path is None:
+            return value
+        if value is not None:
+            raise Misconfigured(f"Both {name} and {name}_FILE are set: keep one of them.")
+        return _first_line(f"{name}_FILE", Path(path))
+
+    def parsed(self, name: str, parse: Callable[[str, str], T], default: T) -> T:
+        value = self.text(name)
+        return default if value is None else parse(name, value)
+
+    def hidden(self, name: str, parse: Callable[[str, str], str]) -> Secret | None:
+        value = self.secret(name)
+        return None if value is None else Secret(parse(name, value))
+
+
+def _read(env: _Environment) -> Settings:
+    return Settings(
+        database_url=env.hidden("TOCSIN_DATABASE_URL", _database_url) or DEFAULT_DATABASE,
+        redis_url=env.hidden("TOCSIN_REDIS_URL", _url_of("redis", "rediss", "unix")),
+        slack_bot_token=env.hidden("SLACK_BOT_TOKEN", _starting("xoxb-")),
+        slack_app_token=env.hidden("SLACK_APP_TOKEN", _starting("xapp-")),
+        slack_signing_secret=env.hidden("SLACK_SIGNING_SECRET", _as_it_is),
+        slack_api_url=env.parsed("SLACK_API_URL", _base_url, Settings.slack_api_url),
+        slack_webhook_url=env.hidden("SLACK_WEBHOOK_URL", _url_of("https", "http")),
+        http_host=env.parsed("TOCSIN_HTTP_HOST", _as_it_is, Settings.http_host),
+        http_port=env.parsed("TOCSIN_HTTP_PORT", _port, Settings.http_port),
+        public_url=env.parsed("TOCSIN_PUBLIC_URL", _public_url, None),
+        catalog=env.parsed("TOCSIN_CATALOG", _folders, ()),
+        templates=env.parsed("TOCSIN_TEMPLATES", _folders, ()),
+        incidents_channel=env.parsed("TOCSIN_INCIDENTS_CHANNEL", _channel, Settings.incidents_channel),
+        alerts_channel=env.parsed("TOCSIN_ALERTS_CHANNEL", _channel, Settings.alerts_channel),
+        clock_speed=env.parsed("TOCSIN_CLOCK_SPEED", _speed, Settings.clock_speed),
+        api_public_read=env.parsed("TOCSIN_API_PUBLIC_READ", _switch, False),
+        log_format=env.parsed("TOCSIN_LOG_FORMAT", _one_of("json", "console"), Settings.log_format),
+        log_level=env.parsed("TOCSIN_LOG_LEVEL", _one_of("debug", "info", "warning", "error"), Settings.log_level),
+    )
+
+
+def _first_line(name: str, path: Path) -> str:
+    try:
+        value = path.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as problem:
+        reason = problem.strerror if isinstance(problem, OSError) else "not text"
+        raise Misconfigured(f"{name} names {path}, which cannot be read: {reason}.") from None
+    if not value:
+        raise Misconfigured(f"{name} names {path}, which is empty.")
+    return value
+
+
+# --- one small function per shape: (name, text) -> value, or Misconfigured -----------------------------------------
+
+
+def _as_it_is(_name: str, value: str) -> str:
+    return value
+
+
+def _database_url(name: str, value: str) -> str:
+    scheme = value.split(":", 1)[0]
+    if scheme == "sqlite" and value.startswith("sqlite:///") and len(value) > len("sqlite:///"):
+        return value
+    if scheme in {"postgresql", "postgres", "postgresql+psycopg"} and "://" in value:
+        return value
+    raise Misconfigured(f"{name} must be sqlite:///FILE or postgresql://USER:PASSWORD@HOST/DATABASE.")
+
+
+def _url_of(*schemes: str) -> Callable[[str, str], str]:
+    def parse(name: str, value: str) -> str:
+        if urlsplit(value).scheme not in schemes or "://" not in value:
+            raise Misconfigured(f"{name} must be a URL that begins with {schemes[0]}://.")
+        return value
+
+    return parse
+
+
+def _base_url(name: str, value: str) -> str:
+    return _url_of("https", "http")(name, value).rstrip("/") + "/"
+
+
+def _public_url(name: str, value: str) -> str | None:
+    return _url_of("https", "http")(name, value).rstrip("/")
+
+
+def _starting(prefix: str) -> Callable[[str, str], str]:
+    def parse(name: str, value: str) -> str:
+        if not value.startswith(prefix) or not value.isprintable() or " " in value:
+            raise Misconfigured(f"{name} must be a token that begins with {prefix}.")
+        return value
+
+    return parse
+
+
+def _port(name: str, value: str) -> int:
+    if not value.isascii() or not value.isdigit() or not 0 <= int(value) <= 65535:
+        raise Misconfigured(f"{name} must be a port number, 0 to 65535; it is “{value}”.")
+    return int(value)
+
+
+def _speed(name: str, value: str) -> float:
+    try:
+        speed = float(value)
+    except ValueError:
+        speed = math.nan
+    if not 0 < speed <= 100_000:
+        raise Misconfigured(f"{name} must be a number above 0, at most 100000; it is “{value}”.")
+    return speed
+
+
+def _switch(name: str, value: str) -> bool:
+    words = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
+    if value.casefold() not in words:
+        raise Misconfigured(f"{name} must be 1 or 0; it is “{value}”.")
+    return words[value.casefold()]
+
+
+def _one_of(*choices: str) -> Callable[[str, str], str]:
+    def parse(name: str, value: str) -> str:
+        if value.casefold() not in choices:
+            raise Misconfigured(f"{name} must be one of {', '.join(choices)}; it is “{value}”.")
+        return value.casefold()
+
+    return parse
+
+
+def _channel(name: str, value: str) -> str:
+    channel = value.removeprefix("#")
+    if not channel or len(channel) > 80 or any(letter.isspace() for letter in channel):
+        raise Misconfigured(f"{name} must be a channel's name or its C… id; it is “{value}”.")
+    return channel
+
+
+def _folders(name: str, value: str) -> tuple[Path, ...]:
+    folders = tuple(Path(part).expanduser() for part in value.split(":") if part)
+    for folder in folders:
+        if not folder.is_dir():
+            raise Misconfigured(f"{name} names {folder}, which is not a folder.")
+    return folders
