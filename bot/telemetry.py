@@ -1,0 +1,113 @@
+"""Every log event, named once, and how log lines are written: JSON or for people, never with a secret in them."""
+
+from __future__ import annotations
+
+import logging
+import re
+import sys
+from collections.abc import MutableMapping
+from enum import StrEnum
+from typing import Any, TextIO
+
+import structlog
+
+EventDict = MutableMapping[str, Any]
+
+
+class Event(StrEnum):
+    """What can happen that an operator may want to find. The value is what stands in the log."""
+
+    STARTED = "tocsin.started"
+    READY = "tocsin.ready"
+    STOPPING = "tocsin.stopping"
+    STOPPED = "tocsin.stopped"
+    FAILED = "tocsin.failed"
+    PLACE_UNAVAILABLE = "place.unavailable"
+    HTTP_REQUEST = "http.request"
+    HTTP_ERROR = "http.error"
+    ACCESS_REFUSED = "access.refused"
+    ALARM = "alarm.raised"
+
+
+def get_logger() -> structlog.stdlib.BoundLogger:
+    """A logger for `log.info(Event.READY, port=8080)`."""
+    logger: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger("tocsin")
+    return logger
+
+
+_SECRETS = re.compile(
+    r"xox[a-z](?:\.[a-z]+)?-[\w.-]+"  # Slack's bot and user tokens
+    r"|xapp-[\w.-]+"
+    r"|tocsin_[\w-]{16,}"  # our own API tokens
+    r"|(?<=://)[^\s/@]+:[^\s/@]+(?=@)"  # user:password in a URL
+    r"|(?i:(?<=bearer ))[\w.~+/=-]+"
+    r"|https://hooks\.slack\.com/\S+"
+)
+
+
+def scrub(text: str) -> str:
+    """The text with everything that looks like a secret replaced."""
+    return _SECRETS.sub("***", text)
+
+
+def _scrub_values(_logger: object, _method: str, event: EventDict) -> EventDict:
+    for key, value in event.items():
+        event[key] = _scrubbed(value)
+    return event
+
+
+def _scrubbed(value: Any) -> Any:
+    if isinstance(value, str):
+        return scrub(str(value))
+    if isinstance(value, dict):
+        return {key: _scrubbed(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_scrubbed(inner) for inner in value]
+    return value if isinstance(value, int | float | bool | None) else scrub(str(value))
+
+
+def configure(log_format: str = "json", log_level: str = "info", stream: TextIO | None = None) -> None:
+    """Send everything, other libraries' lines too, through one writer to standard error.
+
+    `log_format` is json or console. May be called again; the last call counts.
+    """
+    handler = logging.StreamHandler(stream or sys.stderr)
+    handler.setFormatter(_formatter(log_format))
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(log_level.upper())
+    for noisy in ("apscheduler", "asyncio", "aiosqlite", "slack_bolt", "slack_sdk", "uvicorn", "alembic", "sqlalchemy"):
+        logging.getLogger(noisy).setLevel("DEBUG" if log_level == "debug" else "WARNING")
+    for chatty in ("aiosqlite", "sqlalchemy", "apscheduler"):  # a line per statement or tick helps nobody
+        logging.getLogger(chatty).setLevel("WARNING")
+    structlog.configure(
+        processors=[*_shared(), structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=False,
+    )
+
+
+def _shared() -> list[structlog.types.Processor]:
+    return [
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.stdlib.PositionalArgumentsFormatter(),
+        structlog.processors.TimeStamper(fmt="iso", utc=True, key="at"),
+    ]
+
+
+def _formatter(log_format: str) -> structlog.stdlib.ProcessorFormatter:
+    last: list[structlog.types.Processor] = (
+        [structlog.processors.format_exc_info, _scrub_values, structlog.processors.JSONRenderer(ensure_ascii=False)]
+        if log_format == "json"
+        else [
+            structlog.processors.format_exc_info,
+            _scrub_values,
+            structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty()),
+        ]
+    )
+    return structlog.stdlib.ProcessorFormatter(
+        foreign_pre_chain=[*_shared(), structlog.stdlib.ExtraAdder()],
+        processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *last],
+    )
