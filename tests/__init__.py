@@ -1,0 +1,1 @@
+"""The suite: a mirror of the packages, and whole trips in `stories/`."""

@@ -1,0 +1,111 @@
+"""Fixtures every test may ask for: a clock held by hand, and fresh databases on real SQLite and PostgreSQL."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import create_engine, make_url
+
+from bot.store.database import SqlDatabase, open_database
+from bot.store.tables import metadata
+from tests.support.backends import Postgres, Server, absent, postgres_server, redis_server
+from tests.support.clock import HandClock
+
+
+def fill(url: str) -> None:
+    """Bring an empty database to the current schema."""
+    parsed = make_url(url)
+    driver = "postgresql+psycopg" if parsed.get_backend_name() == "postgresql" else "sqlite"
+    engine = create_engine(parsed.set(drivername=driver))
+    metadata.create_all(engine)
+    engine.dispose()
+
+
+@pytest.fixture
+def clock() -> HandClock:
+    """A clock that stands still until the test moves it."""
+    return HandClock()
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A SQLite file with the current schema, made once."""
+    path = tmp_path_factory.mktemp("template") / "tocsin.db"
+    fill(f"sqlite:///{path}")
+    return path
+
+
+@pytest.fixture
+def sqlite_url(sqlite_template: Path, tmp_path: Path) -> str:
+    """A fresh SQLite database with the current schema."""
+    shutil.copyfile(sqlite_template, tmp_path / "tocsin.db")
+    return f"sqlite:///{tmp_path / 'tocsin.db'}"
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """A real PostgreSQL server; `create` and `empty` make databases on it."""
+    given = os.environ.get("TEST_DATABASE_URL")
+    if given:
+        yield from _databases_on(given)
+        return
+    with postgres_server() as server:
+        yield from _databases_on(server.url if server else absent("PostgreSQL"))
+
+
+def _databases_on(url: str) -> Iterator[Postgres]:
+    server = Postgres(url)
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def postgres_url(postgres: Postgres) -> Iterator[str]:
+    """A fresh PostgreSQL database with the current schema."""
+    url = postgres.create(fill)
+    yield url
+    postgres.drop(url)
+
+
+@pytest.fixture(scope="session")
+def own_postgres() -> Iterator[Server]:
+    """A PostgreSQL server that a test may kill and start again."""
+    with postgres_server() as server:
+        yield server or absent("PostgreSQL")
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest) -> str:
+    """A fresh database with the current schema, once on each dialect."""
+    name = "sqlite_url" if request.param == "sqlite" else "postgres_url"
+    return str(request.getfixturevalue(name))
+
+
+@pytest.fixture
+async def database(database_url: str) -> AsyncIterator[SqlDatabase]:
+    """An open database with the current schema, once on each dialect."""
+    opened = await open_database(database_url)
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture(scope="session")
+def redis_url() -> Iterator[str]:
+    """A real Redis server, shared by this process's tests."""
+    given = os.environ.get("TEST_REDIS_URL")
+    if given:
+        yield given
+        return
+    with redis_server() as server:
+        yield server.url if server else absent("Redis")
+
+
+@pytest.fixture
+def own_redis() -> Iterator[Server]:
+    """A Redis server that a test may kill and start again."""
+    with redis_server() as server:
+        yield server or absent("Redis")

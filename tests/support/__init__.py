@@ -1,0 +1,1 @@
+"""What tests share: a clock held by hand, and real databases."""
