@@ -131,6 +131,22 @@ deliveries = Table(
         sqlite_where=text("state = 'ready'"),
         postgresql_where=text("state = 'ready'"),
     ),
+    # the next row of each gate, without reading the backlog behind it
+    Index(
+        "ix_deliveries_gate",
+        "gate",
+        "rank",
+        "id",
+        sqlite_where=text("state = 'ready'"),
+        postgresql_where=text("state = 'ready'"),
+    ),
+    # whether a row with this key is on its way
+    Index(
+        "ix_deliveries_under_way",
+        "collapse_key",
+        sqlite_where=text("state in ('sending','doubt')"),
+        postgresql_where=text("state in ('sending','doubt')"),
+    ),
     Index("ix_deliveries_subject", "subject", "kind"),
 )
 
@@ -179,10 +195,10 @@ promises = Table(
     Column("kind", String(64), nullable=False),  # update | reminder | postmortem | confirm
     Column("subject", String(64), nullable=False),
     Column("due_at", Utc, nullable=False),
-    Column("grace_seconds", Integer, nullable=False),
+    Column("late_at", Utc, nullable=False),  # due_at and a grace: kept by then, or missed
     Column("state", String(16), nullable=False),  # open | kept | released | missed
     Column("settled_at", Utc),
-    Index("ix_promises_open", "due_at", sqlite_where=text("state = 'open'"), postgresql_where=text("state = 'open'")),
+    Index("ix_promises_open", "late_at", sqlite_where=text("state = 'open'"), postgresql_where=text("state = 'open'")),
     Index("ix_promises_subject", "subject", "kind"),
 )
 
