@@ -8,21 +8,12 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
-from sqlalchemy import create_engine, make_url
 
 from bot.store.database import SqlDatabase, open_database
+from bot.store.schema import migrate
 from bot.store.tables import metadata
 from tests.support.backends import Postgres, Server, absent, postgres_server, redis_server
 from tests.support.clock import HandClock
-
-
-def fill(url: str) -> None:
-    """Bring an empty database to the current schema."""
-    parsed = make_url(url)
-    driver = "postgresql+psycopg" if parsed.get_backend_name() == "postgresql" else "sqlite"
-    engine = create_engine(parsed.set(drivername=driver))
-    metadata.create_all(engine)
-    engine.dispose()
 
 
 @pytest.fixture
@@ -35,7 +26,7 @@ def clock() -> HandClock:
 def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A SQLite file with the current schema, made once."""
     path = tmp_path_factory.mktemp("template") / "tocsin.db"
-    fill(f"sqlite:///{path}")
+    migrate(f"sqlite:///{path}")
     return path
 
 
@@ -48,7 +39,7 @@ def sqlite_url(sqlite_template: Path, tmp_path: Path) -> str:
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[Postgres]:
-    """A real PostgreSQL server; `create` and `empty` make databases on it."""
+    """A real PostgreSQL server; `borrow` and `empty` hand out databases on it."""
     given = os.environ.get("TEST_DATABASE_URL")
     if given:
         yield from _databases_on(given)
@@ -66,9 +57,9 @@ def _databases_on(url: str) -> Iterator[Postgres]:
 @pytest.fixture
 def postgres_url(postgres: Postgres) -> Iterator[str]:
     """A fresh PostgreSQL database with the current schema."""
-    url = postgres.create(fill)
+    url = postgres.borrow(migrate)
     yield url
-    postgres.drop(url)
+    postgres.give_back(url, metadata)
 
 
 @pytest.fixture(scope="session")

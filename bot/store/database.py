@@ -81,7 +81,7 @@ async def open_database(url: str) -> SqlDatabase:
             await tx.exec_driver_sql("SELECT 1")
     except (exc.DBAPIError, sqlite3.Error, psycopg.Error, OSError) as problem:
         await database.close()
-        raise Misconfigured(_no_answer(parsed, problem)) from problem
+        raise Misconfigured(cannot_open(parsed, problem)) from problem
     return database
 
 
@@ -97,7 +97,8 @@ def parse(url: str) -> URL:
     return parsed.set(drivername=name)
 
 
-def _no_answer(url: URL, problem: Exception) -> str:
+def cannot_open(url: URL, problem: Exception) -> str:
+    """The sentence for a database that does not answer, without its password."""
     reason = str(getattr(problem, "orig", None) or problem).strip().splitlines()[0]
     shown = url.set(query={}).render_as_string(hide_password=True)
     return f"The database in TOCSIN_DATABASE_URL ({shown}) cannot be opened: {reason}"

@@ -1,0 +1,6 @@
+"""The schema's history, as Alembic revisions. `bot.store.schema` runs them.
+
+Until the first release there is one revision; after a change to `tables.py` write it anew:
+
+    python -m bot.store.migrations
+"""

@@ -1,0 +1,27 @@
+"""Write revision 0001 anew from `tables.py`. Once a release is out, add revisions instead of rewriting this one."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+from alembic import command
+
+from bot.store.schema import alembic_config, engine_for
+
+FIRST = Path(__file__).parent / "versions" / "0001_first.py"
+
+
+def regenerate() -> Path:
+    """Compare the tables with an empty database and write the difference. Returns the file."""
+    FIRST.unlink(missing_ok=True)
+    with tempfile.TemporaryDirectory() as folder:
+        engine = engine_for(f"sqlite:///{folder}/empty.db")
+        with engine.begin() as connection:
+            command.revision(alembic_config(connection), "first", autogenerate=True, rev_id="0001")
+        engine.dispose()
+    return FIRST
+
+
+if __name__ == "__main__":
+    regenerate()

@@ -1,0 +1,29 @@
+"""Alembic's entry: one transaction on the connection that `bot.store.schema` hands over, one migrator at a time."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from alembic import context
+from alembic.autogenerate.api import AutogenContext
+from sqlalchemy import Connection
+
+from bot.store.tables import Utc, metadata
+
+
+def render_item(kind: str, item: Any, autogen: AutogenContext) -> str | Literal[False]:
+    """A revision must not change when `Utc` does, so it names the column type underneath."""
+    return "sa.DateTime(timezone=True)" if kind == "type" and isinstance(item, Utc) else False
+
+
+def run(connection: Connection) -> None:
+    context.configure(
+        connection=connection,
+        target_metadata=metadata,
+        render_item=render_item,
+        transactional_ddl=True,  # in SQLite too: a migration happens whole or not at all
+    )
+    context.run_migrations()
+
+
+run(context.config.attributes["connection"])
