@@ -43,6 +43,8 @@ class Press:
     where: Where
     view: str | None = None  # id of the view it was pressed in
     home: bool = False
+    values: Mapping[str, Any] = field(default_factory=dict)  # what that modal holds at this moment, by field
+    carried: str = ""  # that modal's private_metadata
 
 
 @dataclass(frozen=True)
@@ -79,7 +81,10 @@ class Reply:
 
 @dataclass(frozen=True)
 class Modal:
-    """A view to open. `opener` is the button's action id and value for places where no modal can be opened."""
+    """A view to open, or, when pressed in a modal, what that modal becomes.
+
+    `opener` is the button for places where no modal can be opened (a mention), or where Slack was too slow.
+    """
 
     view: dict[str, Any]
     opener: tuple[str, str, str] = ("", "", "")  # label, action_id, value
