@@ -90,7 +90,7 @@ class Catalogue:
     services: Mapping[str, Service]
     default_service: str
     teams: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    access: Access = Access()
+    access: Access = field(default_factory=Access)
     version: str = ""
 
     def service(self, key: str) -> Service:

@@ -1,0 +1,131 @@
+"""Folders of org.yml and <key>/service.yml into one Catalogue, and everything that is wrong with them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from bot.catalogue import org, service
+from bot.catalogue.models import SERVICE_KEY
+from bot.catalogue.reading import Document, Unreadable, read
+from bot.domain.catalogue import Catalogue, Finding, Service
+
+MAX_FILES = 5_000
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """`catalogue` has what could be read; None where not even a default service is left. Trust it without findings."""
+
+    catalogue: Catalogue | None
+    findings: tuple[Finding, ...]
+
+
+def load(folders: Sequence[Path], *, templates: Sequence[Path] = ()) -> Loaded:
+    """Read every file of the folders, and try the templates of the others where some are given."""
+    findings: list[Finding] = []
+    documents = _read_all(folders, findings)
+    organisation = org.merge([d for d in documents if _is_org(d)], findings)
+    services = _services([d for d in documents if _is_service(d)], organisation, findings)
+    default = org.default_service(organisation, services, findings) if services else None
+    if not services and not findings and folders:
+        findings.append(Finding(str(folders[0]), 1, "No service is here. Add <key>/service.yml."))
+    catalogue = None
+    if default is not None:
+        catalogue = Catalogue(services, default, organisation.teams, organisation.access, _version(documents))
+    findings.extend(_template_findings(templates, catalogue))
+    return Loaded(catalogue, tuple(sorted(findings, key=lambda one: (one.file, one.line))))
+
+
+def catalogue_files(folders: Iterable[Path]) -> Iterator[Path]:
+    """Every file that a catalogue is made of, in a fixed order."""
+    for folder in folders:
+        yield folder / "org.yml"
+        for inner in _service_folders(folder):
+            yield from sorted(inner.glob("*.yml"))
+
+
+def _service_folders(folder: Path) -> list[Path]:
+    if not folder.is_dir():
+        return []
+    # Hidden ones are version control, or the inner side of a mounted ConfigMap.
+    return sorted(inner for inner in folder.iterdir() if inner.is_dir() and not inner.name.startswith((".", "_")))
+
+
+def _read_all(folders: Sequence[Path], findings: list[Finding]) -> list[Document]:
+    documents = []
+    for folder in folders:
+        findings.extend(_layout(folder))
+    for path in _bounded(catalogue_files(folders), findings):
+        if path.name == "org.yml" and not path.is_file():
+            continue
+        try:
+            documents.append(read(path))
+        except Unreadable as problem:
+            findings.extend(problem.findings)
+    return documents
+
+
+def _bounded(paths: Iterator[Path], findings: list[Finding]) -> Iterator[Path]:
+    for count, path in enumerate(paths):
+        if count == MAX_FILES:
+            findings.append(Finding(str(path), 1, f"A catalogue has at most {MAX_FILES:,} files. Remove some."))
+            return
+        yield path
+
+
+def _layout(folder: Path) -> Iterator[Finding]:
+    """What is wrong with the names of folders and files."""
+    if not folder.is_dir():
+        yield Finding(str(folder), 1, "This folder does not exist. Correct TOCSIN_CATALOG.")
+        return
+    for path in sorted([*folder.glob("*.yaml"), *folder.glob("*/*.yaml")]):
+        yield Finding(str(path), 1, f"Only .yml files are read. Rename it to {path.stem}.yml.")
+    for inner in _service_folders(folder):
+        files = {path.name for path in inner.glob("*.yml")}
+        if files and "service.yml" not in files:
+            yield Finding(str(inner), 1, "This folder has no service.yml. Add it.")
+        if files and not SERVICE_KEY.fullmatch(inner.name):
+            sentence = "This folder's name is not a service key. Use 2 to 40 of a-z, 0-9 and -, a letter first."
+            yield Finding(str(inner), 1, sentence)
+
+
+def _is_org(document: Document) -> bool:
+    return Path(document.file).name == "org.yml"
+
+
+def _is_service(document: Document) -> bool:
+    return Path(document.file).name == "service.yml"
+
+
+def _services(documents: list[Document], organisation: org.Org, findings: list[Finding]) -> dict[str, Service]:
+    services: dict[str, Service] = {}
+    places: dict[str, str] = {}
+    for document in documents:
+        found = service.read(document, organisation.known_teams, findings)
+        if found is None:
+            continue
+        if found.key in places:
+            sentence = f"The service “{found.key}” is also in {places[found.key]}. Keep one of them."
+            findings.append(document.finding(("service",), sentence))
+            continue
+        services[found.key] = found
+        places[found.key] = document.where(("service",))
+    return services
+
+
+def _version(documents: Iterable[Document]) -> str:
+    digest = hashlib.sha256()
+    for document in documents:
+        digest.update(repr((Path(document.file).parts[-2:], document.data)).encode())
+    return digest.hexdigest()[:16]
+
+
+def _template_findings(folders: Sequence[Path], catalogue: Catalogue | None) -> list[Finding]:
+    if not folders:
+        return []
+    from bot.catalogue.trial import findings  # the template engine costs start-up time; `load` alone does without
+
+    return findings(folders, catalogue)

@@ -1,0 +1,120 @@
+"""org.yml: each file checked, then merged over the folders. The same key twice names both places."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic import ValidationError
+
+from bot.catalogue import who
+from bot.catalogue.findings import from_pydantic
+from bot.catalogue.models import OrgShape
+from bot.catalogue.reading import Document, Place
+from bot.domain.catalogue import Access, Finding, Service, hint
+
+_MERGED = ("teams", "access", "connections", "generic")  # key by key; any other key may stand in one file only
+
+
+@dataclass(frozen=True)
+class Org:
+    """What holds for all services. `known_teams` is None where a broken file may have held more of them."""
+
+    teams: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    access: Access = field(default_factory=Access)
+    default_service: str | None = None
+    default_place: tuple[Document, Place] | None = None
+    known_teams: Collection[str] | None = ()
+
+
+def merge(documents: Sequence[Document], findings: list[Finding]) -> Org:
+    """One Org of all the files. What is wrong is added to `findings`."""
+    before = len(findings)
+    merged, places = _merge_values(documents, findings)
+    shapes = [_shape(document, findings) for document in documents]
+    if len(findings) > before:
+        return Org(known_teams=None)
+    whole = OrgShape.model_validate(merged)
+    for document, shape in zip(documents, shapes, strict=True):
+        findings.extend(_entries(document, shape or OrgShape(), whole.teams))
+    access = {name: tuple(entries) for name, entries in whole.access}
+    teams = {key: tuple(members) for key, members in whole.teams.items()}
+    return Org(teams, Access(**access), whole.default_service, places.get(("default_service",)), tuple(teams))
+
+
+def default_service(organisation: Org, services: Mapping[str, Service], findings: list[Finding]) -> str | None:
+    """The named one; absent: the only service, else `default`."""
+    named = organisation.default_service
+    if named is None:
+        return _implied_default(services, findings)
+    if named in services:
+        return named
+    if organisation.default_place and not findings:
+        document, place = organisation.default_place
+        findings.append(document.finding(place, f"There is no service “{named}”. {hint(named, services)}"))
+    return None
+
+
+def _implied_default(services: Mapping[str, Service], findings: list[Finding]) -> str | None:
+    if len(services) == 1:
+        return next(iter(services))
+    if "default" in services:
+        return "default"
+    if not findings:
+        sentence = f"Say which of the {len(services)} services is the default: add default_service."
+        findings.append(Finding("org.yml", 1, sentence))
+    return None
+
+
+def _shape(document: Document, findings: list[Finding]) -> OrgShape | None:
+    try:
+        return OrgShape.model_validate(document.data)
+    except ValidationError as problem:
+        findings.extend(from_pydantic(document, OrgShape, problem))
+        return None
+
+
+_Places = dict[Place, tuple[Document, Place]]
+
+
+def _merge_values(documents: Sequence[Document], findings: list[Finding]) -> tuple[dict[str, Any], _Places]:
+    merged: dict[str, Any] = {}
+    places: _Places = {}
+    for document in documents:
+        for place, value in _pieces(document.data):
+            first = places.get(place)
+            if first:
+                sentence = f"“{'.'.join(map(str, place))}” is also in {first[0].where(place)}. Keep one of them."
+                findings.append(document.finding(place, sentence))
+                continue
+            places[place] = (document, place)
+            _put(merged, place, value)
+    return merged, places
+
+
+def _pieces(data: Any) -> Iterator[tuple[Place, Any]]:
+    for key, value in data.items() if isinstance(data, dict) else ():
+        if key in _MERGED and isinstance(value, dict):
+            yield from (((key, inner), inner_value) for inner, inner_value in value.items())
+        else:
+            yield (key,), value
+
+
+def _put(merged: dict[str, Any], place: Place, value: Any) -> None:
+    if len(place) == 2:
+        merged.setdefault(str(place[0]), {})[place[1]] = value
+    else:
+        merged[str(place[0])] = value
+
+
+def _entries(document: Document, shape: OrgShape, teams: Collection[str]) -> Iterator[Finding]:
+    """Who is named in teams and access."""
+    for key, members in shape.teams.items():
+        for index, member in enumerate(members):
+            sentence = who.member_problem(member)
+            if sentence:
+                yield document.finding(("teams", key, index), sentence)
+    for name, entries in shape.access:
+        for index, sentence in who.problems(entries, teams):
+            yield document.finding(("access", name, index), sentence)

@@ -1,0 +1,75 @@
+"""`who` and `target` entries: what may stand in them, as sentences where it does not."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable
+
+from bot.domain.catalogue import hint
+
+MEMBER = re.compile(r"[UWS][A-Z0-9]{2,20}", re.ASCII)
+KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}", re.ASCII)
+CHANNEL = re.compile(r"[^\s#@<>,:A-Z]{1,80}|C[A-Z0-9]{2,20}")
+ROLES = ("commander", "comms", "ops", "scribe")
+
+_WHO = "Write a member id (U0ADA), a user group id (S0SRE), team:KEY, role:commander, oncall, oncall:LEVEL or everyone."
+_TARGET = "Write slack:#channel, dm:WHO, email:WHO-or-CONTACT or page:WHO-or-CONTACT."
+
+
+def who_problem(entry: str, teams: Collection[str] | None) -> str | None:
+    """What is wrong with this entry, or None. `teams` None: team keys are not looked up."""
+    kind, colon, rest = entry.partition(":")
+    if not colon:
+        known = entry in ("oncall", "everyone") or MEMBER.fullmatch(entry)
+        return None if known else f"“{entry}” is not somebody. {_WHO}"
+    if kind == "team":
+        return _team_problem(rest, teams)
+    if kind == "role":
+        return None if rest in ROLES else f"There is no role “{rest}”. {hint(rest, ROLES)}"
+    if kind == "oncall" and KEY.fullmatch(rest):
+        return None
+    return f"“{entry}” is not somebody. {_WHO}"
+
+
+def _team_problem(key: str, teams: Collection[str] | None) -> str | None:
+    if teams is None or key in teams:
+        return None
+    if not teams:
+        return f"There is no team “{key}”. Add it under teams in org.yml."
+    return f"There is no team “{key}” in org.yml. {hint(key, teams)}"
+
+
+def member_problem(entry: str) -> str | None:
+    """A team lists people and user groups."""
+    if MEMBER.fullmatch(entry):
+        return None
+    return f"“{entry}” cannot be in a team. Write member ids (U0ADA) or user group ids (S0SRE)."
+
+
+def target_problem(entry: str, teams: Collection[str] | None, contacts: Collection[str]) -> str | None:
+    """What is wrong with this target, or None."""
+    kind, _, rest = entry.partition(":")
+    if kind == "slack":
+        known = CHANNEL.fullmatch(rest.removeprefix("#")) and rest[:1] in ("#", "C")
+        return None if known else f"“{entry}” names no channel. Write slack:#channel in lower case."
+    if kind == "dm":
+        return who_problem(rest, teams)
+    if kind not in ("email", "page"):
+        return f"“{entry}” is not a target. {_TARGET}"
+    if rest in contacts or who_problem(rest, teams) is None:
+        return None
+    if ":" in rest or MEMBER.fullmatch(rest):
+        return who_problem(rest, teams)
+    return _contact_problem(rest, contacts)
+
+
+def _contact_problem(key: str, contacts: Collection[str]) -> str:
+    if not contacts:
+        return f"There is no contact “{key}”. Add it under contacts of this service."
+    return f"There is no contact “{key}” in this service. {hint(key, contacts)}"
+
+
+def problems(entries: Iterable[str], teams: Collection[str] | None) -> list[tuple[int, str]]:
+    """(position, sentence) of each wrong `who` entry."""
+    found = ((index, who_problem(entry, teams)) for index, entry in enumerate(entries))
+    return [(index, sentence) for index, sentence in found if sentence]
