@@ -1,0 +1,397 @@
+"""The control API under /_sim: what people do, what they see, faults, the clock, the journal."""
+
+import json
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from aiohttp import web
+
+from bot.simulator import channels, inputs, messages, picture
+from bot.simulator.deliver import Deliverer
+from bot.simulator.errors import NotPossible
+from bot.simulator.faults import Faults
+from bot.simulator.http_delivery import HttpDoor
+from bot.simulator.interactions import Asked, Choice, Interactions
+from bot.simulator.limits import Limits
+from bot.simulator.messages import Draft
+from bot.simulator.mrkdwn import typed
+from bot.simulator.shapes import person_json
+from bot.simulator.sockets import Sockets
+from bot.simulator.state import Channel, Json, Message, Person, View, Workspace
+
+Action = Callable[[Json], Awaitable[Json]]
+KINDS = ("member", "guest", "deactivated", "stranger")
+
+
+class Control:
+    """One method for each route; `routes` lists them."""
+
+    def __init__(
+        self,
+        workspace: Workspace,
+        interactions: Interactions,
+        deliverer: Deliverer,
+        sockets: Sockets,
+        door: HttpDoor,
+        faults: Faults,
+        limits: Limits,
+        reset: Callable[[], None],
+    ) -> None:
+        self._workspace = workspace
+        self._interactions = interactions
+        self._deliverer = deliverer
+        self._sockets = sockets
+        self._door = door
+        self._faults = faults
+        self._limits = limits
+        self._reset = reset
+        self.latency_seconds = 0.0
+
+    def routes(self) -> list[web.RouteDef]:
+        """Every address under /_sim but the page's own."""
+        actions: dict[str, Action] = {
+            "command": self.command,
+            "message": self.message,
+            "reaction": self.reaction,
+            "pin": self.pin,
+            "shortcut": self.shortcut,
+            "home": self.home,
+            "click": self.click,
+            "submit": self.submit,
+            "close_view": self.close_view,
+            "join": self.join,
+            "users": self.users,
+            "dm": self.dm,
+            "faults": self.order_fault,
+            "clock": self.move_clock,
+            "settings": self.settings,
+            "reset": self.reset,
+        }
+        return [
+            *(web.post(f"/_sim/{name}", self._posted(name, action)) for name, action in actions.items()),
+            web.get("/_sim/state", self.show_state),
+            web.get("/_sim/stream", self.stream),
+            web.get("/_sim/channels/{name}/messages", self.show_messages),
+            web.get("/_sim/files/{id}", self.show_file),
+            web.get("/_sim/clock", self.show_clock),
+            web.get("/_sim/faults", self.show_faults),
+            web.delete("/_sim/faults", self.clear_faults),
+            web.get("/_sim/journal", self.show_journal),
+        ]
+
+    # --- what people do ---
+
+    async def command(self, wish: Json) -> Json:
+        person = self._person(wish)
+        channel = self._channel_of(person, wish)
+        asked, response = await self._interactions.command(person, channel, _text(wish, "text"))
+        body = {"response": response, "ack_ms": asked.milliseconds, "trigger_id": asked.trigger_id}
+        return body | {"views": picture.stack_json(self._workspace, person.id)}
+
+    async def message(self, wish: Json) -> Json:
+        person = self._person(wish)
+        channel = self._channel_of(person, wish)
+        text = typed(self._workspace, _text(wish, "text"))
+        draft = Draft(text, thread_ts=self._thread(channel, wish))
+        return {"ts": messages.post(self._workspace, channel, person.id, draft).ts}
+
+    async def dm(self, wish: Json) -> Json:
+        person = self._person(wish)
+        channel, _ = channels.open_dm(self._workspace, (person.id,))
+        draft = Draft(typed(self._workspace, _text(wish, "text")))
+        return {"ts": messages.post(self._workspace, channel, person.id, draft).ts, "channel": channel.id}
+
+    async def reaction(self, wish: Json) -> Json:
+        person = self._person(wish)
+        message = self._message_of(self._channel_of(person, wish), person, wish)
+        name = _text(wish, "name").strip(":")
+        changed = messages.react(self._workspace, message, person.id, name, remove=bool(wish.get("remove")))
+        if not changed:
+            raise NotPossible("no_change", "That reaction is already as you want it.")
+        return {}
+
+    async def pin(self, wish: Json) -> Json:
+        person = self._person(wish)
+        channel = self._channel_of(person, wish)
+        message = self._message_of(channel, person, wish)
+        remove = bool(wish.get("remove"))
+        if (message.ts in channel.pins) is not remove:
+            raise NotPossible("no_change", "That message is already as you want it.")
+        (messages.unpin if remove else messages.pin)(self._workspace, channel, message, person.id)
+        return {}
+
+    async def shortcut(self, wish: Json) -> Json:
+        person = self._person(wish)
+        place = None
+        if wish.get("ts"):
+            channel = self._visible_channel(person, wish)
+            place = (channel, self._message_of(channel, person, wish))
+        asked = await self._interactions.shortcut(person, _text(wish, "callback_id"), place)
+        return self._answered(person, [asked])
+
+    async def home(self, wish: Json) -> Json:
+        """Open the Home tab. The app hears of it; what it publishes then arrives by itself."""
+        person = self._person(wish)
+        channel, _ = channels.open_dm(self._workspace, (person.id,))
+        home = self._workspace.homes.get(person.id)
+        event: Json = {"type": "app_home_opened", "user": person.id, "channel": channel.id, "tab": "home"}
+        shown = picture.shown_view(home) if home else None
+        self._workspace.emit(event | ({"view": shown} if shown else {}), None)
+        return {"home": shown}
+
+    async def click(self, wish: Json) -> Json:
+        person = self._person(wish)
+        value = wish.get("value")
+        choice = Choice(
+            _text(wish, "action_id"), None if value is None else str(value), wish.get("selected"), wish.get("block_id")
+        )
+        times = int(wish.get("times") or 1)
+        if wish.get("view_id"):
+            view = self._view_of(person, wish)
+            inputs.fill_in(self._workspace, view.content["blocks"], view.values, wish.get("values") or {})
+            return self._answered(person, await self._interactions.click_view(person, view, choice, times))
+        channel = self._visible_channel(person, wish)
+        message = self._message_of(channel, person, wish)
+        return self._answered(person, await self._interactions.click_message(person, channel, message, choice, times))
+
+    async def submit(self, wish: Json) -> Json:
+        """Fill in and send a modal; what Slack's own client would refuse never reaches the app."""
+        person = self._person(wish)
+        view = self._view_of(person, wish)
+        if view is not self._workspace.stacks.get(person.id, [None])[-1]:
+            raise NotPossible("not_on_top", "Another dialog lies on top of this one.")
+        blocks = view.content["blocks"]
+        inputs.fill_in(self._workspace, blocks, view.values, wish.get("values") or {})
+        if problems := inputs.complaints(blocks, view.values):
+            raise NotPossible("invalid_input", "Some fields need another look.", errors=problems)
+        answers = await self._interactions.submit(person, view, int(wish.get("times") or 1))
+        return answers[0] | {"views": picture.stack_json(self._workspace, person.id)}
+
+    async def close_view(self, wish: Json) -> Json:
+        person = self._person(wish)
+        await self._interactions.close(person, self._view_of(person, wish))
+        return {"views": picture.stack_json(self._workspace, person.id)}
+
+    async def join(self, wish: Json) -> Json:
+        person = self._person(wish)
+        channel = self._visible_channel(person, wish)
+        if channel.archived:
+            raise NotPossible("is_archived", f"#{channel.name} is archived.")
+        if person.kind in ("guest", "stranger"):
+            raise NotPossible("user_is_restricted", f"{person.real_name} may only be where a member invited them.")
+        if person.id not in channel.members:
+            channels.add_member(self._workspace, channel, person.id)
+        return {}
+
+    async def users(self, wish: Json) -> Json:
+        """Create or change a person."""
+        known = wish.get("id") or wish.get("name")
+        person = next((one for one in self._workspace.people.values() if known in (one.id, one.name)), None)
+        event = "user_change" if person else "team_join"
+        person = person or self._new_person(wish)
+        self._change(person, wish)
+        self._workspace.emit({"type": event, "user": person_json(person), "cache_ts": self._workspace.epoch()}, None)
+        self._workspace.changes.mark()
+        return {"user": person_json(person)}
+
+    # --- the machine ---
+
+    async def order_fault(self, wish: Json) -> Json:
+        """Sockets are dropped at once, unless `when` is "delivery": then right after the next payload was sent."""
+        if wish.get("kind") == "disconnect":
+            await self._sockets.disconnect(str(wish.get("error") or "refresh_requested"))
+            return {}
+        if wish.get("kind") == "drop_socket" and wish.get("when") != "delivery":
+            return {"dropped": self._sockets.drop(int(wish.get("times") or 1))}
+        fault = self._faults.order(wish)
+        return {"fault": vars(fault)}
+
+    async def move_clock(self, wish: Json) -> Json:
+        clock = self._workspace.clock
+        if (speed := wish.get("speed")) is not None:
+            if not isinstance(speed, int | float) or speed <= 0:
+                raise NotPossible("invalid_arguments", "The speed is a number above 0.")
+            await clock.set_speed(float(speed))
+        if (jump := wish.get("jump")) is not None:
+            if jump != "next" and (not isinstance(jump, int | float) or jump < 0):
+                raise NotPossible("invalid_arguments", 'Jump by a number of seconds, or to "next".')
+            await clock.jump(None if jump == "next" else float(jump))
+        self._workspace.changes.mark()
+        return await picture.clock_json(self._workspace)
+
+    async def settings(self, wish: Json) -> Json:
+        if "delivery" in wish:
+            if wish["delivery"] not in ("socket", "http"):
+                raise NotPossible("invalid_arguments", "Delivery is socket or http.")
+            self._deliverer.mode = wish["delivery"]
+        if "request_url_base" in wish:
+            self._door.request_url_base = wish["request_url_base"] or None
+        if "latency_seconds" in wish:
+            self.latency_seconds = float(wish["latency_seconds"])
+        if "rate_limits" in wish:
+            self._limits.realistic = wish["rate_limits"] == "realistic"
+        return {
+            "delivery": self._deliverer.mode,
+            "request_url_base": self._door.request_url_base,
+            "latency_seconds": self.latency_seconds,
+            "rate_limits": "realistic" if self._limits.realistic else "off",
+            "sockets": self._sockets.count,
+        }
+
+    async def reset(self, wish: Json) -> Json:
+        self._reset()
+        return {}
+
+    # --- what people see ---
+
+    async def show_state(self, request: web.Request) -> web.Response:
+        person = self._viewer(request)
+        return web.json_response(await picture.state_json(self._workspace, person.id if person else None))
+
+    async def show_messages(self, request: web.Request) -> web.Response:
+        person = self._viewer(request)
+        channel = self._workspace.find_channel(request.match_info["name"])
+        me = person.id if person else None
+        if me and not channel.is_open_to(me):
+            raise NotPossible("channel_not_found", f"There is no channel called {channel.name}.")
+        shown = picture.messages_json(self._workspace, channel, me, request.query.get("thread_ts"))
+        return web.json_response({"channel": picture.channel_json(channel, me), "messages": shown})
+
+    async def show_file(self, request: web.Request) -> web.Response:
+        file = self._workspace.files.get(request.match_info["id"])
+        if file is None or file.content is None:
+            raise web.HTTPNotFound(text="There is no such file.")
+        headers = {"X-Content-Type-Options": "nosniff", "Content-Security-Policy": "sandbox"}
+        return web.Response(body=file.content, content_type="text/plain", charset="utf-8", headers=headers)
+
+    async def show_clock(self, request: web.Request) -> web.Response:
+        return web.json_response(await picture.clock_json(self._workspace))
+
+    async def show_faults(self, request: web.Request) -> web.Response:
+        return web.json_response({"ok": True, "faults": self._faults.listing()})
+
+    async def clear_faults(self, request: web.Request) -> web.Response:
+        self._faults.clear()
+        return web.json_response({"ok": True})
+
+    async def show_journal(self, request: web.Request) -> web.Response:
+        since = request.query.get("since", "0")
+        if not since.isdecimal():
+            raise NotPossible("invalid_arguments", "since is the seq of a journal entry.")
+        lines = self._workspace.journal.lines(int(since))
+        return web.Response(text=lines, content_type="application/x-ndjson", charset="utf-8")
+
+    async def stream(self, request: web.Request) -> web.StreamResponse:
+        """Server-sent events: one after each burst of changes."""
+        response = web.StreamResponse(headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store"})
+        await response.prepare(request)
+        try:
+            async for seq in self._workspace.changes.follow():
+                line = ": still here\n\n" if seq is None else f'event: change\ndata: {{"seq": {seq}}}\n\n'
+                await response.write(line.encode())
+        except ConnectionError:
+            return response  # the page was closed
+        return response
+
+    # --- finding what a wish names ---
+
+    def _posted(self, name: str, action: Action) -> Callable[[web.Request], Awaitable[web.Response]]:
+        async def handle(request: web.Request) -> web.Response:
+            wish = await _read_wish(request)
+            try:
+                body = await action(wish)
+            except NotPossible as problem:
+                self._workspace.record("action", action=name, wish=wish, error=problem.code)
+                return web.json_response(problem.body())
+            self._workspace.record("action", action=name, wish=wish)
+            return web.json_response({"ok": True, **body})
+
+        return handle
+
+    def _person(self, wish: Json) -> Person:
+        person = self._workspace.find_person(_text(wish, "user"))
+        if person.kind in ("deactivated", "bot"):
+            raise NotPossible("account_inactive", f"{person.real_name} cannot sign in.")
+        return person
+
+    def _viewer(self, request: web.Request) -> Person | None:
+        name = request.query.get("as")
+        return self._workspace.find_person(name) if name else None
+
+    def _visible_channel(self, person: Person, wish: Json) -> Channel:
+        channel = self._workspace.find_channel(_text(wish, "channel"))
+        if not channel.is_open_to(person.id):
+            raise NotPossible("channel_not_found", f"There is no channel called {_text(wish, 'channel')}.")
+        return channel
+
+    def _channel_of(self, person: Person, wish: Json) -> Channel:
+        channel = self._visible_channel(person, wish)
+        if channel.archived:
+            raise NotPossible("is_archived", f"#{channel.name} is archived.")
+        if person.id not in channel.members:
+            raise NotPossible("not_in_channel", f"{person.real_name} is not in #{channel.name}; join it first.")
+        return channel
+
+    def _message_of(self, channel: Channel, person: Person, wish: Json) -> Message:
+        ts = _text(wish, "ts")
+        ephemeral = channel.ephemerals.get(ts)
+        if ephemeral and ephemeral.ephemeral_to == person.id:
+            return ephemeral
+        if message := channel.messages.get(ts):
+            return message
+        raise NotPossible("message_not_found", f"{person.real_name} sees no message {ts} in #{channel.name}.")
+
+    def _thread(self, channel: Channel, wish: Json) -> str | None:
+        ts = wish.get("thread_ts")
+        if not ts:
+            return None
+        parent = channel.messages.get(str(ts))
+        if parent is None:
+            raise NotPossible("message_not_found", f"There is no message {ts} in #{channel.name}.")
+        return parent.thread_ts if parent.is_reply else parent.ts
+
+    def _view_of(self, person: Person, wish: Json) -> View:
+        view = self._workspace.views.get(_text(wish, "view_id"))
+        if view is None or view.user != person.id:
+            raise NotPossible("view_not_found", f"{person.real_name} has no such dialog open.")
+        return view
+
+    def _answered(self, person: Person, answers: list[Asked]) -> Json:
+        slowest = max(one.milliseconds for one in answers)
+        return {"ack_ms": slowest, "views": picture.stack_json(self._workspace, person.id)}
+
+    def _new_person(self, wish: Json) -> Person:
+        name = _text(wish, "name")
+        person = Person(str(wish.get("id") or self._workspace.new_id("U")), name.lower(), name)
+        self._workspace.people[person.id] = person
+        self._workspace.channels["C0GENERAL"].members[person.id] = None
+        return person
+
+    def _change(self, person: Person, wish: Json) -> None:
+        kind = wish.get("kind") or person.kind
+        if "deactivated" in wish:
+            kind = "deactivated" if wish["deactivated"] else "member"
+        if kind not in KINDS:
+            raise NotPossible("invalid_arguments", f"A person is one of {', '.join(KINDS)}.")
+        person.kind = kind
+        person.tz = str(wish.get("tz") or person.tz)
+        person.real_name = str(wish.get("real_name") or person.real_name)
+        person.updated = self._workspace.epoch()
+
+
+async def _read_wish(request: web.Request) -> Json:
+    try:
+        wish = json.loads(await request.text() or "{}")
+    except ValueError as problem:
+        raise web.HTTPBadRequest(text="The body is not valid JSON.") from problem
+    if not isinstance(wish, dict):
+        raise web.HTTPBadRequest(text="The body is a JSON object.")
+    return wish
+
+
+def _text(wish: dict[str, Any], name: str) -> str:
+    value = wish.get(name)
+    if not isinstance(value, str) or not value:
+        body = json.dumps({"ok": False, "error": "invalid_arguments", "sentence": f"{name} is missing."})
+        raise web.HTTPBadRequest(text=body, content_type="application/json")
+    return value

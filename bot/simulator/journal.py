@@ -1,0 +1,47 @@
+"""What happened, one JSON object a line: every call, delivery, acknowledgement and breach of Slack's contract."""
+
+import json
+from collections import deque
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO, Any
+
+KEPT_ENTRIES = 200_000
+
+
+class Journal:
+    """An append-only record in memory (the newest 200,000 entries) and, where a path is given, in a file."""
+
+    def __init__(self, path: Path | None = None) -> None:
+        self._entries: deque[dict[str, Any]] = deque(maxlen=KEPT_ENTRIES)
+        self._seq = 0
+        self._file: IO[str] | None = path.open("a", encoding="utf-8") if path else None
+
+    def add(self, entry: str, at: float, **details: Any) -> None:
+        """Record one `entry` (call, delivery, ack, action, violation …) at Slack's time `at`, epoch seconds."""
+        self._seq += 1
+        line = {"seq": self._seq, "entry": entry, "at": datetime.fromtimestamp(at, UTC).isoformat(), **details}
+        self._entries.append(line)
+        if self._file:
+            self._file.write(json.dumps(line, default=str) + "\n")
+
+    def since(self, seq: int = 0) -> Iterator[dict[str, Any]]:
+        """The entries after `seq`, oldest first."""
+        return (line for line in self._entries if line["seq"] > seq)
+
+    def lines(self, seq: int = 0) -> str:
+        self.flush()
+        return "".join(json.dumps(line, default=str) + "\n" for line in self.since(seq))
+
+    def flush(self) -> None:
+        if self._file:
+            self._file.flush()
+
+    def clear(self) -> None:
+        self._entries.clear()
+
+    def close(self) -> None:
+        if self._file:
+            self._file.close()
+            self._file = None

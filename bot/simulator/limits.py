@@ -1,0 +1,49 @@
+"""Slack's published rate limits, for when they are switched on."""
+
+import math
+from collections import deque
+
+CALLS_PER_MINUTE = {"t1": 1, "t2": 20, "t3": 50, "t4": 100, "t5": 600}
+WINDOW_SECONDS = 60.0
+POST_BURST = 3
+POSTS_PER_MINUTE = 300
+
+
+class Limits:
+    """Sliding windows of a minute for each method, and one message a second for each channel after a burst of three."""
+
+    def __init__(self) -> None:
+        self.realistic = False
+        self._calls: dict[str, deque[float]] = {}
+        self._posts: dict[str, tuple[float, float]] = {}
+
+    def wait_seconds(self, method: str, tier: str, channel: str, now: float) -> int | None:
+        """None when the call may pass (it is counted then), else the Retry-After in whole seconds."""
+        if not self.realistic:
+            return None
+        is_post = method == "chat.postMessage"
+        if is_post and (wait := self._channel_wait(channel, now)) > 0:
+            return math.ceil(wait)
+        allowed = POSTS_PER_MINUTE if is_post else CALLS_PER_MINUTE.get(tier, 600)
+        if wait := self._window_wait(method, allowed, now):
+            return math.ceil(wait)
+        self._calls[method].append(now)
+        if is_post:
+            self._spend(channel, now)
+        return None
+
+    def _window_wait(self, method: str, allowed: int, now: float) -> float:
+        calls = self._calls.setdefault(method, deque())
+        while calls and calls[0] <= now - WINDOW_SECONDS:
+            calls.popleft()
+        return calls[0] + WINDOW_SECONDS - now if len(calls) >= allowed else 0.0
+
+    def _tokens(self, channel: str, now: float) -> float:
+        tokens, since = self._posts.get(channel, (float(POST_BURST), now))
+        return min(float(POST_BURST), tokens + now - since)
+
+    def _channel_wait(self, channel: str, now: float) -> float:
+        return max(0.0, 1.0 - self._tokens(channel, now))
+
+    def _spend(self, channel: str, now: float) -> None:
+        self._posts[channel] = (self._tokens(channel, now) - 1.0, now)
