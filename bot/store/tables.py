@@ -288,6 +288,7 @@ incidents = Table(
     Column("fix", Text, nullable=False, server_default=""),
     Column("declared_by", String(64), nullable=False),
     Column("declared_at", Utc, nullable=False),
+    Column("declared_wall", Float, nullable=False),  # wall: the same words within 60 s are the same incident
     Column("detected_at", Utc, nullable=False),
     Column("acknowledged_at", Utc),
     Column("acknowledged_by", String(64)),
@@ -318,7 +319,7 @@ incidents = Table(
         postgresql_where=text("status not in ('resolved','closed')"),
     ),
     Index("ix_incidents_channel", "channel"),
-    Index("ix_incidents_repeat", "declared_by", "service", "declared_at"),
+    Index("ix_incidents_repeat", "declared_by", "service", "declared_wall"),
     Index("ix_incidents_declared", "declared_at"),
 )
 
@@ -356,7 +357,8 @@ updates = Table(
     Column("at", Utc, nullable=False),
     Column("author", String(64), nullable=False),  # a person's id, or "tocsin"
     Column("text", Text, nullable=False),
-    Column("through", Integer, nullable=False),  # the last timeline row it covers
+    Column("since", Integer, nullable=False),  # it covers the timeline after this row …
+    Column("through", Integer, nullable=False),  # … up to this one
     Column("next_update_at", Utc),
     Index("ix_updates_incident", "incident", "id"),
 )

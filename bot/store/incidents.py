@@ -1,0 +1,284 @@
+"""Named statements about incidents, their roles, timeline and updates."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Row, Select, and_, func, insert, or_, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from bot.domain.errors import Missing
+from bot.domain.incident import Entry, Home, Incident, Status, Update
+from bot.ports import Tx
+from bot.store.tables import incidents, roles, timeline, updates
+
+_FIELDS = [column for column in incidents.c if column.name != "declared_wall"]
+_OPEN = incidents.c.status.not_in([Status.RESOLVED.value, Status.CLOSED.value])
+
+
+def _incident(row: Row[Any]) -> Incident:
+    values = dict(row._mapping)
+    values["status"] = Status(values["status"])
+    values["home"] = Home(values["home"])
+    return Incident(**values)
+
+
+def _entry(row: Row[Any]) -> Entry:
+    return Entry(row.id, row.at, row.kind, row.actor, row.text, row.told, row.detail)
+
+
+def _update(row: Row[Any]) -> Update:
+    return Update(row.id, row.incident, row.at, row.author, row.text, row.since, row.through, row.next_update_at)
+
+
+# --- incidents ---
+
+
+async def add(tx: Tx, values: Mapping[str, Any]) -> Incident:
+    row = (await tx.execute(insert(incidents).returning(*_FIELDS), dict(values))).one()
+    return _incident(row)
+
+
+async def find(tx: Tx, number: int) -> Incident | None:
+    row = (await tx.execute(select(*_FIELDS).where(incidents.c.id == number))).one_or_none()
+    return _incident(row) if row else None
+
+
+async def get(tx: Tx, number: int) -> Incident:
+    """Raises Missing."""
+    found = await find(tx, number)
+    if found is None:
+        raise Missing(f"There is no INC-{number}. `/incident list all` shows what there is.")
+    return found
+
+
+async def lock(tx: Tx, number: int) -> Incident:
+    """The incident, held until the transaction ends: whatever is written about it is written in one order."""
+    row = (await tx.execute(select(*_FIELDS).where(incidents.c.id == number).with_for_update())).one_or_none()
+    if row is None:
+        raise Missing(f"There is no INC-{number}. `/incident list all` shows what there is.")
+    return _incident(row)
+
+
+async def change(tx: Tx, number: int, **values: Any) -> Incident:
+    row = (
+        await tx.execute(update(incidents).where(incidents.c.id == number).values(**values).returning(*_FIELDS))
+    ).one()
+    return _incident(row)
+
+
+async def living_in(tx: Tx, channel: str, thread: str | None) -> Incident | None:
+    """The newest incident whose channel this is, or under whose card this thread hangs."""
+    mine = incidents.c.channel == channel
+    if thread:
+        mine = or_(mine, and_(incidents.c.announce_channel == channel, incidents.c.announce_ts == thread))
+    row = (await tx.execute(select(*_FIELDS).where(mine).order_by(incidents.c.id.desc()).limit(1))).one_or_none()
+    return _incident(row) if row else None
+
+
+async def declared_just_now(tx: Tx, person: str, service: str, title: str, since_wall: float) -> Incident | None:
+    """The same person's incident of the same title and service, declared after `since_wall` (epoch seconds)."""
+    query = (
+        select(*_FIELDS)
+        .where(
+            incidents.c.declared_by == person,
+            incidents.c.service == service,
+            incidents.c.declared_wall > since_wall,
+            incidents.c.title == title,
+        )
+        .order_by(incidents.c.id.desc())
+        .limit(1)
+    )
+    row = (await tx.execute(query)).one_or_none()
+    return _incident(row) if row else None
+
+
+async def open_ones(tx: Tx, limit: int = 20) -> list[Incident]:
+    """Worst first, then oldest."""
+    query = select(*_FIELDS).where(_OPEN).order_by(incidents.c.rank, incidents.c.id).limit(limit)
+    return [_incident(row) for row in await tx.execute(query)]
+
+
+async def count_open(tx: Tx) -> int:
+    return (await tx.execute(select(func.count()).select_from(incidents).where(_OPEN))).scalar_one()
+
+
+async def newest(tx: Tx, limit: int = 20) -> list[Incident]:
+    query = select(*_FIELDS).order_by(incidents.c.id.desc()).limit(limit)
+    return [_incident(row) for row in await tx.execute(query)]
+
+
+async def of_person(tx: Tx, person: str, limit: int = 20) -> list[Incident]:
+    """Not closed ones in which the person declared or holds a role, newest first."""
+    holding = select(roles.c.incident).where(roles.c.person == person)
+    mine = or_(incidents.c.declared_by == person, incidents.c.id.in_(holding))
+    query = (
+        select(*_FIELDS)
+        .where(mine, incidents.c.status != Status.CLOSED.value)
+        .order_by(incidents.c.id.desc())
+        .limit(limit)
+    )
+    return [_incident(row) for row in await tx.execute(query)]
+
+
+async def postmortems_due(tx: Tx, person: str, limit: int = 10) -> list[Incident]:
+    """Resolved incidents whose post-mortem this person, as commander or declarer, still owes."""
+    commanding = select(roles.c.incident).where(roles.c.person == person, roles.c.role == "commander")
+    query = (
+        select(*_FIELDS)
+        .where(
+            incidents.c.postmortem_due_at.is_not(None),
+            incidents.c.postmortem_done_at.is_(None),
+            or_(incidents.c.id.in_(commanding), incidents.c.declared_by == person),
+        )
+        .order_by(incidents.c.postmortem_due_at)
+        .limit(limit)
+    )
+    return [_incident(row) for row in await tx.execute(query)]
+
+
+def _search(filters: Mapping[str, Sequence[str]]) -> Select[Any]:
+    query = select(*_FIELDS)
+    for name, wanted in filters.items():
+        query = query.where(incidents.c[name].in_(list(wanted)))
+    return query.order_by(incidents.c.id.desc())
+
+
+async def search(tx: Tx, filters: Mapping[str, Sequence[str]], limit: int = 100) -> list[Incident]:
+    """By column name to the values allowed, newest first; private ones never."""
+    query = _search(filters).where(incidents.c.private.is_(False)).limit(limit)
+    return [_incident(row) for row in await tx.execute(query)]
+
+
+# --- roles ---
+
+
+async def roles_of(tx: Tx, number: int) -> dict[str, str]:
+    """role -> person"""
+    query = select(roles.c.role, roles.c.person).where(roles.c.incident == number)
+    held: dict[str, str] = {row.role: row.person for row in await tx.execute(query)}
+    return {role: held[role] for role in ("commander", "comms", "ops", "scribe") if role in held}
+
+
+async def roles_of_many(tx: Tx, numbers: Sequence[int]) -> dict[int, dict[str, str]]:
+    found: dict[int, dict[str, str]] = {number: {} for number in numbers}
+    for row in await tx.execute(select(roles).where(roles.c.incident.in_(list(numbers)))):
+        found[row.incident][row.role] = row.person
+    return found
+
+
+async def take_role(tx: Tx, number: int, role: str, person: str, at: datetime) -> bool:
+    """True for whoever was first; the one who holds it stays."""
+    dialect = postgresql if tx.dialect.name == "postgresql" else sqlite
+    statement = (
+        dialect.insert(roles).values(incident=number, role=role, person=person, since=at).on_conflict_do_nothing()
+    )
+    return (await tx.execute(statement)).rowcount == 1
+
+
+async def give_role(tx: Tx, number: int, role: str, person: str, at: datetime) -> None:
+    """Whoever held it, now it is this person's."""
+    if not await take_role(tx, number, role, person, at):
+        held = and_(roles.c.incident == number, roles.c.role == role)
+        await tx.execute(update(roles).where(held).values(person=person, since=at))
+
+
+# --- timeline ---
+
+
+async def log(
+    tx: Tx,
+    number: int,
+    *,
+    at: datetime,
+    kind: str,
+    actor: str,
+    text: str,
+    told: bool = False,
+    detail: Mapping[str, Any] | None = None,
+    source_ts: str | None = None,
+) -> int | None:
+    """Write a row; None where the same message already has one (a removed one is put back)."""
+    values = {
+        "incident": number,
+        "at": at,
+        "kind": kind,
+        "actor": actor,
+        "text": text,
+        "detail": dict(detail or {}),
+        "told": told,
+        "source_ts": source_ts,
+    }
+    if source_ts and await _put_back(tx, number, source_ts):
+        return None
+    entry: int = (await tx.execute(insert(timeline).returning(timeline.c.id), values)).scalar_one()
+    return entry
+
+
+async def _put_back(tx: Tx, number: int, source_ts: str) -> bool:
+    same = and_(timeline.c.incident == number, timeline.c.source_ts == source_ts)
+    return (await tx.execute(update(timeline).where(same).values(removed_at=None))).rowcount > 0
+
+
+async def remove_marked(tx: Tx, number: int, source_ts: str, at: datetime) -> bool:
+    same = and_(timeline.c.incident == number, timeline.c.source_ts == source_ts, timeline.c.removed_at.is_(None))
+    return (await tx.execute(update(timeline).where(same).values(removed_at=at))).rowcount > 0
+
+
+async def timeline_of(tx: Tx, number: int, *, limit: int = 1000) -> list[Entry]:
+    """In the order of what happened; what was removed is left out. With more rows than `limit`, the newest."""
+    query = (
+        select(timeline)
+        .where(timeline.c.incident == number, timeline.c.removed_at.is_(None))
+        .order_by(timeline.c.at.desc(), timeline.c.id.desc())
+        .limit(limit)
+    )
+    return [_entry(row) for row in await tx.execute(query)][::-1]
+
+
+async def told_between(tx: Tx, number: int, since: int, through: int) -> list[Entry]:
+    """What an update covering (since, through] names."""
+    query = (
+        select(timeline)
+        .where(
+            timeline.c.incident == number,
+            timeline.c.id > since,
+            timeline.c.id <= through,
+            timeline.c.told,
+            timeline.c.removed_at.is_(None),
+        )
+        .order_by(timeline.c.id)
+    )
+    return [_entry(row) for row in await tx.execute(query)]
+
+
+async def last_entry_id(tx: Tx, number: int) -> int:
+    query = select(func.coalesce(func.max(timeline.c.id), 0)).where(timeline.c.incident == number)
+    last: int = (await tx.execute(query)).scalar_one()
+    return last
+
+
+# --- updates ---
+
+
+async def add_update(tx: Tx, values: Mapping[str, Any]) -> Update:
+    row = (await tx.execute(insert(updates).returning(*updates.c), dict(values))).one()
+    return _update(row)
+
+
+async def last_update(tx: Tx, number: int) -> Update | None:
+    query = select(updates).where(updates.c.incident == number).order_by(updates.c.id.desc()).limit(1)
+    row = (await tx.execute(query)).one_or_none()
+    return _update(row) if row else None
+
+
+async def get_update(tx: Tx, update_id: int) -> Update:
+    row = (await tx.execute(select(updates).where(updates.c.id == update_id))).one()
+    return _update(row)
+
+
+async def updates_of(tx: Tx, number: int) -> list[Update]:
+    query = select(updates).where(updates.c.incident == number).order_by(updates.c.id)
+    return [_update(row) for row in await tx.execute(query)]
