@@ -75,11 +75,8 @@ async def _body(request: web.Request) -> dict[str, Any]:
 
 
 async def _json_body(request: web.Request) -> dict[str, Any]:
-    text = await request.text()
-    if not text.strip():
-        return {}
     try:
-        body = json.loads(text)
+        body = json.loads(await request.text() or "{}")
     except ValueError as problem:
         raise Refused("invalid_json") from problem
     if not isinstance(body, dict):

@@ -124,9 +124,14 @@ def typed(kinds: dict[str, Check], what: str) -> Check:
 
 
 def both(*checks: Check) -> Check:
+    """Each check in turn; the later ones may trust what the earlier ones found in order."""
+
     def check(value: Any, at: str) -> Problems:
         for one in checks:
-            yield from one(value, at)
+            found = list(one(value, at))
+            yield from found
+            if found:
+                return
 
     return check
 
@@ -424,15 +429,14 @@ BLOCKS: dict[str, Check] = {
 }
 
 
-def check_blocks(blocks: Any, surface: Surface, at: str = "/blocks", most: int | None = None) -> list[str]:
+def check_blocks(blocks: Any, surface: Surface, at: str = "/blocks") -> list[str]:
     """Every breach in a list of blocks."""
-    found = list(many(BLOCKS[surface], most or MOST_BLOCKS[surface], 0)(blocks, at))
-    if isinstance(blocks, list):
-        found += _unique_block_ids(blocks, at)
-        for index, one in enumerate(blocks):
-            found += _unique_action_ids(one, f"{at}/{index}")
-        found += _markdown_total(blocks, at)
-    return found
+    if found := list(many(BLOCKS[surface], MOST_BLOCKS[surface], 0)(blocks, at)):
+        return found
+    found += _unique_block_ids(blocks, at)
+    for index, one in enumerate(blocks):
+        found += _unique_action_ids(one, f"{at}/{index}")
+    return found + list(_limits_of_the_whole(blocks, at))
 
 
 def check_view(view: Any) -> list[str]:
@@ -460,39 +464,44 @@ MODAL = thing(
 HOME = thing({"type": one_of("home"), "blocks": anything}, VIEW_FIELDS)
 
 
-def interactive_elements(one: Any) -> list[Json]:
-    """The elements of a block that a person can act on."""
-    if not isinstance(one, dict):
-        return []
-    kept = one.get("elements") if one.get("type") == "actions" else [one.get("accessory"), one.get("element")]
-    kept = [*(kept or ()), *(one.get("actions") or ())] if isinstance(kept, list) else []
-    return [item for item in kept if isinstance(item, dict) and item.get("type") != "image"]
+def interactive_elements(block: Json) -> list[Json]:
+    """The elements of a valid block that a person can act on."""
+    if block["type"] == "actions":
+        return list(block["elements"])
+    if block["type"] == "card":
+        return list(block.get("actions") or ())
+    if block["type"] == "carousel":
+        return [one for card in block["elements"] for one in interactive_elements(card)]
+    alone = block.get("accessory") or block.get("element")
+    return [alone] if alone and alone["type"] != "image" else []
 
 
-def _unique_action_ids(one: Any, at: str) -> Problems:
+def _unique_action_ids(block: Json, at: str) -> Problems:
     seen: set[str] = set()
-    for item in interactive_elements(one):
+    for item in interactive_elements(block):
         action_id = item.get("action_id")
-        if isinstance(action_id, str) and action_id in seen:
+        if action_id in seen:
             yield problem(f"`action_id` already exists for another element in the block: {action_id}", at)
-        seen.add(str(action_id))
+        if action_id:
+            seen.add(action_id)
 
 
-def _unique_block_ids(blocks: list[Any], at: str) -> Problems:
+def _unique_block_ids(blocks: list[Json], at: str) -> Problems:
     seen: set[str] = set()
-    for index, one in enumerate(blocks):
-        block_id = one.get("block_id") if isinstance(one, dict) else None
-        if isinstance(block_id, str) and block_id in seen:
+    for index, block in enumerate(blocks):
+        block_id = block.get("block_id")
+        if block_id in seen:
             yield problem(f"`block_id` already exists for another block: {block_id}", f"{at}/{index}/block_id")
-        if isinstance(block_id, str):
+        if block_id:
             seen.add(block_id)
 
 
-def _markdown_total(blocks: list[Any], at: str) -> Problems:
-    texts = [one.get("text") for one in blocks if isinstance(one, dict) and one.get("type") == "markdown"]
-    if sum(len(one) for one in texts if isinstance(one, str)) > MARKDOWN_CHARACTERS:
+def _limits_of_the_whole(blocks: list[Json], at: str) -> Problems:
+    if sum(len(one["text"]) for one in blocks if one["type"] == "markdown") > MARKDOWN_CHARACTERS:
         yield problem(f"all markdown blocks together must be less than {MARKDOWN_CHARACTERS + 1} characters", at)
+    if sum(one["type"] == "table" for one in blocks) > 1:
+        yield problem("only one table allowed", at)
 
 
 def _has_input(blocks: Any) -> bool:
-    return any(isinstance(one, dict) and one.get("type") == "input" for one in blocks or ())
+    return isinstance(blocks, list) and any(isinstance(one, dict) and one.get("type") == "input" for one in blocks)

@@ -15,7 +15,7 @@ from bot.simulator.interactions import Asked, Choice, Interactions
 from bot.simulator.limits import Limits
 from bot.simulator.messages import Draft
 from bot.simulator.mrkdwn import typed
-from bot.simulator.shapes import person_json
+from bot.simulator.shapes import person_json, view_json
 from bot.simulator.sockets import Sockets
 from bot.simulator.state import Channel, Json, Message, Person, View, Workspace
 
@@ -135,9 +135,8 @@ class Control:
         channel, _ = channels.open_dm(self._workspace, (person.id,))
         home = self._workspace.homes.get(person.id)
         event: Json = {"type": "app_home_opened", "user": person.id, "channel": channel.id, "tab": "home"}
-        shown = picture.shown_view(home) if home else None
-        self._workspace.emit(event | ({"view": shown} if shown else {}), None)
-        return {"home": shown}
+        self._workspace.emit(event | ({"view": view_json(home)} if home else {}), None)
+        return {"home": picture.shown_view(home) if home else None}
 
     async def click(self, wish: Json) -> Json:
         person = self._person(wish)
@@ -145,10 +144,10 @@ class Control:
         choice = Choice(
             _text(wish, "action_id"), None if value is None else str(value), wish.get("selected"), wish.get("block_id")
         )
-        times = int(wish.get("times") or 1)
+        times = _count(wish)
         if wish.get("view_id"):
             view = self._view_of(person, wish)
-            inputs.fill_in(self._workspace, view.content["blocks"], view.values, wish.get("values") or {})
+            inputs.fill_in(self._workspace, view.content["blocks"], view.values, _values(wish))
             return self._answered(person, await self._interactions.click_view(person, view, choice, times))
         channel = self._visible_channel(person, wish)
         message = self._message_of(channel, person, wish)
@@ -161,10 +160,10 @@ class Control:
         if view is not self._workspace.stacks.get(person.id, [None])[-1]:
             raise NotPossible("not_on_top", "Another dialog lies on top of this one.")
         blocks = view.content["blocks"]
-        inputs.fill_in(self._workspace, blocks, view.values, wish.get("values") or {})
+        inputs.fill_in(self._workspace, blocks, view.values, _values(wish))
         if problems := inputs.complaints(blocks, view.values):
             raise NotPossible("invalid_input", "Some fields need another look.", errors=problems)
-        answers = await self._interactions.submit(person, view, int(wish.get("times") or 1))
+        answers = await self._interactions.submit(person, view, _count(wish))
         return answers[0] | {"views": picture.stack_json(self._workspace, person.id)}
 
     async def close_view(self, wish: Json) -> Json:
@@ -202,7 +201,7 @@ class Control:
             await self._sockets.disconnect(str(wish.get("error") or "refresh_requested"))
             return {}
         if wish.get("kind") == "drop_socket" and wish.get("when") != "delivery":
-            return {"dropped": self._sockets.drop(int(wish.get("times") or 1))}
+            return {"dropped": self._sockets.drop(_count(wish))}
         fault = self._faults.order(wish)
         return {"fault": vars(fault)}
 
@@ -220,14 +219,17 @@ class Control:
         return await picture.clock_json(self._workspace)
 
     async def settings(self, wish: Json) -> Json:
+        """A new request address is greeted with Slack's url_verification; `verified` says how that went."""
         if "delivery" in wish:
             if wish["delivery"] not in ("socket", "http"):
                 raise NotPossible("invalid_arguments", "Delivery is socket or http.")
             self._deliverer.mode = wish["delivery"]
+        verified = None
         if "request_url_base" in wish:
-            self._door.request_url_base = wish["request_url_base"] or None
+            self._door.request_url_base = _text(wish, "request_url_base")
+            verified = await self._door.verify_url()
         if "latency_seconds" in wish:
-            self.latency_seconds = float(wish["latency_seconds"])
+            self.latency_seconds = _seconds(wish, "latency_seconds")
         if "rate_limits" in wish:
             self._limits.realistic = wish["rate_limits"] == "realistic"
         return {
@@ -236,6 +238,7 @@ class Control:
             "latency_seconds": self.latency_seconds,
             "rate_limits": "realistic" if self._limits.realistic else "off",
             "sockets": self._sockets.count,
+            "verified": verified,
         }
 
     async def reset(self, wish: Json) -> Json:
@@ -395,3 +398,24 @@ def _text(wish: dict[str, Any], name: str) -> str:
         body = json.dumps({"ok": False, "error": "invalid_arguments", "sentence": f"{name} is missing."})
         raise web.HTTPBadRequest(text=body, content_type="application/json")
     return value
+
+
+def _count(wish: Json) -> int:
+    times = wish.get("times", 1)
+    if not isinstance(times, int) or times < 1:
+        raise NotPossible("invalid_arguments", "times is a whole number from 1 on.")
+    return times
+
+
+def _seconds(wish: Json, name: str) -> float:
+    seconds = wish[name]
+    if not isinstance(seconds, int | float) or seconds < 0:
+        raise NotPossible("invalid_arguments", f"{name} is a number from 0 on.")
+    return float(seconds)
+
+
+def _values(wish: Json) -> Json:
+    values = wish.get("values") or {}
+    if not isinstance(values, dict):
+        raise NotPossible("invalid_arguments", "values is an object of block_id and value.")
+    return values

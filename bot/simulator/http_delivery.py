@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 
 import aiohttp
 
-from bot.simulator.deliver import ACK_SECONDS, Ack, Delivery, Undelivered
+from bot.simulator.deliver import Ack, Delivery, Undelivered
 from bot.simulator.state import Workspace
 
 
@@ -24,8 +24,11 @@ class HttpDoor:
 
     name = "http"
 
-    def __init__(self, workspace: Workspace, signing_secret: str, request_url_base: str | None = None) -> None:
+    def __init__(
+        self, workspace: Workspace, signing_secret: str, request_url_base: str | None, ack_seconds: float
+    ) -> None:
         self.request_url_base = request_url_base
+        self._ack_seconds = ack_seconds
         self._workspace = workspace
         self._secret = signing_secret
         self._session: aiohttp.ClientSession | None = None
@@ -79,7 +82,7 @@ class HttpDoor:
 
     async def _post(self, url: str, body: bytes, headers: dict[str, str]) -> Any:
         if self._session is None:
-            timeout = aiohttp.ClientTimeout(total=ACK_SECONDS)
+            timeout = aiohttp.ClientTimeout(total=self._ack_seconds)
             self._session = aiohttp.ClientSession(timeout=timeout, connector=aiohttp.TCPConnector(limit=0))
         try:
             async with self._session.post(url, data=body, headers=headers, allow_redirects=False) as response:

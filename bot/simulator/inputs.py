@@ -139,7 +139,7 @@ def _entered(workspace: Workspace, element: Json, key: str, value: Any) -> Any:
 
 def _each(value: Any, find: Any, key: str) -> Any:
     if key.endswith("s"):
-        return [find(one) for one in value or ()]
+        return [find(one) for one in (value if isinstance(value, list) else [value] if value else ())]
     return find(value) if value else None
 
 

@@ -5,6 +5,7 @@ from bisect import bisect_left
 from dataclasses import dataclass, field
 from typing import Any
 
+from bot.simulator.blocks import interactive_elements
 from bot.simulator.shapes import message_json
 from bot.simulator.state import BOT_USER, Channel, Json, Message, Workspace
 
@@ -134,10 +135,8 @@ def give_block_ids(workspace: Workspace, blocks: list[Json]) -> list[Json]:
     """Slack names every block and every element that the app left nameless."""
     for block in blocks:
         block.setdefault("block_id", _short_id(workspace))
-        elements = block["elements"] if block["type"] == "actions" else (block.get("accessory"), block.get("element"))
-        for element in elements:
-            if element and element.get("type") != "image":
-                element.setdefault("action_id", _short_id(workspace))
+        for element in interactive_elements(block):
+            element.setdefault("action_id", _short_id(workspace))
     return blocks
 
 

@@ -15,7 +15,7 @@ from bot.simulator.arguments import Args, read_arguments
 from bot.simulator.changes import Changes
 from bot.simulator.clock import SimClock, WallClock
 from bot.simulator.control import Control
-from bot.simulator.deliver import Deliverer, Transport
+from bot.simulator.deliver import ACK_SECONDS, Deliverer, Transport
 from bot.simulator.errors import BROKEN_CONTRACT, NotPossible, Refused
 from bot.simulator.events import Events
 from bot.simulator.faults import Fault, Faults
@@ -50,6 +50,7 @@ class Simulator:
         delivery: Literal["socket", "http"] = "socket",
         request_url_base: str | None = None,
         latency_seconds: float = 0.0,
+        ack_seconds: float = ACK_SECONDS,
     ) -> None:
         self.bot_token = "xoxb-simulated-bot"  # noqa: S105  a simulated one
         self.app_token = "xapp-simulated-app"  # noqa: S105  a simulated one
@@ -58,8 +59,8 @@ class Simulator:
         self.limits = Limits()
         self.journal = Journal(journal_path)
         self.workspace = Workspace(Manifest.read(manifest), clock or WallClock(), self.journal, Changes(), seed=seed)
-        self.sockets = Sockets(self.workspace, self.faults)
-        self.door = HttpDoor(self.workspace, signing_secret, request_url_base)
+        self.sockets = Sockets(self.workspace, self.faults, ack_seconds)
+        self.door = HttpDoor(self.workspace, signing_secret, request_url_base, ack_seconds)
         transports: dict[str, Transport] = {"socket": self.sockets, "http": self.door}
         self.deliverer = Deliverer(self.workspace, self.faults, transports)
         self.deliverer.mode = delivery
@@ -94,7 +95,7 @@ class Simulator:
         await self._runner.setup()
         await web.TCPSite(self._runner, self._host, self._port).start()
         host, port = self._runner.addresses[0][:2]
-        self.workspace.url = f"http://{host}:{port}"
+        self.workspace.url = f"http://{'127.0.0.1' if host == '0.0.0.0' else host}:{port}"  # noqa: S104  only compared
 
     async def stop(self) -> None:
         await self.deliverer.close()

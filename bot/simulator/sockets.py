@@ -7,7 +7,7 @@ from typing import Any
 
 from aiohttp import WSCloseCode, WSMsgType, web
 
-from bot.simulator.deliver import ACK_SECONDS, Ack, Delivery, Undelivered
+from bot.simulator.deliver import Ack, Delivery, Undelivered
 from bot.simulator.faults import Faults
 from bot.simulator.state import APP_ID, Workspace
 
@@ -52,7 +52,8 @@ class Sockets:
 
     name = "socket"
 
-    def __init__(self, workspace: Workspace, faults: Faults) -> None:
+    def __init__(self, workspace: Workspace, faults: Faults, ack_seconds: float) -> None:
+        self._ack_seconds = ack_seconds
         self._workspace = workspace
         self._faults = faults
         self._tickets: set[str] = set()
@@ -140,7 +141,7 @@ class Sockets:
 
     async def _answer(self, socket: Socket, envelope_id: str, future: asyncio.Future[Any]) -> Any:
         try:
-            return await asyncio.wait_for(future, ACK_SECONDS)
+            return await asyncio.wait_for(future, self._ack_seconds)
         except TimeoutError as problem:
             socket.late.add(envelope_id)
             raise Undelivered("http_timeout") from problem

@@ -70,6 +70,15 @@ class Call:
             return message
         raise Refused("message_not_found")
 
+    def thread(self, channel: Channel) -> str | None:
+        """The first message of the thread that `thread_ts` names; Slack's own lines have no threads."""
+        if "thread_ts" not in self.args:
+            return None
+        parent = channel.messages.get(self.args.text("thread_ts"))
+        if parent is None or (parent.subtype or "").startswith("channel_"):
+            raise Refused("cannot_reply_to_message")
+        return parent.thread_ts if parent.is_reply else parent.ts
+
     def page(self, items: Sequence[Item], default: int = 100) -> tuple[list[Item], Json]:
         """The slice that `cursor` and `limit` ask for, and the response_metadata that leads to the next one."""
         limit = self.args.number("limit", default) or default

@@ -8,7 +8,7 @@ from bot.simulator.blocks import check_blocks
 from bot.simulator.errors import Refused
 from bot.simulator.messages import Draft
 from bot.simulator.shapes import message_json
-from bot.simulator.state import Channel, Json, Message
+from bot.simulator.state import Channel, Json
 
 MOST_CHARACTERS = 40_000
 MOST_CHARACTERS_IN_UPDATE = 4_000
@@ -20,7 +20,7 @@ MOST_BLOCKS_CHARACTERS = 100_000
 def post_message(call: Call) -> Json:
     channel = _address(call)
     draft = read_draft(call, MOST_CHARACTERS)
-    draft.thread_ts = _thread(call, channel)
+    draft.thread_ts = call.thread(channel)
     draft.broadcast = call.args.flag("reply_broadcast")
     message = messages.post(call.workspace, channel, call.user, draft)
     return {"channel": channel.id, "ts": message.ts, "message": message_json(call.workspace, message, True)}
@@ -32,7 +32,7 @@ def post_ephemeral(call: Call) -> Json:
     if person.id not in channel.members:
         raise Refused("user_not_in_channel")
     draft = read_draft(call, MOST_CHARACTERS)
-    draft.thread_ts = _thread(call, channel)
+    draft.thread_ts = call.thread(channel)
     message = messages.post_ephemeral(call.workspace, channel, person.id, draft)
     return {"message_ts": message.ts}
 
@@ -138,12 +138,3 @@ def _address(call: Call) -> Channel:
     if call.user not in channel.members and "chat:write.public" not in call.workspace.manifest.scopes:
         raise Refused("not_in_channel")
     return channel
-
-
-def _thread(call: Call, channel: Channel) -> str | None:
-    if "thread_ts" not in call.args:
-        return None
-    parent: Message | None = channel.messages.get(call.args.text("thread_ts"))
-    if parent is None or parent.subtype:
-        raise Refused("cannot_reply_to_message")
-    return parent.thread_ts if parent.is_reply else parent.ts

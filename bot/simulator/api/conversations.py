@@ -209,7 +209,7 @@ def _cannot_invite(call: Call, channel: Channel, user: str) -> Json | None:
     elif person.kind in ("deactivated", "stranger"):
         error = "cant_invite"
     elif person.kind == "guest":
-        error = "user_is_restricted"
+        error = "ura_max_channels"
     return {"user": user, "ok": False, "error": error} if error else None
 
 

@@ -33,9 +33,8 @@ def complete_upload(call: Call) -> Json:
     """Make uploaded bytes a file, and share it where asked, with one message in each channel."""
     files = [_finished(call, wish) for wish in _wishes(call)]
     targets = _targets(call)
-    thread_ts = call.args.text("thread_ts") or None
     for channel in targets:
-        _share(call, files, channel, thread_ts)
+        _share(call, files, channel)
     for file in files:
         file.shared = True
         file.channels += [channel.id for channel in targets if channel.id not in file.channels]
@@ -95,12 +94,12 @@ def _targets(call: Call) -> list[Channel]:
     return targets
 
 
-def _share(call: Call, files: list[File], channel: Channel, thread_ts: str | None) -> None:
+def _share(call: Call, files: list[File], channel: Channel) -> None:
     draft = Draft(
         call.args.text("initial_comment"),
         checked_blocks(call.args.nested("blocks")),
         files=[file.id for file in files],
-        thread_ts=thread_ts,
+        thread_ts=call.thread(channel),
     )
     messages.post(call.workspace, channel, call.user, draft)
 
