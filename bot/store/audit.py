@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import AsyncGenerator, Sequence
-from contextlib import aclosing
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -20,8 +19,8 @@ GENESIS = "0" * 64  # what the first row names as the hash before it
 SEAL_ROWS = 1000  # in one transaction, so that the sealer never keeps a writer waiting long
 
 _UNSEALED = select(audit_log).where(audit_log.c.seq.is_(None)).order_by(audit_log.c.id)
-_SEALED = select(audit_log).where(audit_log.c.seq.is_not(None)).order_by(audit_log.c.seq)
-_HEAD = _SEALED.with_only_columns(audit_log.c.seq, audit_log.c.hash).order_by(None)
+_HEAD = select(audit_log.c.seq, audit_log.c.hash).where(audit_log.c.seq.is_not(None)).order_by(audit_log.c.seq.desc())
+_PAGE = select(audit_log).where(audit_log.c.seq > bindparam("last")).order_by(audit_log.c.seq).limit(500)
 _SEAL = (
     update(audit_log)
     .where(audit_log.c.id == bindparam("row"))
@@ -57,7 +56,7 @@ async def seal(tx: Tx, limit: int = SEAL_ROWS) -> Head | None:
 
 async def head(tx: Tx) -> Head:
     """The newest sealed row; number 0 where nothing is sealed yet."""
-    row = (await tx.execute(_HEAD.order_by(audit_log.c.seq.desc()).limit(1))).first()
+    row = (await tx.execute(_HEAD.limit(1))).first()
     return Head(row.seq, row.hash) if row else Head(0, GENESIS)
 
 
@@ -67,21 +66,19 @@ async def verify(tx: Tx, known: Head | None = None) -> list[str]:
     Rows cut off the end leave a chain that holds; only a `known` head from elsewhere shows that they are gone.
     """
     before = Head(0, GENESIS)
-    async with aclosing(_sealed(tx)) as rows:
-        async for row in rows:
-            if broken := _broken(before, row, known):
-                return [broken]
-            before = Head(row.seq, row.hash)
+    async for row in _sealed(tx):
+        if broken := _broken(before, row, known):
+            return [broken]
+        before = Head(row.seq, row.hash)
     if known and known.seq > before.seq:
         return [f"The audit log ends at row {before.seq}, but row {known.seq} was sealed: its end was cut off."]
     return []
 
 
-async def export(tx: Tx) -> AsyncGenerator[str]:
+async def export(tx: Tx) -> AsyncIterator[str]:
     """Every sealed row as one line of JSON, oldest first, with its hash and the one before it."""
-    async with aclosing(_sealed(tx)) as rows:
-        async for row in rows:
-            yield _canonical({**_content(row), "seq": row.seq, "prev_hash": row.prev_hash, "hash": row.hash})
+    async for row in _sealed(tx):
+        yield _canonical({**_content(row), "seq": row.seq, "prev_hash": row.prev_hash, "hash": row.hash})
 
 
 def _chain(before: Head, rows: Sequence[Row[Any]]) -> list[dict[str, Any]]:
@@ -105,10 +102,12 @@ def _broken(before: Head, row: Row[Any], known: Head | None) -> str | None:
     return None
 
 
-async def _sealed(tx: Tx) -> AsyncGenerator[Row[Any]]:
-    async with tx.stream(_SEALED.execution_options(yield_per=500)) as rows:
-        async for row in rows:
+async def _sealed(tx: Tx) -> AsyncIterator[Row[Any]]:
+    last = 0
+    while rows := (await tx.execute(_PAGE, {"last": last})).all():
+        for row in rows:
             yield row
+        last = rows[-1].seq
 
 
 def _digest(before: str, seq: int, row: Row[Any]) -> str:
