@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from typing import Any, Protocol
@@ -67,9 +68,15 @@ class Hints(Protocol):
     def wake(self) -> None:
         """Something was committed that a worker should look at."""
 
+    def listen(self, heard: Callable[[], None]) -> None:
+        """Call `heard` at every wake-up; it is quick and does not raise."""
+
 
 class Words(Protocol):
     """Words that leave the house: Jinja templates by kind, service and severity."""
 
     def render(self, kind: str, *, service: str, severity: str, values: dict[str, Any]) -> str:
         """The first template found: service and severity, service, plain. A broken one falls back to the built-in."""
+
+    def render_postmortem(self, *, service: str, values: dict[str, Any]) -> str:
+        """The Markdown draft by the service's template, or the packaged one."""

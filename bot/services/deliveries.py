@@ -1,0 +1,136 @@
+"""What the world is to be told: written down with the fact, claimed by the worker, sent between two transactions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from bot.deps import Deps
+from bot.domain.delivery import Parcel
+from bot.engine import claim as kernel
+from bot.engine.pump import Pump
+from bot.ports import Tx
+from bot.services import carrying
+from bot.services.carrying import Trip
+from bot.services.errands import Errand
+from bot.store import deliveries as store
+from bot.store import gates
+from bot.store.deliveries import Candidate
+from bot.store.tables import deliveries as table
+
+SEATS = 64
+_POST = "post:"
+
+__all__ = ["Parcel", "enqueue", "next_wall", "outbox", "release_all_leases", "send_waiting"]
+
+
+async def enqueue(deps: Deps, tx: Tx, parcel: Parcel) -> int | None:
+    """Write the intention down in the transaction of the fact. Call `deps.hints.wake()` after the commit.
+
+    Returns the delivery's id, or None when a waiting row stands for it (collapse_key) or it was written before
+    (dedupe_key). `parcel.gate` is a channel's id, with or without `post:`.
+    """
+    gate = None if parcel.gate is None else _POST + parcel.gate.removeprefix(_POST)
+    while True:
+        now, wall = deps.clock.now(), deps.clock.wall()
+        written = await store.insert(tx, parcel, gate=gate, wall=wall, created_at=now)
+        if written is not None or parcel.collapse_key is None:
+            return written
+        if parcel.dedupe_key is not None and await store.is_known(tx, parcel.dedupe_key):
+            return None
+        if await store.join_waiting(tx, parcel):
+            return None
+        # The waiting row was claimed between the two statements: this parcel is a row of its own after all.
+
+
+def outbox(deps: Deps, errands: Mapping[str, Errand], landed: Callable[[], None] = lambda: None) -> Pump[Trip]:
+    """The pump that sends: claims what may go, carries each delivery on its own."""
+
+    async def claim(room: int) -> list[Trip]:
+        return await _claim(deps, errands, room)
+
+    return Pump(claim, carrying.carry, seats=SEATS, landed=landed)
+
+
+async def send_waiting(deps: Deps, errands: Mapping[str, Errand]) -> int:
+    """Send everything that may go at this moment, and what follows from it; returns how many moved."""
+    return await outbox(deps, errands).until_quiet()
+
+
+async def next_wall(deps: Deps) -> float | None:
+    """The wall time at which something that waits (gate, backoff, look-up) could go; may be a little early."""
+    async with deps.database.reading() as tx:
+        return await store.next_wall(tx, wall=deps.clock.wall())
+
+
+async def release_all_leases(deps: Deps) -> int:
+    """For the one process of a SQLite database, at start: what a crash left in flight is looked up at once."""
+    async with deps.database.transaction() as tx:
+        return await kernel.release_all(tx, table, "sending", "doubt")
+
+
+# --- claiming -----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Found:
+    """What a look at the table found, before anything is locked."""
+
+    waiting: list[Candidate]
+    doubtful: bool
+
+    def __bool__(self) -> bool:
+        return bool(self.waiting) or self.doubtful
+
+
+async def _claim(deps: Deps, errands: Mapping[str, Errand], room: int) -> list[Trip]:
+    found = await _look(deps, room)
+    if not found:
+        return []
+    wall = deps.clock.wall()
+    async with deps.database.transaction() as tx:
+        doubtful = await _take_doubtful(deps, tx, wall, room) if found.doubtful else []
+        waiting = await _take_waiting(deps, tx, wall, found.waiting[: room - len(doubtful)])
+    return [trip.with_errand(errands) for trip in (*doubtful, *waiting)]
+
+
+async def _look(deps: Deps, room: int) -> _Found:
+    wall = deps.clock.wall()
+    async with deps.database.reading() as tx:
+        closed = await gates.closed_methods(tx, wall=wall)
+        waiting = await store.candidates(tx, wall=wall, closed=closed.keys(), limit=room)
+        return _Found(waiting, await store.any_doubtful(tx, wall=wall))
+
+
+async def _take_doubtful(deps: Deps, tx: Tx, wall: float, room: int) -> list[Trip]:
+    taken = await kernel.take(
+        tx,
+        table,
+        store.doubtful(wall=wall, limit=room),
+        owner=deps.worker_name,
+        until=wall + deps.config.lease_seconds,
+        state="doubt",
+    )
+    return [Trip(deps, claim, store.delivery(row), answer=row.answer) for claim, row in taken]
+
+
+async def _take_waiting(deps: Deps, tx: Tx, wall: float, found: list[Candidate]) -> list[Trip]:
+    """Pass the gates first, then take the rows whose gate let them; a gate taken in vain is given back."""
+    gate_until = wall + deps.config.post_interval_seconds
+    passed = await gates.take(tx, [each.gate for each in found if each.gate], wall=wall, until=gate_until)
+    free = [each.id for each in found if each.gate is None or each.gate in passed]
+    if not free:
+        return []
+    taken = await kernel.take(
+        tx,
+        table,
+        store.ready_among(free, wall=wall),
+        owner=deps.worker_name,
+        until=wall + deps.config.lease_seconds,
+        state="sending",
+        also=store.first_attempt(wall),
+    )
+    trips = [Trip(deps, claim, store.delivery(row), gate_until=gate_until) for claim, row in taken]
+    used = {trip.delivery.gate for trip in trips}
+    await gates.give_back(tx, passed - used, taken_until=gate_until, wall=wall)
+    return trips

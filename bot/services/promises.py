@@ -1,0 +1,50 @@
+"""What was promised to people is compared with what was delivered; a promise that was missed reports itself."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from bot.deps import Deps
+from bot.ports import Tx
+from bot.services import alarms, audit
+from bot.store import promises as store
+from bot.store.promises import Promise
+from bot.telemetry import Event, get_logger
+
+log = get_logger()
+
+
+async def make(tx: Tx, *, kind: str, subject: str, due_at: datetime, grace_seconds: float) -> None:
+    """Written where the promise is made. It counts as missed `grace_seconds` after `due_at`."""
+    late_at = due_at + timedelta(seconds=grace_seconds)
+    await store.insert_open(tx, kind=kind, subject=subject, due_at=due_at, late_at=late_at)
+
+
+async def keep(tx: Tx, *, subject: str, kind: str, at: datetime) -> int:
+    """Delivered at `at`. Those still in time are kept; one that is late stays open, and the audit reports it."""
+    return await store.keep(tx, subject=subject, kind=kind, at=at)
+
+
+async def release(tx: Tx, *, subject: str, kind: str | None = None) -> int:
+    """Nobody waits for it any more."""
+    return await store.release(tx, subject=subject, kind=kind)
+
+
+async def audit_promises(deps: Deps) -> int:
+    """Mark what was missed and say so through the second channel, once each; returns how many."""
+    async with deps.database.transaction() as tx:
+        missed = await store.miss(tx, at=deps.clock.now())
+        for promise in missed:
+            await _report(deps, tx, promise)
+    if missed:
+        deps.hints.wake()
+    return len(missed)
+
+
+async def _report(deps: Deps, tx: Tx, promise: Promise) -> None:
+    due = f"{promise.due_at:%Y-%m-%d %H:%M} UTC"
+    log.error(Event.PROMISE_MISSED, promise=promise.id, kind=promise.kind, subject=promise.subject, due=due)
+    sentence = f"{promise.subject}: the {promise.kind} promised for {due} was not delivered in time."
+    await alarms.raise_later(deps, tx, subject=promise.subject, sentence=sentence, key=f"promise:{promise.id}")
+    detail = {"promise": promise.id, "kind": promise.kind, "due_at": promise.due_at.isoformat()}
+    await audit.record(tx, deps.clock, "tocsin", "promise.missed", promise.subject, **detail)

@@ -1,0 +1,27 @@
+"""Keyed requests: whatever arrives twice is carried out once, and the second asker is told what the first was told."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from bot.deps import Deps
+from bot.domain.errors import Repeated
+from bot.ports import Tx
+from bot.store import requests as store
+
+
+async def once(deps: Deps, tx: Tx, key: str | None) -> None:
+    """The first statement of a keyed transaction. Raises Repeated(answer, subject) when the key was carried out.
+
+    A key of None is not checked. When the transaction rolls back, the key is free again.
+    """
+    if key is None or await store.insert(tx, key, at=deps.clock.now()):
+        return
+    first = await store.answer_of(tx, key)
+    raise Repeated(first.answer, first.subject)
+
+
+async def answered(tx: Tx, key: str | None, *, subject: str | None, answer: dict[str, Any] | None) -> None:
+    """Keep what was said, for whoever asks again with this key."""
+    if key is not None:
+        await store.answer(tx, key, subject=subject, answer=answer)

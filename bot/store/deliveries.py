@@ -1,0 +1,216 @@
+"""Statements about deliveries. Candidates are found gate by gate, so a deep backlog behind a gate is never read."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, and_, case, delete, exists, func, or_, select, text, update
+from sqlalchemy.engine import Row
+from sqlalchemy.sql.selectable import CTE, NamedFromClause
+
+from bot.domain.delivery import Delivery, Parcel
+from bot.ports import Tx
+from bot.store.dialect import insert_into, state_is
+from bot.store.tables import deliveries, gates
+
+_OPEN = text("deliveries.state in ('ready','sending','doubt')")  # word for word the partial index
+
+
+@dataclass(frozen=True)
+class Candidate:
+    id: int
+    gate: str | None
+
+
+def delivery(row: Row[Any]) -> Delivery:
+    return Delivery(
+        id=row.id,
+        kind=row.kind,
+        subject=row.subject,
+        method=row.method,
+        payload=row.payload,
+        gate=row.gate,
+        rank=row.rank,
+        attempts=row.attempts,
+        lookups=row.lookups,
+        epoch=row.epoch,
+        first_sent_at=row.first_sent_at,
+    )
+
+
+# --- writing intentions down --------------------------------------------------------------------------------------
+
+
+async def insert(tx: Tx, parcel: Parcel, *, gate: str | None, wall: float, created_at: datetime) -> int | None:
+    """None when a row with its dedupe key exists, or a ready one with its collapse key."""
+    statement = insert_into(tx, deliveries).values(
+        kind=parcel.kind,
+        subject=parcel.subject,
+        payload=parcel.payload,
+        gate=gate,
+        method=parcel.method,
+        rank=parcel.rank,
+        collapse_key=parcel.collapse_key,
+        dedupe_key=parcel.dedupe_key,
+        state="ready",
+        next_at=wall,
+        created_at=created_at,
+    )
+    return (await tx.execute(statement.on_conflict_do_nothing().returning(deliveries.c.id))).scalar()
+
+
+async def join_waiting(tx: Tx, parcel: Parcel) -> bool:
+    """Make the waiting row with this collapse key stand for this parcel too. False: none waits any more.
+
+    The update locks the row: nobody claims, and so renders, it before this transaction's facts are committed.
+    """
+    worse = case((deliveries.c.rank > parcel.rank, parcel.rank), else_=deliveries.c.rank)
+    waiting = update(deliveries).where(deliveries.c.collapse_key == parcel.collapse_key, state_is(deliveries, "ready"))
+    return (await tx.execute(waiting.values(rank=worse))).rowcount > 0
+
+
+async def is_known(tx: Tx, dedupe_key: str) -> bool:
+    known = select(deliveries.c.id).where(deliveries.c.dedupe_key == dedupe_key)
+    return (await tx.execute(known)).first() is not None
+
+
+# --- finding what may go ------------------------------------------------------------------------------------------
+
+
+def _may_go(table: NamedFromClause, *, wall: float, closed: Collection[str]) -> ColumnElement[bool]:
+    """Ready, rested, its method open, and no earlier row of its collapse key under way."""
+    earlier = deliveries.alias()
+    under_way = exists().where(earlier.c.collapse_key == table.c.collapse_key, state_is(earlier, "sending", "doubt"))
+    free = or_(table.c.collapse_key.is_(None), ~under_way)
+    ready = and_(state_is(table, "ready"), table.c.next_at <= wall, free)
+    return and_(ready, table.c.method.not_in(closed)) if closed else ready
+
+
+def _waiting_gates() -> CTE:
+    """The names of the gates that rows wait behind: one index probe each, however many rows there are."""
+    first = select(func.min(deliveries.c.gate).label("gate")).where(state_is(deliveries, "ready"))
+    waiting = first.cte("waiting", recursive=True)
+    following = deliveries.alias()
+    after = select(func.min(following.c.gate)).where(state_is(following, "ready"), following.c.gate > waiting.c.gate)
+    return waiting.union_all(select(after.scalar_subquery()).where(waiting.c.gate.is_not(None)))
+
+
+def _gated(*, wall: float, closed: Collection[str], limit: int) -> Select[Any]:
+    """The first row of every open gate, the worst severity first."""
+    waiting = _waiting_gates()
+    row = deliveries.alias()
+    first = (
+        select(row.c.id)
+        .where(row.c.gate == waiting.c.gate, _may_go(row, wall=wall, closed=closed))
+        .order_by(row.c.rank, row.c.id)
+        .limit(1)
+        .scalar_subquery()
+    )
+    firsts = (
+        select(first.label("id"))
+        .select_from(waiting.outerjoin(gates, gates.c.name == waiting.c.gate))
+        .where(waiting.c.gate.is_not(None), func.coalesce(gates.c.next_at, 0.0) <= wall)
+    )
+    return (
+        select(deliveries.c.id, deliveries.c.gate)
+        .where(deliveries.c.id.in_(firsts))
+        .order_by(deliveries.c.rank, deliveries.c.id)
+        .limit(limit)
+    )
+
+
+def _ungated(*, wall: float, closed: Collection[str], limit: int) -> Select[Any]:
+    return (
+        select(deliveries.c.id, deliveries.c.gate)
+        .where(deliveries.c.gate.is_(None), _may_go(deliveries, wall=wall, closed=closed))
+        .order_by(deliveries.c.rank, deliveries.c.id)
+        .limit(limit)
+    )
+
+
+async def candidates(tx: Tx, *, wall: float, closed: Collection[str], limit: int) -> list[Candidate]:
+    """What may go now, at most one a gate."""
+    free = (await tx.execute(_ungated(wall=wall, closed=closed, limit=limit))).all()
+    paced = (await tx.execute(_gated(wall=wall, closed=closed, limit=limit))).all()
+    return [Candidate(row.id, row.gate) for row in (*free, *paced)]
+
+
+def ready_among(ids: Collection[int], *, wall: float) -> Select[tuple[int]]:
+    return select(deliveries.c.id).where(
+        deliveries.c.id.in_(ids), state_is(deliveries, "ready"), deliveries.c.next_at <= wall
+    )
+
+
+def first_attempt(wall: float) -> dict[str, Any]:
+    """What a claim for sending sets besides: one attempt more, and when the first one was."""
+    return {
+        "attempts": deliveries.c.attempts + 1,
+        "lookups": 0,
+        "first_sent_at": func.coalesce(deliveries.c.first_sent_at, wall),
+    }
+
+
+def attempt_undone() -> dict[str, Any]:
+    """What putting a row back unsent sets besides, so that waiting never counts as trying."""
+    never = deliveries.c.attempts <= 1
+    return {
+        "attempts": case((never, 0), else_=deliveries.c.attempts - 1),
+        "first_sent_at": case((never, None), else_=deliveries.c.first_sent_at),
+    }
+
+
+def _doubtful(*, wall: float) -> ColumnElement[bool]:
+    """Waiting to be looked up, or left in `sending` by a worker that was lost."""
+    over = deliveries.c.lease_until <= wall
+    free = or_(deliveries.c.lease_until.is_(None), over)
+    waiting = and_(state_is(deliveries, "doubt"), deliveries.c.next_at <= wall, free)
+    return or_(waiting, and_(state_is(deliveries, "sending"), over))
+
+
+def doubtful(*, wall: float, limit: int) -> Select[tuple[int]]:
+    found = select(deliveries.c.id).where(_OPEN, state_is(deliveries, "sending", "doubt"), _doubtful(wall=wall))
+    return found.order_by(deliveries.c.rank, deliveries.c.id).limit(limit)
+
+
+async def any_doubtful(tx: Tx, *, wall: float) -> bool:
+    return (await tx.execute(doubtful(wall=wall, limit=1))).first() is not None
+
+
+# --- knowing when to look again -----------------------------------------------------------------------------------
+
+
+async def next_wall(tx: Tx, *, wall: float) -> float | None:
+    """The next moment after `wall` at which something that waits could go: a hint, now and then too early."""
+    rested = select(func.min(deliveries.c.next_at)).where(
+        _OPEN, state_is(deliveries, "ready"), deliveries.c.next_at > wall
+    )
+    looked_up = select(func.min(deliveries.c.next_at)).where(
+        _OPEN, state_is(deliveries, "doubt"), deliveries.c.next_at > wall
+    )
+    lost = select(func.min(deliveries.c.lease_until)).where(
+        _OPEN, state_is(deliveries, "sending", "doubt"), deliveries.c.lease_until > wall
+    )
+    waiting = _waiting_gates()
+    passed = (
+        select(func.min(gates.c.next_at))
+        .select_from(waiting.join(gates, gates.c.name == waiting.c.gate))
+        .where(gates.c.next_at > wall)
+    )
+    reopened = select(func.min(gates.c.next_at)).where(
+        gates.c.name >= "method:", gates.c.name < "method;", gates.c.next_at > wall
+    )
+    moments = select(*(part.scalar_subquery() for part in (rested, looked_up, lost, passed, reopened)))
+    return min((moment for moment in (await tx.execute(moments)).one() if moment is not None), default=None)
+
+
+async def count_open(tx: Tx) -> int:
+    """How many are not settled."""
+    return int((await tx.execute(select(func.count()).select_from(deliveries).where(_OPEN))).scalar_one())
+
+
+async def forget(tx: Tx, *, before: datetime) -> int:
+    old = delete(deliveries).where(state_is(deliveries, "sent", "dropped"), deliveries.c.settled_at < before)
+    return (await tx.execute(old)).rowcount

@@ -1,0 +1,214 @@
+"""The worker's door: an alarm clock that fires due timers, works the inbox and sends what waits to be told."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, datetime, timedelta
+
+from apscheduler.schedulers.asyncio import AsyncIOScheduler
+from sqlalchemy.exc import SQLAlchemyError
+
+from bot.deps import Deps
+from bot.services import deliveries, inbox, timers
+from bot.services.alarms import KIND as ALARM
+from bot.services.alarms import AlarmErrand
+from bot.services.errands import Errand
+from bot.services.housekeeping import CHORES, Chore, may_do
+from bot.services.inbox import Handler
+from bot.services.timers import TimerFunction
+from bot.store import heartbeats
+from bot.telemetry import Event, get_logger
+
+TICK_SECONDS = 0.5
+BEAT_SECONDS = 2.0  # well below what /readyz calls stalled
+REFRESH_SECONDS = 1.0
+FINISH_SECONDS = 10.0
+ARM_SECONDS = 10.0
+CLOSE_ENOUGH = timedelta(milliseconds=2)
+LEAST_NAP_SECONDS = 0.01  # between two looks at the outbox, so that gates opening one by one are passed in groups
+
+log = get_logger()
+
+
+class Worker:
+    """One process's worker. `chores` are added to the kernel's own (promises, purge), or replace them by name."""
+
+    def __init__(
+        self,
+        deps: Deps,
+        *,
+        timers: Mapping[str, TimerFunction],
+        errands: Mapping[str, Errand],
+        handle_inbox: Handler,
+        chores: Mapping[str, Chore] | None = None,
+    ) -> None:
+        self._deps = deps
+        self._timers = timers
+        self._errands: Mapping[str, Errand] = {ALARM: AlarmErrand(), **errands}
+        self._handle_inbox = handle_inbox
+        self._chores: Mapping[str, Chore] = {**CHORES, **(chores or {})}
+        self._refreshed_at = float("-inf")
+        self._beaten_at = float("-inf")
+        self.last_tick: float | None = None  # wall; for /readyz in the same process
+        self._due = asyncio.Event()
+        self._arrived = asyncio.Event()
+        self._sendable = asyncio.Event()
+
+    def wake(self) -> None:
+        """Something was committed: look at everything soon."""
+        for event in (self._due, self._arrived, self._sendable):
+            event.set()
+
+    async def recover(self) -> None:
+        """At start. SQLite has this one process, so what is still leased was left by a crash and may go on at once."""
+        if self._deps.database.dialect == "sqlite":
+            await deliveries.release_all_leases(self._deps)
+            await inbox.release_all_leases(self._deps)
+
+    async def turn(self) -> int:
+        """Do everything that is due at this moment, and what follows from it; returns how much that was."""
+        await self._refresh_clock()
+        moved = await self._fire()
+        moved += await inbox.work(self._deps, self._handle_inbox)
+        moved += await deliveries.send_waiting(self._deps, self._errands)
+        await self._beat()
+        return moved
+
+    async def do_chores(self) -> None:
+        """Every chore once, as the alarm clock would."""
+        for name in self._chores:
+            await self.do_chore(name)
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Work until `stop`; then take nothing new and give what is in flight ten seconds."""
+        await self.recover()
+        self._deps.hints.listen(self.wake)
+        taking_in = inbox.intake(self._deps, self._handle_inbox, landed=self.wake)
+        sending = deliveries.outbox(self._deps, self._errands, landed=self._sendable.set)
+        alarm_clock = _AlarmClock(self)
+        loops = (
+            self._whenever(self._due, lambda: self._fire_and_arm(alarm_clock), stop),
+            self._whenever(self._arrived, taking_in.launch, stop),
+            self._whenever(self._sendable, lambda: self._send_and_nap(sending.launch), stop),
+        )
+        self.wake()
+        alarm_clock.start(self._chores)
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._rouse_at(stop))
+                for loop in loops:
+                    group.create_task(loop)
+        finally:
+            alarm_clock.stop()
+            await asyncio.gather(taking_in.finish(FINISH_SECONDS), sending.finish(FINISH_SECONDS))
+
+    # --- the loops ----------------------------------------------------------------------------------------------------
+
+    async def _whenever(self, event: asyncio.Event, act: Callable[[], Awaitable[object]], stop: asyncio.Event) -> None:
+        """Act each time the event is set. A database out of reach is tried again at the next tick."""
+        while not stop.is_set():
+            await event.wait()
+            event.clear()
+            if stop.is_set():
+                return
+            try:
+                await act()
+            except (SQLAlchemyError, OSError) as problem:
+                log.warning(Event.DATABASE_TROUBLE, during="worker", error=str(problem))
+
+    async def _rouse_at(self, stop: asyncio.Event) -> None:
+        await stop.wait()
+        self.wake()
+
+    async def _fire_and_arm(self, alarm_clock: _AlarmClock) -> None:
+        if await self._fire():
+            self._sendable.set()
+        due = await timers.next_due(self._deps)
+        if due is not None:
+            alarm_clock.arm(self._seconds_until(due))
+
+    async def _send_and_nap(self, launch: Callable[[], Awaitable[int]]) -> None:
+        await launch()
+        wall = self._deps.clock.wall()
+        next_wall = await deliveries.next_wall(self._deps)
+        if next_wall is not None and next_wall - wall < TICK_SECONDS:
+            nap = max(next_wall - wall, LEAST_NAP_SECONDS)
+            asyncio.get_running_loop().call_later(nap, self._sendable.set)
+
+    async def _fire(self) -> int:
+        fired = 0
+        while batch := await timers.fire_due(self._deps, self._timers):
+            fired += batch
+            self._sendable.set()
+        return fired
+
+    # --- the tick -----------------------------------------------------------------------------------------------------
+
+    async def tick(self) -> None:
+        """The safety net behind every hint."""
+        self.wake()
+        try:
+            await self._refresh_clock()
+            await self._beat()
+        except (SQLAlchemyError, OSError) as problem:
+            log.warning(Event.DATABASE_TROUBLE, during="tick", error=str(problem))
+        else:
+            self.last_tick = self._deps.clock.wall()
+
+    async def _refresh_clock(self) -> None:
+        if abs(self._deps.clock.wall() - self._refreshed_at) >= REFRESH_SECONDS:
+            await self._deps.clock.refresh()
+            self._refreshed_at = self._deps.clock.wall()
+
+    async def _beat(self) -> None:
+        wall = self._deps.clock.wall()
+        if abs(wall - self._beaten_at) >= BEAT_SECONDS:
+            async with self._deps.database.transaction() as tx:
+                await heartbeats.beat(tx, worker=self._deps.worker_name, wall=wall)
+            self._beaten_at = wall
+
+    async def do_chore(self, name: str) -> None:
+        chore = self._chores[name]
+        if await may_do(self._deps, name, chore):
+            await chore.do(self._deps)
+
+    def _seconds_until(self, moment: datetime) -> float:
+        """Of wall time, at the speed the clock of promises has now."""
+        clock = self._deps.clock
+        wall = clock.wall()
+        speed = (clock.from_wall(wall + 1) - clock.from_wall(wall)).total_seconds()
+        return (moment - clock.now()).total_seconds() / max(speed, 1e-6)
+
+
+class _AlarmClock:
+    """APScheduler with its memory job store: a tick, one alarm at the next due timer, and the chores."""
+
+    def __init__(self, worker: Worker) -> None:
+        self._worker = worker
+        self._armed: datetime | None = None
+        self._scheduler = AsyncIOScheduler(
+            timezone=UTC, job_defaults={"max_instances": 1, "coalesce": True, "misfire_grace_time": None}
+        )
+
+    def start(self, chores: Mapping[str, Chore]) -> None:
+        self._scheduler.add_job(self._worker.tick, "interval", seconds=TICK_SECONDS, id="tick")
+        for name, chore in chores.items():
+            self._scheduler.add_job(
+                self._worker.do_chore, "interval", seconds=chore.every_seconds, args=[name], id=f"chore:{name}"
+            )
+        self._scheduler.start()
+
+    def stop(self) -> None:
+        self._scheduler.shutdown(wait=False)
+
+    def arm(self, seconds: float) -> None:
+        """Wake the worker in so many seconds; what is further away than a few ticks is left to a later arming."""
+        at = datetime.now(UTC) + timedelta(seconds=max(seconds, 0.001))
+        if seconds < ARM_SECONDS and (self._armed is None or abs(at - self._armed) > CLOSE_ENOUGH):
+            self._armed = at
+            self._scheduler.add_job(self._ring, "date", run_date=at, id="next", replace_existing=True)
+
+    def _ring(self) -> None:
+        self._armed = None
+        self._worker.wake()
