@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import shutil
 import socket
@@ -206,7 +207,7 @@ def _postgres_from_the_wheel() -> Iterator[Path]:
 def _reachable_copy(package: Path, install: Path) -> Path:
     """A copy that nobody can reach, for a virtualenv under a private home; libraries lie beside the package."""
     copy = short_folder("tocsin-pgbin-")
-    copy.chmod(0o755)
+    atexit.register(shutil.rmtree, copy, ignore_errors=True)
     for source in (package / install.name, package.with_name(package.name + ".libs")):
         if source.is_dir():
             target = copy / source.relative_to(package.parent)
