@@ -46,7 +46,7 @@ class Claim:
 async def take(
     tx: Tx,
     table: Table,
-    candidates: Select[tuple[int]],
+    candidates: Select[int],
     *,
     owner: str,
     until: float,

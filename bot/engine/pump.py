@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Generic, TypeVar
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from typing import Any, Generic, TypeVar
 
 from bot.telemetry import Event, get_logger
 
@@ -22,7 +22,7 @@ class Pump(Generic[Work]):
     def __init__(
         self,
         claim: Callable[[int], Awaitable[Sequence[Work]]],
-        carry: Callable[[Work], Awaitable[None]],
+        carry: Callable[[Work], Coroutine[Any, Any, None]],
         *,
         seats: int,
         landed: Callable[[], None] = lambda: None,

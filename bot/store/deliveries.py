@@ -59,7 +59,8 @@ async def insert(tx: Tx, parcel: Parcel, *, gate: str | None, wall: float, creat
         next_at=wall,
         created_at=created_at,
     )
-    return (await tx.execute(statement.on_conflict_do_nothing().returning(deliveries.c.id))).scalar()
+    written: int | None = await tx.scalar(statement.on_conflict_do_nothing().returning(deliveries.c.id))
+    return written
 
 
 async def join_waiting(tx: Tx, parcel: Parcel) -> bool:
@@ -138,7 +139,7 @@ async def candidates(tx: Tx, *, wall: float, closed: Collection[str], limit: int
     return [Candidate(row.id, row.gate) for row in (*free, *paced)]
 
 
-def ready_among(ids: Collection[int], *, wall: float) -> Select[tuple[int]]:
+def ready_among(ids: Collection[int], *, wall: float) -> Select[int]:
     return select(deliveries.c.id).where(
         deliveries.c.id.in_(ids), state_is(deliveries, "ready"), deliveries.c.next_at <= wall
     )
@@ -170,7 +171,7 @@ def _doubtful(*, wall: float) -> ColumnElement[bool]:
     return or_(waiting, and_(state_is(deliveries, "sending"), over))
 
 
-def doubtful(*, wall: float, limit: int) -> Select[tuple[int]]:
+def doubtful(*, wall: float, limit: int) -> Select[int]:
     found = select(deliveries.c.id).where(_OPEN, state_is(deliveries, "sending", "doubt"), _doubtful(wall=wall))
     return found.order_by(deliveries.c.rank, deliveries.c.id).limit(limit)
 

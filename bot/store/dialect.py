@@ -18,5 +18,5 @@ def insert_into(tx: Tx, table: Table) -> Insert:
 
 def state_is(table: NamedFromClause, *states: str) -> ColumnElement[bool]:
     """`state = 'x'` with the word spelt out: a bound parameter would hide the partial index from both planners."""
-    words = [literal_column(f"'{state}'") for state in states]
+    words: list[ColumnElement[str]] = [literal_column(f"'{state}'") for state in states]
     return table.c.state == words[0] if len(words) == 1 else table.c.state.in_(words)

@@ -16,7 +16,8 @@ async def beat(tx: Tx, *, worker: str, wall: float) -> None:
 
 async def newest(tx: Tx) -> float | None:
     """Wall time of the last sign of life of any worker."""
-    return (await tx.execute(select(func.max(heartbeats.c.at)))).scalar()
+    at: float | None = await tx.scalar(select(func.max(heartbeats.c.at)))
+    return at
 
 
 async def forget(tx: Tx, *, before: float) -> None:

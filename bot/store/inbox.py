@@ -40,7 +40,7 @@ async def insert(tx: Tx, *, key: str, kind: str, payload: dict[str, Any], wall: 
     return (await tx.execute(statement.on_conflict_do_nothing().returning(inbox.c.id))).scalar() is not None
 
 
-def claimable(*, wall: float, limit: int) -> Select[tuple[int]]:
+def claimable(*, wall: float, limit: int) -> Select[int]:
     """Waiting items, and items whose worker was lost, the oldest first."""
     lost = and_(state_is(inbox, "working"), inbox.c.lease_until <= wall)
     waiting = and_(state_is(inbox, "ready"), inbox.c.next_at <= wall)

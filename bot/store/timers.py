@@ -75,7 +75,7 @@ async def lock_one(tx: Tx, identity: int, *, now: datetime) -> Timer | None:
     return _timer(row) if row else None
 
 
-def _ids(*where: ColumnElement[bool]) -> Select[tuple[int]]:
+def _ids(*where: ColumnElement[bool]) -> Select[int]:
     return select(timers.c.id).where(*where).order_by(timers.c.due_at, timers.c.id)
 
 
@@ -114,7 +114,8 @@ async def mark_failed(tx: Tx, timer: Timer, *, retry_at: float | None, error: st
 
 async def next_due(tx: Tx) -> datetime | None:
     """When the earliest pending timer that never failed is due."""
-    return (await tx.execute(select(func.min(timers.c.due_at)).where(_PENDING, timers.c.attempts == 0))).scalar()
+    due: datetime | None = await tx.scalar(select(func.min(timers.c.due_at)).where(_PENDING, timers.c.attempts == 0))
+    return due
 
 
 async def forget(tx: Tx, *, before: datetime) -> int:
