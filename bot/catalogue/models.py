@@ -63,13 +63,17 @@ def _timezone(value: str) -> str:
     return value
 
 
+def _pattern(shape: re.Pattern[str]) -> WithJsonSchema:
+    return WithJsonSchema({"type": "string", "pattern": f"^{shape.pattern}$"})
+
+
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
 Duration = Annotated[
     timedelta, BeforeValidator(_duration), WithJsonSchema({"type": "string", "pattern": duration.PATTERN})
 ]
 SomeDuration = Annotated[Duration, AfterValidator(_some)]
-ServiceKey = Annotated[str, AfterValidator(_service_key)]
-SeverityWord = Annotated[str, AfterValidator(_severity_word)]
+ServiceKey = Annotated[str, AfterValidator(_service_key), _pattern(SERVICE_KEY)]
+SeverityWord = Annotated[str, AfterValidator(_severity_word), _pattern(_SEVERITY_WORD)]
 Channel = Annotated[str, AfterValidator(_channel)]
 TimeZone = Annotated[str, AfterValidator(_timezone)]
 Who = Annotated[Text, Field(description="U… W… S… team:KEY role:ROLE oncall oncall:LEVEL everyone")]

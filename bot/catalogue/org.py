@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
@@ -30,10 +31,9 @@ class Org:
 
 def merge(documents: Sequence[Document], findings: list[Finding]) -> Org:
     """One Org of all the files. What is wrong is added to `findings`."""
-    before = len(findings)
     merged, places = _merge_values(documents, findings)
     shapes = [_shape(document, findings) for document in documents]
-    if len(findings) > before:
+    if any(Path(finding.file).name == "org.yml" for finding in findings):
         return Org(known_teams=None)
     whole = OrgShape.model_validate(merged)
     for document, shape in zip(documents, shapes, strict=True):
@@ -44,7 +44,9 @@ def merge(documents: Sequence[Document], findings: list[Finding]) -> Org:
 
 
 def default_service(organisation: Org, services: Mapping[str, Service], findings: list[Finding]) -> str | None:
-    """The named one; absent: the only service, else `default`."""
+    """The named one; absent: the only service, else `default`. None where org.yml is broken: it also says who may."""
+    if organisation.known_teams is None:
+        return None
     named = organisation.default_service
     if named is None:
         return _implied_default(services, findings)

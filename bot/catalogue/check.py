@@ -1,0 +1,38 @@
+"""What `tocsin check` says: every finding of catalogue, templates and manifest; and the schemas for editors."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from bot import manifest
+from bot.catalogue.load import load
+from bot.catalogue.models import OrgShape, ServiceShape
+from bot.domain.catalogue import Finding
+
+
+def check(folders: Sequence[Path], templates: Sequence[Path], manifest_path: Path | None) -> list[Finding]:
+    """All findings, by file and line. None for the manifest leaves it out."""
+    findings = list(load(folders, templates=templates).findings)
+    if manifest_path is not None:
+        findings.extend(manifest.check(manifest_path))
+    return findings
+
+
+def schemas() -> dict[str, dict[str, Any]]:
+    """File name -> its JSON Schema (2020-12)."""
+    return {"org.yml": _schema(OrgShape, "org.yml"), "service.yml": _schema(ServiceShape, "service.yml")}
+
+
+def _schema(shape: type[OrgShape | ServiceShape], name: str) -> dict[str, Any]:
+    head = {"$schema": "https://json-schema.org/draft/2020-12/schema"}
+    return {**head, **shape.model_json_schema(), "title": f"Tocsin {name}"}
+
+
+def write_schemas(folder: Path) -> None:
+    """The schemas as the files docs/schema/ holds."""
+    for name, schema in schemas().items():
+        path = folder / name.replace(".yml", ".json")
+        path.write_text(json.dumps(schema, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
