@@ -45,7 +45,7 @@ async def introduce(deps: Deps) -> Identity:
 async def find(deps: Deps, user: str, *, spawn: Spawn | None = None) -> Person:
     """The person of that id. Unknown: Slack is asked. Older than ten minutes: `spawn` gets a refresh to run beside it.
 
-    Raises Refused where Slack does not know them, or cannot be asked about somebody unknown.
+    Raises Refused where Slack does not know them, Undeliverable where it cannot be asked about somebody unknown.
     """
     async with deps.database.reading() as tx:
         known = await store.find(tx, user)
@@ -60,16 +60,16 @@ async def _ask_about(deps: Deps, user: str) -> Person:
     try:
         answer = await deps.chat.call("users.info", {"user": user})
     except Undeliverable as problem:
-        if problem.permanent:
-            raise Refused("Slack does not tell me who you are, so I cannot do this for you.") from None
-        raise Refused("Slack did not tell me who you are just now. Try again in a moment.") from None
+        if not problem.permanent:
+            raise
+        raise Refused("Slack does not tell me who you are, so I cannot do this for you.") from None
     return await remember(deps, answer["user"])
 
 
 async def _refresh(deps: Deps, user: str) -> None:
     try:
         await _ask_about(deps, user)
-    except Refused:
+    except (Refused, Undeliverable):
         return  # what we knew stays until Slack answers again
 
 
@@ -144,6 +144,12 @@ def may(
 ) -> bool:
     """Whether this person may declare, respond, execute, approve or admin. `groups` from `memberships`."""
     return access.may(catalogue, person, what, roles=roles, groups=groups)
+
+
+def welcome(person: Person) -> None:
+    """Raises Refused for everybody who is no full, active member: they may do nothing at all."""
+    if not person.is_full_member:
+        raise Refused(access.NOT_A_MEMBER[person.kind].format(deed="use me"))
 
 
 async def must(deps: Deps, person: Person, what: str, *, roles: Mapping[str, str] | None = None) -> None:

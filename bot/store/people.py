@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Table, select
-from sqlalchemy.dialects import postgresql, sqlite
 
 from bot.domain.person import Kind, Person
 from bot.ports import Tx
+from bot.store.dialect import insert_into
 from bot.store.tables import groups, people
 
 
@@ -63,8 +63,7 @@ async def upsert(tx: Tx, table: Table, key: str, rows: Sequence[dict[str, Any]])
     """Insert rows, or replace every other column of those whose key is there already."""
     if not rows:
         return
-    insert = postgresql.insert if tx.dialect.name == "postgresql" else sqlite.insert
-    statement = insert(table)
+    statement = insert_into(tx, table)
     changes = {name: statement.excluded[name] for name in rows[0] if name != key}
     await tx.execute(statement.on_conflict_do_update(index_elements=[key], set_=changes), list(rows))
 

@@ -1,0 +1,233 @@
+"""The Slack door: Bolt's signature check and transports around one desk. HTTP, Socket Mode, or both."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import aiohttp
+from fastapi import Request, Response
+from slack_bolt.app.async_app import AsyncApp
+from slack_bolt.authorization import AuthorizeResult
+from slack_bolt.middleware.async_middleware import AsyncMiddleware
+from slack_bolt.request.async_request import AsyncBoltRequest
+from slack_bolt.response import BoltResponse
+
+from bot import telemetry
+from bot.asks import Table
+from bot.deps import Deps
+from bot.domain.errors import Undeliverable
+from bot.domain.secret import Secret
+from bot.integrations.slack import web_client
+from bot.services import people, places
+from bot.services.people import Identity
+from bot.slack import events, parse
+from bot.slack.desk import BUDGET_SECONDS, Desk, empty
+from bot.slack.sockets import CONNECTIONS, PING_SECONDS, Socket
+from bot.slack.tasks import Tasks
+from bot.telemetry import Event
+
+BODY_LIMIT = 1_000_000
+RETRY_SECONDS = 5.0
+START_SECONDS = 5.0
+DRAIN_SECONDS = 5.0
+
+
+class SlackDoor:
+    """What Slack and the bot say to one another. `start`, then `http_handler` and the sockets take what comes."""
+
+    def __init__(
+        self,
+        table: Table,
+        deps: Deps,
+        *,
+        session: aiohttp.ClientSession,
+        base_url: str,
+        app_token: Secret | None = None,
+        signing_secret: Secret | None = None,
+        budget_seconds: float = BUDGET_SECONDS,
+        ping_seconds: float = PING_SECONDS,
+    ) -> None:
+        self._table = table
+        self._deps = deps
+        self._has_secret = signing_secret is not None
+        self._identity: Identity | None = None
+        self._trouble: str | None = "I have not reached Slack yet."
+        self._is_stopping = False
+        self._tasks = Tasks()  # answers: drained at the end
+        self._keepers = Tasks()  # connections: cancelled at the end
+        self._app = self._bolt(web_client(None, base_url=base_url, session=session), signing_secret)
+        desk = Desk(table, lambda: self._deps, self._tasks, budget_seconds)
+        self._app.middleware(_Handover(self, desk))
+        self._sockets = (
+            [Socket(self._app, app_token, ping_seconds=ping_seconds, name=str(n)) for n in range(CONNECTIONS)]
+            if app_token
+            else []
+        )
+
+    def _bolt(self, client: Any, signing_secret: Secret | None) -> AsyncApp:
+        # At WARNING and above: below, Bolt logs the whole body of a request whose signature is wrong.
+        logger = logging.getLogger("slack_bolt.tocsin")
+        logger.setLevel(logging.WARNING)
+        return AsyncApp(
+            name="tocsin",
+            logger=logger,
+            client=client,
+            signing_secret=signing_secret.reveal() if signing_secret else "",
+            authorize=self._authorize,
+        )
+
+    async def _authorize(self, enterprise_id: str | None, team_id: str | None) -> AuthorizeResult:
+        """Bolt asks before each request; who we are was learned once, at the start."""
+        known = self._identity
+        return AuthorizeResult(
+            enterprise_id=enterprise_id,
+            team_id=team_id,
+            bot_user_id=known.user if known else None,
+            bot_id=known.bot if known else None,
+        )
+
+    # --- coming and going ------------------------------------------------------------------------------------------
+
+    @property
+    def deps(self) -> Deps:
+        """With what was learned from Slack in it: bot_user, team, workspace_url."""
+        return self._deps
+
+    @property
+    def table(self) -> Table:
+        return self._table
+
+    @property
+    def is_stopping(self) -> bool:
+        return self._is_stopping
+
+    async def start(self) -> None:
+        """Reach Slack, at once if it is there. Where it is away, this returns all the same and goes on trying."""
+        reached = self._keepers.spawn(self._get_to_know())
+        for socket in self._sockets:
+            self._keepers.spawn(socket.keep())
+        await asyncio.wait({reached}, timeout=START_SECONDS)
+        await self._wait_for_sockets()
+
+    async def stop(self) -> None:
+        """Finish what was begun, then close the connections."""
+        self._is_stopping = True
+        await self._tasks.drain(DRAIN_SECONDS)
+        await self._keepers.drain(0.0)
+
+    def connected(self) -> bool:
+        """Whether Slack reaches us: known, and in Socket Mode at least one connection open."""
+        return self.trouble() is None
+
+    def trouble(self) -> str | None:
+        """A sentence for /readyz, or None."""
+        if self._sockets and self._identity and not any(socket.is_connected for socket in self._sockets):
+            return "No Socket Mode connection to Slack is open; I keep trying."
+        return self._trouble
+
+    async def _get_to_know(self) -> None:
+        while not await self._introduce():  # noqa: ASYNC110 - nobody tells us when Slack is back
+            await asyncio.sleep(RETRY_SECONDS)
+        await places.find_all(self._deps)
+        self._keepers.spawn(self._prefill())
+
+    async def _introduce(self) -> bool:
+        try:
+            known = await people.introduce(self._deps)
+        except Undeliverable as problem:
+            self._trouble = f"Slack does not answer ({problem.error}); I keep trying."
+            if problem.permanent:
+                self._trouble = f"Slack refuses the bot's token ({problem.error}): check SLACK_BOT_TOKEN."
+            telemetry.get_logger().warning(Event.SLACK_AWAY, sentence=self._trouble)
+            return False
+        self._identity, self._trouble = known, None
+        self._deps = self._deps.with_config(bot_user=known.user, team=known.team, workspace_url=known.url)
+        telemetry.get_logger().info(Event.SLACK_CONNECTED, team=known.team, bot_user=known.user)
+        return True
+
+    async def _prefill(self) -> None:
+        try:
+            await people.prefill(self._deps)
+        except Undeliverable as problem:
+            # Whoever is not in the table yet is asked for when they first say something.
+            telemetry.get_logger().info(Event.SLACK_AWAY, sentence=f"users.list: {problem.error}")
+
+    async def _wait_for_sockets(self) -> None:
+        deadline = asyncio.get_running_loop().time() + START_SECONDS
+        while self._sockets and not all(socket.is_connected for socket in self._sockets):
+            if asyncio.get_running_loop().time() > deadline:
+                return
+            await asyncio.sleep(0.01)
+
+    # --- HTTP ------------------------------------------------------------------------------------------------------
+
+    async def http_handler(self, request: Request) -> Response:
+        """`POST /slack/events`: commands, interactivity and events, signed by Slack. 401 where they are not."""
+        if not self._has_secret:
+            return Response(status_code=404, content="SLACK_SIGNING_SECRET is not set.")
+        body = await _bounded(request)
+        if body is None:
+            return Response(status_code=413)
+        answer = await self._dispatch(request, body)
+        if answer.status == 401:
+            telemetry.get_logger().warning(
+                Event.SLACK_SIGNATURE_REFUSED,
+                timestamp=request.headers.get("x-slack-request-timestamp", "")[:20],
+                client=request.client.host if request.client else None,
+            )
+        return Response(
+            status_code=answer.status, content=answer.body, headers=answer.first_headers_without_set_cookie()
+        )
+
+    async def _dispatch(self, request: Request, body: bytes) -> BoltResponse:
+        if not request.headers.get("x-slack-request-timestamp", "").isdecimal():
+            return BoltResponse(status=401, body={"error": "invalid request"})
+        try:
+            signed = AsyncBoltRequest(body=body.decode(), query=request.url.query, headers=dict(request.headers))
+        except (ValueError, TypeError, AttributeError):  # neither a form nor JSON: not Slack's, whatever its signature
+            return BoltResponse(status=401, body={"error": "invalid request"})
+        return await self._app.async_dispatch(signed)
+
+    async def take_event(self, body: dict[str, Any]) -> BoltResponse:
+        """Store first, acknowledge then. What could not be stored is not acknowledged: Slack sends it again."""
+        try:
+            await events.keep(self._deps, self._table, body)
+        except events.NOT_STORED as problem:
+            telemetry.get_logger().error(Event.SLACK_EVENT_NOT_STORED, error=type(problem).__name__)
+            return BoltResponse(status=503, body="")
+        return empty()
+
+
+class _Handover(AsyncMiddleware):
+    """Where Bolt hands over. No listener is registered: Bolt's runner looks for an acknowledgement only every 10 ms."""
+
+    def __init__(self, door: SlackDoor, desk: Desk) -> None:
+        self._door = door
+        self._desk = desk
+
+    async def async_process(
+        self,
+        *,
+        req: AsyncBoltRequest,
+        resp: BoltResponse,
+        next: Callable[[], Awaitable[BoltResponse]],  # noqa: A002 - Bolt passes it by this name
+    ) -> BoltResponse:
+        if self._door.is_stopping:
+            return BoltResponse(status=503, body="")
+        if req.body.get("type") == "event_callback":
+            return await self._door.take_event(req.body)
+        occasion = parse.occasion(req.body)
+        return await self._desk.answer(occasion) if occasion else empty()
+
+
+async def _bounded(request: Request) -> bytes | None:
+    """The body, or None where it is longer than anything Slack sends."""
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > BODY_LIMIT:
+            return None
+    return bytes(body)

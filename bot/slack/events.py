@@ -1,0 +1,179 @@
+"""What Slack tells without waiting for an answer. Stored before it is acknowledged; carried out by the worker."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from bot import telemetry
+from bot.asks import Answer, Ask, FieldErrors, Reply, Table, Where
+from bot.deps import Deps
+from bot.domain.errors import Problem, Repeated, Undeliverable
+from bot.domain.person import Actor, Kind, Person
+from bot.services import inbox, people, places, replies
+from bot.services.inbox import InboxItem
+from bot.slack import home, words
+from bot.slack.desk import outcome, with_opener
+from bot.slack.parse import unescape
+from bot.telemetry import Event
+
+Json = dict[str, Any]
+
+PREFIX = "event:"
+DEFAULT_COMMAND = "/incident"
+SLACK = Person(id="", name="Slack", kind=Kind.BOT)  # events that nobody in particular caused
+
+HOUSEKEEPING = {
+    "channel_archive": "is_archived",
+    "channel_deleted": "channel_not_found",
+    "channel_left": "not_in_channel",
+    "group_archive": "is_archived",
+    "group_deleted": "channel_not_found",
+    "group_left": "not_in_channel",
+}
+FOUND_AGAIN = frozenset({"channel_unarchive", "group_unarchive"})
+RENAMED = frozenset({"channel_rename", "group_rename"})
+OURS = frozenset(
+    {"app_mention", "app_home_opened", "user_change", "team_join", "member_joined_channel", "member_left_channel"}
+    | HOUSEKEEPING.keys()
+    | FOUND_AGAIN
+    | RENAMED
+)
+
+
+async def keep(deps: Deps, table: Table, body: Mapping[str, Any]) -> bool:
+    """Store an event, once, before Slack is told that it arrived. False: not one for us, or known already.
+
+    Raises SQLAlchemyError or OSError where it could not be stored: then Slack must send it again.
+    """
+    event = body.get("event") or {}
+    kind, key = str(event.get("type") or ""), str(body.get("event_id") or "")
+    if not key or (kind not in OURS and kind not in table.events):
+        return False
+    authorized: Json = next(iter(body.get("authorizations") or []), {})
+    payload = {"event": event, "team": body.get("team_id"), "bot_user": authorized.get("user_id")}
+    return await inbox.receive(deps, key=key, kind=PREFIX + kind, payload=payload)
+
+
+class EventDesk:
+    """Carries out stored events. `handle` is what the worker calls; raising has the event tried again later."""
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
+
+    async def handle(self, deps: Deps, item: InboxItem) -> None:
+        """One stored event: `item.key` is Slack's event_id, `item.kind` is `event:<type>`."""
+        event: Json = item.payload["event"]
+        deps = _knowing_itself(deps, item.payload)
+        await self._keep_house(deps, item.key, event)
+        meaning = self._table.events.get(item.kind.removeprefix(PREFIX))
+        if meaning is None:
+            return
+        try:
+            await meaning(event, Actor(await _who(deps, event), key=item.key), deps)
+        except Repeated:
+            return  # carried out before a crash; only the note of it was lost
+        except Problem as problem:
+            # Nobody asked, so nobody is answered: a reaction by a guest, a pin in a channel of no incident.
+            telemetry.get_logger().info(Event.SLACK_EVENT_REFUSED, kind=item.kind, sentence=problem.sentence)
+
+    async def _keep_house(self, deps: Deps, key: str, event: Json) -> None:
+        """What an event means for the door itself: mentions, the Home tab, people and places."""
+        kind = str(event.get("type"))
+        if kind == "app_mention":
+            await self._mention(deps, key, event)
+        elif kind == "app_home_opened" and event.get("tab", "home") == "home":
+            await self._home(deps, key, event)
+        elif kind in {"user_change", "team_join"}:
+            await people.remember(deps, event["user"])
+        elif kind in {"member_joined_channel", "member_left_channel"}:
+            await _membership(deps, event)
+        elif kind in RENAMED:
+            await places.renamed(deps, event["channel"]["id"], event["channel"]["name"])
+        elif kind in HOUSEKEEPING:
+            await places.lost(deps, str(event["channel"]), HOUSEKEEPING[kind])
+        elif kind in FOUND_AGAIN:
+            await places.look_again(deps)
+
+    async def _home(self, deps: Deps, key: str, event: Json) -> None:
+        try:
+            await home.publish(deps, self._table, str(event["user"]), key)
+        except Undeliverable as problem:
+            if not problem.permanent:
+                raise
+            telemetry.get_logger().warning(Event.SLACK_ANSWER_LOST, name="home", error=problem.error)
+
+    # --- mentions: the same verbs as the commands, threads included ------------------------------------------------
+
+    async def _mention(self, deps: Deps, key: str, event: Json) -> None:
+        user = str(event.get("user") or "")
+        if not user or event.get("bot_id"):
+            return  # two bots that mention each other would never stop
+        where = Where(channel=event.get("channel"), thread=event.get("thread_ts"), ts=event.get("ts"))
+        command, text = spoken_to(deps.config.bot_user, str(event.get("text") or ""), self._table)
+        person = await people.find(deps, user)
+        found = await outcome(
+            self._carry_out(deps, Actor(person, key=key), command, text, where), kind="MENTION", name=command
+        )
+        reply = _as_reply(found)
+        if reply is not None:
+            await replies.send(deps, reply, to=user, where=_place_of(reply, where), key=key)
+
+    async def _carry_out(self, deps: Deps, by: Actor, command: str, text: str, where: Where) -> Answer:
+        people.welcome(by.person)
+        picked = words.pick(self._table, command, text)
+        if isinstance(picked, Reply):
+            return picked
+        verb, rest = picked
+        ask = Ask(by, rest, where, can_open_modal=False)
+        return with_opener(await verb.ask(ask, deps), f"{command} {text}".strip())
+
+
+def spoken_to(bot_user: str, text: str, table: Table) -> tuple[str, str]:
+    """The command and its words in a message that mentions the bot: `@tocsin list`, `@tocsin runbook list`."""
+    mention = re.compile(rf"<@{re.escape(bot_user)}(?:\|[^<>]*)?>" if bot_user else r"<@[UW][A-Z0-9]+(?:\|[^<>]*)?>")
+    said = unescape(mention.split(text, maxsplit=1)[-1]).strip().removeprefix("/").lstrip()
+    first, _, rest = said.partition(" ")
+    command = "/" + first.casefold()
+    return (command, rest.strip()) if command in table.commands else (DEFAULT_COMMAND, said)
+
+
+def _as_reply(found: Answer | Problem) -> Reply | None:
+    if isinstance(found, Problem):
+        return Reply(words.sentence(found.sentence))
+    if isinstance(found, FieldErrors):
+        return Reply(" ".join(found.errors.values()))
+    return found if isinstance(found, Reply) else None
+
+
+def _place_of(reply: Reply, where: Where) -> Where:
+    """A public answer stands in a thread under the question; a whisper there would not be seen by who has it closed."""
+    return Where(channel=where.channel, thread=where.thread or (where.ts if reply.public else None))
+
+
+async def _who(deps: Deps, event: Json) -> Person:
+    user = event.get("user")
+    identity = user.get("id") if isinstance(user, dict) else user
+    return await people.find(deps, str(identity)) if identity else SLACK
+
+
+async def _membership(deps: Deps, event: Json) -> None:
+    if event.get("user") != deps.config.bot_user:
+        return
+    if event["type"] == "member_joined_channel":
+        await places.look_again(deps)
+    else:
+        await places.lost(deps, str(event["channel"]), "not_in_channel")
+
+
+def _knowing_itself(deps: Deps, payload: Json) -> Deps:
+    """Who the bot is, from the event where Slack was away when this process started."""
+    if deps.config.bot_user:
+        return deps
+    return deps.with_config(bot_user=str(payload.get("bot_user") or ""), team=str(payload.get("team") or ""))
+
+
+NOT_STORED = (SQLAlchemyError, OSError)
