@@ -7,6 +7,7 @@ import select
 import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 
 from bot.domain.errors import Misconfigured
 from bot.ports import Tx
+from bot.store.sqlite_driver import connect
 
 BUSY_SECONDS = 10
 SQLITE_READERS = 4
@@ -121,8 +123,7 @@ def _sqlite_engine(url: URL, *, size: int, begin: str, pragmas: tuple[str, ...])
         url.set(drivername="sqlite+aiosqlite"),
         pool_size=size,
         max_overflow=0,
-        # Transactions are begun below, not by the driver. It would start them late, and deferred.
-        connect_args={"isolation_level": None, "timeout": BUSY_SECONDS},
+        async_creator=partial(connect, str(url.database), timeout_seconds=BUSY_SECONDS),
     )
 
     @event.listens_for(engine.sync_engine, "connect")

@@ -162,3 +162,21 @@ async def test_a_file_that_is_no_database_is_a_sentence(tmp_path: Path) -> None:
     with pytest.raises(Misconfigured, match="not a database"):
         await open_database(f"sqlite:///{path}")
     assert path.read_text().startswith("Not a database.")
+
+
+async def test_a_statement_answers_in_every_way(database: SqlDatabase) -> None:
+    """Rows come one, some or all at a time, streamed or not; counts and new keys are told."""
+    rows = [{"name": f"g{n}", "next_at": n} for n in range(150)]
+    async with database.transaction() as tx:
+        await tx.execute(insert(gates), rows)
+        changed = await tx.execute(gates.update().where(gates.c.next_at < 10).values(next_at=0))
+        assert changed.rowcount == 10
+        returned = await tx.execute(gates.delete().where(gates.c.next_at == 0).returning(gates.c.name))
+        assert len(returned.all()) == 10
+    async with database.reading() as tx:
+        query = select(gates.c.name).order_by(gates.c.next_at)
+        assert (await tx.execute(query)).first() == ("g10",)
+        assert (await tx.execute(query)).fetchmany(2) == [("g10",), ("g11",)]
+        async with tx.stream(query.execution_options(yield_per=7)) as stream:
+            assert [row.name async for row in stream] == [f"g{n}" for n in range(10, 150)]
+        assert (await tx.execute(query.where(gates.c.next_at > 1000))).one_or_none() is None
