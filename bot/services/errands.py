@@ -1,4 +1,4 @@
-"""The shape of an errand: one kind of thing the world is told. `bot.services.deliveries` runs them; nobody else does."""
+"""The shape of an errand: one kind of thing the world is told. Only `bot.services.deliveries` runs them."""
 
 from __future__ import annotations
 

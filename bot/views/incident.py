@@ -139,8 +139,8 @@ def closing_buttons(incident: Incident) -> list[Block | None]:
 
 
 def topic(incident: Incident, severity: Severity, commander: str | None) -> str:
-    """At most 250 characters; Slack escapes a topic itself."""
-    lead = f"commander {mention(commander)}" if commander else "no commander yet"
+    """At most 250 characters, plain text; `commander` is a name."""
+    lead = f"commander {commander}" if commander else "no commander yet"
     text = f"{marker(incident)} {severity.key} {incident.status} · {lead} · "
     return text + incident.short_title[: 250 - len(text)]
 

@@ -1,0 +1,46 @@
+"""A post-mortem draft is Markdown: a template's sections, some of which people have written over. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+EDITABLE_LIMIT = 3000  # what one input of a modal holds
+_HEADING = re.compile(r"^## +(.+?) *$", re.MULTILINE)
+BEFORE_DUE = timedelta(hours=24)
+EVERY = timedelta(hours=24)
+
+
+@dataclass(frozen=True)
+class Section:
+    heading: str
+    body: str
+
+    @property
+    def is_editable(self) -> bool:
+        return len(self.body) <= EDITABLE_LIMIT
+
+
+def sections(markdown: str) -> tuple[str, list[Section]]:
+    """What stands before the first `## ` heading, and the sections in order."""
+    parts = _HEADING.split(markdown)
+    pairs = zip(parts[1::2], parts[2::2], strict=True)
+    return parts[0].strip(), [Section(heading, body.strip()) for heading, body in pairs]
+
+
+def with_edits(markdown: str, edits: Mapping[str, str]) -> str:
+    """The draft with what people wrote in place of the template's words; a section that left the template is kept."""
+    intro, found = sections(markdown)
+    written = [Section(one.heading, edits.get(one.heading, one.body)) for one in found]
+    lost = [Section(heading, body) for heading, body in edits.items() if heading not in {one.heading for one in found}]
+    return "\n\n".join([intro, *[f"## {one.heading}\n\n{one.body}".rstrip() for one in [*written, *lost]]]) + "\n"
+
+
+def next_reminder(due: datetime, now: datetime) -> datetime:
+    """A day before it is due, when it is due, and every day after that."""
+    for moment in (due - BEFORE_DUE, due):
+        if moment > now:
+            return moment
+    return now + EVERY

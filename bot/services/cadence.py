@@ -1,0 +1,69 @@
+"""The promise of the next update: made at declare, kept or made anew by every update, given back at resolve."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from bot.deps import Deps
+from bot.domain import incident as rules
+from bot.domain.catalogue import Severity
+from bot.domain.incident import Incident
+from bot.ports import Tx
+from bot.services import promises, timers
+from bot.store import incidents as store
+
+DUE = "update.due"
+REMIND = "update.remind"
+GRACE_SECONDS = 300
+
+
+def level(deps: Deps, incident: Incident) -> Severity:
+    """The incident's severity as the catalogue has it now; the default where the level has left the catalogue."""
+    service = deps.catalogue.service_or_default(incident.service)
+    return service.find_severity(incident.severity) or service.severity(service.default_severity)
+
+
+async def promise(deps: Deps, tx: Tx, incident: Incident, due: datetime | None, slot: int) -> Incident:
+    """Replace what was promised by `due` (None: nothing any more). `slot` tells this promise from earlier ones."""
+    await withdraw(tx, incident)
+    if incident.next_update_at != due:
+        incident = await store.change(tx, incident.id, next_update_at=due)
+    if due:
+        await arm(deps, tx, incident, due, slot)
+    return incident
+
+
+async def arm(deps: Deps, tx: Tx, incident: Incident, due: datetime, slot: int) -> None:
+    """Timers for the reminder and for the moment it is due, and the promise that the self-audit looks at."""
+    severity = level(deps, incident)
+    remind_at = rules.reminder_time(due, severity, incident.cadence(severity), deps.clock.now())
+    if remind_at:
+        await _schedule(tx, REMIND, incident, remind_at, due, slot)
+    await _schedule(tx, DUE, incident, due, due, slot)
+    await promises.make(tx, kind="update", subject=incident.name, due_at=due, grace_seconds=GRACE_SECONDS)
+
+
+async def withdraw(tx: Tx, incident: Incident) -> None:
+    for kind in (REMIND, DUE):
+        await timers.cancel(tx, subject=incident.name, kind=kind)
+    await promises.release(tx, subject=incident.name, kind="update")
+
+
+async def _schedule(tx: Tx, kind: str, incident: Incident, at: datetime, due: datetime, slot: int) -> None:
+    await timers.schedule(
+        tx,
+        kind=kind,
+        subject=incident.name,
+        due_at=at,
+        dedupe_key=f"{kind}:{incident.name}:{slot}",
+        payload={"due": due.isoformat()},
+    )
+
+
+def in_minutes(wait: timedelta) -> str:
+    """`15 min`, `2 h`, `1 h 30 min`"""
+    minutes = max(1, round(wait.total_seconds() / 60))
+    hours, rest = divmod(minutes, 60)
+    if not hours:
+        return f"{rest} min"
+    return f"{hours} h {rest} min" if rest else f"{hours} h"

@@ -1,0 +1,63 @@
+"""What shows an incident's state: its cards and its channel's topic, edited in place after every change."""
+
+from __future__ import annotations
+
+from bot.deps import Deps
+from bot.domain.delivery import Parcel
+from bot.domain.incident import Home, Incident
+from bot.ports import Tx
+from bot.services import deliveries
+
+CHANNEL = "channel"
+ANNOUNCE = "announce"
+
+
+def faces(incident: Incident) -> list[str]:
+    """Which cards it has: a private one is not announced, one without a channel lives under its announcement."""
+    shown = [] if incident.private else [ANNOUNCE]
+    return [CHANNEL, *shown] if incident.home is Home.CHANNEL else shown
+
+
+async def refresh(deps: Deps, tx: Tx, incident: Incident) -> None:
+    """Both cards and the topic will show the state that they find when they are sent."""
+    for face in faces(incident):
+        await deliveries.enqueue(
+            deps,
+            tx,
+            Parcel(
+                kind="card.edit",
+                subject=incident.name,
+                method="chat.update",
+                payload={"face": face},
+                rank=incident.rank,
+                collapse_key=f"card:{incident.name}:{face}",
+            ),
+        )
+    if incident.home is Home.CHANNEL and incident.channel:
+        await deliveries.enqueue(deps, tx, topic(incident))
+
+
+def topic(incident: Incident) -> Parcel:
+    return Parcel(
+        kind="channel.topic",
+        subject=incident.name,
+        method="conversations.setTopic",
+        rank=incident.rank,
+        collapse_key=f"topic:{incident.name}",
+    )
+
+
+async def say(deps: Deps, tx: Tx, incident: Incident, kind: str, key: str, **payload: object) -> None:
+    """A message of its own, at most one ever for the key. Where it goes is found when it is sent."""
+    await deliveries.enqueue(
+        deps,
+        tx,
+        Parcel(
+            kind=kind,
+            subject=incident.name,
+            method="chat.postMessage",
+            payload=payload,
+            rank=incident.rank,
+            dedupe_key=f"{kind}:{incident.name}:{key}",
+        ),
+    )

@@ -1,0 +1,324 @@
+"""Incidents: declared, acknowledged, changed, looked at. Every public verb is one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from bot.asks import Where
+from bot.deps import Deps
+from bot.domain import incident as rules
+from bot.domain.catalogue import Severity, listing
+from bot.domain.delivery import Parcel
+from bot.domain.draft import Draft
+from bot.domain.errors import Missing, Repeated, Unclear
+from bot.domain.incident import Entry, Home, Incident, Status
+from bot.domain.person import Actor, Person
+from bot.ports import Tx
+from bot.services import audit, cadence, cards, deliveries, people, requests
+from bot.services.transactions import begin
+from bot.store import incidents as store
+from bot.store.locks import serialise
+
+REPEAT_SECONDS = 60.0  # wall time in which the same words are the same incident
+
+
+# --- declaring ---
+
+
+async def declare(deps: Deps, draft: Draft, by: Actor) -> tuple[Incident, bool]:
+    """The incident, and whether it is new: the same request, or the same words within 60 s, declare it once.
+
+    Raises Refused, Unclear (no title).
+    """
+    if not draft.title:
+        raise Unclear("Say what is wrong: `/incident declare P1 checkout is down`.")
+    await people.must(deps, by.person, "declare")
+    try:
+        async with begin(deps, by) as tx:
+            incident, is_new = await _declare_once(deps, tx, draft, draft.title, by)
+            await requests.answered(tx, by.key, subject=incident.name, answer=None)
+            return incident, is_new
+    except Repeated as repeated:
+        return await _by_name(deps, repeated.subject), False
+
+
+async def _declare_once(deps: Deps, tx: Tx, draft: Draft, title: str, by: Actor) -> tuple[Incident, bool]:
+    await serialise(tx, f"declare:{by.id}:{draft.service.key}")
+    since = deps.clock.wall() - REPEAT_SECONDS
+    same = await store.declared_just_now(tx, by.id, draft.service.key, title, since)
+    if same:
+        return same, False
+    incident = await store.add(tx, _birth(deps, draft, title, by))
+    entry = await log(deps, tx, incident, by.id, "declared", f"declared {draft.severity.key}: {title}")
+    if incident.next_update_at:
+        await cadence.arm(deps, tx, incident, incident.next_update_at, entry)
+    await _open_its_place(deps, tx, incident)
+    await _tell(deps, tx, incident, draft.severity)
+    await audit.record(tx, deps.clock, by.id, "incident.declared", incident.name, severity=incident.severity)
+    return incident, True
+
+
+def _birth(deps: Deps, draft: Draft, title: str, by: Actor) -> dict[str, Any]:
+    now = deps.clock.now()
+    has_channel = draft.severity.channel or draft.private  # a thread in #incidents would not be private
+    return {
+        "title": title,
+        "service": draft.service.key,
+        "severity": draft.severity.key,
+        "rank": draft.severity.rank,
+        "status": Status.INVESTIGATING.value,
+        "private": draft.private,
+        "drill": draft.drill,
+        "source": by.source,
+        "source_channel": draft.source_channel,
+        "source_ts": draft.source_ts,
+        "impact": draft.impact,
+        "declared_by": by.id,
+        "declared_at": now,
+        "declared_wall": deps.clock.wall(),
+        "detected_at": now,
+        "next_update_at": now + draft.severity.update_every if draft.severity.update_every else None,
+        "home": (Home.CHANNEL if has_channel else Home.THREAD).value,
+    }
+
+
+async def _open_its_place(deps: Deps, tx: Tx, incident: Incident) -> None:
+    """Create the channel and announce it at the same time: the first of the two round trips."""
+    if incident.home is Home.CHANNEL:
+        parcel = Parcel("channel.open", incident.name, "conversations.create", rank=incident.rank)
+        await deliveries.enqueue(deps, tx, parcel)
+    if not incident.private:
+        await deliveries.enqueue(deps, tx, card_parcel(incident, cards.ANNOUNCE))
+
+
+def card_parcel(incident: Incident, face: str) -> Parcel:
+    return Parcel(
+        kind="card.post",
+        subject=incident.name,
+        method="chat.postMessage",
+        payload={"face": face},
+        rank=incident.rank,
+        dedupe_key=f"card:{incident.name}:{face}",
+    )
+
+
+async def _tell(deps: Deps, tx: Tx, incident: Incident, severity: Severity) -> None:
+    """The targets the severity names at declare: channels and people in Slack. A private incident tells nobody."""
+    if incident.private:
+        return
+    for target in severity.tell:
+        if target.startswith(("slack:", "dm:")):
+            await cards.say(deps, tx, incident, "told", target, target=target)
+
+
+# --- looking ---
+
+
+async def named(deps: Deps, text: str, where: Where, by: Actor) -> tuple[Incident, str]:
+    """The incident that the words name first (`INC-42 …`), or in whose channel or thread they were said; and the rest.
+
+    Raises Missing for one that does not exist or may not be seen, Unclear with the open ones where none is meant.
+    """
+    first, _, rest = text.strip().partition(" ")
+    number = rules.number(first)
+    if number is not None:
+        return await visible(deps, number, by, where), rest.strip()
+    async with deps.database.reading() as tx:
+        here = await store.living_in(tx, where.channel, where.thread or where.ts) if where.channel else None
+    if here:
+        return here, text.strip()
+    raise Unclear(await _which_one(deps, by))
+
+
+async def _which_one(deps: Deps, by: Actor) -> str:
+    there = await open_incidents(deps, by)
+    if not there:
+        return "There is no open incident here. Declare one: `/incident declare P1 checkout is down`."
+    names = listing([f"{one} ({one.short_title})" for one in there[:5]], "or")
+    return f"Which one? Name it first: {names}."
+
+
+async def visible(deps: Deps, number: int, by: Actor, where: Where | None = None) -> Incident:
+    """The incident, if this person may see it. Raises Missing alike for a hidden one and one that is not there."""
+    async with deps.database.reading() as tx:
+        incident = await store.get(tx, number)
+        held = await store.roles_of(tx, number) if incident.private else {}
+    inside = where is not None and where.channel is not None and where.channel == incident.channel
+    if inside or may_see(deps, incident, by.person, held):
+        return incident
+    raise Missing(f"There is no INC-{number}. `/incident list all` shows what there is.")
+
+
+def may_see(deps: Deps, incident: Incident, person: Person, held: Mapping[str, str]) -> bool:
+    """A private incident is seen by who declared it, holds a role in it, or administers."""
+    if not incident.private or incident.declared_by == person.id or person.id in held.values():
+        return True
+    return people.may(deps.catalogue, person, "admin")
+
+
+async def by_subject(deps: Deps, subject: str, by: Actor, where: Where | None = None) -> Incident:
+    """A button's value, `INC-42` or `INC-42:commander`, as an incident. Raises Missing."""
+    number = rules.number(subject.partition(":")[0])
+    if number is None:
+        raise Missing("That button belongs to nothing I know. `/incident list` shows what is open.")
+    return await visible(deps, number, by, where)
+
+
+async def _by_name(deps: Deps, name: str | None) -> Incident:
+    async with deps.database.reading() as tx:
+        return await store.get(tx, rules.number(name or "") or 0)
+
+
+async def open_incidents(deps: Deps, by: Actor, *, limit: int = 20) -> list[Incident]:
+    """Worst first; private ones only to those who may see them."""
+    async with deps.database.reading() as tx:
+        return await _seen(deps, tx, await store.open_ones(tx, limit), by)
+
+
+async def listed(deps: Deps, which: str, by: Actor) -> list[Incident]:
+    """`open`, `all` or `mine`. Raises Unclear."""
+    queries = {"open": store.open_ones, "all": store.newest}
+    async with deps.database.reading() as tx:
+        if which == "mine":
+            return await store.of_person(tx, by.id)
+        if which not in queries:
+            raise Unclear("Use `/incident list open`, `list all` or `list mine`.")
+        return await _seen(deps, tx, await queries[which](tx), by)
+
+
+async def _seen(deps: Deps, tx: Tx, found: list[Incident], by: Actor) -> list[Incident]:
+    private = [one.id for one in found if one.private]
+    held = await store.roles_of_many(tx, private) if private else {}
+    return [one for one in found if may_see(deps, one, by.person, held.get(one.id, {}))]
+
+
+async def roles_of(deps: Deps, incident: Incident) -> dict[str, str]:
+    async with deps.database.reading() as tx:
+        return await store.roles_of(tx, incident.id)
+
+
+async def timeline(deps: Deps, incident: Incident) -> list[Entry]:
+    async with deps.database.reading() as tx:
+        return await store.timeline_of(tx, incident.id)
+
+
+# --- changing ---
+
+
+async def may_respond(deps: Deps, incident: Incident, by: Actor) -> None:
+    """Raises Refused. Looks at the incident's roles, since `respond` may name one."""
+    await people.must(deps, by.person, "respond", roles=await roles_of(deps, incident))
+
+
+async def acknowledge(deps: Deps, number: int, by: Actor) -> tuple[Incident, bool]:
+    """The incident, and whether this person was the first."""
+    await may_respond(deps, await visible(deps, number, by), by)
+    async with begin(deps, by) as tx:
+        incident = await store.lock(tx, number)
+        rules.must_be_open(incident)
+        if incident.acknowledged_at:
+            return incident, False
+        incident = await noticed(deps, tx, incident, by, deps.clock.now())
+        await cards.refresh(deps, tx, incident)
+        return incident, True
+
+
+async def noticed(deps: Deps, tx: Tx, incident: Incident, by: Actor, at: datetime) -> Incident:
+    """Somebody is on it: the first act of a person acknowledges."""
+    if incident.acknowledged_at:
+        return incident
+    await log(deps, tx, incident, by.id, "acknowledged", "acknowledged", told=True)
+    return await store.change(tx, incident.id, acknowledged_at=at, acknowledged_by=by.id)
+
+
+async def set_severity(deps: Deps, number: int, word: str, by: Actor) -> tuple[Incident, bool]:
+    """Any level of its service, by key or alias. The next update is promised anew. Raises Unclear with the list."""
+    incident = await visible(deps, number, by)
+    severity = deps.catalogue.service_or_default(incident.service).severity(word)
+    await may_respond(deps, incident, by)
+    async with begin(deps, by) as tx:
+        incident = await store.lock(tx, number)
+        rules.must_be_open(incident)
+        if incident.severity == severity.key:
+            return incident, False
+        text = f"changed severity from {incident.severity} to {severity.key}"
+        entry = await log(deps, tx, incident, by.id, "severity", text, told=True)
+        incident = await store.change(tx, number, severity=severity.key, rank=severity.rank)
+        due = rules.next_update(incident, severity, deps.clock.now())
+        incident = await cadence.promise(deps, tx, incident, due, entry)
+        await cards.refresh(deps, tx, incident)
+        await audit.record(tx, deps.clock, by.id, "incident.severity", incident.name, to=severity.key)
+        return incident, True
+
+
+async def set_status(deps: Deps, number: int, status: Status, by: Actor) -> tuple[Incident, bool]:
+    """Any working status; resolving has a verb of its own."""
+    await may_respond(deps, await visible(deps, number, by), by)
+    async with begin(deps, by) as tx:
+        incident = await store.lock(tx, number)
+        rules.must_be_open(incident)
+        if incident.status is status:
+            return incident, False
+        incident = await change_status(deps, tx, incident, status, by)
+        await cards.refresh(deps, tx, incident)
+        return incident, True
+
+
+async def change_status(deps: Deps, tx: Tx, incident: Incident, status: Status, by: Actor) -> Incident:
+    """Within somebody's transaction. The first status that means the harm has stopped is the moment of mitigation."""
+    text = f"changed status from {incident.status} to {status}"
+    await log(deps, tx, incident, by.id, "status", text, told=True)
+    changes: dict[str, Any] = {"status": status.value}
+    if status in rules.MITIGATED and not incident.mitigated_at:
+        changes["mitigated_at"] = deps.clock.now()
+    return await store.change(tx, incident.id, **changes)
+
+
+async def note(deps: Deps, number: int, text: str, by: Actor) -> Incident:
+    """A remark for the timeline and the next update; also after the end. Raises Unclear when empty."""
+    if not text.strip():
+        raise Unclear("Say what to note: `/incident note rolled back to 1.41`.")
+    incident = await visible(deps, number, by)
+    await may_respond(deps, incident, by)
+    async with begin(deps, by) as tx:
+        incident = await store.lock(tx, number)
+        await log(deps, tx, incident, by.id, "note", text.strip()[:3000], told=True)
+        return incident
+
+
+async def mark(deps: Deps, incident: Incident, message: str, source: str, kind: str, author: str, by: Actor) -> bool:
+    """A message put on the timeline by pin, reaction or shortcut; `source` is `channel:ts`. False: it was there."""
+    await may_respond(deps, incident, by)
+    async with begin(deps, by) as tx:
+        await store.lock(tx, incident.id)
+        text = message.strip()[:3000] or "a message without text"
+        entry = await store.log(
+            tx,
+            incident.id,
+            at=_moment_of(deps, source),
+            kind=kind,
+            actor=author or by.id,
+            text=text,
+            told=True,
+            source_ts=source,
+            detail={"by": by.id},
+        )
+        return entry is not None
+
+
+async def unmark(deps: Deps, incident: Incident, source: str, by: Actor) -> bool:
+    await may_respond(deps, incident, by)
+    async with begin(deps, by) as tx:
+        await store.lock(tx, incident.id)
+        return await store.remove_marked(tx, incident.id, source, deps.clock.now())
+
+
+def _moment_of(deps: Deps, source: str) -> datetime:
+    return deps.clock.from_wall(float(source.partition(":")[2]))
+
+
+async def log(deps: Deps, tx: Tx, incident: Incident, actor: str, kind: str, text: str, *, told: bool = False) -> int:
+    entry = await store.log(tx, incident.id, at=deps.clock.now(), kind=kind, actor=actor, text=text, told=told)
+    return entry or 0

@@ -1,0 +1,183 @@
+"""Errands that say something in an incident's place. Rendered when sent, from the state of that moment."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from bot.asks import Block
+from bot.deps import Deps
+from bot.domain.delivery import Call, Delivery, Found, Plan, Skip, Wait
+from bot.domain.incident import Incident, Status, Update
+from bot.domain.person import BOT
+from bot.ports import Tx
+from bot.services import cadence, deliveries, places, postmortems, promises, resolution, telling
+from bot.services.opening import PLACE_WAIT_SECONDS, SOON_SECONDS, of
+from bot.services.posting import Message, Plain, Post
+from bot.store import incidents as store
+from bot.views import incident as view
+from bot.views.blocks import section
+
+HERE = "its place is being opened"
+
+
+def _here(incident: Incident, text: str, blocks: list[Block]) -> Message | Wait:
+    channel, thread = incident.place
+    if not channel or (incident.home == "thread" and not thread):
+        return Wait(SOON_SECONDS, HERE)
+    return Message(channel, text, blocks, thread)
+
+
+def _in_card_thread(incident: Incident, text: str, blocks: list[Block]) -> Message | Wait:
+    channel, ts = incident.card
+    return Message(channel, text, blocks, ts) if channel and ts else Wait(SOON_SECONDS, HERE)
+
+
+# --- updates ---
+
+
+async def _changes(tx: Tx, update: Update) -> list[str]:
+    told = await store.told_between(tx, update.incident, update.since, update.through)
+    return [view.sentence(entry) for entry in told]
+
+
+async def _update(deps: Deps, tx: Tx, delivery: Delivery) -> Message | Skip | Wait:
+    incident, update = await of(tx, delivery), await store.get_update(tx, delivery.payload["update"])
+    changes, own = await _changes(tx, update), update.author == BOT
+    words = telling.said(deps, "update", incident, await store.roles_of(tx, incident.id), changes) if own else ""
+    blocks = view.update_message(incident, cadence.level(deps, incident), update, words, changes, own)
+    return _here(incident, view.fallback(incident, update.text or f"still {incident.status}"), blocks)
+
+
+async def _update_posted(deps: Deps, tx: Tx, delivery: Delivery, answer: dict[str, Any]) -> None:
+    await promises.keep(tx, subject=f"update:{delivery.payload['update']}", kind="posted", at=deps.clock.now())
+
+
+async def _reminder(deps: Deps, tx: Tx, delivery: Delivery) -> Message | Skip | Wait:
+    incident = await of(tx, delivery)
+    due = datetime.fromisoformat(delivery.payload["due"])
+    if incident.next_update_at != due or not incident.is_open:
+        return Skip("somebody has written meanwhile")
+    held = await store.roles_of(tx, incident.id)
+    words = telling.said(deps, "reminder", incident, held)
+    blocks = view.reminder_message(incident, words)
+    text = view.fallback(incident, "an update is due soon. Post it or snooze.")
+    commander = held.get("commander")
+    return Message(commander, text, blocks) if commander else _here(incident, text, blocks)
+
+
+async def _told(deps: Deps, tx: Tx, delivery: Delivery) -> Message | Skip | Wait:
+    """A severity's `tell`: a channel or a person hears of the declaration."""
+    incident = await of(tx, delivery)
+    kind, _, target = str(delivery.payload["target"]).partition(":")
+    channel = await places.resolve(tx, target.removeprefix("#")) if kind == "slack" else target
+    if not channel:
+        return Wait(PLACE_WAIT_SECONDS, "that channel cannot be used yet")
+    words = telling.said(deps, "declared", incident, await store.roles_of(tx, incident.id))
+    return Message(channel, view.fallback(incident, "declared"), [section(words)])
+
+
+# --- the end ---
+
+
+async def _resolved(deps: Deps, tx: Tx, delivery: Delivery) -> Message | Skip | Wait:
+    incident = await of(tx, delivery)
+    words = telling.said(deps, "resolved", incident, await store.roles_of(tx, incident.id))
+    return _here(incident, view.fallback(incident, "resolved"), view.resolved_message(incident, words))
+
+
+async def _watch(deps: Deps, tx: Tx, delivery: Delivery) -> Message | Skip | Wait:
+    incident = await of(tx, delivery)
+    if incident.status is not Status.RESOLVED:
+        return Skip(f"it is {incident.status} now")
+    closes_at = (incident.watch_until or deps.clock.now()) + resolution.ANSWER_WITHIN
+    blocks = view.watch_message(incident, closes_at)
+    return _here(incident, view.fallback(incident, "does the fix hold? Confirm or reopen."), blocks)
+
+
+async def _closed(deps: Deps, tx: Tx, delivery: Delivery) -> Message | Skip | Wait:
+    incident = await of(tx, delivery)
+    text = view.closed_text(incident, delivery.payload["actor"])
+    return _here(incident, text, [section(text)])
+
+
+async def _reopened(deps: Deps, tx: Tx, delivery: Delivery) -> Message | Skip | Wait:
+    incident = await of(tx, delivery)
+    text = view.reopened_text(incident, delivery.payload["actor"])
+    return _here(incident, text, [section(text)])
+
+
+# --- the post-mortem ---
+
+
+async def _postmortem(deps: Deps, tx: Tx, delivery: Delivery) -> Message | Skip | Wait:
+    incident = await of(tx, delivery)
+    text = view.fallback(incident, "post-mortem draft")
+    return _in_card_thread(incident, text, view.postmortem_message(incident))
+
+
+async def _postmortem_posted(deps: Deps, tx: Tx, delivery: Delivery, answer: dict[str, Any]) -> None:
+    incident = await of(tx, delivery)
+    incident = await store.change(tx, incident.id, postmortem_ts=answer["ts"])
+    await deliveries.enqueue(deps, tx, postmortems.file_parcel(incident))
+
+
+async def _postmortem_reminder(deps: Deps, tx: Tx, delivery: Delivery) -> Message | Skip | Wait:
+    incident = await of(tx, delivery)
+    if incident.postmortem_done_at:
+        return Skip("it is done")
+    text = view.postmortem_reminder(incident, deps.clock.now())
+    held = await store.roles_of(tx, incident.id)
+    blocks = [section(text), *view.postmortem_message(incident)[1:]]
+    return Message(held.get("commander") or incident.declared_by, text, blocks)
+
+
+class EditPostmortem(Plain):
+    """The message of the draft, when it is marked done."""
+
+    async def prepare(self, deps: Deps, tx: Tx, delivery: Delivery) -> Plan:
+        incident = await of(tx, delivery)
+        channel, _ = incident.card
+        if not incident.postmortem_ts:
+            return Wait(SOON_SECONDS, "the draft is on its way")
+        text = view.fallback(incident, "post-mortem draft")
+        blocks = view.postmortem_message(incident)
+        return Call({"channel": channel, "ts": incident.postmortem_ts, "text": text, "blocks": blocks})
+
+
+class UploadPostmortem(Plain):
+    """The draft as a Markdown file in the thread. Its name carries the delivery's id, to be found again."""
+
+    async def prepare(self, deps: Deps, tx: Tx, delivery: Delivery) -> Plan:
+        incident = await of(tx, delivery)
+        channel, thread = incident.card
+        if not channel or not thread:
+            return Wait(SOON_SECONDS, HERE)
+        markdown = await postmortems.text(deps, tx, incident)
+        name = f"{incident.name.lower()}-postmortem-{delivery.token}.md"
+        return Call({"channel": channel, "thread": thread, "name": name, "content": markdown})
+
+    async def act(self, deps: Deps, delivery: Delivery, arguments: dict[str, Any], method: str) -> dict[str, Any]:
+        return await deps.chat.upload(
+            name=arguments["name"],
+            content=arguments["content"],
+            channel=arguments["channel"],
+            thread=arguments["thread"],
+            comment="",
+        )
+
+    async def look_up(self, deps: Deps, delivery: Delivery, arguments: dict[str, Any]) -> Found | None:
+        page = await deps.chat.call("files.list", {"channel": arguments["channel"], "count": 100})
+        same = [one for one in page.get("files", []) if one.get("name") == arguments["name"]]
+        return Found({"ok": True}) if same else None
+
+
+update = Post(_update, _update_posted)
+reminder = Post(_reminder)
+told = Post(_told)
+resolved = Post(_resolved)
+watch = Post(_watch)
+closed = Post(_closed)
+reopened = Post(_reopened)
+postmortem = Post(_postmortem, _postmortem_posted)
+postmortem_reminder = Post(_postmortem_reminder)

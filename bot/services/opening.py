@@ -1,0 +1,275 @@
+"""Errands that open an incident's place: its channel and who is in it, its cards, topic, bookmark and pin."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from bot.deps import Deps
+from bot.domain import incident as rules
+from bot.domain.delivery import Call, Delivery, Found, Parcel, Plan, Skip, Wait
+from bot.domain.errors import Undeliverable
+from bot.domain.incident import Home, Incident
+from bot.ports import Tx
+from bot.services import cadence, cards, deliveries, incidents, naming, people, places, roles, telling
+from bot.services.posting import Message, Plain, Post
+from bot.store import incidents as store
+from bot.store.people import find as find_person
+from bot.views import incident as view
+
+FORBIDDEN = {"restricted_action", "user_is_restricted", "missing_scope", "not_allowed_token_type", "no_permission"}
+ALREADY = {"already_in_channel", "already_pinned", "cant_invite_self", "no_item_specified"}
+PLACE_WAIT_SECONDS = 15.0
+SOON_SECONDS = 0.3
+NAMES_TRIED = 20
+SKEW_SECONDS = 60.0
+
+
+async def of(tx: Tx, delivery: Delivery) -> Incident:
+    return await store.get(tx, rules.number(delivery.subject) or 0)
+
+
+class OpenChannel(Plain):
+    """conversations.create. Its second round trip is written down when it has settled."""
+
+    async def prepare(self, deps: Deps, tx: Tx, delivery: Delivery) -> Plan:
+        incident = await of(tx, delivery)
+        if incident.channel or incident.home is Home.THREAD:
+            return Skip("it has a place already")
+        name = incident.channel_name or naming.channel_name(incident.id, incident.title)
+        return Call({"name": name, "is_private": incident.private})
+
+    async def look_up(self, deps: Deps, delivery: Delivery, arguments: dict[str, Any]) -> Found | None:
+        """A channel of that name, made by us since we first tried, is the one whose answer was lost."""
+        cursor = ""
+        while True:
+            page = await deps.chat.call("conversations.list", _listing(arguments["is_private"], cursor))
+            for channel in page["channels"]:
+                if channel["name"] == arguments["name"] and _is_ours(deps, delivery, channel):
+                    return Found({"ok": True, "channel": channel})
+            cursor = (page.get("response_metadata") or {}).get("next_cursor", "")
+            if not cursor:
+                return None
+
+    async def settle(self, deps: Deps, tx: Tx, delivery: Delivery, answer: dict[str, Any]) -> None:
+        channel = answer["channel"]
+        incident = await store.lock(tx, (await of(tx, delivery)).id)
+        incident = await store.change(tx, incident.id, channel=channel["id"], channel_name=channel["name"])
+        await _fill_channel(deps, tx, incident)
+
+    async def refused(
+        self, deps: Deps, tx: Tx, delivery: Delivery, problem: Undeliverable
+    ) -> dict[str, Any] | Wait | Skip | None:
+        incident = await of(tx, delivery)
+        if problem.error == "name_taken":
+            return await _another_name(tx, incident)
+        if problem.error in FORBIDDEN and not incident.private:
+            await _live_in_the_thread(deps, tx, incident)
+            return Skip(f"{problem.error}: it lives in the thread of its card")
+        if problem.error in FORBIDDEN:
+            return Wait(300.0, f"{problem.error}: a private incident needs a private channel")
+        return None
+
+
+def _listing(private: bool, cursor: str) -> dict[str, Any]:
+    arguments = {"types": "private_channel" if private else "public_channel", "limit": 200, "exclude_archived": True}
+    return {**arguments, "cursor": cursor} if cursor else arguments
+
+
+def _is_ours(deps: Deps, delivery: Delivery, channel: dict[str, Any]) -> bool:
+    since = (delivery.first_sent_at or 0.0) - SKEW_SECONDS
+    return channel.get("creator") == deps.config.bot_user and float(channel.get("created", 0)) >= since
+
+
+async def _another_name(tx: Tx, incident: Incident) -> Wait | None:
+    """Taken by somebody else's channel, archived ones included: the same name with a number after it."""
+    tried = next(
+        (
+            attempt
+            for attempt in range(NAMES_TRIED)
+            if naming.channel_name(incident.id, incident.title, attempt) == incident.channel_name
+        ),
+        0,
+    )
+    if tried + 1 >= NAMES_TRIED:
+        return None
+    name = naming.channel_name(incident.id, incident.title, tried + 1)
+    await store.change(tx, incident.id, channel_name=name)
+    return Wait(0.0, "name_taken")
+
+
+async def _live_in_the_thread(deps: Deps, tx: Tx, incident: Incident) -> None:
+    incident = await store.change(tx, incident.id, home=Home.THREAD.value)
+    await cards.refresh(deps, tx, incident)
+
+
+async def _fill_channel(deps: Deps, tx: Tx, incident: Incident) -> None:
+    """The second round trip: all at once, the declarer's invitation among the first."""
+    invited = [roles.invitation(incident, [incident.declared_by])]
+    others = cadence.level(deps, incident).invite
+    if others:
+        invited.append(roles.invitation(incident, list(others)))
+    card = incidents.card_parcel(incident, cards.CHANNEL)
+    for parcel in (*invited, card, cards.topic(incident), _bookmark(incident)):
+        await deliveries.enqueue(deps, tx, parcel)
+    await cards.refresh(deps, tx, incident)
+
+
+def _bookmark(incident: Incident) -> Parcel:
+    return Parcel("channel.bookmark", incident.name, "bookmarks.add", rank=incident.rank)
+
+
+class Invite(Plain):
+    """Who the payload names, as people. Being there already is no failure; one refusal does not cost the rest."""
+
+    async def prepare(self, deps: Deps, tx: Tx, delivery: Delivery) -> Plan:
+        incident = await of(tx, delivery)
+        if not incident.channel:
+            return Skip("it has no channel")
+        held = await store.roles_of(tx, incident.id)
+        return Call({"channel": incident.channel, "who": delivery.payload["who"], "roles": held})
+
+    async def act(self, deps: Deps, delivery: Delivery, arguments: dict[str, Any], method: str) -> dict[str, Any]:
+        wanted = await people.expand(deps, arguments["who"], arguments["roles"])
+        wanted = [person for person in wanted if person != deps.config.bot_user]
+        if not wanted:
+            return {"ok": True}
+        try:
+            return await self._invite(deps, arguments["channel"], wanted[:100])
+        except Undeliverable as problem:
+            if not problem.permanent or len(wanted) == 1:
+                raise
+        for person in wanted:
+            await self._one(deps, arguments["channel"], person)
+        return {"ok": True}
+
+    async def _invite(self, deps: Deps, channel: str, wanted: list[str]) -> dict[str, Any]:
+        return await deps.chat.call("conversations.invite", {"channel": channel, "users": ",".join(wanted)})
+
+    async def _one(self, deps: Deps, channel: str, person: str) -> None:
+        try:
+            await self._invite(deps, channel, [person])
+        except Undeliverable as problem:
+            if not problem.permanent:
+                raise
+
+    async def refused(
+        self, deps: Deps, tx: Tx, delivery: Delivery, problem: Undeliverable
+    ) -> dict[str, Any] | Wait | Skip | None:
+        return {"ok": True} if problem.error in ALREADY else None
+
+
+class SetTopic(Plain):
+    async def prepare(self, deps: Deps, tx: Tx, delivery: Delivery) -> Plan:
+        incident = await of(tx, delivery)
+        if not incident.channel:
+            return Skip("it has no channel")
+        held = await store.roles_of(tx, incident.id)
+        commander = await find_person(tx, held["commander"]) if "commander" in held else None
+        name = commander.person.name if commander else None
+        return Call({"channel": incident.channel, "topic": view.topic(incident, cadence.level(deps, incident), name)})
+
+
+class Bookmark(Plain):
+    """A link to the card in #incidents, found by its link after a lost answer."""
+
+    async def prepare(self, deps: Deps, tx: Tx, delivery: Delivery) -> Plan:
+        incident = await of(tx, delivery)
+        if not incident.channel or incident.private:
+            return Skip("nothing to link to")
+        if not incident.announce_ts:
+            return Wait(SOON_SECONDS, "its card in #incidents is on its way")
+        link = telling.permalink(deps, incident.announce_channel, incident.announce_ts)
+        if not link:
+            return Skip("the workspace's address is not known")
+        title = f"{incident} in #incidents"
+        return Call({"channel_id": incident.channel, "title": title, "type": "link", "link": link})
+
+    async def look_up(self, deps: Deps, delivery: Delivery, arguments: dict[str, Any]) -> Found | None:
+        there = await deps.chat.call("bookmarks.list", {"channel_id": arguments["channel_id"]})
+        same = [one for one in there.get("bookmarks", []) if one.get("link") == arguments["link"]]
+        return Found({"ok": True}) if same else None
+
+    async def refused(
+        self, deps: Deps, tx: Tx, delivery: Delivery, problem: Undeliverable
+    ) -> dict[str, Any] | Wait | Skip | None:
+        return Skip(problem.error) if problem.error.startswith("too_many") else None
+
+
+class Pin(Plain):
+    async def prepare(self, deps: Deps, tx: Tx, delivery: Delivery) -> Plan:
+        incident = await of(tx, delivery)
+        if not incident.channel or not incident.card_ts:
+            return Skip("there is no card to pin")
+        return Call({"channel": incident.channel, "timestamp": incident.card_ts})
+
+    async def refused(
+        self, deps: Deps, tx: Tx, delivery: Delivery, problem: Undeliverable
+    ) -> dict[str, Any] | Wait | Skip | None:
+        return {"ok": True} if problem.error in ALREADY else None
+
+
+# --- cards ---
+
+
+async def shown(deps: Deps, tx: Tx, incident: Incident, face: str) -> view.Card:
+    return view.Card(
+        incident=incident,
+        service=deps.catalogue.service_or_default(incident.service),
+        severity=cadence.level(deps, incident),
+        roles=await store.roles_of(tx, incident.id),
+        last=await store.last_update(tx, incident.id),
+        is_home=face == cards.CHANNEL or incident.home is Home.THREAD,
+    )
+
+
+def _card_text(incident: Incident) -> str:
+    return view.fallback(incident, f"{incident.severity}, {incident.status}")
+
+
+async def _render_card(deps: Deps, tx: Tx, delivery: Delivery) -> Message | Skip | Wait:
+    incident, face = await of(tx, delivery), delivery.payload["face"]
+    if face == cards.CHANNEL:
+        channel = incident.channel
+    else:
+        channel = await places.resolve(tx, announce_setting(deps, incident))
+    if not channel:
+        return Wait(PLACE_WAIT_SECONDS, "its channel cannot be used yet")
+    return Message(channel, _card_text(incident), view.card(await shown(deps, tx, incident, face)))
+
+
+def announce_setting(deps: Deps, incident: Incident) -> str:
+    service = deps.catalogue.service_or_default(incident.service)
+    return service.incidents_channel or deps.config.incidents_channel
+
+
+async def _card_posted(deps: Deps, tx: Tx, delivery: Delivery, answer: dict[str, Any]) -> None:
+    incident = await of(tx, delivery)
+    if delivery.payload["face"] == cards.ANNOUNCE:
+        await store.change(tx, incident.id, announce_channel=answer["channel"], announce_ts=answer["ts"])
+        return
+    await store.change(tx, incident.id, card_ts=answer["ts"])
+    await deliveries.enqueue(deps, tx, Parcel("channel.pin", incident.name, "pins.add", rank=incident.rank))
+
+
+post_card = Post(_render_card, _card_posted)
+
+
+class EditCard(Plain):
+    """chat.update of one face, rendered from the state of the moment."""
+
+    async def prepare(self, deps: Deps, tx: Tx, delivery: Delivery) -> Plan:
+        incident, face = await of(tx, delivery), delivery.payload["face"]
+        if face == cards.CHANNEL:
+            channel, ts = incident.channel, incident.card_ts
+        else:
+            channel, ts = incident.announce_channel, incident.announce_ts
+        if not channel or not ts:
+            return Wait(SOON_SECONDS, "the card is on its way")
+        blocks = view.card(await shown(deps, tx, incident, face))
+        return Call({"channel": channel, "ts": ts, "text": _card_text(incident), "blocks": blocks})
+
+    async def refused(
+        self, deps: Deps, tx: Tx, delivery: Delivery, problem: Undeliverable
+    ) -> dict[str, Any] | Wait | Skip | None:
+        gone = problem.error in {"message_not_found", "cant_update_message", "edit_window_closed"}
+        return Skip(problem.error) if gone else await super().refused(deps, tx, delivery, problem)

@@ -1,0 +1,126 @@
+"""Post-mortems: drafted when an incident is resolved, edited in Slack, owed until somebody marks them done."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from bot.deps import Deps
+from bot.domain import incident as rules
+from bot.domain import postmortem as drafts
+from bot.domain.delivery import Parcel
+from bot.domain.incident import Incident
+from bot.domain.person import Actor
+from bot.domain.timer import Timer
+from bot.ports import Tx
+from bot.services import audit, cadence, cards, deliveries, incidents, promises, telling, timers
+from bot.services.transactions import begin
+from bot.store import incidents as store
+
+REMIND = "postmortem.remind"
+GRACE_SECONDS = 3600
+
+
+async def start(deps: Deps, tx: Tx, incident: Incident) -> Incident:
+    """Within the resolving transaction: the draft goes into the thread, and is owed where the severity says so."""
+    await cards.say(deps, tx, incident, "postmortem", str(incident.resolved_at))
+    owed = cadence.level(deps, incident).postmortem_due
+    if owed is None or incident.postmortem_done_at:
+        return incident
+    due = deps.clock.now() + owed
+    incident = await store.change(tx, incident.id, postmortem_due_at=due)
+    await _remind_next(deps, tx, incident)
+    return incident
+
+
+async def _remind_next(deps: Deps, tx: Tx, incident: Incident) -> None:
+    if not incident.postmortem_due_at:
+        return
+    at = drafts.next_reminder(incident.postmortem_due_at, deps.clock.now())
+    slot = f"{await store.last_entry_id(tx, incident.id)}:{at.isoformat()}"
+    await timers.schedule(
+        tx, kind=REMIND, subject=incident.name, due_at=at, dedupe_key=f"{REMIND}:{incident.name}:{slot}"
+    )
+    await promises.make(tx, kind="postmortem", subject=incident.name, due_at=at, grace_seconds=GRACE_SECONDS)
+
+
+async def withdraw(tx: Tx, incident: Incident) -> None:
+    """Reopened: what was owed is owed again only after the next resolution."""
+    await timers.cancel(tx, subject=incident.name, kind=REMIND)
+    await promises.release(tx, subject=incident.name, kind="postmortem")
+    await store.change(tx, incident.id, postmortem_due_at=None)
+
+
+async def remind(deps: Deps, tx: Tx, timer: Timer) -> None:
+    """Its commander is reminded, and the next reminder is written down in the same transaction."""
+    incident = await store.lock(tx, rules.number(timer.subject) or 0)
+    if incident.postmortem_done_at or not incident.postmortem_due_at:
+        return
+    await promises.keep(tx, subject=incident.name, kind="postmortem", at=deps.clock.now())
+    await cards.say(deps, tx, incident, "postmortem.reminder", str(timer.id))
+    await _remind_next(deps, tx, incident)
+
+
+async def text(deps: Deps, tx: Tx, incident: Incident) -> str:
+    """The draft as it stands: the template over what is known now, and people's words over that."""
+    return drafts.with_edits(await telling.draft(deps, tx, incident), _edits(incident))
+
+
+def _edits(incident: Incident) -> dict[str, str]:
+    return dict((incident.postmortem or {}).get("edits", {}))
+
+
+async def read(deps: Deps, incident: Incident) -> str:
+    async with deps.database.reading() as tx:
+        return await text(deps, tx, await store.get(tx, incident.id))
+
+
+async def edit(deps: Deps, number: int, bodies: Mapping[str, str], by: Actor) -> Incident:
+    """By heading. What equals the draft is not an edit; a changed draft is posted again as a file."""
+    incident = await incidents.visible(deps, number, by)
+    await incidents.may_respond(deps, incident, by)
+    async with begin(deps, by) as tx:
+        incident = await store.lock(tx, number)
+        shown = {one.heading: one.body for one in drafts.sections(await text(deps, tx, incident))[1]}
+        changed = {head: body.strip() for head, body in bodies.items() if body.strip() != shown.get(head, "").strip()}
+        if not changed:
+            return incident
+        kept = {"edits": _edits(incident) | changed, "edited_by": by.id}
+        incident = await store.change(tx, number, postmortem=kept)
+        await incidents.log(deps, tx, incident, by.id, "postmortem", "edited the post-mortem draft")
+        await deliveries.enqueue(deps, tx, file_parcel(incident))
+        await audit.record(tx, deps.clock, by.id, "postmortem.edited", incident.name, sections=sorted(changed))
+        return incident
+
+
+def file_parcel(incident: Incident) -> Parcel:
+    return Parcel(
+        kind="postmortem.file",
+        subject=incident.name,
+        method="files.completeUploadExternal",
+        rank=incident.rank,
+        collapse_key=f"postmortem.file:{incident.name}",
+    )
+
+
+async def done(deps: Deps, number: int, by: Actor) -> tuple[Incident, bool]:
+    """Nobody is reminded any more. Raises Conflict while the incident is open."""
+    incident = await incidents.visible(deps, number, by)
+    await incidents.may_respond(deps, incident, by)
+    async with begin(deps, by) as tx:
+        incident = await store.lock(tx, number)
+        rules.must_be_resolved(incident)
+        if incident.postmortem_done_at:
+            return incident, False
+        await timers.cancel(tx, subject=incident.name, kind=REMIND)
+        await promises.release(tx, subject=incident.name, kind="postmortem")
+        incident = await store.change(tx, number, postmortem_done_at=deps.clock.now())
+        await incidents.log(deps, tx, incident, by.id, "postmortem", "marked the post-mortem done")
+        parcel = Parcel(
+            "postmortem.edit",
+            incident.name,
+            "chat.update",
+            rank=incident.rank,
+            collapse_key=f"postmortem:{incident.name}",
+        )
+        await deliveries.enqueue(deps, tx, parcel)
+        return incident, True

@@ -1,0 +1,151 @@
+"""The end: resolved, watched, confirmed or reopened, closed."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from bot.deps import Deps
+from bot.domain import incident as rules
+from bot.domain.errors import Conflict, Unclear
+from bot.domain.incident import Incident, Status
+from bot.domain.person import BOT, Actor
+from bot.domain.timer import Timer
+from bot.ports import Tx
+from bot.services import audit, cadence, cards, incidents, postmortems, timers
+from bot.services.transactions import begin
+from bot.store import incidents as store
+
+WATCH_OVER = "watch.over"
+UNANSWERED = "watch.unanswered"
+ANSWER_WITHIN = timedelta(minutes=30)
+DEFAULT_WATCH = timedelta(minutes=15)
+LIMIT = 3000
+
+
+async def resolve(
+    deps: Deps, number: int, by: Actor, *, fix: str = "", impact: str = "", watch: timedelta | None = None
+) -> Incident:
+    """The cadence stops, the draft is posted, the watch begins. `watch` None is the severity's; zero asks at once."""
+    if len(fix) > LIMIT or len(impact) > LIMIT:
+        raise Unclear(f"That is too long: {LIMIT} characters fit. Shorten it and send it again.")
+    await incidents.may_respond(deps, await incidents.visible(deps, number, by), by)
+    async with begin(deps, by) as tx:
+        incident = await store.lock(tx, number)
+        if not incident.is_open:
+            raise Conflict(f"{incident} is already {incident.status}.")
+        incident = await incidents.noticed(deps, tx, incident, by, deps.clock.now())
+        incident = await incidents.change_status(deps, tx, incident, Status.RESOLVED, by)
+        incident = await _record(deps, tx, incident, fix.strip(), impact.strip())
+        incident = await _watch(deps, tx, incident, watch)
+        await cards.say(deps, tx, incident, "resolved", _slot(incident))
+        await postmortems.start(deps, tx, incident)
+        await cards.refresh(deps, tx, incident)
+        await audit.record(tx, deps.clock, by.id, "incident.resolved", incident.name)
+        return incident
+
+
+async def _record(deps: Deps, tx: Tx, incident: Incident, fix: str, impact: str) -> Incident:
+    incident = await cadence.promise(deps, tx, incident, None, 0)
+    changes: dict[str, Any] = {"resolved_at": deps.clock.now(), "fix": fix or incident.fix}
+    if impact:
+        changes["impact"] = impact
+    return await store.change(tx, incident.id, **changes)
+
+
+async def _watch(deps: Deps, tx: Tx, incident: Incident, watch: timedelta | None) -> Incident:
+    level = cadence.level(deps, incident)
+    period = (level.watch or DEFAULT_WATCH) if watch is None else watch
+    until = deps.clock.now() + period
+    await _alarm(deps, tx, WATCH_OVER, incident, until)
+    return await store.change(tx, incident.id, watch_until=until)
+
+
+async def _alarm(deps: Deps, tx: Tx, kind: str, incident: Incident, at: Any) -> None:
+    await timers.schedule(
+        tx,
+        kind=kind,
+        subject=incident.name,
+        due_at=at,
+        dedupe_key=f"{kind}:{incident.name}:{_slot(incident)}",
+        payload={"resolved": _slot(incident)},
+    )
+
+
+def _slot(incident: Incident) -> str:
+    """Which resolution this is: an incident may be reopened and resolved again."""
+    return incident.resolved_at.isoformat() if incident.resolved_at else "open"
+
+
+async def watch_over(deps: Deps, tx: Tx, timer: Timer) -> None:
+    """The watch period has passed: a person is asked to confirm or reopen."""
+    incident = await _same_resolution(tx, timer)
+    if incident:
+        await cards.say(deps, tx, incident, "watch", _slot(incident))
+        await _alarm(deps, tx, UNANSWERED, incident, deps.clock.now() + ANSWER_WITHIN)
+
+
+async def unanswered(deps: Deps, tx: Tx, timer: Timer) -> None:
+    """Nobody answered for half an hour: it closes by itself."""
+    incident = await _same_resolution(tx, timer)
+    if incident:
+        await _close(deps, tx, incident, BOT, "closed: nobody objected after the watch period")
+
+
+async def _same_resolution(tx: Tx, timer: Timer) -> Incident | None:
+    incident = await store.lock(tx, rules.number(timer.subject) or 0)
+    return incident if incident.status is Status.RESOLVED and _slot(incident) == timer.payload["resolved"] else None
+
+
+async def close(deps: Deps, number: int, by: Actor) -> tuple[Incident, bool]:
+    """Confirmed: it stays resolved. Raises Conflict while it is open."""
+    await incidents.may_respond(deps, await incidents.visible(deps, number, by), by)
+    async with begin(deps, by) as tx:
+        incident = await store.lock(tx, number)
+        rules.must_be_resolved(incident)
+        if incident.status is Status.CLOSED:
+            return incident, False
+        return await _close(deps, tx, incident, by.id, "confirmed the fix and closed"), True
+
+
+async def _close(deps: Deps, tx: Tx, incident: Incident, actor: str, text: str) -> Incident:
+    await _stop_watching(tx, incident)
+    await incidents.log(deps, tx, incident, actor, "closed", text)
+    incident = await store.change(tx, incident.id, status=Status.CLOSED.value, closed_at=deps.clock.now())
+    await cards.say(deps, tx, incident, "closed", _slot(incident), actor=actor)
+    await cards.refresh(deps, tx, incident)
+    await audit.record(tx, deps.clock, actor, "incident.closed", incident.name)
+    return incident
+
+
+async def _stop_watching(tx: Tx, incident: Incident) -> None:
+    for kind in (WATCH_OVER, UNANSWERED):
+        await timers.cancel(tx, subject=incident.name, kind=kind)
+
+
+async def reopen(deps: Deps, number: int, by: Actor) -> Incident:
+    """Back to work: the updates are promised again. Raises Conflict while it is open."""
+    await incidents.may_respond(deps, await incidents.visible(deps, number, by), by)
+    async with begin(deps, by) as tx:
+        incident = await store.lock(tx, number)
+        if incident.is_open:
+            raise Conflict(f"{incident} is open already: {incident.status}.")
+        await _stop_watching(tx, incident)
+        await postmortems.withdraw(tx, incident)
+        slot = _slot(incident)
+        entry = await incidents.log(deps, tx, incident, by.id, "reopened", "reopened", told=True)
+        incident = await store.change(
+            tx,
+            number,
+            status=Status.INVESTIGATING.value,
+            mitigated_at=None,
+            resolved_at=None,
+            closed_at=None,
+            watch_until=None,
+        )
+        due = rules.next_update(incident, cadence.level(deps, incident), deps.clock.now())
+        incident = await cadence.promise(deps, tx, incident, due, entry)
+        await cards.say(deps, tx, incident, "reopened", slot, actor=by.id)
+        await cards.refresh(deps, tx, incident)
+        await audit.record(tx, deps.clock, by.id, "incident.reopened", incident.name)
+        return incident

@@ -1,0 +1,65 @@
+"""Roles: claimed by whoever is first, or handed to somebody by name."""
+
+from __future__ import annotations
+
+from bot.deps import Deps
+from bot.domain import incident as rules
+from bot.domain.delivery import Parcel
+from bot.domain.errors import Conflict, Refused
+from bot.domain.incident import Home, Incident, Role
+from bot.domain.person import Actor, Person
+from bot.ports import Tx
+from bot.services import cards, deliveries, incidents, people
+from bot.services.transactions import begin
+from bot.store import incidents as store
+
+
+async def claim(deps: Deps, number: int, role: Role, by: Actor) -> Incident:
+    """For oneself. Raises Conflict naming whoever was first."""
+    await incidents.may_respond(deps, await incidents.visible(deps, number, by), by)
+    async with begin(deps, by) as tx:
+        incident = await store.lock(tx, number)
+        rules.must_be_open(incident)
+        if not await store.take_role(tx, number, role.value, by.id, deps.clock.now()):
+            holder = (await store.roles_of(tx, number))[role.value]
+            raise Conflict(await _who_was_first(deps, incident, role, holder, by))
+        await incidents.log(deps, tx, incident, by.id, "role", f"took the role {role}", told=True)
+        incident = await incidents.noticed(deps, tx, incident, by, deps.clock.now())
+        await _joined(deps, tx, incident, by.id)
+        return incident
+
+
+async def _who_was_first(deps: Deps, incident: Incident, role: Role, holder: str, by: Actor) -> str:
+    if holder == by.id:
+        return f"You already are {role} of {incident}."
+    return f"<@{holder}> already is {role} of {incident}. To take over: `/incident role {role} @{by.person.name}`."
+
+
+async def assign(deps: Deps, number: int, role: Role, person: Person, by: Actor) -> Incident:
+    """To anybody who may respond, also when somebody else holds it. Raises Refused."""
+    incident = await incidents.visible(deps, number, by)
+    await incidents.may_respond(deps, incident, by)
+    if not person.is_full_member:
+        raise Refused(f"{person} is not a full member of this workspace and cannot be {role}.")
+    await people.must(deps, person, "respond", roles={role.value: person.id})
+    async with begin(deps, by) as tx:
+        incident = await store.lock(tx, number)
+        rules.must_be_open(incident)
+        await store.give_role(tx, number, role.value, person.id, deps.clock.now())
+        text = f"took the role {role}" if person.id == by.id else f"gave the role {role} to {person}"
+        await incidents.log(deps, tx, incident, by.id, "role", text, told=True)
+        incident = await incidents.noticed(deps, tx, incident, by, deps.clock.now())
+        await _joined(deps, tx, incident, person.id)
+        return incident
+
+
+async def _joined(deps: Deps, tx: Tx, incident: Incident, person: str) -> None:
+    """The cards name them, and they are in the channel."""
+    await cards.refresh(deps, tx, incident)
+    if incident.home is Home.CHANNEL and incident.channel:
+        await deliveries.enqueue(deps, tx, invitation(incident, [person]))
+
+
+def invitation(incident: Incident, who: list[str]) -> Parcel:
+    """`who` as in the catalogue: people, groups, teams, roles."""
+    return Parcel("channel.invite", incident.name, "conversations.invite", payload={"who": who}, rank=incident.rank)

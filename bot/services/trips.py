@@ -1,0 +1,40 @@
+"""The two tables of what happens by itself: which timer calls what, and which errand tells the world what."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from bot.services import alarms, messages, opening, postmortems, replies, resolution, updates
+from bot.services.errands import Errand
+from bot.services.timers import TimerFunction
+
+TIMERS: Mapping[str, TimerFunction] = {
+    "update.remind": updates.remind,
+    "update.due": updates.due,
+    "watch.over": resolution.watch_over,
+    "watch.unanswered": resolution.unanswered,
+    "postmortem.remind": postmortems.remind,
+}
+
+ERRANDS: Mapping[str, Errand] = {
+    "alarm": alarms.AlarmErrand(),
+    "reply": replies.Saying(),
+    "channel.open": opening.OpenChannel(),
+    "channel.invite": opening.Invite(),
+    "channel.topic": opening.SetTopic(),
+    "channel.bookmark": opening.Bookmark(),
+    "channel.pin": opening.Pin(),
+    "card.post": opening.post_card,
+    "card.edit": opening.EditCard(),
+    "update": messages.update,
+    "reminder": messages.reminder,
+    "told": messages.told,
+    "resolved": messages.resolved,
+    "watch": messages.watch,
+    "closed": messages.closed,
+    "reopened": messages.reopened,
+    "postmortem": messages.postmortem,
+    "postmortem.edit": messages.EditPostmortem(),
+    "postmortem.file": messages.UploadPostmortem(),
+    "postmortem.reminder": messages.postmortem_reminder,
+}

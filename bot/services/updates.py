@@ -1,0 +1,141 @@
+"""Updates on time: a person writes one, or the bot does when the time has come. Each makes the next promise."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from bot.deps import Deps
+from bot.domain import incident as rules
+from bot.domain.errors import Unclear
+from bot.domain.incident import Incident, Status, Update
+from bot.domain.person import BOT, Actor
+from bot.domain.timer import Timer
+from bot.ports import Tx
+from bot.services import cadence, cards, incidents, promises
+from bot.services.transactions import begin
+from bot.store import incidents as store
+
+LIMIT = 2900
+SHORTEST = timedelta(minutes=1)
+LONGEST = timedelta(hours=24)
+
+
+async def post(
+    deps: Deps,
+    number: int,
+    text: str,
+    by: Actor,
+    *,
+    status: Status | None = None,
+    next_update: timedelta | None = None,
+    none_after: bool = False,
+) -> Incident:
+    """A person's update resets the clock. `next_update` asks for the one after; `none_after` for no further one."""
+    if not text.strip():
+        raise Unclear("Say what is new: `/incident update traffic is back to normal`.")
+    if len(text) > LIMIT:
+        raise Unclear(f"That update has {len(text)} characters; {LIMIT} fit. Shorten it and send it again.")
+    await incidents.may_respond(deps, await incidents.visible(deps, number, by), by)
+    async with begin(deps, by) as tx:
+        incident = await store.lock(tx, number)
+        rules.must_be_open(incident)
+        if status and status is not incident.status:
+            incident = await incidents.change_status(deps, tx, incident, status, by)
+        incident = await incidents.noticed(deps, tx, incident, by, deps.clock.now())
+        due = None if none_after else _due(deps, incident, next_update)
+        return (await _write(deps, tx, incident, text.strip(), by.id, due))[0]
+
+
+def _due(deps: Deps, incident: Incident, wait: timedelta | None = None) -> datetime | None:
+    now = deps.clock.now()
+    return now + wait if wait else rules.next_update(incident, cadence.level(deps, incident), now)
+
+
+async def _write(
+    deps: Deps, tx: Tx, incident: Incident, text: str, author: str, due: datetime | None
+) -> tuple[Incident, Update]:
+    """The row, its message, and the next promise, together."""
+    last = await store.last_update(tx, incident.id)
+    through = await store.last_entry_id(tx, incident.id)
+    now = deps.clock.now()
+    row = {
+        "incident": incident.id,
+        "at": now,
+        "author": author,
+        "text": text,
+        "since": last.through if last else 0,
+        "through": through,
+        "next_update_at": due,
+    }
+    update = await store.add_update(tx, row)
+    said = text or "posted an update from what is known"
+    entry = await incidents.log(deps, tx, incident, author, "update", said)
+    incident = await store.change(tx, incident.id, last_update_at=now)
+    incident = await cadence.promise(deps, tx, incident, due, entry)
+    await promises.make(
+        tx, kind="posted", subject=f"update:{update.id}", due_at=now, grace_seconds=cadence.GRACE_SECONDS
+    )
+    await cards.say(deps, tx, incident, "update", str(update.id), update=update.id)
+    await cards.refresh(deps, tx, incident)
+    return incident, update
+
+
+# --- the time has come ---
+
+
+async def due(deps: Deps, tx: Tx, timer: Timer) -> None:
+    """Nobody has written: the bot does, from what it knows."""
+    incident = await _still_due(tx, timer)
+    if incident:
+        await _write(deps, tx, incident, "", BOT, _due(deps, incident))
+
+
+async def remind(deps: Deps, tx: Tx, timer: Timer) -> None:
+    """Before it is due: the commander is asked, or the channel where there is none."""
+    incident = await _still_due(tx, timer)
+    if incident:
+        await cards.say(deps, tx, incident, "reminder", str(timer.id), due=timer.payload["due"])
+
+
+async def _still_due(tx: Tx, timer: Timer) -> Incident | None:
+    incident = await store.lock(tx, rules.number(timer.subject) or 0)
+    due_at = datetime.fromisoformat(timer.payload["due"])
+    return incident if incident.is_open and incident.next_update_at == due_at else None
+
+
+# --- the cadence ---
+
+
+async def set_cadence(deps: Deps, number: int, every: timedelta | None, by: Actor) -> Incident:
+    """This incident's own cadence; None stops its nudges and automatic updates."""
+    if every is not None and not SHORTEST <= every <= LONGEST:
+        raise Unclear("Updates can be promised every 1 min to every 24 h: `/incident remind 15m`.")
+    await incidents.may_respond(deps, await incidents.visible(deps, number, by), by)
+    async with begin(deps, by) as tx:
+        incident = await store.lock(tx, number)
+        rules.must_be_open(incident)
+        text = f"set updates to every {cadence.in_minutes(every)}" if every else "turned promised updates off"
+        entry = await incidents.log(deps, tx, incident, by.id, "cadence", text)
+        seconds = int(every.total_seconds()) if every else 0
+        incident = await store.change(tx, number, cadence_seconds=seconds)
+        incident = await cadence.promise(deps, tx, incident, _due(deps, incident), entry)
+        await cards.refresh(deps, tx, incident)
+        return incident
+
+
+async def snooze(deps: Deps, number: int, by: Actor, wait: timedelta) -> Incident:
+    """Move the update that is due next by `wait`. Raises Unclear where none is promised."""
+    if not SHORTEST <= wait <= LONGEST:
+        raise Unclear("Snooze by 1 min to 24 h: `/incident remind snooze 10m`.")
+    await incidents.may_respond(deps, await incidents.visible(deps, number, by), by)
+    async with begin(deps, by) as tx:
+        incident = await store.lock(tx, number)
+        rules.must_be_open(incident)
+        if not incident.next_update_at:
+            raise Unclear(f"No update of {incident} is promised. `/incident remind 15m` promises one.")
+        text = f"snoozed the next update by {cadence.in_minutes(wait)}"
+        entry = await incidents.log(deps, tx, incident, by.id, "cadence", text)
+        later = max(incident.next_update_at, deps.clock.now()) + wait
+        incident = await cadence.promise(deps, tx, incident, later, entry)
+        await cards.refresh(deps, tx, incident)
+        return incident
