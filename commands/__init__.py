@@ -1,1 +1,63 @@
-"""Tocsin."""
+"""Everything the bot can do: every verb, button, modal, shortcut and event, and the function it calls."""
+
+from __future__ import annotations
+
+from bot.asks import Table, Verb
+from commands.incident import ack, declare, home, look, note, postmortem, resolve, role, severity, status, update
+
+INCIDENT = {
+    "": Verb(look.overview, "", "what is open, or this channel's incident"),
+    "declare": Verb(declare.ask, "[private] [drill] [P1] [service] <what is wrong>", "declare an incident"),
+    "list": Verb(look.listed, "[open|all|mine]", "list incidents"),
+    "show": Verb(look.show, "[INC-n]", "show one incident's card"),
+    "ack": Verb(ack.ask, "[INC-n]", "say that you are on it"),
+    "severity": Verb(severity.ask, "[INC-n] <level>", "change the severity; the next update is promised anew"),
+    "status": Verb(
+        status.ask, "[INC-n] <investigating|identified|mitigating|monitoring|resolved>", "say where it stands"
+    ),
+    "role": Verb(role.ask, "[INC-n] <commander|comms|ops|scribe> [@person]", "take a role, or give it to somebody"),
+    "update": Verb(update.ask, "[INC-n] [text]", "post an update and promise the next one"),
+    "remind": Verb(update.remind, "[INC-n] <15m|off|snooze 10m>", "how often updates are promised"),
+    "note": Verb(note.ask, "[INC-n] <text>", "add a remark to the timeline"),
+    "timeline": Verb(look.timeline, "[INC-n]", "what has happened so far"),
+    "resolve": Verb(resolve.ask, "[INC-n] [what fixed it]", "end it and draft the post-mortem"),
+    "reopen": Verb(resolve.reopen, "[INC-n]", "back to work on a resolved one"),
+    "close": Verb(resolve.close, "[INC-n]", "confirm that the fix holds"),
+    "postmortem": Verb(postmortem.ask, "[INC-n]", "read the post-mortem draft"),
+}
+
+TABLE = Table(
+    commands={"/incident": INCIDENT},
+    aliases={"/incident": {"create": "declare", "new": "declare", "acknowledge": "ack", "post-mortem": "postmortem"}},
+    presses={
+        "incident.declare": declare.press,
+        "incident.declare/service": declare.service_chosen,
+        "incident.ack": ack.press,
+        "incident.update": update.press,
+        "incident.snooze": update.snooze,
+        "incident.resolve": resolve.press,
+        "incident.confirm": resolve.press_confirm,
+        "incident.reopen": resolve.press_reopen,
+        "role.claim": role.press,
+        "postmortem.edit": postmortem.edit,
+        "postmortem.done": postmortem.done,
+    },
+    submissions={
+        "incident.declare": declare.submit,
+        "incident.update": update.submit,
+        "incident.resolve": resolve.submit,
+        "postmortem.edit": postmortem.submit,
+    },
+    marks={
+        "incident.declare": declare.shortcut,
+        "incident.declare_from": declare.shortcut,
+        "timeline.add": note.shortcut,
+    },
+    home=home.draw,
+    events={
+        "reaction_added": note.reaction,
+        "reaction_removed": note.reaction,
+        "pin_added": note.pin,
+        "pin_removed": note.pin,
+    },
+)

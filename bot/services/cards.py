@@ -6,7 +6,9 @@ from bot.deps import Deps
 from bot.domain.delivery import Parcel
 from bot.domain.incident import Home, Incident
 from bot.ports import Tx
-from bot.services import deliveries
+from bot.services import cadence, deliveries
+from bot.store import incidents as store
+from bot.views import incident as view
 
 CHANNEL = "channel"
 ANNOUNCE = "announce"
@@ -35,6 +37,18 @@ async def refresh(deps: Deps, tx: Tx, incident: Incident) -> None:
         )
     if incident.home is Home.CHANNEL and incident.channel:
         await deliveries.enqueue(deps, tx, topic(incident))
+
+
+async def shown(deps: Deps, tx: Tx, incident: Incident, *, is_home: bool) -> view.Card:
+    """All that a card shows, from the state of this moment."""
+    return view.Card(
+        incident=incident,
+        service=deps.catalogue.service_or_default(incident.service),
+        severity=cadence.level(deps, incident),
+        roles=await store.roles_of(tx, incident.id),
+        last=await store.last_update(tx, incident.id),
+        is_home=is_home,
+    )
 
 
 def topic(incident: Incident) -> Parcel:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -11,15 +12,16 @@ from bot.deps import Deps
 from bot.domain import incident as rules
 from bot.domain.catalogue import Severity, listing
 from bot.domain.delivery import Parcel
-from bot.domain.draft import Draft
+from bot.domain.draft import Draft, readable
 from bot.domain.errors import Missing, Repeated, Unclear
 from bot.domain.incident import Entry, Home, Incident, Status
-from bot.domain.person import Actor, Person
+from bot.domain.person import Actor, Kind, Person
 from bot.ports import Tx
 from bot.services import audit, cadence, cards, deliveries, people, requests
 from bot.services.transactions import begin
 from bot.store import incidents as store
 from bot.store.locks import serialise
+from bot.views import incident as view
 
 REPEAT_SECONDS = 60.0  # wall time in which the same words are the same incident
 
@@ -125,11 +127,18 @@ async def named(deps: Deps, text: str, where: Where, by: Actor) -> tuple[Inciden
     number = rules.number(first)
     if number is not None:
         return await visible(deps, number, by, where), rest.strip()
-    async with deps.database.reading() as tx:
-        here = await store.living_in(tx, where.channel, where.thread or where.ts) if where.channel else None
+    here = await living_here(deps, where)
     if here:
         return here, text.strip()
     raise Unclear(await _which_one(deps, by))
+
+
+async def living_here(deps: Deps, where: Where) -> Incident | None:
+    """The incident whose channel or thread this is."""
+    if not where.channel:
+        return None
+    async with deps.database.reading() as tx:
+        return await store.living_in(tx, where.channel, where.thread or where.ts)
 
 
 async def _which_one(deps: Deps, by: Actor) -> str:
@@ -202,6 +211,29 @@ async def roles_of(deps: Deps, incident: Incident) -> dict[str, str]:
 async def timeline(deps: Deps, incident: Incident) -> list[Entry]:
     async with deps.database.reading() as tx:
         return await store.timeline_of(tx, incident.id)
+
+
+async def card(deps: Deps, number: int) -> view.Card:
+    """What its card shows, for an answer of its own."""
+    async with deps.database.reading() as tx:
+        incident = await store.get(tx, number)
+        return await cards.shown(deps, tx, incident, is_home=True)
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """What waits for one person: incidents they lead, post-mortems they owe."""
+
+    leading: list[Incident]
+    postmortems: list[Incident]
+
+
+async def waiting_for(deps: Deps, by: Actor) -> Waiting:
+    async with deps.database.reading() as tx:
+        mine = [one for one in await store.of_person(tx, by.id) if one.is_open]
+        held = await store.roles_of_many(tx, [one.id for one in mine])
+        leading = [one for one in mine if held[one.id].get("commander") == by.id]
+        return Waiting(leading, await store.postmortems_due(tx, by.id))
 
 
 # --- changing ---
@@ -313,6 +345,30 @@ async def unmark(deps: Deps, incident: Incident, source: str, by: Actor) -> bool
     async with begin(deps, by) as tx:
         await store.lock(tx, incident.id)
         return await store.remove_marked(tx, incident.id, source, deps.clock.now())
+
+
+async def marked_by_event(deps: Deps, channel: str, ts: str, by: Actor, *, kind: str, added: bool) -> None:
+    """A pin or the pushpin on a message of an incident's place. Slack does not say what it says: it is read first."""
+    if by.person.kind is Kind.BOT:
+        return
+    message = await _read_message(deps, channel, ts) or {}
+    incident = await living_here(deps, Where(channel=channel, thread=message.get("thread_ts"), ts=ts))
+    if incident is None:
+        return
+    source = f"{channel}:{ts}"
+    if added:
+        text = readable(str(message.get("text") or ""))
+        await mark(deps, incident, text, source, kind, str(message.get("user") or by.id), by)
+    else:
+        await unmark(deps, incident, source, by)
+
+
+async def _read_message(deps: Deps, channel: str, ts: str) -> dict[str, Any] | None:
+    """One message, in the channel or in a thread: replies with the message's own ts answers for both."""
+    page = await deps.chat.call(
+        "conversations.replies", {"channel": channel, "ts": ts, "latest": ts, "inclusive": True, "limit": 1}
+    )
+    return next((one for one in page.get("messages", []) if one.get("ts") == ts), None)
 
 
 def _moment_of(deps: Deps, source: str) -> datetime:

@@ -211,15 +211,8 @@ class Pin(Plain):
 # --- cards ---
 
 
-async def shown(deps: Deps, tx: Tx, incident: Incident, face: str) -> view.Card:
-    return view.Card(
-        incident=incident,
-        service=deps.catalogue.service_or_default(incident.service),
-        severity=cadence.level(deps, incident),
-        roles=await store.roles_of(tx, incident.id),
-        last=await store.last_update(tx, incident.id),
-        is_home=face == cards.CHANNEL or incident.home is Home.THREAD,
-    )
+def _is_home(incident: Incident, face: str) -> bool:
+    return face == cards.CHANNEL or incident.home is Home.THREAD
 
 
 def _card_text(incident: Incident) -> str:
@@ -234,7 +227,11 @@ async def _render_card(deps: Deps, tx: Tx, delivery: Delivery) -> Message | Skip
         channel = await places.resolve(tx, announce_setting(deps, incident))
     if not channel:
         return Wait(PLACE_WAIT_SECONDS, "its channel cannot be used yet")
-    return Message(channel, _card_text(incident), view.card(await shown(deps, tx, incident, face)))
+    return Message(
+        channel,
+        _card_text(incident),
+        view.card(await cards.shown(deps, tx, incident, is_home=_is_home(incident, face))),
+    )
 
 
 def announce_setting(deps: Deps, incident: Incident) -> str:
@@ -265,7 +262,7 @@ class EditCard(Plain):
             channel, ts = incident.announce_channel, incident.announce_ts
         if not channel or not ts:
             return Wait(SOON_SECONDS, "the card is on its way")
-        blocks = view.card(await shown(deps, tx, incident, face))
+        blocks = view.card(await cards.shown(deps, tx, incident, is_home=_is_home(incident, face)))
         return Call({"channel": channel, "ts": ts, "text": _card_text(incident), "blocks": blocks})
 
     async def refused(

@@ -1,0 +1,26 @@
+"""/incident ack [INC-n]"""
+
+from __future__ import annotations
+
+from bot.asks import Ask, Press, Reply
+from bot.deps import Deps
+from bot.domain.person import Actor
+from bot.services import incidents
+from bot.views.mrkdwn import mention
+
+
+async def ask(ask: Ask, deps: Deps) -> Reply:
+    incident, _ = await incidents.named(deps, ask.text, ask.where, ask.by)
+    return await _acknowledge(deps, incident.id, ask.by)
+
+
+async def press(press: Press, deps: Deps) -> Reply:
+    incident = await incidents.by_subject(deps, press.value, press.by, press.where)
+    return await _acknowledge(deps, incident.id, press.by)
+
+
+async def _acknowledge(deps: Deps, number: int, by: Actor) -> Reply:
+    incident, is_first = await incidents.acknowledge(deps, number, by)
+    if is_first:
+        return Reply(f"You acknowledged {incident}. To lead it: `/incident role commander`.")
+    return Reply(f"{mention(incident.acknowledged_by or '')} already acknowledged {incident}.")

@@ -1,0 +1,89 @@
+"""/incident declare [private] [drill] [severity] [service] <what is wrong>"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Any
+
+from bot.asks import Ask, FieldErrors, Mark, Modal, Nothing, Press, Reply, Submission
+from bot.deps import Deps
+from bot.domain.draft import Draft, clean_title, readable
+from bot.domain.incident import Incident
+from bot.services import incidents, telling
+from bot.views import modals
+from bot.views.mrkdwn import Safe, channel, clock, link, literal
+
+OPENER = ("Declare an incident", "incident.declare", "new")
+
+
+async def ask(ask: Ask, deps: Deps) -> Reply | Modal:
+    draft = Draft.read(ask.text, deps.catalogue)
+    if draft.title is None:
+        return Modal(modals.declare(draft, deps.catalogue), OPENER)
+    draft = replace(draft, source_channel=ask.where.channel, source_ts=ask.where.ts)
+    incident, is_new = await incidents.declare(deps, draft, ask.by)
+    return Reply(declared(deps, incident, is_new))
+
+
+def declared(deps: Deps, incident: Incident, is_new: bool) -> str:
+    """What the acknowledgement says: the truth of the moment."""
+    where = _where(deps, incident)
+    if not is_new:
+        return f"{incident} is already declared{f': {where}' if where else ''}."
+    due = f" First update by {clock(incident.next_update_at)}." if incident.next_update_at else ""
+    place = "Opening its channel and inviting you." if incident.home == "channel" else "Its card goes up in #incidents."
+    return f"Declared {incident} at {literal(incident.severity)}. {place}{due}"
+
+
+def _where(deps: Deps, incident: Incident) -> Safe | None:
+    if incident.channel:
+        return channel(incident.channel)
+    address = telling.permalink(deps, *incident.card)
+    return link(address, "its card") if address else None
+
+
+async def press(press: Press, deps: Deps) -> Modal:
+    """The button of the overview, the Home tab, or in place of a modal that could not be opened."""
+    return Modal(modals.declare(Draft.read("", deps.catalogue), deps.catalogue), OPENER)
+
+
+async def service_chosen(press: Press, deps: Deps) -> Modal:
+    """Another service has other severities: the form is drawn again with what was typed."""
+    draft = Draft.from_fields({"service": press.value}, deps.catalogue)
+    kept = press.values
+    draft = replace(draft, **_carried(press.carried))
+    view = modals.declare(
+        draft,
+        deps.catalogue,
+        title=str(kept.get("title") or ""),
+        impact=str(kept.get("impact") or ""),
+        private=bool(kept.get("private")),
+    )
+    return Modal(view, OPENER)
+
+
+async def shortcut(mark: Mark, deps: Deps) -> Modal:
+    """Global, or on a message: its words become the title, and the incident links back to it."""
+    draft = Draft.read("", deps.catalogue)
+    draft = replace(draft, source_channel=mark.where.channel, source_ts=mark.where.ts)
+    title = clean_title(readable(mark.text)[:250]) if mark.text else ""
+    impact = readable(mark.text) if len(mark.text) > 250 else ""
+    return Modal(modals.declare(draft, deps.catalogue, title=title, impact=impact), OPENER)
+
+
+async def submit(sent: Submission, deps: Deps) -> Nothing | Reply | FieldErrors:
+    draft = replace(Draft.from_fields(sent.values, deps.catalogue), **_carried(sent.carried))
+    if draft.title is None:
+        return FieldErrors({"title": "Say in a few words what is wrong."})
+    incident, is_new = await incidents.declare(deps, draft, sent.by)
+    return Reply(declared(deps, incident, is_new))
+
+
+def _carried(text: str) -> dict[str, Any]:
+    try:
+        carried = json.loads(text)
+        channel_id, ts = carried["source"]
+        return {"source_channel": channel_id, "source_ts": ts, "drill": bool(carried["drill"])}
+    except (ValueError, KeyError, TypeError):
+        return {}

@@ -1,0 +1,69 @@
+"""/incident postmortem [INC-n] · edit the draft · mark it done"""
+
+from __future__ import annotations
+
+import json
+
+from bot.asks import Ask, Modal, Press, Reply, Submission
+from bot.deps import Deps
+from bot.domain import postmortem as drafts
+from bot.domain.errors import Missing
+from bot.services import incidents, postmortems
+from bot.views import incident as view
+from bot.views import modals
+from bot.views.blocks import section
+from bot.views.mrkdwn import escape
+
+PIECE = 2800
+PIECES = 20
+
+
+async def ask(ask: Ask, deps: Deps) -> Reply:
+    """The draft as it stands, for reading; the file is in the thread and in `tocsin export`."""
+    incident, _ = await incidents.named(deps, ask.text, ask.where, ask.by)
+    markdown = await postmortems.read(deps, incident)
+    pieces = [section(f"```{escape(piece)}```") for piece in _pieces(markdown)[:PIECES]]
+    head = view.postmortem_message(incident) if not incident.is_open else []
+    return Reply(f"Post-mortem draft of {incident}.", [*head, *pieces])
+
+
+def _pieces(markdown: str) -> list[str]:
+    """Cut at line ends, each short enough for a section with its markup escaped."""
+    pieces = [""]
+    for line in markdown.replace("```", "'''").splitlines():
+        for start in range(0, max(len(line), 1), PIECE // 2):
+            part = line[start : start + PIECE // 2]
+            if len(escape(pieces[-1])) + len(escape(part)) > PIECE:
+                pieces.append("")
+            pieces[-1] += part + "\n"
+    return pieces
+
+
+async def edit(press: Press, deps: Deps) -> Modal:
+    incident = await incidents.by_subject(deps, press.value, press.by, press.where)
+    found = drafts.sections(await postmortems.read(deps, incident))[1]
+    return Modal(modals.postmortem(incident, found), ("Edit draft", "postmortem.edit", incident.name))
+
+
+async def submit(sent: Submission, deps: Deps) -> Reply:
+    try:
+        carried = json.loads(sent.carried)
+        headings = list(carried["headings"])
+    except (ValueError, KeyError, TypeError):
+        raise Missing("That form is too old. Open the draft again with *Edit draft*.") from None
+    incident = await incidents.by_subject(deps, str(carried["incident"]), sent.by, sent.where)
+    bodies = {
+        heading: str(sent.values[f"section_{place}"] or "")
+        for place, heading in enumerate(headings)
+        if f"section_{place}" in sent.values
+    }
+    incident = await postmortems.edit(deps, incident.id, bodies, sent.by)
+    return Reply(f"Saved. The new draft of {incident} goes into its thread.")
+
+
+async def done(press: Press, deps: Deps) -> Reply:
+    incident = await incidents.by_subject(deps, press.value, press.by, press.where)
+    incident, is_new = await postmortems.done(deps, incident.id, press.by)
+    return Reply(
+        f"The post-mortem of {incident} is done." if is_new else f"The post-mortem of {incident} was done already."
+    )

@@ -1,0 +1,85 @@
+"""/incident resolve [INC-n] [what fixed it] · reopen · close"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from bot.asks import Ask, Modal, Press, Reply, Submission
+from bot.deps import Deps
+from bot.domain import duration
+from bot.domain import incident as rules
+from bot.domain.draft import readable
+from bot.domain.incident import Incident
+from bot.domain.person import Actor
+from bot.services import cadence, incidents, resolution
+from bot.views import incident as view
+from bot.views import modals
+from bot.views.mrkdwn import clock
+
+
+async def ask(ask: Ask, deps: Deps) -> Reply | Modal:
+    incident, text = await incidents.named(deps, ask.text, ask.where, ask.by)
+    return await of(deps, incident, text, ask.by)
+
+
+async def of(deps: Deps, incident: Incident, text: str, by: Actor) -> Reply | Modal:
+    if not text:
+        return _modal(deps, incident)
+    return _resolved(await resolution.resolve(deps, incident.id, by, fix=readable(text)))
+
+
+def _modal(deps: Deps, incident: Incident) -> Modal:
+    rules.must_be_open(incident)
+    watch = cadence.level(deps, incident).watch
+    return Modal(modals.resolve(incident, watch), ("Resolve", "incident.resolve", incident.name))
+
+
+async def press(press: Press, deps: Deps) -> Modal:
+    return _modal(deps, await incidents.by_subject(deps, press.value, press.by, press.where))
+
+
+async def submit(sent: Submission, deps: Deps) -> Reply:
+    incident = await incidents.by_subject(deps, sent.carried, sent.by, sent.where)
+    watch = str(sent.values.get("watch") or "")
+    incident = await resolution.resolve(
+        deps,
+        incident.id,
+        sent.by,
+        fix=readable(str(sent.values.get("fix") or "")),
+        impact=readable(str(sent.values.get("impact") or "")),
+        watch=timedelta(0) if watch == "none" else duration.parse(watch) if watch else None,
+    )
+    return _resolved(incident)
+
+
+def _resolved(incident: Incident) -> Reply:
+    until = f" I watch until {clock(incident.watch_until)}, then ask whether it holds." if incident.watch_until else ""
+    return Reply(f"{incident} is resolved; the post-mortem draft follows in its thread.{until}")
+
+
+async def reopen(ask: Ask, deps: Deps) -> Reply:
+    incident, _ = await incidents.named(deps, ask.text, ask.where, ask.by)
+    return await _reopen(deps, incident, ask.by)
+
+
+async def press_reopen(press: Press, deps: Deps) -> Reply:
+    return await _reopen(deps, await incidents.by_subject(deps, press.value, press.by, press.where), press.by)
+
+
+async def _reopen(deps: Deps, incident: Incident, by: Actor) -> Reply:
+    incident = await resolution.reopen(deps, incident.id, by)
+    return Reply(f"{incident} is open again. Next update {view.next_update(incident)}.")
+
+
+async def close(ask: Ask, deps: Deps) -> Reply:
+    incident, _ = await incidents.named(deps, ask.text, ask.where, ask.by)
+    return await _close(deps, incident, ask.by)
+
+
+async def press_confirm(press: Press, deps: Deps) -> Reply:
+    return await _close(deps, await incidents.by_subject(deps, press.value, press.by, press.where), press.by)
+
+
+async def _close(deps: Deps, incident: Incident, by: Actor) -> Reply:
+    incident, is_new = await resolution.close(deps, incident.id, by)
+    return Reply(f"{incident} is closed." if is_new else f"{incident} is closed already.")

@@ -1,0 +1,42 @@
+"""/incident role [INC-n] <commander|comms|ops|scribe> [@person]"""
+
+from __future__ import annotations
+
+import re
+
+from bot.asks import Ask, Press, Reply
+from bot.deps import Deps
+from bot.domain import incident as rules
+from bot.domain.errors import Unclear
+from bot.domain.incident import Incident, Role
+from bot.domain.person import Actor
+from bot.services import incidents, people, roles
+from bot.views.mrkdwn import mention
+
+PERSON = re.compile(r"<@([UW][A-Z0-9]+)(?:\|[^>]*)?>")
+
+
+async def ask(ask: Ask, deps: Deps) -> Reply:
+    incident, words = await incidents.named(deps, ask.text, ask.where, ask.by)
+    if not words:
+        raise Unclear("Say which role: `/incident role commander` for yourself, or `/incident role comms @person`.")
+    role = rules.role_from(words.split()[0])
+    given = words[len(words.split()[0]) :].strip()
+    if not given:
+        return await _claim(deps, incident, role, ask.by)
+    named = PERSON.search(given)
+    if named is None:
+        raise Unclear(f"I do not know who that is. Write them as a mention: `/incident role {role} @person`.")
+    person = await people.find(deps, named[1])
+    incident = await roles.assign(deps, incident.id, role, person, ask.by)
+    return Reply(f"{mention(person.id)} is {role} of {incident} now.")
+
+
+async def press(press: Press, deps: Deps) -> Reply:
+    incident = await incidents.by_subject(deps, press.value, press.by, press.where)
+    return await _claim(deps, incident, rules.role_from(press.value.partition(":")[2]), press.by)
+
+
+async def _claim(deps: Deps, incident: Incident, role: Role, by: Actor) -> Reply:
+    incident = await roles.claim(deps, incident.id, role, by)
+    return Reply(f"You are {role} of {incident} now.")

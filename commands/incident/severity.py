@@ -1,0 +1,22 @@
+"""/incident severity [INC-n] <level>"""
+
+from __future__ import annotations
+
+from bot.asks import Ask, Reply
+from bot.deps import Deps
+from bot.domain.catalogue import listing
+from bot.domain.errors import Unclear
+from bot.services import incidents
+from bot.views import incident as view
+from bot.views.mrkdwn import literal
+
+
+async def ask(ask: Ask, deps: Deps) -> Reply:
+    incident, word = await incidents.named(deps, ask.text, ask.where, ask.by)
+    if not word:
+        levels = deps.catalogue.service_or_default(incident.service).severity_keys()
+        raise Unclear(f"{incident} is {incident.severity}. Its service has {listing(levels)}: `/incident severity P1`.")
+    incident, is_new = await incidents.set_severity(deps, incident.id, word.split()[0], ask.by)
+    if not is_new:
+        return Reply(f"{incident} is {literal(incident.severity)} already.")
+    return Reply(f"{incident} is {literal(incident.severity)} now. Next update {view.next_update(incident)}.")

@@ -1,0 +1,28 @@
+"""/incident status [INC-n] <investigating|identified|mitigating|monitoring|resolved>"""
+
+from __future__ import annotations
+
+from bot.asks import Ask, Modal, Reply
+from bot.deps import Deps
+from bot.domain import incident as rules
+from bot.domain.errors import Unclear
+from bot.domain.incident import Status
+from bot.services import incidents
+from commands.incident import resolve
+
+
+async def ask(ask: Ask, deps: Deps) -> Reply | Modal:
+    incident, word = await incidents.named(deps, ask.text, ask.where, ask.by)
+    if not word:
+        raise Unclear(
+            f"{incident} is {incident.status}. Set it with `/incident status` and investigating, identified, "
+            "mitigating, monitoring or resolved."
+        )
+    first, _, rest = word.partition(" ")
+    status = rules.status_from(first)
+    if status is Status.RESOLVED:
+        return await resolve.of(deps, incident, rest.strip(), ask.by)
+    if status is Status.CLOSED:
+        raise Unclear("To close a resolved incident: `/incident close`.")
+    incident, is_new = await incidents.set_status(deps, incident.id, status, ask.by)
+    return Reply(f"{incident} is {status} now." if is_new else f"{incident} is {status} already.")

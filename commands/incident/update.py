@@ -1,0 +1,77 @@
+"""/incident update [INC-n] [text] · remind [INC-n] <15m|off|snooze 10m>"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from bot.asks import Ask, FieldErrors, Modal, Press, Reply, Submission
+from bot.deps import Deps
+from bot.domain import duration
+from bot.domain import incident as rules
+from bot.domain.draft import readable
+from bot.domain.errors import Unclear
+from bot.domain.incident import Incident, Status
+from bot.services import incidents, updates
+from bot.views import incident as view
+from bot.views import modals
+
+SNOOZE = timedelta(minutes=10)
+
+
+async def ask(ask: Ask, deps: Deps) -> Reply | Modal:
+    incident, text = await incidents.named(deps, ask.text, ask.where, ask.by)
+    if not text:
+        return _modal(incident)
+    incident = await updates.post(deps, incident.id, readable(text), ask.by)
+    return Reply(f"Update posted. Next one {view.next_update(incident)}.")
+
+
+async def press(press: Press, deps: Deps) -> Modal:
+    return _modal(await incidents.by_subject(deps, press.value, press.by, press.where))
+
+
+def _modal(incident: Incident) -> Modal:
+    rules.must_be_open(incident)
+    return Modal(modals.update(incident), ("Post update", "incident.update", incident.name))
+
+
+async def submit(sent: Submission, deps: Deps) -> Reply | FieldErrors:
+    incident = await incidents.by_subject(deps, sent.carried, sent.by, sent.where)
+    text = readable(str(sent.values.get("text") or ""))
+    if not text.strip():
+        return FieldErrors({"text": "Say in a sentence what is new."})
+    wanted = str(sent.values.get("next_update") or "default")
+    incident = await updates.post(
+        deps,
+        incident.id,
+        text,
+        sent.by,
+        status=Status(sent.values["status"]) if sent.values.get("status") else None,
+        next_update=None if wanted in ("default", "none") else duration.parse(wanted),
+        none_after=wanted == "none",
+    )
+    return Reply(f"Update of {incident} posted. Next one {view.next_update(incident)}.")
+
+
+# --- the cadence ---
+
+
+async def remind(ask: Ask, deps: Deps) -> Reply:
+    incident, words = await incidents.named(deps, ask.text, ask.where, ask.by)
+    first, _, rest = words.casefold().partition(" ")
+    if not first:
+        raise Unclear("Say how often: `/incident remind 15m`, `remind off`, or `remind snooze 10m`.")
+    if first == "snooze":
+        incident = await updates.snooze(deps, incident.id, ask.by, duration.parse(rest) if rest else SNOOZE)
+        return Reply(f"Snoozed. The next update of {incident} is promised {view.next_update(incident)}.")
+    every = None if first == "off" else duration.parse(first)
+    incident = await updates.set_cadence(deps, incident.id, every, ask.by)
+    if every is None:
+        return Reply(f"{incident}: no more reminders and automatic updates. `/incident remind 15m` brings them back.")
+    return Reply(f"{incident}: an update every {duration.words(every)}, the next one {view.next_update(incident)}.")
+
+
+async def snooze(press: Press, deps: Deps) -> Reply:
+    incident = await incidents.by_subject(deps, press.value, press.by, press.where)
+    incident = await updates.snooze(deps, incident.id, press.by, SNOOZE)
+    return Reply(f"Snoozed by 10 min. The next update of {incident} is promised {view.next_update(incident)}.")
