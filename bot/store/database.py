@@ -147,7 +147,7 @@ def _open_postgres(url: URL) -> SqlDatabase:
     engine = create_async_engine(
         url.set(drivername="postgresql+psycopg"),
         pool_size=POSTGRES_POOL,
-        max_overflow=0,
+        max_overflow=POSTGRES_POOL,
         isolation_level="READ COMMITTED",
         connect_args={"connect_timeout": BUSY_SECONDS, "application_name": "tocsin"},
     )

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from uuid import uuid4
 
 import psycopg
 from psycopg import AsyncConnection
 from redis.asyncio import Redis
+from redis.asyncio.connection import parse_url
 from redis.exceptions import RedisError
 
+from bot.domain.errors import Misconfigured
 from bot.store.database import parse
 
 CHANNEL = "tocsin_wake"
@@ -76,10 +79,9 @@ class _SharedHints(LocalHints):
 
     async def _keep(self, side: Callable[[], Awaitable[None]]) -> None:
         while True:
-            try:
+            with suppress(psycopg.Error, RedisError, OSError):
                 await side()
-            except (psycopg.Error, RedisError, OSError):
-                await asyncio.sleep(self._retry_seconds)
+            await asyncio.sleep(self._retry_seconds)
 
     def _heard(self, teller: object) -> None:
         if teller != self._name:
@@ -121,10 +123,14 @@ class PostgresHints(_SharedHints):
 
 
 class RedisHints(_SharedHints):
-    """Publish and subscribe."""
+    """Publish and subscribe. Raises Misconfigured when TOCSIN_REDIS_URL is malformed."""
 
     def __init__(self, url: str, retry_seconds: float = RETRY_SECONDS) -> None:
         super().__init__(retry_seconds)
+        try:
+            parse_url(url)
+        except ValueError as problem:
+            raise Misconfigured("TOCSIN_REDIS_URL must look like redis://host:6379/0.") from problem
         self._url = url
 
     async def _hear(self) -> None:

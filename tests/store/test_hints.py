@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from bot.domain.errors import Misconfigured
 from bot.store.hints import LocalHints, PostgresHints, RedisHints
 from tests.support.backends import Server
 
@@ -96,3 +97,9 @@ async def test_a_server_that_was_never_there() -> None:
         hints.wake()
         assert await hints.wait(0)
         await hints.close()
+
+
+def test_a_malformed_url_is_a_sentence() -> None:
+    """A Redis URL that is none is explained, and what stood in it is not shown."""
+    with pytest.raises(Misconfigured, match="TOCSIN_REDIS_URL must look like"):
+        RedisHints("https://:hunter2@host")
