@@ -40,6 +40,8 @@ def _sentence(shape: type[BaseModel], place: Place, error: dict[str, Any]) -> st
         return f"{name} has no value. Give it one or remove the line; a # starts a comment unless it is quoted."
     if kind in _NEEDED:
         return f"{name} must be {_NEEDED[kind]}."
+    if kind == "too_short":
+        return f"{name} is empty. Add at least one."
     if kind == "literal_error":
         return f"“{error['input']}” is not known here. Write {error['ctx']['expected'].replace(chr(39), '')}."
     return f"{name}: {error['msg']}."

@@ -43,13 +43,15 @@ def merge(documents: Sequence[Document], findings: list[Finding]) -> Org:
     return Org(teams, Access(**access), whole.default_service, places.get(("default_service",)), tuple(teams))
 
 
-def default_service(organisation: Org, services: Mapping[str, Service], findings: list[Finding]) -> str | None:
+def default_service(
+    organisation: Org, services: Mapping[str, Service], file: str, findings: list[Finding]
+) -> str | None:
     """The named one; absent: the only service, else `default`. None where org.yml is broken: it also says who may."""
     if organisation.known_teams is None:
         return None
     named = organisation.default_service
     if named is None:
-        return _implied_default(services, findings)
+        return _implied_default(services, file, findings)
     if named in services:
         return named
     if organisation.default_place and not findings:
@@ -58,14 +60,14 @@ def default_service(organisation: Org, services: Mapping[str, Service], findings
     return None
 
 
-def _implied_default(services: Mapping[str, Service], findings: list[Finding]) -> str | None:
+def _implied_default(services: Mapping[str, Service], file: str, findings: list[Finding]) -> str | None:
     if len(services) == 1:
         return next(iter(services))
     if "default" in services:
         return "default"
     if not findings:
         sentence = f"Say which of the {len(services)} services is the default: add default_service."
-        findings.append(Finding("org.yml", 1, sentence))
+        findings.append(Finding(file, 1, sentence))
     return None
 
 

@@ -80,6 +80,15 @@ def _range(*bounds: int) -> range:
     return found
 
 
+def _timed(write: Callable[[datetime], Safe]) -> Callable[[Any], Safe]:
+    def written(at: Any) -> Safe:
+        if not isinstance(at, datetime):
+            raise TemplateRuntimeError("A time is needed here. Where there may be none, ask first: {% if … %}.")
+        return write(at)
+
+    return written
+
+
 class _Rewrite(NodeTransformer):
     """Loops count their turns. `~` and `{% set %}…{% endset %}` keep what is markup, which plain text would lose."""
 
@@ -124,7 +133,7 @@ class Sandbox(ImmutableSandboxedEnvironment):
         for name in _NO_GLOBALS:
             del self.globals[name]
         self.globals["range"] = _range
-        self.filters |= {"clock": mrkdwn.clock, "moment": mrkdwn.moment, "duration": duration.words}
+        self.filters |= {"clock": _timed(mrkdwn.clock), "moment": _timed(mrkdwn.moment), "duration": duration.words}
         self.filters |= {"escape": finish, "e": finish, "join": self._join, "indent": self._indent}
         self.filters["cell"] = self._cell
         self.filters |= {"_counted": _counted, "_joined": self._join, "_finished": Safe}
@@ -205,7 +214,10 @@ class Folders(BaseLoader):
         self._roots = [folder.resolve() for folder in folders]
 
     def has(self, index: int, name: str) -> bool:
-        return self._path(index, name).is_file()
+        try:
+            return self._path(index, name).is_file()
+        except TemplateNotFound:
+            return False
 
     def get_source(self, environment: Environment, template: str) -> tuple[str, str, Callable[[], bool]]:
         path = self._find(template)
@@ -229,7 +241,7 @@ class Folders(BaseLoader):
         folder = self._roots[index]
         path = folder.joinpath(*split_template_path(name))  # refuses `..`
         if not path.resolve().is_relative_to(folder):
-            raise TemplateNotFound(name, f"{name} leads out of {folder}.")
+            raise TemplateNotFound(name, f"{name} leads out of {folder}")
         return path
 
 

@@ -30,11 +30,13 @@ def _folder(folder: Path, folders: Sequence[Path], catalogue: Catalogue | None) 
     slack = Sandbox(folders, finish_for_slack)
     for path in template_files(folder, "slack", ".txt"):
         yield from _named(path, folder / "slack", catalogue)
-        yield from _tried(slack, path, [samples.full(), samples.bare()], SLACK_LIMIT)
+        yield from _tried(slack, folder, path, [samples.full(), samples.bare()], SLACK_LIMIT)
     markdown = Sandbox(folders, finish_for_markdown)
     for path in template_files(folder, "postmortem", ".md"):
         yield from _named_after_service(path, catalogue)
-        yield from _tried(markdown, path, [samples.postmortem_full(), samples.postmortem_bare()], MARKDOWN_LIMIT)
+        yield from _tried(
+            markdown, folder, path, [samples.postmortem_full(), samples.postmortem_bare()], MARKDOWN_LIMIT
+        )
 
 
 def template_files(folder: Path, sort: str, suffix: str) -> list[Path]:
@@ -69,7 +71,12 @@ def _named_after_service(path: Path, catalogue: Catalogue | None) -> Iterator[Fi
         yield Finding(str(path), 1, f"There is no service “{path.stem}”. {hint(path.stem, catalogue.services)}")
 
 
-def _tried(sandbox: Environment, path: Path, trials: list[dict[str, Any]], limit: int) -> Iterator[Finding]:
+def _tried(
+    sandbox: Environment, folder: Path, path: Path, trials: list[dict[str, Any]], limit: int
+) -> Iterator[Finding]:
+    if not path.resolve().is_relative_to(folder.resolve()):
+        yield Finding(str(path), 1, "This leads out of the templates' folder, so it is not used. Put a copy here.")
+        return
     try:
         source = read_text(path, max_bytes=MAX_TEMPLATE_BYTES)
     except Unreadable as problem:

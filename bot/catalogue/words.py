@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import structlog
-from jinja2 import TemplateError, TemplateSyntaxError, UndefinedError
+from jinja2 import TemplateError, TemplateNotFound, TemplateSyntaxError, UndefinedError
 
 from bot.catalogue.sandbox import Sandbox, finish_for_markdown, finish_for_slack, render
 from bot.domain.catalogue import Finding, hint
@@ -109,6 +109,8 @@ def _sentence(problem: Exception, known: dict[str, Any]) -> str:
     said = said.rstrip(".")
     if isinstance(problem, UndefinedError):
         return _undefined(said, known)
+    if isinstance(problem, TemplateNotFound):
+        return f"There is no template “{problem.name}” to include."
     if isinstance(problem, TemplateSyntaxError):
         return f"This template does not parse: {said}."
     return f"This template does not render: {said}."

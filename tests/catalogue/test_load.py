@@ -6,9 +6,13 @@ from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from bot.catalogue import service
 from bot.catalogue.load import load
-from bot.domain.catalogue import Access
+from bot.catalogue.reading import Place, parse
+from bot.domain.catalogue import Access, Finding
 from bot.paths import data
 from tests.catalogue.conftest import Files
 
@@ -94,14 +98,14 @@ def test_whole_specification(files: Files) -> None:
 def test_service_value(files: Files) -> None:
     """What stands in service.yml is what the service is."""
     specified(files)
-    service = files.load().catalogue.services["social-agent"]
-    assert (service.name, service.timezone, service.default_severity) == (
+    agent = files.load().catalogue.services["social-agent"]
+    assert (agent.name, agent.timezone, agent.default_severity) == (
         "AI Social Media Content Agent",
         "Europe/Berlin",
         "P0",
     )
-    assert (service.alerts_channel, service.incidents_channel) == ("ops-alerts", "incidents-social")
-    assert service.components == ("API endpoints", "Database")
+    assert (agent.alerts_channel, agent.incidents_channel) == ("ops-alerts", "incidents-social")
+    assert agent.components == ("API endpoints", "Database")
 
 
 def test_severity_value(files: Files) -> None:
@@ -127,8 +131,8 @@ def test_packaged_catalogue() -> None:
     """The shipped catalogue has the four severities that were promised."""
     loaded = load([data("runbooks")], templates=[data("templates")])
     assert loaded.findings == ()
-    service = loaded.catalogue.service("default")
-    cadences = {level.key: (level.update_every, level.channel, level.watch) for level in service.severities}
+    default = loaded.catalogue.service("default")
+    cadences = {level.key: (level.update_every, level.channel, level.watch) for level in default.severities}
     quarter, half, hour = (timedelta(minutes=count) for count in (15, 30, 60))
     assert cadences == {
         "P0": (quarter, True, half),
@@ -136,10 +140,10 @@ def test_packaged_catalogue() -> None:
         "P2": (hour, True, quarter),
         "P3": (None, False, quarter),
     }
-    assert [level.postmortem_due for level in service.severities] == [timedelta(hours=48)] * 2 + [None, None]
-    assert service.default_severity == "P2"
+    assert [level.postmortem_due for level in default.severities] == [timedelta(hours=48)] * 2 + [None, None]
+    assert default.default_severity == "P2"
     words = "critical sev0 sev1 high sev2 warning medium sev3 low info"
-    assert [service.severity(word).key for word in words.split()] == ["P0"] * 3 + ["P1"] * 2 + ["P2"] * 3 + ["P3"] * 2
+    assert [default.severity(word).key for word in words.split()] == ["P0"] * 3 + ["P1"] * 2 + ["P2"] * 3 + ["P3"] * 2
 
 
 def test_short_cadence(files: Files) -> None:
@@ -172,6 +176,7 @@ FINDINGS = [
     ),
     ("ladders: []", "ladders must be a mapping of keys to values."),
     ("slos: {a: b}", "slos must be a list, like [a, b]."),
+    ("oncall: x", "oncall must be a mapping of keys to values."),
     ("contacts: {ops: {mail: [a]}}", "There is no key “mail” here. Did you mean “email”?"),
 ]
 
@@ -236,6 +241,43 @@ def test_unknown_default_severity(files: Files) -> None:
         text="service: {key}\nseverities: [{{key: P1, aliases: [high]}}, {{key: P2}}]\ndefault_severity: high\n"
     )
     assert files.findings() == ["default/service.yml:3: There is no severity “high” here. Write one of P1 or P2."]
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("[]", "This file must be a mapping of keys to values."),
+        ("service: default\ndefault_severity: P1\nseverities: []", "severities is empty. Add at least one."),
+        (
+            "service: default\ndefault_severity: P1\nseverities: [P1]",
+            "severities[1] must be a mapping of keys to values.",
+        ),
+    ],
+)
+def test_wrong_shape(files: Files, text: str, sentence: str) -> None:
+    """Lists where mappings belong, and empty ones, are sentences too."""
+    files.write("default/service.yml", text)
+    (found,) = files.findings()
+    assert found.endswith(sentence)
+
+
+PLACES = sorted(parse("service.yml", SPECIFIED_SERVICE).lines, key=str)
+SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8) | st.datetimes()
+VALUES = st.recursive(SCALARS, lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=4), inner))
+
+
+@given(st.sampled_from(PLACES), VALUES)
+def test_any_value_anywhere(place: Place, value: object) -> None:
+    """Whatever stands in a place, the file is a service or has findings; it never raises."""
+    document = parse("social-agent/service.yml", SPECIFIED_SERVICE)
+    *outer, last = place
+    inner = document.data
+    for key in outer:
+        inner = inner[key]
+    inner[last] = value
+    findings: list[Finding] = []
+    read = service.read(document, None, findings)
+    assert (read is None) == bool(findings)
 
 
 def test_folder_is_key(files: Files) -> None:
@@ -323,8 +365,7 @@ def test_default_service(files: Files) -> None:
     assert files.load().catalogue.default_service == "default"
     (files.root / "default" / "service.yml").unlink()
     files.service("mail")
-    (found,) = files.load().findings
-    assert found.sentence == "Say which of the 2 services is the default: add default_service."
+    assert files.findings() == ["org.yml:1: Say which of the 2 services is the default: add default_service."]
 
 
 def test_broken_service_leaves_the_others(files: Files) -> None:
