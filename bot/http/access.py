@@ -1,0 +1,61 @@
+"""Who is calling: `Authorization: Bearer <token>`, checked for the scope a route needs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import Depends, HTTPException
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+
+from bot.deps import Deps
+from bot.domain.person import Person
+from bot.domain.token import Scope, Token
+from bot.http.door import TheDeps
+from bot.services import people, tokens
+from bot.telemetry import Event, get_logger
+
+CHALLENGE = {"WWW-Authenticate": 'Bearer realm="tocsin"'}
+NO_TOKEN = "Send an API token: Authorization: Bearer tocsin_…; `tocsin token create` makes one."  # noqa: S105
+BAD_TOKEN = "This token is not in force. `tocsin token list` shows those that are."  # noqa: S105
+
+Credentials = Annotated[
+    HTTPAuthorizationCredentials | None,
+    Depends(HTTPBearer(auto_error=False, description="An API token, made by `tocsin token create`.")),
+]
+
+
+@dataclass(frozen=True)
+class Caller:
+    """A token in force, and the person it acts for."""
+
+    token: Token
+    person: Person
+
+
+async def _call(deps: Deps, credentials: HTTPAuthorizationCredentials | None, scope: Scope) -> Caller:
+    if credentials is None:
+        raise HTTPException(401, NO_TOKEN, headers=CHALLENGE)
+    try:
+        token = await tokens.check(deps, credentials.credentials, scope)
+    except tokens.Unknown:
+        get_logger().warning(Event.ACCESS_REFUSED, scope=scope.value)
+        raise HTTPException(401, BAD_TOKEN, headers=CHALLENGE) from None
+    person = await people.find(deps, token.owner)
+    people.welcome(person)
+    return Caller(token, person)
+
+
+async def _reader(deps: TheDeps, credentials: Credentials) -> Caller | None:
+    """None: nobody in particular, where TOCSIN_API_PUBLIC_READ opens reading to everybody."""
+    if credentials is None and deps.config.public_read:
+        return None
+    return await _call(deps, credentials, Scope.READ)
+
+
+async def _writer(deps: TheDeps, credentials: Credentials) -> Caller:
+    return await _call(deps, credentials, Scope.WRITE)
+
+
+Reader = Annotated[Caller | None, Depends(_reader)]
+Writer = Annotated[Caller, Depends(_writer)]

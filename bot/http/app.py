@@ -1,0 +1,37 @@
+"""The HTTP door: Slack's requests, health, and the API with its documentation."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, FastAPI, Request, Response
+
+from bot.http import health, incidents, problems
+from bot.http.door import HttpDoor, TheDoor
+from bot.http.limits import BodyLimit
+
+NOT_HTTP = "Slack does not reach this bot over HTTP: SLACK_SIGNING_SECRET is not set."
+
+slack = APIRouter(include_in_schema=False)
+
+
+@slack.post("/slack/events")
+async def slack_events(request: Request, door: TheDoor) -> Response:
+    """Commands, interactivity and events, signed by Slack."""
+    if door.slack_events is None:
+        return problems.problem(404, NOT_HTTP)
+    return await door.slack_events(request)
+
+
+def make_app(door: HttpDoor) -> FastAPI:
+    """The ASGI application."""
+    app = FastAPI(
+        title="Tocsin",
+        summary="The Slack bot that runs incidents.",
+        description="Errors are `application/problem+json` (RFC 9457). Tokens are made by `tocsin token create`.",
+        redoc_url=None,
+    )
+    app.state.door = door
+    app.add_middleware(BodyLimit)
+    problems.install(app)
+    for router in (slack, health.router, incidents.router):
+        app.include_router(router)
+    return app
