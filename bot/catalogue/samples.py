@@ -19,7 +19,7 @@ def full() -> dict[str, Any]:
             status="identified",
             impact="Nobody can pay",
             fix="Rolled back the release",
-            link=mrkdwn.link("https://acme.slack.com/archives/C0INC", "#inc-42-checkout-is-down"),
+            link="https://acme.slack.com/archives/C0INC/p1",
         ),
         "service": {"key": "default", "name": "Everything else", "components": ["API", "Database"]},
         "changes": ["Severity went from P2 to P1", "Ada took commander", "“Rollback has started”"],

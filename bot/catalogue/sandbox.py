@@ -133,7 +133,12 @@ class Sandbox(ImmutableSandboxedEnvironment):
         for name in _NO_GLOBALS:
             del self.globals[name]
         self.globals["range"] = _range
-        self.filters |= {"clock": _timed(mrkdwn.clock), "moment": _timed(mrkdwn.moment), "duration": duration.words}
+        self.filters |= {
+            "clock": _timed(mrkdwn.clock),
+            "moment": _timed(mrkdwn.moment),
+            "duration": duration.words,
+            "link": mrkdwn.link,
+        }
         self.filters |= {"escape": finish, "e": finish, "join": self._join, "indent": self._indent}
         self.filters["cell"] = self._cell
         self.filters |= {"_counted": _counted, "_joined": self._join, "_finished": Safe}

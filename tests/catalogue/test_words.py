@@ -165,6 +165,7 @@ MEANT = [
     ("{{ next_update }}", "<!date^1772461800^{time}|14:30 UTC>"),
     ("{{ (next_update - now) | duration }}", "30 minutes"),
     ("{% for r in roles %}{{ loop.index }}/{{ loop.length }}{{ '' if loop.last else ' ' }}{% endfor %}", "1/2 2/2"),
+    ("{{ incident.link | link('the card') }}", "<https://acme.slack.com/archives/C0INC/p1|the card>"),
     ("{{ service.components }}", "API, Database"),
 ]
 
