@@ -83,6 +83,11 @@ class Deliverer:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
+    async def quiet(self) -> None:
+        """Return once everything that was sent so far is acknowledged or given up."""
+        while self._tasks:
+            await asyncio.wait(set(self._tasks))
+
     def _spawn(self, work: Coroutine[Any, Any, Any]) -> None:
         task = asyncio.create_task(work)
         self._tasks.add(task)
