@@ -32,6 +32,7 @@ class Pump(Generic[Work]):
         self._seats = seats
         self._landed = landed
         self._flying: set[asyncio.Task[None]] = set()
+        self._landings = 0
 
     async def launch(self) -> int:
         """Start everything that may go now and finds a seat; returns how many."""
@@ -47,11 +48,14 @@ class Pump(Generic[Work]):
 
     async def until_quiet(self) -> int:
         """Launch, and what follows from it, until nothing may go and nothing is in flight; returns how many."""
-        moved = await self.launch()
-        while self._flying:
-            await asyncio.wait(self._flying, return_when=asyncio.FIRST_COMPLETED)
+        moved = 0
+        while True:
+            landings = self._landings
             moved += await self.launch()
-        return moved
+            if self._flying:
+                await asyncio.wait(self._flying, return_when=asyncio.FIRST_COMPLETED)
+            elif landings == self._landings:  # nothing landed behind the last look
+                return moved
 
     async def finish(self, seconds: float) -> None:
         """Wait for what is in flight. What takes longer is given up as a crash would: its lease tells the next."""
@@ -68,6 +72,7 @@ class Pump(Generic[Work]):
 
     def _land(self, task: asyncio.Task[None]) -> None:
         self._flying.discard(task)
+        self._landings += 1
         if not task.cancelled() and (problem := task.exception()) is not None:
             # The database is out of reach, or a bug of ours: the row keeps its lease and is taken up again after it.
             log.error(Event.WORK_LOST, error=repr(problem), exc_info=problem)

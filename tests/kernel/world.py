@@ -1,0 +1,188 @@
+"""The outside world in memory: a chat that keeps what it was told, refuses by script and can lose its answers."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict, deque
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from bot.deps import CatalogueBox, Config, Deps
+from bot.domain.catalogue import Catalogue
+from bot.domain.delivery import Call, Delivery, Found, Parcel, Plan, Skip, Wait
+from bot.domain.errors import Undeliverable
+from bot.ports import Clock, Database, Tx
+from bot.services import deliveries
+from bot.services.errands import Errand
+from bot.store.hints import LocalHints
+
+
+@dataclass(frozen=True)
+class Post:
+    method: str
+    channel: str
+    text: str
+    token: str
+    wall: float
+
+
+@dataclass
+class World:
+    """A `Chat` and an `Alarm`. `refuse` scripts a method's next calls; `lose` does the call and drops the answer."""
+
+    clock: Clock
+    posts: list[Post] = field(default_factory=list)
+    alarms: list[str] = field(default_factory=list)
+    calls: int = 0
+    most_at_once: int = 0
+    blocked: asyncio.Event | None = None  # while set and not fired, calls hang
+    _at_once: int = 0
+    _script: dict[str, deque[tuple[Exception, bool]]] = field(default_factory=lambda: defaultdict(deque))
+
+    def refuse(self, method: str, *problems: Exception) -> None:
+        self._script[method].extend((problem, False) for problem in problems)
+
+    def lose(self, method: str, times: int = 1) -> None:
+        self._script[method].extend([(Undeliverable("connection reset", maybe_done=True), True)] * times)
+
+    def texts(self, channel: str | None = None) -> list[str]:
+        return [post.text for post in self.posts if channel in (None, post.channel)]
+
+    async def call(self, method: str, arguments: dict[str, Any]) -> dict[str, Any]:
+        self.calls += 1
+        self._at_once += 1
+        self.most_at_once = max(self.most_at_once, self._at_once)
+        try:
+            if self.blocked is not None:
+                await self.blocked.wait()
+            return self._answer(method, arguments)
+        finally:
+            self._at_once -= 1
+
+    def _answer(self, method: str, arguments: dict[str, Any]) -> dict[str, Any]:
+        problem, does_it = self._script[method].popleft() if self._script[method] else (None, True)
+        if does_it and method != "history":
+            self.posts.append(self._post(method, arguments))
+        if problem is not None:
+            raise problem
+        if method == "history":
+            return {"messages": [post.token for post in self.posts]}
+        return {"ok": True, "ts": str(len(self.posts))}
+
+    def _post(self, method: str, arguments: dict[str, Any]) -> Post:
+        return Post(method, arguments["channel"], arguments["text"], arguments["token"], self.clock.wall())
+
+    async def upload(
+        self, *, name: str, content: str, channel: str, thread: str | None, comment: str
+    ) -> dict[str, Any]:
+        raise NotImplementedError
+
+    async def respond(self, response_url: str, payload: dict[str, Any]) -> None:
+        raise NotImplementedError
+
+    async def raise_alarm(self, sentence: str) -> None:
+        self._refuse_alarm()
+        self.alarms.append(sentence)
+
+    def _refuse_alarm(self) -> None:
+        if self._script["alarm"]:
+            raise self._script["alarm"].popleft()[0]
+
+
+class Silent:
+    """`Words` for parts that say nothing."""
+
+    def render(self, kind: str, *, service: str, severity: str, values: dict[str, Any]) -> str:
+        return kind
+
+    def render_postmortem(self, *, service: str, values: dict[str, Any]) -> str:
+        return service
+
+
+@dataclass
+class Note:
+    """An `Errand` that posts `facts[subject]` (or the payload's text) and then enqueues what `payload["then"]` says."""
+
+    facts: dict[str, str] = field(default_factory=dict)
+    plan: Callable[[Delivery], Plan | None] = lambda delivery: None
+    fate: Callable[[Undeliverable], dict[str, Any] | Wait | Skip | None] = lambda problem: None
+    settled: list[int] = field(default_factory=list)
+    troubles: list[Exception] = field(default_factory=list)  # what settle raises, one a time
+
+    async def prepare(self, deps: Deps, tx: Tx, delivery: Delivery) -> Plan:
+        planned = self.plan(delivery)
+        text = self.facts.get(delivery.subject, delivery.payload.get("text", ""))
+        channel = delivery.gate.removeprefix("post:") if delivery.gate else delivery.payload.get("channel", "-")
+        return planned or Call({"channel": channel, "text": text, "token": delivery.token})
+
+    async def act(self, deps: Deps, delivery: Delivery, arguments: dict[str, Any], method: str) -> dict[str, Any]:
+        return await deps.chat.call(method, arguments)
+
+    async def look_up(self, deps: Deps, delivery: Delivery, arguments: dict[str, Any]) -> Found | None:
+        history = await deps.chat.call("history", {})
+        return Found({"ts": "found"}) if delivery.token in history["messages"] else None
+
+    async def settle(self, deps: Deps, tx: Tx, delivery: Delivery, answer: dict[str, Any]) -> None:
+        if self.troubles:
+            raise self.troubles.pop(0)
+        self.settled.append(delivery.id)
+        if then := delivery.payload.get("then"):
+            await deliveries.enqueue(deps, tx, note(then, subject=delivery.subject))
+
+    async def refused(
+        self, deps: Deps, tx: Tx, delivery: Delivery, problem: Undeliverable
+    ) -> dict[str, Any] | Wait | Skip | None:
+        return self.fate(problem)
+
+
+def note(text: str, *, subject: str = "INC-1", gate: str | None = None, method: str = "post", **more: Any) -> Parcel:
+    """A parcel for `Note`; `then` goes into its payload."""
+    payload = {"text": text} | {key: more.pop(key) for key in ("then",) if key in more}
+    return Parcel(kind="note", subject=subject, method=method, payload=payload, gate=gate, **more)
+
+
+@dataclass
+class Outbox:
+    """What the tests say: put this in, send what may go, look at the rows."""
+
+    deps: Deps
+    world: World
+    errand: Note
+
+    @property
+    def errands(self) -> dict[str, Errand]:
+        return {"note": self.errand}
+
+    async def put(self, *parcels: Parcel) -> list[int | None]:
+        async with self.deps.database.transaction() as tx:
+            return [await deliveries.enqueue(self.deps, tx, parcel) for parcel in parcels]
+
+    async def send(self) -> int:
+        return await deliveries.send_waiting(self.deps, self.errands)
+
+
+def make_deps(database: Database, clock: Clock, world: World, **config: Any) -> Deps:
+    """Real parts around an outside world in memory."""
+    return Deps(
+        config=Config(**config),
+        clock=clock,
+        database=database,
+        chat=world,
+        alarm=world,
+        hints=LocalHints(),
+        box=CatalogueBox(Catalogue(services={}, default_service="default")),
+        words=Silent(),
+    )
+
+
+async def until(condition: Callable[[], bool | Awaitable[bool]], seconds: float = 10) -> float:
+    """How long it took until it held, in seconds of the event loop."""
+    loop = asyncio.get_running_loop()
+    started = loop.time()
+    async with asyncio.timeout(seconds):
+        while True:
+            held = condition()
+            if held is True or (not isinstance(held, bool) and await held):
+                return loop.time() - started
+            await asyncio.sleep(0.001)
