@@ -11,6 +11,7 @@ import aiohttp
 from fastapi import Request, Response
 from slack_bolt.app.async_app import AsyncApp
 from slack_bolt.authorization import AuthorizeResult
+from slack_bolt.authorization.async_authorize import AsyncAuthorize
 from slack_bolt.middleware.async_middleware import AsyncMiddleware
 from slack_bolt.request.async_request import AsyncBoltRequest
 from slack_bolt.response import BoltResponse
@@ -76,17 +77,7 @@ class SlackDoor:
             logger=logger,
             client=client,
             signing_secret=signing_secret.reveal() if signing_secret else "",
-            authorize=self._authorize,
-        )
-
-    async def _authorize(self, enterprise_id: str | None, team_id: str | None) -> AuthorizeResult:
-        """Bolt asks before each request; who we are was learned once, at the start."""
-        known = self._identity
-        return AuthorizeResult(
-            enterprise_id=enterprise_id,
-            team_id=team_id,
-            bot_user_id=known.user if known else None,
-            bot_id=known.bot if known else None,
+            authorize=_Ourselves(self),  # type: ignore[arg-type] # Bolt takes its own class too
         )
 
     # --- coming and going ------------------------------------------------------------------------------------------
@@ -99,6 +90,11 @@ class SlackDoor:
     @property
     def table(self) -> Table:
         return self._table
+
+    @property
+    def identity(self) -> Identity | None:
+        """Who the bot is in its workspace; None until Slack has said so."""
+        return self._identity
 
     @property
     def is_stopping(self) -> bool:
@@ -117,6 +113,10 @@ class SlackDoor:
         self._is_stopping = True
         await self._tasks.drain(DRAIN_SECONDS)
         await self._keepers.drain(0.0)
+
+    async def quiet(self) -> None:
+        """Return once every answer that was begun has been given."""
+        await self._tasks.quiet()
 
     def connected(self) -> bool:
         """Whether Slack reaches us: known, and in Socket Mode at least one connection open."""
@@ -199,6 +199,25 @@ class SlackDoor:
             telemetry.get_logger().error(Event.SLACK_EVENT_NOT_STORED, error=type(problem).__name__)
             return BoltResponse(status=503, body="")
         return empty()
+
+
+class _Ourselves(AsyncAuthorize):
+    """Bolt asks who we are before each request; it was learned once, at the start."""
+
+    def __init__(self, door: SlackDoor) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._door = door
+
+    async def __call__(
+        self, *, enterprise_id: str | None, team_id: str | None, **_about: object
+    ) -> AuthorizeResult | None:
+        known = self._door.identity
+        return AuthorizeResult(
+            enterprise_id=enterprise_id,
+            team_id=team_id,
+            bot_user_id=known.user if known else None,
+            bot_id=known.bot if known else None,
+        )
 
 
 class _Handover(AsyncMiddleware):

@@ -25,12 +25,16 @@ class Tasks:
         task.add_done_callback(self._ended)
         return task
 
+    async def quiet(self) -> None:
+        """Wait for what runs, and for what that begins."""
+        while self._running:
+            await asyncio.wait(set(self._running))
+
     async def drain(self, seconds: float) -> None:
         """Wait for what runs, and for what that begins; cancel what is still running after so long."""
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
-                while self._running:
-                    await asyncio.wait(set(self._running))
+                await self.quiet()
         for task in set(self._running):
             task.cancel()
         await asyncio.gather(*self._running, return_exceptions=True)

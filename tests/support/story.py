@@ -1,0 +1,282 @@
+"""Whole trips: a simulated workspace, the real doors, worker and database, and a clock held by hand."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+from bot import manifest
+from bot.catalogue.load import load
+from bot.catalogue.words import TemplateWords
+from bot.deps import CatalogueBox, Config, Deps
+from bot.domain.errors import Undeliverable
+from bot.domain.secret import Secret
+from bot.integrations.slack import SlackChat, open_session
+from bot.paths import data
+from bot.ports import Database
+from bot.services import deliveries, timers
+from bot.services.trips import ERRANDS, TIMERS
+from bot.simulator import Simulator
+from bot.slack.app import SlackDoor
+from bot.slack.events import EventDesk
+from bot.store.hints import LocalHints
+from bot.worker import Worker
+from commands import TABLE
+from tests.support.clock import HandClock
+
+PATIENCE_SECONDS = 20.0  # of hand-held wall time that `settle` moves past gates, backoffs and look-ups
+ROUNDS = 400
+
+
+class SimulatedTime:
+    """The simulator's view of the hand-held clock."""
+
+    speed = 1.0
+
+    def __init__(self, clock: HandClock) -> None:
+        self._clock = clock
+
+    def wall(self) -> float:
+        return self._clock.wall()
+
+    def now(self) -> datetime:
+        return self._clock.now()
+
+    async def next_timer(self) -> datetime | None:
+        return None
+
+    async def jump(self, seconds: float | None) -> datetime:
+        return self._clock.advance(seconds or 0)
+
+    async def set_speed(self, speed: float) -> None:
+        raise NotImplementedError
+
+
+class HeardAlarm:
+    """The second channel: what was said there is kept, and it can be made to fail."""
+
+    def __init__(self) -> None:
+        self.heard: list[str] = []
+        self.broken = False
+
+    async def raise_alarm(self, sentence: str) -> None:
+        if self.broken:
+            raise Undeliverable("unreachable")
+        self.heard.append(sentence)
+
+
+class Story:
+    """What people do in the workspace, and what they see there afterwards."""
+
+    def __init__(
+        self,
+        simulator: Simulator,
+        door: SlackDoor,
+        worker: Worker,
+        alarm: HeardAlarm,
+        clock: HandClock,
+        control: aiohttp.ClientSession,
+    ) -> None:
+        self.simulator = simulator
+        self.door = door
+        self.worker = worker
+        self.alarm = alarm
+        self.clock = clock
+        self._session = control
+
+    @property
+    def deps(self) -> Deps:
+        return self.door.deps
+
+    # --- time ---
+
+    async def settle(self) -> None:
+        """Until nothing moves: past pacing gates, backoffs and look-ups, but never past a timer."""
+        patience = PATIENCE_SECONDS
+        for _ in range(ROUNDS):
+            await self.simulator.deliverer.quiet()
+            await self.door.quiet()
+            if await self.worker.turn():
+                continue
+            wait = await self._until_sendable()
+            if wait is None or wait > patience:
+                return
+            patience -= wait
+            self.clock.advance(wait)
+        raise AssertionError("The story does not come to rest.")
+
+    async def _until_sendable(self) -> float | None:
+        soon = await deliveries.next_wall(self.door.deps)
+        return None if soon is None else max(soon - self.clock.wall(), 0.001)
+
+    async def fast_forward(self, *, minutes: float = 0, hours: float = 0, seconds: float = 0) -> None:
+        """From timer to timer, each at its own time, until so much has passed."""
+        end = self.clock.now() + timedelta(minutes=minutes, hours=hours, seconds=seconds)
+        while (due := await timers.next_due(self.door.deps)) and due <= end:
+            self.clock.set(max(due, self.clock.now()))
+            await self.settle()
+        self.clock.set(max(end, self.clock.now()))
+        await self.settle()
+
+    # --- what people do ---
+
+    async def does(self, what: str, **wish: Any) -> dict[str, Any]:
+        async with self._session.post(f"{self.simulator.url}/_sim/{what}", json=wish) as response:
+            answer: dict[str, Any] = await response.json()
+        return answer
+
+    async def types(self, user: str, text: str, channel: str = "general") -> str:
+        """A slash command; the text of what the acknowledgement showed."""
+        answer = await self.does("command", user=user, channel=channel, text=text)
+        assert answer["ok"], answer
+        await self.settle()
+        return str((answer["response"] or {}).get("text", ""))
+
+    async def opens(self, user: str, text: str, channel: str = "general") -> dict[str, Any]:
+        """A command that opens a modal; the view."""
+        answer = await self.does("command", user=user, channel=channel, text=text)
+        assert answer["ok"], answer
+        assert answer["views"], answer
+        return dict(answer["views"][-1])
+
+    async def submits(self, user: str, view: dict[str, Any], *, times: int = 1, **values: Any) -> dict[str, Any]:
+        fields = {_block(view, name): value for name, value in values.items()}
+        answer = await self.does("submit", user=user, view_id=view["id"], values=fields, times=times)
+        await self.settle()
+        return answer
+
+    async def clicks(self, user: str, channel: str, message: dict[str, Any], action: str, **more: Any) -> dict[str, Any]:
+        answer = await self.does("click", user=user, channel=channel, ts=message["ts"], action_id=action, **more)
+        assert answer["ok"], answer
+        await self.settle()
+        return answer
+
+    async def says(self, user: str, text: str, channel: str, thread_ts: str | None = None) -> str:
+        """A message; its ts."""
+        answer = await self.does("message", user=user, channel=channel, text=text, thread_ts=thread_ts)
+        assert answer["ok"], answer
+        await self.settle()
+        return str(answer["ts"])
+
+    async def fault(self, kind: str, **wish: Any) -> None:
+        answer = await self.does("faults", kind=kind, **{"times": 1, **wish})
+        assert answer["ok"], answer
+
+    # --- what people see ---
+
+    async def messages(self, channel: str, user: str = "U0ADA") -> list[dict[str, Any]]:
+        url = f"{self.simulator.url}/_sim/channels/{channel}/messages"
+        async with self._session.get(url, params={"as": user}) as response:
+            found: list[dict[str, Any]] = (await response.json()).get("messages", [])
+        return found
+
+    async def by_the_bot(self, channel: str, user: str = "U0ADA") -> list[str]:
+        """Everything the bot posted there, as text, oldest first; notices of joins and topics left out."""
+        found = await self.messages(channel, user)
+        return [shown(one) for one in found if one.get("bot_id") and not one.get("subtype") and not one.get("ephemeral")]
+
+    async def whispers(self, user: str, channel: str) -> list[str]:
+        return [shown(one) for one in await self.messages(channel, user) if one.get("ephemeral")]
+
+    async def state(self, user: str = "") -> dict[str, Any]:
+        async with self._session.get(f"{self.simulator.url}/_sim/state", params={"as": user} if user else {}) as answer:
+            found: dict[str, Any] = await answer.json()
+        return found
+
+    async def channel(self, name: str, user: str = "") -> dict[str, Any]:
+        """By name or the beginning of it."""
+        for one in (await self.state(user))["channels"]:
+            if one.get("name", "").startswith(name):
+                return dict(one)
+        raise AssertionError(f"no channel {name} for {user or 'anybody'}")
+
+    async def direct(self, user: str) -> list[str]:
+        """What the bot said to a person in a direct message."""
+        state = await self.state(user)
+        rooms = [one["id"] for one in state["channels"] if one.get("is_im")]
+        return [shown(one) for room in rooms for one in state["messages"].get(room, []) if one.get("bot_id")]
+
+    async def card(self, channel: str, user: str = "U0ADA") -> dict[str, Any]:
+        return (await self.cards(channel, user))[0]
+
+    async def cards(self, channel: str, user: str = "U0ADA") -> list[dict[str, Any]]:
+        found = await self.messages(channel, user)
+        return [one for one in found if (one.get("blocks") or [{}])[0].get("type") == "header"]
+
+    def calls(self, method: str) -> list[dict[str, Any]]:
+        return [one for one in self.simulator.journal.since() if one.get("entry") == "call" and one["method"] == method]
+
+    def violations(self) -> list[dict[str, Any]]:
+        return [one for one in self.simulator.journal.since() if "violation" in one]
+
+
+def _block(view: dict[str, Any], name: str) -> str:
+    ids = [str(block.get("block_id")) for block in view["blocks"]]
+    return next((one for one in ids if one.split(":")[0] == name), name)
+
+
+def shown(message: dict[str, Any]) -> str:
+    """All the words of a message, as a reader meets them: blocks where there are any, else the text."""
+    blocks: Sequence[Any] = message.get("blocks") or ()
+    return "\n".join(_words(blocks)) if blocks else str(message.get("text", ""))
+
+
+def _words(value: Any) -> list[str]:
+    if isinstance(value, list):
+        return [word for one in value for word in _words(one)]
+    if not isinstance(value, dict):
+        return []
+    own = [value["text"]] if isinstance(value.get("text"), str) else []
+    return own + [word for key, one in value.items() if key not in ("confirm",) for word in _words(one)]
+
+
+def tidy(text: str) -> str:
+    """Slack's date tokens as their fallback, for readable expectations."""
+    return re.sub(r"<!date\^[^|>]*\|([^>]*)>", r"\1", text)
+
+
+@asynccontextmanager
+async def told(
+    database: Database,
+    clock: HandClock,
+    *,
+    catalogue: Sequence[Path] = (),
+    templates: Sequence[Path] = (),
+    **config: Any,
+) -> AsyncIterator[Story]:
+    """A whole installation over Socket Mode, with the packaged catalogue unless another is given."""
+    simulator = Simulator(manifest.for_socket_mode(), clock=SimulatedTime(clock))
+    await simulator.start()
+    loaded = load(catalogue or [data("runbooks")])
+    assert loaded.catalogue is not None, loaded.findings
+    alarm = HeardAlarm()
+    async with open_session(10) as session:
+        deps = Deps(
+            config=Config(**config),
+            clock=clock,
+            database=database,
+            chat=SlackChat(
+                Secret(simulator.bot_token), base_url=simulator.api_url, session=session, timeout_seconds=5
+            ),
+            alarm=alarm,
+            hints=LocalHints(),
+            box=CatalogueBox(loaded.catalogue),
+            words=TemplateWords(templates),
+        )
+        door = SlackDoor(
+            TABLE, deps, session=session, base_url=simulator.api_url, app_token=Secret(simulator.app_token)
+        )
+        await door.start()
+        worker = Worker(door.deps, timers=TIMERS, errands=ERRANDS, handle_inbox=EventDesk(TABLE).handle)
+        async with aiohttp.ClientSession() as control:
+            story = Story(simulator, door, worker, alarm, clock, control)
+            await story.settle()
+            yield story
+        await door.stop()
+    await simulator.stop()
