@@ -12,6 +12,7 @@ class Changes:
 
     def __init__(self) -> None:
         self.seq = 0
+        self._closed = False
         self._waiting: set[asyncio.Event] = set()
 
     def mark(self) -> None:
@@ -20,13 +21,18 @@ class Changes:
         for event in self._waiting:
             event.set()
 
+    def close(self) -> None:
+        """Let everybody go who follows."""
+        self._closed = True
+        self.mark()
+
     async def follow(self) -> AsyncIterator[int | None]:
         """Yield the sequence number after each burst of changes; None when it is time for a sign of life."""
         event = asyncio.Event()
         self._waiting.add(event)
         try:
             yield self.seq
-            while True:
+            while not self._closed:
                 yield await self._next(event)
         finally:
             self._waiting.discard(event)

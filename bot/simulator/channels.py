@@ -124,7 +124,6 @@ def _short(channel: Channel) -> dict[str, object]:
         "name": channel.name,
         "name_normalized": channel.name,
         "created": channel.created,
-        "creator": channel.creator,
         "is_channel": not channel.is_private,
         "is_mpim": False,
     }

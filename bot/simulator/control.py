@@ -20,6 +20,8 @@ from bot.simulator.sockets import Sockets
 from bot.simulator.state import Channel, Json, Message, Person, View, Workspace
 
 Action = Callable[[Json], Awaitable[Json]]
+LONGEST_JUMP_SECONDS = 366 * 86_400
+GREATEST_SPEED = 100_000
 KINDS = ("member", "guest", "deactivated", "stranger")
 
 
@@ -208,12 +210,12 @@ class Control:
     async def move_clock(self, wish: Json) -> Json:
         clock = self._workspace.clock
         if (speed := wish.get("speed")) is not None:
-            if not isinstance(speed, int | float) or speed <= 0:
-                raise NotPossible("invalid_arguments", "The speed is a number above 0.")
+            if not isinstance(speed, int | float) or not 0 < speed <= GREATEST_SPEED:
+                raise NotPossible("invalid_arguments", "The speed is a number above 0, up to 100,000.")
             await clock.set_speed(float(speed))
         if (jump := wish.get("jump")) is not None:
-            if jump != "next" and (not isinstance(jump, int | float) or jump < 0):
-                raise NotPossible("invalid_arguments", 'Jump by a number of seconds, or to "next".')
+            if jump != "next" and not (isinstance(jump, int | float) and 0 <= jump <= LONGEST_JUMP_SECONDS):
+                raise NotPossible("invalid_arguments", 'Jump by up to a year of seconds, or to "next".')
             await clock.jump(None if jump == "next" else float(jump))
         self._workspace.changes.mark()
         return await picture.clock_json(self._workspace)

@@ -42,7 +42,7 @@ class Faults:
         return iter(self._orders)
 
     def order(self, wish: dict[str, Any]) -> Fault:
-        kind = wish.get("kind")
+        kind = str(wish.get("kind"))
         if kind not in CALL_KINDS | DELIVERY_KINDS:
             known = ", ".join(sorted(CALL_KINDS | DELIVERY_KINDS))
             raise NotPossible("unknown_fault", f"There is no fault of kind {kind}; there are {known}.")

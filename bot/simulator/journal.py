@@ -16,7 +16,7 @@ class Journal:
     def __init__(self, path: Path | None = None) -> None:
         self._entries: deque[dict[str, Any]] = deque(maxlen=KEPT_ENTRIES)
         self._seq = 0
-        self._file: IO[str] | None = path.open("a", encoding="utf-8") if path else None
+        self._file: IO[str] | None = path.open("a", buffering=1, encoding="utf-8") if path else None
 
     def add(self, entry: str, at: float, **details: Any) -> None:
         """Record one `entry` (call, delivery, ack, action, violation …) at Slack's time `at`, epoch seconds."""
@@ -31,12 +31,7 @@ class Journal:
         return (line for line in self._entries if line["seq"] > seq)
 
     def lines(self, seq: int = 0) -> str:
-        self.flush()
         return "".join(json.dumps(line, default=str) + "\n" for line in self.since(seq))
-
-    def flush(self) -> None:
-        if self._file:
-            self._file.flush()
 
     def clear(self) -> None:
         self._entries.clear()

@@ -193,8 +193,16 @@ def _emit_mention(workspace: Workspace, channel: Channel, message: Message) -> N
 
 
 def _emit_pin(workspace: Workspace, name: str, channel: Channel, message: Message, user: str, **more: Any) -> None:
-    item = pinned_item(workspace, channel, message.ts)
-    event = {"type": name, "user": user, "channel_id": channel.id, "item": item, "item_user": message.user, **more}
+    event = {
+        "type": name,
+        "user": user,
+        "channel_id": channel.id,
+        "item": pinned_item(workspace, channel, message.ts),
+        "item_user": message.user,
+        "pin_count": str(len(channel.pins)),
+        "pinned_info": {"channel": channel.id, "pinned_by": user, "pinned_ts": workspace.epoch()},
+        **more,
+    }
     workspace.emit(event, channel)
     workspace.changes.mark()
 

@@ -98,6 +98,7 @@ class Simulator:
         self.workspace.url = f"http://{'127.0.0.1' if host == '0.0.0.0' else host}:{port}"  # noqa: S104  only compared
 
     async def stop(self) -> None:
+        self.workspace.changes.close()
         await self.deliverer.close()
         await self.sockets.close()
         if self._runner:

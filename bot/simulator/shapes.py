@@ -51,6 +51,9 @@ def person_json(person: Person, with_email: bool = True) -> Json:
         "is_ultra_restricted": is_guest,
         "is_bot": person.kind == "bot",
         "is_app_user": False,
+        "is_email_confirmed": True,
+        "locale": "en-GB",
+        "who_can_share_contact_card": "EVERYONE",
         "updated": person.updated,
     }
     if person.kind == "stranger":

@@ -114,13 +114,13 @@ def rename(call: Call) -> Json:
 def set_topic(call: Call) -> Json:
     channel = call.joined_channel()
     channels.set_topic(call.workspace, channel, _short_text(call, "topic"), call.user)
-    return {"channel": channel_json(channel), "topic": channel.topic["value"]}
+    return {"channel": channel_json(channel)}
 
 
 def set_purpose(call: Call) -> Json:
     channel = call.joined_channel()
     channels.set_purpose(call.workspace, channel, _short_text(call, "purpose"), call.user)
-    return {"channel": channel_json(channel), "purpose": channel.purpose["value"]}
+    return {"channel": channel_json(channel)}
 
 
 def list_(call: Call) -> Json:
