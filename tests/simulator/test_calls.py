@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from typing import Any
 
 import aiohttp
@@ -11,6 +12,7 @@ from slack_sdk import WebClient
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.simulator import Simulator
+from bot.simulator.api import DATA, TABLE, methods
 from tests.simulator.conftest import MANIFEST, Hands, StillClock
 from tests.simulator.refusals import error, refusal
 
@@ -46,6 +48,12 @@ async def test_ways_of_arguments(sim: Simulator, session: aiohttp.ClientSession,
     }
     async with session.post(f"{sim.api_url}chat.postMessage", **ways[way]) as response:
         assert (await response.json())["ok"], await response.text()
+
+
+def test_every_method_is_documented() -> None:
+    """Each method of the table has its facts from Slack's documentation, and there are no facts without one."""
+    documented = json.loads(DATA.read_text(encoding="utf-8"))["methods"]
+    assert documented.keys() == TABLE.keys() == methods().keys()
 
 
 async def test_unknown_method(client: AsyncWebClient) -> None:
