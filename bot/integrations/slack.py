@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -11,6 +12,7 @@ from typing import Any
 import aiohttp
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
+from slack_sdk.web.async_slack_response import AsyncSlackResponse
 
 from bot.domain.errors import Throttled, Undeliverable
 from bot.domain.secret import Secret
@@ -47,8 +49,14 @@ class SlackChat:
     async def call(self, method: str, arguments: dict[str, Any]) -> dict[str, Any]:
         """One Web API call as a form, which every method takes; a value with structure goes as JSON in its field."""
         async with self._sorting_refusals():
-            response = await self._client.api_call(method, data=as_form(arguments))
+            response = await self._send(method, as_form(arguments))
             return dict(response.data) if isinstance(response.data, dict) else {}
+
+    async def _send(self, method: str, form: dict[str, str]) -> AsyncSlackResponse:
+        try:
+            return await self._client.api_call(method, data=form)
+        except AttributeError:  # the SDK takes any text/plain for the answer to a file, and stumbles over it
+            raise Undeliverable("no_json", maybe_done=True) from None
 
     async def upload(
         self, *, name: str, content: str, channel: str, thread: str | None, comment: str
@@ -82,7 +90,7 @@ class SlackChat:
     async def _send_bytes(self, url: str, body: bytes) -> None:
         """Uploaded bytes show nowhere until the upload is completed: whatever goes wrong here has not happened."""
         try:
-            async with self._sorting_refusals(), self._session.post(url, data=body) as response:
+            async with self._sorting_refusals(), self._session.post(url, data=io.BytesIO(body)) as response:
                 if response.status != 200:
                     raise _refused(response.status, response.headers, "upload_failed")
         except Undeliverable as problem:

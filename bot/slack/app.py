@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any
 
 import aiohttp
@@ -102,11 +103,14 @@ class SlackDoor:
 
     async def start(self) -> None:
         """Reach Slack, at once if it is there. Where it is away, this returns all the same and goes on trying."""
-        reached = self._keepers.spawn(self._get_to_know())
+        tried = asyncio.Event()
+        self._keepers.spawn(self._get_to_know(tried))
         for socket in self._sockets:
             self._keepers.spawn(socket.keep())
-        await asyncio.wait({reached}, timeout=START_SECONDS)
-        await self._wait_for_sockets()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(START_SECONDS):
+                await tried.wait()
+                await self._wait_for_sockets()
 
     async def stop(self) -> None:
         """Finish what was begun, then close the connections."""
@@ -128,10 +132,12 @@ class SlackDoor:
             return "No Socket Mode connection to Slack is open; I keep trying."
         return self._trouble
 
-    async def _get_to_know(self) -> None:
-        while not await self._introduce():  # noqa: ASYNC110 - nobody tells us when Slack is back
+    async def _get_to_know(self, tried: asyncio.Event) -> None:
+        while not await self._introduce():
+            tried.set()
             await asyncio.sleep(RETRY_SECONDS)
         await places.find_all(self._deps)
+        tried.set()
         self._keepers.spawn(self._prefill())
 
     async def _introduce(self) -> bool:
@@ -156,10 +162,9 @@ class SlackDoor:
             telemetry.get_logger().info(Event.SLACK_AWAY, sentence=f"users.list: {problem.error}")
 
     async def _wait_for_sockets(self) -> None:
-        deadline = asyncio.get_running_loop().time() + START_SECONDS
-        while self._sockets and not all(socket.is_connected for socket in self._sockets):
-            if asyncio.get_running_loop().time() > deadline:
-                return
+        if self._identity is None:
+            return  # Slack is away: nobody knows for how long
+        while not all(socket.is_connected for socket in self._sockets):  # noqa: ASYNC110 - the SDK has no event for it
             await asyncio.sleep(0.01)
 
     # --- HTTP ------------------------------------------------------------------------------------------------------
