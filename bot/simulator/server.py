@@ -289,8 +289,8 @@ async def run_simulator(
 ) -> None:
     """Serve a simulated workspace until cancelled."""
     simulator = Simulator(manifest, host=host, port=port, clock=WallClock(speed), journal_path=journal_path)
-    await simulator.start()
     try:
+        await simulator.start()
         await asyncio.Event().wait()
     finally:
         await simulator.stop()

@@ -12,7 +12,7 @@ import aiohttp
 import pytest
 from slack_sdk.web.async_client import AsyncWebClient
 
-from bot.simulator import Simulator, WallClock
+from bot.simulator import Simulator, WallClock, run_simulator
 from bot.simulator.inputs import state_of
 from bot.simulator.mrkdwn import typed
 from tests.simulator.conftest import MANIFEST, Hands, StillClock
@@ -211,3 +211,12 @@ def test_filled_in(sim_without_server: Simulator, element: dict[str, Any], value
 def sim_without_server() -> Simulator:
     """A workspace that nobody connects to."""
     return Simulator(MANIFEST)
+
+
+async def test_running_alone(tmp_path: Path) -> None:
+    """The workspace alone serves until it is cancelled, and tidies up."""
+    alone = asyncio.create_task(run_simulator(MANIFEST, "127.0.0.1", 0, tmp_path / "journal.jsonl", 60))
+    await asyncio.sleep(0)
+    alone.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await alone
