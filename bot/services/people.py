@@ -11,6 +11,7 @@ from bot.domain import access
 from bot.domain.catalogue import Catalogue
 from bot.domain.errors import Refused, Undeliverable
 from bot.domain.person import Kind, Person
+from bot.services.paging import pages
 from bot.store import people as store
 
 FRESH_SECONDS = 600.0
@@ -75,13 +76,10 @@ async def _refresh(deps: Deps, user: str) -> None:
 
 async def prefill(deps: Deps) -> int:
     """Everybody in the workspace, page by page. Returns how many. Raises Undeliverable."""
-    count, cursor = 0, ""
-    while True:
-        answer = await deps.chat.call("users.list", {"limit": PAGE, "cursor": cursor or None})
+    count = 0
+    async for answer in pages(deps, "users.list", {"limit": PAGE}):
         count += await _save_page(deps, answer.get("members") or [])
-        cursor = str((answer.get("response_metadata") or {}).get("next_cursor") or "")
-        if not cursor:
-            return count
+    return count
 
 
 async def _save_page(deps: Deps, members: Sequence[dict[str, Any]]) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,12 +11,13 @@ from bot import telemetry
 from bot.deps import Deps
 from bot.domain.errors import Undeliverable
 from bot.ports import Tx
+from bot.services.paging import pages
 from bot.store import places as store
 from bot.store.places import Place
 from bot.telemetry import Event
 
 CHANNEL_ID = re.compile(r"[CG][A-Z0-9]{2,}")
-PAGE = 200
+PAGE = 999
 
 # Slack's codes, and what an operator does about them. `{name}` is the channel as people write it.
 SENTENCES = {
@@ -164,7 +165,7 @@ class _Look:
 
     async def _by_name(self, name: str) -> _Seen:
         if self._listed is None:
-            self._listed = {seen.name: seen async for seen in _pages(self._deps)}
+            self._listed = await _listed(self._deps)
         return self._listed.get(name) or await self._create(name)
 
     async def _create(self, name: str) -> _Seen:
@@ -182,16 +183,15 @@ class _Look:
         return Place(setting, channel=seen.id, name=seen.name, is_private=seen.is_private)
 
 
-async def _pages(deps: Deps) -> AsyncIterator[_Seen]:
-    cursor: str | None = None
-    while cursor != "":
-        answer = await deps.chat.call(
-            "conversations.list",
-            {"types": "public_channel,private_channel", "exclude_archived": False, "limit": PAGE, "cursor": cursor},
-        )
-        for channel in answer.get("channels") or []:
-            yield _Seen.read(channel)
-        cursor = str((answer.get("response_metadata") or {}).get("next_cursor") or "")
+async def _listed(deps: Deps) -> dict[str, _Seen]:
+    """Every channel the bot can see, by name; archived ones too, since their names are taken."""
+    kinds = {"types": "public_channel,private_channel", "exclude_archived": False, "limit": PAGE}
+    found = [
+        _Seen.read(channel)
+        async for page in pages(deps, "conversations.list", kinds)
+        for channel in page.get("channels") or []
+    ]
+    return {seen.name: seen for seen in found}
 
 
 async def _keep(deps: Deps, place: Place, before: Place | None) -> None:

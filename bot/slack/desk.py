@@ -24,7 +24,8 @@ from bot.telemetry import Event
 from bot.views import mrkdwn
 
 BUDGET_SECONDS = 2.0
-REMEMBERED = 2_000
+REMEMBERED = 500
+TEXT_LIMIT = 3_900
 
 EXPIRED = frozenset({"expired_trigger_id", "trigger_expired", "invalid_trigger_id"})
 SPENT = frozenset({"exchanged_trigger_id", "trigger_exchanged", "hash_conflict"})
@@ -255,7 +256,8 @@ def empty() -> BoltResponse:
 
 
 def message(reply: Reply) -> dict[str, Any]:
-    body: dict[str, Any] = {"response_type": "in_channel" if reply.public else "ephemeral", "text": reply.text}
+    body: dict[str, Any] = {"response_type": "in_channel" if reply.public else "ephemeral"}
+    body["text"] = mrkdwn.clip(reply.text, TEXT_LIMIT)
     return body | ({"blocks": reply.blocks} if reply.blocks else {})
 
 

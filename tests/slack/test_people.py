@@ -63,6 +63,12 @@ async def test_everybody_at_once(deps: Deps, workspace: Workspace) -> None:
     assert await people.names(deps, ["U0ADA", "U0DAN", "U0NOBODY"]) == {"U0ADA": "ada", "U0DAN": "dan"}
 
 
+async def test_everybody_although_slack_says_slow_down(deps: Deps, workspace: Workspace) -> None:
+    """A 429 in the middle of the list is waited for, not given up on."""
+    await workspace.fault("rate_limited", method="users.list", retry_after=0)
+    assert await people.prefill(deps) >= 8
+
+
 async def test_what_is_old_is_refreshed_beside_the_answer(deps: Deps, workspace: Workspace, clock: HandClock) -> None:
     """Ten minutes later the known answer comes at once, and the new one is fetched beside it."""
     await people.find(deps, "U0BEN")
