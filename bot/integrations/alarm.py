@@ -7,6 +7,7 @@ import httpx
 from bot import telemetry
 from bot.domain.errors import Throttled, Undeliverable
 from bot.domain.secret import Secret
+from bot.integrations.slack import retry_after_seconds
 from bot.telemetry import Event
 
 
@@ -37,6 +38,6 @@ class LogAlarm:
 
 def _expect_ok(response: httpx.Response) -> None:
     if response.status_code == 429:
-        raise Throttled(float(response.headers.get("retry-after", "1")))
+        raise Throttled(retry_after_seconds(response.headers))
     if response.status_code != 200:
         raise Undeliverable(f"http_{response.status_code}", permanent=response.status_code < 500)

@@ -136,7 +136,7 @@ def _sorted(refusal: SlackApiError) -> Undeliverable:
 
 def _refused(status: int, headers: Mapping[str, str], error: str) -> Undeliverable:
     if status == 429 or error == "ratelimited":
-        return Throttled(_retry_after_seconds(headers))
+        return Throttled(retry_after_seconds(headers))
     if status >= 500 or not error:
         return Undeliverable(error or f"http_{status}", maybe_done=True)
     if error in TRANSIENT:
@@ -144,7 +144,8 @@ def _refused(status: int, headers: Mapping[str, str], error: str) -> Undeliverab
     return Undeliverable(error, permanent=True)
 
 
-def _retry_after_seconds(headers: Mapping[str, str]) -> float:
+def retry_after_seconds(headers: Mapping[str, str]) -> float:
+    """From a 429's Retry-After; one second where it is missing or no number."""
     value = next((text for name, text in headers.items() if name.lower() == "retry-after"), "")
     try:
         return max(float(value), 0.0)

@@ -89,6 +89,11 @@ class SlackDoor:
         return self._deps
 
     @property
+    def app(self) -> AsyncApp:
+        """Bolt, with the signature check and the handover in it."""
+        return self._app
+
+    @property
     def table(self) -> Table:
         return self._table
 

@@ -37,10 +37,19 @@ def _quiet_logger() -> logging.Logger:
 class Socket:
     """One connection, kept: connected, watched, and replaced as a whole where the SDK cannot mend it."""
 
-    def __init__(self, app: AsyncApp, app_token: Secret, *, ping_seconds: float, name: str) -> None:
+    def __init__(
+        self,
+        app: AsyncApp,
+        app_token: Secret,
+        *,
+        name: str,
+        ping_seconds: float = PING_SECONDS,
+        patience_seconds: float = PATIENCE_SECONDS,
+    ) -> None:
         self._app = app
         self._app_token = app_token
         self._ping_seconds = ping_seconds
+        self._patience_seconds = patience_seconds
         self._name = name
         self._is_connected = False
 
@@ -71,7 +80,7 @@ class Socket:
         connecting = asyncio.ensure_future(handler.connect_async())  # type: ignore[no-untyped-call]
         try:
             last_seen = loop.time()
-            while loop.time() - last_seen < PATIENCE_SECONDS:
+            while loop.time() - last_seen < self._patience_seconds:
                 self._is_connected = await handler.client.is_connected()
                 if self._is_connected:
                     last_seen = loop.time()
