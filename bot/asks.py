@@ -112,7 +112,7 @@ MarkFunction = Callable[["Mark", "Deps"], Awaitable[Answer]]
 
 @dataclass(frozen=True)
 class Verb:
-    """One thing people can say after a command. `usage` and `summary` make the help."""
+    """One thing people can say after a command. `usage` (what follows the verb) and `summary` make the help."""
 
     ask: AskFunction
     usage: str

@@ -63,14 +63,14 @@ def help_on(table: Table, command: str, about: str = "") -> Reply:
     word, _ = _first_word(about)
     named = table.aliases.get(command, {}).get(word, word)
     if named and named in verbs:
-        return Reply(_line(command, verbs[named]))
-    lines = [_line(command, verb) for verb in verbs.values()]
+        return Reply(_line(command, named, verbs[named]))
+    lines = [_line(command, word, verb) for word, verb in verbs.items()]
     heading = f"*{command}* does the following. In threads, mention me with the same words."
     return Reply(f"{heading}\n" + "\n".join(lines), blocks=_sections([heading, *lines]))
 
 
-def _line(command: str, verb: Verb) -> str:
-    usage = verb.usage if verb.usage.startswith("/") else f"{command} {verb.usage}".strip()
+def _line(command: str, word: str, verb: Verb) -> str:
+    usage = " ".join(part for part in (command, word, verb.usage) if part)
     return f"`{mrkdwn.escape(usage)}` {mrkdwn.escape(verb.summary)}"
 
 

@@ -72,14 +72,14 @@ class Shop:
             commands={
                 "/incident": {
                     "": Verb(self.overview, "", "shows what is open"),
-                    "buy": Verb(self.buy, "buy <thing>", "buys a thing"),
-                    "slow": Verb(self.slow, "slow", "takes its time"),
-                    "form": Verb(self.form, "form", "opens the form"),
-                    "broken": Verb(self.broken, "broken", "breaks"),
-                    "counted": Verb(self.counted, "counted", "is carried out once"),
-                    "buttons": Verb(self.buttons, "buttons", "shows buttons"),
+                    "buy": Verb(self.buy, "<thing>", "buys a thing"),
+                    "slow": Verb(self.slow, "", "takes its time"),
+                    "form": Verb(self.form, "", "opens the form"),
+                    "broken": Verb(self.broken, "", "breaks"),
+                    "counted": Verb(self.counted, "", "is carried out once"),
+                    "buttons": Verb(self.buttons, "", "shows buttons"),
                 },
-                "/runbook": {"list": Verb(self.runbooks, "list", "lists runbooks")},
+                "/runbook": {"list": Verb(self.runbooks, "", "lists runbooks")},
             },
             aliases={"/incident": {"purchase": "buy"}},
             presses={
