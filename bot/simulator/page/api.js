@@ -1,0 +1,28 @@
+// The simulator's own JSON protocol. Every answer is an object with `ok`; a broken connection becomes one too.
+
+export async function get(path) {
+  const response = await fetch(path, { headers: { accept: "application/json" }, cache: "no-store" });
+  if (!response.ok) throw new Error(`${path} answered ${response.status}`);
+  return response.json();
+}
+
+export async function getText(path) {
+  const response = await fetch(path, { cache: "no-store" });
+  if (!response.ok) throw new Error(`The file could not be read (${response.status}).`);
+  return response.text();
+}
+
+export async function post(path, body) {
+  try {
+    const response = await fetch(path, { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body) });
+    const answer = await response.json();
+    return answer.ok === undefined ? { ok: response.ok, ...answer } : answer;
+  } catch {
+    return { ok: false, error: "unreachable", sentence: "The simulated workspace is not answering. Is it still running?" };
+  }
+}
+
+export function sentenceOf(answer) {
+  if (answer.sentence) return answer.sentence;
+  return answer.error ? `That did not work: ${String(answer.error).replaceAll("_", " ")}.` : "That did not work.";
+}

@@ -1,0 +1,160 @@
+// Slack's mrkdwn -> DOM nodes. Nothing is ever set as HTML; links leave only for http, https and mailto.
+
+import { h } from "./dom.js";
+import { withEmoji } from "./emoji.js";
+import { formatDate, fullTime } from "./times.js";
+
+export const unescape = (text) => text.replaceAll("&lt;", "<").replaceAll("&gt;", ">").replaceAll("&amp;", "&");
+
+const STYLES = { "*": "strong", _: "em", "~": "s" };
+const TOKEN = /<([^<>\n]+)>|`([^`\n]+)`|(https?:\/\/[^\s<>|]*[^\s<>|.,;:!?)\]}'"*_~])/;
+
+export function mrkdwn(text, world) {
+  return fences(String(text ?? "")).flatMap((body, index) =>
+    index % 2 ? [h("pre", { class: "code" }, unescape(body.replace(/^\n|\n$/g, "")))] : lines(body.replace(index ? /^\n/ : "", ""), world),
+  );
+}
+
+// Text and code by turns. An unclosed ``` stays text.
+function fences(text) {
+  const parts = text.split("```");
+  if (parts.length % 2 === 1) return parts;
+  const last = parts.pop();
+  return [...parts.slice(0, -1), `${parts.at(-1)}\`\`\`${last}`];
+}
+
+function lines(body, world) {
+  const nodes = [];
+  let quote = [];
+  const flush = () => {
+    if (quote.length) nodes.push(h("blockquote", {}, withBreaks(quote, world)));
+    quote = [];
+  };
+  const rows = body.split("\n");
+  rows.forEach((row, index) => {
+    const quoted = /^(?:&gt;|>)\s?(.*)$/.exec(row);
+    if (quoted) return void quote.push(quoted[1]);
+    const afterQuote = quote.length > 0;
+    flush();
+    if (index > 0 && !afterQuote) nodes.push(h("br"));
+    nodes.push(...inline(row, world));
+  });
+  flush();
+  return nodes;
+}
+
+function withBreaks(rows, world) {
+  return rows.flatMap((row, index) => (index ? [h("br"), ...inline(row, world)] : inline(row, world)));
+}
+
+function inline(text, world) {
+  const styled = findStyled(text);
+  const token = TOKEN.exec(text);
+  if (styled && (!token || styled.start < token.index)) {
+    return [...inlineLeaf(text.slice(0, styled.start)), h(STYLES[styled.mark], {}, inline(styled.inner, world)), ...inline(text.slice(styled.end), world)];
+  }
+  if (!token) return inlineLeaf(text);
+  return [...inlineLeaf(text.slice(0, token.index)), tokenNode(token, world), ...inline(text.slice(token.index + token[0].length), world)];
+}
+
+const inlineLeaf = (text) => (text ? [withEmoji(unescape(text))] : []);
+
+// *bold*, _italic_ and ~strike~ open after a boundary and close before one, as Slack has it.
+function findStyled(text) {
+  const match = /(^|[\s([{"'>,.;:!?*_~-])([*_~])(?!\2)(?=\S)/g;
+  for (let found = match.exec(text); found; found = match.exec(text)) {
+    const start = found.index + found[1].length;
+    const end = closing(text, start, found[2]);
+    if (end > start + 1) return { start, end: end + 1, mark: found[2], inner: text.slice(start + 1, end) };
+    match.lastIndex = start + 1;
+  }
+  return null;
+}
+
+function closing(text, start, mark) {
+  for (let at = text.indexOf(mark, start + 1); at !== -1; at = text.indexOf(mark, at + 1)) {
+    if (insideToken(text, start, at)) continue;
+    const before = text[at - 1];
+    const after = text[at + 1];
+    if (!/\s/.test(before) && before !== mark && (after === undefined || !/[\p{L}\p{N}]/u.test(after))) return at;
+  }
+  return -1;
+}
+
+function insideToken(text, from, at) {
+  const piece = text.slice(from, at);
+  const inAngle = piece.lastIndexOf("<") > piece.lastIndexOf(">") && text.indexOf(">", at) !== -1;
+  const ticks = piece.split("`").length - 1;
+  return inAngle || (ticks % 2 === 1 && text.indexOf("`", at) !== -1);
+}
+
+function tokenNode(token, world) {
+  if (token[2] !== undefined) return h("code", {}, unescape(token[2]));
+  if (token[3] !== undefined) return link(unescape(token[3]), null, world);
+  return angle(token[1], world);
+}
+
+function angle(body, world) {
+  const [target, ...rest] = body.split("|");
+  const label = rest.length ? rest.join("|") : null;
+  if (/^@[UWB]\w+$/.test(target)) return person(target.slice(1), label, world);
+  if (/^#[CGD]\w+$/.test(target)) return channelLink(target.slice(1), label, world);
+  if (target.startsWith("!")) return special(target.slice(1), label, world);
+  return link(unescape(target), label === null ? null : withEmoji(unescape(label)), world);
+}
+
+export function person(id, label, world) {
+  const known = world.people.get(id);
+  const name = known?.real_name || known?.name || label || id;
+  return h("span", { class: id === world.me ? "mention mention-me" : "mention", title: known && `@${known.name}` }, `@${name}`);
+}
+
+export function channelLink(id, label, world) {
+  const known = world.channels.get(id);
+  const name = known?.name ?? label;
+  if (!known) return h("span", { class: "mention" }, name ? `#${name}` : "#private channel");
+  return h("a", { class: "mention", href: `#${id}`, on: { click: (event) => follow(event, () => world.go(id)) } }, `#${name}`);
+}
+
+function follow(event, action) {
+  event.preventDefault();
+  action();
+}
+
+function special(body, label, world) {
+  if (/^(here|channel|everyone)$/.test(body)) return h("span", { class: "mention mention-all" }, `@${body}`);
+  if (body.startsWith("subteam^")) return h("span", { class: "mention" }, label ?? `@${world.groups?.get(body.slice(8)) ?? body.slice(8)}`);
+  const date = /^date\^(\d+)\^([^^]*)(?:\^(.*))?$/.exec(body);
+  if (date) return dateNode(Number(date[1]), unescape(date[2]), date[3], world);
+  return h("span", {}, label ?? `<${body}>`);
+}
+
+function dateNode(epoch, format, target, world) {
+  const text = formatDate(epoch, format, world.now());
+  const time = h("time", { title: fullTime(new Date(epoch * 1000)) }, text);
+  return target ? link(unescape(target), text, world) : time;
+}
+
+const PERMALINK = /\/archives\/([CDG]\w+)(?:\/p(\d{10})(\d{6}))?/;
+
+export function link(url, label, world) {
+  if (!/^(https?:\/\/|mailto:)/i.test(url)) return document.createTextNode(label ?? url);
+  const inside = PERMALINK.exec(url);
+  const channel = inside && world.channels.get(inside[1]);
+  const text = label ?? (channel ? `#${channel.name ?? "direct message"}` : url.replace(/^mailto:/, ""));
+  if (channel) return insideLink(url, inside, text, world);
+  return h("a", { href: url, target: "_blank", rel: "noopener noreferrer" }, text);
+}
+
+function insideLink(url, inside, text, world) {
+  const ts = inside[2] ? `${inside[2]}.${inside[3]}` : null;
+  const thread = /[?&]thread_ts=(\d{10}\.\d{6})/.exec(url)?.[1];
+  return h("a", { href: url, on: { click: (event) => follow(event, () => world.go(inside[1], { ts, thread })) } }, text);
+}
+
+// For announcements, titles and menus: what the text says without its marks.
+export function plain(text, world) {
+  const holder = document.createElement("div");
+  holder.append(...mrkdwn(text, world));
+  return holder.textContent;
+}
