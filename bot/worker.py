@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from sqlalchemy.exc import SQLAlchemyError
@@ -100,7 +101,7 @@ class Worker:
                 for loop in loops:
                     group.create_task(loop)
         finally:
-            alarm_clock.stop()
+            await alarm_clock.stop(FINISH_SECONDS)
             await asyncio.gather(taking_in.finish(FINISH_SECONDS), sending.finish(FINISH_SECONDS))
 
     # --- the loops ----------------------------------------------------------------------------------------------------
@@ -169,9 +170,13 @@ class Worker:
             self._beaten_at = wall
 
     async def do_chore(self, name: str) -> None:
+        """One chore, if it is this process's turn. What it raises is logged by the scheduler, and it comes again."""
         chore = self._chores[name]
-        if await may_do(self._deps, name, chore):
-            await chore.do(self._deps)
+        try:
+            if await may_do(self._deps, name, chore):
+                await chore.do(self._deps)
+        except (SQLAlchemyError, OSError) as problem:
+            log.warning(Event.DATABASE_TROUBLE, during=f"chore {name}", error=str(problem))
 
     def _seconds_until(self, moment: datetime) -> float:
         """Of wall time, at the speed the clock of promises has now."""
@@ -187,20 +192,39 @@ class _AlarmClock:
     def __init__(self, worker: Worker) -> None:
         self._worker = worker
         self._armed: datetime | None = None
+        self._busy: set[asyncio.Task[None]] = set()
         self._scheduler = AsyncIOScheduler(
             timezone=UTC, job_defaults={"max_instances": 1, "coalesce": True, "misfire_grace_time": None}
         )
 
     def start(self, chores: Mapping[str, Chore]) -> None:
-        self._scheduler.add_job(self._worker.tick, "interval", seconds=TICK_SECONDS, id="tick")
+        self._scheduler.add_job(self._tick, "interval", seconds=TICK_SECONDS, id="tick")
         for name, chore in chores.items():
             self._scheduler.add_job(
-                self._worker.do_chore, "interval", seconds=chore.every_seconds, args=[name], id=f"chore:{name}"
+                self._do_chore, "interval", seconds=chore.every_seconds, args=[name], id=f"chore:{name}"
             )
         self._scheduler.start()
 
-    def stop(self) -> None:
+    async def stop(self, seconds: float) -> None:
+        """Ring no more, and let a chore that was begun come to its end."""
+        self._scheduler.remove_all_jobs()
+        await asyncio.sleep(0)  # what it has just submitted begins now
+        if self._busy:
+            await asyncio.wait(self._busy, timeout=seconds)
         self._scheduler.shutdown(wait=False)
+
+    async def _tick(self) -> None:
+        await self._to_its_end(self._worker.tick())
+
+    async def _do_chore(self, name: str) -> None:
+        await self._to_its_end(self._worker.do_chore(name))
+
+    async def _to_its_end(self, work: Coroutine[Any, Any, None]) -> None:
+        """The scheduler cancels what runs when it shuts down; this is not cancelled, and `stop` waits for it."""
+        task = asyncio.create_task(work)
+        self._busy.add(task)
+        task.add_done_callback(self._busy.discard)
+        await asyncio.shield(task)
 
     def arm(self, seconds: float) -> None:
         """Wake the worker in so many seconds; what is further away than a few ticks is left to a later arming."""

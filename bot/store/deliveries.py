@@ -13,14 +13,17 @@ from sqlalchemy.sql.selectable import CTE, NamedFromClause
 
 from bot.domain.delivery import Delivery, Parcel
 from bot.ports import Tx
-from bot.store.dialect import insert_into, state_is
+from bot.store.dialect import insert_into, prefer_indexes, state_is
 from bot.store.tables import deliveries, gates
 
 _OPEN = text("deliveries.state in ('ready','sending','doubt')")  # word for word the partial index
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, order=True)
 class Candidate:
+    """In the order of their going: the worst severity first, and within it the oldest."""
+
+    rank: int
     id: int
     gate: str | None
 
@@ -116,7 +119,7 @@ def _gated(*, wall: float, closed: Collection[str], limit: int) -> Select[Any]:
         .where(waiting.c.gate.is_not(None), func.coalesce(gates.c.next_at, 0.0) <= wall)
     )
     return (
-        select(deliveries.c.id, deliveries.c.gate)
+        select(deliveries.c.rank, deliveries.c.id, deliveries.c.gate)
         .where(deliveries.c.id.in_(firsts))
         .order_by(deliveries.c.rank, deliveries.c.id)
         .limit(limit)
@@ -125,7 +128,7 @@ def _gated(*, wall: float, closed: Collection[str], limit: int) -> Select[Any]:
 
 def _ungated(*, wall: float, closed: Collection[str], limit: int) -> Select[Any]:
     return (
-        select(deliveries.c.id, deliveries.c.gate)
+        select(deliveries.c.rank, deliveries.c.id, deliveries.c.gate)
         .where(deliveries.c.gate.is_(None), _may_go(deliveries, wall=wall, closed=closed))
         .order_by(deliveries.c.rank, deliveries.c.id)
         .limit(limit)
@@ -133,10 +136,11 @@ def _ungated(*, wall: float, closed: Collection[str], limit: int) -> Select[Any]
 
 
 async def candidates(tx: Tx, *, wall: float, closed: Collection[str], limit: int) -> list[Candidate]:
-    """What may go now, at most one a gate."""
+    """What may go now, at most one a gate, in order."""
+    await prefer_indexes(tx)
     free = (await tx.execute(_ungated(wall=wall, closed=closed, limit=limit))).all()
     paced = (await tx.execute(_gated(wall=wall, closed=closed, limit=limit))).all()
-    return [Candidate(row.id, row.gate) for row in (*free, *paced)]
+    return sorted(Candidate(row.rank, row.id, row.gate) for row in (*free, *paced))[:limit]
 
 
 def ready_among(ids: Collection[int], *, wall: float) -> Select[int]:

@@ -11,7 +11,7 @@ from sqlalchemy.engine import Row
 
 from bot.domain.timer import Policy, Timer
 from bot.ports import Tx
-from bot.store.dialect import insert_into, state_is
+from bot.store.dialect import insert_into, prefer_indexes, state_is
 from bot.store.tables import timers
 
 _PENDING = state_is(timers, "pending")
@@ -63,9 +63,11 @@ def _due(now: datetime) -> ColumnElement[bool]:
 
 async def lock_due(tx: Tx, *, now: datetime, limit: int) -> list[Timer]:
     """Due rows that never failed, the earliest first, ours until the transaction ends."""
-    fresh = select(timers).where(_due(now), timers.c.attempts == 0)
-    first = fresh.order_by(timers.c.due_at, timers.c.id).limit(limit)
-    return [_timer(row) for row in await tx.execute(first.with_for_update(skip_locked=True))]
+    await prefer_indexes(tx)
+    # In the order of the index alone: with more to sort by, PostgreSQL would read everything that is due.
+    fresh = select(timers).where(_due(now), timers.c.attempts == 0).order_by(timers.c.due_at).limit(limit)
+    locked = [_timer(row) for row in await tx.execute(fresh.with_for_update(skip_locked=True))]
+    return sorted(locked, key=lambda timer: (timer.due_at, timer.id))
 
 
 async def lock_one(tx: Tx, identity: int, *, now: datetime) -> Timer | None:
@@ -76,7 +78,7 @@ async def lock_one(tx: Tx, identity: int, *, now: datetime) -> Timer | None:
 
 
 def _ids(*where: ColumnElement[bool]) -> Select[int]:
-    return select(timers.c.id).where(*where).order_by(timers.c.due_at, timers.c.id)
+    return select(timers.c.id).where(*where).order_by(timers.c.due_at)
 
 
 async def due_ids(tx: Tx, *, now: datetime, limit: int) -> list[int]:
@@ -100,8 +102,9 @@ async def newest_due(tx: Tx, *, now: datetime, subjects: Collection[str]) -> dic
 
 
 async def mark_done(tx: Tx, identities: Collection[int], *, at: datetime, note: str | None = None) -> None:
+    """Rows this transaction has locked."""
     if identities:
-        done = update(timers).where(timers.c.id.in_(identities), _PENDING)
+        done = update(timers).where(timers.c.id.in_(identities))
         await tx.execute(done.values(state="done", fired_at=at, error=note))
 
 
@@ -114,7 +117,9 @@ async def mark_failed(tx: Tx, timer: Timer, *, retry_at: float | None, error: st
 
 async def next_due(tx: Tx) -> datetime | None:
     """When the earliest pending timer that never failed is due."""
-    due: datetime | None = await tx.scalar(select(func.min(timers.c.due_at)).where(_PENDING, timers.c.attempts == 0))
+    await prefer_indexes(tx)
+    pending = select(timers.c.due_at).where(_PENDING, timers.c.attempts == 0).order_by(timers.c.due_at).limit(1)
+    due: datetime | None = await tx.scalar(pending)
     return due
 
 

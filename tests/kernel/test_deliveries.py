@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from bot.deps import Deps
-from bot.domain.delivery import Call, Skip, Wait
+from bot.domain.delivery import Call, Delivery, Skip, Wait
 from bot.domain.errors import Undeliverable
 from bot.services import deliveries
 from bot.store.tables import audit_log
@@ -171,8 +171,8 @@ async def test_refusal_that_waits_or_drops(outbox: Outbox, world: World, clock: 
 async def test_broken_errand(outbox: Outbox, world: World, clock: HandClock) -> None:
     """An errand that cannot even be prepared is tried again for minutes, then failed; others leave meanwhile."""
 
-    def broken(delivery: object) -> None:
-        if getattr(delivery, "subject", "") == "INC-13":
+    def broken(delivery: Delivery) -> None:
+        if delivery.subject == "INC-13":
             raise KeyError("template")
 
     outbox.errand.plan = broken
