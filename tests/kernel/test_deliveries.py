@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from bot.deps import Deps
-from bot.domain.delivery import Call, Delivery, Skip, Wait
+from bot.domain.delivery import Call, Delivery, Plan, Skip, Wait
 from bot.domain.errors import Undeliverable
 from bot.services import deliveries
 from bot.store.tables import audit_log
@@ -102,7 +102,7 @@ async def test_deduped(outbox: Outbox) -> None:
 
 async def test_skip_and_wait(outbox: Outbox, world: World, clock: HandClock) -> None:
     """A delivery that has nothing to say is dropped; one that must wait is looked at again, untried."""
-    plans = {"drop": Skip("closed meanwhile"), "wait": Wait(5, "no channel yet")}
+    plans: dict[str, Plan] = {"drop": Skip("closed meanwhile"), "wait": Wait(5, "no channel yet")}
     outbox.errand.plan = lambda delivery: plans.get(delivery.payload["text"])
     await outbox.put(note("drop"), note("wait"))
     await outbox.send()
