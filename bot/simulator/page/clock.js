@@ -12,7 +12,7 @@ export function clockWidget(store) {
   const now = h("span", { class: "clock-time", testid: "clock-now" });
   const next = h("span", { class: "clock-next", testid: "clock-next" });
   const speed = h("select", { class: "clock-speed", testid: "clock-speed", "aria-label": "How fast simulated time runs", on: { change: () => setSpeed(store, Number(speed.value)) } });
-  const jump = h("button", { type: "button", class: "button clock-jump", testid: "clock-jump", title: "Move simulated time on to the next timer", on: { click: () => leap(store, jump) } }, icon("skip"), h("span", {}, "Jump to the next timer"));
+  const jump = h("button", { type: "button", class: "button clock-jump", testid: "clock-jump", "aria-label": "Jump to the next timer", title: "Move simulated time on to the next timer", on: { click: () => leap(store, jump) } }, icon("skip"), h("span", {}, "Jump", h("span", { class: "wide" }, " to the next timer")));
   const node = h("div", { class: "clock", role: "group", "aria-label": "Simulated time" }, h("div", { class: "clock-face", title: "Simulated time, UTC" }, day, now, speed), next, jump);
   const paint = () => paintClock(store, { day, now, next, speed, jump });
   setInterval(paint, 200);

@@ -21,7 +21,7 @@ export const isSystem = (message) => SYSTEM.has(message.subtype);
 export function messageRow(message, app, where) {
   const row = h("li", { class: rowClass(message, where), testid: "message", tabIndex: -1, data: { ts: message.ts, user: message.user ?? "", ...marks(message) } });
   row.append(h("div", { class: "gutter" }, where.compact ? timeLink(message, "slim") : avatar(message.user, app)), body(message, app, where));
-  if (!message.ephemeral) row.append(toolbar(message, app, where));
+  if (!message.ephemeral && !isSystem(message)) row.append(toolbar(message, app, where));
   row.addEventListener("focusin", () => reachable(row, 0));
   row.addEventListener("focusout", () => reachable(row, -1));
   return row;
@@ -41,7 +41,7 @@ function reachable(row, tabIndex) {
 
 export function avatar(userId, app) {
   const someone = app.store.people.get(userId);
-  const node = h("span", { class: `avatar ${someone?.kind ?? ""}`, "aria-hidden": "true" }, (personName(someone) ?? "?").slice(0, 1).toUpperCase());
+  const node = h("span", { class: `avatar kind-${someone?.kind ?? "unknown"}`, "aria-hidden": "true" }, (personName(someone) ?? "?").slice(0, 1).toUpperCase());
   const colour = someone?.color ? `#${someone.color.replace(/^#/, "")}` : null;
   if (colour && /^#[0-9a-f]{3,8}$/i.test(colour)) node.style.backgroundColor = colour;
   return node;

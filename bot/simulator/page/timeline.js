@@ -18,11 +18,18 @@ export class Timeline {
     this.scroller = h("div", { class: "scroller", tabIndex: -1 }, h("div", { class: "spring" }), this.list);
     this.pill = h("button", { type: "button", class: "pill", hidden: true, on: { click: () => this.toBottom() } }, "New messages below");
     this.node = h("div", { class: "timeline" }, this.scroller, this.pill);
-    this.scroller.addEventListener("scroll", () => this.atBottom() && (this.pill.hidden = true));
     this.list.addEventListener("keydown", (event) => this.walk(event));
     new ResizeObserver(() => this.pinned && this.toBottom()).observe(this.scroller);
-    this.scroller.addEventListener("scroll", () => (this.pinned = this.atBottom()));
+    this.scroller.addEventListener("scroll", () => this.look());
     this.pinned = true;
+    this.top = 0;
+  }
+
+  // Where did the person leave it? Only a scroll of theirs unpins it, not a row or a composer that grew.
+  look() {
+    if (Math.abs(this.scroller.scrollTop - this.top) > 1) this.pinned = this.atBottom();
+    this.top = this.scroller.scrollTop;
+    if (this.pinned) this.pill.hidden = true;
   }
 
   atBottom() {
@@ -31,11 +38,13 @@ export class Timeline {
 
   toBottom() {
     this.scroller.scrollTop = this.scroller.scrollHeight;
+    this.top = this.scroller.scrollTop;
     this.pinned = true;
     this.pill.hidden = true;
   }
 
   show(channel, messages, { newFrom } = {}) {
+    this.look();
     const stay = this.pinned;
     const newest = messages.at(-1)?.ts;
     reconcile(this.list, this.items(channel, messages, newFrom));
@@ -73,7 +82,7 @@ export class Timeline {
   }
 
   row(channel, message, before) {
-    const compact = joins(before, message);
+    const compact = isSystem(message) || joins(before, message);
     const where = { channel: channel.id, inThread: Boolean(this.options.inThread), compact };
     const sig = JSON.stringify([message, compact, this.app.store.me, this.app.worldSig]);
     return { key: message.ts, sig, build: () => messageRow(message, this.app, where) };
@@ -120,7 +129,7 @@ function dayLine(date, app) {
 
 // Plain words by the same person, close together, share one heading.
 function joins(before, message) {
-  if (!before || before.user !== message.user || isSystem(before) !== isSystem(message) || isSystem(message)) return false;
+  if (!before || before.user !== message.user || isSystem(before)) return false;
   if (message.ephemeral || before.ephemeral || message.blocks?.length || message.pinned || message.subtype === "thread_broadcast") return false;
   const gap = whenOf(message) - whenOf(before);
   return gap >= 0 && gap < COMPACT_MS && dayKey(whenOf(before)) === dayKey(whenOf(message));
