@@ -21,7 +21,7 @@ def full() -> dict[str, Any]:
             fix="Rolled back the release",
             link="https://acme.slack.com/archives/C0INC/p1",
         ),
-        "service": {"key": "default", "name": "Everything else", "components": ["API", "Database"]},
+        "service": {"key": "default", "name": "Default service", "components": ["API", "Database"]},
         "changes": ["Severity went from P2 to P1", "Ada took commander", "“Rollback has started”"],
         "roles": [{"role": "commander", "person": _ADA}, {"role": "comms", "person": _BEN}],
         "next_update": NOW.replace(minute=30),
@@ -33,7 +33,7 @@ def bare() -> dict[str, Any]:
     """An incident of which next to nothing is known."""
     return {
         "incident": _incident(),
-        "service": {"key": "default", "name": "Everything else", "components": []},
+        "service": {"key": "default", "name": "Default service", "components": []},
         "changes": [],
         "roles": [],
         "next_update": None,

@@ -72,6 +72,7 @@ class Incident:
     watch_until: datetime | None = None
     channel: str | None = None
     channel_name: str | None = None
+    topic: str | None = None
     card_ts: str | None = None
     announce_channel: str | None = None
     announce_ts: str | None = None

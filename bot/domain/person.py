@@ -41,6 +41,7 @@ class Actor:
     person: Person
     key: str | None = None
     source: str = "slack"  # slack | api
+    channel: str | None = None  # where they act: who acts in a private channel is in it
 
     @property
     def id(self) -> str:

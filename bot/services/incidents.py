@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -13,7 +13,7 @@ from bot.domain import incident as rules
 from bot.domain.catalogue import Severity, listing
 from bot.domain.delivery import Parcel
 from bot.domain.draft import Draft, readable
-from bot.domain.errors import Missing, Repeated, Unclear
+from bot.domain.errors import Missing, Refused, Repeated, Unclear
 from bot.domain.incident import Entry, Home, Incident, Status
 from bot.domain.person import Actor, Kind, Person
 from bot.ports import Tx
@@ -126,7 +126,7 @@ async def named(deps: Deps, text: str, where: Where, by: Actor) -> tuple[Inciden
     first, _, rest = text.strip().partition(" ")
     number = rules.number(first)
     if number is not None:
-        return await visible(deps, number, by, where), rest.strip()
+        return await visible(deps, number, by), rest.strip()
     here = await living_here(deps, where)
     if here:
         return here, text.strip()
@@ -149,30 +149,37 @@ async def _which_one(deps: Deps, by: Actor) -> str:
     return f"Which one? Name it first: {names}."
 
 
-async def visible(deps: Deps, number: int, by: Actor, where: Where | None = None) -> Incident:
+async def visible(deps: Deps, number: int, by: Actor) -> Incident:
     """The incident, if this person may see it. Raises Missing alike for a hidden one and one that is not there."""
     async with deps.database.reading() as tx:
         incident = await store.get(tx, number)
         held = await store.roles_of(tx, number) if incident.private else {}
-    inside = where is not None and where.channel is not None and where.channel == incident.channel
-    if inside or may_see(deps, incident, by.person, held):
+    # Whoever types or clicks in a private channel is a member of it.
+    is_inside = by.channel is not None and by.channel == incident.channel
+    if is_inside or may_see(incident, by.person, held) or await _administers(deps, by.person):
         return incident
     raise Missing(f"There is no INC-{number}. `/incident list all` shows what there is.")
 
 
-def may_see(deps: Deps, incident: Incident, person: Person, held: Mapping[str, str]) -> bool:
-    """A private incident is seen by who declared it, holds a role in it, or administers."""
-    if not incident.private or incident.declared_by == person.id or person.id in held.values():
-        return True
-    return people.may(deps.catalogue, person, "admin")
+def may_see(incident: Incident, person: Person, held: Mapping[str, str]) -> bool:
+    """A private incident is seen by who declared it or holds a role in it; administrators see all."""
+    return not incident.private or incident.declared_by == person.id or person.id in held.values()
 
 
-async def by_subject(deps: Deps, subject: str, by: Actor, where: Where | None = None) -> Incident:
+async def _administers(deps: Deps, person: Person) -> bool:
+    try:
+        await people.must(deps, person, "admin")
+    except Refused:
+        return False
+    return True
+
+
+async def by_subject(deps: Deps, subject: str, by: Actor) -> Incident:
     """A button's value, `INC-42` or `INC-42:commander`, as an incident. Raises Missing."""
     number = rules.number(subject.partition(":")[0])
     if number is None:
         raise Missing("That button belongs to nothing I know. `/incident list` shows what is open.")
-    return await visible(deps, number, by, where)
+    return await visible(deps, number, by)
 
 
 async def _by_name(deps: Deps, name: str | None) -> Incident:
@@ -183,7 +190,8 @@ async def _by_name(deps: Deps, name: str | None) -> Incident:
 async def open_incidents(deps: Deps, by: Actor, *, limit: int = 20) -> list[Incident]:
     """Worst first; private ones only to those who may see them."""
     async with deps.database.reading() as tx:
-        return await _seen(deps, tx, await store.open_ones(tx, limit), by)
+        found, held = await _with_roles(tx, await store.open_ones(tx, limit))
+    return await _seen(deps, found, held, by)
 
 
 async def listed(deps: Deps, which: str, by: Actor) -> list[Incident]:
@@ -194,13 +202,18 @@ async def listed(deps: Deps, which: str, by: Actor) -> list[Incident]:
             return await store.of_person(tx, by.id)
         if which not in queries:
             raise Unclear("Use `/incident list open`, `list all` or `list mine`.")
-        return await _seen(deps, tx, await queries[which](tx), by)
+        found, held = await _with_roles(tx, await queries[which](tx))
+    return await _seen(deps, found, held, by)
 
 
-async def _seen(deps: Deps, tx: Tx, found: list[Incident], by: Actor) -> list[Incident]:
+async def _with_roles(tx: Tx, found: list[Incident]) -> tuple[list[Incident], dict[int, dict[str, str]]]:
     private = [one.id for one in found if one.private]
-    held = await store.roles_of_many(tx, private) if private else {}
-    return [one for one in found if may_see(deps, one, by.person, held.get(one.id, {}))]
+    return found, await store.roles_of_many(tx, private) if private else {}
+
+
+async def _seen(deps: Deps, found: list[Incident], held: Mapping[int, Mapping[str, str]], by: Actor) -> list[Incident]:
+    seen = [one for one in found if may_see(one, by.person, held.get(one.id, {}))]
+    return found if len(seen) < len(found) and await _administers(deps, by.person) else seen
 
 
 async def roles_of(deps: Deps, incident: Incident) -> dict[str, str]:
@@ -355,7 +368,7 @@ async def marked_by_event(deps: Deps, channel: str, ts: str, by: Actor, *, kind:
     incident = await living_here(deps, Where(channel=channel, thread=message.get("thread_ts"), ts=ts))
     if incident is None:
         return
-    source = f"{channel}:{ts}"
+    source, by = f"{channel}:{ts}", replace(by, channel=channel)
     if added:
         text = readable(str(message.get("text") or ""))
         await mark(deps, incident, text, source, kind, str(message.get("user") or by.id), by)

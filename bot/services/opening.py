@@ -159,6 +159,8 @@ class Invite(Plain):
 
 
 class SetTopic(Plain):
+    """Only when it says something new: Slack announces every topic in the channel."""
+
     async def prepare(self, deps: Deps, tx: Tx, delivery: Delivery) -> Plan:
         incident = await of(tx, delivery)
         if not incident.channel:
@@ -166,7 +168,17 @@ class SetTopic(Plain):
         held = await store.roles_of(tx, incident.id)
         commander = await find_person(tx, held["commander"]) if "commander" in held else None
         name = commander.person.name if commander else None
-        return Call({"channel": incident.channel, "topic": view.topic(incident, cadence.level(deps, incident), name)})
+        topic = view.topic(incident, cadence.level(deps, incident), name)
+        if topic == incident.topic:
+            return Skip("it says so already")
+        return Call({"channel": incident.channel, "topic": topic})
+
+    async def act(self, deps: Deps, delivery: Delivery, arguments: dict[str, Any], method: str) -> dict[str, Any]:
+        """What was asked for is what the next one is compared with: Slack gives it back escaped."""
+        return {**await super().act(deps, delivery, arguments, method), "asked": arguments["topic"]}
+
+    async def settle(self, deps: Deps, tx: Tx, delivery: Delivery, answer: dict[str, Any]) -> None:
+        await store.change(tx, (await of(tx, delivery)).id, topic=answer["asked"])
 
 
 class Bookmark(Plain):

@@ -110,7 +110,7 @@ class Desk:
             raise Problem(words.STARTING)  # who belongs to this workspace cannot be told yet
         person = await people.find(deps, occasion.user, spawn=self._tasks.spawn)
         people.welcome(person)
-        actor = Actor(person, key=occasion.key or None)
+        actor = Actor(person, key=occasion.key or None, channel=occasion.where.channel)
         return await _question(self._table, deps, occasion, actor)
 
     async def _show(self, occasion: Occasion, modal: Modal) -> Answer:

@@ -116,7 +116,9 @@ class EventDesk:
         command, text = spoken_to(deps.config.bot_user, str(event.get("text") or ""), self._table)
         person = await people.find(deps, user)
         found = await outcome(
-            self._carry_out(deps, Actor(person, key=key), command, text, where), kind="MENTION", name=command
+            self._carry_out(deps, Actor(person, key=key, channel=where.channel), command, text, where),
+            kind="MENTION",
+            name=command,
         )
         reply = _as_reply(found)
         if reply is not None:

@@ -303,6 +303,7 @@ incidents = Table(
     Column("home", String(16), nullable=False),  # channel | thread
     Column("channel", String(32)),
     Column("channel_name", String(96)),
+    Column("topic", String(255)),  # as last set, so that the same one is not announced again
     Column("card_ts", String(32)),
     Column("announce_channel", String(32)),
     Column("announce_ts", String(32)),

@@ -15,7 +15,7 @@ async def ask(ask: Ask, deps: Deps) -> Reply:
 
 
 async def press(press: Press, deps: Deps) -> Reply:
-    incident = await incidents.by_subject(deps, press.value, press.by, press.where)
+    incident = await incidents.by_subject(deps, press.value, press.by)
     return await _acknowledge(deps, incident.id, press.by)
 
 

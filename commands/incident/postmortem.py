@@ -40,7 +40,7 @@ def _pieces(markdown: str) -> list[str]:
 
 
 async def edit(press: Press, deps: Deps) -> Modal:
-    incident = await incidents.by_subject(deps, press.value, press.by, press.where)
+    incident = await incidents.by_subject(deps, press.value, press.by)
     found = drafts.sections(await postmortems.read(deps, incident))[1]
     return Modal(modals.postmortem(incident, found), ("Edit draft", "postmortem.edit", incident.name))
 
@@ -51,7 +51,7 @@ async def submit(sent: Submission, deps: Deps) -> Reply:
         headings = list(carried["headings"])
     except (ValueError, KeyError, TypeError):
         raise Missing("That form is too old. Open the draft again with *Edit draft*.") from None
-    incident = await incidents.by_subject(deps, str(carried["incident"]), sent.by, sent.where)
+    incident = await incidents.by_subject(deps, str(carried["incident"]), sent.by)
     bodies = {
         heading: str(sent.values[f"section_{place}"] or "")
         for place, heading in enumerate(headings)
@@ -62,7 +62,7 @@ async def submit(sent: Submission, deps: Deps) -> Reply:
 
 
 async def done(press: Press, deps: Deps) -> Reply:
-    incident = await incidents.by_subject(deps, press.value, press.by, press.where)
+    incident = await incidents.by_subject(deps, press.value, press.by)
     incident, is_new = await postmortems.done(deps, incident.id, press.by)
     return Reply(
         f"The post-mortem of {incident} is done." if is_new else f"The post-mortem of {incident} was done already."

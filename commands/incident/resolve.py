@@ -35,11 +35,11 @@ def _modal(deps: Deps, incident: Incident) -> Modal:
 
 
 async def press(press: Press, deps: Deps) -> Modal:
-    return _modal(deps, await incidents.by_subject(deps, press.value, press.by, press.where))
+    return _modal(deps, await incidents.by_subject(deps, press.value, press.by))
 
 
 async def submit(sent: Submission, deps: Deps) -> Reply:
-    incident = await incidents.by_subject(deps, sent.carried, sent.by, sent.where)
+    incident = await incidents.by_subject(deps, sent.carried, sent.by)
     watch = str(sent.values.get("watch") or "")
     incident = await resolution.resolve(
         deps,
@@ -63,7 +63,7 @@ async def reopen(ask: Ask, deps: Deps) -> Reply:
 
 
 async def press_reopen(press: Press, deps: Deps) -> Reply:
-    return await _reopen(deps, await incidents.by_subject(deps, press.value, press.by, press.where), press.by)
+    return await _reopen(deps, await incidents.by_subject(deps, press.value, press.by), press.by)
 
 
 async def _reopen(deps: Deps, incident: Incident, by: Actor) -> Reply:
@@ -77,7 +77,7 @@ async def close(ask: Ask, deps: Deps) -> Reply:
 
 
 async def press_confirm(press: Press, deps: Deps) -> Reply:
-    return await _close(deps, await incidents.by_subject(deps, press.value, press.by, press.where), press.by)
+    return await _close(deps, await incidents.by_subject(deps, press.value, press.by), press.by)
 
 
 async def _close(deps: Deps, incident: Incident, by: Actor) -> Reply:

@@ -33,7 +33,7 @@ async def ask(ask: Ask, deps: Deps) -> Reply:
 
 
 async def press(press: Press, deps: Deps) -> Reply:
-    incident = await incidents.by_subject(deps, press.value, press.by, press.where)
+    incident = await incidents.by_subject(deps, press.value, press.by)
     return await _claim(deps, incident, rules.role_from(press.value.partition(":")[2]), press.by)
 
 

@@ -27,7 +27,7 @@ async def ask(ask: Ask, deps: Deps) -> Reply | Modal:
 
 
 async def press(press: Press, deps: Deps) -> Modal:
-    return _modal(await incidents.by_subject(deps, press.value, press.by, press.where))
+    return _modal(await incidents.by_subject(deps, press.value, press.by))
 
 
 def _modal(incident: Incident) -> Modal:
@@ -36,7 +36,7 @@ def _modal(incident: Incident) -> Modal:
 
 
 async def submit(sent: Submission, deps: Deps) -> Reply | FieldErrors:
-    incident = await incidents.by_subject(deps, sent.carried, sent.by, sent.where)
+    incident = await incidents.by_subject(deps, sent.carried, sent.by)
     text = readable(str(sent.values.get("text") or ""))
     if not text.strip():
         return FieldErrors({"text": "Say in a sentence what is new."})
@@ -72,6 +72,6 @@ async def remind(ask: Ask, deps: Deps) -> Reply:
 
 
 async def snooze(press: Press, deps: Deps) -> Reply:
-    incident = await incidents.by_subject(deps, press.value, press.by, press.where)
+    incident = await incidents.by_subject(deps, press.value, press.by)
     incident = await updates.snooze(deps, incident.id, press.by, SNOOZE)
     return Reply(f"Snoozed by 10 min. The next update of {incident} is promised {view.next_update(incident)}.")

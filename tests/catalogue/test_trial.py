@@ -40,7 +40,7 @@ BROKEN = [
     ("slack/updat.txt", "x", "1: There is no kind “updat”. Did you mean “update”?"),
     ("slack/update.P1.txt", "x", "1: A severity needs a service. Move this to slack/<service>/update.P1.txt."),
     ("slack/defalt/update.txt", "x", "1: There is no service “defalt”. Did you mean “default”?"),
-    ("slack/default/update.P9.txt", "x", "1: Everything else has no severity “P9”."),
+    ("slack/default/update.P9.txt", "x", "1: Default service has no severity “P9”."),
     ("slack/a/b/update.txt", "x", "1: Nothing reads a template this deep."),
     ("postmortem/defult.md", "x", "1: There is no service “defult”. Did you mean “default”?"),
     ("postmortem/default.md", "{{ fix }}", "1: There is no value “fix”."),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -251,12 +251,14 @@ async def told(
     **config: Any,
 ) -> AsyncIterator[Story]:
     """A whole installation over Socket Mode, with the packaged catalogue unless another is given."""
-    simulator = Simulator(manifest.for_socket_mode(), clock=SimulatedTime(clock))
-    await simulator.start()
     loaded = load(catalogue or [data("runbooks")])
     assert loaded.catalogue is not None, loaded.findings
-    alarm = HeardAlarm()
-    async with open_session(10) as session:
+    simulator, alarm = Simulator(manifest.for_socket_mode(), clock=SimulatedTime(clock)), HeardAlarm()
+    async with AsyncExitStack() as stack:
+        await simulator.start()
+        stack.push_async_callback(simulator.stop)
+        session = await stack.enter_async_context(open_session(10))
+        control = await stack.enter_async_context(aiohttp.ClientSession())
         deps = Deps(
             config=Config(**config),
             clock=clock,
@@ -272,11 +274,9 @@ async def told(
         door = SlackDoor(
             TABLE, deps, session=session, base_url=simulator.api_url, app_token=Secret(simulator.app_token)
         )
+        stack.push_async_callback(door.stop)
         await door.start()
         worker = Worker(door.deps, timers=TIMERS, errands=ERRANDS, handle_inbox=EventDesk(TABLE).handle)
-        async with aiohttp.ClientSession() as control:
-            story = Story(simulator, door, worker, alarm, clock, control)
-            await story.settle()
-            yield story
-        await door.stop()
-    await simulator.stop()
+        story = Story(simulator, door, worker, alarm, clock, control)
+        await story.settle()
+        yield story

@@ -126,6 +126,7 @@ def upgrade() -> None:
     sa.Column('home', sa.String(length=16), nullable=False),
     sa.Column('channel', sa.String(length=32), nullable=True),
     sa.Column('channel_name', sa.String(length=96), nullable=True),
+    sa.Column('topic', sa.String(length=255), nullable=True),
     sa.Column('card_ts', sa.String(length=32), nullable=True),
     sa.Column('announce_channel', sa.String(length=32), nullable=True),
     sa.Column('announce_ts', sa.String(length=32), nullable=True),
