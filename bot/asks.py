@@ -1,4 +1,4 @@
-"""Slack's questions with no Slack in them: what people ask (Ask, Press, Submission), what they are answered (Reply, Modal)."""
+"""Slack's questions with no Slack in them: what people ask (Ask, Press, …), what they are answered (Reply, Modal)."""
 
 from __future__ import annotations
 

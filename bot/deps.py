@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from bot.domain.catalogue import Catalogue, Finding
 from bot.ports import Alarm, Chat, Clock, Database, Hints, Words
@@ -16,13 +16,36 @@ class Config:
     alerts_channel: str = "ops-alerts"
     public_url: str | None = None
     public_read: bool = False
-    bot_user: str = ""
-    team: str = ""
     post_interval_seconds: float = 1.0  # one message a second in a channel
     lease_seconds: float = 30.0
     call_timeout_seconds: float = 10.0
     lookup_interval_seconds: float = 2.0
-    workspace_url: str = ""  # https://acme.slack.com/ from auth.test, for links
+    known: Known = field(default_factory=lambda: Known())
+
+    @property
+    def bot_user(self) -> str:
+        return self.known.bot_user
+
+    @property
+    def team(self) -> str:
+        return self.known.team
+
+    @property
+    def workspace_url(self) -> str:
+        """https://acme.slack.com/, for links."""
+        return self.known.url
+
+
+class Known:
+    """Who the bot is in its workspace, from auth.test: empty until Slack has answered, then the same for everybody."""
+
+    def __init__(self) -> None:
+        self.bot_user = ""
+        self.team = ""
+        self.url = ""
+
+    def learn(self, bot_user: str, team: str, url: str = "") -> None:
+        self.bot_user, self.team, self.url = bot_user, team, url or self.url
 
 
 class CatalogueBox:

@@ -50,6 +50,8 @@ class Event(StrEnum):
     INBOX_STUMBLED = "inbox.stumbled"
     INBOX_FAILED = "inbox.failed"
     PROMISE_MISSED = "promise.missed"
+    AUDIT_SEALED = "audit.sealed"
+    CATALOGUE_REFUSED = "catalogue.refused"
 
 
 def get_logger() -> structlog.stdlib.BoundLogger:

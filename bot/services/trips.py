@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from bot.services import alarms, messages, opening, postmortems, replies, resolution, updates
+from bot.services import alarms, messages, notices, opening, postmortems, replies, resolution, updates
 from bot.services.errands import Errand
 from bot.services.timers import TimerFunction
 
@@ -19,6 +19,7 @@ TIMERS: Mapping[str, TimerFunction] = {
 ERRANDS: Mapping[str, Errand] = {
     "alarm": alarms.AlarmErrand(),
     "reply": replies.Saying(),
+    "notice": notices.notice,
     "channel.open": opening.OpenChannel(),
     "channel.invite": opening.Invite(),
     "channel.topic": opening.SetTopic(),

@@ -85,7 +85,7 @@ class SlackDoor:
 
     @property
     def deps(self) -> Deps:
-        """With what was learned from Slack in it: bot_user, team, workspace_url."""
+        """As handed in; what was learned from Slack stands in `config.known`."""
         return self._deps
 
     @property
@@ -155,7 +155,7 @@ class SlackDoor:
             telemetry.get_logger().warning(Event.SLACK_AWAY, sentence=self._trouble)
             return False
         self._identity, self._trouble = known, None
-        self._deps = self._deps.with_config(bot_user=known.user, team=known.team, workspace_url=known.url)
+        self._deps.config.known.learn(known.user, known.team, known.url)
         telemetry.get_logger().info(Event.SLACK_CONNECTED, team=known.team, bot_user=known.user)
         return True
 

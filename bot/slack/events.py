@@ -175,7 +175,8 @@ def _knowing_itself(deps: Deps, payload: Json) -> Deps:
     """Who the bot is, from the event where Slack was away when this process started."""
     if deps.config.bot_user:
         return deps
-    return deps.with_config(bot_user=str(payload.get("bot_user") or ""), team=str(payload.get("team") or ""))
+    deps.config.known.learn(str(payload.get("bot_user") or ""), str(payload.get("team") or ""))
+    return deps
 
 
 NOT_STORED = (SQLAlchemyError, OSError)

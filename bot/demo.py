@@ -1,0 +1,112 @@
+"""The demo: a simulated workspace, the bot and its worker in one process, on a clock that runs fast and can jump."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from dataclasses import replace
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from bot import main, manifest
+from bot.domain.errors import Misconfigured
+from bot.domain.secret import Secret
+from bot.services import timers
+from bot.settings import Settings
+from bot.simulator import Simulator
+
+BEFORE_SECONDS = 0.2  # a jump lands a moment before what is due, so that it is seen to happen
+
+
+class BotTime:
+    """The simulator's clock, filled with the bot's."""
+
+    def __init__(self) -> None:
+        self.house: main.House | None = None
+
+    def wall(self) -> float:
+        return time.time()
+
+    def now(self) -> datetime:
+        return self._open.clock.now()
+
+    async def next_timer(self) -> datetime | None:
+        return await timers.next_due(self._open.deps)
+
+    async def jump(self, seconds: float | None) -> datetime:
+        if seconds is None:
+            due = await self.next_timer()
+            seconds = 0.0 if due is None else (due - self.now()).total_seconds() - BEFORE_SECONDS
+        if seconds > 0:
+            await self._open.clock.jump(timedelta(seconds=seconds))
+            self._open.deps.hints.wake()
+        return self.now()
+
+    async def set_speed(self, speed: float) -> None:
+        await self._open.clock.set_speed(speed)
+
+    @property
+    def speed(self) -> float:
+        return self._open.clock.speed
+
+    @property
+    def _open(self) -> main.House:
+        if self.house is None:
+            raise RuntimeError("The demo's clock was asked before its house was open.")
+        return self.house
+
+
+async def run(
+    settings: Settings, *, host: str, port: int, speed: float, folder: Path | None, say: Callable[[str], None]
+) -> None:
+    """Until SIGTERM or SIGINT. `folder` keeps the database; without it the demo forgets everything at its end."""
+    async with AsyncExitStack() as stack:
+        kept = folder or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="tocsin-demo-")))
+        kept.mkdir(parents=True, exist_ok=True)
+        clock = BotTime()
+        simulator = Simulator(manifest.for_socket_mode(), host=host, port=port, clock=clock)
+        stop = asyncio.Event()
+        with main.stopping(stop):
+            async with main.build(_settings(settings, simulator, kept, host, port, speed)) as house:
+                clock.house = house
+                await _start(simulator, host, port)
+                stack.push_async_callback(simulator.stop)
+                say(_welcome(simulator.url, speed))
+                await main.run(house, stop)
+
+
+def _settings(settings: Settings, simulator: Simulator, folder: Path, host: str, port: int, speed: float) -> Settings:
+    shown = "127.0.0.1" if host == "0.0.0.0" else host  # noqa: S104 - only compared
+    return replace(
+        settings,
+        database_url=Secret(f"sqlite:///{folder / 'tocsin.db'}"),
+        slack_bot_token=Secret(simulator.bot_token),
+        slack_app_token=Secret(simulator.app_token),
+        slack_signing_secret=Secret(simulator.signing_secret),
+        slack_api_url=f"http://{shown}:{port}/api/",
+        slack_webhook_url=None,
+        http_host="127.0.0.1",
+        http_port=0,
+        clock_speed=speed,
+    )
+
+
+async def _start(simulator: Simulator, host: str, port: int) -> None:
+    try:
+        await simulator.start()
+    except OSError as problem:
+        raise Misconfigured(
+            f"Port {port} on {host} cannot be had: choose another with `make demo PORT={port + 1}`."
+        ) from problem
+
+
+def _welcome(url: str, speed: float) -> str:
+    return (
+        f"The simulated workspace is at {url}\n"
+        f"Time runs {speed:g} times faster there, and the page can jump to the next timer.\n"
+        "As Ada, in #incidents, type:  /incident declare P1 checkout is down\n"
+        "Stop with Ctrl-C."
+    )

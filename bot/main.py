@@ -1,0 +1,365 @@
+"""Builds the house: settings in, everything wired out. The only file that knows every name."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import os
+import signal
+import socket
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+from bot import telemetry
+from bot.catalogue.load import load
+from bot.catalogue.reload import CatalogueWatcher
+from bot.catalogue.words import TemplateWords
+from bot.deps import CatalogueBox, Config, Deps
+from bot.domain.catalogue import Catalogue, Finding
+from bot.domain.errors import Misconfigured, Undeliverable
+from bot.integrations.alarm import LogAlarm, WebhookAlarm
+from bot.integrations.slack import SlackChat, open_session
+from bot.paths import data
+from bot.ports import Alarm
+from bot.services import notices, people, places
+from bot.services.housekeeping import Chore
+from bot.services.trips import ERRANDS, TIMERS
+from bot.settings import Settings
+from bot.slack.app import SlackDoor
+from bot.slack.events import EventDesk
+from bot.store import audit
+from bot.store.clock import DatabaseClock
+from bot.store.database import SqlDatabase, open_database
+from bot.store.hints import LocalHints, PostgresHints, RedisHints
+from bot.store.lock import only_process
+from bot.store.schema import migrate_beside, must_be_current
+from bot.telemetry import Event
+from bot.worker import Worker
+from commands import TABLE
+
+BACKLOG = 2048
+INTRODUCE_SECONDS = 5.0
+
+Hints = LocalHints | PostgresHints | RedisHints
+
+
+@dataclass(frozen=True)
+class House:
+    """An opened installation, without its doors."""
+
+    settings: Settings
+    database: SqlDatabase
+    clock: DatabaseClock
+    session: aiohttp.ClientSession
+    deps: Deps
+
+    def chores(self) -> dict[str, Chore]:
+        watcher = CatalogueWatcher(catalogue_folders(self.settings), template_folders(self.settings), self.deps.box)
+
+        async def look(deps: Deps) -> None:
+            for finding in await watcher.look() or ():
+                await _say_finding(deps, finding)
+
+        return {
+            "seal": Chore(1, _seal),
+            "catalogue": Chore(5, look, alone=False),
+            "places": Chore(60, places.look_again),
+        }
+
+
+def catalogue_folders(settings: Settings) -> list[Path]:
+    return list(settings.catalog) or [data("runbooks")]
+
+
+def template_folders(settings: Settings) -> list[Path]:
+    return [*settings.templates, data("templates")]
+
+
+# --- the database -------------------------------------------------------------------------------------------------
+
+
+@asynccontextmanager
+async def opened(settings: Settings, *, beside: bool = False) -> AsyncIterator[SqlDatabase]:
+    """The database with the current schema. `beside`: another process may be working on it, so nothing is migrated.
+
+    Raises Misconfigured.
+    """
+    url = settings.database_url.reveal()
+    with contextlib.nullcontext() if beside else only_process(url):
+        if settings.on_sqlite and not beside:
+            await migrate_beside(url)
+        database = await open_database(url)
+        try:
+            await must_be_current(database)
+            yield database
+        finally:
+            await database.close()
+
+
+@asynccontextmanager
+async def clocked(settings: Settings) -> AsyncIterator[tuple[SqlDatabase, DatabaseClock]]:
+    """For commands that look into a database beside a running bot."""
+    async with opened(settings, beside=True) as database:
+        clock = DatabaseClock(database, settings.clock_speed)
+        await clock.refresh()
+        yield database, clock
+
+
+@dataclass(frozen=True)
+class Books:
+    """A database and its clock: all that tokens need."""
+
+    database: SqlDatabase
+    clock: DatabaseClock
+
+
+class _Silent:
+    """The world, for commands that only read: nothing is said to it."""
+
+    async def call(self, method: str, arguments: dict[str, Any]) -> dict[str, Any]:
+        raise Undeliverable("this command does not speak to Slack", permanent=True)
+
+    async def upload(
+        self, *, name: str, content: str, channel: str, thread: str | None, comment: str
+    ) -> dict[str, Any]:
+        raise Undeliverable("this command does not speak to Slack", permanent=True)
+
+    async def respond(self, response_url: str, payload: dict[str, Any]) -> None:
+        raise Undeliverable("this command does not speak to Slack", permanent=True)
+
+
+@asynccontextmanager
+async def looking(settings: Settings) -> AsyncIterator[Deps]:
+    """Deps for a command that reads beside a running bot. Raises Misconfigured."""
+    catalogue = load_catalogue(settings)
+    async with clocked(settings) as (database, clock):
+        yield Deps(
+            config=_config(settings),
+            clock=clock,
+            database=database,
+            chat=_Silent(),
+            alarm=LogAlarm(),
+            hints=LocalHints(),
+            box=CatalogueBox(catalogue),
+            words=TemplateWords(settings.templates),
+        )
+
+
+# --- the house ----------------------------------------------------------------------------------------------------
+
+
+@asynccontextmanager
+async def build(settings: Settings) -> AsyncIterator[House]:
+    """Everything but the doors. Raises Misconfigured, also where the catalogue has a finding."""
+    async with AsyncExitStack() as stack:
+        catalogue = load_catalogue(settings)
+        database = await stack.enter_async_context(opened(settings))
+        clock = DatabaseClock(database, settings.clock_speed)
+        await clock.start()
+        hints = await _hints(settings, stack)
+        session = await stack.enter_async_context(open_session())
+        config = _config(settings)
+        chat = SlackChat(
+            settings.bot_token(),
+            base_url=settings.slack_api_url,
+            session=session,
+            timeout_seconds=config.call_timeout_seconds,
+        )
+        deps = Deps(
+            config=config,
+            clock=clock,
+            database=database,
+            chat=chat,
+            alarm=_alarm(settings),
+            hints=hints,
+            box=CatalogueBox(catalogue),
+            words=TemplateWords(settings.templates),
+            worker_name=f"{socket.gethostname()}:{os.getpid()}"[:64],
+        )
+        yield House(settings, database, clock, session, deps)
+
+
+def load_catalogue(settings: Settings) -> Catalogue:
+    """At start every finding counts: there is no last good version to fall back to."""
+    loaded = load(catalogue_folders(settings), templates=template_folders(settings))
+    if loaded.findings or loaded.catalogue is None:
+        first = loaded.findings[0] if loaded.findings else "It holds no service."
+        raise Misconfigured(f"The catalogue has {len(loaded.findings)} findings; `tocsin check` lists them. {first}")
+    return loaded.catalogue
+
+
+def _config(settings: Settings) -> Config:
+    return Config(
+        incidents_channel=settings.incidents_channel,
+        alerts_channel=settings.alerts_channel,
+        public_url=settings.public_url,
+        public_read=settings.api_public_read,
+    )
+
+
+def _alarm(settings: Settings) -> Alarm:
+    return WebhookAlarm(settings.slack_webhook_url) if settings.slack_webhook_url else LogAlarm()
+
+
+async def _hints(settings: Settings, stack: AsyncExitStack) -> Hints:
+    hints: Hints
+    if settings.on_sqlite:
+        hints = LocalHints()
+    else:
+        url = settings.redis_url
+        hints = RedisHints(url.reveal()) if url else PostgresHints(settings.database_url.reveal())
+        await hints.start()
+    stack.push_async_callback(hints.close)
+    return hints
+
+
+async def _seal(deps: Deps) -> None:
+    """The head goes to the log, so that whoever owns the database cannot rebuild the chain unseen."""
+    async with deps.database.transaction() as tx:
+        head = await audit.seal(tx)
+    if head is not None:
+        telemetry.get_logger().info(Event.AUDIT_SEALED, seq=head.seq, hash=head.hash)
+
+
+async def _say_finding(deps: Deps, finding: Finding) -> None:
+    telemetry.get_logger().warning(Event.CATALOGUE_REFUSED, finding=str(finding))
+    text = f"The newest edit of the catalogue is not in force; the last good one is. {finding}"
+    await notices.say(deps, deps.config.alerts_channel, text, f"{deps.clock.now().isoformat()}:{finding}")
+
+
+# --- running ------------------------------------------------------------------------------------------------------
+
+
+def make_worker(house: House) -> Worker:
+    return Worker(
+        house.deps, timers=TIMERS, errands=ERRANDS, handle_inbox=EventDesk(TABLE).handle, chores=house.chores()
+    )
+
+
+def make_door(house: House) -> SlackDoor:
+    settings = house.settings
+    return SlackDoor(
+        TABLE,
+        house.deps,
+        session=house.session,
+        base_url=settings.slack_api_url,
+        app_token=settings.slack_app_token,
+        signing_secret=settings.slack_signing_secret,
+    )
+
+
+async def serve(settings: Settings, *, with_worker: bool = True) -> None:
+    """The HTTP door, Slack's door and a worker, until SIGTERM or SIGINT."""
+    settings.require_slack()
+    stop = asyncio.Event()
+    with stopping(stop):
+        async with build(settings) as house:
+            await run(house, stop, with_worker=with_worker)
+
+
+async def run(house: House, stop: asyncio.Event, *, with_worker: bool = True) -> None:
+    """The doors of an opened house, until `stop`; what was begun is finished."""
+    door = make_door(house)
+    async with AsyncExitStack() as stack, asyncio.TaskGroup() as group:
+        await stack.enter_async_context(listening(house, door))
+        if with_worker:
+            group.create_task(make_worker(house).run(stop))
+        stack.push_async_callback(door.stop)
+        await door.start()
+        _settle_memory()
+        telemetry.get_logger().info(Event.READY, port=house.settings.http_port, slack=door.trouble() or "ok")
+        await stop.wait()
+        telemetry.get_logger().info(Event.STOPPING)
+
+
+@asynccontextmanager
+async def listening(house: House, door: SlackDoor) -> AsyncIterator[None]:
+    """The HTTP door on its port. Raises Misconfigured where the port cannot be had."""
+    import uvicorn  # here, since most commands serve nothing
+
+    from bot.http.app import make_app
+    from bot.http.door import HttpDoor
+
+    handler = door.http_handler if house.settings.slack_signing_secret else None
+    app = make_app(HttpDoor(deps=lambda: house.deps, slack_trouble=door.trouble, slack_events=handler))
+    listener = _bind(house.settings.http_host, house.settings.http_port)
+    server = uvicorn.Server(
+        uvicorn.Config(app, log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=5)
+    )
+    server.capture_signals = contextlib.nullcontext  # type: ignore[assignment, method-assign]  # signals are ours
+    serving = asyncio.create_task(server.serve(sockets=[listener]))
+    try:
+        yield
+    finally:
+        server.should_exit = True
+        await serving
+
+
+def _bind(host: str, port: int) -> socket.socket:
+    try:
+        return socket.create_server((host, port), backlog=BACKLOG, family=_family(host))
+    except OSError as problem:
+        reason = (problem.strerror or str(problem)).lower()
+        raise Misconfigured(f"Port {port} on {host} cannot be had ({reason}): set TOCSIN_HTTP_PORT.") from problem
+
+
+def _family(host: str) -> socket.AddressFamily:
+    return socket.AF_INET6 if ":" in host else socket.AF_INET
+
+
+async def work(settings: Settings) -> None:
+    """A worker alone, until SIGTERM or SIGINT."""
+    stop = asyncio.Event()
+    with stopping(stop):
+        async with build(settings) as house, asyncio.TaskGroup() as group:
+            group.create_task(make_worker(house).run(stop))
+            knowing = group.create_task(_get_to_know(house.deps))
+            _settle_memory()
+            telemetry.get_logger().info(Event.READY, worker=house.deps.worker_name)
+            await stop.wait()
+            knowing.cancel()
+
+
+async def _get_to_know(deps: Deps) -> None:
+    """Who the bot is, for links and for its own messages. Slack being away delays only that."""
+    while True:
+        try:
+            known = await people.introduce(deps)
+        except Undeliverable as problem:
+            telemetry.get_logger().warning(Event.SLACK_AWAY, error=problem.error)
+            await asyncio.sleep(INTRODUCE_SECONDS)
+        else:
+            deps.config.known.learn(known.user, known.team, known.url)
+            return
+
+
+def _settle_memory() -> None:
+    """What start-up made lives for ever: full collections need not look at it, and no longer pause the loop."""
+    gc.collect()
+    gc.freeze()
+
+
+@contextlib.contextmanager
+def stopping(stop: asyncio.Event) -> Iterator[None]:
+    """SIGTERM and SIGINT set `stop`; a second one ends the process as usual."""
+    loop = asyncio.get_running_loop()
+    wanted = (signal.SIGTERM, signal.SIGINT)
+
+    def on_signal() -> None:
+        stop.set()
+        for one in wanted:
+            loop.remove_signal_handler(one)
+
+    for one in wanted:
+        loop.add_signal_handler(one, on_signal)
+    try:
+        yield
+    finally:
+        for one in wanted:
+            loop.remove_signal_handler(one)

@@ -1,0 +1,33 @@
+"""Sentences for operators in a channel of theirs: said once for each key, when the channel can be used."""
+
+from __future__ import annotations
+
+from bot.deps import Deps
+from bot.domain.delivery import Delivery, Parcel, Skip, Wait
+from bot.ports import Tx
+from bot.services import deliveries, places
+from bot.services.posting import Message, Post
+from bot.views.blocks import section
+from bot.views.mrkdwn import escape
+
+KIND = "notice"
+PLACE_WAIT_SECONDS = 60.0
+
+
+async def say(deps: Deps, setting: str, text: str, key: str) -> None:
+    """`setting` is a channel as an operator wrote it."""
+    parcel = Parcel(KIND, setting, "chat.postMessage", payload={"text": text[:2900]}, dedupe_key=f"{KIND}:{key}")
+    async with deps.database.transaction() as tx:
+        await deliveries.enqueue(deps, tx, parcel)
+    deps.hints.wake()
+
+
+async def _render(deps: Deps, tx: Tx, delivery: Delivery) -> Message | Skip | Wait:
+    channel = await places.resolve(tx, delivery.subject)
+    if not channel:
+        return Wait(PLACE_WAIT_SECONDS, "that channel cannot be used yet")
+    text = escape(str(delivery.payload["text"]))
+    return Message(channel, text, [section(text)])
+
+
+notice = Post(_render)
