@@ -172,10 +172,10 @@ async def roles_of_many(tx: Tx, numbers: Sequence[int]) -> dict[int, dict[str, s
 async def take_role(tx: Tx, number: int, role: str, person: str, at: datetime) -> bool:
     """True for whoever was first; the one who holds it stays."""
     dialect = postgresql if tx.dialect.name == "postgresql" else sqlite
-    statement = (
-        dialect.insert(roles).values(incident=number, role=role, person=person, since=at).on_conflict_do_nothing()
-    )
-    return (await tx.execute(statement)).rowcount == 1
+    statement = dialect.insert(roles).values(incident=number, role=role, person=person, since=at)
+    # Not rowcount: what an INSERT reports there depends on the driver.
+    written = await tx.execute(statement.on_conflict_do_nothing().returning(roles.c.person))
+    return written.one_or_none() is not None
 
 
 async def give_role(tx: Tx, number: int, role: str, person: str, at: datetime) -> None:
