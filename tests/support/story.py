@@ -138,12 +138,26 @@ class Story:
         await self.settle()
         return str((answer["response"] or {}).get("text", ""))
 
+    async def reads(self, user: str, text: str, channel: str = "general") -> str:
+        """A slash command; all the words of its answer, blocks included."""
+        answer = await self.does("command", user=user, channel=channel, text=text)
+        assert answer["ok"], answer
+        await self.settle()
+        return tidy("\n".join([str((answer["response"] or {}).get("text", "")), shown(answer["response"] or {})]))
+
     async def opens(self, user: str, text: str, channel: str = "general") -> dict[str, Any]:
         """A command that opens a modal; the view."""
         answer = await self.does("command", user=user, channel=channel, text=text)
+        return _topmost(answer)
+
+    async def shortcut(
+        self, user: str, callback: str, channel: str | None = None, message: str | None = None
+    ) -> dict[str, Any]:
+        """A global shortcut, or one on the message of that ts; the answer with the open views."""
+        answer = await self.does("shortcut", user=user, callback_id=callback, channel=channel, ts=message)
         assert answer["ok"], answer
-        assert answer["views"], answer
-        return dict(answer["views"][-1])
+        await self.settle()
+        return answer
 
     async def submits(self, user: str, view: dict[str, Any], *, times: int = 1, **values: Any) -> dict[str, Any]:
         fields = {_block(view, name): value for name, value in values.items()}
@@ -151,11 +165,30 @@ class Story:
         await self.settle()
         return answer
 
-    async def clicks(self, user: str, channel: str, message: dict[str, Any], action: str, **more: Any) -> dict[str, Any]:
+    async def clicks(
+        self, user: str, channel: str, message: dict[str, Any], action: str, **more: Any
+    ) -> dict[str, Any]:
         answer = await self.does("click", user=user, channel=channel, ts=message["ts"], action_id=action, **more)
         assert answer["ok"], answer
         await self.settle()
         return answer
+
+    async def opens_by_click(self, user: str, channel: str, message: dict[str, Any], action: str) -> dict[str, Any]:
+        """A button that opens a modal; the view."""
+        return _topmost(await self.clicks(user, channel, message, action))
+
+    async def chooses(self, user: str, view: dict[str, Any], field: str, choice: str, **typed: Any) -> dict[str, Any]:
+        """Another choice in a modal that is drawn anew for it; the view afterwards."""
+        answer = await self.does(
+            "click",
+            user=user,
+            view_id=view["id"],
+            action_id="value",
+            block_id=_block(view, field),
+            selected=choice,
+            values={_block(view, name): value for name, value in typed.items()},
+        )
+        return _topmost(answer)
 
     async def says(self, user: str, text: str, channel: str, thread_ts: str | None = None) -> str:
         """A message; its ts."""
@@ -168,6 +201,14 @@ class Story:
         answer = await self.does("faults", kind=kind, **{"times": 1, **wish})
         assert answer["ok"], answer
 
+    async def declared(self, words: str, user: str = "Ada") -> str:
+        """Declare with these words; the name of the channel that opened."""
+        before = {one["id"] for one in (await self.state())["channels"]}
+        answer = await self.types(user, f"/incident declare {words}")
+        assert "Declared INC-" in answer, answer
+        opened = [one["name"] for one in (await self.state())["channels"] if one["id"] not in before]
+        return next(name for name in opened if name.startswith("inc-"))
+
     # --- what people see ---
 
     async def messages(self, channel: str, user: str = "U0ADA") -> list[dict[str, Any]]:
@@ -179,7 +220,9 @@ class Story:
     async def by_the_bot(self, channel: str, user: str = "U0ADA") -> list[str]:
         """Everything the bot posted there, as text, oldest first; notices of joins and topics left out."""
         found = await self.messages(channel, user)
-        return [shown(one) for one in found if one.get("bot_id") and not one.get("subtype") and not one.get("ephemeral")]
+        return [
+            shown(one) for one in found if one.get("bot_id") and not one.get("subtype") and not one.get("ephemeral")
+        ]
 
     async def whispers(self, user: str, channel: str) -> list[str]:
         return [shown(one) for one in await self.messages(channel, user) if one.get("ephemeral")]
@@ -202,6 +245,33 @@ class Story:
         rooms = [one["id"] for one in state["channels"] if one.get("is_im")]
         return [shown(one) for room in rooms for one in state["messages"].get(room, []) if one.get("bot_id")]
 
+    async def letters(self, user: str) -> list[dict[str, Any]]:
+        """The bot's direct messages to a person, whole; each knows its `channel`."""
+        state = await self.state(user)
+        rooms = [one["id"] for one in state["channels"] if one.get("is_im")]
+        return [{**one, "channel": room} for room in rooms for one in state["messages"][room] if one.get("bot_id")]
+
+    async def thread(self, channel: str, ts: str, user: str = "U0ADA") -> list[str]:
+        """What the bot answered in a thread."""
+        found = await self.messages(channel, user)
+        return [shown(one) for one in found if one.get("thread_ts") == ts and one["ts"] != ts and one.get("bot_id")]
+
+    async def file(self, about: dict[str, Any]) -> str:
+        """The content of a file, as in a message's `files`."""
+        async with self._session.get(f"{self.simulator.url}/_sim/files/{about['id']}") as response:
+            content: str = await response.text()
+        return content
+
+    async def files(self, channel: str) -> list[str]:
+        """The content of every file the bot put there, oldest first."""
+        return [await self.file(one) for message in await self.messages(channel) for one in message.get("files", ())]
+
+    async def home(self, user: str) -> dict[str, Any]:
+        """Open the Home tab; the view that was published."""
+        await self.does("home", user=user)
+        await self.settle()
+        return dict((await self.state(user))["home"] or {})
+
     async def card(self, channel: str, user: str = "U0ADA") -> dict[str, Any]:
         return (await self.cards(channel, user))[0]
 
@@ -214,6 +284,23 @@ class Story:
 
     def violations(self) -> list[dict[str, Any]]:
         return [one for one in self.simulator.journal.since() if "violation" in one]
+
+
+def _topmost(answer: dict[str, Any]) -> dict[str, Any]:
+    assert answer["ok"], answer
+    assert answer["views"], answer
+    return dict(answer["views"][-1])
+
+
+def field(view: dict[str, Any], name: str) -> dict[str, Any]:
+    """The element of that field of a modal."""
+    return next(dict(block["element"]) for block in view["blocks"] if block["block_id"].split(":")[0] == name)
+
+
+def buttons(message: dict[str, Any]) -> list[str]:
+    """The action ids of the buttons of a message, in order."""
+    found = [one for block in message.get("blocks") or () for one in block.get("elements", ())]
+    return [one["action_id"] for one in found if one.get("type") == "button"]
 
 
 def _block(view: dict[str, Any], name: str) -> str:
@@ -252,7 +339,8 @@ async def told(
 ) -> AsyncIterator[Story]:
     """A whole installation over Socket Mode, with the packaged catalogue unless another is given."""
     loaded = load(catalogue or [data("runbooks")])
-    assert loaded.catalogue is not None, loaded.findings
+    assert loaded.catalogue is not None
+    assert not loaded.findings, loaded.findings
     simulator, alarm = Simulator(manifest.for_socket_mode(), clock=SimulatedTime(clock)), HeardAlarm()
     async with AsyncExitStack() as stack:
         await simulator.start()
@@ -263,9 +351,7 @@ async def told(
             config=Config(**config),
             clock=clock,
             database=database,
-            chat=SlackChat(
-                Secret(simulator.bot_token), base_url=simulator.api_url, session=session, timeout_seconds=5
-            ),
+            chat=SlackChat(Secret(simulator.bot_token), base_url=simulator.api_url, session=session, timeout_seconds=5),
             alarm=alarm,
             hints=LocalHints(),
             box=CatalogueBox(loaded.catalogue),
