@@ -15,10 +15,17 @@ export async function getText(path) {
 export async function post(path, body) {
   try {
     const response = await fetch(path, { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body) });
-    const answer = await response.json();
-    return answer.ok === undefined ? { ok: response.ok, ...answer } : answer;
+    return read(await response.text(), response);
   } catch {
     return { ok: false, error: "unreachable", sentence: "The simulated workspace is not answering. Is it still running?" };
+  }
+}
+
+function read(text, response) {
+  try {
+    return { ok: response.ok, ...JSON.parse(text) };
+  } catch {
+    return { ok: false, error: `http_${response.status}`, sentence: `The simulated workspace could not do that (${response.status}). Its log says why.` };
   }
 }
 

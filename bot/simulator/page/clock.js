@@ -2,7 +2,7 @@
 
 import { get, post, sentenceOf } from "./api.js";
 import { h, icon } from "./dom.js";
-import { clockSeconds, clockTime, dayKey, longDay, shortDay, span } from "./times.js";
+import { clockSeconds, clockTime, dayKey, longDay, shortDay, span, weekday } from "./times.js";
 import { toast } from "./toasts.js";
 
 const SPEEDS = [1, 10, 60, 300];
@@ -42,7 +42,7 @@ function nextWords(store, time) {
   const seconds = (next - time) / 1000;
   if (seconds <= 0) return "next timer is due now";
   const at = new Date(next);
-  const day = dayKey(at) === dayKey(time) ? "" : `${shortDay(at)} `;
+  const day = dayKey(at) === dayKey(time) ? "" : `${seconds > 6 * 86400 ? shortDay(at) : weekday(at)} `;
   return `next timer in ${span(seconds)} at ${day}${clockTime(at)}`;
 }
 

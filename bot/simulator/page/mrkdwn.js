@@ -7,7 +7,7 @@ import { formatDate, fullTime } from "./times.js";
 export const unescape = (text) => text.replaceAll("&lt;", "<").replaceAll("&gt;", ">").replaceAll("&amp;", "&");
 
 const STYLES = { "*": "strong", _: "em", "~": "s" };
-const TOKEN = /<([^<>\n]+)>|`([^`\n]+)`|(https?:\/\/[^\s<>|]*[^\s<>|.,;:!?)\]}'"*_~])/;
+const NEXT = /<([^<>\n]+)>|`([^`\n]+)`|(https?:\/\/[^\s<>|]*[^\s<>|.,;:!?)\]}'"*_~])|([*_~])/g;
 
 export function mrkdwn(text, world) {
   return fences(String(text ?? "")).flatMap((body, index) =>
@@ -47,45 +47,47 @@ function withBreaks(rows, world) {
   return rows.flatMap((row, index) => (index ? [h("br"), ...inline(row, world)] : inline(row, world)));
 }
 
-function inline(text, world) {
-  const styled = findStyled(text);
-  const token = TOKEN.exec(text);
-  if (styled && (!token || styled.start < token.index)) {
-    return [...inlineLeaf(text.slice(0, styled.start)), h(STYLES[styled.mark], {}, inline(styled.inner, world)), ...inline(text.slice(styled.end), world)];
+// One walk from left to right, however long the line: a mark that finds no end is not looked up again.
+function inline(text, world, open = "") {
+  const nodes = [];
+  const marks = { covered: coveredBy(text), dead: new Set(open) };
+  let done = 0;
+  const leaf = (end) => end > done && nodes.push(withEmoji(unescape(text.slice(done, end))));
+  for (let found = nextFrom(text, 0); found; found = nextFrom(text, Math.max(done, found.index + 1))) {
+    const end = found[4] ? closing(text, found.index, found[4], marks) : found.index + found[0].length;
+    if (end === -1) continue;
+    leaf(found.index);
+    nodes.push(found[4] ? styled(text.slice(found.index + 1, end - 1), found[4], world, open) : tokenNode(found, world));
+    done = end;
   }
-  if (!token) return inlineLeaf(text);
-  return [...inlineLeaf(text.slice(0, token.index)), tokenNode(token, world), ...inline(text.slice(token.index + token[0].length), world)];
+  leaf(text.length);
+  return nodes;
 }
 
-const inlineLeaf = (text) => (text ? [withEmoji(unescape(text))] : []);
-
-// *bold*, _italic_ and ~strike~ open after a boundary and close before one, as Slack has it.
-function findStyled(text) {
-  const match = /(^|[\s([{"'>,.;:!?*_~-])([*_~])(?!\2)(?=\S)/g;
-  for (let found = match.exec(text); found; found = match.exec(text)) {
-    const start = found.index + found[1].length;
-    const end = closing(text, start, found[2]);
-    if (end > start + 1) return { start, end: end + 1, mark: found[2], inner: text.slice(start + 1, end) };
-    match.lastIndex = start + 1;
-  }
-  return null;
+function nextFrom(text, at) {
+  NEXT.lastIndex = at;
+  return NEXT.exec(text);
 }
 
-function closing(text, start, mark) {
-  for (let at = text.indexOf(mark, start + 1); at !== -1; at = text.indexOf(mark, at + 1)) {
-    if (insideToken(text, start, at)) continue;
-    const before = text[at - 1];
-    const after = text[at + 1];
-    if (!/\s/.test(before) && before !== mark && (after === undefined || !/[\p{L}\p{N}]/u.test(after))) return at;
+const styled = (inner, mark, world, open) => h(STYLES[mark], {}, inline(inner, world, open + mark));
+
+// Which characters stand inside <…> or `…`, where *, _ and ~ mean nothing.
+function coveredBy(text) {
+  const covered = new Uint8Array(text.length);
+  for (const found of text.matchAll(/<[^<>\n]+>|`[^`\n]+`/g)) covered.fill(1, found.index, found.index + found[0].length);
+  return covered;
+}
+
+// *bold*, _italic_ and ~strike~ open after a boundary and close before one, as Slack has it. Answers where the styled piece ends, or -1.
+function closing(text, start, mark, { covered, dead }) {
+  const before = text[start - 1] ?? " ";
+  const after = text[start + 1] ?? " ";
+  if (dead.has(mark) || !/[\s([{"'>,.;:!?*_~\-–·/]/.test(before) || after === mark || /\s/.test(after)) return -1;
+  for (let at = text.indexOf(mark, start + 2); at !== -1; at = text.indexOf(mark, at + 1)) {
+    if (!covered[at] && !/\s/.test(text[at - 1]) && text[at - 1] !== mark && !/[\p{L}\p{N}]/u.test(text[at + 1] ?? " ")) return at + 1;
   }
+  dead.add(mark);
   return -1;
-}
-
-function insideToken(text, from, at) {
-  const piece = text.slice(from, at);
-  const inAngle = piece.lastIndexOf("<") > piece.lastIndexOf(">") && text.indexOf(">", at) !== -1;
-  const ticks = piece.split("`").length - 1;
-  return inAngle || (ticks % 2 === 1 && text.indexOf("`", at) !== -1);
 }
 
 function tokenNode(token, world) {

@@ -9,6 +9,7 @@ export const clockTime = (date) => `${two(date.getUTCHours())}:${two(date.getUTC
 export const clockSeconds = (date) => `${clockTime(date)}:${two(date.getUTCSeconds())}`;
 export const dayKey = (date) => date.toISOString().slice(0, 10);
 export const shortDay = (date) => `${DAYS[date.getUTCDay()].slice(0, 3)} ${date.getUTCDate()} ${MONTHS[date.getUTCMonth()].slice(0, 3)}`;
+export const weekday = (date) => DAYS[date.getUTCDay()].slice(0, 3);
 export const longDay = (date) => `${DAYS[date.getUTCDay()]}, ${date.getUTCDate()} ${MONTHS[date.getUTCMonth()]} ${date.getUTCFullYear()}`;
 export const fullTime = (date) => `${longDay(date)} at ${clockSeconds(date)} UTC`;
 
@@ -23,8 +24,8 @@ export function span(seconds) {
   const minutes = Math.round(s / 60);
   if (minutes < 60) return `${minutes} min`;
   const hours = Math.floor(minutes / 60);
-  if (hours < 48) return minutes % 60 ? `${hours} h ${minutes % 60} min` : `${hours} h`;
-  return `${Math.round(hours / 24)} days`;
+  if (hours < 24) return minutes % 60 ? `${hours} h ${minutes % 60} min` : `${hours} h`;
+  return hours < 48 ? `${hours} h` : `${Math.round(hours / 24)} days`;
 }
 
 function relativeDay(date, now, otherwise) {

@@ -34,8 +34,9 @@ export function toastsGoHome() {
 // The first reading of a person's notices is history and stays silent.
 export function showNotices(notices, silent) {
   for (const notice of notices) {
-    if (!seen.has(notice.id) && !silent) toast(notice.text);
-    seen.add(notice.id);
+    const key = `${notice.id} ${notice.at}`; // ids begin anew after a reset
+    if (!seen.has(key) && !silent) toast(notice.text);
+    seen.add(key);
   }
 }
 
