@@ -55,7 +55,7 @@ class ParameterType(StrEnum):
     BOOLEAN = "boolean"
     DURATION = "duration"
     CHOICE = "choice"
-    SECRET = "secret"
+    SECRET = "secret"  # noqa: S105 - the name of a type
 
 
 @dataclass(frozen=True)

@@ -58,7 +58,8 @@ def system_message(workspace: Workspace, channel: Channel, user: str, subtype: s
 def edit(workspace: Workspace, channel: Channel, message: Message, draft: Draft) -> None:
     """Replace what a message says, in place."""
     before = message_json(workspace, message)
-    message.text, message.blocks, message.attachments = draft.text, draft.blocks, draft.attachments
+    message.text, message.blocks = draft.text, give_block_ids(workspace, draft.blocks)
+    message.attachments = _attached(workspace, draft.attachments)
     if draft.metadata is not None:
         message.metadata = draft.metadata
     message.edited = {"user": message.user, "ts": workspace.new_ts()}
@@ -140,6 +141,12 @@ def give_block_ids(workspace: Workspace, blocks: list[Json]) -> list[Json]:
     return blocks
 
 
+def _attached(workspace: Workspace, attachments: list[Json]) -> list[Json]:
+    for attachment in attachments:
+        give_block_ids(workspace, attachment.get("blocks") or [])
+    return attachments
+
+
 def _short_id(workspace: Workspace) -> str:
     return f"{workspace.random.randrange(36**5):05x}"
 
@@ -153,7 +160,7 @@ def _written(workspace: Workspace, channel: Channel, user: str, draft: Draft) ->
         sim_at=workspace.clock.now(),
         by_app=user == BOT_USER and draft.subtype is None,
         blocks=give_block_ids(workspace, draft.blocks),
-        attachments=draft.attachments,
+        attachments=_attached(workspace, draft.attachments),
         subtype=draft.subtype,
         thread_ts=draft.thread_ts,
         broadcast=draft.broadcast,

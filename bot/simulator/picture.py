@@ -21,6 +21,7 @@ async def state_json(workspace: Workspace, me: str | None) -> Json:
         "seq": workspace.changes.seq,
         "clock": await clock_json(workspace),
         "people": [_person_json(workspace, user) for user in workspace.people],
+        "usergroups": [{"id": group.id, "handle": group.handle} for group in workspace.usergroups.values()],
         "channels": [channel_json(channel, me) for channel in channels],
         "messages": {channel.id: messages_json(workspace, channel, me) for channel in channels},
         "commands": [

@@ -31,6 +31,10 @@ from bot.simulator.state import Json, Workspace
 
 PAGE = Path(__file__).parent / "page"
 PAGE_TYPES = {".html": "text/html", ".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
+PAGE_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
 MOST_REQUEST_BYTES = 64 * 1024 * 1024
 
 
@@ -317,7 +321,7 @@ async def _show_page(request: web.Request) -> web.StreamResponse:
     path = PAGE / name
     if path.parent != PAGE or path.suffix not in PAGE_TYPES or not path.is_file():
         raise web.HTTPNotFound(text="There is no such page.")
-    headers = {"Cache-Control": "no-cache"}
+    headers = {"Cache-Control": "no-cache", "Content-Security-Policy": PAGE_POLICY}
     return web.Response(body=path.read_bytes(), content_type=PAGE_TYPES[path.suffix], charset="utf-8", headers=headers)
 
 

@@ -161,3 +161,13 @@ async def test_history_between(client: AsyncWebClient, channel: str, still: Stil
     assert await shown(oldest=stamps[0], latest=stamps[3]) == "bc"
     assert await shown(oldest=stamps[0], latest=stamps[3], inclusive=True) == "abcd"
     assert await error(client.conversations_history(channel=channel, oldest="yesterday")) == "invalid_ts_oldest"
+
+
+async def test_buttons_of_an_edited_message_work(client: AsyncWebClient, hands: Hands) -> None:
+    """A click on a message that was edited, with blocks that carry no ids of their own, finds its button."""
+    button = {"type": "button", "text": {"type": "plain_text", "text": "Go"}, "action_id": "go", "value": "1"}
+    posted = await client.chat_postMessage(channel="C0GENERAL", text="first")
+    blocks = [{"type": "actions", "elements": [button]}]
+    await client.chat_update(channel="C0GENERAL", ts=posted["ts"], text="second", blocks=blocks)
+    answer = await hands.do("click", user="Ada", channel="general", ts=posted["ts"], action_id="go")
+    assert answer.get("error") != "internal_error", answer
