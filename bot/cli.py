@@ -123,7 +123,9 @@ def worker() -> int:
 @click.option("--host", default="127.0.0.1", show_default=True)
 @click.option("--port", default=3000, show_default=True, type=click.IntRange(1, 65535))
 @click.option("--speed", default=60.0, show_default=True, type=click.FloatRange(0.1, 3600), help="Times faster.")
-@click.option("--data", type=click.Path(path_type=Path, file_okay=False), help="Keep the database in this folder.")
+@click.option(
+    "--data", type=click.Path(path_type=Path, file_okay=False), help="Keep each demo's database in this folder."
+)
 def demo(host: str, port: int, speed: float, data: Path | None) -> int:
     """A simulated Slack workspace with the bot in it, in your browser. Needs no Slack account."""
     settings = Settings.read({})

@@ -18,6 +18,7 @@ from bot.services import timers
 from bot.settings import Settings
 from bot.simulator import Simulator
 
+STAMP = "%Y%m%d-%H%M%S"  # the simulated workspace begins anew each time, and so must what the bot knows of it
 BEFORE_SECONDS = 0.2  # a jump lands a moment before what is due, so that it is seen to happen
 
 
@@ -82,7 +83,7 @@ def _settings(settings: Settings, simulator: Simulator, folder: Path, host: str,
     shown = "127.0.0.1" if host == "0.0.0.0" else host  # noqa: S104 - only compared
     return replace(
         settings,
-        database_url=Secret(f"sqlite:///{folder / 'tocsin.db'}"),
+        database_url=Secret(f"sqlite:///{folder / f'demo-{time.strftime(STAMP)}.db'}"),
         slack_bot_token=Secret(simulator.bot_token),
         slack_app_token=Secret(simulator.app_token),
         slack_signing_secret=Secret(simulator.signing_secret),

@@ -12,9 +12,10 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import aiohttp
+from sqlalchemy.exc import NoResultFound
 
 from bot import telemetry
 from bot.catalogue.load import load
@@ -42,6 +43,9 @@ from bot.store.schema import migrate_beside, must_be_current
 from bot.telemetry import Event
 from bot.worker import Worker
 from commands import TABLE
+
+if TYPE_CHECKING:
+    import uvicorn
 
 BACKLOG = 2048
 INTRODUCE_SECONDS = 5.0
@@ -106,9 +110,17 @@ async def opened(settings: Settings, *, beside: bool = False) -> AsyncIterator[S
 async def clocked(settings: Settings) -> AsyncIterator[tuple[SqlDatabase, DatabaseClock]]:
     """For commands that look into a database beside a running bot."""
     async with opened(settings, beside=True) as database:
-        clock = DatabaseClock(database, settings.clock_speed)
+        yield database, await _read_clock(database, settings)
+
+
+async def _read_clock(database: SqlDatabase, settings: Settings) -> DatabaseClock:
+    """As the running bot set it: only where nothing ever ran, this command is the first to start it."""
+    clock = DatabaseClock(database, settings.clock_speed)
+    try:
         await clock.refresh()
-        yield database, clock
+    except NoResultFound:
+        await clock.start()
+    return clock
 
 
 @dataclass(frozen=True)
@@ -267,20 +279,24 @@ async def run(house: House, stop: asyncio.Event, *, with_worker: bool = True) ->
     """The doors of an opened house, until `stop`; what was begun is finished."""
     door = make_door(house)
     async with AsyncExitStack() as stack, asyncio.TaskGroup() as group:
-        await stack.enter_async_context(listening(house, door))
+        port = await stack.enter_async_context(listening(house, door, stop))
         if with_worker:
             group.create_task(make_worker(house).run(stop))
-        stack.push_async_callback(door.stop)
-        await door.start()
-        _settle_memory()
-        telemetry.get_logger().info(Event.READY, port=house.settings.http_port, slack=door.trouble() or "ok")
-        await stop.wait()
+        # Slack may be slow to answer; whoever asks to stop meanwhile does not wait for it.
+        starting, stopped = group.create_task(door.start()), group.create_task(stop.wait())
+        await asyncio.wait({starting, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        if not stop.is_set():
+            _settle_memory()
+            telemetry.get_logger().info(Event.READY, port=port, slack=door.trouble() or "ok")
+        await stopped
         telemetry.get_logger().info(Event.STOPPING)
+        starting.cancel()
+        await door.stop()  # beside the worker and the HTTP door, which finish at the same time
 
 
 @asynccontextmanager
-async def listening(house: House, door: SlackDoor) -> AsyncIterator[None]:
-    """The HTTP door on its port. Raises Misconfigured where the port cannot be had."""
+async def listening(house: House, door: SlackDoor, stop: asyncio.Event) -> AsyncIterator[int]:
+    """The HTTP door on its port, which it yields, until `stop`. Raises Misconfigured where the port cannot be had."""
     import uvicorn  # here, since most commands serve nothing
 
     from bot.http.app import make_app
@@ -290,15 +306,24 @@ async def listening(house: House, door: SlackDoor) -> AsyncIterator[None]:
     app = make_app(HttpDoor(deps=lambda: house.deps, slack_trouble=door.trouble, slack_events=handler))
     listener = _bind(house.settings.http_host, house.settings.http_port)
     server = uvicorn.Server(
-        uvicorn.Config(app, log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=5)
+        uvicorn.Config(
+            app, log_config=None, access_log=False, server_header=False, lifespan="off", timeout_graceful_shutdown=5
+        )
     )
     server.capture_signals = contextlib.nullcontext  # type: ignore[assignment, method-assign]  # signals are ours
     serving = asyncio.create_task(server.serve(sockets=[listener]))
+    closing = asyncio.create_task(_close_at(stop, server))
     try:
-        yield
+        yield int(listener.getsockname()[1])
     finally:
         server.should_exit = True
+        closing.cancel()
         await serving
+
+
+async def _close_at(stop: asyncio.Event, server: uvicorn.Server) -> None:
+    await stop.wait()
+    server.should_exit = True
 
 
 def _bind(host: str, port: int) -> socket.socket:
