@@ -6,7 +6,7 @@ from bot.deps import Deps
 from bot.domain.delivery import Parcel
 from bot.domain.incident import Home, Incident
 from bot.ports import Tx
-from bot.services import cadence, deliveries
+from bot.services import cadence, deliveries, telling
 from bot.store import incidents as store
 from bot.views import incident as view
 
@@ -48,6 +48,7 @@ async def shown(deps: Deps, tx: Tx, incident: Incident, *, is_home: bool) -> vie
         roles=await store.roles_of(tx, incident.id),
         last=await store.last_update(tx, incident.id),
         is_home=is_home,
+        source=telling.permalink(deps, incident.source_channel, incident.source_ts),
     )
 
 

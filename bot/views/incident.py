@@ -11,7 +11,7 @@ from bot.domain.catalogue import Service, Severity
 from bot.domain.incident import Entry, Home, Incident, Role, Status, Update, measures
 from bot.domain.person import BOT
 from bot.views import blocks as b
-from bot.views.mrkdwn import Safe, channel, clip, clock, escape, literal, mention, moment
+from bot.views.mrkdwn import Safe, channel, clip, clock, escape, link, literal, mention, moment
 
 MARKERS = ("\N{LARGE RED CIRCLE}", "\N{LARGE ORANGE CIRCLE}", "\N{LARGE YELLOW CIRCLE}", "\N{LARGE BLUE CIRCLE}")
 DONE = "\N{WHITE HEAVY CHECK MARK}"
@@ -28,6 +28,7 @@ class Card:
     roles: Mapping[str, str]
     last: Update | None
     is_home: bool  # whether people work here, and so whether it carries the buttons
+    source: str | None = None  # address of the message it was declared from
 
 
 def marker(incident: Incident) -> str:
@@ -55,6 +56,8 @@ def card(shown: Card) -> list[Block]:
         parts.append(b.section(f"*What fixed it*\n{escape(incident.fix)}"))
     if shown.last and shown.last.text:
         parts.append(b.section(f"*Latest update*, {_author(shown.last.author)}\n{clip(escape(shown.last.text), 600)}"))
+    if shown.source:
+        parts.append(b.context(f"Declared from {link(shown.source, 'this message')}."))
     parts.append(b.context(_where(shown)))
     return parts + (_buttons(shown) if shown.is_home else _announced_buttons(incident))
 
