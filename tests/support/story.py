@@ -259,8 +259,7 @@ class Story:
     async def file(self, about: dict[str, Any]) -> str:
         """The content of a file, as in a message's `files`."""
         async with self._session.get(f"{self.simulator.url}/_sim/files/{about['id']}") as response:
-            content: str = await response.text()
-        return content
+            return str(await response.text())
 
     async def files(self, channel: str) -> list[str]:
         """The content of every file the bot put there, oldest first."""
