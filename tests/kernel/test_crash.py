@@ -45,6 +45,15 @@ async def start(url: str, file: Path) -> Process:
     return child
 
 
+async def heard_from(file: Path, more: int) -> None:
+    """Wait until so many more things were said: the others are on their way at this moment."""
+    said = file.stat().st_size if file.exists() else 0
+    with suppress(TimeoutError):
+        async with asyncio.timeout(5):
+            while not file.exists() or file.read_bytes()[said:].count(b"\n") < more:
+                await asyncio.sleep(0.002)  # a real process has real time
+
+
 async def end(child: Process) -> None:
     with suppress(ProcessLookupError):
         child.kill()
@@ -65,7 +74,7 @@ async def test_killed_again_and_again(database: SqlDatabase, database_url: str, 
     for number in range(KILLS):
         victim = await start(database_url, file)
         await fill(deps, number)
-        await asyncio.sleep(dice.uniform(0.0, 0.12))  # real processes have real time
+        await heard_from(file, dice.randint(1, 6))
         await end(victim)
 
     async def all_is_said() -> bool:

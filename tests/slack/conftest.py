@@ -15,7 +15,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from bot.asks import Table
-from bot.deps import CatalogueBox, Config, Deps
+from bot.deps import CatalogueBox, Config, Deps, Known
 from bot.domain.catalogue import Access, Catalogue, Service, Severity
 from bot.domain.secret import Secret
 from bot.integrations.alarm import LogAlarm
@@ -176,9 +176,11 @@ def make_deps(
     database: Database, clock: HandClock, workspace: Workspace, session: aiohttp.ClientSession, **config: Any
 ) -> Deps:
     simulator = workspace.simulator
+    known = Known()
+    known.learn(config.pop("bot_user", ""), config.pop("team", ""))
     chat = SlackChat(Secret(simulator.bot_token), base_url=simulator.api_url, session=session, timeout_seconds=3)
     return Deps(
-        config=replace(Config(post_interval_seconds=0.0), **config),
+        config=replace(Config(post_interval_seconds=0.0, known=known), **config),
         clock=clock,
         database=database,
         chat=chat,
