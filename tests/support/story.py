@@ -249,7 +249,8 @@ class Story:
         """The bot's direct messages to a person, whole; each knows its `channel`."""
         state = await self.state(user)
         rooms = [one["id"] for one in state["channels"] if one.get("is_im")]
-        return [{**one, "channel": room} for room in rooms for one in state["messages"][room] if one.get("bot_id")]
+        found = [{**one, "channel": room} for room in rooms for one in state["messages"][room]]
+        return [one for one in found if one.get("bot_id") and not one.get("ephemeral")]
 
     async def thread(self, channel: str, ts: str, user: str = "U0ADA") -> list[str]:
         """What the bot answered in a thread."""
