@@ -69,7 +69,7 @@ async def test_inside_its_channel_it_is_seen(tale: Story) -> None:
 
 
 async def test_a_private_one_never_lives_in_a_thread(tale: Story) -> None:
-    """A thread in #incidents would not be private: a P3 gets a channel too, and one that may not be made is waited for."""
+    """A thread in #incidents would not be private: a P3 gets a channel too, and is never announced instead of one."""
     await tale.types("Ada", "/incident declare private P3 a laptop was lost")
     assert (await tale.channel("inc-1-a-laptop-was-lost", "Ada"))["is_private"]
     await tale.fault("error", method="conversations.create", error="restricted_action")

@@ -207,7 +207,7 @@ class Story:
         answer = await self.types(user, f"/incident declare {words}")
         assert "Declared INC-" in answer, answer
         opened = [one["name"] for one in (await self.state())["channels"] if one["id"] not in before]
-        return next(name for name in opened if name.startswith("inc-"))
+        return str(next(name for name in opened if name.startswith("inc-")))
 
     # --- what people see ---
 
