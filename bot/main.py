@@ -330,8 +330,11 @@ def _bind(host: str, port: int) -> socket.socket:
     try:
         return socket.create_server((host, port), backlog=BACKLOG, family=_family(host))
     except OSError as problem:
-        reason = (problem.strerror or str(problem)).lower()
-        raise Misconfigured(f"Port {port} on {host} cannot be had ({reason}): set TOCSIN_HTTP_PORT.") from problem
+        # create_server repeats the address in its text; a name that does not resolve has a number below 0
+        reason = os.strerror(problem.errno) if problem.errno and problem.errno > 0 else str(problem.strerror)
+        raise Misconfigured(
+            f"Port {port} on {host} cannot be had ({reason.lower()}): set TOCSIN_HTTP_PORT."
+        ) from problem
 
 
 def _family(host: str) -> socket.AddressFamily:

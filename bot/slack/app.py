@@ -22,7 +22,7 @@ from bot.asks import Table
 from bot.deps import Deps
 from bot.domain.errors import Undeliverable
 from bot.domain.secret import Secret
-from bot.integrations.slack import web_client
+from bot.integrations.slack import TOKEN_TROUBLE, web_client
 from bot.services import people, places
 from bot.services.people import Identity
 from bot.slack import events, parse
@@ -70,16 +70,20 @@ class SlackDoor:
         )
 
     def _bolt(self, client: Any, signing_secret: Secret | None) -> AsyncApp:
-        # At WARNING and above: below, Bolt logs the whole body of a request whose signature is wrong.
         logger = logging.getLogger("slack_bolt.tocsin")
-        logger.setLevel(logging.WARNING)
-        return AsyncApp(
+        logger.setLevel(
+            logging.ERROR
+        )  # while it is made, Bolt warns of the SLACK_BOT_TOKEN it finds in the environment
+        app = AsyncApp(
             name="tocsin",
             logger=logger,
             client=client,
             signing_secret=signing_secret.reveal() if signing_secret else "",
             authorize=_Ourselves(self),  # type: ignore[arg-type] # Bolt takes its own class too
         )
+        # At WARNING and above: below, Bolt logs the whole body of a request whose signature is wrong.
+        logger.setLevel(logging.WARNING)
+        return app
 
     # --- coming and going ------------------------------------------------------------------------------------------
 
@@ -150,7 +154,7 @@ class SlackDoor:
             known = await people.introduce(self._deps)
         except Undeliverable as problem:
             self._trouble = f"Slack does not answer ({problem.error}); I keep trying."
-            if problem.permanent:
+            if problem.permanent or problem.error in TOKEN_TROUBLE:
                 self._trouble = f"Slack refuses the bot's token ({problem.error}): check SLACK_BOT_TOKEN."
             telemetry.get_logger().warning(Event.SLACK_AWAY, sentence=self._trouble)
             return False

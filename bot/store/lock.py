@@ -39,7 +39,8 @@ def _open(path: Path) -> IO[str]:
     try:
         return path.open("a+", encoding="ascii")
     except OSError as problem:
-        raise Misconfigured(f"The lock file {path} cannot be written: {problem.strerror}.") from problem
+        sentence = f"{path}, the lock beside the file in TOCSIN_DATABASE_URL, cannot be written: {problem.strerror}."
+        raise Misconfigured(sentence) from problem
 
 
 def _take(file: IO[str]) -> None:
