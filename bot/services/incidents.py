@@ -377,9 +377,10 @@ async def marked_by_event(deps: Deps, channel: str, ts: str, by: Actor, *, kind:
 
 
 async def _read_message(deps: Deps, channel: str, ts: str) -> dict[str, Any] | None:
-    """One message, in the channel or in a thread: replies with the message's own ts answers for both."""
+    """One message, in the channel or in a thread, whose first message comes along whatever is asked for."""
     page = await deps.chat.call(
-        "conversations.replies", {"channel": channel, "ts": ts, "latest": ts, "inclusive": True, "limit": 1}
+        "conversations.replies",
+        {"channel": channel, "ts": ts, "oldest": ts, "latest": ts, "inclusive": True, "limit": 10},
     )
     return next((one for one in page.get("messages", []) if one.get("ts") == ts), None)
 

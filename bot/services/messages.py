@@ -11,7 +11,7 @@ from bot.domain.delivery import Call, Delivery, Found, Plan, Skip, Wait
 from bot.domain.incident import Incident, Status, Update
 from bot.domain.person import BOT
 from bot.ports import Tx
-from bot.services import cadence, deliveries, places, postmortems, promises, resolution, telling
+from bot.services import cadence, deliveries, places, postmortems, promises, resolution, telling, updates
 from bot.services.opening import PLACE_WAIT_SECONDS, SOON_SECONDS, of
 from bot.services.posting import Message, Plain, Post
 from bot.store import incidents as store
@@ -50,7 +50,8 @@ async def _update(deps: Deps, tx: Tx, delivery: Delivery) -> Message | Skip | Wa
 
 
 async def _update_posted(deps: Deps, tx: Tx, delivery: Delivery, answer: dict[str, Any]) -> None:
-    await promises.keep(tx, subject=f"update:{delivery.payload['update']}", kind="posted", at=deps.clock.now())
+    subject = updates.message_of(delivery.subject, delivery.payload["update"])
+    await promises.keep(tx, subject=subject, kind="message", at=deps.clock.now())
 
 
 async def _reminder(deps: Deps, tx: Tx, delivery: Delivery) -> Message | Skip | Wait:

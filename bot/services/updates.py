@@ -73,11 +73,20 @@ async def _write(
     incident = await store.change(tx, incident.id, last_update_at=now)
     incident = await cadence.promise(deps, tx, incident, due, entry)
     await promises.make(
-        tx, kind="posted", subject=f"update:{update.id}", due_at=now, grace_seconds=cadence.GRACE_SECONDS
+        tx,
+        kind="message",
+        subject=message_of(incident.name, update.id),
+        due_at=now,
+        grace_seconds=cadence.GRACE_SECONDS,
     )
     await cards.say(deps, tx, incident, "update", str(update.id), update=update.id)
     await cards.refresh(deps, tx, incident)
     return incident, update
+
+
+def message_of(incident: str, update: int) -> str:
+    """What the promise to post an update is about, as the alarm names it."""
+    return f"{incident} update {update}"
 
 
 # --- the time has come ---
