@@ -18,6 +18,11 @@ from bot.domain.errors import Throttled, Undeliverable
 from bot.domain.secret import Secret
 
 TRANSIENT = frozenset({"internal_error", "fatal_error", "service_unavailable", "request_timeout", "team_added_to_org"})
+# An operator mends these: what was promised meanwhile waits, and is not given up.
+TOKEN_TROUBLE = frozenset(
+    {"invalid_auth", "not_authed", "token_expired", "token_revoked", "account_inactive", "org_login_required"}
+    | {"access_denied", "ekm_access_denied", "team_access_not_granted", "two_factor_setup_required"}
+)
 DEFAULT_RETRY_SECONDS = 1.0
 
 # Raised before a byte of the request left: name not found, refused, no TLS, no connection in time.
@@ -141,7 +146,7 @@ def _refused(status: int, headers: Mapping[str, str], error: str) -> Undeliverab
         return Undeliverable(error or f"http_{status}", maybe_done=True)
     if error in TRANSIENT:
         return Undeliverable(error, maybe_done=True)
-    return Undeliverable(error, permanent=True)
+    return Undeliverable(error, permanent=error not in TOKEN_TROUBLE)
 
 
 def retry_after_seconds(headers: Mapping[str, str]) -> float:

@@ -14,7 +14,8 @@ from bot.store import incidents as store
 
 DUE = "update.due"
 REMIND = "update.remind"
-GRACE_SECONDS = 300
+GRACE_SECONDS = 300.0
+GRACE_WALL_SECONDS = 30.0  # pacing, Retry-After and a restart take wall time, however fast the clock of promises runs
 
 
 def level(deps: Deps, incident: Incident) -> Severity:
@@ -25,7 +26,7 @@ def level(deps: Deps, incident: Incident) -> Severity:
 
 async def promise(deps: Deps, tx: Tx, incident: Incident, due: datetime | None, slot: int) -> Incident:
     """Replace what was promised by `due` (None: nothing any more). `slot` tells this promise from earlier ones."""
-    await withdraw(tx, incident)
+    await withdraw(deps, tx, incident)
     if incident.next_update_at != due:
         incident = await store.change(tx, incident.id, next_update_at=due)
     if due:
@@ -40,13 +41,21 @@ async def arm(deps: Deps, tx: Tx, incident: Incident, due: datetime, slot: int) 
     if remind_at:
         await _schedule(tx, REMIND, incident, remind_at, due, slot)
     await _schedule(tx, DUE, incident, due, due, slot)
-    await promises.make(tx, kind="update", subject=incident.name, due_at=due, grace_seconds=GRACE_SECONDS)
+    await promises.make(tx, kind="update", subject=incident.name, due_at=due, grace_seconds=grace_seconds(deps))
 
 
-async def withdraw(tx: Tx, incident: Incident) -> None:
+def grace_seconds(deps: Deps) -> float:
+    """How late an update may be before it counts as missed, in the time of promises."""
+    wall = deps.clock.wall()
+    same = deps.clock.from_wall(wall + GRACE_WALL_SECONDS) - deps.clock.from_wall(wall)
+    return max(GRACE_SECONDS, same.total_seconds())
+
+
+async def withdraw(deps: Deps, tx: Tx, incident: Incident) -> None:
+    """What was promised in time is released. What is late already was missed, whoever writes now."""
     for kind in (REMIND, DUE):
         await timers.cancel(tx, subject=incident.name, kind=kind)
-    await promises.release(tx, subject=incident.name, kind="update")
+    await promises.release(tx, subject=incident.name, kind="update", at=deps.clock.now())
 
 
 async def _schedule(tx: Tx, kind: str, incident: Incident, at: datetime, due: datetime, slot: int) -> None:

@@ -25,9 +25,9 @@ async def keep(tx: Tx, *, subject: str, kind: str, at: datetime) -> int:
     return await store.keep(tx, subject=subject, kind=kind, at=at)
 
 
-async def release(tx: Tx, *, subject: str, kind: str | None = None) -> int:
-    """Nobody waits for it any more."""
-    return await store.release(tx, subject=subject, kind=kind)
+async def release(tx: Tx, *, subject: str, kind: str | None = None, at: datetime | None = None) -> int:
+    """Nobody waits for it any more. With `at`, what is late at that time stays open, and the audit reports it."""
+    return await store.release(tx, subject=subject, kind=kind, at=at)
 
 
 async def audit_promises(deps: Deps) -> int:
@@ -44,7 +44,8 @@ async def audit_promises(deps: Deps) -> int:
 async def _report(deps: Deps, tx: Tx, promise: Promise) -> None:
     due = f"{promise.due_at:%Y-%m-%d %H:%M} UTC"
     log.error(Event.PROMISE_MISSED, promise=promise.id, kind=promise.kind, subject=promise.subject, due=due)
-    sentence = f"{promise.subject}: the {promise.kind} promised for {due} was not delivered in time."
+    what = {"postmortem": "reminder of the post-mortem"}.get(promise.kind, promise.kind)
+    sentence = f"{promise.subject}: the {what} promised for {due} was not delivered in time."
     await alarms.raise_later(deps, tx, subject=promise.subject, sentence=sentence, key=f"promise:{promise.id}")
     detail = {"promise": promise.id, "kind": promise.kind, "due_at": promise.due_at.isoformat()}
     await audit.record(tx, deps.clock, "tocsin", "promise.missed", promise.subject, **detail)

@@ -77,7 +77,7 @@ async def _write(
         kind="message",
         subject=message_of(incident.name, update.id),
         due_at=now,
-        grace_seconds=cadence.GRACE_SECONDS,
+        grace_seconds=cadence.grace_seconds(deps),
     )
     await cards.say(deps, tx, incident, "update", str(update.id), update=update.id)
     await cards.refresh(deps, tx, incident)

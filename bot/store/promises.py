@@ -38,10 +38,13 @@ async def keep(tx: Tx, *, subject: str, kind: str, at: datetime) -> int:
     return (await tx.execute(mine.where(promises.c.late_at >= at).values(state="kept", settled_at=at))).rowcount
 
 
-async def release(tx: Tx, *, subject: str, kind: str | None) -> int:
+async def release(tx: Tx, *, subject: str, kind: str | None, at: datetime | None) -> int:
+    """Those that were still in time at `at`, or all of them."""
     mine = update(promises).where(promises.c.subject == subject, state_is(promises, "open"))
     if kind is not None:
         mine = mine.where(promises.c.kind == kind)
+    if at is not None:
+        mine = mine.where(promises.c.late_at >= at)
     return (await tx.execute(mine.values(state="released"))).rowcount
 
 
