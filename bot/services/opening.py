@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from html import unescape
 from typing import Any
 
 from bot.deps import Deps
@@ -177,8 +178,18 @@ class SetTopic(Plain):
         """What was asked for is what the next one is compared with: Slack gives it back escaped."""
         return {**await super().act(deps, delivery, arguments, method), "asked": arguments["topic"]}
 
+    async def look_up(self, deps: Deps, delivery: Delivery, arguments: dict[str, Any]) -> Found | None:
+        answer = await deps.chat.call("conversations.info", {"channel": arguments["channel"]})
+        there = str((answer["channel"].get("topic") or {}).get("value", ""))
+        return Found({"ok": True, "asked": arguments["topic"]}) if _same_topic(there, arguments["topic"]) else None
+
     async def settle(self, deps: Deps, tx: Tx, delivery: Delivery, answer: dict[str, Any]) -> None:
         await store.change(tx, (await of(tx, delivery)).id, topic=answer["asked"])
+
+
+def _same_topic(there: str, asked: str) -> bool:
+    """Slack gives a topic back escaped, and the marker at its head as a :name:."""
+    return unescape(there).partition(" ")[2] == asked.partition(" ")[2]
 
 
 class Bookmark(Plain):
