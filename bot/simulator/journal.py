@@ -2,7 +2,7 @@
 
 import json
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any
@@ -16,6 +16,7 @@ class Journal:
     def __init__(self, path: Path | None = None) -> None:
         self._entries: deque[dict[str, Any]] = deque(maxlen=KEPT_ENTRIES)
         self._seq = 0
+        self._watchers: list[Callable[[dict[str, Any]], None]] = []
         self._file: IO[str] | None = path.open("a", buffering=1, encoding="utf-8") if path else None
 
     def add(self, entry: str, at: float, **details: Any) -> None:
@@ -25,6 +26,12 @@ class Journal:
         self._entries.append(line)
         if self._file:
             self._file.write(json.dumps(line, default=str) + "\n")
+        for watcher in self._watchers:
+            watcher(line)
+
+    def watch(self, watcher: Callable[[dict[str, Any]], None]) -> None:
+        """Call `watcher` with every entry from now on, at once: a call's before its answer is on its way."""
+        self._watchers.append(watcher)
 
     def since(self, seq: int = 0) -> Iterator[dict[str, Any]]:
         """The entries after `seq`, oldest first."""
