@@ -30,6 +30,11 @@ def sections(markdown: str) -> tuple[str, list[Section]]:
     return parts[0].strip(), [Section(heading, body.strip()) for heading, body in pairs]
 
 
+def written(text: str) -> str:
+    """People's words for one section: a heading in them stands one level below the draft's own."""
+    return re.sub(r"^##(?= )", "###", text.strip(), flags=re.MULTILINE)
+
+
 def with_edits(markdown: str, edits: Mapping[str, str]) -> str:
     """The draft with what people wrote in place of the template's words; a section that left the template is kept."""
     intro, found = sections(markdown)

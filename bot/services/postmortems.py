@@ -81,7 +81,8 @@ async def edit(deps: Deps, number: int, bodies: Mapping[str, str], by: Actor) ->
     async with begin(deps, by) as tx:
         incident = await store.lock(tx, number)
         shown = {one.heading: one.body for one in drafts.sections(await text(deps, tx, incident))[1]}
-        changed = {head: body.strip() for head, body in bodies.items() if body.strip() != shown.get(head, "").strip()}
+        said = {head: drafts.written(body) for head, body in bodies.items()}
+        changed = {head: body for head, body in said.items() if body != shown.get(head, "").strip()}
         if not changed:
             return incident
         kept = {"edits": _edits(incident) | changed, "edited_by": by.id}
