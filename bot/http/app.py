@@ -9,6 +9,10 @@ from bot.http.door import HttpDoor, TheDoor
 from bot.http.limits import BodyLimit
 
 NOT_HTTP = "Slack does not reach this bot over HTTP: SLACK_SIGNING_SECRET is not set."
+NOT_SLACK = (
+    "Slack did not sign this within the last five minutes. If it came from Slack, check SLACK_SIGNING_SECRET and this "
+    "machine's clock."
+)
 
 slack = APIRouter(include_in_schema=False)
 
@@ -18,7 +22,8 @@ async def slack_events(request: Request, door: TheDoor) -> Response:
     """Commands, interactivity and events, signed by Slack."""
     if door.slack_events is None:
         return problems.problem(404, NOT_HTTP)
-    return await door.slack_events(request)
+    answer = await door.slack_events(request)
+    return problems.problem(401, NOT_SLACK) if answer.status_code == 401 else answer
 
 
 def make_app(door: HttpDoor) -> FastAPI:
