@@ -29,6 +29,7 @@ from bot.slack import events, parse
 from bot.slack.desk import BUDGET_SECONDS, Desk, empty
 from bot.slack.sockets import CONNECTIONS, PING_SECONDS, Socket
 from bot.slack.tasks import Tasks
+from bot.store.turns import a_person_waits
 from bot.telemetry import Event
 
 BODY_LIMIT = 1_000_000
@@ -208,7 +209,8 @@ class SlackDoor:
     async def take_event(self, body: dict[str, Any]) -> BoltResponse:
         """Store first, acknowledge then. What could not be stored is not acknowledged: Slack sends it again."""
         try:
-            await events.keep(self._deps, self._table, body)
+            with a_person_waits():
+                await events.keep(self._deps, self._table, body)
         except events.NOT_STORED as problem:
             telemetry.get_logger().error(Event.SLACK_EVENT_NOT_STORED, error=type(problem).__name__)
             return BoltResponse(status=503, body="")

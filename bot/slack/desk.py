@@ -20,6 +20,7 @@ from bot.services import people, replies
 from bot.slack import home, parse, words
 from bot.slack.parse import Kind, Occasion
 from bot.slack.tasks import Tasks
+from bot.store.turns import a_person_waits
 from bot.telemetry import Event
 from bot.views import mrkdwn
 
@@ -86,7 +87,8 @@ class Desk:
 
     def _open(self, occasion: Occasion) -> _Case:
         late = _Late()
-        case = _Case(self._tasks.spawn(self._handle(occasion, late)), late)
+        with a_person_waits():
+            case = _Case(self._tasks.spawn(self._handle(occasion, late)), late)
         if occasion.key:
             self._cases[occasion.key] = case
             while len(self._cases) > REMEMBERED:

@@ -1,0 +1,1 @@
+"""The benchmarks: what Tocsin promises in figures, measured on this machine. `make bench`."""

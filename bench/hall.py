@@ -1,0 +1,113 @@
+"""The kernel alone, on a fresh SQLite file: database, clock and worker, with nothing outside."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import insert
+
+from bot.deps import CatalogueBox, Config, Deps
+from bot.domain.catalogue import Catalogue
+from bot.domain.errors import Undeliverable
+from bot.integrations.alarm import LogAlarm
+from bot.services.errands import Errand
+from bot.services.inbox import InboxItem
+from bot.services.timers import TimerFunction
+from bot.store.clock import DatabaseClock
+from bot.store.database import SqlDatabase, open_database
+from bot.store.hints import LocalHints
+from bot.store.schema import migrate_beside
+from bot.store.tables import timers
+from bot.worker import Worker
+
+
+class Nobody:
+    """Neither Slack nor templates: benchmarks of the kernel say nothing."""
+
+    async def call(self, method: str, arguments: dict[str, Any]) -> dict[str, Any]:
+        raise Undeliverable("nobody there", permanent=True)
+
+    async def upload(
+        self, *, name: str, content: str, channel: str, thread: str | None, comment: str
+    ) -> dict[str, Any]:
+        raise Undeliverable("nobody there", permanent=True)
+
+    async def respond(self, response_url: str, payload: dict[str, Any]) -> None:
+        raise Undeliverable("nobody there", permanent=True)
+
+    def render(self, kind: str, *, service: str, severity: str, values: dict[str, Any]) -> str:
+        return kind
+
+    def render_postmortem(self, *, service: str, values: dict[str, Any]) -> str:
+        return service
+
+
+@dataclass
+class Hall:
+    database: SqlDatabase
+    deps: Deps
+    fired: Counter[str] = field(default_factory=Counter)
+
+    async def schedule(self, kind: str, count: int, after: Callable[[int], timedelta]) -> None:
+        now = self.deps.clock.now()
+        rows = [
+            {
+                "due_at": now + after(number),
+                "kind": kind,
+                "subject": f"{kind}-{number}",
+                "payload": {},
+                "dedupe_key": f"{kind}:{number}",
+                "policy": "fire_late",
+                "state": "pending",
+            }
+            for number in range(count)
+        ]
+        async with self.database.transaction() as tx:
+            await tx.execute(insert(timers), rows)
+
+    @asynccontextmanager
+    async def working(
+        self, timers: Mapping[str, TimerFunction], errands: Mapping[str, Errand] | None = None
+    ) -> AsyncIterator[None]:
+        """A worker at work inside the block."""
+        stop = asyncio.Event()
+        worker = Worker(self.deps, timers=timers, errands=errands or {}, handle_inbox=_nobody_writes)
+        running = asyncio.create_task(worker.run(stop))
+        try:
+            yield
+        finally:
+            stop.set()
+            await running
+
+
+async def _nobody_writes(deps: Deps, item: InboxItem) -> None:
+    return None
+
+
+@asynccontextmanager
+async def opened(folder: Path) -> AsyncIterator[Hall]:
+    url = f"sqlite:///{folder / 'kernel.db'}"
+    await migrate_beside(url)
+    database = await open_database(url)
+    clock = DatabaseClock(database)
+    await clock.start()
+    nobody = Nobody()
+    deps = Deps(
+        config=Config(),
+        clock=clock,
+        database=database,
+        chat=nobody,
+        alarm=LogAlarm(),
+        hints=LocalHints(),
+        box=CatalogueBox(Catalogue(services={}, default_service="default")),
+        words=nobody,
+    )
+    yield Hall(database, deps)
+    await database.close()

@@ -1,0 +1,60 @@
+"""One writer at a time, and whom it serves first."""
+
+from __future__ import annotations
+
+import asyncio
+
+from bot.store.turns import MOST_IN_A_ROW, Turns, a_person_waits
+
+
+async def queue_up(turns: Turns, names: list[tuple[str, bool]]) -> list[str]:
+    """Everybody asks while the first holds it; the order in which they got it."""
+    served: list[str] = []
+
+    async def take(name: str) -> None:
+        async with turns:
+            served.append(name)
+
+    async with turns:
+        tasks = []
+        for name, is_urgent in names:
+            if is_urgent:
+                with a_person_waits():
+                    tasks.append(asyncio.create_task(take(name)))
+            else:
+                tasks.append(asyncio.create_task(take(name)))
+            await asyncio.sleep(0)
+    await asyncio.gather(*tasks)
+    return served
+
+
+async def test_people_go_first() -> None:
+    """Whoever a person waits for is served before the worker, each side in order of arrival."""
+    order = await queue_up(Turns(), [("w1", False), ("p1", True), ("w2", False), ("p2", True)])
+    assert order == ["p1", "p2", "w1", "w2"]
+
+
+async def test_a_flood_of_people_does_not_stop_the_worker() -> None:
+    """After so many in a row the worker gets a turn."""
+    people = [(f"p{n}", True) for n in range(MOST_IN_A_ROW + 5)]
+    order = await queue_up(Turns(), [("worker", False), *people])
+    assert order.index("worker") == MOST_IN_A_ROW
+
+
+async def test_whoever_gives_up_blocks_nobody() -> None:
+    """A waiter cancelled in the queue, or just as its turn comes, passes it on."""
+    turns = Turns()
+    async with turns:
+        first = asyncio.create_task(turns.__aenter__())
+        second = asyncio.create_task(turns.__aenter__())
+        await asyncio.sleep(0)
+        first.cancel()
+        await asyncio.sleep(0)
+    await asyncio.wait_for(second, 1)
+    third = asyncio.create_task(turns.__aenter__())
+    await asyncio.sleep(0)
+    await turns.__aexit__(None, None, None)
+    third.cancel()
+    await asyncio.gather(third, return_exceptions=True)
+    async with asyncio.timeout(1), turns:
+        pass
