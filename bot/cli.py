@@ -144,14 +144,26 @@ def demo(host: str, port: int, speed: float, data: Path | None) -> int:
 def simulator(host: str, port: int, path: Path | None, journal: Path | None, speed: float) -> int:
     """The simulated workspace alone; point a bot at it with SLACK_API_URL."""
     from bot import manifest
-    from bot.simulator import run_simulator
 
     chosen = manifest.read(path) if path else manifest.for_socket_mode()
-    click.echo(f"The simulated workspace is at http://{host}:{port}, its Web API at http://{host}:{port}/api/")
     try:
-        return _do(run_simulator(chosen, host, port, journal, speed))
+        return _do(_simulate(chosen, host, port, journal, speed))
     except OSError as problem:
+        if problem.filename:
+            raise click.ClickException(f"{problem.filename} cannot be written: {problem.strerror}.") from problem
         raise click.ClickException(f"Port {port} on {host} cannot be had: choose another with --port.") from problem
+
+
+async def _simulate(manifest: dict[str, Any], host: str, port: int, journal: Path | None, speed: float) -> None:
+    from bot.signals import stopping
+    from bot.simulator import Simulator, run_simulator
+
+    def say(simulator: Simulator) -> None:
+        click.echo(f"The simulated workspace is at {simulator.url}, its Web API at {simulator.api_url}")
+
+    stop = asyncio.Event()
+    with stopping(stop):
+        await run_simulator(manifest, host, port, journal, speed, listening=say, stop=stop)
 
 
 # --- the database ---
@@ -193,8 +205,11 @@ async def _export(settings: Settings, wanted: int, shape: str, out: Path | None)
             text = json.dumps(await export.everything(deps, wanted), indent=2, ensure_ascii=False) + "\n"
     if out is None:
         click.echo(text, nl=False)
-    else:
+        return
+    try:
         out.write_text(text, encoding="utf-8")
+    except OSError as problem:
+        raise click.ClickException(f"{out} cannot be written: {problem.strerror}.") from problem
 
 
 @tocsin.group(cls=Commands)

@@ -16,6 +16,7 @@ from bot.domain.errors import Misconfigured
 from bot.domain.secret import Secret
 from bot.services import timers
 from bot.settings import Settings
+from bot.signals import stopping
 from bot.simulator import Simulator
 
 STAMP = "%Y%m%d-%H%M%S"  # the simulated workspace begins anew each time, and so must what the bot knows of it
@@ -70,7 +71,7 @@ async def run(
         clock = BotTime()
         simulator = Simulator(manifest.for_socket_mode(), host=host, port=port, clock=clock)
         stop = asyncio.Event()
-        with main.stopping(stop):
+        with stopping(stop):
             async with main.build(_settings(settings, simulator, kept, host, port, speed)) as house:
                 clock.house = house
                 await _start(simulator, host, port)

@@ -6,9 +6,8 @@ import asyncio
 import contextlib
 import gc
 import os
-import signal
 import socket
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +31,7 @@ from bot.services import notices, people, places
 from bot.services.housekeeping import Chore
 from bot.services.trips import ERRANDS, TIMERS
 from bot.settings import Settings
+from bot.signals import stopping
 from bot.slack.app import SlackDoor
 from bot.slack.events import EventDesk
 from bot.store import audit
@@ -371,23 +371,3 @@ def _settle_memory() -> None:
     """What start-up made lives for ever: full collections need not look at it, and no longer pause the loop."""
     gc.collect()
     gc.freeze()
-
-
-@contextlib.contextmanager
-def stopping(stop: asyncio.Event) -> Iterator[None]:
-    """SIGTERM and SIGINT set `stop`; a second one ends the process as usual."""
-    loop = asyncio.get_running_loop()
-    wanted = (signal.SIGTERM, signal.SIGINT)
-
-    def on_signal() -> None:
-        stop.set()
-        for one in wanted:
-            loop.remove_signal_handler(one)
-
-    for one in wanted:
-        loop.add_signal_handler(one, on_signal)
-    try:
-        yield
-    finally:
-        for one in wanted:
-            loop.remove_signal_handler(one)

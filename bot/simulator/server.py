@@ -4,6 +4,7 @@ import asyncio
 import json
 import math
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
 
@@ -290,12 +291,16 @@ async def run_simulator(
     port: int = 3000,
     journal_path: Path | None = None,
     speed: float = 1.0,
+    *,
+    listening: Callable[[Simulator], None] = lambda _: None,
+    stop: asyncio.Event | None = None,
 ) -> None:
-    """Serve a simulated workspace until cancelled."""
+    """Serve a simulated workspace until `stop` is set or it is cancelled; `listening` is called once it answers."""
     simulator = Simulator(manifest, host=host, port=port, clock=WallClock(speed), journal_path=journal_path)
     try:
         await simulator.start()
-        await asyncio.Event().wait()
+        listening(simulator)
+        await (stop or asyncio.Event()).wait()
     finally:
         await simulator.stop()
 

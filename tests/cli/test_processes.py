@@ -24,7 +24,7 @@ Start = Callable[..., "subprocess.Popen[str]"]
 PATIENCE_SECONDS = 30.0
 
 
-def _wait_for(url: str, process: subprocess.Popen[str]) -> bytes:
+def wait_for(url: str, process: subprocess.Popen[str]) -> bytes:
     """The first good answer."""
     deadline = time.monotonic() + PATIENCE_SECONDS
     while time.monotonic() < deadline:
@@ -37,14 +37,14 @@ def _wait_for(url: str, process: subprocess.Popen[str]) -> bytes:
     raise AssertionError(f"{url} did not answer.")
 
 
-def _post(url: str, **wish: object) -> dict[str, object]:
+def post(url: str, **wish: object) -> dict[str, object]:
     request = urllib.request.Request(url, data=json.dumps(wish).encode())  # noqa: S310 - the same
     with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310 - the same
         found: dict[str, object] = json.loads(answer.read())
     return found
 
 
-def _ended(process: subprocess.Popen[str], sent: signal.Signals) -> tuple[int, str, str]:
+def ended(process: subprocess.Popen[str], sent: signal.Signals) -> tuple[int, str, str]:
     process.send_signal(sent)
     out, err = process.communicate(timeout=15)
     return process.returncode, out, err
@@ -55,13 +55,13 @@ def test_demo_shows_a_page_and_ends_cleanly(start: Start, tmp_path: Path) -> Non
     port = free_port()
     demo = start("demo", "--port", str(port), "--data", str(tmp_path))
     url = f"http://127.0.0.1:{port}"
-    assert b"<html" in _wait_for(f"{url}/", demo)
+    assert b"<html" in wait_for(f"{url}/", demo)
     declared = {}
     deadline = time.monotonic() + PATIENCE_SECONDS
     while not declared.get("ok") and time.monotonic() < deadline:  # the bot connects a moment after the page is there
-        declared = _post(f"{url}/_sim/command", user="Ada", channel="incidents", text="/incident declare P1 x is down")
+        declared = post(f"{url}/_sim/command", user="Ada", channel="incidents", text="/incident declare P1 x is down")
     assert "INC-1" in str(declared["response"])
-    code, out, err = _ended(demo, signal.SIGTERM)
+    code, out, err = ended(demo, signal.SIGTERM)
     assert (code, err) == (0, "")
     assert url in out
     assert "/incident declare" in out
@@ -71,7 +71,7 @@ def test_second_demo_on_a_port_is_a_sentence(start: Start, tmp_path: Path) -> No
     """A demo on a port that is taken says so and what to do, in one sentence."""
     port = free_port()
     first = start("demo", "--port", str(port))
-    _wait_for(f"http://127.0.0.1:{port}/", first)
+    wait_for(f"http://127.0.0.1:{port}/", first)
     second = start("demo", "--port", str(port))
     out, err = second.communicate(timeout=PATIENCE_SECONDS)
     assert (second.returncode, out, err.count("\n")) == (1, "", 1)
@@ -97,7 +97,7 @@ async def test_serve_is_ready_small_and_alone(start: Start, simulator: Simulator
         "SLACK_APP_TOKEN": simulator.app_token,
     }
     serve = start("serve", **variables)
-    ready = await asyncio.to_thread(_wait_for, f"http://127.0.0.1:{port}/readyz", serve)
+    ready = await asyncio.to_thread(wait_for, f"http://127.0.0.1:{port}/readyz", serve)
     assert json.loads(ready)["status"] == "ok"
     assert psutil.Process(serve.pid).memory_info().rss < 150_000_000
     for second in (start("worker", **variables), start("migrate", **variables)):
@@ -107,7 +107,7 @@ async def test_serve_is_ready_small_and_alone(start: Start, simulator: Simulator
     beside = start("token", "create", "ci", "--scope", "read", "--owner", "U0ADA", **variables)
     out, _ = await asyncio.to_thread(beside.communicate)
     assert (beside.returncode, out[:7]) == (0, "tocsin_")
-    code, _, err = await asyncio.to_thread(_ended, serve, signal.SIGTERM)
+    code, _, err = await asyncio.to_thread(ended, serve, signal.SIGTERM)
     assert code == 0
     events = [json.loads(line)["event"] for line in err.splitlines()]
     assert "tocsin.ready" in events
