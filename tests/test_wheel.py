@@ -56,6 +56,13 @@ def test_wheel_holds_code_and_data(environment: Path) -> None:
     _run(environment / "bin" / "python", "-c", LOOK.format(environment=str(environment)), cwd=environment)
 
 
-def test_installed_command_checks_itself(environment: Path) -> None:
+def test_installed_command_checks_itself(environment: Path, tmp_path: Path) -> None:
     """`tocsin check` runs from the wheel, away from the checkout, and finds nothing wrong."""
-    assert _run(environment / "bin" / "tocsin", "check", cwd=environment) == "No findings.\n"
+    assert _run(environment / "bin" / "tocsin", "check", cwd=tmp_path) == "No findings.\n"
+
+
+def test_installed_command_prints_the_manifest(environment: Path, tmp_path: Path) -> None:
+    """In an empty folder the installed command prints the app's manifest, and leaves nothing behind."""
+    printed = _run(environment / "bin" / "tocsin", "manifest", "--url", "https://tocsin.example", cwd=tmp_path)
+    assert "https://tocsin.example/slack/events" in printed
+    assert list(tmp_path.iterdir()) == []
