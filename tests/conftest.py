@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -67,6 +67,32 @@ def own_postgres() -> Iterator[Server]:
     """A PostgreSQL server that a test may kill and start again."""
     with postgres_server() as server:
         yield server or absent("PostgreSQL")
+
+
+@pytest.fixture
+def new_sqlite(sqlite_template: Path, tmp_path: Path) -> Callable[[], str]:
+    """Makes the URL of one more SQLite database with the current schema."""
+
+    def make() -> str:
+        path = tmp_path / f"{len(list(tmp_path.glob('*.db')))}.db"
+        shutil.copyfile(sqlite_template, path)
+        return f"sqlite:///{path}"
+
+    return make
+
+
+@pytest.fixture
+def new_postgres(postgres: Postgres) -> Iterator[Callable[[], str]]:
+    """Makes the URL of one more PostgreSQL database with the current schema."""
+    lent: list[str] = []
+
+    def make() -> str:
+        lent.append(postgres.borrow(migrate))
+        return lent[-1]
+
+    yield make
+    for url in lent:
+        postgres.give_back(url, metadata)
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
