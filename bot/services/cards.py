@@ -52,6 +52,12 @@ async def shown(deps: Deps, tx: Tx, incident: Incident, *, is_home: bool) -> vie
     )
 
 
+def announce_setting(deps: Deps, incident: Incident) -> str:
+    """The channel its service announces in, as an operator wrote it."""
+    service = deps.catalogue.service_or_default(incident.service)
+    return service.incidents_channel or deps.config.incidents_channel
+
+
 def topic(incident: Incident) -> Parcel:
     return Parcel(
         kind="channel.topic",

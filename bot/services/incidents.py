@@ -17,7 +17,7 @@ from bot.domain.errors import Missing, Refused, Repeated, Unclear
 from bot.domain.incident import Entry, Home, Incident, Status
 from bot.domain.person import Actor, Kind, Person
 from bot.ports import Tx
-from bot.services import audit, cadence, cards, deliveries, people, requests
+from bot.services import audit, cadence, cards, deliveries, people, places, requests
 from bot.services.transactions import begin
 from bot.store import incidents as store
 from bot.store.locks import serialise
@@ -92,15 +92,18 @@ async def _open_its_place(deps: Deps, tx: Tx, incident: Incident) -> None:
         parcel = Parcel("channel.open", incident.name, "conversations.create", rank=incident.rank)
         await deliveries.enqueue(deps, tx, parcel)
     if not incident.private:
-        await deliveries.enqueue(deps, tx, card_parcel(incident, cards.ANNOUNCE))
+        announced_in = await places.resolve(tx, cards.announce_setting(deps, incident))
+        await deliveries.enqueue(deps, tx, card_parcel(incident, cards.ANNOUNCE, announced_in))
 
 
-def card_parcel(incident: Incident, face: str) -> Parcel:
+def card_parcel(incident: Incident, face: str, channel: str | None) -> Parcel:
+    """With its channel known, it queues at that channel's gate from the beginning."""
     return Parcel(
         kind="card.post",
         subject=incident.name,
         method="chat.postMessage",
         payload={"face": face},
+        gate=channel,
         rank=incident.rank,
         dedupe_key=f"card:{incident.name}:{face}",
     )

@@ -12,16 +12,18 @@ from bot.domain.errors import Undeliverable
 from bot.domain.incident import Home, Incident
 from bot.ports import Tx
 from bot.services import cadence, cards, deliveries, incidents, naming, people, places, roles, telling
-from bot.services.posting import Message, Plain, Post
+from bot.services.posting import PLACE_GONE, PLACE_RETRY_SECONDS, Message, Plain, Post
 from bot.store import incidents as store
 from bot.store.people import find as find_person
 from bot.views import incident as view
 
-FORBIDDEN = {"restricted_action", "user_is_restricted", "missing_scope", "not_allowed_token_type", "no_permission"}
 ALREADY = {"already_in_channel", "already_pinned", "cant_invite_self", "no_item_specified"}
 PLACE_WAIT_SECONDS = 15.0
 SOON_SECONDS = 0.3
+PRIVATE_WAIT_SECONDS = 300.0
+JOIN_WAIT_SECONDS = 2.0
 NAMES_TRIED = 20
+LISTED = 999  # a page of conversations.list: few enough pages for a large workspace
 SKEW_SECONDS = 60.0
 
 
@@ -56,23 +58,24 @@ class OpenChannel(Plain):
         incident = await store.lock(tx, (await of(tx, delivery)).id)
         incident = await store.change(tx, incident.id, channel=channel["id"], channel_name=channel["name"])
         await _fill_channel(deps, tx, incident)
+        await deliveries.hurry(deps, tx, incident.name)
 
     async def refused(
         self, deps: Deps, tx: Tx, delivery: Delivery, problem: Undeliverable
     ) -> dict[str, Any] | Wait | Skip | None:
         incident = await of(tx, delivery)
-        if problem.error == "name_taken":
-            return await _another_name(tx, incident)
-        if problem.error in FORBIDDEN and not incident.private:
-            await _live_in_the_thread(deps, tx, incident)
-            return Skip(f"{problem.error}: it lives in the thread of its card")
-        if problem.error in FORBIDDEN:
-            return Wait(300.0, f"{problem.error}: a private incident needs a private channel")
-        return None
+        another = await _another_name(tx, incident) if problem.error == "name_taken" else None
+        if another or not problem.permanent:
+            return another
+        await _say_what_is_wrong(deps, tx, incident, "open", problem.error)
+        if incident.private:
+            return Wait(PRIVATE_WAIT_SECONDS, f"{problem.error}: a private incident needs a private channel")
+        await _live_in_the_thread(deps, tx, incident)
+        return Skip(f"{problem.error}: it lives in the thread of its card")
 
 
 def _listing(private: bool, cursor: str) -> dict[str, Any]:
-    arguments = {"types": "private_channel" if private else "public_channel", "limit": 200, "exclude_archived": True}
+    arguments = {"types": "private_channel" if private else "public_channel", "limit": LISTED, "exclude_archived": True}
     return {**arguments, "cursor": cursor} if cursor else arguments
 
 
@@ -103,13 +106,41 @@ async def _live_in_the_thread(deps: Deps, tx: Tx, incident: Incident) -> None:
     await cards.refresh(deps, tx, incident)
 
 
+async def leave_channel(deps: Deps, tx: Tx, incident: Incident, error: str) -> Wait | Skip:
+    """Its channel was archived or deleted, or we were thrown out of it: go back in, or go on in the card's thread."""
+    if error == "not_in_channel" and not incident.private:
+        join = Parcel(
+            "channel.join",
+            incident.name,
+            "conversations.join",
+            rank=incident.rank,
+            collapse_key=f"channel.join:{incident.name}",
+        )
+        await deliveries.enqueue(deps, tx, join)
+        return Wait(JOIN_WAIT_SECONDS, error)
+    if not incident.private:
+        await _live_in_the_thread(deps, tx, incident)
+    if incident.is_open:
+        await _say_what_is_wrong(deps, tx, incident, "lost", error)
+    elif incident.private:
+        return Skip(f"{error}, and nobody works on it any more")
+    return Wait(PLACE_RETRY_SECONDS if incident.private else 0.0, error)
+
+
+async def _say_what_is_wrong(deps: Deps, tx: Tx, incident: Incident, what: str, error: str) -> None:
+    """A direct message to whoever leads it or declared it, once for each reason."""
+    key = f"{what}:{error}:{incident.channel or ''}"
+    await cards.say(deps, tx, incident, "stranded", key, what=what, error=error)
+
+
 async def _fill_channel(deps: Deps, tx: Tx, incident: Incident) -> None:
     """The second round trip: all at once, the declarer's invitation among the first."""
-    invited = [roles.invitation(incident, [incident.declared_by])]
+    held = await store.roles_of(tx, incident.id)
+    invited = [roles.invitation(incident, list(dict.fromkeys([incident.declared_by, *held.values()])))]
     others = cadence.level(deps, incident).invite
     if others:
         invited.append(roles.invitation(incident, list(others)))
-    card = incidents.card_parcel(incident, cards.CHANNEL)
+    card = incidents.card_parcel(incident, cards.CHANNEL, incident.channel)
     for parcel in (*invited, card, cards.topic(incident), _bookmark(incident)):
         await deliveries.enqueue(deps, tx, parcel)
     await cards.refresh(deps, tx, incident)
@@ -124,7 +155,7 @@ class Invite(Plain):
 
     async def prepare(self, deps: Deps, tx: Tx, delivery: Delivery) -> Plan:
         incident = await of(tx, delivery)
-        if not incident.channel:
+        if not incident.channel or incident.home is Home.THREAD:
             return Skip("it has no channel")
         held = await store.roles_of(tx, incident.id)
         return Call({"channel": incident.channel, "who": delivery.payload["who"], "roles": held})
@@ -159,12 +190,32 @@ class Invite(Plain):
         return {"ok": True} if problem.error in ALREADY else None
 
 
+class Join(Plain):
+    """Back into a public channel that somebody took us out of. What waits to be said there goes on."""
+
+    async def prepare(self, deps: Deps, tx: Tx, delivery: Delivery) -> Plan:
+        incident = await of(tx, delivery)
+        if not incident.channel or incident.home is Home.THREAD:
+            return Skip("it has no channel")
+        return Call({"channel": incident.channel})
+
+    async def refused(
+        self, deps: Deps, tx: Tx, delivery: Delivery, problem: Undeliverable
+    ) -> dict[str, Any] | Wait | Skip | None:
+        incident = await store.lock(tx, (await of(tx, delivery)).id)
+        if problem.permanent and incident.home is Home.CHANNEL:
+            await _live_in_the_thread(deps, tx, incident)
+            await _say_what_is_wrong(deps, tx, incident, "lost", problem.error)
+            return Skip(f"{problem.error}: it lives in the thread of its card")
+        return None
+
+
 class SetTopic(Plain):
     """Only when it says something new: Slack announces every topic in the channel."""
 
     async def prepare(self, deps: Deps, tx: Tx, delivery: Delivery) -> Plan:
         incident = await of(tx, delivery)
-        if not incident.channel:
+        if not incident.channel or incident.home is Home.THREAD:
             return Skip("it has no channel")
         held = await store.roles_of(tx, incident.id)
         commander = await find_person(tx, held["commander"]) if "commander" in held else None
@@ -197,7 +248,7 @@ class Bookmark(Plain):
 
     async def prepare(self, deps: Deps, tx: Tx, delivery: Delivery) -> Plan:
         incident = await of(tx, delivery)
-        if not incident.channel or incident.private:
+        if not incident.channel or incident.private or incident.home is Home.THREAD:
             return Skip("nothing to link to")
         if not incident.announce_ts:
             return Wait(SOON_SECONDS, "its card in #incidents is on its way")
@@ -221,7 +272,7 @@ class Bookmark(Plain):
 class Pin(Plain):
     async def prepare(self, deps: Deps, tx: Tx, delivery: Delivery) -> Plan:
         incident = await of(tx, delivery)
-        if not incident.channel or not incident.card_ts:
+        if not incident.channel or not incident.card_ts or incident.home is Home.THREAD:
             return Skip("there is no card to pin")
         return Call({"channel": incident.channel, "timestamp": incident.card_ts})
 
@@ -247,7 +298,7 @@ async def _render_card(deps: Deps, tx: Tx, delivery: Delivery) -> Message | Skip
     if face == cards.CHANNEL:
         channel = incident.channel
     else:
-        channel = await places.resolve(tx, announce_setting(deps, incident))
+        channel = await places.resolve(tx, cards.announce_setting(deps, incident))
     if not channel:
         return Wait(PLACE_WAIT_SECONDS, "its channel cannot be used yet")
     return Message(
@@ -257,15 +308,11 @@ async def _render_card(deps: Deps, tx: Tx, delivery: Delivery) -> Message | Skip
     )
 
 
-def announce_setting(deps: Deps, incident: Incident) -> str:
-    service = deps.catalogue.service_or_default(incident.service)
-    return service.incidents_channel or deps.config.incidents_channel
-
-
 async def _card_posted(deps: Deps, tx: Tx, delivery: Delivery, answer: dict[str, Any]) -> None:
     incident = await of(tx, delivery)
     if delivery.payload["face"] == cards.ANNOUNCE:
         await store.change(tx, incident.id, announce_channel=answer["channel"], announce_ts=answer["ts"])
+        await deliveries.hurry(deps, tx, incident.name)
         return
     await store.change(tx, incident.id, card_ts=answer["ts"])
     await deliveries.enqueue(deps, tx, Parcel("channel.pin", incident.name, "pins.add", rank=incident.rank))
@@ -279,6 +326,8 @@ class EditCard(Plain):
 
     async def prepare(self, deps: Deps, tx: Tx, delivery: Delivery) -> Plan:
         incident, face = await of(tx, delivery), delivery.payload["face"]
+        if face not in cards.faces(incident):
+            return Skip("it has no such card any more")
         if face == cards.CHANNEL:
             channel, ts = incident.channel, incident.card_ts
         else:
@@ -291,5 +340,9 @@ class EditCard(Plain):
     async def refused(
         self, deps: Deps, tx: Tx, delivery: Delivery, problem: Undeliverable
     ) -> dict[str, Any] | Wait | Skip | None:
-        gone = problem.error in {"message_not_found", "cant_update_message", "edit_window_closed"}
-        return Skip(problem.error) if gone else await super().refused(deps, tx, delivery, problem)
+        if problem.error in {"message_not_found", "cant_update_message", "edit_window_closed"}:
+            return Skip(problem.error)
+        incident = await of(tx, delivery)
+        if problem.error in PLACE_GONE and delivery.payload["face"] == cards.CHANNEL and incident.home is Home.CHANNEL:
+            return await leave_channel(deps, tx, incident, problem.error)
+        return await super().refused(deps, tx, delivery, problem)
