@@ -37,7 +37,7 @@ from bot.slack.events import EventDesk
 from bot.store import audit
 from bot.store.clock import DatabaseClock
 from bot.store.database import SqlDatabase, open_database
-from bot.store.hints import LocalHints, PostgresHints, RedisHints
+from bot.store.hints import LocalHints, PostgresHints, SharedHints
 from bot.store.lock import only_process
 from bot.store.schema import migrate_beside, must_be_current
 from bot.telemetry import Event
@@ -49,8 +49,6 @@ if TYPE_CHECKING:
 
 BACKLOG = 2048
 INTRODUCE_SECONDS = 5.0
-
-Hints = LocalHints | PostgresHints | RedisHints
 
 
 @dataclass(frozen=True)
@@ -219,16 +217,23 @@ def _alarm(settings: Settings) -> Alarm:
     return WebhookAlarm(settings.slack_webhook_url) if settings.slack_webhook_url else LogAlarm()
 
 
-async def _hints(settings: Settings, stack: AsyncExitStack) -> Hints:
-    hints: Hints
-    if settings.on_sqlite:
-        hints = LocalHints()
-    else:
-        url = settings.redis_url
-        hints = RedisHints(url.reveal()) if url else PostgresHints(settings.database_url.reveal())
-        await hints.start()
+async def _hints(settings: Settings, stack: AsyncExitStack) -> LocalHints:
+    hints = _shared_hints(settings)
+    if hints is None:
+        return LocalHints()
+    await hints.start()
     stack.push_async_callback(hints.close)
     return hints
+
+
+def _shared_hints(settings: Settings) -> SharedHints | None:
+    if settings.on_sqlite:
+        return None
+    if settings.redis_url is None:
+        return PostgresHints(settings.database_url.reveal())
+    from bot.store.redis_hints import RedisHints  # here: start-up is quicker without the client
+
+    return RedisHints(settings.redis_url.reveal())
 
 
 async def _seal(deps: Deps) -> None:

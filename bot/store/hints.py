@@ -9,11 +9,7 @@ from uuid import uuid4
 
 import psycopg
 from psycopg import AsyncConnection
-from redis.asyncio import Redis
-from redis.asyncio.connection import parse_url
-from redis.exceptions import RedisError
 
-from bot.domain.errors import Misconfigured
 from bot.store.database import parse
 
 CHANNEL = "tocsin_wake"
@@ -54,8 +50,10 @@ class LocalHints:
             heard()
 
 
-class _SharedHints(LocalHints):
+class SharedHints(LocalHints):
     """Wake-ups that other processes hear too. Two tasks, each with a connection that comes back after a loss."""
+
+    lost: tuple[type[Exception], ...] = (psycopg.Error, OSError)
 
     def __init__(self, retry_seconds: float) -> None:
         super().__init__()
@@ -79,7 +77,7 @@ class _SharedHints(LocalHints):
 
     async def _keep(self, side: Callable[[], Awaitable[None]]) -> None:
         while True:
-            with suppress(psycopg.Error, RedisError, OSError):
+            with suppress(*self.lost):
                 await side()
             await asyncio.sleep(self._retry_seconds)
 
@@ -96,7 +94,7 @@ class _SharedHints(LocalHints):
         raise NotImplementedError
 
 
-class PostgresHints(_SharedHints):
+class PostgresHints(SharedHints):
     """LISTEN and NOTIFY, outside of every business transaction: NOTIFY inside one would queue all commits."""
 
     def __init__(self, url: str, retry_seconds: float = RETRY_SECONDS) -> None:
@@ -120,31 +118,3 @@ class PostgresHints(_SharedHints):
         return await AsyncConnection.connect(
             self._url, autocommit=True, connect_timeout=10, keepalives_idle=30, application_name="tocsin hints"
         )
-
-
-class RedisHints(_SharedHints):
-    """Publish and subscribe. Raises Misconfigured when TOCSIN_REDIS_URL is malformed."""
-
-    def __init__(self, url: str, retry_seconds: float = RETRY_SECONDS) -> None:
-        super().__init__(retry_seconds)
-        try:
-            parse_url(url)
-        except ValueError as problem:
-            raise Misconfigured("TOCSIN_REDIS_URL must look like redis://host:6379/0.") from problem
-        self._url = url
-
-    async def _hear(self) -> None:
-        async with self._connect() as redis, redis.pubsub(ignore_subscribe_messages=True) as channel:
-            await channel.subscribe(CHANNEL)
-            self._rouse()
-            async for message in channel.listen():
-                self._heard(message["data"])
-
-    async def _tell(self) -> None:
-        async with self._connect() as redis:
-            while await self._to_tell.wait():
-                self._to_tell.clear()
-                await redis.publish(CHANNEL, self._name)
-
-    def _connect(self) -> Redis:
-        return Redis.from_url(self._url, decode_responses=True, socket_keepalive=True, socket_connect_timeout=5)
