@@ -32,6 +32,8 @@ MOST_STUMBLES = 12  # how often an errand may raise what it should not before it
 MOST_LOOKUPS = 2
 UNKNOWN_SECONDS = 30.0  # another replica may be newer and know the kind
 LEAST_WAIT_SECONDS = 0.05
+WAIT_GROWTH = 1.2
+LONGEST_WAIT_SECONDS = 15.0
 ACTING_SHARE = 0.8  # of the lease
 
 log = get_logger()
@@ -93,7 +95,7 @@ async def _deliver(trip: Trip, errand: Errand) -> None:
         case Call():
             await _send(trip, errand, plan)
         case Wait():
-            await _put_back(trip, plan.seconds, plan.reason)
+            await _put_back(trip, _patience(trip, plan), plan.reason)
         case Skip():
             await _drop(trip, plan.reason)
 
@@ -284,7 +286,7 @@ async def _look_before_repeating(trip: Trip, errand: Errand) -> None:
         case Call():
             await _look_up(trip, errand, plan)
         case Wait():
-            await _ask_later(trip, plan.seconds, plan.reason)
+            await _ask_later(trip, _patience(trip, plan), plan.reason)
         case Skip():
             await _drop(trip, plan.reason)
 
@@ -381,6 +383,11 @@ async def _give_gate_back(tx: Tx, trip: Trip) -> None:
         await gates.give_back(
             tx, [trip.delivery.gate], taken_until=trip.gate_until, wall=trip.deps.clock.wall()
         )  # fmt: skip
+
+
+def _patience(trip: Trip, plan: Wait) -> float:
+    """The more often it was looked at in vain, the longer until the next look: a thousand may wait for one outage."""
+    return max(plan.seconds, min(plan.seconds * WAIT_GROWTH ** min(trip.claim.epoch, 40), LONGEST_WAIT_SECONDS))
 
 
 def _wall_in(trip: Trip, seconds: float) -> float:

@@ -43,6 +43,11 @@ async def enqueue(deps: Deps, tx: Tx, parcel: Parcel) -> int | None:
         # The waiting row was claimed between the two statements: this parcel is a row of its own after all.
 
 
+async def hurry(deps: Deps, tx: Tx, subject: str) -> None:
+    """What the subject's deliveries waited for has come: look at them now."""
+    await store.hurry(tx, subject, wall=deps.clock.wall())
+
+
 def outbox(deps: Deps, errands: Mapping[str, Errand], landed: Callable[[], None] = lambda: None) -> Pump[Trip]:
     """The pump that sends: claims what may go, carries each delivery on its own."""
 

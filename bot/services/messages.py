@@ -8,17 +8,44 @@ from typing import Any
 from bot.asks import Block
 from bot.deps import Deps
 from bot.domain.delivery import Call, Delivery, Found, Plan, Skip, Wait
-from bot.domain.incident import Incident, Status, Update
+from bot.domain.errors import Undeliverable
+from bot.domain.incident import Home, Incident, Status, Update
 from bot.domain.person import BOT
 from bot.ports import Tx
-from bot.services import cadence, deliveries, places, postmortems, promises, resolution, telling, updates
-from bot.services.opening import PLACE_WAIT_SECONDS, SOON_SECONDS, of
-from bot.services.posting import Message, Plain, Post
+from bot.services import cadence, cards, deliveries, places, postmortems, promises, resolution, telling, updates
+from bot.services.opening import PLACE_WAIT_SECONDS, SOON_SECONDS, leave_channel, of
+from bot.services.posting import PLACE_GONE, Message, Plain, Post
 from bot.store import incidents as store
 from bot.views import incident as view
+from bot.views import mrkdwn
 from bot.views.blocks import section
 
 HERE = "its place is being opened"
+
+
+class InPlace(Post):
+    """A message in the incident's own place. Where its channel is gone, it goes on in the thread of the card."""
+
+    async def refused(
+        self, deps: Deps, tx: Tx, delivery: Delivery, problem: Undeliverable
+    ) -> dict[str, Any] | Wait | Skip | None:
+        incident = await store.lock(tx, (await of(tx, delivery)).id)
+        if problem.error in PLACE_GONE and incident.home is Home.CHANNEL:
+            return await leave_channel(deps, tx, incident, problem.error)
+        return await super().refused(deps, tx, delivery, problem)
+
+
+class Letter(Post):
+    """A message to one person. Where Slack does not take it to them, it is said in the incident's place."""
+
+    async def refused(
+        self, deps: Deps, tx: Tx, delivery: Delivery, problem: Undeliverable
+    ) -> dict[str, Any] | Wait | Skip | None:
+        if not problem.permanent or delivery.payload.get("here"):
+            return await super().refused(deps, tx, delivery, problem)
+        payload = {**delivery.payload, "here": True}
+        await cards.say(deps, tx, await of(tx, delivery), delivery.kind, f"here:{delivery.id}", **payload)
+        return Skip(f"{problem.error}: said in the incident's place instead")
 
 
 def _here(incident: Incident, text: str, blocks: list[Block]) -> Message | Wait:
@@ -63,7 +90,7 @@ async def _reminder(deps: Deps, tx: Tx, delivery: Delivery) -> Message | Skip | 
     words = telling.said(deps, "reminder", incident, held)
     blocks = view.reminder_message(incident, words)
     text = view.fallback(incident, "an update is due soon. Post it or snooze.")
-    commander = held.get("commander")
+    commander = None if delivery.payload.get("here") else held.get("commander")
     return Message(commander, text, blocks) if commander else _here(incident, text, blocks)
 
 
@@ -108,6 +135,21 @@ async def _reopened(deps: Deps, tx: Tx, delivery: Delivery) -> Message | Skip | 
     return _here(incident, text, [section(text)])
 
 
+# --- its place is not what it should be ---
+
+
+async def _stranded(deps: Deps, tx: Tx, delivery: Delivery) -> Message | Skip | Wait:
+    """A letter to whoever leads it or declared it: Slack gives the incident no place, and what becomes of that."""
+    incident = await of(tx, delivery)
+    if delivery.payload["what"] == "open" and incident.channel:
+        return Skip("it has a channel by now")
+    held = await store.roles_of(tx, incident.id)
+    text = view.stranded(incident, delivery.payload["what"], delivery.payload["error"])
+    link = telling.permalink(deps, incident.announce_channel, incident.announce_ts)
+    blocks = [section(f"{text} {mrkdwn.link(link, 'Open the card.')}" if link else text)]
+    return Message(held.get("commander") or incident.declared_by, text, blocks)
+
+
 # --- the post-mortem ---
 
 
@@ -130,6 +172,8 @@ async def _postmortem_reminder(deps: Deps, tx: Tx, delivery: Delivery) -> Messag
     text = view.postmortem_reminder(incident, deps.clock.now())
     held = await store.roles_of(tx, incident.id)
     blocks = [section(text), *view.postmortem_message(incident)[1:]]
+    if delivery.payload.get("here"):
+        return _in_card_thread(incident, text, blocks)
     return Message(held.get("commander") or incident.declared_by, text, blocks)
 
 
@@ -173,12 +217,13 @@ class UploadPostmortem(Plain):
         return Found({"ok": True}) if same else None
 
 
-update = Post(_update, _update_posted)
-reminder = Post(_reminder)
+update = InPlace(_update, _update_posted)
+reminder = Letter(_reminder)
 told = Post(_told)
-resolved = Post(_resolved)
-watch = Post(_watch)
-closed = Post(_closed)
-reopened = Post(_reopened)
-postmortem = Post(_postmortem, _postmortem_posted)
-postmortem_reminder = Post(_postmortem_reminder)
+resolved = InPlace(_resolved)
+watch = InPlace(_watch)
+closed = InPlace(_closed)
+reopened = InPlace(_reopened)
+stranded = Post(_stranded)
+postmortem = InPlace(_postmortem, _postmortem_posted)
+postmortem_reminder = Letter(_postmortem_reminder)

@@ -76,6 +76,12 @@ async def join_waiting(tx: Tx, parcel: Parcel) -> bool:
     return (await tx.execute(waiting.values(rank=worse))).rowcount > 0
 
 
+async def hurry(tx: Tx, subject: str, *, wall: float) -> None:
+    """Its waiting rows may go now. A method or channel gate that is closed stays so."""
+    waiting = update(deliveries).where(deliveries.c.subject == subject, state_is(deliveries, "ready"))
+    await tx.execute(waiting.where(deliveries.c.next_at > wall).values(next_at=wall))
+
+
 async def is_known(tx: Tx, dedupe_key: str) -> bool:
     known = select(deliveries.c.id).where(deliveries.c.dedupe_key == dedupe_key)
     return (await tx.execute(known)).first() is not None
