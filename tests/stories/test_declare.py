@@ -73,14 +73,18 @@ async def test_slack_delivers_the_command_twice(story: Story) -> None:
 # --- two deep ---
 
 
-async def order_of_calls(story: Story, slow: str, channel: str | None = None) -> list[str]:
+PATIENCE_SECONDS = (0.2, 1.0, 4.0)  # a busy machine may need longer than a call is slow to show what runs beside it
+SECOND = ("conversations.invite", "conversations.setTopic", "card")
+
+
+async def order_of_calls(story: Story, seconds: float, slow: str, channel: str | None = None) -> list[str]:
     """Declare with that method slow; what came back from Slack, in order. Posts are named by what they post."""
-    order = {"method": slow, "seconds": 0.25} | ({"channel": channel} if channel else {})
+    order = {"method": slow, "seconds": seconds} | ({"channel": channel} if channel else {})
     await story.fault("slow", **order)
-    await story.types("Ada", HERE)
+    since = max(one["seq"] for one in story.simulator.journal.since())
+    await story.types("Ada", f"{HERE} {seconds}")
     incidents = (await story.channel("incidents"))["id"]
-    calls = [one for one in story.simulator.journal.since() if one.get("entry") == "call"]
-    return [_what(one, incidents) for one in calls]
+    return [_what(one, incidents) for one in story.simulator.journal.since(since) if one.get("entry") == "call"]
 
 
 def _what(call: dict[str, Any], incidents: str) -> str:
@@ -89,22 +93,25 @@ def _what(call: dict[str, Any], incidents: str) -> str:
     return "announce" if call["args"]["channel"] == incidents else "card"
 
 
-SECOND = ("conversations.invite", "conversations.setTopic", "card")
-
-
-async def test_announcing_does_not_wait_for_the_channel(story: Story) -> None:
+async def test_announcing_does_not_wait_for_the_channel(tale: Story) -> None:
     """The channel is created and the card announced at the same time; everything else waits for the channel alone."""
-    calls = await order_of_calls(story, "conversations.create")
-    created = calls.index("conversations.create")
-    assert calls.index("announce") < created
-    assert all(calls.index(one) > created for one in (*SECOND, "bookmarks.add"))
+    for seconds in PATIENCE_SECONDS:
+        calls = await order_of_calls(tale, seconds, "conversations.create")
+        created = calls.index("conversations.create")
+        assert all(calls.index(one) > created for one in (*SECOND, "bookmarks.add"))
+        if calls.index("announce") < created:
+            return
+    raise AssertionError(calls)
 
 
-async def test_the_channel_does_not_wait_for_the_announcement(story: Story) -> None:
+async def test_the_channel_does_not_wait_for_the_announcement(tale: Story) -> None:
     """Invited, card up, topic set: all of it before the announcement is through, so two trips after submit."""
-    calls = await order_of_calls(story, "chat.postMessage", "incidents")
-    announced = calls.index("announce")
-    assert all(calls.index(one) < announced for one in ("conversations.create", *SECOND))
+    for seconds in PATIENCE_SECONDS:
+        calls = await order_of_calls(tale, seconds, "chat.postMessage", "incidents")
+        announced = calls.index("announce")
+        if all(calls.index(one) < announced for one in ("conversations.create", *SECOND)):
+            return
+    raise AssertionError(calls)
 
 
 @pytest.mark.parametrize(
@@ -112,9 +119,12 @@ async def test_the_channel_does_not_wait_for_the_announcement(story: Story) -> N
 )
 async def test_the_second_trip_is_one_trip(tale: Story, slow: str) -> None:
     """Invitation, card and topic do not wait for one another, nor for the bookmark."""
-    calls = await order_of_calls(tale, slow, "inc-*" if slow == "chat.postMessage" else None)
-    last = calls.index("card" if slow == "chat.postMessage" else slow)
-    assert all(calls.index(one) <= last for one in SECOND)
+    for seconds in PATIENCE_SECONDS:
+        calls = await order_of_calls(tale, seconds, slow, "inc-*" if slow == "chat.postMessage" else None)
+        last = calls.index("card" if slow == "chat.postMessage" else slow)
+        if all(calls.index(one) <= last for one in SECOND):
+            return
+    raise AssertionError(calls)
 
 
 # --- its name and its place ---
