@@ -330,7 +330,8 @@ def check(folders: Sequence[Path], schema: bool) -> int:
         click.echo(json.dumps(checks.schemas(), indent=2))
         return 0
     looked_at = list(folders) or list(settings.catalog) or [data("runbooks")]
-    found = checks.check(looked_at, [*settings.templates, data("templates")], data("manifest.yml"))
+    templates = [*settings.templates, data("templates")]
+    found = checks.check(looked_at, templates, data("manifest.yml"), settings.allow_shell)
     for finding in found:
         click.echo(str(finding))
     if not found:

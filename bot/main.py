@@ -62,7 +62,9 @@ class House:
     deps: Deps
 
     def chores(self) -> dict[str, Chore]:
-        watcher = CatalogueWatcher(catalogue_folders(self.settings), template_folders(self.settings), self.deps.box)
+        watcher = CatalogueWatcher(
+            catalogue_folders(self.settings), template_folders(self.settings), self.deps.box, self.settings.allow_shell
+        )
 
         async def look(deps: Deps) -> None:
             for finding in await watcher.look() or ():
@@ -197,7 +199,8 @@ async def build(settings: Settings) -> AsyncIterator[House]:
 
 def load_catalogue(settings: Settings) -> Catalogue:
     """At start every finding counts: there is no last good version to fall back to."""
-    loaded = load(catalogue_folders(settings), templates=template_folders(settings))
+    folders = catalogue_folders(settings)
+    loaded = load(folders, templates=template_folders(settings), allow_shell=settings.allow_shell)
     if loaded.findings or loaded.catalogue is None:
         first = loaded.findings[0] if loaded.findings else "It holds no service."
         raise Misconfigured(f"The catalogue has {len(loaded.findings)} findings; `tocsin check` lists them. {first}")

@@ -34,6 +34,7 @@ class Settings:
     public_url: str | None = None
     catalog: tuple[Path, ...] = ()  # empty: the packaged one
     templates: tuple[Path, ...] = ()  # looked up before the packaged ones
+    allow_shell: tuple[Path, ...] = ()  # catalogue folders whose runbooks may have shell steps
     incidents_channel: str = "incidents"
     alerts_channel: str = "ops-alerts"
     clock_speed: float = 1.0
@@ -105,6 +106,7 @@ def _read(env: _Environment) -> Settings:
         public_url=env.parsed("TOCSIN_PUBLIC_URL", _public_url, None),
         catalog=env.parsed("TOCSIN_CATALOG", _folders, ()),
         templates=env.parsed("TOCSIN_TEMPLATES", _folders, ()),
+        allow_shell=env.parsed("TOCSIN_ALLOW_SHELL", _folders, ()),
         incidents_channel=env.parsed("TOCSIN_INCIDENTS_CHANNEL", _channel, Settings.incidents_channel),
         alerts_channel=env.parsed("TOCSIN_ALERTS_CHANNEL", _channel, Settings.alerts_channel),
         clock_speed=env.parsed("TOCSIN_CLOCK_SPEED", _speed, Settings.clock_speed),

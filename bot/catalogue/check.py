@@ -7,15 +7,23 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel
+
 from bot import manifest
 from bot.catalogue.load import load
 from bot.catalogue.models import OrgShape, ServiceShape
+from bot.catalogue.runbook_shapes import RunbookShape
 from bot.domain.catalogue import Finding
 
 
-def check(folders: Sequence[Path], templates: Sequence[Path], manifest_path: Path | None) -> list[Finding]:
+def check(
+    folders: Sequence[Path],
+    templates: Sequence[Path],
+    manifest_path: Path | None,
+    allow_shell: Sequence[Path] = (),
+) -> list[Finding]:
     """All findings, by file and line. None for the manifest leaves it out."""
-    findings = list(load(folders, templates=templates).findings)
+    findings = list(load(folders, templates=templates, allow_shell=allow_shell).findings)
     if manifest_path is not None:
         findings.extend(manifest.check(manifest_path))
     return findings
@@ -23,10 +31,15 @@ def check(folders: Sequence[Path], templates: Sequence[Path], manifest_path: Pat
 
 def schemas() -> dict[str, dict[str, Any]]:
     """File name -> its JSON Schema (2020-12)."""
-    return {"org.yml": _schema(OrgShape, "org.yml"), "service.yml": _schema(ServiceShape, "service.yml")}
+    shapes: dict[str, type[BaseModel]] = {
+        "org.yml": OrgShape,
+        "service.yml": ServiceShape,
+        "runbook.yml": RunbookShape,
+    }
+    return {name: _schema(shape, name) for name, shape in shapes.items()}
 
 
-def _schema(shape: type[OrgShape | ServiceShape], name: str) -> dict[str, Any]:
+def _schema(shape: type[BaseModel], name: str) -> dict[str, Any]:
     head = {"$schema": "https://json-schema.org/draft/2020-12/schema"}
     return {**head, **shape.model_json_schema(), "title": f"Tocsin {name}"}
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
 
 from bot.catalogue.reading import Document, Place
 from bot.domain.catalogue import Finding, hint
@@ -58,10 +59,15 @@ def spoken(place: Place) -> str:
 def _known_keys(shape: type[BaseModel], place: Place) -> list[str]:
     """The keys of the model that stands at that place."""
     for part in place:
-        field = shape.model_fields.get(part) if isinstance(part, str) else None
+        field = _fields(shape).get(part) if isinstance(part, str) else None
         inner = _model_in(field.annotation) if field else None
         shape = inner or shape
-    return list(shape.model_fields)
+    return list(_fields(shape))
+
+
+def _fields(shape: type[BaseModel]) -> dict[str, FieldInfo]:
+    """By the word that stands in the file."""
+    return {field.alias or name: field for name, field in shape.model_fields.items()}
 
 
 def _model_in(annotation: Any) -> type[BaseModel] | None:

@@ -11,6 +11,7 @@ from bot.catalogue import org, service
 from bot.catalogue.models import SERVICE_KEY
 from bot.catalogue.reading import Document, Unreadable, read
 from bot.domain.catalogue import Catalogue, Finding, Service
+from bot.domain.runbook import Runbook
 
 MAX_FILES = 5_000
 
@@ -23,8 +24,11 @@ class Loaded:
     findings: tuple[Finding, ...]
 
 
-def load(folders: Sequence[Path], *, templates: Sequence[Path] = ()) -> Loaded:
-    """Read every file of the folders, and try the templates of the others where some are given."""
+def load(folders: Sequence[Path], *, templates: Sequence[Path] = (), allow_shell: Sequence[Path] = ()) -> Loaded:
+    """Read every file of the folders, and try the templates of the others where some are given.
+
+    `allow_shell`: the folders among them whose runbooks may have shell steps.
+    """
     findings: list[Finding] = []
     documents = _read_all(folders, findings)
     organisation = org.merge([d for d in documents if _is_org(d)], findings)
@@ -32,9 +36,18 @@ def load(folders: Sequence[Path], *, templates: Sequence[Path] = ()) -> Loaded:
     default = org.default_service(organisation, services, str(folders[0] / "org.yml"), findings) if services else None
     if not services and not findings and folders:
         findings.append(Finding(str(folders[0]), 1, "No service is here. Add <key>/service.yml."))
+    runbooks = _runbooks(documents, organisation, services, allow_shell, findings)
     catalogue = None
     if default is not None:
-        catalogue = Catalogue(services, default, organisation.teams, organisation.access, _version(documents))
+        catalogue = Catalogue(
+            services=services,
+            default_service=default,
+            teams=organisation.teams,
+            access=organisation.access,
+            version=_version(documents),
+            runbooks=runbooks,
+            connections=organisation.connections,
+        )
     findings.extend(_template_findings(templates, catalogue))
     return Loaded(catalogue, tuple(sorted(findings, key=lambda one: (one.file, one.line))))
 
@@ -100,6 +113,11 @@ def _is_service(document: Document) -> bool:
     return Path(document.file).name == "service.yml"
 
 
+def is_runbook(path: Path) -> bool:
+    """Every other .yml file in a service's folder is a runbook, except these."""
+    return path.name not in ("org.yml", "service.yml", "alerts.yml") and not path.name.endswith(".test.yml")
+
+
 def _services(documents: list[Document], organisation: org.Org, findings: list[Finding]) -> dict[str, Service]:
     services: dict[str, Service] = {}
     places: dict[str, str] = {}
@@ -114,6 +132,39 @@ def _services(documents: list[Document], organisation: org.Org, findings: list[F
         services[found.key] = found
         places[found.key] = document.where(("service",))
     return services
+
+
+def _runbooks(
+    documents: list[Document],
+    organisation: org.Org,
+    services: dict[str, Service],
+    allow_shell: Sequence[Path],
+    findings: list[Finding],
+) -> dict[str, Runbook]:
+    # A folder without a service is a finding of its own.
+    ours = [
+        one for one in documents if is_runbook(Path(one.file)) and Path(one.file).with_name("service.yml").is_file()
+    ]
+    if not ours:
+        return {}
+    from bot.catalogue import runbook  # brings the template engine: a catalogue without runbooks does without
+
+    org_is_whole = organisation.known_teams is not None
+    around = runbook.Surroundings(
+        services=services,
+        connections=organisation.connections if org_is_whole else None,
+        teams=organisation.known_teams,
+        contacts=_contacts(documents),
+        allow_shell=allow_shell,
+    )
+    return runbook.read_all(ours, around, findings)
+
+
+def _contacts(documents: list[Document]) -> dict[str, list[str]]:
+    """Service -> its contacts' keys. What is wrong with them is said elsewhere."""
+    written = {Path(one.file).parent.name: one.data for one in documents if _is_service(one)}
+    contacts = {key: data.get("contacts") for key, data in written.items() if isinstance(data, dict)}
+    return {key: list(one) for key, one in contacts.items() if isinstance(one, dict)}
 
 
 def _version(documents: Iterable[Document]) -> str:

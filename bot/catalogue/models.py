@@ -7,7 +7,16 @@ from datetime import timedelta
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, WithJsonSchema
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    WithJsonSchema,
+    model_validator,
+)
 
 from bot.catalogue.who import CHANNEL
 from bot.domain import duration
@@ -16,6 +25,9 @@ from bot.domain.errors import Unclear
 SERVICE_KEY = re.compile(r"[a-z][a-z0-9-]{1,39}", re.ASCII)
 RESERVED = ("private", "drill")  # words that `declare` reads first
 
+REFERENCE = re.compile(r"env:[A-Za-z_][A-Za-z0-9_]{0,99}|file:/[^\x00-\x1f]{1,500}")
+
+_CONNECTION = re.compile(r"[a-z][a-z0-9_-]{0,39}", re.ASCII)
 _SEVERITY_WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,29}", re.ASCII)
 
 
@@ -63,8 +75,20 @@ def _timezone(value: str) -> str:
     return value
 
 
+def _reference(value: str) -> str:
+    if not REFERENCE.fullmatch(value):
+        raise ValueError("Write env:NAME or file:/path; addresses and passwords never stand in this file.")
+    return value
+
+
+def _connection_name(value: str) -> str:
+    if not _CONNECTION.fullmatch(value):
+        raise ValueError(f"“{value}” cannot name a connection. Use up to 40 of a-z, 0-9, _ and -, a letter first.")
+    return value
+
+
 def _pattern(shape: re.Pattern[str]) -> WithJsonSchema:
-    return WithJsonSchema({"type": "string", "pattern": f"^{shape.pattern}$"})
+    return WithJsonSchema({"type": "string", "pattern": f"^(?:{shape.pattern})$"})
 
 
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
@@ -74,6 +98,8 @@ Duration = Annotated[
 SomeDuration = Annotated[Duration, AfterValidator(_some)]
 ServiceKey = Annotated[str, AfterValidator(_service_key), _pattern(SERVICE_KEY)]
 SeverityWord = Annotated[str, AfterValidator(_severity_word), _pattern(_SEVERITY_WORD)]
+Reference = Annotated[str, AfterValidator(_reference), _pattern(REFERENCE)]
+ConnectionName = Annotated[str, AfterValidator(_connection_name)]
 Channel = Annotated[str, AfterValidator(_channel)]
 TimeZone = Annotated[str, AfterValidator(_timezone)]
 Who = Annotated[Text, Field(description="U… W… S… team:KEY role:ROLE oncall oncall:LEVEL everyone")]
@@ -94,13 +120,33 @@ class AccessShape(Shape):
     admin: list[Who] = []
 
 
+class ConnectionShape(Shape):
+    """One kind, and where its address is: addresses and passwords never stand in a catalogue."""
+
+    sql: Reference | None = None
+    redis: Reference | None = None
+    prometheus: Reference | None = None
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> ConnectionShape:
+        if len(self.model_fields_set) != 1:
+            raise ValueError("A connection is one of sql, redis and prometheus. Write for example {sql: env:NAME}.")
+        if self.kind_and_reference()[1] is None:
+            raise ValueError("This connection has no address. Write for example {sql: env:NAME}.")
+        return self
+
+    def kind_and_reference(self) -> tuple[str, str]:
+        kind = next(iter(self.model_fields_set))
+        return kind, getattr(self, kind)
+
+
 class OrgShape(Shape):
     """org.yml. Keys of later releases are checked for their type and otherwise left alone."""
 
     default_service: ServiceKey | None = None
     teams: dict[Text, list[Who]] = {}
     access: AccessShape = AccessShape()
-    connections: dict[Text, dict[str, Any]] = {}
+    connections: dict[ConnectionName, ConnectionShape] = {}
     routes: list[dict[str, Any]] = []
     group_by: list[Text] = []
     generic: dict[Text, dict[str, Any]] = {}

@@ -14,6 +14,7 @@ from bot.catalogue.findings import from_pydantic
 from bot.catalogue.models import OrgShape
 from bot.catalogue.reading import Document, Place
 from bot.domain.catalogue import Access, Finding, Service, hint
+from bot.domain.runbook import Connection
 
 _MERGED = ("teams", "access", "connections", "generic")  # key by key; any other key may stand in one file only
 
@@ -27,6 +28,7 @@ class Org:
     default_service: str | None = None
     default_place: tuple[Document, Place] | None = None
     known_teams: Collection[str] | None = ()
+    connections: Mapping[str, Connection] = field(default_factory=dict)
 
 
 def merge(documents: Sequence[Document], findings: list[Finding]) -> Org:
@@ -40,7 +42,9 @@ def merge(documents: Sequence[Document], findings: list[Finding]) -> Org:
         findings.extend(_entries(document, shape or OrgShape(), whole.teams))
     access = {name: tuple(entries) for name, entries in whole.access}
     teams = {key: tuple(members) for key, members in whole.teams.items()}
-    return Org(teams, Access(**access), whole.default_service, places.get(("default_service",)), tuple(teams))
+    connections = {name: Connection(name, *one.kind_and_reference()) for name, one in whole.connections.items()}
+    place = places.get(("default_service",))
+    return Org(teams, Access(**access), whole.default_service, place, tuple(teams), connections)
 
 
 def default_service(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 import structlog
@@ -20,10 +21,17 @@ Signature = tuple[tuple[str, int, int, int], ...]
 class CatalogueWatcher:
     """Looks at the files of `folders` and `templates`, and keeps `box` at their last good version."""
 
-    def __init__(self, folders: Sequence[Path], templates: Sequence[Path], box: CatalogueBox) -> None:
+    def __init__(
+        self,
+        folders: Sequence[Path],
+        templates: Sequence[Path],
+        box: CatalogueBox,
+        allow_shell: Sequence[Path] = (),
+    ) -> None:
         self._folders = tuple(folders)
         self._templates = tuple(templates)
         self._box = box
+        self._load = partial(load, self._folders, templates=self._templates, allow_shell=tuple(allow_shell))
         self._seen: Signature | None = None
 
     async def look(self) -> list[Finding] | None:
@@ -34,7 +42,7 @@ class CatalogueWatcher:
         seen = await asyncio.to_thread(self._signature)
         if seen == self._seen:
             return None
-        loaded = await asyncio.to_thread(load, self._folders, templates=self._templates)
+        loaded = await asyncio.to_thread(self._load)
         self._seen = seen
         return self._take(loaded)
 

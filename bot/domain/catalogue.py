@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from bot.domain.errors import Unclear
+from bot.domain.runbook import Connection, Runbook
 
 
 @dataclass(frozen=True)
@@ -92,12 +93,22 @@ class Catalogue:
     teams: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     access: Access = field(default_factory=Access)
     version: str = ""
+    runbooks: Mapping[str, Runbook] = field(default_factory=dict)
+    connections: Mapping[str, Connection] = field(default_factory=dict)
 
     def service(self, key: str) -> Service:
         """The service of that key, any case. Raises Unclear with the nearest one."""
         found = self.services.get(key.casefold())
         if found is None:
             raise Unclear(f"There is no service “{key}”. {hint(key, self.services)}")
+        return found
+
+    def runbook(self, runbook_id: str) -> Runbook:
+        """The runbook of that id. Raises Unclear with the nearest one."""
+        found = self.runbooks.get(runbook_id.casefold())
+        if found is None:
+            said = hint(runbook_id, self.runbooks) if self.runbooks else "The catalogue has none yet."
+            raise Unclear(f"There is no runbook “{runbook_id}”. {said}")
         return found
 
     def service_or_default(self, key: str) -> Service:

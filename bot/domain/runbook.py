@@ -8,6 +8,8 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import Any
 
+from bot.domain import linear
+
 
 class Effect(StrEnum):
     """What doing a step again would do. Absent in the file = once: the careful answer."""
@@ -76,8 +78,23 @@ class Parameter:
 
     @property
     def is_free_text(self) -> bool:
-        """A string that anybody may fill as they like: it may never choose a host, a program or a query."""
-        return self.type is ParameterType.STRING and not self.enum
+        """A string that anybody may fill as they like: it may never choose a host, a program or a query.
+
+        A pattern of letters, digits, `_`, `.` and `-` alone is narrow enough for a host or a label's value.
+        """
+        if self.type is not ParameterType.STRING or self.enum:
+            return False
+        return self.pattern is None or not linear.is_narrow(self.pattern)
+
+
+@dataclass(frozen=True)
+class Connection:
+    """A thing that steps may reach. `kind` is sql, redis or prometheus; `reference` (`env:NAME`, `file:/path`) is
+    resolved by the step and nowhere else."""
+
+    name: str
+    kind: str
+    reference: str
 
 
 @dataclass(frozen=True)

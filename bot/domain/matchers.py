@@ -1,0 +1,48 @@
+"""Alertmanager's matchers: `severity=~"crit.*"`. Patterns are anchored and run in linear time."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from bot.domain import linear
+from bot.domain.errors import Unclear
+
+_QUOTED = r'"(?:[^"\\\n]|\\["\\n])*"'
+_SHAPE = re.compile(
+    rf'\s*(?P<name>[A-Za-z_:][A-Za-z0-9_:]{{0,127}}|{_QUOTED})\s*(?P<op>=~|!~|!=|=)\s*(?P<value>{_QUOTED}|[^\s"{{}},=!~\\]*)\s*',
+    re.ASCII,
+)
+_ESCAPED = re.compile(r"\\(.)")
+
+
+@dataclass(frozen=True)
+class Matcher:
+    """`op` is =, !=, =~ or !~. A label that is absent counts as empty."""
+
+    name: str
+    op: str
+    value: str
+
+    def holds(self, labels: Mapping[str, str]) -> bool:
+        label = labels.get(self.name, "")
+        alike = linear.matcher(self.value)(label) if self.op.endswith("~") else label == self.value
+        return alike is not self.op.startswith("!")
+
+
+def parse(text: str) -> Matcher:
+    """One matcher. Raises Unclear."""
+    shape = _SHAPE.fullmatch(text)
+    if shape is None:
+        raise Unclear(f"“{text}” is not a matcher. Write for example 'severity=\"critical\"' or 'job=~\"api.*\"'.")
+    found = Matcher(_unquoted(shape["name"]), shape["op"], _unquoted(shape["value"]))
+    if found.op.endswith("~"):
+        linear.matcher(found.value)
+    return found
+
+
+def _unquoted(text: str) -> str:
+    if not text.startswith('"'):
+        return text
+    return _ESCAPED.sub(lambda found: "\n" if found[1] == "n" else found[1], text[1:-1])
