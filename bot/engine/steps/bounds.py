@@ -1,0 +1,78 @@
+"""Bounds on time and size that several kinds share."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+MAX_OUTPUT = 1_000_000  # bytes of a response or of a program's output that are kept
+MAX_SHOWN = 3_000  # characters of a result that people see at once
+AGAIN_SECONDS = 2.0
+
+T = TypeVar("T")
+
+
+async def within(seconds: float, work: Coroutine[Any, Any, T]) -> T:
+    """The result, or TimeoutError. Work that does not listen to being cancelled is told again and again."""
+    task = asyncio.ensure_future(work)
+    try:
+        done, _ = await asyncio.wait({task}, timeout=seconds)
+        if not done:
+            raise TimeoutError
+        return task.result()
+    finally:
+        await _end(task)
+
+
+async def _end(task: asyncio.Task[Any]) -> None:
+    while not task.done():
+        task.cancel()
+        await asyncio.wait({task}, timeout=AGAIN_SECONDS)
+    if not task.cancelled():
+        task.exception()  # looked at, so that nobody reports it as forgotten
+
+
+def shown(text: str, limit: int = MAX_SHOWN) -> str:
+    """The beginning and the end of a text, and how much is left out between them."""
+    if len(text) <= limit:
+        return text
+    half = limit // 2
+    return f"{text[:half]}\n… {len(text) - 2 * half:,} characters left out …\n{text[-half:]}"
+
+
+class HeadAndTail:
+    """Keeps the first and the last half of `limit` bytes, however many come."""
+
+    def __init__(self, limit: int = MAX_OUTPUT) -> None:
+        self._half = limit // 2
+        self._head = bytearray()
+        self._tail: deque[bytes] = deque()
+        self._tail_size = 0
+        self.left_out = 0
+
+    def add(self, chunk: bytes) -> None:
+        room = self._half - len(self._head)
+        self._head += chunk[:room]
+        if rest := chunk[room:]:
+            self._tail.append(rest)
+            self._tail_size += len(rest)
+        while self._tail_size > self._half:
+            self._drop()
+
+    def _drop(self) -> None:
+        oldest = self._tail.popleft()
+        over = min(len(oldest), self._tail_size - self._half)
+        self._tail_size -= over
+        self.left_out += over
+        if over < len(oldest):
+            self._tail.appendleft(oldest[over:])
+
+    def text(self) -> str:
+        """All of it, or both ends with a line between them that says what is missing."""
+        head, tail = bytes(self._head), b"".join(self._tail)
+        if not self.left_out:
+            return (head + tail).decode("utf-8", "replace")
+        gap = f"\n… {self.left_out:,} bytes left out …\n"
+        return head.decode("utf-8", "replace") + gap + tail.decode("utf-8", "replace")

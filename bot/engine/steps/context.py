@@ -1,0 +1,71 @@
+"""What a step is handed: its key, its time, the things it may reach, and where its output goes."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import lru_cache
+from pathlib import Path
+
+import httpx
+
+from bot.domain.errors import Misconfigured
+from bot.domain.runbook import Connection
+from bot.domain.secret import Secret
+from bot.ports import Clock
+
+
+@dataclass(frozen=True)
+class Connections:
+    """The catalogue's connections. Their addresses are resolved at the moment of use, by `resolve`."""
+
+    known: Mapping[str, Connection]
+    resolve: Callable[[str], Secret]
+
+    def address(self, name: str, kind: str) -> Secret:
+        """The URL of a connection of that kind (sql, redis, prometheus). Raises Misconfigured."""
+        found = self.known.get(name)
+        if found is None:
+            raise Misconfigured(f"There is no connection “{name}”. Add it to org.yml under connections.")
+        if found.kind != kind:
+            raise Misconfigured(f"The connection “{name}” is one of {found.kind}, and {kind} is needed here.")
+        return self.resolve(found.reference)
+
+
+@dataclass(frozen=True)
+class ShellRules:
+    """Where programs may run, and with what. `folder` None: not at all. `environment`: all that may be handed on."""
+
+    folder: Path | None = None
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+@lru_cache(maxsize=2)
+def _tls(verify: bool) -> ssl.SSLContext:
+    return httpx.create_ssl_context(verify=verify, trust_env=False)
+
+
+def new_client(verify_tls: bool) -> httpx.AsyncClient:
+    """A client of its own for one request: no kept connection that may be half dead, no proxy, no redirects."""
+    unlimited = httpx.Timeout(None)  # the step's own time is kept over the whole request
+    return httpx.AsyncClient(verify=_tls(verify_tls), trust_env=False, follow_redirects=False, timeout=unlimited)
+
+
+def _nowhere(text: str) -> None:
+    """Output that nobody watches."""
+
+
+@dataclass(frozen=True)
+class StepContext:
+    """`key` names the step, not the attempt. `started_at`: when a wait was first looked at, else None."""
+
+    key: str
+    timeout_seconds: float
+    clock: Clock
+    connections: Connections
+    write: Callable[[str], None] = _nowhere
+    shell: ShellRules = ShellRules()
+    client: Callable[[bool], httpx.AsyncClient] = new_client
+    started_at: datetime | None = None

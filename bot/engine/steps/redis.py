@@ -1,0 +1,97 @@
+"""redis {connection, command: [..]} -> value. Each item of the list is one argument, whatever stands in it"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from redis.asyncio import ConnectionPool
+from redis.asyncio.connection import AbstractConnection
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError, ResponseError
+
+from bot.domain.errors import Misconfigured, Unclear
+from bot.domain.outcome import Done, Failed, Outcome, Unknown
+from bot.engine.steps import arguments as read
+from bot.engine.steps.bounds import MAX_OUTPUT, shown, within
+from bot.engine.steps.context import StepContext
+
+MAX_DEPTH = 10
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,60}", re.ASCII)
+# They turn the connection into something that does not answer a command with one reply.
+_ENDLESS = ("MONITOR", "PSUBSCRIBE", "SUBSCRIBE", "SSUBSCRIBE", "SYNC", "PSYNC", "CLIENT|REPLY", "HELLO", "RESET")
+
+
+class _Progress:
+    left = False
+
+
+async def perform(arguments: Mapping[str, Any], context: StepContext) -> Outcome:
+    """One command on a connection of its own, never repeated by the client."""
+    progress = _Progress()
+    try:
+        command = _command(arguments)
+        url = context.connections.address(read.text(arguments, "connection"), "redis").reveal()
+        value = await within(context.timeout_seconds, _ask(url, command, progress))
+    except (Unclear, Misconfigured) as problem:
+        return Failed(problem.sentence, certain=True)
+    except (RedisError, OSError, TimeoutError, ValueError) as problem:
+        return _broken(problem, progress, context.timeout_seconds)
+    plain = _plain(value, 0)
+    output = plain if isinstance(plain, str) else json.dumps(plain, ensure_ascii=False)
+    context.write(shown(output) + "\n")
+    return Done({"value": plain}, shown(output))
+
+
+def _command(arguments: Mapping[str, Any]) -> list[str]:
+    command = read.texts(arguments, "command")
+    # The client would split a first word with a blank in it into two.
+    if not command or not _NAME.fullmatch(command[0]):
+        raise Unclear("command begins with the name of a Redis command, for example [GET, key].")
+    name = command[0].upper()
+    if name in _ENDLESS or "|".join([name, *command[1:2]]).upper() in _ENDLESS:
+        raise Unclear(f"{name} does not answer once. Use another command.")
+    return command
+
+
+async def _ask(url: str, command: list[str], progress: _Progress) -> Any:
+    pool = ConnectionPool.from_url(
+        url, retry=Retry(NoBackoff(), 0), retry_on_error=[], socket_timeout=None, protocol=2, health_check_interval=0
+    )
+    connection: AbstractConnection = pool.make_connection()  # type: ignore[no-untyped-call]
+    try:
+        await connection.connect()  # type: ignore[no-untyped-call]
+        progress.left = True
+        await connection.send_command(*command)
+        return await connection.read_response()
+    finally:
+        # Not a polite goodbye: it would wait for a server that does not answer.
+        await asyncio.shield(connection.disconnect(nowait=True))
+
+
+def _broken(problem: Exception, progress: _Progress, seconds: float) -> Outcome:
+    reason = f"no answer within {seconds:g} s" if isinstance(problem, TimeoutError) else str(problem).rstrip(".")[:300]
+    if not progress.left:
+        return Failed(f"Redis was not reached: {reason}.", certain=True)
+    if isinstance(problem, ResponseError):
+        return Failed(f"Redis refused the command: {reason}.")
+    return Unknown(f"The command may have been carried out: {reason}.")
+
+
+def _plain(value: Any, depth: int) -> Any:
+    match value:
+        case bytes():
+            return value[:MAX_OUTPUT].decode("utf-8", "replace")
+        case list() | tuple() | set() if depth < MAX_DEPTH:
+            return [_plain(one, depth + 1) for one in list(value)[:10_000]]
+        case dict() if depth < MAX_DEPTH:
+            return {str(_plain(name, depth + 1)): _plain(one, depth + 1) for name, one in value.items()}
+        case None | bool() | int() | float() | str():
+            return value
+        case ResponseError():
+            raise value
+    return str(value)[:MAX_OUTPUT]

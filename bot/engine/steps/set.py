@@ -1,0 +1,21 @@
+"""set {name: value}: values for later steps, worked out already"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from bot.domain.outcome import Done, Failed, Outcome
+from bot.engine.expressions import plain
+from bot.engine.steps.bounds import MAX_OUTPUT, shown
+from bot.engine.steps.context import StepContext
+
+
+async def perform(arguments: Mapping[str, Any], context: StepContext) -> Outcome:
+    """Done with each name's value."""
+    values = plain(arguments)
+    lines = [f"{name} = {json.dumps(value, ensure_ascii=False)}" for name, value in values.items()]
+    if sum(map(len, lines)) > MAX_OUTPUT:
+        return Failed("These values are too large to keep. Keep less of them.", certain=True)
+    return Done(values, shown("\n".join(lines)))

@@ -1,0 +1,249 @@
+"""sql {connection, query, params, write=false, max_rows=100} -> rows rowcount. PostgreSQL and SQLite, binds `:name`"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import math
+import re
+import sqlite3
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, unquote
+
+import aiosqlite
+import psycopg
+from psycopg.rows import dict_row
+
+from bot.domain.errors import Misconfigured, Unclear
+from bot.domain.outcome import Done, Failed, Outcome, Unknown
+from bot.engine.steps import arguments as read
+from bot.engine.steps.bounds import MAX_OUTPUT, shown, within
+from bot.engine.steps.context import StepContext
+
+MAX_CELL = 10_000
+
+# Texts, quoted names and comments are passed over: a `:name` in them is none.
+_PIECES = re.compile(
+    r"""(?P<kept>[eE]'(?:[^'\\]|\\.|'')*' | '(?:[^']|'')*' | "(?:[^"]|"")*" | --[^\n]* | /\*.*?\*/
+        | \$(?P<tag>[A-Za-z_]*)\$.*?\$(?P=tag)\$ | ::)
+      | (?<![\w:]):(?P<name>[A-Za-z_][A-Za-z0-9_]*)""",
+    re.DOTALL | re.VERBOSE | re.ASCII,
+)
+
+
+@dataclass
+class _Work:
+    """One statement and how far it came."""
+
+    query: str
+    values: dict[str, Any]
+    is_write: bool
+    max_rows: int
+    seconds: float
+    stage: str = "connecting"  # connecting, running, committing, over
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    rowcount: int = 0
+    is_cut: bool = False
+    size: int = 0
+
+    def keep(self, row: Mapping[str, Any]) -> bool:
+        """False when there is no room for this row."""
+        plain = {name: _plain(value) for name, value in row.items()}
+        self.size += len(json.dumps(plain, ensure_ascii=False))
+        self.is_cut = len(self.rows) >= self.max_rows or self.size > MAX_OUTPUT
+        if not self.is_cut:
+            self.rows.append(plain)
+        return not self.is_cut
+
+
+async def perform(arguments: Mapping[str, Any], context: StepContext) -> Outcome:
+    """One statement in a transaction of its own: read-only, and held so by the database, unless `write`."""
+    try:
+        work = _work(arguments, context.timeout_seconds)
+        url = context.connections.address(read.text(arguments, "connection"), "sql").reveal()
+        run = _runner(url)
+    except (Unclear, Misconfigured) as problem:
+        return Failed(problem.sentence, certain=True)
+    try:
+        await within(context.timeout_seconds, run(url, work))
+    except (psycopg.Error, sqlite3.Error, OSError, TimeoutError, ValueError, OverflowError) as problem:
+        return _broken(problem, work)
+    return _done(work, context)
+
+
+def _work(arguments: Mapping[str, Any], seconds: float) -> _Work:
+    values = {name: _bindable(name, value) for name, value in read.mapping(arguments, "params").items()}
+    query = read.text(arguments, "query")
+    missing = sorted(names(query) - values.keys())
+    if missing:
+        raise Unclear(f"The query binds :{missing[0]}, and params has no {missing[0]}. Add it there.")
+    write = read.flag(arguments, "write", False)
+    return _Work(query, values, write, read.whole(arguments, "max_rows", 100, 10_000), seconds)
+
+
+def names(query: str) -> set[str]:
+    """The names that a query binds."""
+    return {found["name"] for found in _PIECES.finditer(query) if found["name"]}
+
+
+def _bindable(name: str, value: Any) -> Any:
+    if value is not None and not isinstance(value, str | int | float):
+        raise Unclear(f"The parameter {name} must be a text, a number, true, false or nothing.")
+    if isinstance(value, str) and "\0" in value:
+        raise Unclear(f"The parameter {name} has a character in it that no database takes.")
+    return value
+
+
+def _runner(url: str) -> Any:
+    scheme = url.partition(":")[0].partition("+")[0].lower()
+    if scheme in ("postgresql", "postgres"):
+        return _on_postgres
+    if scheme == "sqlite":
+        return _on_sqlite
+    raise Misconfigured("This connection's URL begins neither with postgresql:// nor with sqlite:///. Correct it.")
+
+
+def _done(work: _Work, context: StepContext) -> Done:
+    count = f"{work.rowcount:,} row{'' if work.rowcount == 1 else 's'}"
+    said = f"The first {len(work.rows):,} rows; there are more." if work.is_cut else f"{count}."
+    listed = "\n".join(json.dumps(row, ensure_ascii=False) for row in work.rows)
+    output = "\n".join(part for part in (said, shown(listed)) if part)
+    context.write(output + "\n")
+    return Done({"rows": work.rows, "rowcount": work.rowcount}, output)
+
+
+def _broken(problem: Exception, work: _Work) -> Outcome:
+    reason = _reason(problem, work.seconds)
+    match work.stage:
+        case "connecting":
+            return Failed(f"The database was not reached: {reason}.", certain=True)
+        case "committing" if not isinstance(problem, psycopg.errors.IntegrityError | sqlite3.Error):
+            return Unknown(f"The change may have been committed: {reason}.")
+    undone = " Nothing was changed: it was rolled back." if work.is_write else ""
+    return Failed(f"The query failed: {reason}.{undone}")
+
+
+def _reason(problem: Exception, seconds: float) -> str:
+    if isinstance(problem, TimeoutError | psycopg.errors.QueryCanceled):
+        return f"no answer within {seconds:g} s"
+    said = problem.diag.message_primary if isinstance(problem, psycopg.Error) else None
+    return (said or str(problem) or type(problem).__name__).strip().splitlines()[0].rstrip(".")[:300]
+
+
+# --- PostgreSQL ---------------------------------------------------------------------------------------------------
+
+
+async def _on_postgres(url: str, work: _Work) -> None:
+    connection = await psycopg.AsyncConnection.connect(
+        re.sub(r"^postgres(ql)?(\+\w+)?:", "postgresql:", url),
+        autocommit=True,  # each BEGIN and COMMIT is sent here, so that it is known what was sent
+        connect_timeout=max(2, math.ceil(work.seconds)),
+        application_name="tocsin",
+    )
+    try:
+        work.stage = "running"
+        await connection.execute("BEGIN" if work.is_write else "BEGIN READ ONLY")
+        milliseconds = str(max(1, int(work.seconds * 1000)))
+        await connection.execute("SELECT set_config('statement_timeout', %s, true)", [milliseconds])
+        await (_change if work.is_write else _look)(connection, work)
+    finally:
+        await connection.close()
+
+
+async def _look(connection: psycopg.AsyncConnection[Any], work: _Work) -> None:
+    """Row by row, so that a large table is neither fetched nor kept. Closing the connection rolls back."""
+    async with connection.cursor(row_factory=dict_row) as cursor:
+        # One statement only: stream() uses the protocol's form that takes no second one.
+        stream = cursor.stream(_for_psycopg(work.query).encode(), work.values)
+        try:
+            async for row in stream:
+                if not work.keep(row):
+                    break
+        finally:
+            await stream.aclose()  # type: ignore[attr-defined]  # an async generator, declared as its lesser
+    work.rowcount = len(work.rows)
+
+
+async def _change(connection: psycopg.AsyncConnection[Any], work: _Work) -> None:
+    async with connection.cursor(row_factory=dict_row) as cursor:
+        # Prepared, since a plain text without values may hold several statements.
+        await cursor.execute(_for_psycopg(work.query).encode(), work.values, prepare=True)
+        work.rowcount = max(0, cursor.rowcount)
+        if cursor.description:
+            async for row in cursor:
+                if not work.keep(row):
+                    break
+    work.stage = "committing"
+    await connection.execute("COMMIT")
+    work.stage = "over"
+
+
+def _for_psycopg(query: str) -> str:
+    """`:name` as `%(name)s`, and every other `%` doubled."""
+    pieces, at = [], 0
+    for found in _PIECES.finditer(query):
+        if found["name"]:
+            pieces += [query[at : found.start()].replace("%", "%%"), f"%({found['name']})s"]
+            at = found.end()
+    return "".join([*pieces, query[at:].replace("%", "%%")])
+
+
+# --- SQLite -------------------------------------------------------------------------------------------------------
+
+
+async def _on_sqlite(url: str, work: _Work) -> None:
+    path = Path(unquote(url.partition("://")[2].removeprefix("/").partition("?")[0]))
+    mode = "rw" if work.is_write else "ro"
+    # Shorter than the step's own time, since a wait for a lock cannot be interrupted.
+    busy = work.seconds * 0.8
+    address = f"file:{quote(str(path))}?mode={mode}"
+    async with aiosqlite.connect(address, uri=True, isolation_level=None, timeout=busy) as connection:
+        connection.row_factory = sqlite3.Row
+        try:
+            await _transact(connection, work)
+        except asyncio.CancelledError:
+            await connection.interrupt()
+            raise
+
+
+async def _transact(connection: aiosqlite.Connection, work: _Work) -> None:
+    await connection.execute("SELECT 1 FROM sqlite_master LIMIT 1")
+    work.stage = "running"
+    await connection.execute("BEGIN IMMEDIATE" if work.is_write else "BEGIN")
+    bound = {name: value for name, value in work.values.items() if name in names(work.query)}
+    async with connection.execute(work.query, bound) as cursor:
+        async for row in cursor:
+            if not work.keep({name: row[name] for name in row.keys()}):  # noqa: SIM118 a Row iterates over its values
+                break
+        work.rowcount = max(cursor.rowcount, len(work.rows))
+    work.stage = "committing"
+    await connection.execute("COMMIT" if work.is_write else "ROLLBACK")
+    work.stage = "over"
+
+
+# --- values -------------------------------------------------------------------------------------------------------
+
+
+def _plain(value: Any) -> Any:
+    """A cell as JSON can hold it."""
+    match value:
+        case None | bool() | int():
+            return value
+        case float() | Decimal():
+            return float(value) if math.isfinite(value) else None
+        case datetime() | date() | time():
+            return value.isoformat()
+        case timedelta():
+            return value.total_seconds()
+        case bytes() | memoryview():
+            return bytes(value)[: MAX_CELL // 2].hex()
+        case list() | tuple():
+            return [_plain(one) for one in value]
+        case dict():
+            return {str(name): _plain(one) for name, one in value.items()}
+    return str(value)[:MAX_CELL]

@@ -1,0 +1,98 @@
+"""wait {for | until+every+deadline}: a time, or until a check holds. Nothing runs meanwhile: it is looked at again
+
+An `until` holds where http answers as expected, promql's check holds, sql's first value is true, redis' value is
+neither empty nor 0, or shell's program ends as expected.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from bot.domain import duration
+from bot.domain.errors import Unclear
+from bot.domain.outcome import Done, Failed, Outcome, Unknown, Waiting
+from bot.engine.steps import arguments as read
+from bot.engine.steps import http, promql, redis, shell, sql
+from bot.engine.steps.context import StepContext
+
+_CHECKS: dict[str, Callable[[Mapping[str, Any], StepContext], Awaitable[Outcome]]] = {
+    "http": http.perform,
+    "sql": sql.perform,
+    "redis": redis.perform,
+    "promql": promql.perform,
+    "shell": shell.perform,
+}
+
+
+async def perform(arguments: Mapping[str, Any], context: StepContext) -> Outcome:
+    """Done, or Waiting for so many seconds; then it is performed again with the same `started_at`."""
+    since = context.started_at or context.clock.now()
+    try:
+        if arguments.get("until") is None:
+            return _timed(read.seconds(arguments, "for"), since, context)
+        return await _checked(arguments, since, context)
+    except Unclear as problem:
+        return Failed(problem.sentence, certain=True)
+
+
+def _timed(seconds: float, since: datetime, context: StepContext) -> Outcome:
+    left = _left(seconds, since, context)
+    if left <= 0:
+        return Done(output=f"Waited {_words(seconds)}.")
+    return Waiting(left, f"Waiting for {_words(left)}.")
+
+
+async def _checked(arguments: Mapping[str, Any], since: datetime, context: StepContext) -> Outcome:
+    every, deadline = read.seconds(arguments, "every"), read.seconds(arguments, "deadline")
+    kind, inner = _check(read.mapping(arguments, "until"))
+    # The last look comes at the deadline itself, so whether it has passed is asked before looking.
+    left = _left(deadline, since, context)
+    outcome = await _CHECKS[kind](inner, replace(context, started_at=None))
+    if _holds(kind, outcome):
+        return outcome
+    said = _said(outcome)
+    if left <= 0:
+        return Failed(f"It did not come true within {_words(deadline)}: {said}", certain=True)
+    return Waiting(min(every, left), f"Not yet: {said}")
+
+
+def _check(until: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:
+    if len(until) != 1 or next(iter(until)) not in _CHECKS:
+        raise Unclear(f"until has exactly one check: {', '.join(_CHECKS)}.")
+    kind = next(iter(until))
+    if kind == "sql" and read.mapping(until, kind).get("write"):
+        raise Unclear("A check changes nothing. Remove write.")
+    return kind, read.mapping(until, kind)
+
+
+def _holds(kind: str, outcome: Outcome) -> bool:
+    if not isinstance(outcome, Done):
+        return False
+    match kind:
+        case "promql":
+            return bool(outcome.result["ok"])
+        case "redis":
+            return outcome.result["value"] not in (None, "", 0, "0", False, [])
+        case "sql":
+            rows = outcome.result["rows"]
+            return bool(rows) and bool(next(iter(rows[0].values()), None))
+    return True
+
+
+def _said(outcome: Outcome) -> str:
+    match outcome:
+        case Failed() | Unknown() | Waiting():
+            return outcome.sentence
+        case Done(output=output):
+            return output.splitlines()[0][:300] if output else "the check does not hold."
+
+
+def _left(seconds: float, since: datetime, context: StepContext) -> float:
+    return seconds - (context.clock.now() - since).total_seconds()
+
+
+def _words(seconds: float) -> str:
+    return duration.words(timedelta(seconds=seconds)) if seconds >= 1 else "less than a second"
