@@ -320,6 +320,14 @@ incidents = Table(
         postgresql_where=text("status not in ('resolved','closed')"),
     ),
     Index("ix_incidents_channel", "channel"),
+    Index("ix_incidents_announce", "announce_ts"),  # the incident of a thread, under an own card in #incidents
+    Index(
+        "ix_incidents_postmortem",
+        "postmortem_due_at",
+        sqlite_where=text("postmortem_due_at is not null and postmortem_done_at is null"),
+        postgresql_where=text("postmortem_due_at is not null and postmortem_done_at is null"),
+    ),
+    Index("ix_incidents_declarer", "declared_by", "id"),
     Index("ix_incidents_repeat", "declared_by", "service", "declared_wall"),
     Index("ix_incidents_declared", "declared_at"),
 )
@@ -331,6 +339,7 @@ roles = Table(
     Column("role", String(16), primary_key=True),  # commander | comms | ops | scribe
     Column("person", String(32), nullable=False),
     Column("since", Utc, nullable=False),
+    Index("ix_roles_person", "person"),
 )
 
 timeline = Table(

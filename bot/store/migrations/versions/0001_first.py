@@ -136,9 +136,12 @@ def upgrade() -> None:
     sa.Column('postmortem_ts', sa.String(length=32), nullable=True),
     sa.PrimaryKeyConstraint('id', name=op.f('pk_incidents'))
     )
+    op.create_index('ix_incidents_announce', 'incidents', ['announce_ts'], unique=False)
     op.create_index('ix_incidents_channel', 'incidents', ['channel'], unique=False)
     op.create_index('ix_incidents_declared', 'incidents', ['declared_at'], unique=False)
+    op.create_index('ix_incidents_declarer', 'incidents', ['declared_by', 'id'], unique=False)
     op.create_index('ix_incidents_open', 'incidents', ['rank', 'id'], unique=False, sqlite_where=sa.text("status not in ('resolved','closed')"), postgresql_where=sa.text("status not in ('resolved','closed')"))
+    op.create_index('ix_incidents_postmortem', 'incidents', ['postmortem_due_at'], unique=False, sqlite_where=sa.text('postmortem_due_at is not null and postmortem_done_at is null'), postgresql_where=sa.text('postmortem_due_at is not null and postmortem_done_at is null'))
     op.create_index('ix_incidents_repeat', 'incidents', ['declared_by', 'service', 'declared_wall'], unique=False)
     op.create_table('people',
     sa.Column('id', sa.String(length=32), nullable=False),
@@ -216,6 +219,7 @@ def upgrade() -> None:
     sa.ForeignKeyConstraint(['incident'], ['incidents.id'], name=op.f('fk_roles_incident_incidents')),
     sa.PrimaryKeyConstraint('incident', 'role', name=op.f('pk_roles'))
     )
+    op.create_index('ix_roles_person', 'roles', ['person'], unique=False)
     op.create_table('timeline',
     sa.Column('id', sa.Integer(), nullable=False),
     sa.Column('incident', sa.Integer(), nullable=False),
@@ -254,6 +258,7 @@ def downgrade() -> None:
     op.drop_table('updates')
     op.drop_index('ix_timeline_incident', table_name='timeline')
     op.drop_table('timeline')
+    op.drop_index('ix_roles_person', table_name='roles')
     op.drop_table('roles')
     op.drop_table('tokens')
     op.drop_index('ix_timers_subject', table_name='timers')
@@ -267,9 +272,12 @@ def downgrade() -> None:
     op.drop_table('places')
     op.drop_table('people')
     op.drop_index('ix_incidents_repeat', table_name='incidents')
+    op.drop_index('ix_incidents_postmortem', table_name='incidents', sqlite_where=sa.text('postmortem_due_at is not null and postmortem_done_at is null'), postgresql_where=sa.text('postmortem_due_at is not null and postmortem_done_at is null'))
     op.drop_index('ix_incidents_open', table_name='incidents', sqlite_where=sa.text("status not in ('resolved','closed')"), postgresql_where=sa.text("status not in ('resolved','closed')"))
+    op.drop_index('ix_incidents_declarer', table_name='incidents')
     op.drop_index('ix_incidents_declared', table_name='incidents')
     op.drop_index('ix_incidents_channel', table_name='incidents')
+    op.drop_index('ix_incidents_announce', table_name='incidents')
     op.drop_table('incidents')
     op.drop_index('ix_inbox_open', table_name='inbox', sqlite_where=sa.text("state in ('ready','working')"), postgresql_where=sa.text("state in ('ready','working')"))
     op.drop_table('inbox')
