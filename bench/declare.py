@@ -16,6 +16,7 @@ from bench.rig import PEOPLE, Rig, served
 LATENCIES_MS = (0, 50, 100, 250)
 TIMES = 7
 BAR_AT_100_MS = 2.6
+PATIENCE_SECONDS = 30
 
 
 @dataclass(frozen=True)
@@ -48,17 +49,31 @@ async def run(folder: Path) -> list[Figure]:
 
 async def _declare(rig: Rig, title: str) -> tuple[float, int]:
     """Seconds from submit to both answers, and the longest chain of calls that one of them had to wait for."""
-    before = max((line["seq"] for line in rig.simulator.journal.since()), default=0)
+    before = rig.journal_end()
     started = time.time()
     await rig.command(f"/incident declare P1 {title}")
-    await asyncio.sleep(max(0.3, rig.simulator.control.latency_seconds * 3))
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while (both := _invited_and_card(rig, title, before)) is None:  # noqa: ASYNC110 - the journal has no event
+            await asyncio.sleep(0.02)
+    calls = _calls(rig, before)
     await rig.quiet()
-    calls = [_call(line) for line in rig.simulator.journal.since(before) if line["entry"] == "call"]
-    created = next(one for one in calls if one.method == "conversations.create")
-    invited = next(one for one in calls if one.method == "conversations.invite" and one.args["users"] == PEOPLE[0])
-    card = next(one for one in calls if one.method == "chat.postMessage" and one.start >= created.end)
-    ended = max(invited.end, card.end)
-    return ended - started, max(_depth(invited, calls), _depth(card, calls))
+    return max(one.end for one in both) - started, max(_depth(one, calls) for one in both)
+
+
+def _invited_and_card(rig: Rig, title: str, before: int) -> tuple[Call, Call] | None:
+    """The declarer's invitation to the channel of this title, and the first message in it, once both are answered."""
+    calls = _calls(rig, before)
+    name = title.replace(" ", "-")
+    channel = next((one.id for one in rig.simulator.workspace.channels.values() if one.name.endswith(name)), "")
+    there = [one for one in calls if channel and one.args.get("channel") == channel]
+    invited = (one for one in there if one.method == "conversations.invite" and one.args["users"] == PEOPLE[0])
+    cards = (one for one in there if one.method == "chat.postMessage")
+    both = next(invited, None), next(cards, None)
+    return (both[0], both[1]) if both[0] and both[1] else None
+
+
+def _calls(rig: Rig, before: int) -> list[Call]:
+    return [_call(line) for line in rig.simulator.journal.since(before) if line["entry"] == "call"]
 
 
 def _call(line: dict[str, Any]) -> Call:

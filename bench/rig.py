@@ -43,12 +43,16 @@ class Rig:
         """Until the bot has made no call for a moment."""
         deadline, seen = time.monotonic() + limit_seconds, -1
         while time.monotonic() < deadline:
-            last = max((line["seq"] for line in self.simulator.journal.since()), default=0)
+            last = self.journal_end()
             if last == seen:
                 return
             seen = last
             await asyncio.sleep(QUIET_SECONDS)
         raise RuntimeError("The bot does not come to rest.")
+
+    def journal_end(self) -> int:
+        """The number of the newest line in the workspace's journal."""
+        return max((line["seq"] for line in self.simulator.journal.since()), default=0)
 
     def memory_mb(self) -> float:
         return float(psutil.Process(self.process.pid).memory_info().rss) / MEGABYTE
