@@ -23,17 +23,17 @@ async def incident_rooms(story: Story) -> list[str]:
 # --- once ---
 
 
-async def test_the_same_words_within_a_minute(story: Story) -> None:
+async def test_the_same_words_within_a_minute(tale: Story) -> None:
     """The same words typed again within 60 s are the same incident, answered with its link; later it is another."""
-    await story.types("Ada", HERE)
-    room = await story.channel("inc-1")
-    story.clock.advance(30)
-    answer = await story.types("Ada", HERE)
+    await tale.types("Ada", HERE)
+    room = await tale.channel("inc-1")
+    tale.clock.advance(30)
+    answer = await tale.types("Ada", HERE)
     assert "INC-1 is already declared" in answer
     assert f"<#{room['id']}>" in answer
-    story.clock.advance(31)
-    assert "Declared INC-2" in await story.types("Ada", HERE)
-    assert len(await story.cards("incidents")) == 2
+    tale.clock.advance(31)
+    assert "Declared INC-2" in await tale.types("Ada", HERE)
+    assert len(await tale.cards("incidents")) == 2
 
 
 async def test_the_same_words_at_the_same_moment(story: Story) -> None:
@@ -62,12 +62,12 @@ async def test_a_double_click_on_declare(story: Story) -> None:
     assert len(await story.cards("incidents")) == 1
 
 
-async def test_slack_delivers_the_command_twice(story: Story) -> None:
+async def test_slack_delivers_the_command_twice(tale: Story) -> None:
     """A command that Slack delivers twice is carried out once, and both deliveries get the same answer."""
-    await story.fault("duplicate_delivery")
-    await story.types("Ada", HERE)
-    assert len(await incident_rooms(story)) == 1
-    assert len(await story.cards("incidents")) == 1
+    await tale.fault("duplicate_delivery")
+    await tale.types("Ada", HERE)
+    assert len(await incident_rooms(tale)) == 1
+    assert len(await tale.cards("incidents")) == 1
 
 
 # --- two deep ---
@@ -162,16 +162,16 @@ async def test_low_severities_live_in_a_thread(tale: Story) -> None:
     assert "it is on every page" in await tale.reads("Ada", "/incident timeline INC-1")
 
 
-async def test_one_card_in_each_place(story: Story) -> None:
+async def test_one_card_in_each_place(tale: Story) -> None:
     """Whatever changes, there is one card in #incidents and one in the channel, and both show it."""
-    room = await story.declared("P1 checkout is down")
+    room = await tale.declared("P1 checkout is down")
     for words in ("severity P0", "status identified", "role commander", "ack", "note hello", "update it is the cache"):
-        await story.types("Ada", f"/incident {words}", room)
+        await tale.types("Ada", f"/incident {words}", room)
     for place in (room, "incidents"):
-        (card,) = await story.cards(place)
+        (card,) = await tale.cards(place)
         for fact in ("P0", "identified", "commander: <@U0ADA>", "it is the cache"):
             assert fact in shown(card)
-    posted = [one for one in story.calls("chat.postMessage") if one["ok"]]
+    posted = [one for one in tale.calls("chat.postMessage") if one["ok"]]
     assert len(posted) == 3, "two cards and one update"
 
 
@@ -188,6 +188,33 @@ async def test_a_drill_says_so(tale: Story) -> None:
         assert "Drill" in shown(await tale.card(place))
     await tale.fast_forward(minutes=31)
     assert any("This is a drill" in text for text in await tale.by_the_bot(room))
+
+
+async def test_whom_a_severity_invites_and_tells(sqlite_database: Database, clock: HandClock, tmp_path: Path) -> None:
+    """The severity's own people are invited, its channels and people are told, and none of them of a private one."""
+    told_of = PAYMENTS.replace(
+        "update_every: 15m", 'update_every: 15m, invite: [U0CLEO], tell: ["slack:#general", "dm:U0DAN"]'
+    )
+    async with told(sqlite_database, clock, catalogue=[catalogue(tmp_path, payments=told_of)]) as story:
+        room = await story.declared("payments S1 cards fail")
+        assert {"U0ADA", "U0CLEO"} <= set((await story.channel(room))["members"])
+        assert any("cards fail" in text for text in await story.by_the_bot("general"))
+        assert any("cards fail" in text for text in await story.direct("Dan"))
+        await story.types("Ada", "/incident declare private payments S1 keys have leaked")
+        assert not any("leaked" in text for text in [*await story.by_the_bot("general"), *await story.direct("Dan")])
+
+
+@pytest.mark.parametrize("verb", ["declare", "create", "new", "NEW"])
+async def test_three_words_for_it(tale: Story, verb: str) -> None:
+    """declare, create and new are one verb."""
+    assert "Declared INC-1" in await tale.types("Ada", f"/incident {verb} P1 checkout is down")
+
+
+async def test_declared_by_a_mention(tale: Story) -> None:
+    """A mention declares too; the card links back to it."""
+    ts = await tale.says("Ada", "@tocsin declare P1 checkout is down", "general")
+    assert "Declared INC-1" in (await tale.whispers("Ada", "general"))[-1]
+    assert f"p{ts.replace('.', '')}" in shown(await tale.card("inc-1-checkout-is-down"))
 
 
 # --- the form ---

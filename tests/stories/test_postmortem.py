@@ -101,23 +101,23 @@ async def test_unchanged_edits_change_nothing(tale: Story) -> None:
     assert len(await tale.files(room)) == 1
 
 
-async def test_owed_in_48_hours_until_done(story: Story) -> None:
+async def test_owed_in_48_hours_until_done(tale: Story) -> None:
     """The commander is reminded a day before, when it is due, and every day after, until it is marked done."""
-    room = await whole_life(story)
-    letters = len(await story.letters("Ben"))
-    await story.fast_forward(hours=23)
-    assert len(await story.letters("Ben")) == letters
-    await story.fast_forward(hours=2)
-    assert "The post-mortem of INC-1 is due" in shown((await story.letters("Ben"))[-1])
-    await story.fast_forward(hours=24)
-    await story.fast_forward(hours=24)
-    assert len(await story.letters("Ben")) == letters + 3
-    assert "was due" in shown((await story.letters("Ben"))[-1])
-    letter = (await story.letters("Ben"))[-1]
-    await story.clicks("Ben", letter["channel"], letter, "postmortem.done")
-    await story.fast_forward(hours=100)
-    assert len(await story.letters("Ben")) == letters + 3
-    assert "Marked done" in shown(await draft_message(story, room))
+    room = await whole_life(tale)
+    letters = len(await tale.letters("Ben"))
+    await tale.fast_forward(hours=23)
+    assert len(await tale.letters("Ben")) == letters
+    await tale.fast_forward(hours=2)
+    assert "The post-mortem of INC-1 is due" in shown((await tale.letters("Ben"))[-1])
+    await tale.fast_forward(hours=24)
+    await tale.fast_forward(hours=24)
+    assert len(await tale.letters("Ben")) == letters + 3
+    assert "was due" in shown((await tale.letters("Ben"))[-1])
+    letter = (await tale.letters("Ben"))[-1]
+    await tale.clicks("Ben", letter["channel"], letter, "postmortem.done")
+    await tale.fast_forward(hours=100)
+    assert len(await tale.letters("Ben")) == letters + 3
+    assert "Marked done" in shown(await draft_message(tale, room))
 
 
 async def test_without_a_commander_the_declarer_is_reminded(tale: Story) -> None:

@@ -32,19 +32,19 @@ async def test_the_form_asks_what_is_needed(tale: Story) -> None:
     assert watch["initial_option"]["value"] == "30m"
 
 
-async def test_resolving_says_so_and_stops_the_clock(story: Story) -> None:
+async def test_resolving_says_so_and_stops_the_clock(tale: Story) -> None:
     """The channel reads that it is over and what fixed it; nothing is promised any more; both cards say resolved."""
-    room = await resolved(story)
-    (said,) = [tidy(text) for text in await story.by_the_bot(room) if "is resolved" in text]
+    room = await resolved(tale)
+    (said,) = [tidy(text) for text in await tale.by_the_bot(room) if "is resolved" in text]
     for fact in ("rolled back", "nobody could pay", "I watch until 09:15"):
         assert fact in said
     for place in (room, "incidents"):
-        card = shown(await story.card(place))
+        card = shown(await tale.card(place))
         assert "resolved" in card
         assert "none: resolved" in card
-    assert "resolved" in (await story.channel(room))["topic"]
-    await story.fast_forward(hours=3)
-    assert not [text for text in await story.by_the_bot(room) if "Posted by tocsin" in text]
+    assert "resolved" in (await tale.channel(room))["topic"]
+    await tale.fast_forward(hours=3)
+    assert not [text for text in await tale.by_the_bot(room) if "Posted by tocsin" in text]
 
 
 async def test_resolved_in_one_line(tale: Story) -> None:
@@ -54,6 +54,20 @@ async def test_resolved_in_one_line(tale: Story) -> None:
     assert "disk replaced" in shown(await tale.card(room))
     assert "already resolved" in await tale.types("Ada", "/incident resolve again", room)
     assert "/incident reopen" in await tale.types("Ada", "/incident update more", room)
+
+
+async def test_the_buttons_of_the_card(tale: Story) -> None:
+    """The card acknowledges, updates and resolves; the one in #incidents only acknowledges."""
+    room = await tale.declared("P1 checkout is down")
+    await tale.clicks("Ben", "incidents", await tale.card("incidents"), "incident.ack")
+    assert buttons(await tale.card("incidents")) == []
+    view = await tale.opens_by_click("Ada", room, await tale.card(room), "incident.update")
+    await tale.submits("Ada", view, text="disk is full")
+    view = await tale.opens_by_click("Ada", room, await tale.card(room), "incident.resolve")
+    assert (await tale.submits("Ada", view, fix="disk replaced"))["ok"]
+    card = shown(await tale.card(room))
+    for fact in ("<@U0BEN>", "disk replaced", "resolved"):
+        assert fact in card
 
 
 async def test_after_the_watch_it_is_confirmed(story: Story) -> None:
@@ -72,14 +86,14 @@ async def test_after_the_watch_it_is_confirmed(story: Story) -> None:
     assert len(await story.by_the_bot(room)) == before
 
 
-async def test_unanswered_it_closes_by_itself(story: Story) -> None:
+async def test_unanswered_it_closes_by_itself(tale: Story) -> None:
     """Nobody answers for half an hour: it is closed, and the channel reads why."""
-    room = await resolved(story)
-    await story.fast_forward(minutes=44)
-    assert not [text for text in await story.by_the_bot(room) if "is closed" in text]
-    await story.fast_forward(minutes=2)
-    assert any("INC-1 is closed: nobody objected" in text for text in await story.by_the_bot(room))
-    assert "closed" in shown(await story.card("incidents"))
+    room = await resolved(tale)
+    await tale.fast_forward(minutes=44)
+    assert not [text for text in await tale.by_the_bot(room) if "is closed" in text]
+    await tale.fast_forward(minutes=2)
+    assert any("INC-1 is closed: nobody objected" in text for text in await tale.by_the_bot(room))
+    assert "closed" in shown(await tale.card("incidents"))
 
 
 @pytest.mark.parametrize("way", ["button", "verb"])

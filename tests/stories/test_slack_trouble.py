@@ -120,12 +120,12 @@ async def test_slack_answers_500(tale: Story, calm: dict[str, Any], method: str)
     assert await picture(tale) == calm
 
 
-async def test_slack_is_away_altogether(story: Story, calm: dict[str, Any]) -> None:
+async def test_slack_is_away_altogether(tale: Story, calm: dict[str, Any]) -> None:
     """Ten calls in a row fail, whatever they are: in the end everything is there once."""
-    await story.fault("http_500", times=10)
-    await whole_day(story)
-    assert not list(story.simulator.faults), "it did go wrong"
-    assert await picture(story) == calm
+    await tale.fault("http_500", times=10)
+    await whole_day(tale)
+    assert not list(tale.simulator.faults), "it did go wrong"
+    assert await picture(tale) == calm
 
 
 @pytest.mark.parametrize("method", ["chat.postMessage", "conversations.create"])

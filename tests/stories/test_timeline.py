@@ -49,20 +49,20 @@ async def test_the_end_is_on_it(tale: Story) -> None:
 
 
 @pytest.mark.parametrize("name", ["pushpin", "round_pushpin"])
-async def test_the_pushpin_adds_and_removes(story: Story, name: str) -> None:
+async def test_the_pushpin_adds_and_removes(tale: Story, name: str) -> None:
     """The pushpin on a message puts it on the timeline; taking it away takes it off again."""
-    room = await story.declared("P1 checkout is down")
-    ts = await story.says("Ada", "the primary ran out of disk", room)
+    room = await tale.declared("P1 checkout is down")
+    ts = await tale.says("Ada", "the primary ran out of disk", room)
     wish: dict[str, Any] = {"user": "Ada", "channel": room, "ts": ts, "name": name}
-    await story.does("reaction", **wish)
-    await story.settle()
-    assert "<@U0ADA> wrote: the primary ran out of disk" in await timeline(story)
-    await story.does("reaction", **wish, remove=True)
-    await story.settle()
-    assert "ran out of disk" not in await timeline(story)
-    await story.does("reaction", **wish)
-    await story.settle()
-    assert (await timeline(story)).count("ran out of disk") == 1
+    await tale.does("reaction", **wish)
+    await tale.settle()
+    assert "<@U0ADA> wrote: the primary ran out of disk" in await timeline(tale)
+    await tale.does("reaction", **wish, remove=True)
+    await tale.settle()
+    assert "ran out of disk" not in await timeline(tale)
+    await tale.does("reaction", **wish)
+    await tale.settle()
+    assert (await timeline(tale)).count("ran out of disk") == 1
 
 
 async def test_other_reactions_mean_nothing(tale: Story) -> None:

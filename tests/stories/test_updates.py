@@ -76,17 +76,17 @@ async def test_the_reminder_opens_the_form(tale: Story) -> None:
     assert any("rolling back" in text and "mitigating" in text for text in await tale.by_the_bot(room))
 
 
-async def test_a_persons_update_resets_the_clock(story: Story) -> None:
+async def test_a_persons_update_resets_the_clock(tale: Story) -> None:
     """Half an hour is counted from what a person wrote."""
-    room = await story.declared("P1 checkout is down")
-    await story.fast_forward(minutes=20)
-    answer = await story.types("Ada", "/incident update the database is full", room)
+    room = await tale.declared("P1 checkout is down")
+    await tale.fast_forward(minutes=20)
+    answer = await tale.types("Ada", "/incident update the database is full", room)
     assert "Next one by 09:50" in tidy(answer)
-    await story.fast_forward(minutes=29)
-    assert await own_updates(story, room) == []
-    assert any("the database is full" in text and "by <@U0ADA>" in text for text in await story.by_the_bot(room))
-    await story.fast_forward(minutes=2)
-    assert len(await own_updates(story, room)) == 1
+    await tale.fast_forward(minutes=29)
+    assert await own_updates(tale, room) == []
+    assert any("the database is full" in text and "by <@U0ADA>" in text for text in await tale.by_the_bot(room))
+    await tale.fast_forward(minutes=2)
+    assert len(await own_updates(tale, room)) == 1
 
 
 async def test_the_update_form_sets_status_and_the_next_promise(tale: Story) -> None:
@@ -136,16 +136,16 @@ async def test_a_strange_pace_is_explained(tale: Story) -> None:
     assert "remind 15m" in await tale.types("Ada", "/incident remind", room)
 
 
-async def test_another_severity_promises_anew(story: Story) -> None:
+async def test_another_severity_promises_anew(tale: Story) -> None:
     """From P2 to P0 the next update is due a quarter of an hour later, and both cards and the topic say so."""
-    room = await story.declared("P2 checkout is slow")
-    await story.fast_forward(minutes=10)
-    assert "Next update by 09:25" in tidy(await story.types("Ada", "/incident severity critical", room))
+    room = await tale.declared("P2 checkout is slow")
+    await tale.fast_forward(minutes=10)
+    assert "Next update by 09:25" in tidy(await tale.types("Ada", "/incident severity critical", room))
     for place in (room, "incidents"):
-        assert "by 09:25" in tidy(shown(await story.card(place)))
-    assert "P0" in (await story.channel(room))["topic"]
-    await story.fast_forward(minutes=16)
-    assert len(await own_updates(story, room)) == 1
+        assert "by 09:25" in tidy(shown(await tale.card(place)))
+    assert "P0" in (await tale.channel(room))["topic"]
+    await tale.fast_forward(minutes=16)
+    assert len(await own_updates(tale, room)) == 1
 
 
 async def test_what_changed_is_told_once(story: Story) -> None:

@@ -40,18 +40,18 @@ def texts(value: Any) -> list[str]:
     return []
 
 
-async def test_a_nasty_title_stays_text(story: Story) -> None:
+async def test_a_nasty_title_stays_text(tale: Story) -> None:
     """A title full of markup and broadcasts is text in every card, topic, update, message and draft."""
-    answer = await story.types("Ada", f"/incident declare P1 {NASTY}")
-    room = (await story.channel("inc-1"))["name"]
-    await story.fast_forward(minutes=31)
-    await story.types("Ada", "/incident resolve turned it off and on again", room)
-    await story.fast_forward(minutes=31)
-    said = [answer, *(text for args in everything_said(story) for text in texts(args))]
+    answer = await tale.types("Ada", f"/incident declare P1 {NASTY}")
+    room = (await tale.channel("inc-1"))["name"]
+    await tale.fast_forward(minutes=31)
+    await tale.types("Ada", "/incident resolve turned it off and on again", room)
+    await tale.fast_forward(minutes=31)
+    said = [answer, *(text for args in everything_said(tale) for text in texts(args))]
     assert len(said) > 20
     for text in said:
         assert not LIVE.search(text), text
-    (draft,) = await story.files(room)
+    (draft,) = await tale.files(room)
     assert draft.startswith("# INC-1: ")
     assert "<!channel" not in draft
     assert "[log in here]" not in draft
@@ -79,16 +79,16 @@ async def test_titles_of_any_script(tale: Story, title: str, name: str) -> None:
     assert title.replace(".", "") in (await tale.files(room))[0].replace("\\", "").replace(".", "")
 
 
-async def test_a_title_of_four_thousand_characters(story: Story) -> None:
+async def test_a_title_of_four_thousand_characters(tale: Story) -> None:
     """The longest title is declared whole: the card shows it, the topic and the channel's name a beginning of it."""
     title = ("checkout fails " * 400)[: TITLE_LIMIT - 1] + "x"
-    room = await story.declared(f"P1 {title}")
+    room = await tale.declared(f"P1 {title}")
     assert len(room) <= 80
-    assert len((await story.channel(room))["topic"]) <= 250
-    assert "checkout fails checkout fails" in shown(await story.card(room))
-    await story.fast_forward(minutes=31)
-    await story.types("Ada", "/incident resolve done", room)
-    assert title in (await story.files(room))[0]
+    assert len((await tale.channel(room))["topic"]) <= 250
+    assert "checkout fails checkout fails" in shown(await tale.card(room))
+    await tale.fast_forward(minutes=31)
+    await tale.types("Ada", "/incident resolve done", room)
+    assert title in (await tale.files(room))[0]
 
 
 async def test_a_longer_title_is_refused_in_a_sentence(tale: Story) -> None:
