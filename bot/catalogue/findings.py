@@ -43,7 +43,7 @@ def _sentence(shape: type[BaseModel], place: Place, error: dict[str, Any]) -> st
         return f"{name} must be {_NEEDED[kind]}."
     if kind == "too_short":
         return f"{name} is empty. Add at least one."
-    if kind == "literal_error":
+    if kind in ("literal_error", "enum"):
         return f"“{error['input']}” is not known here. Write {error['ctx']['expected'].replace(chr(39), '')}."
     return f"{name}: {error['msg']}."
 

@@ -18,6 +18,7 @@ from bot.domain.runbook import Effect, Parameter, ParameterType, Runbook, Step
 def findings(
     document: Document, shape: RunbookShape, made: Runbook, service: Service | None, teams: Collection[str] | None
 ) -> Iterator[Finding]:
+    """All but the steps and the connections. None for the service or the teams: they are not looked up."""
     yield from _parameters(document, made)
     yield from _triggers(document, made)
     yield from _severities(document, shape, service)

@@ -17,7 +17,18 @@ from bot.catalogue.runbook_words import Scope
 from bot.domain import duration
 from bot.domain.catalogue import Finding, hint
 from bot.domain.errors import Unclear
-from bot.domain.runbook import FIXED_EFFECTS, Connection, Effect, Gate, Kind, OnFailure, Retries, Runbook, Step
+from bot.domain.runbook import (
+    FIXED_EFFECTS,
+    Connection,
+    Effect,
+    Gate,
+    Kind,
+    OnFailure,
+    ParameterType,
+    Retries,
+    Runbook,
+    Step,
+)
 
 RESULTS: Mapping[Kind, tuple[str, ...]] = {
     Kind.HTTP: ("status", "headers", "body", "json"),
@@ -105,6 +116,7 @@ def _body(kind: Kind, written: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def findings(document: Document, shape: RunbookShape, where: Where) -> Iterator[Finding]:
+    yield from _choices(document, where)
     parameters = {one.name: one for one in where.runbook.parameters}
     offered: dict[str, tuple[str, ...]] = {}
     ids = [one.id for one in shape.steps]
@@ -124,6 +136,18 @@ def findings(document: Document, shape: RunbookShape, where: Where) -> Iterator[
         if one.on_failure == "undo" and not undoable:
             sentence = "Nothing could be undone: neither this step nor an earlier one has undo."
             yield document.finding((*place, "on_failure"), sentence)
+
+
+def _choices(document: Document, where: Where) -> Iterator[Finding]:
+    """Where the choices of a parameter come from."""
+    for index, one in enumerate(where.runbook.parameters):
+        if one.type is ParameterType.CHOICE:
+            place: Place = ("parameters", index, "from")
+            problem = connection_problem(one.source["connection"], "sql", where.connections)
+            if problem:
+                yield document.finding((*place, "connection"), problem)
+            if words.is_template(one.source["query"]):
+                yield document.finding((*place, "query"), "This query is not a template. Write it out.")
 
 
 def _offers(step: Step) -> tuple[str, ...]:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
-from jinja2 import TemplateSyntaxError, meta, nodes
+from jinja2 import TemplateSyntaxError, nodes
 from jinja2.parser import Parser
 
 from bot.catalogue.sandbox import Sandbox, finish_for_slack
@@ -63,22 +63,21 @@ def template_problems(text: str, scope: Scope) -> Iterator[str]:
     """What is wrong with that text: its syntax, then the values that do not exist."""
     if not is_template(text):
         return
-    try:
-        tree = _environment().parse(text)
-    except TemplateSyntaxError as problem:
-        yield _syntax(problem)
-        return
-    yield from _problems(tree, scope)
+    yield from _parsed(_environment().parse, text, scope)
 
 
 def expression_problems(text: str, scope: Scope) -> Iterator[str]:
     """The same of an expression without braces."""
+    yield from _parsed(_expression, text, scope)
+
+
+def _parsed(parse: Callable[[str], nodes.Template], text: str, scope: Scope) -> Iterator[str]:
     try:
-        tree = _expression(text)
+        yield from list(_problems(parse(text), scope))
     except TemplateSyntaxError as problem:
         yield _syntax(problem)
-        return
-    yield from _problems(tree, scope)
+    except RecursionError:
+        yield "This expression is nested too deeply. Make it flatter."
 
 
 def pieces(text: str) -> list[Piece]:
@@ -127,14 +126,23 @@ def _syntax(problem: TemplateSyntaxError) -> str:
 def _problems(tree: nodes.Template, scope: Scope) -> Iterator[str]:
     yield from _tools(tree)
     said = set()
-    free = meta.find_undeclared_variables(tree) - set(_environment().globals)
+    bound = _bound(tree)
     for path in _paths(tree):
-        if path[0] not in free:
+        if path[0] in bound:
             continue
         problem = _path_problem(path, scope)
         if problem and problem not in said:
             said.add(problem)
             yield problem
+
+
+def _bound(tree: nodes.Template) -> set[str]:
+    """Names that the template has by itself: globals, loop variables, macros. Never the roots."""
+    found = {name.name for name in tree.find_all(nodes.Name) if name.ctx != "load"}
+    found |= {macro.name for macro in tree.find_all(nodes.Macro)}
+    if any(tree.find_all(nodes.For)):
+        found.add("loop")
+    return (found | set(_environment().globals)) - set(ROOTS)
 
 
 def _tools(tree: nodes.Template) -> Iterator[str]:
