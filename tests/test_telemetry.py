@@ -21,7 +21,8 @@ def stream() -> Iterator[io.StringIO]:
     handlers, level = root.handlers[:], root.level
     stream = io.StringIO()
     yield stream
-    root.handlers[:], root.level = handlers, level
+    root.handlers[:] = handlers
+    root.setLevel(level)
 
 
 def test_json_lines_carry_event_level_and_time(stream: io.StringIO) -> None:

@@ -32,6 +32,7 @@ from bot.slack.tasks import Tasks
 from bot.store.turns import a_person_waits
 from bot.telemetry import Event
 
+BOLT = "slack_bolt.tocsin"
 BODY_LIMIT = 1_000_000
 RETRY_SECONDS = 5.0
 START_SECONDS = 5.0
@@ -71,12 +72,11 @@ class SlackDoor:
         )
 
     def _bolt(self, client: Any, signing_secret: Secret | None) -> AsyncApp:
-        logger = logging.getLogger("slack_bolt.tocsin")
-        logger.setLevel(
-            logging.ERROR
-        )  # while it is made, Bolt warns of the SLACK_BOT_TOKEN it finds in the environment
+        logger = logging.getLogger(BOLT)
+        # While it is made, Bolt warns of the SLACK_BOT_TOKEN that it finds in the environment.
+        logger.setLevel(logging.ERROR)
         app = AsyncApp(
-            name="tocsin",
+            name=BOLT,  # Bolt sets the level of the logger of this name: it must not be ours
             logger=logger,
             client=client,
             signing_secret=signing_secret.reveal() if signing_secret else "",

@@ -52,7 +52,8 @@ def run(clean_environment: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str
         return Outcome(int(ended.value.code or 0), out, err)
 
     yield call
-    root.handlers[:], root.level = handlers, level
+    root.handlers[:] = handlers
+    root.setLevel(level)
 
 
 @pytest.fixture

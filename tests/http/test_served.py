@@ -191,7 +191,8 @@ def log() -> Iterator[io.StringIO]:
     telemetry.configure("json", "debug", stream)
     yield stream
     telemetry.configure()  # and with it the levels of other libraries
-    root.handlers[:], root.level = handlers, level
+    root.handlers[:] = handlers
+    root.setLevel(level)
     structlog.reset_defaults()
 
 
