@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -33,6 +34,11 @@ def sections(markdown: str) -> tuple[str, list[Section]]:
 def written(text: str) -> str:
     """People's words for one section: a heading in them stands one level below the draft's own."""
     return re.sub(r"^##(?= )", "###", text.strip(), flags=re.MULTILINE)
+
+
+def mark_of(heading: str) -> str:
+    """A short name for a section, for a form's field."""
+    return hashlib.sha256(heading.encode()).hexdigest()[:12]
 
 
 def with_edits(markdown: str, edits: Mapping[str, str]) -> str:

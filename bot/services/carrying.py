@@ -387,7 +387,7 @@ async def _give_gate_back(tx: Tx, trip: Trip) -> None:
 
 def _patience(trip: Trip, plan: Wait) -> float:
     """The more often it was looked at in vain, the longer until the next look: a thousand may wait for one outage."""
-    return max(plan.seconds, min(plan.seconds * WAIT_GROWTH ** min(trip.claim.epoch, 40), LONGEST_WAIT_SECONDS))
+    return max(plan.seconds, min(plan.seconds * WAIT_GROWTH ** min(trip.claim.epoch - 1, 40), LONGEST_WAIT_SECONDS))
 
 
 def _wall_in(trip: Trip, seconds: float) -> float:

@@ -9,11 +9,12 @@ from typing import Any
 
 from bot.asks import Where
 from bot.deps import Deps
+from bot.domain import access
 from bot.domain import incident as rules
 from bot.domain.catalogue import Severity, listing
 from bot.domain.delivery import Parcel
 from bot.domain.draft import Draft, readable
-from bot.domain.errors import Missing, Refused, Repeated, Unclear
+from bot.domain.errors import Missing, Refused, Repeated, Unclear, Undeliverable
 from bot.domain.incident import Entry, Home, Incident, Status
 from bot.domain.person import Actor, Kind, Person
 from bot.ports import Tx
@@ -115,7 +116,17 @@ async def _tell(deps: Deps, tx: Tx, incident: Incident, severity: Severity) -> N
         return
     for target in severity.tell:
         if target.startswith(("slack:", "dm:")):
-            await cards.say(deps, tx, incident, "told", target, target=target)
+            await tell(deps, tx, incident, target)
+
+
+async def tell(deps: Deps, tx: Tx, incident: Incident, target: str) -> None:
+    """`slack:#channel`, `dm:U…`, or `dm:` and a team, group or role, whose people are looked up when it is sent."""
+    who = target.removeprefix("dm:")
+    if target == who or access.USER.fullmatch(who):
+        await cards.say(deps, tx, incident, "told", target, target=target)
+        return
+    parcel = Parcel("told.who", incident.name, "users.info", payload={"who": who}, rank=incident.rank)
+    await deliveries.enqueue(deps, tx, parcel)
 
 
 # --- looking ---
@@ -381,10 +392,13 @@ async def marked_by_event(deps: Deps, channel: str, ts: str, by: Actor, *, kind:
 
 async def _read_message(deps: Deps, channel: str, ts: str) -> dict[str, Any] | None:
     """One message, in the channel or in a thread, whose first message comes along whatever is asked for."""
-    page = await deps.chat.call(
-        "conversations.replies",
-        {"channel": channel, "ts": ts, "oldest": ts, "latest": ts, "inclusive": True, "limit": 10},
-    )
+    wanted = {"channel": channel, "ts": ts, "oldest": ts, "latest": ts, "inclusive": True, "limit": 10}
+    try:
+        page = await deps.chat.call("conversations.replies", wanted)
+    except Undeliverable as problem:
+        if not problem.permanent:
+            raise
+        return None  # deleted, or not ours to read
     return next((one for one in page.get("messages", []) if one.get("ts") == ts), None)
 
 

@@ -12,7 +12,19 @@ from bot.domain.errors import Undeliverable
 from bot.domain.incident import Home, Incident, Status, Update
 from bot.domain.person import BOT
 from bot.ports import Tx
-from bot.services import cadence, cards, deliveries, places, postmortems, promises, resolution, telling, updates
+from bot.services import (
+    cadence,
+    cards,
+    deliveries,
+    incidents,
+    people,
+    places,
+    postmortems,
+    promises,
+    resolution,
+    telling,
+    updates,
+)
 from bot.services.opening import PLACE_WAIT_SECONDS, SOON_SECONDS, leave_channel, of
 from bot.services.posting import PLACE_GONE, Message, Plain, Post
 from bot.store import incidents as store
@@ -33,6 +45,18 @@ class InPlace(Post):
         if problem.error in PLACE_GONE and incident.home is Home.CHANNEL:
             return await leave_channel(deps, tx, incident, problem.error)
         return await super().refused(deps, tx, delivery, problem)
+
+
+class Question(InPlace):
+    """Whether the fix holds. Where nobody can be asked any more, the half hour runs all the same."""
+
+    async def refused(
+        self, deps: Deps, tx: Tx, delivery: Delivery, problem: Undeliverable
+    ) -> dict[str, Any] | Wait | Skip | None:
+        fate = await super().refused(deps, tx, delivery, problem)
+        if isinstance(fate, Skip) or (fate is None and problem.permanent):
+            await self.settle(deps, tx, delivery, {})
+        return fate
 
 
 class Letter(Post):
@@ -105,6 +129,22 @@ async def _told(deps: Deps, tx: Tx, delivery: Delivery) -> Message | Skip | Wait
     return Message(channel, view.fallback(incident, "declared"), [section(words)])
 
 
+class TellWho(Plain):
+    """Who a severity's `tell` means: each of them gets a letter of their own."""
+
+    async def prepare(self, deps: Deps, tx: Tx, delivery: Delivery) -> Plan:
+        incident = await of(tx, delivery)
+        return Call({"who": delivery.payload["who"], "roles": await store.roles_of(tx, incident.id)})
+
+    async def act(self, deps: Deps, delivery: Delivery, arguments: dict[str, Any], method: str) -> dict[str, Any]:
+        return {"people": await people.expand(deps, [arguments["who"]], arguments["roles"])}
+
+    async def settle(self, deps: Deps, tx: Tx, delivery: Delivery, answer: dict[str, Any]) -> None:
+        incident = await of(tx, delivery)
+        for person in answer["people"]:
+            await incidents.tell(deps, tx, incident, f"dm:{person}")
+
+
 # --- the end ---
 
 
@@ -118,9 +158,12 @@ async def _watch(deps: Deps, tx: Tx, delivery: Delivery) -> Message | Skip | Wai
     incident = await of(tx, delivery)
     if incident.status is not Status.RESOLVED:
         return Skip(f"it is {incident.status} now")
-    closes_at = (incident.watch_until or deps.clock.now()) + resolution.ANSWER_WITHIN
-    blocks = view.watch_message(incident, closes_at)
+    blocks = view.watch_message(incident, deps.clock.now() + resolution.ANSWER_WITHIN)
     return _here(incident, view.fallback(incident, "does the fix hold? Confirm or reopen."), blocks)
+
+
+async def _asked(deps: Deps, tx: Tx, delivery: Delivery, answer: dict[str, Any]) -> None:
+    await resolution.asked(deps, tx, (await of(tx, delivery)).id, str(delivery.payload.get("resolved")))
 
 
 async def _closed(deps: Deps, tx: Tx, delivery: Delivery) -> Message | Skip | Wait:
@@ -220,8 +263,9 @@ class UploadPostmortem(Plain):
 update = InPlace(_update, _update_posted)
 reminder = Letter(_reminder)
 told = Post(_told)
+tell_who = TellWho()
 resolved = InPlace(_resolved)
-watch = InPlace(_watch)
+watch = Question(_watch, _asked)
 closed = InPlace(_closed)
 reopened = InPlace(_reopened)
 stranded = Post(_stranded)

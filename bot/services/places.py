@@ -67,6 +67,8 @@ def settings(deps: Deps) -> list[str]:
     named: list[str | None] = [deps.config.incidents_channel, deps.config.alerts_channel]
     for service in deps.catalogue.services.values():
         named += [service.incidents_channel, service.alerts_channel]
+        told = [target for level in service.severities for target in level.tell]
+        named += [target.removeprefix("slack:") for target in told if target.startswith("slack:")]
     return list(dict.fromkeys(key_of(setting) for setting in named if setting))
 
 

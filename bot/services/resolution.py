@@ -81,7 +81,13 @@ async def watch_over(deps: Deps, tx: Tx, timer: Timer) -> None:
     """The watch period has passed: a person is asked to confirm or reopen."""
     incident = await _same_resolution(tx, timer)
     if incident:
-        await cards.say(deps, tx, incident, "watch", _slot(incident))
+        await cards.say(deps, tx, incident, "watch", _slot(incident), resolved=_slot(incident))
+
+
+async def asked(deps: Deps, tx: Tx, number: int, resolution: str) -> None:
+    """The question stands where people read it: from now on they have half an hour to answer."""
+    incident = await store.lock(tx, number)
+    if incident.status is Status.RESOLVED and _slot(incident) == resolution:
         await _alarm(deps, tx, UNANSWERED, incident, deps.clock.now() + ANSWER_WITHIN)
 
 

@@ -10,6 +10,7 @@ from bot.deps import Deps
 from bot.domain.catalogue import Service
 from bot.domain.incident import Entry, Incident, measures
 from bot.domain.person import BOT
+from bot.domain.postmortem import written
 from bot.ports import Tx
 from bot.services import cadence
 from bot.store import incidents as store
@@ -68,7 +69,12 @@ async def draft(deps: Deps, tx: Tx, incident: Incident) -> str:
     entries = await store.timeline_of(tx, incident.id)
     names = await _names(tx, [incident.declared_by, *roles.values(), *(entry.actor for entry in entries)])
     values = {
-        "incident": _incident(deps, incident) | {"declared_by": names[incident.declared_by]},
+        "incident": _incident(deps, incident)
+        | {
+            "declared_by": names[incident.declared_by],
+            "impact": written(incident.impact) or None,
+            "fix": written(incident.fix) or None,
+        },
         "service": _service(deps.catalogue.service_or_default(incident.service)),
         "metrics": metrics(incident),
         "timeline": [_line(entry, names) for entry in entries],
@@ -85,7 +91,8 @@ async def _names(tx: Tx, ids: Sequence[str]) -> dict[str, str]:
 
 def _line(entry: Entry, names: Mapping[str, str]) -> dict[str, Any]:
     verb = view.WROTE.get(entry.kind)
-    return {"at": entry.at, "who": names[entry.actor], "text": f"{verb}: {entry.text}" if verb else entry.text}
+    text = " ".join(entry.text.split())  # what somebody pinned must not become a heading of the draft
+    return {"at": entry.at, "who": names[entry.actor], "text": f"{verb}: {text}" if verb else text}
 
 
 def metrics(incident: Incident) -> list[dict[str, str]]:

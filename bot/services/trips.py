@@ -31,6 +31,7 @@ ERRANDS: Mapping[str, Errand] = {
     "update": messages.update,
     "reminder": messages.reminder,
     "told": messages.told,
+    "told.who": messages.tell_who,
     "resolved": messages.resolved,
     "watch": messages.watch,
     "stranded": messages.stranded,

@@ -6,12 +6,12 @@ from datetime import datetime, timedelta
 
 from bot.deps import Deps
 from bot.domain import incident as rules
-from bot.domain.errors import Unclear
+from bot.domain.errors import Conflict, Repeated, Unclear
 from bot.domain.incident import Incident, Status, Update
 from bot.domain.person import BOT, Actor
 from bot.domain.timer import Timer
 from bot.ports import Tx
-from bot.services import cadence, cards, incidents, promises
+from bot.services import cadence, cards, incidents, promises, requests
 from bot.services.transactions import begin
 from bot.store import incidents as store
 
@@ -132,14 +132,19 @@ async def set_cadence(deps: Deps, number: int, every: timedelta | None, by: Acto
         return incident
 
 
-async def snooze(deps: Deps, number: int, by: Actor, wait: timedelta) -> Incident:
-    """Move the update that is due next by `wait`. Raises Unclear where none is promised."""
+async def snooze(deps: Deps, number: int, by: Actor, wait: timedelta, *, once: str | None = None) -> Incident:
+    """Move the update that is due next by `wait`. Raises Unclear where none is promised.
+
+    `once` names the reminder that was pressed: it snoozes one time, whoever presses it again. Raises Conflict.
+    """
     if not SHORTEST <= wait <= LONGEST:
         raise Unclear("Snooze by 1 min to 24 h: `/incident remind snooze 10m`.")
     await incidents.may_respond(deps, await incidents.visible(deps, number, by), by)
     async with begin(deps, by) as tx:
         incident = await store.lock(tx, number)
         rules.must_be_open(incident)
+        if once and not await _first_press(deps, tx, once):
+            raise Conflict(f"That reminder was snoozed already. To snooze again: `/incident remind {incident} snooze`.")
         if not incident.next_update_at:
             raise Unclear(f"No update of {incident} is promised. `/incident remind 15m` promises one.")
         text = f"snoozed the next update by {cadence.in_minutes(wait)}"
@@ -148,3 +153,11 @@ async def snooze(deps: Deps, number: int, by: Actor, wait: timedelta) -> Inciden
         incident = await cadence.promise(deps, tx, incident, later, entry)
         await cards.refresh(deps, tx, incident)
         return incident
+
+
+async def _first_press(deps: Deps, tx: Tx, once: str) -> bool:
+    try:
+        await requests.once(deps, tx, once)
+    except Repeated:
+        return False
+    return True

@@ -12,7 +12,7 @@ from bot.domain import duration
 from bot.domain.catalogue import Catalogue, Service
 from bot.domain.draft import Draft
 from bot.domain.incident import WORKING, Incident
-from bot.domain.postmortem import Section
+from bot.domain.postmortem import Section, mark_of
 from bot.views import blocks as b
 
 NEXT_UPDATES = (
@@ -73,6 +73,7 @@ def _severity(draft: Draft) -> Block:
 
 
 def update(incident: Incident, suggestion: str = "") -> dict[str, Any]:
+    """`carried` remembers the status that was shown: left as it was, it is no wish to go back to it."""
     statuses = [b.option(status.value.capitalize(), status.value) for status in WORKING]
     waits = [b.option(text, value) for text, value in NEXT_UPDATES]
     fields = [
@@ -80,7 +81,9 @@ def update(incident: Incident, suggestion: str = "") -> dict[str, Any]:
         b.field("status", "Status", b.select(statuses, incident.status.value)),
         b.field("next_update", "Next update", b.select(waits, "default")),
     ]
-    return b.modal("incident.update", f"Update {incident}", fields, submit="Post", carried=incident.name)
+    return b.modal(
+        "incident.update", f"Update {incident}", fields, submit="Post", carried=f"{incident}:{incident.status}"
+    )
 
 
 def resolve(incident: Incident, watch: timedelta | None) -> dict[str, Any]:
@@ -105,13 +108,12 @@ def postmortem(incident: Incident, sections: Sequence[Section]) -> dict[str, Any
     """One input for each section of the draft that fits into one."""
     fields = [
         b.field(
-            f"section_{place}",
+            f"section_{mark_of(one.heading)}",
             one.heading,
             b.text_input(one.body, multiline=True),
             optional=True,
         )
-        for place, one in enumerate(sections)
+        for one in {one.heading: one for one in sections}.values()
         if one.is_editable
     ]
-    carried = json.dumps({"incident": incident.name, "headings": [one.heading for one in sections]}, ensure_ascii=False)
-    return b.modal("postmortem.edit", f"Draft of {incident}", fields, submit="Save", carried=carried)
+    return b.modal("postmortem.edit", f"Draft of {incident}", fields, submit="Save", carried=incident.name)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 from bot.asks import Ask, Modal, Press, Reply, Submission
 from bot.deps import Deps
 from bot.domain import postmortem as drafts
@@ -46,17 +44,16 @@ async def edit(press: Press, deps: Deps) -> Modal:
 
 
 async def submit(sent: Submission, deps: Deps) -> Reply:
-    try:
-        carried = json.loads(sent.carried)
-        headings = list(carried["headings"])
-    except (ValueError, KeyError, TypeError):
-        raise Missing("That form is too old. Open the draft again with *Edit draft*.") from None
-    incident = await incidents.by_subject(deps, str(carried["incident"]), sent.by)
+    incident = await incidents.by_subject(deps, sent.carried, sent.by)
+    headings = [one.heading for one in drafts.sections(await postmortems.read(deps, incident))[1]]
+    written = {name: str(value or "") for name, value in sent.values.items() if name.startswith("section_")}
     bodies = {
-        heading: str(sent.values[f"section_{place}"] or "")
-        for place, heading in enumerate(headings)
-        if f"section_{place}" in sent.values
+        heading: written.pop(f"section_{drafts.mark_of(heading)}")
+        for heading in dict.fromkeys(headings)
+        if f"section_{drafts.mark_of(heading)}" in written
     }
+    if written:
+        raise Missing("The draft has other sections by now. Copy what you wrote and open it again with *Edit draft*.")
     incident = await postmortems.edit(deps, incident.id, bodies, sent.by)
     return Reply(f"Saved. The new draft of {incident} goes into its thread.")
 

@@ -46,11 +46,17 @@ async def submit(sent: Submission, deps: Deps) -> Reply | FieldErrors:
         incident.id,
         text,
         sent.by,
-        status=Status(sent.values["status"]) if sent.values.get("status") else None,
+        status=_chosen(sent),
         next_update=None if wanted in ("default", "none") else duration.parse(wanted),
         none_after=wanted == "none",
     )
     return Reply(f"Update of {incident} posted. Next one {view.next_update(incident)}.")
+
+
+def _chosen(sent: Submission) -> Status | None:
+    """The status that was chosen; None where the one that was shown has been left, whoever changed it meanwhile."""
+    chosen, shown = str(sent.values.get("status") or ""), sent.carried.partition(":")[2]
+    return rules.status_from(chosen) if chosen and chosen != shown else None
 
 
 # --- the cadence ---
@@ -73,5 +79,6 @@ async def remind(ask: Ask, deps: Deps) -> Reply:
 
 async def snooze(press: Press, deps: Deps) -> Reply:
     incident = await incidents.by_subject(deps, press.value, press.by)
-    incident = await updates.snooze(deps, incident.id, press.by, SNOOZE)
+    once = f"snooze:{press.where.channel}:{press.where.ts}"  # a double click, or two people at one reminder
+    incident = await updates.snooze(deps, incident.id, press.by, SNOOZE, once=once)
     return Reply(f"Snoozed by 10 min. The next update of {incident} is promised {view.next_update(incident)}.")

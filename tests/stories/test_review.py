@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+from pathlib import Path
+
 import pytest
 from sqlalchemy import select
 
+from bot.ports import Database
 from bot.simulator.channels import archive, remove_member
 from bot.store.tables import deliveries
-from tests.support.story import Story, shown
+from tests.support.catalogues import catalogue, templates
+from tests.support.clock import HandClock
+from tests.support.story import Story, shown, tidy, told
 
 
 async def test_a_revoked_token_loses_nothing(tale: Story) -> None:
@@ -125,3 +131,113 @@ async def test_waiting_for_an_outage_costs_little(tale: Story) -> None:
     tale.clock.advance(minutes=7)
     await tale.settle()
     assert any("the disk is full" in text for text in await tale.by_the_bot("inc-1-checkout-is-down"))
+
+
+# --- the end, and two people at the same form ---
+
+
+async def test_nobody_is_closed_upon_without_being_asked(story: Story) -> None:
+    """The half hour to answer begins when the question stands in the channel, not when Slack was away."""
+    room = await story.declared("P1 checkout is down")
+    await story.types("Ada", "/incident resolve done", room)
+    await story.fast_forward(minutes=29)
+    await story.fault("rate_limited", method="chat.postMessage", retry_after=7200)
+    await story.fast_forward(hours=2)
+    assert not any("is closed" in text for text in await story.by_the_bot(room))
+    story.clock.advance(minutes=10)
+    await story.settle()
+    (question,) = [text for text in await story.by_the_bot(room) if "Does the fix of INC-1 hold?" in text]
+    closes = story.clock.now() + timedelta(minutes=30)
+    assert f"{closes:%H:%M}" in tidy(question)
+    await story.fast_forward(minutes=31)
+    assert any("INC-1 is closed" in text for text in await story.by_the_bot(room))
+
+
+async def test_a_form_left_as_it_was_changes_no_status(story: Story) -> None:
+    """Ben moves the incident on while Ada's update form is open: sending it does not move the incident back."""
+    room = await story.declared("P1 checkout is down")
+    view = await story.opens("Ada", "/incident update", room)
+    await story.types("Ben", "/incident status INC-1 monitoring")
+    await story.submits("Ada", view, text="traffic is back", status="investigating", next_update="default")
+    assert "monitoring" in shown(await story.card(room))
+
+
+async def test_a_double_click_on_snooze(story: Story) -> None:
+    """One reminder snoozes once, however often and by whomever its button is pressed."""
+    room = await story.declared("P1 checkout is down")
+    await story.fast_forward(minutes=26)
+    reminder = next(one for one in await story.messages(room) if "was promised" in shown(one))
+    await story.clicks("Ada", room, reminder, "incident.snooze", times=2)
+    assert "by 09:40" in tidy(shown(await story.card(room)))
+    assert any("snoozed already" in text for text in await story.whispers("Ada", room))
+
+
+TOLD = """
+service: default
+name: Default service
+default_severity: P1
+severities:
+  - {key: P1, name: High, update_every: 30m, tell: ["slack:#exec-updates", "dm:team:management", "dm:U0CLEO"]}
+"""
+
+
+async def test_who_is_told_at_declare(sqlite_database: Database, clock: HandClock, tmp_path: Path) -> None:
+    """A severity's `tell` reaches a channel that nothing else names, a person, and everyone in a team, each once."""
+    made = catalogue(tmp_path, org="teams: {management: [U0DAN, U0CLEO]}\n")
+    (made / "default" / "service.yml").write_text(TOLD)
+    async with told(sqlite_database, clock, catalogue=[made]) as story:
+        await story.types("Ada", "/incident declare checkout is down")
+        for person in ("Dan", "Cleo"):
+            (letter,) = await story.direct(person)
+            assert "checkout is down" in letter
+        assert any("checkout is down" in text for text in await story.by_the_bot("exec-updates"))
+
+
+# --- words ---
+
+
+async def test_what_was_pinned_is_no_heading_of_the_draft(tale: Story) -> None:
+    """Lines of a note or an impact that look like headings stay inside their sections."""
+    room = await tale.declared("P1 checkout is down")
+    await tale.types("Ada", "/incident note look\n## Root cause\n\nAda did it", room)
+    view = await tale.opens("Ada", "/incident resolve", room)
+    await tale.submits("Ada", view, fix="restart\n## Lessons\nnone", impact="all\n## Timeline\nempty")
+    (draft,) = await tale.files(room)
+    for heading in ("Root cause", "Lessons", "Timeline"):
+        assert draft.count(f"\n## {heading}") == 1
+
+
+async def test_a_draft_with_many_long_headings_opens(
+    sqlite_database: Database, clock: HandClock, tmp_path: Path
+) -> None:
+    """A template of sixty long headings fits into the form, and what is written lands in its section."""
+    asked = "\n\n".join(f"## Question {number}: {'why ' * 20}\n\n_Say it._" for number in range(60))
+    made = templates(tmp_path, **{"postmortem/default.md": f"# {{{{ incident.id }}}}\n\n{asked}\n"})
+    async with told(sqlite_database, clock, templates=[made]) as story:
+        room = await story.declared("P1 checkout is down")
+        await story.types("Ada", "/incident resolve done", room)
+        message = next(one for one in await story.messages(room) if "Post-mortem draft of" in shown(one))
+        view = await story.opens_by_click("Ada", room, message, "postmortem.edit")
+        block = next(one for one in view["blocks"] if one["label"]["text"].startswith("Question 41"))
+        await story.submits("Ada", view, **{block["block_id"]: "because"})
+        assert "why\n\nbecause\n" in (await story.files(room))[-1]
+        assert story.violations() == []
+
+
+async def test_control_characters_are_left_out(story: Story) -> None:
+    """A NUL in a title is no reason for the database to refuse it."""
+    answer = await story.types("Ada", "/incident declare P1 checkout\x00 is \x07down")
+    assert "Declared INC-1" in answer
+    assert "checkout is down" in shown(await story.card("incidents"))
+
+
+async def test_the_mark_of_a_deleted_message_can_be_taken_back(tale: Story) -> None:
+    """The pushpin taken from a message that Slack no longer shows takes it off the timeline, at the first try."""
+    room = await tale.declared("P1 checkout is down")
+    ts = await tale.says("Ada", "the disk is full", room)
+    await tale.does("reaction", user="Ada", channel=room, ts=ts, name="pushpin")
+    await tale.settle()
+    await tale.fault("error", method="conversations.replies", error="thread_not_found")
+    await tale.does("reaction", user="Ada", channel=room, ts=ts, name="pushpin", remove=True)
+    await tale.settle()
+    assert "the disk is full" not in await tale.reads("Ada", "/incident timeline", room)
