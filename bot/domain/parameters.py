@@ -121,6 +121,8 @@ def _closest(parameter: Parameter, value: Any) -> str:
 
 def _shown(value: Any) -> str:
     """Bounded, on one line, and harmless to look at."""
+    if isinstance(value, int) and abs(value) >= 10**_SHOWN:  # Python refuses to print the very long ones
+        return f"a number of more than {_SHOWN} digits"
     text = str(value)[: _SHOWN + 1]
     clean = "".join(letter if letter.isprintable() else "�" for letter in text)
     return f"{clean[:_SHOWN]}…" if len(clean) > _SHOWN else clean

@@ -1,0 +1,64 @@
+"""Alertmanager's matchers are read as Alertmanager reads them."""
+
+from __future__ import annotations
+
+import contextlib
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bot.domain.errors import Unclear
+from bot.domain.matchers import Matcher, parse
+
+
+@pytest.mark.parametrize(
+    ("text", "matcher"),
+    [
+        ('alertname="APIDown"', Matcher("alertname", "=", "APIDown")),
+        ("alertname = APIDown", Matcher("alertname", "=", "APIDown")),
+        ('severity=~"crit.*"', Matcher("severity", "=~", "crit.*")),
+        ('severity!~"a|b"', Matcher("severity", "!~", "a|b")),
+        ('x!=""', Matcher("x", "!=", "")),
+        ("x=", Matcher("x", "=", "")),
+        (r'x="a\"b\\c\nd"', Matcher("x", "=", 'a"b\\c\nd')),
+        ('"my label"="1"', Matcher("my label", "=", "1")),
+    ],
+)
+def test_read(text: str, matcher: Matcher) -> None:
+    """Quoted and unquoted, with any of the four operators."""
+    assert parse(text) == matcher
+
+
+@pytest.mark.parametrize(
+    "text", ["", "alertname", 'a="b', 'a="b" c', "a==b", '{a="b"}', '1a="b"', 'a="b",c="d"', 'a=~"("']
+)
+def test_refused(text: str) -> None:
+    """What is none says how one is written."""
+    with pytest.raises(Unclear):
+        parse(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "holds"),
+    [
+        ('severity=~"crit.*"', True),
+        ('severity=~"crit"', False),
+        ('severity!~"crit"', True),
+        ('severity="critical"', True),
+        ('severity!="critical"', False),
+        ('absent=""', True),
+        ('absent!=""', False),
+        ('absent=~".+"', False),
+    ],
+)
+def test_holds(text: str, holds: bool) -> None:
+    """Patterns are anchored, and an absent label is empty."""
+    assert parse(text).holds({"severity": "critical"}) is holds
+
+
+@given(st.text(max_size=60))
+def test_any_text(text: str) -> None:
+    """Whatever stands there, it is a matcher or is refused as unclear."""
+    with contextlib.suppress(Unclear):
+        assert parse(text).name.strip() or '"' in text
