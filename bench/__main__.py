@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 
 from bench import acknowledge, channels, declare, footprint, growth, timers
-from bench.report import Figure, table
+from bench.report import Figure, contention, raw, table
 from bot import telemetry
 
 BENCHMARKS: Mapping[str, Callable[[Path], Awaitable[list[Figure]]]] = {
@@ -23,15 +23,20 @@ BENCHMARKS: Mapping[str, Callable[[Path], Awaitable[list[Figure]]]] = {
 }
 
 
-async def measure(names: list[str]) -> list[Figure]:
-    figures = []
+QUIET_MACHINE = 1.15  # above it, figures in milliseconds say more about the neighbours than about the program
+
+
+async def measure(names: list[str]) -> tuple[list[Figure], float]:
+    """The figures, and how contended the machine was at the worst of the looks taken between benchmarks."""
+    figures, crowd = [], contention()
     for name in names:
         started = time.monotonic()
         with tempfile.TemporaryDirectory(prefix="tocsin-bench-") as folder:
             found = await BENCHMARKS[name](Path(folder))
         print(f"{name}: {time.monotonic() - started:.0f} s", file=sys.stderr)
         figures += found
-    return figures
+        crowd = max(crowd, contention())
+    return figures, crowd
 
 
 def main(names: list[str]) -> int:
@@ -40,8 +45,13 @@ def main(names: list[str]) -> int:
         print(f"There is no benchmark “{unknown[0]}”. There is {', '.join(BENCHMARKS)}.", file=sys.stderr)
         return 2
     telemetry.configure("console", "error")
-    figures = asyncio.run(measure(names or list(BENCHMARKS)))
+    figures, crowd = asyncio.run(measure(names or list(BENCHMARKS)))
     print(table(figures))
+    print(f"\n{raw(figures)}")
+    if crowd > QUIET_MACHINE:
+        print(
+            f"\nThe machine was busy with other work: everything took up to {crowd:.1f} times as long as its own work."
+        )
     missed = [figure for figure in figures if not figure.is_met]
     print(f"\n{len(missed)} of {sum(one.bar is not None for one in figures)} bars missed.")
     return 1 if missed else 0

@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from pathlib import Path
 
 from bench import seed
 from bench.report import Figure, percentile
-from bench.rig import Rig, served
+from bench.rig import PEOPLE, Rig, served
 
 FEW, MANY = 10, 10_000
 TIMES = 40
+HOMES = 20
+PATIENCE_SECONDS = 30
 COMMANDS = {
-    "note": "/incident note INC-5 remark {}",
-    "list": "/incident list {:.0s}",
-    "overview": "/incident{:.0s}",
-    "declare": "/incident declare P3 trouble {}",
+    "note": "/incident note INC-5 remark {number}",
+    "list": "/incident list",
+    "overview": "/incident",
+    "show": "/incident show INC-{incident}",
+    "list mine": "/incident list mine",
+    "timeline": "/incident timeline INC-{incident}",
+    "ack": "/incident ack INC-{incident}",
+    "declare": "/incident declare P3 trouble {number}",
 }
 
 
@@ -30,9 +37,10 @@ async def run(folder: Path) -> list[Figure]:
         served(folder / str(MANY), database=urls[MANY]) as many,
     ):
         ratios = {name: await _compare(text, few, many) for name, text in COMMANDS.items()}
+        homes = {"opening the Home tab": await _compare_homes(few, many)}
     return [
         Figure(f"cost of {name} with {MANY} open incidents against {FEW}", ratio, "x", 1.3)
-        for name, ratio in ratios.items()
+        for name, ratio in (ratios | homes).items()
     ]
 
 
@@ -40,8 +48,27 @@ async def _compare(text: str, few: Rig, many: Rig) -> float:
     taken: dict[int, list[float]] = {FEW: [], MANY: []}
     for number in range(TIMES):
         for count, rig in ((FEW, few), (MANY, many)):
-            taken[count].append(await rig.command(text.format(str(number))))
+            words = text.format(number=number, incident=1 + number % FEW)
+            taken[count].append(await rig.command(words, person=1))
             await asyncio.sleep(0.02)
     await few.quiet()
     await many.quiet()
     return percentile(taken[MANY], 0.5) / percentile(taken[FEW], 0.5)
+
+
+async def _compare_homes(few: Rig, many: Rig) -> float:
+    """An event, not a command: stored, acknowledged, worked off, and the tab published."""
+    taken: dict[int, list[float]] = {FEW: [], MANY: []}
+    for _ in range(HOMES):
+        for count, rig in ((FEW, few), (MANY, many)):
+            taken[count].append(await _home(rig))
+    return percentile(taken[MANY], 0.5) / percentile(taken[FEW], 0.5)
+
+
+async def _home(rig: Rig) -> float:
+    before, started = rig.journal_end(), time.monotonic()
+    await rig.simulator.control.home({"user": PEOPLE[1]})
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while not rig.called("views.publish", before):  # noqa: ASYNC110 - the journal has no event
+            await asyncio.sleep(0.001)
+    return time.monotonic() - started

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+
+BUSY_SECONDS = 0.15
 
 
 @dataclass(frozen=True)
@@ -37,3 +41,18 @@ def percentile(values: Iterable[float], share: float) -> float:
     """The value below which this share of the values lies; `share` 0.5 is the median."""
     ordered = sorted(values)
     return ordered[min(len(ordered) - 1, int(len(ordered) * share))]
+
+
+def raw(figures: Sequence[Figure]) -> str:
+    """Every figure unrounded, one JSON object a line, for whoever compares runs."""
+    return "\n".join(
+        json.dumps({"figure": one.name, "value": one.value, "unit": one.unit, "bar": one.bar}) for one in figures
+    )
+
+
+def contention() -> float:
+    """How many times longer than its own work a busy loop takes here: 1 on a quiet machine, more where others work."""
+    wall, own = time.perf_counter(), time.thread_time()
+    while time.thread_time() - own < BUSY_SECONDS:
+        pass
+    return (time.perf_counter() - wall) / (time.thread_time() - own)

@@ -54,6 +54,10 @@ class Rig:
         """The number of the newest line in the workspace's journal."""
         return max((line["seq"] for line in self.simulator.journal.since()), default=0)
 
+    def called(self, method: str, since: int) -> bool:
+        """Whether the bot has called it since that line."""
+        return any(line.get("method") == method for line in self.simulator.journal.since(since))
+
     def memory_mb(self) -> float:
         return float(psutil.Process(self.process.pid).memory_info().rss) / MEGABYTE
 

@@ -12,14 +12,25 @@ from sqlalchemy import Table, create_engine, insert
 
 from bot.store.database import parse
 from bot.store.schema import migrate
-from bot.store.tables import clock, incidents, timeline, timers
+from bot.store.tables import clock, deliveries, incidents, promises, roles, timeline, timers
 
 BATCH = 1_000
+DONE = (
+    ("channel.open", "conversations.create"),
+    ("channel.invite", "conversations.invite"),
+    ("channel.topic", "conversations.setTopic"),
+    ("channel.bookmark", "bookmarks.add"),
+    ("channel.pin", "pins.add"),
+    ("card.post", "chat.postMessage"),
+    ("card.edit", "chat.update"),
+)
 LEVELS = (("P0", 0), ("P1", 1), ("P2", 2), ("P3", 3))
 
 
 def fill(url: str, count: int) -> None:
-    """Migrate, and add `count` open incidents, each with a timeline and the timer of its next update."""
+    """Migrate, and add `count` open incidents, each with a timeline, a commander, the promise and timer of its next
+    update, and the deliveries of its declaration, sent.
+    """
     migrate(url)
     parsed = parse(url)
     driver = "postgresql+psycopg" if parsed.get_backend_name() == "postgresql" else "sqlite"
@@ -28,7 +39,7 @@ def fill(url: str, count: int) -> None:
     with engine.begin() as connection:
         if not connection.execute(clock.select()).first():
             connection.execute(insert(clock), {"id": 1, "bot_anchor": now, "wall_anchor": time.time(), "speed": 1.0})
-        for table, rows in ((incidents, _incidents), (timeline, _timeline), (timers, _timers)):
+        for table, rows in TABLES:
             _insert(connection, table, rows(count, now))
         if connection.dialect.name == "postgresql":
             connection.exec_driver_sql("SELECT setval('incidents_id_seq', (SELECT max(id) FROM incidents))")
@@ -101,6 +112,45 @@ def _timers(count: int, now: datetime) -> Iterator[dict[str, Any]]:
             "policy": "fire_late",
             "state": "pending",
         }
+
+
+def _promises(count: int, now: datetime) -> Iterator[dict[str, Any]]:
+    for number in range(1, count + 1):
+        due = now + timedelta(days=1, seconds=number)
+        late = due + timedelta(minutes=5)
+        yield {"kind": "update", "subject": f"INC-{number}", "due_at": due, "late_at": late, "state": "open"}
+
+
+def _roles(count: int, now: datetime) -> Iterator[dict[str, Any]]:
+    for number in range(1, count + 1):
+        yield {"incident": number, "role": "commander", "person": "U0CLEO", "since": now}
+
+
+def _deliveries(count: int, now: datetime) -> Iterator[dict[str, Any]]:
+    for number in range(1, count + 1):
+        for kind, method in DONE:
+            yield {
+                "kind": kind,
+                "subject": f"INC-{number}",
+                "payload": {},
+                "method": method,
+                "rank": LEVELS[number % 4][1],
+                "state": "sent",
+                "attempts": 1,
+                "next_at": now.timestamp(),
+                "created_at": now,
+                "settled_at": now,
+            }
+
+
+TABLES = (
+    (incidents, _incidents),
+    (timeline, _timeline),
+    (timers, _timers),
+    (promises, _promises),
+    (roles, _roles),
+    (deliveries, _deliveries),
+)
 
 
 @click.command()
