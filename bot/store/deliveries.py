@@ -7,7 +7,23 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, case, delete, exists, func, or_, select, text, update
+from sqlalchemy import (
+    ColumnElement,
+    Float,
+    Integer,
+    Select,
+    String,
+    and_,
+    bindparam,
+    case,
+    delete,
+    exists,
+    func,
+    or_,
+    select,
+    text,
+    update,
+)
 from sqlalchemy.engine import Row
 from sqlalchemy.sql.selectable import CTE, NamedFromClause
 
@@ -90,13 +106,18 @@ async def is_known(tx: Tx, dedupe_key: str) -> bool:
 # --- finding what may go ------------------------------------------------------------------------------------------
 
 
-def _may_go(table: NamedFromClause, *, wall: float, closed: Collection[str]) -> ColumnElement[bool]:
+# The statements that every turn asks are made once: making them costs ten times what asking them does.
+_WALL = bindparam("wall", type_=Float)
+_CLOSED = bindparam("closed", expanding=True, type_=String)
+_LIMIT = bindparam("limit", type_=Integer)
+
+
+def _may_go(table: NamedFromClause) -> ColumnElement[bool]:
     """Ready, rested, its method open, and no earlier row of its collapse key under way."""
     earlier = deliveries.alias()
     under_way = exists().where(earlier.c.collapse_key == table.c.collapse_key, state_is(earlier, "sending", "doubt"))
     free = or_(table.c.collapse_key.is_(None), ~under_way)
-    ready = and_(state_is(table, "ready"), table.c.next_at <= wall, free)
-    return and_(ready, table.c.method.not_in(closed)) if closed else ready
+    return and_(state_is(table, "ready"), table.c.next_at <= _WALL, free, table.c.method.not_in(_CLOSED))
 
 
 def _waiting_gates() -> CTE:
@@ -108,13 +129,13 @@ def _waiting_gates() -> CTE:
     return waiting.union_all(select(after.scalar_subquery()).where(waiting.c.gate.is_not(None)))
 
 
-def _gated(*, wall: float, closed: Collection[str], limit: int) -> Select[Any]:
+def _gated() -> Select[Any]:
     """The first row of every open gate, the worst severity first."""
     waiting = _waiting_gates()
     row = deliveries.alias()
     first = (
         select(row.c.id)
-        .where(row.c.gate == waiting.c.gate, _may_go(row, wall=wall, closed=closed))
+        .where(row.c.gate == waiting.c.gate, _may_go(row))
         .order_by(row.c.rank, row.c.id)
         .limit(1)
         .scalar_subquery()
@@ -122,30 +143,34 @@ def _gated(*, wall: float, closed: Collection[str], limit: int) -> Select[Any]:
     firsts = (
         select(first.label("id"))
         .select_from(waiting.outerjoin(gates, gates.c.name == waiting.c.gate))
-        .where(waiting.c.gate.is_not(None), func.coalesce(gates.c.next_at, 0.0) <= wall)
+        .where(waiting.c.gate.is_not(None), func.coalesce(gates.c.next_at, 0.0) <= _WALL)
     )
     return (
         select(deliveries.c.rank, deliveries.c.id, deliveries.c.gate)
         .where(deliveries.c.id.in_(firsts))
         .order_by(deliveries.c.rank, deliveries.c.id)
-        .limit(limit)
+        .limit(_LIMIT)
     )
 
 
-def _ungated(*, wall: float, closed: Collection[str], limit: int) -> Select[Any]:
+def _ungated() -> Select[Any]:
     return (
         select(deliveries.c.rank, deliveries.c.id, deliveries.c.gate)
-        .where(deliveries.c.gate.is_(None), _may_go(deliveries, wall=wall, closed=closed))
+        .where(deliveries.c.gate.is_(None), _may_go(deliveries))
         .order_by(deliveries.c.rank, deliveries.c.id)
-        .limit(limit)
+        .limit(_LIMIT)
     )
+
+
+_GATED, _UNGATED = _gated(), _ungated()
 
 
 async def candidates(tx: Tx, *, wall: float, closed: Collection[str], limit: int) -> list[Candidate]:
     """What may go now, at most one a gate, in order."""
     await prefer_indexes(tx)
-    free = (await tx.execute(_ungated(wall=wall, closed=closed, limit=limit))).all()
-    paced = (await tx.execute(_gated(wall=wall, closed=closed, limit=limit))).all()
+    asked = {"wall": wall, "closed": list(closed), "limit": limit}
+    free = (await tx.execute(_UNGATED, asked)).all()
+    paced = (await tx.execute(_GATED, asked)).all()
     return sorted(Candidate(row.rank, row.id, row.gate) for row in (*free, *paced))[:limit]
 
 
@@ -173,7 +198,7 @@ def attempt_undone() -> dict[str, Any]:
     }
 
 
-def _doubtful(*, wall: float) -> ColumnElement[bool]:
+def _doubtful(wall: float | ColumnElement[float]) -> ColumnElement[bool]:
     """Waiting to be looked up, or left in `sending` by a worker that was lost."""
     over = deliveries.c.lease_until <= wall
     free = or_(deliveries.c.lease_until.is_(None), over)
@@ -181,40 +206,50 @@ def _doubtful(*, wall: float) -> ColumnElement[bool]:
     return or_(waiting, and_(state_is(deliveries, "sending"), over))
 
 
-def doubtful(*, wall: float, limit: int) -> Select[int]:
-    found = select(deliveries.c.id).where(_OPEN, state_is(deliveries, "sending", "doubt"), _doubtful(wall=wall))
+def doubtful(*, wall: float | ColumnElement[float], limit: int) -> Select[int]:
+    found = select(deliveries.c.id).where(_OPEN, state_is(deliveries, "sending", "doubt"), _doubtful(wall))
     return found.order_by(deliveries.c.rank, deliveries.c.id).limit(limit)
 
 
+_ANY_DOUBTFUL = doubtful(wall=_WALL, limit=1)
+
+
 async def any_doubtful(tx: Tx, *, wall: float) -> bool:
-    return (await tx.execute(doubtful(wall=wall, limit=1))).first() is not None
+    return (await tx.execute(_ANY_DOUBTFUL, {"wall": wall})).first() is not None
 
 
 # --- knowing when to look again -----------------------------------------------------------------------------------
 
 
-async def next_wall(tx: Tx, *, wall: float) -> float | None:
-    """The next moment after `wall` at which something that waits could go: a hint, now and then too early."""
+def _next_moments() -> Select[Any]:
     rested = select(func.min(deliveries.c.next_at)).where(
-        _OPEN, state_is(deliveries, "ready"), deliveries.c.next_at > wall
+        _OPEN, state_is(deliveries, "ready"), deliveries.c.next_at > _WALL
     )
     looked_up = select(func.min(deliveries.c.next_at)).where(
-        _OPEN, state_is(deliveries, "doubt"), deliveries.c.next_at > wall
+        _OPEN, state_is(deliveries, "doubt"), deliveries.c.next_at > _WALL
     )
     lost = select(func.min(deliveries.c.lease_until)).where(
-        _OPEN, state_is(deliveries, "sending", "doubt"), deliveries.c.lease_until > wall
+        _OPEN, state_is(deliveries, "sending", "doubt"), deliveries.c.lease_until > _WALL
     )
     waiting = _waiting_gates()
     passed = (
         select(func.min(gates.c.next_at))
         .select_from(waiting.join(gates, gates.c.name == waiting.c.gate))
-        .where(gates.c.next_at > wall)
+        .where(gates.c.next_at > _WALL)
     )
     reopened = select(func.min(gates.c.next_at)).where(
-        gates.c.name >= "method:", gates.c.name < "method;", gates.c.next_at > wall
+        gates.c.name >= "method:", gates.c.name < "method;", gates.c.next_at > _WALL
     )
-    moments = select(*(part.scalar_subquery() for part in (rested, looked_up, lost, passed, reopened)))
-    return min((moment for moment in (await tx.execute(moments)).one() if moment is not None), default=None)
+    return select(*(part.scalar_subquery() for part in (rested, looked_up, lost, passed, reopened)))
+
+
+_NEXT_MOMENTS = _next_moments()
+
+
+async def next_wall(tx: Tx, *, wall: float) -> float | None:
+    """The next moment after `wall` at which something that waits could go: a hint, now and then too early."""
+    moments = (await tx.execute(_NEXT_MOMENTS, {"wall": wall})).one()
+    return min((moment for moment in moments if moment is not None), default=None)
 
 
 async def count_open(tx: Tx) -> int:

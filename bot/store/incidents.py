@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, Select, and_, func, insert, or_, select, text, update
+from sqlalchemy import Integer, Row, Select, and_, bindparam, func, insert, or_, select, text, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from bot.domain.errors import Missing
@@ -15,6 +15,12 @@ from bot.ports import Tx
 from bot.store.tables import incidents, roles, timeline, updates
 
 _FIELDS = [column for column in incidents.c if column.name != "declared_wall"]
+# Asked for every message and card: made once, since making a statement costs more than asking it.
+_NUMBER = bindparam("number", type_=Integer)
+_ONE = select(*_FIELDS).where(incidents.c.id == _NUMBER)
+_ONE_LOCKED = _ONE.with_for_update()
+_ROLES = select(roles.c.role, roles.c.person).where(roles.c.incident == _NUMBER)
+_LAST_UPDATE = select(updates).where(updates.c.incident == _NUMBER).order_by(updates.c.id.desc()).limit(1)
 _OPEN = text("incidents.status not in ('resolved','closed')")  # word for word the partial index
 
 
@@ -42,7 +48,7 @@ async def add(tx: Tx, values: Mapping[str, Any]) -> Incident:
 
 
 async def find(tx: Tx, number: int) -> Incident | None:
-    row = (await tx.execute(select(*_FIELDS).where(incidents.c.id == number))).one_or_none()
+    row = (await tx.execute(_ONE, {"number": number})).one_or_none()
     return _incident(row) if row else None
 
 
@@ -56,7 +62,7 @@ async def get(tx: Tx, number: int) -> Incident:
 
 async def lock(tx: Tx, number: int) -> Incident:
     """The incident, held until the transaction ends: whatever is written about it is written in one order."""
-    row = (await tx.execute(select(*_FIELDS).where(incidents.c.id == number).with_for_update())).one_or_none()
+    row = (await tx.execute(_ONE_LOCKED, {"number": number})).one_or_none()
     if row is None:
         raise Missing(f"There is no INC-{number}. `/incident list all` shows what there is.")
     return _incident(row)
@@ -156,8 +162,7 @@ async def search(tx: Tx, filters: Mapping[str, Sequence[str]], limit: int = 100)
 
 async def roles_of(tx: Tx, number: int) -> dict[str, str]:
     """role -> person"""
-    query = select(roles.c.role, roles.c.person).where(roles.c.incident == number)
-    held: dict[str, str] = {row.role: row.person for row in await tx.execute(query)}
+    held: dict[str, str] = {row.role: row.person for row in await tx.execute(_ROLES, {"number": number})}
     return {role: held[role] for role in ("commander", "comms", "ops", "scribe") if role in held}
 
 
@@ -268,8 +273,7 @@ async def add_update(tx: Tx, values: Mapping[str, Any]) -> Update:
 
 
 async def last_update(tx: Tx, number: int) -> Update | None:
-    query = select(updates).where(updates.c.incident == number).order_by(updates.c.id.desc()).limit(1)
-    row = (await tx.execute(query)).one_or_none()
+    row = (await tx.execute(_LAST_UPDATE, {"number": number})).one_or_none()
     return _update(row) if row else None
 
 

@@ -115,11 +115,13 @@ async def mark_failed(tx: Tx, timer: Timer, *, retry_at: float | None, error: st
     await tx.execute(failed.values(state=state, attempts=timer.attempts + 1, retry_at=retry_at, error=error[:500]))
 
 
+_NEXT_DUE = select(timers.c.due_at).where(_PENDING, timers.c.attempts == 0).order_by(timers.c.due_at).limit(1)
+
+
 async def next_due(tx: Tx) -> datetime | None:
     """When the earliest pending timer that never failed is due."""
     await prefer_indexes(tx)
-    pending = select(timers.c.due_at).where(_PENDING, timers.c.attempts == 0).order_by(timers.c.due_at).limit(1)
-    due: datetime | None = await tx.scalar(pending)
+    due: datetime | None = await tx.scalar(_NEXT_DUE)
     return due
 
 
