@@ -31,11 +31,12 @@ from tests.support.story import shown
 
 LATENCY_SECONDS = 0.02  # of the simulated Slack, so that a kill can fall inside an answer
 ACK_SECONDS = 15.0  # more than Slack's three: how quick the answers are on a busy machine is no matter here
-READY_SECONDS = 40.0
-QUIET_SECONDS = 75.0  # longer than a lease, for what is still held after a kill
+READY_SECONDS = 150.0  # a machine that does much else starts a process slowly
+QUIET_SECONDS = 200.0  # much longer than a lease, for what is still held after a kill
 STILL_SECONDS = 0.25
 LOOK_SECONDS = 0.04
 LEASE_SECONDS = 30.0
+AT_ONCE = 3  # trips
 READY = '"tocsin.ready"'
 
 Transport = Literal["socket", "http"]
@@ -478,13 +479,17 @@ async def _until_dead(house: House, doing: asyncio.Task[None]) -> None:
         await _end(resting)
 
 
-async def told_together(new_database: NewDatabase, trips: Iterable[Trip], at_once: int = 3) -> list[Outcome]:
+async def told_together(
+    new_database: NewDatabase, trips: Iterable[Trip], heard: Callable[[str], None] = lambda said: None
+) -> list[Outcome]:
     """Several trips side by side, each in a house of its own: mostly they wait, for pacing and for look-ups."""
-    seats = asyncio.Semaphore(at_once)
+    seats = asyncio.Semaphore(AT_ONCE)
 
     async def told(trip: Trip) -> Outcome:
         async with seats, housed(new_database(), trip.transport) as house:
-            return await travel(house, trip)
+            outcome = await travel(house, trip)
+        heard(f"{trip.name}: {outcome.kills} kills, {len(outcome.flaws)} flaws, {outcome.picture.total()} lines seen")
+        return outcome
 
     return await asyncio.gather(*map(told, trips))
 
