@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import html
 import json
+import string
 from collections.abc import Iterable, Iterator
 from typing import Any
 from urllib.parse import quote, quote_plus, unquote, urlsplit
@@ -16,6 +17,7 @@ SHORTEST_PIECE = 4  # shorter ones stand in every text
 SHORTEST_LINE = 8  # of a secret of several lines, such as a key
 SHORTEST_WRAPPED = 6  # shorter ones are not looked for across line ends
 _BREAKS = str.maketrans("", "", "\r\n")
+_LOWER = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)  # str.lower() may change lengths
 
 Span = tuple[int, int]
 
@@ -30,7 +32,7 @@ class Masker:
 
     def add(self, secret: Secret) -> None:
         """From now on this one is hidden too. An empty secret hides nothing."""
-        found = {*self._needles, *_forms(secret.reveal())}
+        found = {*self._needles, *(form.translate(_LOWER) for form in _forms(secret.reveal()))}
         self._needles = sorted(found, key=len, reverse=True)
 
     @property
@@ -59,7 +61,8 @@ class Masker:
         return MaskedStream(self)
 
     def spans(self, text: str) -> list[Span]:
-        """Where secrets stand, in order and apart from one another."""
+        """Where secrets stand, in order and apart from one another. Case is ignored: `%2F` is `%2f`."""
+        text = text.translate(_LOWER)
         found = [span for needle in self._needles for span in _places(text, needle)]
         squeezed = text.translate(_BREAKS)
         if len(squeezed) != len(text):
@@ -155,7 +158,7 @@ def _written(value: str) -> Iterator[str]:
     raw = value.encode("utf-8", "surrogatepass")
     yield value
     yield from _base64(raw)
-    yield from (raw.hex(), raw.hex().upper())
+    yield raw.hex()
     yield from _escaped(value)
     yield from _quoted(value, raw)
 
@@ -170,14 +173,7 @@ def _escaped(value: str) -> Iterator[str]:
 
 def _quoted(value: str, raw: bytes) -> Iterator[str]:
     percent = "".join(f"%{byte:02X}" for byte in raw)
-    for form in (quote(raw, safe=""), quote(raw), quote_plus(raw), percent):
-        yield form
-        yield _lower_escapes(form)
-
-
-def _lower_escapes(form: str) -> str:
-    head, *rest = form.split("%")
-    return "%".join([head, *(one[:2].lower() + one[2:] for one in rest)])
+    yield from (quote(raw, safe=""), quote(raw), quote_plus(raw), percent)
 
 
 def _base64(raw: bytes) -> Iterator[str]:

@@ -45,6 +45,7 @@ _NODES = (
     nodes.Neg, nodes.Not, nodes.Operand, nodes.Or, nodes.Pair, nodes.Pos, nodes.Slice, nodes.Sub, nodes.Test,
     nodes.TemplateData, nodes.Tuple,
 )  # fmt: skip
+_JINJAS_OWN = ("self", "super", "caller", "loop", "varargs", "kwargs")
 
 
 class _TooMuch(TemplateRuntimeError):
@@ -224,6 +225,10 @@ def _allow(node: nodes.Node, depth: int) -> None:
         raise Unclear("Nothing is called in an expression. Use a filter, as in {{ stdout | trim }}.")
     if not isinstance(node, _NODES):
         raise Unclear(f"“{type(node).__name__.lower()}” is not available in an expression.")
+    if isinstance(node, nodes.Name) and node.name in _JINJAS_OWN:
+        raise Unclear(f"There is no value “{node.name}” here.")
+    if isinstance(node, nodes.Const) and isinstance(node.value, float) and not math.isfinite(node.value):
+        raise Unclear("This number is too large. Write a smaller one.")
     if isinstance(node, nodes.CondExpr) and node.expr2 is None:
         raise Unclear("An if in an expression needs its else.")
     if isinstance(node, nodes.Filter) and node.name not in _environment().filters:
