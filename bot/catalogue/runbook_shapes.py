@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import timedelta
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     AfterValidator,
@@ -86,7 +86,18 @@ class Shape(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class HttpShape(Shape):
+class BodyShape(Shape):
+    """What stands under a kind. A key without a value is a mistake there, except for JSON's own null."""
+
+    @model_validator(mode="after")
+    def _has_values(self) -> Self:
+        for name, field in type(self).model_fields.items():
+            if name != "json_" and name in self.model_fields_set and getattr(self, name) is None:
+                raise ValueError(f"{field.alias or name} has no value. Give it one or remove it.")
+        return self
+
+
+class HttpShape(BodyShape):
     method: Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"] = "GET"
     url: Annotated[str, StringConstraints(min_length=1, max_length=4_000)]
     headers: dict[Text, Argument] = {}
@@ -104,7 +115,7 @@ class HttpShape(Shape):
         return self
 
 
-class SqlShape(Shape):
+class SqlShape(BodyShape):
     connection: Text
     query: Long
     params: dict[Variable, Scalar] = {}
@@ -112,12 +123,12 @@ class SqlShape(Shape):
     max_rows: Annotated[StrictInt, Field(ge=1, le=10_000)] = 100
 
 
-class RedisShape(Shape):
+class RedisShape(BodyShape):
     connection: Text
     command: Annotated[list[StrictInt | StrictFloat | Argument], Field(min_length=1, max_length=1_000)]
 
 
-class PromqlShape(Shape):
+class PromqlShape(BodyShape):
     connection: Text
     query: Long
     range: DurationText | None = None
@@ -131,7 +142,7 @@ class PromqlShape(Shape):
         return self
 
 
-class ShellShape(Shape):
+class ShellShape(BodyShape):
     argv: Annotated[list[Argument], Field(min_length=1, max_length=200)]
     env: list[Variable] = []
     cwd: Annotated[str, StringConstraints(min_length=1, max_length=500)] = "."
@@ -139,7 +150,7 @@ class ShellShape(Shape):
     expect: Annotated[list[Annotated[StrictInt, Field(ge=0, le=255)]], Field(min_length=1)] = [0]
 
 
-class UntilShape(Shape):
+class UntilShape(BodyShape):
     http: HttpShape | None = None
     sql: SqlShape | None = None
     redis: RedisShape | None = None
@@ -153,7 +164,7 @@ class UntilShape(Shape):
         return self
 
 
-class WaitShape(Shape):
+class WaitShape(BodyShape):
     for_: DurationText | None = Field(None, alias="for")
     until: UntilShape | None = None
     every: DurationText | None = None
@@ -167,13 +178,13 @@ class WaitShape(Shape):
         return self
 
 
-class ManualShape(Shape):
+class ManualShape(BodyShape):
     text: Long
     who: list[Who] = []
     evidence: StrictBool = False
 
 
-class ApprovalShape(Shape):
+class ApprovalShape(BodyShape):
     """Beside another kind it is that step's gate; alone it is a step that waits for an approval."""
 
     who: list[Who] = []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import jsonschema
 import pytest
@@ -13,6 +14,7 @@ from bot.catalogue.check import check, schemas, write_schemas
 from bot.paths import data
 from tests.catalogue.conftest import Files
 from tests.catalogue.test_load import SPECIFIED_ORG, SPECIFIED_SERVICE
+from tests.catalogue.test_runbook import SPECIFIED
 
 COMMITTED = Path(__file__).parents[2] / "docs" / "schema"
 
@@ -38,7 +40,9 @@ def test_schemas_are_current(tmp_path: Path) -> None:
         assert (COMMITTED / path.name).read_text() == path.read_text()
 
 
-@pytest.mark.parametrize(("name", "text"), [("org.yml", SPECIFIED_ORG), ("service.yml", SPECIFIED_SERVICE)])
+@pytest.mark.parametrize(
+    ("name", "text"), [("org.yml", SPECIFIED_ORG), ("service.yml", SPECIFIED_SERVICE), ("runbook.yml", SPECIFIED)]
+)
 def test_schemas_accept_the_specification(name: str, text: str) -> None:
     """An editor that uses the schema accepts what the loader accepts, and refuses an unknown key."""
     schema = schemas()[name]
@@ -47,3 +51,21 @@ def test_schemas_accept_the_specification(name: str, text: str) -> None:
     values = json.loads(json.dumps(yaml.safe_load(text), default=str))
     assert list(validator.iter_errors(values)) == []
     assert list(validator.iter_errors(values | {"nonsense": 1}))
+
+
+@pytest.mark.parametrize(
+    ("step", "valid"),
+    [
+        ({"wait": {"for": "1s"}}, True),
+        ({"approval": {"who": ["team:sre"]}}, True),
+        ({"wait": {"for": "1s"}, "approval": {"quorum": 2}}, True),
+        ({"wait": {"for": "1s"}, "set": {"a": "1"}}, False),
+        ({"title": "Nothing"}, False),
+        ({"parallel": {"steps": []}}, False),
+    ],
+)
+def test_schema_knows_kinds(step: dict[str, Any], valid: bool) -> None:
+    """An editor is told that a step has exactly one kind, and which there are."""
+    validator = jsonschema.Draft202012Validator(schemas()["runbook.yml"])
+    values = {"title": "x", "service": "default", "steps": [{"id": "a", **step}]}
+    assert (not list(validator.iter_errors(values))) is valid

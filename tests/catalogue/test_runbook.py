@@ -14,7 +14,10 @@ from hypothesis import strategies as st
 from bot.catalogue import runbook
 from bot.catalogue.load import Loaded, load
 from bot.catalogue.reading import Document, Place, parse
+from bot.catalogue.reload import CatalogueWatcher
+from bot.deps import CatalogueBox
 from bot.domain.catalogue import Finding
+from bot.domain.errors import Unclear
 from bot.domain.runbook import Connection, Effect, Gate, Kind, OnFailure, Retries, Runbook, Trigger
 from tests.catalogue.conftest import Files
 
@@ -77,7 +80,7 @@ steps:
   - id: seen
     manual: {text: "Look at {{ steps.sums.twice }}", who: [oncall], evidence: true}
   - id: agreed
-    approval: {who: [team:sre], text: Go on?}
+    approval: {who: [team:sre], text: "Go on?"}
   - id: forgotten
     redis: {connection: cache, command: [DEL, "key:{{ params.host }}"]}
     effect: repeatable
@@ -377,6 +380,37 @@ def test_automatic_needs_defaults(books: Runbooks) -> None:
     text = "title: x\nservice: default\npolicy: {approval: none}\ntriggers: [{match: [a=b], do: run}]\n"
     books.write(text + "parameters: [{name: host, required: true}]\nsteps: [{id: a, wait: {for: 1s}}]\n")
     assert books.findings() == ["try_it.yml:4: “do: run” starts without a person, so “host” needs a default."]
+
+
+async def test_reload(books: Runbooks) -> None:
+    """A good edit is in force without a restart; a broken one changes nothing and is said."""
+    books.write("title: One\nservice: default\nsteps: [{id: a, wait: {for: 1s}}]\n")
+    catalogue = books.load().catalogue
+    assert catalogue is not None
+    box = CatalogueBox(catalogue)
+    pinned = box.current.runbook("try_it")
+    watcher = CatalogueWatcher([books.files.root], [], box, [books.files.root])
+    await watcher.look()
+    books.write("title: The second\nservice: default\nsteps: [{id: a, shell: {argv: [ls]}}]\n")
+    assert await watcher.look() == []
+    assert box.current.runbook("try_it").title == "The second"
+    assert pinned.title == "One"
+    books.write("title: The third\nservice: default\nsteps: []\n")
+    assert await watcher.look() != []
+    assert box.current.runbook("try_it").title == "The second"
+
+
+def test_nearest_id(books: Runbooks) -> None:
+    """An unknown runbook is answered with the nearest one."""
+    catalogue = books.load().catalogue
+    assert catalogue is not None
+    with pytest.raises(Unclear, match="The catalogue has none yet"):
+        catalogue.runbook("try_it")
+    books.write(SPECIFIED)
+    catalogue = books.load().catalogue
+    assert catalogue is not None
+    with pytest.raises(Unclear, match="Did you mean “try_it”"):
+        catalogue.runbook("tri_it")
 
 
 PLACES = sorted(parse("try_it.yml", SPECIFIED).lines, key=str)
