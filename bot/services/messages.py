@@ -35,13 +35,29 @@ from bot.views.blocks import section
 HERE = "its place is being opened"
 
 
+NO_THREAD = {"cannot_reply_to_message", "thread_not_found", "message_not_found", "restricted_action_thread_locked"}
+
+
 class InPlace(Post):
-    """A message in the incident's own place. Where its channel is gone, it goes on in the thread of the card."""
+    """A message in the incident's own place. Where its channel is gone, it goes on in the thread of the card.
+
+    Where the card itself is gone, and its thread with it, the message stands in the channel: `loose`.
+    """
+
+    async def prepare(self, deps: Deps, tx: Tx, delivery: Delivery) -> Plan:
+        plan = await super().prepare(deps, tx, delivery)
+        if isinstance(plan, Call) and delivery.payload.get("loose"):
+            plan.arguments.pop("thread_ts", None)
+        return plan
 
     async def refused(
         self, deps: Deps, tx: Tx, delivery: Delivery, problem: Undeliverable
     ) -> dict[str, Any] | Wait | Skip | None:
         incident = await store.lock(tx, (await of(tx, delivery)).id)
+        if problem.error in NO_THREAD and not delivery.payload.get("loose"):
+            payload = {**delivery.payload, "loose": True}
+            await cards.say(deps, tx, incident, delivery.kind, f"loose:{delivery.id}", **payload)
+            return Skip(f"{problem.error}: said outside of the thread")
         if problem.error in PLACE_GONE and incident.home is Home.CHANNEL:
             return await leave_channel(deps, tx, incident, problem.error)
         return await super().refused(deps, tx, delivery, problem)
@@ -54,7 +70,8 @@ class Question(InPlace):
         self, deps: Deps, tx: Tx, delivery: Delivery, problem: Undeliverable
     ) -> dict[str, Any] | Wait | Skip | None:
         fate = await super().refused(deps, tx, delivery, problem)
-        if isinstance(fate, Skip) or (fate is None and problem.permanent):
+        is_said_elsewhere = problem.error in NO_THREAD and not delivery.payload.get("loose")
+        if not is_said_elsewhere and (isinstance(fate, Skip) or (fate is None and problem.permanent)):
             await self.settle(deps, tx, delivery, {})
         return fate
 

@@ -56,7 +56,7 @@ async def _record(deps: Deps, tx: Tx, incident: Incident, fix: str, impact: str)
 async def _watch(deps: Deps, tx: Tx, incident: Incident, watch: timedelta | None) -> Incident:
     level = cadence.level(deps, incident)
     period = (level.watch or DEFAULT_WATCH) if watch is None else watch
-    until = deps.clock.now() + period
+    until = (incident.resolved_at or deps.clock.now()) + period
     await _alarm(deps, tx, WATCH_OVER, incident, until)
     return await store.change(tx, incident.id, watch_until=until)
 

@@ -143,7 +143,7 @@ def closing_buttons(incident: Incident) -> list[Block | None]:
 
 def topic(incident: Incident, severity: Severity, commander: str | None) -> str:
     """At most 250 characters, plain text; `commander` is a name."""
-    lead = f"commander {commander}" if commander else "no commander yet"
+    lead = f"commander {commander[:80]}" if commander else "no commander yet"
     text = f"{marker(incident)} {severity.key} {incident.status} · {lead} · "
     return text + incident.short_title[: 250 - len(text)]
 
@@ -210,10 +210,14 @@ def reminder_message(incident: Incident, words: str) -> list[Block]:
 
 
 def resolved_message(incident: Incident, words: str) -> list[Block]:
-    watched = (
-        f"I watch until {clock(incident.watch_until)}, then ask here whether it holds." if incident.watch_until else ""
-    )
+    until = watched_until(incident)
+    watched = f"I watch until {clock(until)}, then ask here whether it holds." if until else ""
     return [b.section(words), *([b.context(watched)] if watched else []), *b.actions(*closing_buttons(incident)[1:])]
+
+
+def watched_until(incident: Incident) -> datetime | None:
+    """When the watch ends; None where nobody wanted one."""
+    return incident.watch_until if incident.watch_until != incident.resolved_at else None
 
 
 def watch_message(incident: Incident, closes_at: datetime) -> list[Block]:

@@ -53,7 +53,8 @@ async def submit(sent: Submission, deps: Deps) -> Reply:
 
 
 def _resolved(incident: Incident) -> Reply:
-    until = f" I watch until {clock(incident.watch_until)}, then ask whether it holds." if incident.watch_until else ""
+    ends = view.watched_until(incident)
+    until = f" I watch until {clock(ends)}, then ask whether it holds." if ends else ""
     return Reply(f"{incident} is resolved; the post-mortem draft follows in its thread.{until}")
 
 

@@ -7,7 +7,7 @@ import re
 from bot.asks import Ask, Press, Reply
 from bot.deps import Deps
 from bot.domain import incident as rules
-from bot.domain.errors import Unclear
+from bot.domain.errors import Refused, Unclear
 from bot.domain.incident import Incident, Role
 from bot.domain.person import Actor
 from bot.services import incidents, people, roles
@@ -27,7 +27,10 @@ async def ask(ask: Ask, deps: Deps) -> Reply:
     named = PERSON.search(given)
     if named is None:
         raise Unclear(f"I do not know who that is. Write them as a mention: `/incident role {role} @person`.")
-    person = await people.find(deps, named[1])
+    try:
+        person = await people.find(deps, named[1])
+    except Refused:
+        raise Unclear(f"Slack does not know {mention(named[1])}. Choose somebody of this workspace.") from None
     incident = await roles.assign(deps, incident.id, role, person, ask.by)
     return Reply(f"{mention(person.id)} is {role} of {incident} now.")
 
