@@ -30,6 +30,7 @@ from bot.worker import Worker
 from commands import TABLE
 from tests.support.clock import HandClock
 
+BUSY_SECONDS = 30.0  # of real time that a busy machine may take for what Slack gives three seconds
 PATIENCE_SECONDS = 20.0  # of hand-held wall time that `settle` moves past gates, backoffs and look-ups
 ROUNDS = 400
 
@@ -341,7 +342,8 @@ async def told(
     loaded = load(catalogue or [data("runbooks")])
     assert loaded.catalogue is not None
     assert not loaded.findings, loaded.findings
-    simulator, alarm = Simulator(manifest.for_socket_mode(), clock=SimulatedTime(clock)), HeardAlarm()
+    app, alarm = manifest.for_socket_mode(), HeardAlarm()
+    simulator = Simulator(app, clock=SimulatedTime(clock), ack_seconds=BUSY_SECONDS)
     async with AsyncExitStack() as stack:
         await simulator.start()
         stack.push_async_callback(simulator.stop)
@@ -351,14 +353,21 @@ async def told(
             config=Config(**config),
             clock=clock,
             database=database,
-            chat=SlackChat(Secret(simulator.bot_token), base_url=simulator.api_url, session=session, timeout_seconds=5),
+            chat=SlackChat(
+                Secret(simulator.bot_token), base_url=simulator.api_url, session=session, timeout_seconds=BUSY_SECONDS
+            ),
             alarm=alarm,
             hints=LocalHints(),
             box=CatalogueBox(loaded.catalogue),
             words=TemplateWords(templates),
         )
         door = SlackDoor(
-            TABLE, deps, session=session, base_url=simulator.api_url, app_token=Secret(simulator.app_token)
+            TABLE,
+            deps,
+            session=session,
+            base_url=simulator.api_url,
+            app_token=Secret(simulator.app_token),
+            budget_seconds=BUSY_SECONDS,
         )
         stack.push_async_callback(door.stop)
         await door.start()
