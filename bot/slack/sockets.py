@@ -34,6 +34,12 @@ def _quiet_logger() -> logging.Logger:
     return logger
 
 
+def _silent_logger() -> logging.Logger:
+    logger = logging.getLogger("slack_sdk.socket_mode.closing")
+    logger.disabled = True
+    return logger
+
+
 class Socket:
     """One connection, kept: connected, watched, and replaced as a whole where the SDK cannot mend it."""
 
@@ -92,6 +98,7 @@ class Socket:
 
 async def _close(handler: AsyncSocketModeHandler) -> None:
     client = handler.client
+    client.logger = _silent_logger()  # what it can acknowledge no more, Slack sends again to the next connection
     background = [client.message_processor, client.current_session_monitor, client.message_receiver]
     with suppress(OSError, RuntimeError):  # a connection that broke while it was being closed
         await handler.close_async()  # type: ignore[no-untyped-call]
