@@ -8,6 +8,7 @@ import logging
 from collections.abc import Iterator
 
 import pytest
+import structlog
 
 from bot import telemetry
 from bot.domain.secret import Secret
@@ -23,6 +24,7 @@ def stream() -> Iterator[io.StringIO]:
     yield stream
     root.handlers[:] = handlers
     root.setLevel(level)
+    structlog.reset_defaults()
 
 
 def test_json_lines_carry_event_level_and_time(stream: io.StringIO) -> None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import structlog
 
 from bot import cli
 
@@ -54,6 +55,7 @@ def run(clean_environment: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str
     yield call
     root.handlers[:] = handlers
     root.setLevel(level)
+    structlog.reset_defaults()
 
 
 @pytest.fixture
