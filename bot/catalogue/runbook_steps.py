@@ -38,6 +38,7 @@ RESULTS: Mapping[Kind, tuple[str, ...]] = {
     Kind.SHELL: ("exit_code", "stdout", "stderr"),
     Kind.MANUAL: ("evidence",),
 }
+CHECKED = ("value", "values", "labels", "at", "samples")  # what the check of promql sees of each series
 _CONNECTION_KINDS = {Kind.SQL: "sql", Kind.REDIS: "redis", Kind.PROMQL: "prometheus"}
 _READING_METHODS = ("GET", "HEAD", "OPTIONS", "POST")  # a POST may be a search; what it does is the author's to say
 _URL = re.compile(
@@ -102,14 +103,8 @@ def _gate(shape: ApprovalShape) -> Gate:
 
 
 def _body(kind: Kind, written: Mapping[str, Any]) -> dict[str, Any]:
-    if kind is Kind.SET:
-        return {name: words.bare(text) for name, text in written.items()}
-    if kind is Kind.PROMQL and "check" in written:
-        return {**written, "check": words.bare(written["check"])}
-    if kind is Kind.WAIT and "until" in written:
-        inner, body = next(iter(written["until"].items()))
-        return {**written, "until": {inner: _body(Kind(inner), body)}}
-    return dict(written)
+    """As written; the values of `set` always as `{{ … }}`, so that they are worked out like any other argument."""
+    return {name: words.wrapped(text) for name, text in written.items()} if kind is Kind.SET else dict(written)
 
 
 # --- findings -------------------------------------------------------------------------------------------------------
@@ -163,13 +158,13 @@ def _step(
         sentence = "text belongs to a step that is an approval. Make it a step of its own, or remove text."
         yield document.finding((*place, "approval", "text"), sentence)
     if step.when is not None:
-        for sentence in words.template_problems(step.when, scope):
+        for sentence in words.expression_problems(words.bare(step.when), scope):
             yield document.finding((*place, "when"), sentence)
     yield from _saved(document, place, step, scope)
 
 
 def _saved(document: Document, place: Place, step: Step, scope: Scope) -> Iterator[Finding]:
-    own = Scope(scope.parameters, scope.offered, scope.later, RESULTS.get(step.kind, ()))
+    own = Scope(scope.parameters, scope.offered, scope.later, _result_names(step))
     if step.save and not own.own:
         yield document.finding((*place, "save"), f"A {step.kind} step has no result to save. Remove this.")
         return
@@ -178,6 +173,12 @@ def _saved(document: Document, place: Place, step: Step, scope: Scope) -> Iterat
             yield document.finding((*place, "save", name), f"Every step has “{name}” already. Choose another name.")
         for sentence in words.expression_problems(text, own):
             yield document.finding((*place, "save", name), sentence)
+
+
+def _result_names(step: Step) -> Collection[str]:
+    """A wait ends with the result of its check."""
+    checks = step.body.get("until", {}) if step.kind is Kind.WAIT else {}
+    return RESULTS.get(Kind(next(iter(checks))) if checks else step.kind, ())
 
 
 def _undo_findings(
@@ -300,10 +301,7 @@ def _templates(
     document: Document, place: Place, kind: Kind, body: Mapping[str, Any], scope: Scope
 ) -> Iterator[Finding]:
     for inner, text in _texts(body):
-        if kind is Kind.PROMQL and inner == ("check",):
-            own = Scope(scope.parameters, scope.offered, scope.later, RESULTS[kind])
-            problems = words.expression_problems(text, own)
-        elif inner[0] in _NEVER_TEMPLATES and words.is_template(text):
+        if inner[0] in _NEVER_TEMPLATES and words.is_template(text):
             problems = iter([f"“{inner[0]}” is not a template. Write it out."])
         else:
             problems = words.template_problems(text, scope)
@@ -315,7 +313,7 @@ def _set(document: Document, place: Place, body: Mapping[str, Any], scope: Scope
     for name, text in body.items():
         if name in ("ok", "value"):
             yield document.finding((*place, name), f"Every step has “{name}” already. Choose another name.")
-        for sentence in words.expression_problems(text, scope):
+        for sentence in words.template_problems(text, scope):
             yield document.finding((*place, name), sentence)
 
 
@@ -367,6 +365,7 @@ def _guarded(kind: Kind, body: Mapping[str, Any]) -> Iterator[_Guard]:
             yield _Guard(("query",), body["query"], "a query", "Bind it: write :NAME and add NAME under params.")
         case Kind.PROMQL:
             yield _Guard(("query",), body["query"], "a query", _NARROW, narrow=True)
+            yield _Guard(("check",), body.get("check", ""), "a check", "Compare with a number, or an enum in quotes.")
         case Kind.REDIS:
             yield _Guard(("command", 0), str(body["command"][0]), "the name of a command", _ENUM)
         case Kind.SHELL:
@@ -380,9 +379,6 @@ _NARROW = "Give the parameter an enum, or a pattern of letters, digits, _ . and 
 def _guards(document: Document, place: Place, kind: Kind, body: Mapping[str, Any], scope: Scope) -> Iterator[Finding]:
     for guard in _guarded(kind, body):
         for piece in words.pieces(guard.text):
-            if piece.is_statement:
-                sentence = f"{guard.what.capitalize()} is made with {{{{ … }}}} only, without statements."
-                yield document.finding((*place, *guard.place), sentence)
             for name in words.guarded(piece.paths or (), scope, narrow=guard.narrow):
                 sentence = f"“{name}” may be any text, so it is never part of {guard.what}. {guard.advice}"
                 yield document.finding((*place, *guard.place), sentence)
@@ -414,7 +410,7 @@ def _marked(url: str, scope: Scope) -> Iterator[tuple[str, list[tuple[words.Path
             text += part.text.replace("\x00", "")
         else:
             text += f"\x00{len(paths)}\x00"
-            paths.append(part.paths if not part.is_statement else (("params",),))
+            paths.append(part.paths)
     first = paths[0] if text.startswith("\x00") else ()
     name = first[0][1] if len(first) == 1 and first[0][0] == "params" and len(first[0]) == 2 else ""
     parameter = scope.parameters.get(name)
@@ -466,6 +462,9 @@ def _special(
     if kind is Kind.MESSAGE:
         yield from _target(document, (*place, "to"), body["to"], where)
     if kind is Kind.PROMQL:
+        check = words.with_zeros(body.get("check", "1"))
+        for sentence in words.expression_problems(check, Scope({}, {}, own=CHECKED)):
+            yield document.finding((*place, "check"), sentence)
         for key in ("range", "step"):
             if key in body:
                 yield from _duration(document, (*place, key), body[key], scope)

@@ -9,13 +9,38 @@ from functools import lru_cache
 
 from jinja2 import TemplateSyntaxError, nodes
 from jinja2.parser import Parser
+from jinja2.sandbox import SandboxedEnvironment
 
-from bot.catalogue.sandbox import Sandbox, finish_for_slack
 from bot.domain.catalogue import hint, listing
 from bot.domain.runbook import Parameter, ParameterType
 
 INCIDENT = ("id", "severity", "service", "title")
 ROOTS = ("params", "steps", "incident", "alert", "run")
+
+MAX_EXPRESSION = 2_000
+MAX_DEPTH = 100
+
+# What expressions have, as `bot.engine.expressions` works them out; a test holds the two together.
+FILTERS = frozenset(
+    (
+        "abs", "capitalize", "count", "d", "default", "dictsort", "first", "float", "int", "items", "join", "last",
+        "length", "lines", "list", "lower", "map", "max", "min", "reject", "rejectattr", "replace", "reverse", "round",
+        "select", "selectattr", "sort", "split", "string", "sum", "title", "trim", "unique", "upper", "urlencode",
+    )
+)  # fmt: skip
+TESTS = frozenset(
+    (
+        "boolean", "defined", "divisibleby", "eq", "equalto", "even", "false", "float", "ge", "gt", "greaterthan", "in",
+        "integer", "iterable", "le", "lessthan", "lower", "lt", "mapping", "ne", "none", "number", "odd", "sequence",
+        "string", "true", "undefined", "upper", "==", "!=", "<", "<=", ">", ">=",
+    )
+)  # fmt: skip
+NODES: tuple[type[nodes.Node], ...] = (
+    nodes.Add, nodes.And, nodes.Compare, nodes.Concat, nodes.CondExpr, nodes.Const, nodes.Dict, nodes.Div, nodes.Filter,
+    nodes.FloorDiv, nodes.Getattr, nodes.Getitem, nodes.Keyword, nodes.List, nodes.Mod, nodes.Mul, nodes.Name,
+    nodes.Neg, nodes.Not, nodes.Operand, nodes.Or, nodes.Pair, nodes.Pos, nodes.Slice, nodes.Sub, nodes.Test,
+    nodes.TemplateData, nodes.Tuple,
+)  # fmt: skip
 
 _WHOLE = re.compile(r"\s*\{\{((?:(?!\{\{|\}\}).)*)\}\}\s*", re.DOTALL)
 
@@ -41,7 +66,6 @@ class Piece:
 
     text: str = ""
     paths: tuple[Path, ...] | None = None
-    is_statement: bool = False
 
 
 def is_template(text: str) -> bool:
@@ -57,6 +81,11 @@ def bare(text: str) -> str:
 def wrapped(text: str) -> str:
     """A condition as a template, also where somebody wrote the expression alone."""
     return text if is_template(text) else f"{{{{ {text.strip()} }}}}"
+
+
+def with_zeros(text: str) -> str:
+    """A template without problems, its expressions as `(0)`: what an expression made from it looks like."""
+    return "".join("(0)" if piece.paths is not None else piece.text for piece in pieces(text))
 
 
 def template_problems(text: str, scope: Scope) -> Iterator[str]:
@@ -81,16 +110,11 @@ def _parsed(parse: Callable[[str], nodes.Template], text: str, scope: Scope) -> 
 
 
 def pieces(text: str) -> list[Piece]:
-    """The parts of a template that parses, in order."""
+    """The parts of a template that has no problems, in order."""
     if not is_template(text):
         return [Piece(text)]
-    found: list[Piece] = []
-    for node in _environment().parse(text).body:
-        if isinstance(node, nodes.Output):
-            found.extend(_piece(one) for one in node.nodes)
-        else:
-            found.append(Piece(paths=tuple(_paths(node)), is_statement=True))
-    return found
+    outputs = _environment().parse(text).find_all(nodes.Output)
+    return [_piece(one) for output in outputs for one in output.nodes]
 
 
 def _piece(node: nodes.Expr) -> Piece:
@@ -104,19 +128,18 @@ def only_parameter(text: str) -> str | None:
 
 
 @lru_cache(maxsize=1)
-def _environment() -> Sandbox:
-    return Sandbox([], finish_for_slack)
+def _environment() -> SandboxedEnvironment:
+    return SandboxedEnvironment()
 
 
 def _expression(text: str) -> nodes.Template:
-    environment = _environment()
-    parser = Parser(environment, text, state="variable")
+    if len(text) > MAX_EXPRESSION:
+        raise TemplateSyntaxError(f"it is longer than {MAX_EXPRESSION:,} characters", 1)
+    parser = Parser(_environment(), text, state="variable")
     found = parser.parse_expression()
     if not parser.stream.eos:
-        raise TemplateSyntaxError("this ends in something else", parser.stream.current.lineno)
-    tree = nodes.Template([nodes.Output([found], lineno=1)], lineno=1)
-    tree.set_environment(environment)
-    return tree
+        raise TemplateSyntaxError("it ends in something else", 1)
+    return nodes.Template([nodes.Output([found], lineno=1)], lineno=1)
 
 
 def _syntax(problem: TemplateSyntaxError) -> str:
@@ -124,38 +147,40 @@ def _syntax(problem: TemplateSyntaxError) -> str:
 
 
 def _problems(tree: nodes.Template, scope: Scope) -> Iterator[str]:
-    yield from _tools(tree)
+    wrong = next(_language(tree), None)
+    if wrong:
+        yield wrong
+        return
     said = set()
-    bound = _bound(tree)
     for path in _paths(tree):
-        if path[0] in bound:
-            continue
         problem = _path_problem(path, scope)
         if problem and problem not in said:
             said.add(problem)
             yield problem
 
 
-def _bound(tree: nodes.Template) -> set[str]:
-    """Names that the template has by itself: globals, loop variables, macros. Never the roots."""
-    found = {name.name for name in tree.find_all(nodes.Name) if name.ctx != "load"}
-    found |= {macro.name for macro in tree.find_all(nodes.Macro)}
-    if any(tree.find_all(nodes.For)):
-        found.add("loop")
-    return (found | set(_environment().globals)) - set(ROOTS)
-
-
-def _tools(tree: nodes.Template) -> Iterator[str]:
-    """Filters and tests that do not exist here."""
-    environment = _environment()
-    for used in tree.find_all(nodes.Filter):
-        if used.name not in environment.filters:
-            yield f"There is no filter “{used.name}” here."
-    for test in tree.find_all(nodes.Test):
-        if test.name not in environment.tests:
-            yield f"There is no test “{test.name}” here."
-    if any(tree.find_all((nodes.Include, nodes.Import, nodes.FromImport, nodes.Extends))):
-        yield "A runbook includes no other files. Write it out."
+def _language(node: nodes.Node, depth: int = 0) -> Iterator[str]:
+    """What expressions do not have: calls, statements, and most of Jinja's filters and tests."""
+    problem = f"“{type(node).__name__.lower()}” is not available in an expression."
+    match node:
+        case _ if depth > MAX_DEPTH:
+            yield "This expression is nested too deeply. Make it simpler."
+            return
+        case nodes.Call():
+            problem = "Nothing is called in an expression. Use a filter, as in {{ stdout | trim }}."
+        case nodes.Stmt() if not isinstance(node, nodes.Output):
+            problem = "Statements ({% … %}) have no place in an argument. Write an expression in {{ … }}."
+        case nodes.CondExpr(expr2=None):
+            problem = "An if in an expression needs its else."
+        case nodes.Filter() if node.name not in FILTERS:
+            problem = f"There is no filter “{node.name}” here."
+        case nodes.Test() if node.name not in TESTS:
+            problem = f"There is no test “{node.name}” here."
+        case nodes.Template() | nodes.Output() | _ if isinstance(node, (nodes.Template, nodes.Output, *NODES)):
+            for child in node.iter_child_nodes():
+                yield from _language(child, depth + 1)
+            return
+    yield problem
 
 
 def _paths(node: nodes.Node) -> Iterator[Path]:
