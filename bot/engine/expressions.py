@@ -33,6 +33,7 @@ _FILTERS = (
     "abs", "capitalize", "count", "d", "default", "dictsort", "first", "float", "int", "items", "join", "last",
     "length", "list", "lower", "map", "max", "min", "reject", "rejectattr", "replace", "reverse", "round", "select",
     "selectattr", "sort", "string", "sum", "title", "trim", "unique", "upper",
+    "urlencode",
 )  # fmt: skip
 _TESTS = (
     "boolean", "defined", "divisibleby", "eq", "equalto", "even", "false", "float", "ge", "gt", "greaterthan", "in",
@@ -354,6 +355,9 @@ def _metered(filter_: Callable[..., Any]) -> Callable[..., Any]:
             if isinstance(one, str | list | tuple | dict):
                 _spend(len(one) + 1)
         result = filter_(*arguments, **named)
+        if isinstance(result, str):
+            _spend(len(result))
+            _check_length(result)
         return list(_counted(result)) if isinstance(result, Iterator) else result
 
     return paid

@@ -41,6 +41,7 @@ VALUES: dict[str, Any] = {
         ("[{'n': 1}, {'n': 2}] | selectattr('n', 'gt', 1) | map(attribute='n') | list", [2]),
         ("'4711' in stdout", True),
         ("stdout[1:3]", "47"),
+        ("'a b&c?' | urlencode", "a%20b%26c%3F"),
         ("7 // 2 + 7 % 2 - -1", 5),
     ],
 )

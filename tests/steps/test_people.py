@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -65,8 +66,7 @@ async def test_values_are_set() -> None:
 async def test_a_connection_that_is_not_there(kind: Kind, name: str) -> None:
     """An unknown connection, one of another kind and one that is not set are sentences, and nothing was done."""
     known = {"other": Connection("other", "smtp", "env:X"), "unset": Connection("unset", _sort(kind), "env:NOT_SET")}
-    context = make_context()
-    object.__setattr__(context, "connections", Connections(known, Secrets({}).resolve))
+    context = replace(make_context(), connections=Connections(known, Secrets({}).resolve))
     arguments = {"connection": name, "query": "SELECT 1", "command": ["PING"]}
     outcome = await STEPS[kind](arguments, context)
     assert isinstance(outcome, Failed)

@@ -103,7 +103,7 @@ async def test_the_whole_group_is_ended(tmp_path: Path, is_cancelled: bool) -> N
     """When the time is over or the step is cancelled, the program ends with its children, listening or not."""
     (tmp_path / "stubborn.py").write_text(STUBBORN)
     argv = (sys.executable, "stubborn.py", str(tmp_path))
-    task = asyncio.ensure_future(run(tmp_path, *argv, seconds=60 if is_cancelled else 3))
+    task = asyncio.ensure_future(run(tmp_path, *argv, seconds=60 if is_cancelled else 5))
     numbers = [await _number(tmp_path / name) for name in ("child", "grandchild")]
     if is_cancelled:
         task.cancel()
@@ -182,7 +182,9 @@ async def test_one_argument_stays_one(tmp_path: Path, text: str) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("argv", [["/bin/echo", "a\0b"], "/bin/echo hello", [["/bin/echo"]], []])
+@pytest.mark.parametrize(
+    "argv", [["/bin/echo", "a\0b"], ["/bin/echo", "\ud83d"], "/bin/echo hello", [["/bin/echo"]], []]
+)
 async def test_what_does_not_fit_is_refused(tmp_path: Path, argv: Any) -> None:
     """A command line in one text is no list of arguments."""
     outcome = await perform({"argv": argv}, make_context(shell=ShellRules(tmp_path, {})))

@@ -28,9 +28,10 @@ async def test_a_duration_passes(clock: HandClock) -> None:
 
 async def test_a_check_comes_true(clock: HandClock) -> None:
     """It looks once each time, waits between looks, and ends with the check's own result."""
-    statuses = iter([503, 503, 200])
+    statuses, keys = iter([503, 503, 200]), set()
 
-    async def handle(_: web.Request) -> web.Response:
+    async def handle(request: web.Request) -> web.Response:
+        keys.add(request.headers["Idempotency-Key"])
         return web.Response(status=next(statuses))
 
     async with web_server(handle) as url:
@@ -45,6 +46,7 @@ async def test_a_check_comes_true(clock: HandClock) -> None:
         done = await perform(arguments, context)
     assert isinstance(done, Done)
     assert done.result["status"] == 200
+    assert len(keys) == 3
 
 
 async def test_a_deadline_passes(clock: HandClock, tmp_path: Path) -> None:

@@ -21,9 +21,12 @@ def text(arguments: Mapping[str, Any], name: str, default: str | None = None) ->
 def written(value: Any, name: str) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
-    if isinstance(value, str | int | float):
-        return str(value)
-    raise Unclear(f"{name} must be a text.")
+    if not isinstance(value, str | int | float):
+        raise Unclear(f"{name} must be a text.")
+    text = str(value)
+    if any("\ud800" <= character <= "\udfff" for character in text):
+        raise Unclear(f"{name} has half a character in it, which nothing takes.")
+    return text
 
 
 def texts(arguments: Mapping[str, Any], name: str) -> list[str]:
