@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -212,6 +213,20 @@ def test_wrong_connection(files: Files, line: str, sentence: str) -> None:
     files.write("org.yml", f"connections:\n  {line}\n")
     (found,) = files.findings()
     assert found.startswith(f"org.yml:2: {sentence}")
+
+
+def test_the_guide_tells_the_truth(files: Files) -> None:
+    """The runbook in the guide passes the check, with the org.yml and the service of the guide."""
+    guide = (Path(__file__).parents[2] / "docs" / "catalogue.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"```yaml\n(.*?)```", guide, re.DOTALL)
+    org, service, book = (next(one for one in blocks if key in one) for key in ("teams:", "severities:", "steps:"))
+    files.write("org.yml", org.replace("default_service: default", "").replace("teams:", "teams:\n  management: []"))
+    files.write("checkout/service.yml", service)
+    files.write("checkout/restart_api.yml", book)
+    loaded = files.load()
+    assert loaded.findings == ()
+    assert loaded.catalogue is not None
+    assert loaded.catalogue.runbook("restart_api").version
 
 
 def test_version(books: Runbooks) -> None:
