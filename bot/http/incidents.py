@@ -112,8 +112,9 @@ async def declare_incident(
 ) -> IncidentShape:
     """Declare an incident as the token's owner. 200 where the same key, or the same words a moment ago, did it."""
     fields = declaration.model_dump()
+    draft = Draft.from_fields(fields, deps.catalogue)  # what is refused here does not spend the key
     actor = await _actor(deps, caller, key, fields)
-    incident, is_new = await incidents.declare(deps, Draft.from_fields(fields, deps.catalogue), actor)
+    incident, is_new = await incidents.declare(deps, draft, actor)
     response.status_code = 201 if is_new else 200
     response.headers["Location"] = f"/api/sre/incidents/{incident}"
     return shape(incident, await incidents.roles_of(deps, incident))

@@ -90,11 +90,19 @@ def _birth(deps: Deps, draft: Draft, title: str, by: Actor) -> dict[str, Any]:
 async def _open_its_place(deps: Deps, tx: Tx, incident: Incident) -> None:
     """Create the channel and announce it at the same time: the first of the two round trips."""
     if incident.home is Home.CHANNEL:
-        parcel = Parcel("channel.open", incident.name, "conversations.create", rank=incident.rank)
-        await deliveries.enqueue(deps, tx, parcel)
+        await deliveries.enqueue(deps, tx, channel_parcel(incident))
     if not incident.private:
         announced_in = await places.resolve(tx, cards.announce_setting(deps, incident))
         await deliveries.enqueue(deps, tx, card_parcel(incident, cards.ANNOUNCE, announced_in))
+
+
+def channel_parcel(incident: Incident) -> Parcel:
+    return Parcel("channel.open", incident.name, "conversations.create", rank=incident.rank)
+
+
+def invitation(incident: Incident, who: list[str]) -> Parcel:
+    """`who` as in the catalogue: people, groups, teams, roles."""
+    return Parcel("channel.invite", incident.name, "conversations.invite", payload={"who": who}, rank=incident.rank)
 
 
 def card_parcel(incident: Incident, face: str, channel: str | None) -> Parcel:
@@ -285,7 +293,7 @@ async def acknowledge(deps: Deps, number: int, by: Actor) -> tuple[Incident, boo
 
 
 async def noticed(deps: Deps, tx: Tx, incident: Incident, by: Actor, at: datetime) -> Incident:
-    """Somebody is on it: the first act of a person acknowledges."""
+    """Somebody is on it: acknowledging, taking a role, writing an update and resolving all say so."""
     if incident.acknowledged_at:
         return incident
     await log(deps, tx, incident, by.id, "acknowledged", "acknowledged", told=True)
@@ -307,9 +315,21 @@ async def set_severity(deps: Deps, number: int, word: str, by: Actor) -> tuple[I
         incident = await store.change(tx, number, severity=severity.key, rank=severity.rank)
         due = rules.next_update(incident, severity, deps.clock.now())
         incident = await cadence.promise(deps, tx, incident, due, entry)
+        incident = await _live_up_to(deps, tx, incident, severity)
         await cards.refresh(deps, tx, incident)
         await audit.record(tx, deps.clock, by.id, "incident.severity", incident.name, to=severity.key)
         return incident, True
+
+
+async def _live_up_to(deps: Deps, tx: Tx, incident: Incident, severity: Severity) -> Incident:
+    """What the new level asks for at declare: a channel of its own, people in it, others told. Nothing twice."""
+    await _tell(deps, tx, incident, severity)
+    if incident.home is Home.THREAD and severity.channel and not incident.channel:
+        incident = await store.change(tx, incident.id, home=Home.CHANNEL.value)
+        await deliveries.enqueue(deps, tx, channel_parcel(incident))
+    elif incident.channel and severity.invite and not incident.private:
+        await deliveries.enqueue(deps, tx, invitation(incident, list(severity.invite)))
+    return incident
 
 
 async def set_status(deps: Deps, number: int, status: Status, by: Actor) -> tuple[Incident, bool]:
@@ -325,13 +345,15 @@ async def set_status(deps: Deps, number: int, status: Status, by: Actor) -> tupl
         return incident, True
 
 
-async def change_status(deps: Deps, tx: Tx, incident: Incident, status: Status, by: Actor) -> Incident:
+async def change_status(
+    deps: Deps, tx: Tx, incident: Incident, status: Status, by: Actor, at: datetime | None = None
+) -> Incident:
     """Within somebody's transaction. The first status that means the harm has stopped is the moment of mitigation."""
     text = f"changed status from {incident.status} to {status}"
     await log(deps, tx, incident, by.id, "status", text, told=True)
     changes: dict[str, Any] = {"status": status.value}
     if status in rules.MITIGATED and not incident.mitigated_at:
-        changes["mitigated_at"] = deps.clock.now()
+        changes["mitigated_at"] = at or deps.clock.now()
     return await store.change(tx, incident.id, **changes)
 
 

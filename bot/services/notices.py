@@ -16,14 +16,15 @@ PLACE_WAIT_SECONDS = 60.0
 
 async def say(deps: Deps, setting: str, text: str, key: str) -> None:
     """`setting` is a channel as an operator wrote it."""
-    parcel = Parcel(KIND, setting, "chat.postMessage", payload={"text": text[:2900]}, dedupe_key=f"{KIND}:{key}")
+    payload = {"setting": setting, "text": text[:2900]}
+    parcel = Parcel(KIND, KIND, "chat.postMessage", payload, dedupe_key=f"{KIND}:{key}"[:255])
     async with deps.database.transaction() as tx:
         await deliveries.enqueue(deps, tx, parcel)
     deps.hints.wake()
 
 
 async def _render(deps: Deps, tx: Tx, delivery: Delivery) -> Message | Skip | Wait:
-    channel = await places.resolve(tx, delivery.subject)
+    channel = await places.resolve(tx, delivery.payload["setting"])
     if not channel:
         return Wait(PLACE_WAIT_SECONDS, "that channel cannot be used yet")
     text = escape(str(delivery.payload["text"]))

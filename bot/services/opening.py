@@ -11,7 +11,7 @@ from bot.domain.delivery import Call, Delivery, Found, Parcel, Plan, Skip, Wait
 from bot.domain.errors import Undeliverable
 from bot.domain.incident import Home, Incident
 from bot.ports import Tx
-from bot.services import cadence, cards, deliveries, incidents, naming, people, places, roles, telling
+from bot.services import cadence, cards, deliveries, incidents, naming, people, places, telling
 from bot.services.posting import PLACE_GONE, PLACE_RETRY_SECONDS, Message, Plain, Post
 from bot.store import incidents as store
 from bot.store.people import find as find_person
@@ -40,6 +40,11 @@ class OpenChannel(Plain):
             return Skip("it has a place already")
         name = incident.channel_name or naming.channel_name(incident.id, incident.title)
         return Call({"name": name, "is_private": incident.private})
+
+    async def act(self, deps: Deps, delivery: Delivery, arguments: dict[str, Any], method: str) -> dict[str, Any]:
+        """Before it is tried again, one more look: the list may have been slow to show the channel of the first try."""
+        found = await self.look_up(deps, delivery, arguments) if delivery.attempts > 1 else None
+        return found.answer if found else await super().act(deps, delivery, arguments, method)
 
     async def look_up(self, deps: Deps, delivery: Delivery, arguments: dict[str, Any]) -> Found | None:
         """A channel of that name, made by us since we first tried, is the one whose answer was lost."""
@@ -136,10 +141,10 @@ async def _say_what_is_wrong(deps: Deps, tx: Tx, incident: Incident, what: str, 
 async def _fill_channel(deps: Deps, tx: Tx, incident: Incident) -> None:
     """The second round trip: all at once, the declarer's invitation among the first."""
     held = await store.roles_of(tx, incident.id)
-    invited = [roles.invitation(incident, list(dict.fromkeys([incident.declared_by, *held.values()])))]
+    invited = [incidents.invitation(incident, list(dict.fromkeys([incident.declared_by, *held.values()])))]
     others = cadence.level(deps, incident).invite
-    if others:
-        invited.append(roles.invitation(incident, list(others)))
+    if others and not incident.private:  # a private one is for whoever is asked in by name
+        invited.append(incidents.invitation(incident, list(others)))
     card = incidents.card_parcel(incident, cards.CHANNEL, incident.channel)
     for parcel in (*invited, card, cards.topic(incident), _bookmark(incident)):
         await deliveries.enqueue(deps, tx, parcel)

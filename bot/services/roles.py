@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from bot.deps import Deps
 from bot.domain import incident as rules
-from bot.domain.delivery import Parcel
 from bot.domain.errors import Conflict, Refused
 from bot.domain.incident import Home, Incident, Role
 from bot.domain.person import Actor, Person
@@ -57,9 +56,4 @@ async def _joined(deps: Deps, tx: Tx, incident: Incident, person: str) -> None:
     """The cards name them, and they are in the channel."""
     await cards.refresh(deps, tx, incident)
     if incident.home is Home.CHANNEL and incident.channel:
-        await deliveries.enqueue(deps, tx, invitation(incident, [person]))
-
-
-def invitation(incident: Incident, who: list[str]) -> Parcel:
-    """`who` as in the catalogue: people, groups, teams, roles."""
-    return Parcel("channel.invite", incident.name, "conversations.invite", payload={"who": who}, rank=incident.rank)
+        await deliveries.enqueue(deps, tx, incidents.invitation(incident, [person]))

@@ -9,10 +9,11 @@ from bot.domain.errors import Missing
 from bot.services import incidents, postmortems
 from bot.views import incident as view
 from bot.views import modals
-from bot.views.blocks import section
+from bot.views.blocks import context, section
 from bot.views.mrkdwn import escape
 
 PIECE = 2800
+PART = PIECE // 5  # escaping makes at most five characters of one
 PIECES = 20
 
 
@@ -20,7 +21,10 @@ async def ask(ask: Ask, deps: Deps) -> Reply:
     """The draft as it stands, for reading; the file is in the thread and in `tocsin export`."""
     incident, _ = await incidents.named(deps, ask.text, ask.where, ask.by)
     markdown = await postmortems.read(deps, incident)
-    pieces = [section(f"```{escape(piece)}```") for piece in _pieces(markdown)[:PIECES]]
+    cut = _pieces(markdown)
+    pieces = [section(f"```{escape(piece)}```") for piece in cut[:PIECES]]
+    if len(cut) > PIECES:
+        pieces.append(context(f"There is more: the file in its thread and `tocsin export {incident}` hold all of it."))
     head = view.postmortem_message(incident) if not incident.is_open else []
     return Reply(f"Post-mortem draft of {incident}.", [*head, *pieces])
 
@@ -29,8 +33,8 @@ def _pieces(markdown: str) -> list[str]:
     """Cut at line ends, each short enough for a section with its markup escaped."""
     pieces = [""]
     for line in markdown.replace("```", "'''").splitlines():
-        for start in range(0, max(len(line), 1), PIECE // 2):
-            part = line[start : start + PIECE // 2]
+        for start in range(0, max(len(line), 1), PART):
+            part = line[start : start + PART]
             if len(escape(pieces[-1])) + len(escape(part)) > PIECE:
                 pieces.append("")
             pieces[-1] += part + "\n"

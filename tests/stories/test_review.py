@@ -269,3 +269,13 @@ async def test_a_role_for_somebody_slack_does_not_know(tale: Story) -> None:
     await tale.types("Ada", "/incident declare P1 checkout is down")
     answer = await tale.types("Ada", "/incident role INC-1 comms <@U0NOBODY>")
     assert "does not know <@U0NOBODY>" in answer
+
+
+async def test_a_raised_severity_gets_its_channel(story: Story) -> None:
+    """An incident that lived in a thread and becomes a P0 gets a channel of its own, with the declarer in it."""
+    await story.types("Ada", "/incident declare P3 a small thing", "incidents")
+    await story.types("Ada", "/incident severity INC-1 P0", "incidents")
+    channel = await story.channel("inc-1-a-small-thing", "Ada")
+    assert "U0ADA" in channel["members"]
+    assert len(await story.cards(channel["name"])) == 1
+    assert len(await story.cards("incidents")) == 1
