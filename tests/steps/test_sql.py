@@ -261,3 +261,18 @@ def test_names_stand_in_code_only(query: str, found: set[str]) -> None:
 def test_any_query_is_read(query: str) -> None:
     """Reading a query never fails, however broken it is."""
     names(query)
+
+
+async def test_a_locked_file_is_waited_for_in_vain(tmp_path: Path) -> None:
+    """Somebody else holds SQLite's one lock: the step fails within its time, and nothing was changed."""
+    other = sqlite3.connect(tmp_path / "things.db", isolation_level=None)
+    other.execute(TABLE)
+    other.execute("BEGIN IMMEDIATE")
+    try:
+        things = Things(f"sqlite:///{tmp_path / 'things.db'}")
+        outcome = await things.ask("INSERT INTO things VALUES (1, 'x')", write=True, seconds=0.5)
+    finally:
+        other.close()
+    assert isinstance(outcome, Failed)
+    assert "locked" in outcome.sentence
+    assert things.rows() == []

@@ -7,15 +7,14 @@ import json
 import math
 import re
 import sqlite3
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote
 
-import aiosqlite
 import psycopg
 from psycopg.rows import dict_row
 
@@ -72,7 +71,8 @@ async def perform(arguments: Mapping[str, Any], context: StepContext) -> Outcome
     try:
         await within(context.timeout_seconds, run(url, work))
     except (psycopg.Error, sqlite3.Error, OSError, TimeoutError, ValueError, OverflowError) as problem:
-        return _broken(problem, work)
+        if work.stage != "over":  # else only the goodbye took too long
+            return _broken(problem, work)
     return _done(work, context)
 
 
@@ -197,32 +197,44 @@ def _for_psycopg(query: str) -> str:
 
 
 async def _on_sqlite(url: str, work: _Work) -> None:
-    path = Path(unquote(url.partition("://")[2].removeprefix("/").partition("?")[0]))
-    mode = "rw" if work.is_write else "ro"
+    path = unquote(url.partition("://")[2].removeprefix("/").partition("?")[0])
+    address = f"file:{quote(path)}?mode={'rw' if work.is_write else 'ro'}"
+    stop = threading.Event()
+    running = asyncio.ensure_future(asyncio.to_thread(_in_thread, address, work, stop))
+    try:
+        await asyncio.shield(running)
+    except asyncio.CancelledError:
+        stop.set()
+        await asyncio.wait({running})
+        raise
+
+
+def _in_thread(address: str, work: _Work, stop: threading.Event) -> None:
     # Shorter than the step's own time, since a wait for a lock cannot be interrupted.
-    busy = work.seconds * 0.8
-    address = f"file:{quote(str(path))}?mode={mode}"
-    async with aiosqlite.connect(address, uri=True, isolation_level=None, timeout=busy) as connection:
-        connection.row_factory = sqlite3.Row
-        try:
-            await _transact(connection, work)
-        except asyncio.CancelledError:
-            await connection.interrupt()
-            raise
+    connection = sqlite3.connect(address, uri=True, isolation_level=None, timeout=work.seconds * 0.8)
+    connection.row_factory = sqlite3.Row
+    connection.set_progress_handler(stop.is_set, 10_000)
+    try:
+        _transact(connection, work, stop)
+    finally:
+        connection.close()
 
 
-async def _transact(connection: aiosqlite.Connection, work: _Work) -> None:
-    await connection.execute("SELECT 1 FROM sqlite_master LIMIT 1")
+def _transact(connection: sqlite3.Connection, work: _Work, stop: threading.Event) -> None:
+    connection.execute("SELECT 1 FROM sqlite_master LIMIT 1")
     work.stage = "running"
-    await connection.execute("BEGIN IMMEDIATE" if work.is_write else "BEGIN")
+    connection.execute("BEGIN IMMEDIATE" if work.is_write else "BEGIN")
     bound = {name: value for name, value in work.values.items() if name in names(work.query)}
-    async with connection.execute(work.query, bound) as cursor:
-        async for row in cursor:
-            if not work.keep({name: row[name] for name in row.keys()}):  # noqa: SIM118 a Row iterates over its values
-                break
-        work.rowcount = max(cursor.rowcount, len(work.rows))
+    cursor = connection.execute(work.query, bound)
+    for row in cursor:
+        if not work.keep({name: row[name] for name in row.keys()}):  # noqa: SIM118 a Row iterates over its values
+            break
+    work.rowcount = max(cursor.rowcount, len(work.rows))
+    cursor.close()
+    if stop.is_set():
+        raise sqlite3.OperationalError("interrupted")
     work.stage = "committing"
-    await connection.execute("COMMIT" if work.is_write else "ROLLBACK")
+    connection.execute("COMMIT" if work.is_write else "ROLLBACK")
     work.stage = "over"
 
 
