@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from bot.deps import Deps
@@ -34,9 +34,10 @@ async def resolve(
         incident = await store.lock(tx, number)
         if not incident.is_open:
             raise Conflict(f"{incident} is already {incident.status}.")
-        incident = await incidents.noticed(deps, tx, incident, by, deps.clock.now())
-        incident = await incidents.change_status(deps, tx, incident, Status.RESOLVED, by)
-        incident = await _record(deps, tx, incident, fix.strip(), impact.strip())
+        now = deps.clock.now()  # once, so that mitigated and resolved are one moment
+        incident = await incidents.noticed(deps, tx, incident, by, now)
+        incident = await incidents.change_status(deps, tx, incident, Status.RESOLVED, by, now)
+        incident = await _record(deps, tx, incident, fix.strip(), impact.strip(), now)
         incident = await _watch(deps, tx, incident, watch)
         await cards.say(deps, tx, incident, "resolved", _slot(incident))
         await postmortems.start(deps, tx, incident)
@@ -45,9 +46,9 @@ async def resolve(
         return incident
 
 
-async def _record(deps: Deps, tx: Tx, incident: Incident, fix: str, impact: str) -> Incident:
+async def _record(deps: Deps, tx: Tx, incident: Incident, fix: str, impact: str, now: datetime) -> Incident:
     incident = await cadence.promise(deps, tx, incident, None, 0)
-    changes: dict[str, Any] = {"resolved_at": deps.clock.now(), "fix": fix or incident.fix}
+    changes: dict[str, Any] = {"resolved_at": now, "fix": fix or incident.fix}
     if impact:
         changes["impact"] = impact
     return await store.change(tx, incident.id, **changes)
