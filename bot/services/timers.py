@@ -85,12 +85,25 @@ async def fire_due(deps: Deps, table: Table, *, limit: int = 200) -> int:
     A function that raises undoes the batch; each is then tried alone, and the broken one keeps its row: tried again
     later, and after eight times failed, with an alarm.
     """
+    is_due, rested = await _look(deps)
+    return await _fire_together(deps, table, limit) if is_due else await _fire_each(deps, table, rested)
+
+
+async def _look(deps: Deps) -> tuple[bool, list[int]]:
+    """Whether fresh ones are due, and which failed ones are: a read, so that idle looks never hold up a writer."""
+    async with deps.database.reading() as tx:
+        now, wall = deps.clock.now(), deps.clock.wall()
+        if await store.due_ids(tx, now=now, limit=1):
+            return True, []  # what failed before waits until they are done
+        return False, await store.retry_ids(tx, now=now, wall=wall, limit=RETRIES_AT_ONCE)
+
+
+async def _fire_together(deps: Deps, table: Table, limit: int) -> int:
     try:
-        fired = await _fire_batch(deps, table, limit)
+        return await _fire_batch(deps, table, limit)
     except Exception as problem:  # noqa: BLE001  whose fault it was is found out one by one
         log.warning(Event.TIMER_STUMBLED, error=repr(problem), batch=True)
-        fired = await _fire_each(deps, table, await _due_ids(deps, limit))
-    return fired or await _fire_each(deps, table, await _retry_ids(deps))
+        return await _fire_each(deps, table, await _due_ids(deps, limit))
 
 
 # --- together -----------------------------------------------------------------------------------------------------
@@ -156,12 +169,6 @@ async def _be_patient_briefly(tx: Tx) -> None:
 async def _due_ids(deps: Deps, limit: int) -> list[int]:
     async with deps.database.reading() as tx:
         return await store.due_ids(tx, now=deps.clock.now(), limit=limit)
-
-
-async def _retry_ids(deps: Deps) -> list[int]:
-    async with deps.database.reading() as tx:
-        now, wall = deps.clock.now(), deps.clock.wall()
-        return await store.retry_ids(tx, now=now, wall=wall, limit=RETRIES_AT_ONCE)
 
 
 async def _fire_each(deps: Deps, table: Table, identities: list[int]) -> int:

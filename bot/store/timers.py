@@ -82,6 +82,8 @@ def _ids(*where: ColumnElement[bool]) -> Select[int]:
 
 
 async def due_ids(tx: Tx, *, now: datetime, limit: int) -> list[int]:
+    """Due rows that never failed, the earliest first."""
+    await prefer_indexes(tx)
     return list((await tx.execute(_ids(_due(now), timers.c.attempts == 0).limit(limit))).scalars())
 
 
