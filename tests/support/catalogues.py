@@ -25,7 +25,10 @@ def catalogue(folder: Path, *, org: str = "", **services: str) -> Path:
         (made / key).mkdir()
         (made / key / "service.yml").write_text(text)
     if org:
-        (made / "org.yml").write_text(org)
+        # The packaged runbooks name the packaged connections.
+        packaged = (made / "org.yml").read_text()
+        connections = packaged[packaged.index("\nconnections:") :]
+        (made / "org.yml").write_text(org if "connections:" in org else f"{org}\n{connections}")
     return made
 
 
