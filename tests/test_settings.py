@@ -58,6 +58,7 @@ def test_values_are_read_and_normalised(tmp_path: Path) -> None:
         ("TOCSIN_PUBLIC_URL", "tocsin.example"),
         ("TOCSIN_CATALOG", "/nowhere/at/all"),
         ("TOCSIN_TEMPLATES", "/nowhere/at/all"),
+        ("TOCSIN_ALLOW_SHELL", "/nowhere/at/all"),
         ("TOCSIN_INCIDENTS_CHANNEL", "two words"),
         ("TOCSIN_CLOCK_SPEED", "0"),
         ("TOCSIN_CLOCK_SPEED", "nan"),
