@@ -19,6 +19,7 @@ from bot.services.housekeeping import CHORES, Chore, may_do
 from bot.services.inbox import Handler
 from bot.services.timers import TimerFunction
 from bot.store import heartbeats
+from bot.store.turns import after_people
 from bot.telemetry import Event, get_logger
 
 TICK_SECONDS = 0.5
@@ -27,6 +28,7 @@ REFRESH_SECONDS = 1.0
 FINISH_SECONDS = 10.0
 ARM_SECONDS = 10.0
 CLOSE_ENOUGH = timedelta(milliseconds=2)
+POLITE_SECONDS = 0.15  # how long deliveries let commands go first
 LEAST_NAP_SECONDS = 0.01  # between two looks at the outbox, so that gates opening one by one are passed in groups
 
 log = get_logger()
@@ -90,8 +92,8 @@ class Worker:
         alarm_clock = _AlarmClock(self)
         loops = (
             self._whenever(self._due, lambda: self._fire_and_arm(alarm_clock), stop),
-            self._whenever(self._arrived, taking_in.launch, stop),
-            self._whenever(self._sendable, lambda: self._send_and_nap(sending.launch), stop),
+            self._whenever(self._arrived, lambda: self._politely(taking_in.launch), stop),
+            self._whenever(self._sendable, lambda: self._politely(lambda: self._send_and_nap(sending.launch)), stop),
         )
         self.wake()
         alarm_clock.start(self._chores)
@@ -117,6 +119,10 @@ class Worker:
                 await act()
             except (SQLAlchemyError, OSError) as problem:
                 log.warning(Event.DATABASE_TROUBLE, during="worker", error=str(problem))
+
+    async def _politely(self, act: Callable[[], Awaitable[object]]) -> None:
+        await after_people(POLITE_SECONDS)
+        await act()
 
     async def _rouse_at(self, stop: asyncio.Event) -> None:
         await stop.wait()

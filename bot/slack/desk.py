@@ -20,7 +20,7 @@ from bot.services import people, replies
 from bot.slack import home, parse, words
 from bot.slack.parse import Kind, Occasion
 from bot.slack.tasks import Tasks
-from bot.store.turns import a_person_waits
+from bot.store.turns import a_person_waits, answers_a_person
 from bot.telemetry import Event
 from bot.views import mrkdwn
 
@@ -89,6 +89,7 @@ class Desk:
         late = _Late()
         with a_person_waits():
             case = _Case(self._tasks.spawn(self._handle(occasion, late)), late)
+        answers_a_person(case.task)
         if occasion.key:
             self._cases[occasion.key] = case
             while len(self._cases) > REMEMBERED:

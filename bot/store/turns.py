@@ -1,4 +1,4 @@
-"""SQLite has one writer: whose turn is it? Those whom a person waits for go before the worker."""
+"""Whose turn is it? Those whom a person waits for go before the worker: at SQLite's one writer, and in the process."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from types import TracebackType
+from typing import Any
 
 MOST_IN_A_ROW = 100  # urgent ones, before somebody else gets a turn: a flood of commands must not stop the worker
 
@@ -22,6 +23,23 @@ def a_person_waits() -> Iterator[None]:
         yield
     finally:
         _urgent.reset(token)
+
+
+_asked: set[asyncio.Task[Any]] = set()
+
+
+def answers_a_person(task: asyncio.Task[Any]) -> None:
+    """Until it is done, `after_people` waits for it."""
+    _asked.add(task)
+    task.add_done_callback(_asked.discard)
+
+
+async def after_people(most_seconds: float) -> None:
+    """Return once everybody who asked has been answered, or after so long: a flood must not stop the worker."""
+    loop = asyncio.get_running_loop()
+    waiting = {task for task in _asked if task.get_loop() is loop}
+    if waiting:
+        await asyncio.wait(waiting, timeout=most_seconds)
 
 
 class Turns:

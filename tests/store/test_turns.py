@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from bot.store.turns import MOST_IN_A_ROW, Turns, a_person_waits
+from bot.store.turns import MOST_IN_A_ROW, Turns, a_person_waits, after_people, answers_a_person
 
 
 async def queue_up(turns: Turns, names: list[tuple[str, bool]]) -> list[str]:
@@ -58,3 +58,18 @@ async def test_whoever_gives_up_blocks_nobody() -> None:
     await asyncio.gather(third, return_exceptions=True)
     async with asyncio.timeout(1), turns:
         pass
+
+
+async def test_the_worker_lets_people_go_first() -> None:
+    """Whoever asked is answered before the worker goes on, and a slow answer holds it up only so long."""
+    slow, quick = asyncio.Event(), asyncio.Event()
+    for one in (slow, quick):
+        answers_a_person(asyncio.create_task(one.wait()))
+    going_on = asyncio.create_task(after_people(60))
+    quick.set()
+    await asyncio.sleep(0)
+    assert not going_on.done()
+    await after_people(0.01)
+    slow.set()
+    await going_on
+    await after_people(60)
