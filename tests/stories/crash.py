@@ -498,7 +498,8 @@ def check(outcomes: Iterable[Outcome]) -> None:
     """No trip has a flaw, and what people saw in the end is what they see when nobody is killed."""
     expected = {one.trip.forms: one.picture for one in outcomes if not one.trip.kills}
     found = {one.trip.name: [*one.flaws, *difference(one.picture, expected[one.trip.forms])] for one in outcomes}
-    assert not {name: wrong for name, wrong in found.items() if wrong}
+    wrong = [f"{name}: {line}" for name, lines in found.items() for line in lines]
+    assert not wrong, "\n".join(wrong)
 
 
 class _People:
