@@ -28,7 +28,7 @@ REFRESH_SECONDS = 1.0
 FINISH_SECONDS = 10.0
 ARM_SECONDS = 10.0
 CLOSE_ENOUGH = timedelta(milliseconds=2)
-POLITE_SECONDS = 0.15  # how long deliveries let commands go first
+POLITE_SECONDS = 0.15  # how long deliveries let commands go first; timers a quarter of it
 LEAST_NAP_SECONDS = 0.01  # between two looks at the outbox, so that gates opening one by one are passed in groups
 
 log = get_logger()
@@ -91,9 +91,9 @@ class Worker:
         sending = deliveries.outbox(self._deps, self._errands, landed=self._sendable.set)
         alarm_clock = _AlarmClock(self)
         loops = (
-            self._whenever(self._due, lambda: self._fire_and_arm(alarm_clock), stop),
-            self._whenever(self._arrived, lambda: self._politely(taking_in.launch), stop),
-            self._whenever(self._sendable, lambda: self._politely(lambda: self._send_and_nap(sending.launch)), stop),
+            self._whenever(self._due, lambda: self._fire_and_arm(alarm_clock), stop, polite_seconds=POLITE_SECONDS / 4),
+            self._whenever(self._arrived, taking_in.launch, stop),
+            self._whenever(self._sendable, lambda: self._send_and_nap(sending.launch), stop),
         )
         self.wake()
         alarm_clock.start(self._chores)
@@ -108,10 +108,18 @@ class Worker:
 
     # --- the loops ----------------------------------------------------------------------------------------------------
 
-    async def _whenever(self, event: asyncio.Event, act: Callable[[], Awaitable[object]], stop: asyncio.Event) -> None:
+    async def _whenever(
+        self,
+        event: asyncio.Event,
+        act: Callable[[], Awaitable[object]],
+        stop: asyncio.Event,
+        *,
+        polite_seconds: float = POLITE_SECONDS,
+    ) -> None:
         """Act each time the event is set. A database out of reach is tried again at the next tick."""
         while not stop.is_set():
             await event.wait()
+            await after_people(polite_seconds)
             event.clear()
             if stop.is_set():
                 return
@@ -119,10 +127,6 @@ class Worker:
                 await act()
             except (SQLAlchemyError, OSError) as problem:
                 log.warning(Event.DATABASE_TROUBLE, during="worker", error=str(problem))
-
-    async def _politely(self, act: Callable[[], Awaitable[object]]) -> None:
-        await after_people(POLITE_SECONDS)
-        await act()
 
     async def _rouse_at(self, stop: asyncio.Event) -> None:
         await stop.wait()
