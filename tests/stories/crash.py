@@ -291,7 +291,7 @@ class House:
             lines.append(f"#{name}: {members} topic={timeless(channel['topic'])} bookmarks={links} pins={pins}")
             public = [one for one in state["messages"][channel["id"]] if not one.get("ephemeral")]
             lines += [f"#{name}: {await self._line(message)}" for message in public]
-        return Counter(lines)
+        return Counter(_by_name(line, state["channels"]) for line in lines)
 
     async def _line(self, message: Mapping[str, Any]) -> str:
         files = [await self._file(one["id"]) for one in message.get("files", ())]
@@ -316,6 +316,13 @@ def kind_of(message: Mapping[str, Any]) -> str:
     """A card, a message, or one of Slack's own lines."""
     first = (message.get("blocks") or [{}])[0].get("type")
     return str(message.get("subtype") or ("card" if first == "header" else "message"))
+
+
+def _by_name(line: str, channels: Iterable[Mapping[str, Any]]) -> str:
+    """Channels as people read them: their ids depend on what else the workspace has counted."""
+    for channel in channels:
+        line = line.replace(f"<#{channel['id']}>", f"#{channel.get('name')}")
+    return line
 
 
 _TIMES = (
