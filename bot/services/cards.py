@@ -23,20 +23,20 @@ def faces(incident: Incident) -> list[str]:
 async def refresh(deps: Deps, tx: Tx, incident: Incident) -> None:
     """Both cards and the topic will show the state that they find when they are sent."""
     for face in faces(incident):
-        await deliveries.enqueue(
-            deps,
-            tx,
-            Parcel(
-                kind="card.edit",
-                subject=incident.name,
-                method="chat.update",
-                payload={"face": face},
-                rank=incident.rank,
-                collapse_key=f"card:{incident.name}:{face}",
-            ),
-        )
+        await deliveries.enqueue(deps, tx, edit(incident, face))
     if incident.home is Home.CHANNEL and incident.channel:
         await deliveries.enqueue(deps, tx, topic(incident))
+
+
+def edit(incident: Incident, face: str) -> Parcel:
+    return Parcel(
+        kind="card.edit",
+        subject=incident.name,
+        method="chat.update",
+        payload={"face": face},
+        rank=incident.rank,
+        collapse_key=f"card:{incident.name}:{face}",
+    )
 
 
 async def shown(deps: Deps, tx: Tx, incident: Incident, *, is_home: bool) -> view.Card:

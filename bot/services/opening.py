@@ -146,13 +146,18 @@ async def _fill_channel(deps: Deps, tx: Tx, incident: Incident) -> None:
     if others and not incident.private:  # a private one is for whoever is asked in by name
         invited.append(incidents.invitation(incident, list(others)))
     card = incidents.card_parcel(incident, cards.CHANNEL, incident.channel)
-    for parcel in (*invited, card, cards.topic(incident), _bookmark(incident)):
+    for parcel in (*invited, card, cards.topic(incident)):
         await deliveries.enqueue(deps, tx, parcel)
-    await cards.refresh(deps, tx, incident)
+    if not incident.private:
+        await deliveries.enqueue(deps, tx, cards.edit(incident, cards.ANNOUNCE))
+    await _bookmark(deps, tx, incident)
 
 
-def _bookmark(incident: Incident) -> Parcel:
-    return Parcel("channel.bookmark", incident.name, "bookmarks.add", rank=incident.rank)
+async def _bookmark(deps: Deps, tx: Tx, incident: Incident) -> None:
+    """Whichever comes second, the channel or the card in #incidents, has it written down. The row is locked."""
+    if incident.channel and incident.announce_ts:
+        parcel = Parcel("channel.bookmark", incident.name, "bookmarks.add", rank=incident.rank)
+        await deliveries.enqueue(deps, tx, parcel)
 
 
 class Invite(Plain):
@@ -255,8 +260,6 @@ class Bookmark(Plain):
         incident = await of(tx, delivery)
         if not incident.channel or incident.private or incident.home is Home.THREAD:
             return Skip("nothing to link to")
-        if not incident.announce_ts:
-            return Wait(SOON_SECONDS, "its card in #incidents is on its way")
         link = telling.permalink(deps, incident.announce_channel, incident.announce_ts)
         if not link:
             return Skip("the workspace's address is not known")
@@ -314,9 +317,10 @@ async def _render_card(deps: Deps, tx: Tx, delivery: Delivery) -> Message | Skip
 
 
 async def _card_posted(deps: Deps, tx: Tx, delivery: Delivery, answer: dict[str, Any]) -> None:
-    incident = await of(tx, delivery)
+    incident = await store.lock(tx, (await of(tx, delivery)).id)
     if delivery.payload["face"] == cards.ANNOUNCE:
-        await store.change(tx, incident.id, announce_channel=answer["channel"], announce_ts=answer["ts"])
+        there = {"announce_channel": answer["channel"], "announce_ts": answer["ts"]}
+        await _bookmark(deps, tx, await store.change(tx, incident.id, **there))
         await deliveries.hurry(deps, tx, incident.name)
         return
     await store.change(tx, incident.id, card_ts=answer["ts"])
