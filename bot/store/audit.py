@@ -36,11 +36,12 @@ class Head:
     hash: str
 
 
+_INSERT = insert(audit_log)
+
+
 async def add(tx: Tx, at: datetime, actor: str, action: str, subject: str, detail: dict[str, Any]) -> None:
     """An unsealed row. `detail` must be JSON."""
-    await tx.execute(
-        insert(audit_log).values(at=at, actor=actor, action=action, subject=subject, detail=detail),
-    )
+    await tx.execute(_INSERT, {"at": at, "actor": actor, "action": action, "subject": subject, "detail": detail})
 
 
 async def seal(tx: Tx, limit: int = SEAL_ROWS) -> Head | None:

@@ -29,7 +29,7 @@ from sqlalchemy.sql.selectable import CTE, NamedFromClause
 
 from bot.domain.delivery import Delivery, Parcel
 from bot.ports import Tx
-from bot.store.dialect import insert_into, prefer_indexes, state_is
+from bot.store.dialect import Inserting, prefer_indexes, state_is
 from bot.store.tables import deliveries, gates
 
 _OPEN = text("deliveries.state in ('ready','sending','doubt')")  # word for word the partial index
@@ -63,22 +63,25 @@ def delivery(row: Row[Any]) -> Delivery:
 # --- writing intentions down --------------------------------------------------------------------------------------
 
 
+_INSERT = Inserting(deliveries, lambda insert: insert.on_conflict_do_nothing().returning(deliveries.c.id))
+
+
 async def insert(tx: Tx, parcel: Parcel, *, gate: str | None, wall: float, created_at: datetime) -> int | None:
     """None when a row with its dedupe key exists, or a ready one with its collapse key."""
-    statement = insert_into(tx, deliveries).values(
-        kind=parcel.kind,
-        subject=parcel.subject,
-        payload=parcel.payload,
-        gate=gate,
-        method=parcel.method,
-        rank=parcel.rank,
-        collapse_key=parcel.collapse_key,
-        dedupe_key=parcel.dedupe_key,
-        state="ready",
-        next_at=wall,
-        created_at=created_at,
-    )
-    written: int | None = await tx.scalar(statement.on_conflict_do_nothing().returning(deliveries.c.id))
+    row = {
+        "kind": parcel.kind,
+        "subject": parcel.subject,
+        "payload": parcel.payload,
+        "gate": gate,
+        "method": parcel.method,
+        "rank": parcel.rank,
+        "collapse_key": parcel.collapse_key,
+        "dedupe_key": parcel.dedupe_key,
+        "state": "ready",
+        "next_at": wall,
+        "created_at": created_at,
+    }
+    written: int | None = await tx.scalar(_INSERT.on(tx), row)
     return written
 
 

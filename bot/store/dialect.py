@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 from sqlalchemy import ColumnElement, Table, literal_column, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.sql.selectable import NamedFromClause
@@ -14,6 +17,16 @@ Insert = sqlite.Insert | postgresql.Insert
 def insert_into(tx: Tx, table: Table) -> Insert:
     """An INSERT that knows ON CONFLICT, which both dialects spell alike and SQLAlchemy keeps apart."""
     return postgresql.insert(table) if tx.dialect.name == "postgresql" else sqlite.insert(table)
+
+
+class Inserting:
+    """An INSERT made once for each dialect, since making it costs more than asking it; rows come as parameters."""
+
+    def __init__(self, table: Table, finish: Callable[[Insert], Any]) -> None:
+        self._made = {"sqlite": finish(sqlite.insert(table)), "postgresql": finish(postgresql.insert(table))}
+
+    def on(self, tx: Tx) -> Any:
+        return self._made[tx.dialect.name]
 
 
 def state_is(table: NamedFromClause, *states: str) -> ColumnElement[bool]:

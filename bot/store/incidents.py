@@ -17,6 +17,19 @@ from bot.store.tables import incidents, roles, timeline, updates
 _FIELDS = [column for column in incidents.c if column.name != "declared_wall"]
 # Asked for every message and card: made once, since making a statement costs more than asking it.
 _NUMBER = bindparam("number", type_=Integer)
+_ADD = insert(incidents).returning(*_FIELDS)
+_LOG = insert(timeline).returning(timeline.c.id)
+_SAME_WORDS = (
+    select(*_FIELDS)
+    .where(
+        incidents.c.declared_by == bindparam("person"),
+        incidents.c.service == bindparam("named"),
+        incidents.c.declared_wall > bindparam("since_wall"),
+        incidents.c.title == bindparam("words"),
+    )
+    .order_by(incidents.c.id.desc())
+    .limit(1)
+)
 _ONE = select(*_FIELDS).where(incidents.c.id == _NUMBER)
 _ONE_LOCKED = _ONE.with_for_update()
 _ROLES = select(roles.c.role, roles.c.person).where(roles.c.incident == _NUMBER)
@@ -43,7 +56,7 @@ def _update(row: Row[Any]) -> Update:
 
 
 async def add(tx: Tx, values: Mapping[str, Any]) -> Incident:
-    row = (await tx.execute(insert(incidents).returning(*_FIELDS), dict(values))).one()
+    row = (await tx.execute(_ADD, dict(values))).one()
     return _incident(row)
 
 
@@ -86,18 +99,8 @@ async def living_in(tx: Tx, channel: str, thread: str | None) -> Incident | None
 
 async def declared_just_now(tx: Tx, person: str, service: str, title: str, since_wall: float) -> Incident | None:
     """The same person's incident of the same title and service, declared after `since_wall` (epoch seconds)."""
-    query = (
-        select(*_FIELDS)
-        .where(
-            incidents.c.declared_by == person,
-            incidents.c.service == service,
-            incidents.c.declared_wall > since_wall,
-            incidents.c.title == title,
-        )
-        .order_by(incidents.c.id.desc())
-        .limit(1)
-    )
-    row = (await tx.execute(query)).one_or_none()
+    asked = {"person": person, "named": service, "words": title, "since_wall": since_wall}
+    row = (await tx.execute(_SAME_WORDS, asked)).one_or_none()
     return _incident(row) if row else None
 
 
@@ -217,7 +220,7 @@ async def log(
     }
     if source_ts and await _put_back(tx, number, source_ts):
         return None
-    entry: int = (await tx.execute(insert(timeline).returning(timeline.c.id), values)).scalar_one()
+    entry: int = (await tx.execute(_LOG, values)).scalar_one()
     return entry
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Table, select
+from sqlalchemy import Table, bindparam, select
 
 from bot.domain.person import Kind, Person
 from bot.ports import Tx
@@ -22,8 +22,11 @@ class Known:
     seen_at: float
 
 
+_ONE = select(people).where(people.c.id == bindparam("person"))
+
+
 async def find(tx: Tx, person: str) -> Known | None:
-    row = (await tx.execute(select(people).where(people.c.id == person))).mappings().one_or_none()
+    row = (await tx.execute(_ONE, {"person": person})).mappings().one_or_none()
     return _known(dict(row)) if row else None
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import select, update
+from sqlalchemy import bindparam, select, update
 
 from bot.ports import Tx
 from bot.store.people import upsert
@@ -26,8 +26,11 @@ class Place:
         return self.channel is not None and self.problem is None
 
 
+_ONE = select(places).where(places.c.setting == bindparam("wanted"))
+
+
 async def find(tx: Tx, setting: str) -> Place | None:
-    row = (await tx.execute(select(places).where(places.c.setting == setting))).mappings().one_or_none()
+    row = (await tx.execute(_ONE, {"wanted": setting})).mappings().one_or_none()
     return _place(dict(row)) if row else None
 
 

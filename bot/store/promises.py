@@ -28,8 +28,12 @@ def _promise(row: Row[tuple[object, ...]]) -> Promise:
     return Promise(row.id, row.kind, row.subject, row.due_at, row.late_at)
 
 
+_INSERT = insert(promises)
+
+
 async def insert_open(tx: Tx, *, kind: str, subject: str, due_at: datetime, late_at: datetime) -> None:
-    await tx.execute(insert(promises).values(kind=kind, subject=subject, due_at=due_at, late_at=late_at, state="open"))
+    row = {"kind": kind, "subject": subject, "due_at": due_at, "late_at": late_at, "state": "open"}
+    await tx.execute(_INSERT, row)
 
 
 async def keep(tx: Tx, *, subject: str, kind: str, at: datetime) -> int:

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import delete, select, update
 
 from bot.ports import Tx
-from bot.store.dialect import insert_into
+from bot.store.dialect import Inserting
 from bot.store.tables import requests
 
 
@@ -19,10 +19,12 @@ class Answered:
     answer: dict[str, Any] | None
 
 
+_INSERT = Inserting(requests, lambda insert: insert.on_conflict_do_nothing().returning(requests.c.key))
+
+
 async def insert(tx: Tx, key: str, *, at: datetime) -> bool:
     """False when the key was there. On PostgreSQL a second one waits here for the first to commit."""
-    statement = insert_into(tx, requests).values(key=key, at=at).on_conflict_do_nothing()
-    return (await tx.execute(statement.returning(requests.c.key))).scalar() is not None
+    return await tx.scalar(_INSERT.on(tx), {"key": key, "at": at}) is not None
 
 
 async def answer_of(tx: Tx, key: str) -> Answered:

@@ -11,7 +11,7 @@ from sqlalchemy.engine import Row
 
 from bot.domain.timer import Policy, Timer
 from bot.ports import Tx
-from bot.store.dialect import insert_into, prefer_indexes, state_is
+from bot.store.dialect import Insert, Inserting, prefer_indexes, state_is
 from bot.store.tables import timers
 
 _PENDING = state_is(timers, "pending")
@@ -30,18 +30,24 @@ def _timer(row: Row[Any]) -> Timer:
     )
 
 
+def _or_revive(statement: Insert) -> Any:
+    fresh = {name: statement.excluded[name] for name in ("due_at", "payload", "policy", "state")}
+    return statement.on_conflict_do_update(
+        index_elements=[timers.c.dedupe_key],
+        set_={**fresh, "attempts": 0, "retry_at": None, "error": None},
+        where=state_is(timers, "cancelled"),
+    ).returning(timers.c.id)
+
+
+_INSERT = Inserting(timers, _or_revive)
+
+
 async def insert(
     tx: Tx, *, due_at: datetime, kind: str, subject: str, payload: dict[str, Any], dedupe_key: str, policy: str
 ) -> bool:
     """False when the key is pending or was fired. A cancelled one with this key comes back to life."""
-    fresh = {"due_at": due_at, "payload": payload, "policy": policy, "state": "pending"}
-    statement = insert_into(tx, timers).values(kind=kind, subject=subject, dedupe_key=dedupe_key, **fresh)
-    revive = statement.on_conflict_do_update(
-        index_elements=[timers.c.dedupe_key],
-        set_={**fresh, "attempts": 0, "retry_at": None, "error": None},
-        where=state_is(timers, "cancelled"),
-    )
-    return (await tx.execute(revive.returning(timers.c.id))).scalar() is not None
+    row = {"due_at": due_at, "kind": kind, "subject": subject, "payload": payload, "dedupe_key": dedupe_key}
+    return await tx.scalar(_INSERT.on(tx), {**row, "policy": policy, "state": "pending"}) is not None
 
 
 async def move(tx: Tx, *, dedupe_key: str, due_at: datetime) -> list[int]:
