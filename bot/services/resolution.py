@@ -89,7 +89,9 @@ async def asked(deps: Deps, tx: Tx, number: int, resolution: str) -> None:
     """The question stands where people read it: from now on they have half an hour to answer."""
     incident = await store.lock(tx, number)
     if incident.status is Status.RESOLVED and _slot(incident) == resolution:
-        await _alarm(deps, tx, UNANSWERED, incident, deps.clock.now() + ANSWER_WITHIN)
+        now = deps.clock.now()
+        since = max(now, incident.watch_until or now)  # another process may not know yet that the clock has jumped
+        await _alarm(deps, tx, UNANSWERED, incident, since + ANSWER_WITHIN)
 
 
 async def unanswered(deps: Deps, tx: Tx, timer: Timer) -> None:
