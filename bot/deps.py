@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from bot.domain.catalogue import Catalogue, Finding
 from bot.ports import Alarm, Chat, Clock, Database, Hints, Words
@@ -43,6 +44,7 @@ class Known:
         self.bot_user = ""
         self.team = ""
         self.url = ""
+        self.people: dict[str, tuple[float, Any]] = {}  # read lately: wall time and row, to save a look per command
 
     def learn(self, bot_user: str, team: str, url: str = "") -> None:
         self.bot_user, self.team, self.url = bot_user, team, url or self.url

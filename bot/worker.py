@@ -28,7 +28,7 @@ REFRESH_SECONDS = 1.0
 FINISH_SECONDS = 10.0
 ARM_SECONDS = 10.0
 CLOSE_ENOUGH = timedelta(milliseconds=2)
-POLITE_SECONDS = 0.15  # how long deliveries let commands go first; timers a quarter of it
+POLITE_SECONDS = 0.35  # how long deliveries let commands go first; timers a quarter of it
 LEAST_NAP_SECONDS = 0.01  # between two looks at the outbox, so that gates opening one by one are passed in groups
 
 log = get_logger()

@@ -15,6 +15,7 @@ from bot.services.paging import pages
 from bot.store import people as store
 
 FRESH_SECONDS = 600.0
+REREAD_SECONDS = 2.0  # how long another process may not know yet that somebody was deactivated
 GROUP_FRESH_SECONDS = 60.0
 PAGE = 200
 NAME_LIMIT = 255
@@ -48,13 +49,25 @@ async def find(deps: Deps, user: str, *, spawn: Spawn | None = None) -> Person:
 
     Raises Refused where Slack does not know them, Undeliverable where it cannot be asked about somebody unknown.
     """
-    async with deps.database.reading() as tx:
-        known = await store.find(tx, user)
+    known = await _known(deps, user)
     if known is None:
         return await _ask_about(deps, user)
     if spawn is not None and deps.clock.wall() - known.seen_at > FRESH_SECONDS:
         spawn(_refresh(deps, user))
     return known.person
+
+
+async def _known(deps: Deps, user: str) -> store.Known | None:
+    """From the table; what was read in the last seconds is not read again, unless something was written since."""
+    wall, lately = deps.clock.wall(), deps.config.known.people
+    read_at, kept = lately.get(user, (0.0, None))
+    if isinstance(kept, store.Known) and wall - read_at < REREAD_SECONDS:
+        return kept
+    async with deps.database.reading() as tx:
+        known = await store.find(tx, user)
+    if known is not None:
+        lately[user] = (wall, known)
+    return known
 
 
 async def _ask_about(deps: Deps, user: str) -> Person:
@@ -86,6 +99,7 @@ async def _save_page(deps: Deps, members: Sequence[dict[str, Any]]) -> int:
     persons = [as_person(user, team=deps.config.team) for user in members if user.get("id")]
     async with deps.database.transaction() as tx:
         await store.save(tx, persons, team=deps.config.team or None, seen_at=deps.clock.wall())
+    deps.config.known.people.clear()
     return len(persons)
 
 
@@ -94,6 +108,7 @@ async def remember(deps: Deps, user: Mapping[str, Any]) -> Person:
     person = as_person(user, team=deps.config.team)
     async with deps.database.transaction() as tx:
         await store.save(tx, [person], team=str(user.get("team_id") or "") or None, seen_at=deps.clock.wall())
+    deps.config.known.people.clear()
     return person
 
 
