@@ -39,7 +39,7 @@ def test_json_lines_carry_event_level_and_time(stream: io.StringIO) -> None:
 def test_other_libraries_share_the_shape(stream: io.StringIO) -> None:
     """A line of a library's own logger comes out the same way."""
     telemetry.configure("json", "info", stream)
-    logging.getLogger("uvicorn.error").warning("port %s is taken", 80)
+    logging.getLogger("some.library").warning("port %s is taken", 80)
     assert json.loads(stream.getvalue())["event"] == "port 80 is taken"
 
 
