@@ -182,6 +182,13 @@ def upgrade() -> None:
     sa.PrimaryKeyConstraint('key', name=op.f('pk_requests'))
     )
     op.create_index('ix_requests_at', 'requests', ['at'], unique=False)
+    op.create_table('runbook_versions',
+    sa.Column('version', sa.String(length=64), nullable=False),
+    sa.Column('runbook', sa.String(length=64), nullable=False),
+    sa.Column('definition', sa.JSON(), nullable=False),
+    sa.Column('seen_at', sa.DateTime(timezone=True), nullable=False),
+    sa.PrimaryKeyConstraint('version', name=op.f('pk_runbook_versions'))
+    )
     op.create_table('timers',
     sa.Column('id', sa.Integer(), nullable=False),
     sa.Column('due_at', sa.DateTime(timezone=True), nullable=False),
@@ -220,6 +227,50 @@ def upgrade() -> None:
     sa.PrimaryKeyConstraint('incident', 'role', name=op.f('pk_roles'))
     )
     op.create_index('ix_roles_person', 'roles', ['person'], unique=False)
+    op.create_table('runs',
+    sa.Column('id', sa.Integer(), nullable=False),
+    sa.Column('runbook', sa.String(length=64), nullable=False),
+    sa.Column('version', sa.String(length=64), nullable=False),
+    sa.Column('service', sa.String(length=64), nullable=False),
+    sa.Column('subject', sa.JSON(), nullable=False),
+    sa.Column('parameters', sa.JSON(), nullable=False),
+    sa.Column('connections', sa.JSON(), nullable=False),
+    sa.Column('plan', sa.JSON(), nullable=False),
+    sa.Column('plan_hash', sa.String(length=64), nullable=False),
+    sa.Column('reason', sa.Text(), server_default='', nullable=False),
+    sa.Column('requested_by', sa.String(length=64), nullable=False),
+    sa.Column('edited_by', sa.JSON(), nullable=False),
+    sa.Column('source', sa.String(length=32), nullable=False),
+    sa.Column('incident', sa.Integer(), nullable=True),
+    sa.Column('severity', sa.String(length=32), nullable=True),
+    sa.Column('rank', sa.Integer(), nullable=False),
+    sa.Column('status', sa.String(length=24), nullable=False),
+    sa.Column('sentence', sa.Text(), server_default='', nullable=False),
+    sa.Column('phase', sa.String(length=8), server_default='do', nullable=False),
+    sa.Column('state', sa.String(length=16), nullable=False),
+    sa.Column('owner', sa.String(length=64), nullable=True),
+    sa.Column('epoch', sa.Integer(), server_default='0', nullable=False),
+    sa.Column('lease_until', sa.Float(), nullable=True),
+    sa.Column('next_at', sa.Float(), nullable=False),
+    sa.Column('slot_key', sa.String(length=255), nullable=True),
+    sa.Column('slot_limit', sa.Integer(), server_default='1', nullable=False),
+    sa.Column('has_slot', sa.Boolean(), server_default=sa.text('(false)'), nullable=False),
+    sa.Column('cancelled_by', sa.String(length=64), nullable=True),
+    sa.Column('created_at', sa.DateTime(timezone=True), nullable=False),
+    sa.Column('started_at', sa.DateTime(timezone=True), nullable=True),
+    sa.Column('deadline_at', sa.DateTime(timezone=True), nullable=True),
+    sa.Column('ended_at', sa.DateTime(timezone=True), nullable=True),
+    sa.Column('channel', sa.String(length=32), nullable=True),
+    sa.Column('ts', sa.String(length=32), nullable=True),
+    sa.Column('edited_wall', sa.Float(), server_default='0', nullable=False),
+    sa.ForeignKeyConstraint(['incident'], ['incidents.id'], name=op.f('fk_runs_incident_incidents')),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_runs'))
+    )
+    op.create_index('ix_runs_incident', 'runs', ['incident'], unique=False)
+    op.create_index('ix_runs_open', 'runs', ['next_at'], unique=False, sqlite_where=sa.text("state in ('ready','running')"), postgresql_where=sa.text("state in ('ready','running')"))
+    op.create_index('ix_runs_place', 'runs', ['channel', 'ts'], unique=False)
+    op.create_index('ix_runs_queued', 'runs', ['slot_key', 'id'], unique=False, sqlite_where=sa.text("status = 'queued'"), postgresql_where=sa.text("status = 'queued'"))
+    op.create_index('ix_runs_runbook', 'runs', ['runbook', 'id'], unique=False)
     op.create_table('timeline',
     sa.Column('id', sa.Integer(), nullable=False),
     sa.Column('incident', sa.Integer(), nullable=False),
@@ -249,21 +300,96 @@ def upgrade() -> None:
     sa.PrimaryKeyConstraint('id', name=op.f('pk_updates'))
     )
     op.create_index('ix_updates_incident', 'updates', ['incident', 'id'], unique=False)
+    op.create_table('run_gates',
+    sa.Column('id', sa.Integer(), nullable=False),
+    sa.Column('run', sa.Integer(), nullable=False),
+    sa.Column('gate', sa.String(length=96), nullable=False),
+    sa.Column('round', sa.Integer(), nullable=False),
+    sa.Column('plan_hash', sa.String(length=64), nullable=False),
+    sa.Column('text', sa.Text(), server_default='', nullable=False),
+    sa.Column('who', sa.JSON(), nullable=False),
+    sa.Column('quorum', sa.Integer(), nullable=False),
+    sa.Column('needs_reason', sa.Boolean(), nullable=False),
+    sa.Column('break_glass', sa.JSON(), nullable=False),
+    sa.Column('valid_seconds', sa.Integer(), nullable=False),
+    sa.Column('state', sa.String(length=16), nullable=False),
+    sa.Column('asked_at', sa.DateTime(timezone=True), nullable=False),
+    sa.Column('expires_at', sa.DateTime(timezone=True), nullable=False),
+    sa.Column('decided_at', sa.DateTime(timezone=True), nullable=True),
+    sa.Column('decided_by', sa.String(length=64), nullable=True),
+    sa.Column('glass_broken', sa.Boolean(), server_default=sa.text('(false)'), nullable=False),
+    sa.Column('review_due_at', sa.DateTime(timezone=True), nullable=True),
+    sa.Column('reviewed_at', sa.DateTime(timezone=True), nullable=True),
+    sa.Column('reviewed_by', sa.String(length=64), nullable=True),
+    sa.Column('channel', sa.String(length=32), nullable=True),
+    sa.Column('ts', sa.String(length=32), nullable=True),
+    sa.ForeignKeyConstraint(['run'], ['runs.id'], name=op.f('fk_run_gates_run_runs')),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_run_gates')),
+    sa.UniqueConstraint('run', 'gate', 'round', name=op.f('uq_run_gates_run'))
+    )
+    op.create_index('ix_run_gates_open', 'run_gates', ['run'], unique=False, sqlite_where=sa.text("state = 'open'"), postgresql_where=sa.text("state = 'open'"))
+    op.create_index('ix_run_gates_review', 'run_gates', ['review_due_at'], unique=False, sqlite_where=sa.text('review_due_at is not null and reviewed_at is null'), postgresql_where=sa.text('review_due_at is not null and reviewed_at is null'))
+    op.create_table('run_steps',
+    sa.Column('run', sa.Integer(), nullable=False),
+    sa.Column('step', sa.String(length=96), nullable=False),
+    sa.Column('attempt', sa.Integer(), nullable=False),
+    sa.Column('state', sa.String(length=16), nullable=False),
+    sa.Column('arguments', sa.JSON(), nullable=False),
+    sa.Column('started_at', sa.DateTime(timezone=True), nullable=False),
+    sa.Column('ended_at', sa.DateTime(timezone=True), nullable=True),
+    sa.Column('result', sa.JSON(), nullable=False),
+    sa.Column('saved', sa.JSON(), nullable=False),
+    sa.Column('sentence', sa.Text(), server_default='', nullable=False),
+    sa.Column('output', sa.Text(), server_default='', nullable=False),
+    sa.Column('actor', sa.String(length=64), nullable=True),
+    sa.ForeignKeyConstraint(['run'], ['runs.id'], name=op.f('fk_run_steps_run_runs')),
+    sa.PrimaryKeyConstraint('run', 'step', 'attempt', name=op.f('pk_run_steps'))
+    )
+    op.create_table('slots',
+    sa.Column('key', sa.String(length=255), nullable=False),
+    sa.Column('seat', sa.Integer(), nullable=False),
+    sa.Column('run', sa.Integer(), nullable=False),
+    sa.ForeignKeyConstraint(['run'], ['runs.id'], name=op.f('fk_slots_run_runs')),
+    sa.PrimaryKeyConstraint('key', 'seat', name=op.f('pk_slots')),
+    sa.UniqueConstraint('run', name=op.f('uq_slots_run'))
+    )
+    op.create_table('run_votes',
+    sa.Column('gate', sa.Integer(), nullable=False),
+    sa.Column('person', sa.String(length=32), nullable=False),
+    sa.Column('verdict', sa.String(length=16), nullable=False),
+    sa.Column('reason', sa.Text(), server_default='', nullable=False),
+    sa.Column('at', sa.DateTime(timezone=True), nullable=False),
+    sa.ForeignKeyConstraint(['gate'], ['run_gates.id'], name=op.f('fk_run_votes_gate_run_gates')),
+    sa.PrimaryKeyConstraint('gate', 'person', name=op.f('pk_run_votes'))
+    )
     # ### end Alembic commands ###
 
 
 def downgrade() -> None:
     # ### commands auto generated by Alembic - please adjust! ###
+    op.drop_table('run_votes')
+    op.drop_table('slots')
+    op.drop_table('run_steps')
+    op.drop_index('ix_run_gates_review', table_name='run_gates', sqlite_where=sa.text('review_due_at is not null and reviewed_at is null'), postgresql_where=sa.text('review_due_at is not null and reviewed_at is null'))
+    op.drop_index('ix_run_gates_open', table_name='run_gates', sqlite_where=sa.text("state = 'open'"), postgresql_where=sa.text("state = 'open'"))
+    op.drop_table('run_gates')
     op.drop_index('ix_updates_incident', table_name='updates')
     op.drop_table('updates')
     op.drop_index('ix_timeline_incident', table_name='timeline')
     op.drop_table('timeline')
+    op.drop_index('ix_runs_runbook', table_name='runs')
+    op.drop_index('ix_runs_queued', table_name='runs', sqlite_where=sa.text("status = 'queued'"), postgresql_where=sa.text("status = 'queued'"))
+    op.drop_index('ix_runs_place', table_name='runs')
+    op.drop_index('ix_runs_open', table_name='runs', sqlite_where=sa.text("state in ('ready','running')"), postgresql_where=sa.text("state in ('ready','running')"))
+    op.drop_index('ix_runs_incident', table_name='runs')
+    op.drop_table('runs')
     op.drop_index('ix_roles_person', table_name='roles')
     op.drop_table('roles')
     op.drop_table('tokens')
     op.drop_index('ix_timers_subject', table_name='timers')
     op.drop_index('ix_timers_due', table_name='timers', sqlite_where=sa.text("state = 'pending'"), postgresql_where=sa.text("state = 'pending'"))
     op.drop_table('timers')
+    op.drop_table('runbook_versions')
     op.drop_index('ix_requests_at', table_name='requests')
     op.drop_table('requests')
     op.drop_index('ix_promises_subject', table_name='promises')
