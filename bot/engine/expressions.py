@@ -87,6 +87,42 @@ def render_all(value: Any, values: Mapping[str, Any]) -> Any:
     return value
 
 
+def needs(value: Any) -> tuple[str, ...]:
+    """The steps whose results a text, or any in lists and mappings, names, each once; `*` where it names them all."""
+    match value:
+        case str():
+            return _needed(value)
+        case Mapping():
+            return tuple(dict.fromkeys(step for one in value.values() for step in needs(one)))
+        case list() | tuple():
+            return tuple(dict.fromkeys(step for one in value for step in needs(one)))
+    return ()
+
+
+@lru_cache(maxsize=1_000)
+def _needed(source: str) -> tuple[str, ...]:
+    if "steps" not in source or "{{" not in source:
+        return ()
+    try:
+        tree = _environment().parse(source)
+    except (TemplateSyntaxError, RecursionError) as problem:
+        raise Unclear(f"This template does not parse: {_reason(problem)}.") from None
+    named = [_step_in(node) for node in tree.find_all((nodes.Getattr, nodes.Getitem))]
+    found = [step for step in named if step]
+    everything = sum(1 for node in tree.find_all(nodes.Name) if node.name == "steps") > len(found)
+    return tuple(dict.fromkeys([*found, "*"] if everything else found))
+
+
+def _step_in(node: nodes.Expr) -> str | None:
+    """The id in `steps.id` and `steps["id"]`."""
+    match node:
+        case nodes.Getattr(node=nodes.Name(name="steps"), attr=name):
+            return str(name)
+        case nodes.Getitem(node=nodes.Name(name="steps"), arg=nodes.Const(value=name)):
+            return str(name)
+    return None
+
+
 def plain(value: Any) -> Any:
     """A copy made of text, numbers, booleans, None, lists and dicts; anything else as text."""
     match value:

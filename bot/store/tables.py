@@ -467,7 +467,6 @@ run_gates = Table(
     Column("text", Text, nullable=False, server_default=""),
     Column("who", JSON, nullable=False),
     Column("quorum", Integer, nullable=False),
-    Column("needs_reason", Boolean, nullable=False),
     Column("break_glass", JSON, nullable=False),
     Column("valid_seconds", Integer, nullable=False),
     Column("state", String(16), nullable=False),  # open | approved | rejected | expired | void

@@ -309,7 +309,6 @@ def upgrade() -> None:
     sa.Column('text', sa.Text(), server_default='', nullable=False),
     sa.Column('who', sa.JSON(), nullable=False),
     sa.Column('quorum', sa.Integer(), nullable=False),
-    sa.Column('needs_reason', sa.Boolean(), nullable=False),
     sa.Column('break_glass', sa.JSON(), nullable=False),
     sa.Column('valid_seconds', sa.Integer(), nullable=False),
     sa.Column('state', sa.String(length=16), nullable=False),
