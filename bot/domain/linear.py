@@ -29,13 +29,24 @@ def matcher(pattern: str) -> Callable[[str], bool]:
     """Whether a whole text is of that pattern. Raises Unclear where RE2 cannot compile it."""
     if len(pattern) > MAX_PATTERN:
         raise Unclear(f"This pattern is longer than {MAX_PATTERN} characters. Make it shorter.")
+    if _is_broken(pattern):
+        raise Unclear("This pattern holds half of a character. Write it anew.")
     try:
         compiled = re2.compile(pattern, _OPTIONS)
     except re2.error as problem:
         said = problem.args[0] if problem.args else b""
         reason = said.decode("utf-8", "replace") if isinstance(said, bytes) else str(said)
         raise Unclear(f"“{pattern}” is not a pattern: {reason}. Write one in RE2's syntax.") from None
-    return lambda text: compiled.fullmatch(text) is not None
+    return lambda text: compiled.fullmatch(_whole(text)) is not None
+
+
+def _is_broken(text: str) -> bool:
+    """JSON and YAML can spell half of a surrogate pair, which no encoding has."""
+    return not text.isascii() and any("\ud800" <= letter <= "\udfff" for letter in text)
+
+
+def _whole(text: str) -> str:
+    return text.encode("utf-8", "surrogatepass").decode("utf-8", "replace") if _is_broken(text) else text
 
 
 def is_narrow(pattern: str) -> bool:

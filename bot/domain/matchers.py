@@ -14,6 +14,7 @@ _SHAPE = re.compile(
     rf'\s*(?P<name>[A-Za-z_:][A-Za-z0-9_:]{{0,127}}|{_QUOTED})\s*(?P<op>=~|!~|!=|=)\s*(?P<value>{_QUOTED}|[^\s"{{}},=!~\\]*)\s*',
     re.ASCII,
 )
+_PLAIN = re.compile(r"[A-Za-z_:][A-Za-z0-9_:]{0,127}", re.ASCII)
 _ESCAPED = re.compile(r"\\(.)")
 
 
@@ -24,6 +25,11 @@ class Matcher:
     name: str
     op: str
     value: str
+
+    def __str__(self) -> str:
+        """As `parse` reads it."""
+        name = self.name if _PLAIN.fullmatch(self.name) else _quoted(self.name)
+        return f"{name}{self.op}{_quoted(self.value)}"
 
     def holds(self, labels: Mapping[str, str]) -> bool:
         label = labels.get(self.name, "")
@@ -40,6 +46,11 @@ def parse(text: str) -> Matcher:
     if found.op.endswith("~"):
         linear.matcher(found.value)
     return found
+
+
+def _quoted(text: str) -> str:
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+    return f'"{escaped}"'
 
 
 def _unquoted(text: str) -> str:

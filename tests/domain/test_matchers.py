@@ -62,3 +62,24 @@ def test_any_text(text: str) -> None:
     """Whatever stands there, it is a matcher or is refused as unclear."""
     with contextlib.suppress(Unclear):
         assert parse(text).name.strip() or '"' in text
+
+
+@given(st.text(max_size=60))
+def test_written_as_read(text: str) -> None:
+    """What a matcher says of itself is read back the same."""
+    with contextlib.suppress(Unclear):
+        found = parse(text)
+        assert parse(str(found)) == found
+
+
+@pytest.mark.parametrize("text", ['alertname="APIDown"', r'"my \"label\""=~"a\\.b\n"', 'x!=""'])
+def test_spelling(text: str) -> None:
+    """Quoted as Alertmanager writes them."""
+    assert str(parse(text)) == text
+
+
+def test_half_a_character() -> None:
+    """Half of a surrogate pair, which JSON can spell, matches what it can and breaks nothing."""
+    assert parse('job=~".+"').holds({"job": "\ud800"})
+    with pytest.raises(Unclear):
+        parse('job=~"\ud800"')
