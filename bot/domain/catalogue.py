@@ -5,10 +5,35 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
+from enum import StrEnum
 
 from bot.domain.errors import Unclear
+from bot.domain.escalation import Ladder
+from bot.domain.hours import Hours
+from bot.domain.matchers import Matcher
+from bot.domain.oncall import Level
 from bot.domain.runbook import Connection, Runbook
+
+GROUP_BY = ("service", "alertname")
+NOWHERE = ".invalid"  # what an address ends in that is never written to
+
+
+class OnAlert(StrEnum):
+    """What an alert of a severity does at once."""
+
+    DECLARE = "declare"  # an incident, and a card
+    CARD = "card"
+    LOG = "log"
+
+
+class Automatic(StrEnum):
+    """The most that a runbook's trigger may do, from most to least."""
+
+    RUN = "run"
+    ASK = "ask"
+    SUGGEST = "suggest"
+    NONE = "none"
 
 
 @dataclass(frozen=True)
@@ -28,9 +53,47 @@ class Severity:
     postmortem_due: timedelta | None = None
     invite: tuple[str, ...] = ()
     tell: tuple[str, ...] = ()
+    on_alert: OnAlert = OnAlert.CARD
+    automatic: Automatic = Automatic.SUGGEST
+    ladder: str | None = None  # a key of the service's ladders
 
     def answers_to(self, word: str) -> bool:
         return word.casefold() in {self.key.casefold(), *(alias.casefold() for alias in self.aliases)}
+
+
+@dataclass(frozen=True)
+class Contact:
+    """Somebody to reach who need not be in Slack. Placeholders stay what they are."""
+
+    email: tuple[str, ...] = ()
+    who: tuple[str, ...] = ()
+    phone: str | None = None
+    pagerduty_service: str | None = None
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """Those that may be written to."""
+        return tuple(address for address in self.email if not address.casefold().endswith(NOWHERE))
+
+
+@dataclass(frozen=True)
+class KnownAlert:
+    """What operators know of an alert rule, by its name."""
+
+    severity: str | None = None
+    runbook: str | None = None
+    mttr_target: timedelta | None = None
+
+
+@dataclass(frozen=True)
+class Objective:
+    """A service level: `good` of `total` (PromQL), in percent of `window`."""
+
+    name: str
+    percent: float
+    window: timedelta
+    good: str
+    total: str
 
 
 @dataclass(frozen=True)
@@ -46,6 +109,17 @@ class Service:
     alerts_channel: str | None = None  # None: the environment's
     incidents_channel: str | None = None
     components: tuple[str, ...] = ()
+    ladders: Mapping[str, Ladder] = field(default_factory=dict)
+    hours: Mapping[str, Hours] = field(default_factory=dict)
+    oncall: Mapping[str, Level] = field(default_factory=dict)  # in the file's order: the first answers to `oncall`
+    contacts: Mapping[str, Contact] = field(default_factory=dict)
+    alerts: Mapping[str, KnownAlert] = field(default_factory=dict)
+    objectives: tuple[Objective, ...] = ()
+
+    def level(self, who: str) -> Level | None:
+        """The level that `oncall` or `oncall:LEVEL` means here."""
+        _, named, key = who.partition(":")
+        return self.oncall.get(key) if named else next(iter(self.oncall.values()), None)
 
     def find_severity(self, word: str) -> Severity | None:
         return next((level for level in self.severities if level.answers_to(word)), None)
@@ -85,6 +159,44 @@ class Finding:
 
 
 @dataclass(frozen=True)
+class DeadMan:
+    """An alert that must keep arriving. `severity` is that of its absence; None: the service's default."""
+
+    every: timedelta
+    severity: str | None = None
+
+    def silent_at(self, last_arrival: datetime) -> datetime:
+        """When it is missed. It is counted from its first arrival on."""
+        return last_arrival + self.every
+
+
+@dataclass(frozen=True)
+class Route:
+    """One of org.yml's routes, the first being number 1. What it does not say is None and follows the alert."""
+
+    number: int
+    place: str  # org.yml:12
+    match: tuple[Matcher, ...] = ()
+    service: str | None = None
+    severity: str | None = None
+    channel: str | None = None
+    ladder: str | None = None
+    runbook: str | None = None
+    dead_man: DeadMan | None = None
+
+
+@dataclass(frozen=True)
+class GenericSource:
+    """How `POST /hooks/generic?source=NAME` is read: JMESPath expressions, the same keys as in org.yml."""
+
+    alerts: str | None = None
+    fingerprint: str | None = None
+    status: str | None = None
+    firing: tuple[str, ...] = ()
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Catalogue:
     """All that operators wrote, in one value. `version` is a hash of its content."""
 
@@ -95,6 +207,9 @@ class Catalogue:
     version: str = ""
     runbooks: Mapping[str, Runbook] = field(default_factory=dict)
     connections: Mapping[str, Connection] = field(default_factory=dict)
+    routes: tuple[Route, ...] = ()
+    group_by: tuple[str, ...] = GROUP_BY
+    generic: Mapping[str, GenericSource] = field(default_factory=dict)
 
     def service(self, key: str) -> Service:
         """The service of that key, any case. Raises Unclear with the nearest one."""
