@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 from bot.domain.catalogue import Catalogue, Finding
-from bot.ports import Alarm, Chat, Clock, Database, Hints, Words
+from bot.domain.errors import Misconfigured
+from bot.domain.masking import Masker
+from bot.domain.secret import Secret
+from bot.ports import Alarm, Chat, Clock, Database, Hints, Vault, Words
 
 
 @dataclass(frozen=True)
@@ -21,6 +26,9 @@ class Config:
     lease_seconds: float = 30.0
     call_timeout_seconds: float = 10.0
     lookup_interval_seconds: float = 2.0
+    edit_interval_seconds: float = 3.0  # of one run's live message
+    edits_a_minute: float = 45.0  # of all of them
+    shell_folders: tuple[Path, ...] = ()  # catalogue folders whose runbooks may use shell steps
     known: Known = field(default_factory=lambda: Known())
 
     @property
@@ -58,6 +66,17 @@ class CatalogueBox:
         self.findings: tuple[Finding, ...] = ()
 
 
+class NoVault:
+    """Where nothing refers to a secret."""
+
+    def __init__(self) -> None:
+        self.masker = Masker()
+        self.environment: Mapping[str, str] = {}
+
+    def resolve(self, reference: str) -> Secret:
+        raise Misconfigured(f"{reference} is not set. Set it where Tocsin runs.")
+
+
 @dataclass(frozen=True)
 class Deps:
     config: Config
@@ -69,6 +88,7 @@ class Deps:
     box: CatalogueBox
     words: Words
     worker_name: str = "worker"
+    vault: Vault = field(default_factory=NoVault)
 
     @property
     def catalogue(self) -> Catalogue:

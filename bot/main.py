@@ -23,11 +23,12 @@ from bot.catalogue.words import TemplateWords
 from bot.deps import CatalogueBox, Config, Deps
 from bot.domain.catalogue import Catalogue, Finding
 from bot.domain.errors import Misconfigured, Undeliverable
+from bot.engine.secrets import Secrets
 from bot.integrations.alarm import LogAlarm, WebhookAlarm
 from bot.integrations.slack import SlackChat, open_session
 from bot.paths import data
 from bot.ports import Alarm
-from bot.services import notices, people, places
+from bot.services import notices, people, places, running
 from bot.services.housekeeping import Chore
 from bot.services.trips import ERRANDS, TIMERS
 from bot.settings import Settings
@@ -74,6 +75,7 @@ class House:
             "seal": Chore(1, _seal),
             "catalogue": Chore(5, look, alone=False),
             "places": Chore(60, places.look_again),
+            "queues": Chore(5, running.wake_queues),
         }
 
 
@@ -160,7 +162,12 @@ async def looking(settings: Settings) -> AsyncIterator[Deps]:
             hints=LocalHints(),
             box=CatalogueBox(catalogue),
             words=TemplateWords(settings.templates),
+            vault=_vault(settings),
         )
+
+
+def _vault(settings: Settings) -> Secrets:
+    return Secrets(settings.environment, handed_on=settings.handed_on)
 
 
 # --- the house ----------------------------------------------------------------------------------------------------
@@ -193,6 +200,7 @@ async def build(settings: Settings) -> AsyncIterator[House]:
             box=CatalogueBox(catalogue),
             words=TemplateWords(settings.templates),
             worker_name=f"{socket.gethostname()}:{os.getpid()}"[:64],
+            vault=_vault(settings),
         )
         yield House(settings, database, clock, session, deps)
 
@@ -213,6 +221,7 @@ def _config(settings: Settings) -> Config:
         alerts_channel=settings.alerts_channel,
         public_url=settings.public_url,
         public_read=settings.api_public_read,
+        shell_folders=tuple(settings.allow_shell),
     )
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from typing import Any, Protocol
 
 from sqlalchemy.ext.asyncio import AsyncConnection
+
+from bot.domain.masking import Masker
+from bot.domain.secret import Secret
 
 Tx = AsyncConnection
 
@@ -80,3 +83,13 @@ class Words(Protocol):
 
     def render_postmortem(self, *, service: str, values: dict[str, Any]) -> str:
         """The Markdown draft by the service's template, or the packaged one."""
+
+
+class Vault(Protocol):
+    """Where the secrets that runbooks refer to are found, at the moment of use."""
+
+    masker: Masker
+    environment: Mapping[str, str]  # what programs of shell steps may be handed, where they name it
+
+    def resolve(self, reference: str) -> Secret:
+        """`env:NAME` or `file:/path`. Raises Misconfigured, naming the reference and never a value."""

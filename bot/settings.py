@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 from urllib.parse import urlsplit
@@ -16,6 +16,7 @@ from bot.domain.secret import Secret
 T = TypeVar("T")
 
 DEFAULT_DATABASE = Secret("sqlite:///tocsin.db")
+OWN_PREFIXES = ("TOCSIN_", "SLACK_", "PAGERDUTY_", "SMTP_", "STATUSPAGE_")
 
 
 @dataclass(frozen=True)
@@ -41,11 +42,17 @@ class Settings:
     api_public_read: bool = False
     log_format: str = "json"
     log_level: str = "info"
+    environment: Mapping[str, str] = field(default_factory=dict, repr=False)  # what runbooks' env:NAME refers to
 
     @classmethod
     def read(cls, environ: Mapping[str, str] | None = None) -> Settings:
         """Raises Misconfigured with one sentence that names the variable."""
         return _read(_Environment(os.environ if environ is None else environ))
+
+    @property
+    def handed_on(self) -> dict[str, str]:
+        """What a program of a shell step may be given: never what is the bot's own."""
+        return {name: value for name, value in self.environment.items() if not name.startswith(OWN_PREFIXES)}
 
     @property
     def on_sqlite(self) -> bool:
@@ -71,6 +78,9 @@ class _Environment:
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         self._environ = environ
+
+    def everything(self) -> dict[str, str]:
+        return dict(self._environ)
 
     def text(self, name: str) -> str | None:
         return self._environ.get(name, "").strip() or None
@@ -112,6 +122,7 @@ def _read(env: _Environment) -> Settings:
         clock_speed=env.parsed("TOCSIN_CLOCK_SPEED", _speed, Settings.clock_speed),
         api_public_read=env.parsed("TOCSIN_API_PUBLIC_READ", _switch, False),
         log_format=env.parsed("TOCSIN_LOG_FORMAT", _one_of("json", "console"), Settings.log_format),
+        environment=env.everything(),
         log_level=env.parsed("TOCSIN_LOG_LEVEL", _one_of("debug", "info", "warning", "error"), Settings.log_level),
     )
 

@@ -11,7 +11,7 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from sqlalchemy.exc import SQLAlchemyError
 
 from bot.deps import Deps
-from bot.services import deliveries, inbox, timers
+from bot.services import deliveries, inbox, running, timers
 from bot.services.alarms import KIND as ALARM
 from bot.services.alarms import AlarmErrand
 from bot.services.errands import Errand
@@ -57,10 +57,11 @@ class Worker:
         self._due = asyncio.Event()
         self._arrived = asyncio.Event()
         self._sendable = asyncio.Event()
+        self._runnable = asyncio.Event()
 
     def wake(self) -> None:
         """Something was committed: look at everything soon."""
-        for event in (self._due, self._arrived, self._sendable):
+        for event in (self._due, self._arrived, self._sendable, self._runnable):
             event.set()
 
     async def recover(self) -> None:
@@ -68,12 +69,14 @@ class Worker:
         if self._deps.database.dialect == "sqlite":
             await deliveries.release_all_leases(self._deps)
             await inbox.release_all_leases(self._deps)
+            await running.release_all_leases(self._deps)
 
     async def turn(self) -> int:
         """Do everything that is due at this moment, and what follows from it; returns how much that was."""
         await self._refresh_clock()
         moved = await self._fire()
         moved += await inbox.work(self._deps, self._handle_inbox)
+        moved += await running.Engine(self._deps).until_quiet()
         moved += await deliveries.send_waiting(self._deps, self._errands)
         await self._beat()
         return moved
@@ -89,11 +92,15 @@ class Worker:
         self._deps.hints.listen(self.wake)
         taking_in = inbox.intake(self._deps, self._handle_inbox, landed=self.wake)
         sending = deliveries.outbox(self._deps, self._errands, landed=self._sendable.set)
+        engine = running.Engine(self._deps, landed=self._run_landed)
         alarm_clock = _AlarmClock(self)
         loops = (
             self._whenever(self._due, lambda: self._fire_and_arm(alarm_clock), stop, polite_seconds=POLITE_SECONDS / 4),
             self._whenever(self._arrived, taking_in.launch, stop),
             self._whenever(self._sendable, lambda: self._send_and_nap(sending.launch), stop),
+            self._whenever(
+                self._runnable, lambda: self._carry_and_nap(engine), stop, polite_seconds=POLITE_SECONDS / 4
+            ),
         )
         self.wake()
         alarm_clock.start(self._chores)
@@ -104,6 +111,7 @@ class Worker:
                     group.create_task(loop)
         finally:
             await alarm_clock.stop(FINISH_SECONDS)
+            await engine.finish(FINISH_SECONDS)  # before the outbox: it may have something to say
             await asyncio.gather(taking_in.finish(FINISH_SECONDS), sending.finish(FINISH_SECONDS))
 
     # --- the loops ----------------------------------------------------------------------------------------------------
@@ -146,6 +154,16 @@ class Worker:
         if next_wall is not None and next_wall - wall < TICK_SECONDS:
             nap = max(next_wall - wall, LEAST_NAP_SECONDS)
             asyncio.get_running_loop().call_later(nap, self._sendable.set)
+
+    async def _carry_and_nap(self, engine: running.Engine) -> None:
+        await engine.launch()
+        next_wall = await engine.next_wall()
+        if next_wall is not None and (left := next_wall - self._deps.clock.wall()) < TICK_SECONDS:
+            asyncio.get_running_loop().call_later(max(left, LEAST_NAP_SECONDS), self._runnable.set)
+
+    def _run_landed(self) -> None:
+        self._runnable.set()
+        self._sendable.set()
 
     async def _fire(self) -> int:
         fired = 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bot.asks import Table, Verb
 from commands.incident import ack, declare, home, look, note, postmortem, resolve, role, severity, status, update
+from commands.runbook import approve, run, steps
 
 INCIDENT = {
     "": Verb(look.overview, "", "what is open, or this channel's incident"),
@@ -26,8 +27,13 @@ INCIDENT = {
     "postmortem": Verb(postmortem.ask, "[INC-n]", "read the post-mortem draft"),
 }
 
+RUNBOOK = {
+    "plan": Verb(run.plan, "ID [name=value …]", "what a run would do, without doing it"),
+    "run": Verb(run.ask, "ID [name=value …]", "run it, once it is approved"),
+}
+
 TABLE = Table(
-    commands={"/incident": INCIDENT},
+    commands={"/incident": INCIDENT, "/runbook": RUNBOOK},
     aliases={"/incident": {"create": "declare", "new": "declare", "acknowledge": "ack", "post-mortem": "postmortem"}},
     presses={
         "incident.declare": declare.press,
@@ -41,12 +47,28 @@ TABLE = Table(
         "role.claim": role.press,
         "postmortem.edit": postmortem.edit,
         "postmortem.done": postmortem.done,
+        "approval.approve": approve.press,
+        "approval.reject": approve.press_reject,
+        "approval.break": approve.press_break,
+        "approval.review": approve.press_review,
+        "run.cancel": steps.cancel,
+        "run.retry": steps.retry,
+        "run.undo": steps.undo,
+        "step.done": steps.done,
+        "step.skip": steps.skip,
+        "step.happened": steps.happened,
+        "step.redo": steps.redo,
+        "step.stop": steps.stop,
     },
     submissions={
         "incident.declare": declare.submit,
         "incident.update": update.submit,
         "incident.resolve": resolve.submit,
         "postmortem.edit": postmortem.submit,
+        "approval.reject": approve.submit_reject,
+        "approval.break": approve.submit_break,
+        "step.done": steps.submit_done,
+        "step.skip": steps.submit_skip,
     },
     marks={
         "incident.declare": declare.shortcut,

@@ -27,11 +27,15 @@ class Masker:
 
     def __init__(self, secrets: Iterable[Secret] = ()) -> None:
         self._needles: list[str] = []
+        self._added: set[str] = set()
         for secret in secrets:
             self.add(secret)
 
     def add(self, secret: Secret) -> None:
         """From now on this one is hidden too. An empty secret hides nothing."""
+        if secret.reveal() in self._added:
+            return
+        self._added.add(secret.reveal())
         found = {*self._needles, *(form.translate(_LOWER) for form in _forms(secret.reveal()))}
         self._needles = sorted(found, key=len, reverse=True)
 

@@ -17,8 +17,9 @@ MAX_BYTES = 64_000
 class Secrets:
     """Resolves references in the environment that was handed in. `masker` hides all that were resolved so far."""
 
-    def __init__(self, environment: Mapping[str, str]) -> None:
+    def __init__(self, environment: Mapping[str, str], *, handed_on: Mapping[str, str] | None = None) -> None:
         self._environment = environment
+        self.environment = handed_on or {}  # what programs may be given
         self.masker = Masker()
 
     def resolve(self, reference: str) -> Secret:

@@ -10,7 +10,7 @@ from bot.domain.delivery import Parcel
 from bot.engine import claim as kernel
 from bot.engine.pump import Pump
 from bot.ports import Tx
-from bot.services import carrying
+from bot.services import carrying, run_parcels
 from bot.services.carrying import Trip
 from bot.services.errands import Errand
 from bot.store import deliveries as store
@@ -20,6 +20,7 @@ from bot.store.tables import deliveries as table
 
 SEATS = 64
 _POST = "post:"
+EDITS = run_parcels.EDITS
 
 __all__ = ["Parcel", "enqueue", "next_wall", "outbox", "release_all_leases", "send_waiting"]
 
@@ -30,7 +31,7 @@ async def enqueue(deps: Deps, tx: Tx, parcel: Parcel) -> int | None:
     Returns the delivery's id, or None when a waiting row stands for it (collapse_key) or it was written before
     (dedupe_key). `parcel.gate` is a channel's id, with or without `post:`.
     """
-    gate = None if parcel.gate is None else _POST + parcel.gate.removeprefix(_POST)
+    gate = _gate(parcel)
     while True:
         now, wall = deps.clock.now(), deps.clock.wall()
         written = await store.insert(tx, parcel, gate=gate, wall=wall, created_at=now)
@@ -41,6 +42,12 @@ async def enqueue(deps: Deps, tx: Tx, parcel: Parcel) -> int | None:
         if await store.join_waiting(tx, parcel):
             return None
         # The waiting row was claimed between the two statements: this parcel is a row of its own after all.
+
+
+def _gate(parcel: Parcel) -> str | None:
+    if parcel.gate is None or parcel.gate == EDITS:
+        return parcel.gate
+    return _POST + parcel.gate.removeprefix(_POST)
 
 
 async def hurry(deps: Deps, tx: Tx, subject: str) -> None:
@@ -121,8 +128,7 @@ async def _take_doubtful(deps: Deps, tx: Tx, wall: float, room: int) -> list[Tri
 
 async def _take_waiting(deps: Deps, tx: Tx, wall: float, found: list[Candidate]) -> list[Trip]:
     """Pass the gates first, then take the rows whose gate let them; a gate taken in vain is given back."""
-    gate_until = wall + deps.config.post_interval_seconds
-    passed = await gates.take(tx, [each.gate for each in found if each.gate], wall=wall, until=gate_until)
+    passed = await _pass(deps, tx, wall, {each.gate for each in found if each.gate})
     free = [each.id for each in found if each.gate is None or each.gate in passed]
     if not free:
         return []
@@ -135,7 +141,16 @@ async def _take_waiting(deps: Deps, tx: Tx, wall: float, found: list[Candidate])
         state="sending",
         also=store.first_attempt(wall),
     )
-    trips = [Trip(deps, claim, store.delivery(row), gate_until=gate_until) for claim, row in taken]
+    trips = [Trip(deps, claim, store.delivery(row), gate_until=passed.get(row.gate)) for claim, row in taken]
     used = {trip.delivery.gate for trip in trips}
-    await gates.give_back(tx, passed - used, taken_until=gate_until, wall=wall)
+    for name, until in passed.items():
+        if name not in used:
+            await gates.give_back(tx, [name], taken_until=until, wall=wall)
     return trips
+
+
+async def _pass(deps: Deps, tx: Tx, wall: float, names: set[str]) -> dict[str, float]:
+    """The open ones of these gates, closed now, and until when."""
+    posts, edits = wall + deps.config.post_interval_seconds, wall + 60 / deps.config.edits_a_minute
+    passed = dict.fromkeys(await gates.take(tx, names - {EDITS}, wall=wall, until=posts), posts)
+    return passed | dict.fromkeys(await gates.take(tx, names & {EDITS}, wall=wall, until=edits), edits)

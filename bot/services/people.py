@@ -177,6 +177,24 @@ async def must(deps: Deps, person: Person, what: str, *, roles: Mapping[str, str
     raise Refused(access.refusal(deps.catalogue, person, what))
 
 
+async def is_named(deps: Deps, person: Person, who: Sequence[str], *, roles: Mapping[str, str] | None = None) -> bool:
+    """Whether a `who` list names this person now. May ask Slack. Raises Refused where Slack did not tell of a group."""
+    needed = access.groups_in(deps.catalogue, who) if person.is_full_member else []
+    groups = await memberships(deps, needed) if needed else {}
+    if access.includes(deps.catalogue, who, person, roles=roles, groups=groups):
+        return True
+    unread = [group for group in needed if group not in groups]
+    if unread:
+        raise Refused(f"Slack did not tell me who is in {access.spoken(unread[0])}. Try again in a moment.")
+    return False
+
+
+async def known(deps: Deps, ids: Sequence[str]) -> list[Person]:
+    """Those of these people whom we know."""
+    async with deps.database.reading() as tx:
+        return list(await store.find_all(tx, list(dict.fromkeys(ids))))
+
+
 async def memberships(deps: Deps, ids: Sequence[str]) -> dict[str, frozenset[str]]:
     """Members of these user groups, at most 60 s old. One that Slack did not tell is left out: nobody is in it."""
     since = deps.clock.wall() - GROUP_FRESH_SECONDS

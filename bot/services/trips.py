@@ -4,7 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from bot.services import alarms, messages, notices, opening, postmortems, replies, resolution, updates
+from bot.services import (
+    alarms,
+    approvals,
+    messages,
+    notices,
+    opening,
+    postmortems,
+    replies,
+    resolution,
+    run_messages,
+    runs,
+    turn,
+    updates,
+)
 from bot.services.errands import Errand
 from bot.services.timers import TimerFunction
 
@@ -14,6 +27,9 @@ TIMERS: Mapping[str, TimerFunction] = {
     "watch.over": resolution.watch_over,
     "watch.unanswered": resolution.unanswered,
     "postmortem.remind": postmortems.remind,
+    approvals.EXPIRE: approvals.expire,
+    approvals.REVIEW: approvals.remind_of_review,
+    turn.DEADLINE: runs.deadline,
 }
 
 ERRANDS: Mapping[str, Errand] = {
@@ -41,4 +57,13 @@ ERRANDS: Mapping[str, Errand] = {
     "postmortem.edit": messages.EditPostmortem(),
     "postmortem.file": messages.UploadPostmortem(),
     "postmortem.reminder": messages.postmortem_reminder,
+    "run.post": run_messages.live,
+    "run.edit": run_messages.EditLive(),
+    "run.approval": run_messages.approval,
+    "run.approval.edit": run_messages.EditApproval(),
+    "run.question": run_messages.unknown,
+    "run.manual": run_messages.manual,
+    "run.said": run_messages.said,
+    "run.message": run_messages.message,
+    "run.file": run_messages.WholeOutput(),
 }

@@ -44,6 +44,12 @@ async def add(tx: Tx, at: datetime, actor: str, action: str, subject: str, detai
     await tx.execute(_INSERT, {"at": at, "actor": actor, "action": action, "subject": subject, "detail": detail})
 
 
+async def add_all(tx: Tx, rows: Sequence[dict[str, Any]]) -> None:
+    """Several, in their order, in one statement."""
+    if rows:
+        await tx.execute(_INSERT, list(rows))
+
+
 async def seal(tx: Tx, limit: int = SEAL_ROWS) -> Head | None:
     """Chain up to `limit` unsealed rows to the head, in the order of their ids. Returns the new head, None if none."""
     await serialise(tx, "audit")

@@ -66,9 +66,11 @@ def delivery(row: Row[Any]) -> Delivery:
 _INSERT = Inserting(deliveries, lambda insert: insert.on_conflict_do_nothing().returning(deliveries.c.id))
 
 
-async def insert(tx: Tx, parcel: Parcel, *, gate: str | None, wall: float, created_at: datetime) -> int | None:
-    """None when a row with its dedupe key exists, or a ready one with its collapse key."""
-    row = {
+_INSERT_MANY = Inserting(deliveries, lambda insert: insert.on_conflict_do_nothing())
+
+
+def _row(parcel: Parcel, *, gate: str | None, wall: float, created_at: datetime) -> dict[str, Any]:
+    return {
         "kind": parcel.kind,
         "subject": parcel.subject,
         "payload": parcel.payload,
@@ -81,6 +83,11 @@ async def insert(tx: Tx, parcel: Parcel, *, gate: str | None, wall: float, creat
         "next_at": wall,
         "created_at": created_at,
     }
+
+
+async def insert(tx: Tx, parcel: Parcel, *, gate: str | None, wall: float, created_at: datetime) -> int | None:
+    """None when a row with its dedupe key exists, or a ready one with its collapse key."""
+    row = _row(parcel, gate=gate, wall=wall, created_at=created_at)
     written: int | None = await tx.scalar(_INSERT.on(tx), row)
     return written
 
@@ -93,6 +100,23 @@ async def join_waiting(tx: Tx, parcel: Parcel) -> bool:
     worse = case((deliveries.c.rank > parcel.rank, parcel.rank), else_=deliveries.c.rank)
     waiting = update(deliveries).where(deliveries.c.collapse_key == parcel.collapse_key, state_is(deliveries, "ready"))
     return (await tx.execute(waiting.values(rank=worse))).rowcount > 0
+
+
+async def insert_or_join(
+    tx: Tx, parcels: Collection[Parcel], *, gate: str | None, wall: float, created_at: datetime
+) -> None:
+    """Several with collapse keys at once: those whose row waits already join it, as `join_waiting` does."""
+    keys = sorted({parcel.collapse_key for parcel in parcels if parcel.collapse_key})
+    joined = update(deliveries).where(deliveries.c.collapse_key.in_(keys), state_is(deliveries, "ready"))
+    joining = joined.values(rank=deliveries.c.rank).returning(deliveries.c.collapse_key)
+    waiting = set((await tx.execute(joining)).scalars())
+    rows = [
+        _row(parcel, gate=gate, wall=wall, created_at=created_at)
+        for parcel in parcels
+        if parcel.collapse_key not in waiting
+    ]
+    if rows:
+        await tx.execute(_INSERT_MANY.on(tx), rows)
 
 
 async def hurry(tx: Tx, subject: str, *, wall: float) -> None:

@@ -323,6 +323,7 @@ _MOVE = (
         lease_until=bindparam("lease_until_", type_=Float),
         next_at=bindparam("next_at_", type_=Float),
         started_at=bindparam("started_at_", type_=runs.c.started_at.type),
+        deadline_at=bindparam("deadline_at_", type_=runs.c.deadline_at.type),
         ended_at=bindparam("ended_at_", type_=runs.c.ended_at.type),
         has_slot=bindparam("has_slot_", type_=runs.c.has_slot.type),
     )

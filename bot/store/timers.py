@@ -63,6 +63,11 @@ async def cancel(tx: Tx, *, subject: str, kind: str | None) -> list[int]:
     return list((await tx.execute(statement.values(state="cancelled").returning(timers.c.id))).scalars())
 
 
+async def cancel_all(tx: Tx, *, subjects: Collection[str]) -> None:
+    """Withdraw the pending ones of several subjects."""
+    await tx.execute(update(timers).where(timers.c.subject.in_(subjects), _PENDING).values(state="cancelled"))
+
+
 def _due(now: datetime) -> ColumnElement[bool]:
     return and_(_PENDING, timers.c.due_at <= now)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -17,10 +17,12 @@ from bot.catalogue.words import TemplateWords
 from bot.deps import CatalogueBox, Config, Deps
 from bot.domain.errors import Undeliverable
 from bot.domain.secret import Secret
+from bot.engine.secrets import Secrets
 from bot.integrations.slack import SlackChat, open_session
 from bot.paths import data
 from bot.ports import Database
 from bot.services import deliveries, timers
+from bot.services.running import Engine
 from bot.services.trips import ERRANDS, TIMERS
 from bot.simulator import Simulator
 from bot.slack.app import SlackDoor
@@ -113,7 +115,8 @@ class Story:
         raise AssertionError("The story does not come to rest.")
 
     async def _until_sendable(self) -> float | None:
-        soon = await deliveries.next_wall(self.door.deps)
+        moments = [await deliveries.next_wall(self.door.deps), await Engine(self.door.deps).next_wall()]
+        soon = min((one for one in moments if one is not None), default=None)
         return None if soon is None else max(soon - self.clock.wall(), 0.001)
 
     async def fast_forward(self, *, minutes: float = 0, hours: float = 0, seconds: float = 0) -> None:
@@ -258,6 +261,22 @@ class Story:
         found = await self.messages(channel, user)
         return [shown(one) for one in found if one.get("thread_ts") == ts and one["ts"] != ts and one.get("bot_id")]
 
+    async def live(self, run: str, channel: str = "ops-alerts", user: str = "U0ADA") -> dict[str, Any]:
+        """The live message of a run, by its name."""
+        found = [one for one in await self.messages(channel, user) if shown(one).startswith(f"*{run}* ")]
+        return next(one for one in found if one.get("bot_id") and not one.get("ephemeral"))
+
+    async def replies(self, channel: str, message: dict[str, Any], user: str = "U0ADA") -> list[dict[str, Any]]:
+        """What the bot answered in this message's thread, whole, oldest first."""
+        ts = message["ts"]
+        found = [one for one in await self.messages(channel, user) if one.get("thread_ts") == ts and one["ts"] != ts]
+        return [one for one in found if one.get("bot_id") and not one.get("ephemeral")]
+
+    async def asked(self, run: str, action: str, channel: str = "ops-alerts", user: str = "U0ADA") -> dict[str, Any]:
+        """The newest message in a run's thread that has this button."""
+        found = await self.replies(channel, await self.live(run, channel, user), user)
+        return next(one for one in reversed(found) if action in buttons(one))
+
     async def file(self, about: dict[str, Any]) -> str:
         """The content of a file, as in a message's `files`."""
         async with self._session.get(f"{self.simulator.url}/_sim/files/{about['id']}") as response:
@@ -336,10 +355,11 @@ async def told(
     *,
     catalogue: Sequence[Path] = (),
     templates: Sequence[Path] = (),
+    environment: Mapping[str, str] | None = None,
     **config: Any,
 ) -> AsyncIterator[Story]:
     """A whole installation over Socket Mode, with the packaged catalogue unless another is given."""
-    loaded = load(catalogue or [data("runbooks")])
+    loaded = load(catalogue or [data("runbooks")], allow_shell=config.get("shell_folders", ()))
     assert loaded.catalogue is not None
     assert not loaded.findings, loaded.findings
     app, alarm = manifest.for_socket_mode(), HeardAlarm()
@@ -360,6 +380,7 @@ async def told(
             hints=LocalHints(),
             box=CatalogueBox(loaded.catalogue),
             words=TemplateWords(templates),
+            vault=Secrets(environment or {}, handed_on=environment),
         )
         door = SlackDoor(
             TABLE,

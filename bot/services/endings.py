@@ -1,0 +1,57 @@
+"""How a run ends: its slot is given on, what was asked is withdrawn, and it is written down and told."""
+
+from __future__ import annotations
+
+from bot.deps import Deps
+from bot.domain.person import BOT
+from bot.domain.run import SPOKEN, Run, Status
+from bot.ports import Tx
+from bot.services import audit, deliveries, run_parcels, timers
+from bot.store import gates_of_runs, incidents
+from bot.store import runs as store
+from bot.store.locks import serialise
+
+
+async def end(deps: Deps, tx: Tx, run: Run, status: Status, sentence: str, *, by: str = BOT) -> Run:
+    """For people and timers: the row is locked, and nobody is working on it."""
+    now = deps.clock.now()
+    ended = await store.change(
+        tx, run.id, state="over", status=status.value, sentence=sentence, ended_at=now, has_slot=False, owner=None,
+        lease_until=None,
+    )  # fmt: skip
+    await audit.record(tx, deps.clock, by, f"run.{status.value}", run.name, sentence=sentence[:500])
+    await follow(deps, tx, ended, by=by, had_slot=run.has_slot)
+    await show(deps, tx, ended)
+    return ended
+
+
+async def follow(deps: Deps, tx: Tx, run: Run, *, by: str = BOT, had_slot: bool = False) -> None:
+    """What every ending brings along. The run's row says already that it is over."""
+    for gate_id in await gates_of_runs.void(tx, run.id, at=deps.clock.now()):
+        await deliveries.enqueue(deps, tx, run_parcels.approval_edit(run, gate_id))
+    await timers.cancel(tx, subject=run.name)
+    if had_slot:
+        await leave_slot(deps, tx, run)
+    if run.started_at:
+        await deliveries.enqueue(deps, tx, run_parcels.whole_output(run, run.epoch))
+    await log(deps, tx, run, by, f"{run} ({run.runbook}) {SPOKEN[run.status]}")
+
+
+async def leave_slot(deps: Deps, tx: Tx, run: Run) -> None:
+    """The next in the queue tries."""
+    if run.slot_key:
+        await serialise(tx, f"slot:{run.slot_key}")
+        await store.leave_slots(tx, [run.id])
+        await store.wake_queued(tx, run.slot_key, wall=deps.clock.wall())
+
+
+async def show(deps: Deps, tx: Tx, run: Run) -> None:
+    """Its live message is to be edited."""
+    await deliveries.enqueue(deps, tx, run_parcels.edit(run.id, run.rank))
+
+
+async def log(deps: Deps, tx: Tx, run: Run, by: str, text: str, *, told: bool = True) -> None:
+    """A line in the timeline of the incident it belongs to."""
+    if run.incident is not None:
+        now = deps.clock.now()
+        await incidents.log(tx, run.incident, at=now, kind="run", actor=by, text=text[:500], told=told)

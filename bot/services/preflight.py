@@ -1,0 +1,121 @@
+"""What a plan would meet: connections that answer, programs that are there. Nothing is changed by looking."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from bot.deps import Deps
+from bot.domain.errors import Misconfigured
+from bot.domain.parameters import Reference
+from bot.domain.plan import NO, Late, Plan, PlannedStep
+from bot.domain.runbook import Kind, Runbook
+from bot.engine import planning
+
+KNOCK_SECONDS = 1.5
+PORTS = {"postgresql": 5432, "postgres": 5432, "redis": 6379, "rediss": 6379, "http": 80, "https": 443}
+
+
+async def problems(deps: Deps, runbook: Runbook, plan: Plan) -> dict[str, str]:
+    """Step id -> why it could not work as things are now."""
+    found: dict[str, str] = {}
+    for name, one in plan.parameters.items():
+        if isinstance(one, Reference):
+            _resolve(deps, one.source, f"parameter {name}", found)
+    steps = [step for step in plan.steps if step.runs != NO]
+    knocks = {step.id: _reaches(deps, step) for step in steps}
+    sentences = await asyncio.gather(*knocks.values())
+    found |= {id_: said for id_, said in zip(knocks, sentences, strict=True) if said}
+    for step in steps:
+        if said := _program(deps, runbook, step):
+            found.setdefault(step.id, said)
+    return found
+
+
+def _resolve(deps: Deps, reference: str, name: str, found: dict[str, str]) -> None:
+    try:
+        deps.vault.resolve(reference)
+    except Misconfigured as problem:
+        found[name] = problem.sentence
+
+
+async def _reaches(deps: Deps, step: PlannedStep) -> str:
+    """The first of its connections that is not there."""
+    for name in sorted(planning.used_connections(step.arguments)):
+        known = deps.catalogue.connections.get(name)
+        if known is None:
+            return f"There is no connection “{name}”. Add it to org.yml under connections."
+        try:
+            url = deps.vault.resolve(known.reference).reveal()
+        except Misconfigured as problem:
+            return problem.sentence
+        if not await _answers(url):
+            return f"The connection “{name}” ({known.reference}) does not answer."
+    return ""
+
+
+async def _answers(url: str) -> bool:
+    """Somebody listens there; for SQLite, the file is there."""
+    parts = urlsplit(url)
+    scheme = parts.scheme.partition("+")[0]
+    if scheme == "sqlite":
+        return await asyncio.to_thread(Path(url.partition("://")[2].removeprefix("/").partition("?")[0]).is_file)
+    if scheme == "unix" or not parts.hostname:
+        return True  # not to be knocked at: the step will say
+    try:
+        port = parts.port or PORTS.get(scheme, 0)
+    except ValueError:
+        return False
+    return not port or await _knock(parts.hostname, port)
+
+
+async def _knock(host: str, port: int) -> bool:
+    try:
+        async with asyncio.timeout(KNOCK_SECONDS):
+            _, writer = await asyncio.open_connection(host, port)
+    except (OSError, TimeoutError):
+        return False
+    writer.close()
+    return True
+
+
+def _program(deps: Deps, runbook: Runbook, step: PlannedStep) -> str:
+    """Shell steps, also where a wait looks with one."""
+    for arguments in _shells(step):
+        if said := _missing(deps, runbook, arguments):
+            return said
+    return ""
+
+
+def _shells(step: PlannedStep) -> list[Mapping[str, Any]]:
+    if step.kind is Kind.SHELL:
+        return [step.arguments]
+    until = step.arguments.get("until")
+    inner = until.get("shell") if isinstance(until, Mapping) else None
+    return [inner] if isinstance(inner, Mapping) else []
+
+
+def _missing(deps: Deps, runbook: Runbook, arguments: Mapping[str, Any]) -> str:
+    folder = Path(runbook.folder)
+    if folder.resolve() not in [one.resolve() for one in deps.config.shell_folders]:
+        return "Programs may not run from this catalogue folder. TOCSIN_ALLOW_SHELL names those that may."
+    argv = arguments.get("argv")
+    program = argv[0] if isinstance(argv, list) and argv else None
+    if not isinstance(program, str) or isinstance(program, Late):
+        return ""
+    path = _path(deps, arguments)
+    at = folder / str(arguments.get("cwd") or ".") / program if "/" in program else None
+    if shutil.which(str(at) if at else program, path=path) is None:
+        return f"The program {program[:100]} is not there, or may not be run."
+    return ""
+
+
+def _path(deps: Deps, arguments: Mapping[str, Any]) -> str:
+    """Where it is looked for: in the PATH that the step is given, else where every system has its programs."""
+    given = deps.vault.environment.get("PATH") if "PATH" in (arguments.get("env") or ()) else None
+    return given or os.defpath

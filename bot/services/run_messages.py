@@ -1,0 +1,301 @@
+"""Errands that show runs: their live message, the questions in its thread, and what their steps have to say."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from bot.asks import Block
+from bot.deps import Deps
+from bot.domain import run as rules
+from bot.domain.access import USER
+from bot.domain.approval import UNDO, WHOLE_RUN, Asked
+from bot.domain.delivery import Call, Delivery, Found, Parcel, Plan, Skip, Wait
+from bot.domain.errors import Missing, Unclear, Undeliverable
+from bot.domain.run import StepRun
+from bot.ports import Tx
+from bot.services import deliveries, places, planned, run_parcels, runs
+from bot.services.posting import PLACE_GONE, Message, Plain, Post
+from bot.services.runs import Shown
+from bot.store import gates_of_runs
+from bot.store import incidents as incidents_store
+from bot.store import runs as store
+from bot.views import mrkdwn
+from bot.views import run as view
+from bot.views.blocks import context, section
+from bot.views.run import Live
+
+SOON_SECONDS = 0.5
+PLACE_WAIT_SECONDS = 60.0
+NOT_YET = "its message is on its way"
+GONE_FOR_GOOD = {"message_not_found", "cant_update_message", "edit_window_closed"}
+
+
+async def _of(tx: Tx, delivery: Delivery) -> Shown:
+    number = rules.number(delivery.subject)
+    if number is None:
+        raise Missing(f"{delivery.subject} is no run.")
+    return await runs.shown_in(tx, number)
+
+
+def _live(shown: Shown) -> Live:
+    can_undo = shown.run.is_over and shown.undoable
+    return Live(shown.run, shown.runbook, shown.plan, shown.progress, can_undo)
+
+
+# --- the live message -------------------------------------------------------------------------------------------------
+
+
+async def _channel(deps: Deps, tx: Tx, shown: Shown) -> str | None:
+    if shown.run.channel:
+        return shown.run.channel
+    service = deps.catalogue.service_or_default(shown.run.service)
+    return await places.resolve(tx, service.alerts_channel or deps.config.alerts_channel)
+
+
+async def _posted(deps: Deps, tx: Tx, delivery: Delivery) -> Message | Skip | Wait:
+    shown = await _of(tx, delivery)
+    channel = await _channel(deps, tx, shown)
+    if not channel:
+        return Wait(PLACE_WAIT_SECONDS, "the channel for it cannot be used yet")
+    live = _live(shown)
+    return Message(channel, view.fallback(live), view.live_message(live))
+
+
+async def _was_posted(deps: Deps, tx: Tx, delivery: Delivery, answer: dict[str, Any]) -> None:
+    number = rules.number(delivery.subject) or 0
+    run = await store.lock(tx, number)
+    run = await store.change(tx, run.id, channel=answer["channel"], ts=answer["ts"], edited_wall=deps.clock.wall())
+    await deliveries.hurry(deps, tx, run.name)
+    # It was rendered before this moment; whatever has changed since is shown by an edit.
+    await deliveries.enqueue(deps, tx, run_parcels.edit(run.id, run.rank))
+
+
+class EditLive(Plain):
+    """At most one every three seconds for a run; the newest state is always shown in the end."""
+
+    async def prepare(self, deps: Deps, tx: Tx, delivery: Delivery) -> Plan:
+        shown = await _of(tx, delivery)
+        run = shown.run
+        if not run.channel or not run.ts:
+            return Wait(SOON_SECONDS, NOT_YET)
+        left = run.edited_wall + deps.config.edit_interval_seconds - deps.clock.wall()
+        if left > 0:
+            return Wait(left, "it was edited just now")
+        live = _live(shown)
+        blocks = view.live_message(live)
+        return Call({"channel": run.channel, "ts": run.ts, "text": view.fallback(live), "blocks": blocks})
+
+    async def settle(self, deps: Deps, tx: Tx, delivery: Delivery, answer: dict[str, Any]) -> None:
+        await store.change(tx, rules.number(delivery.subject) or 0, edited_wall=deps.clock.wall())
+
+    async def refused(
+        self, deps: Deps, tx: Tx, delivery: Delivery, problem: Undeliverable
+    ) -> dict[str, Any] | Wait | Skip | None:
+        if problem.error in GONE_FOR_GOOD:
+            return Skip(f"{problem.error}: there is no message to edit any more")
+        return await super().refused(deps, tx, delivery, problem)
+
+
+# --- in its thread ----------------------------------------------------------------------------------------------------
+
+
+class InThread(Post):
+    """A message in the run's thread. Where that cannot be written to, whoever asked for the run gets it."""
+
+    async def refused(
+        self, deps: Deps, tx: Tx, delivery: Delivery, problem: Undeliverable
+    ) -> dict[str, Any] | Wait | Skip | None:
+        is_gone = problem.error in PLACE_GONE or problem.permanent
+        if not is_gone or delivery.payload.get("dm"):
+            return await super().refused(deps, tx, delivery, problem)
+        payload = {**delivery.payload, "dm": True}
+        key = f"dm:{delivery.id}"
+        await deliveries.enqueue(
+            deps, tx, Parcel(delivery.kind, delivery.subject, run_parcels.POST, payload, dedupe_key=key)
+        )
+        return Skip(f"{problem.error}: said to whoever asked for the run instead")
+
+
+def _in_thread(shown: Shown, delivery: Delivery, text: str, blocks: list[Block]) -> Message | Wait:
+    run = shown.run
+    if delivery.payload.get("dm"):
+        return Message(run.requested_by, text, blocks)
+    if not run.channel or not run.ts:
+        return Wait(SOON_SECONDS, NOT_YET)
+    return Message(run.channel, text, blocks, None if delivery.payload.get("loud") else run.ts)
+
+
+async def _question_asked(deps: Deps, tx: Tx, delivery: Delivery) -> Message | Skip | Wait:
+    shown = await _of(tx, delivery)
+    asked = next((one for one in shown.gates if one.id == delivery.payload["gate_id"]), None)
+    if asked is None:
+        return Skip("it is not asked any more")
+    if delivery.payload.get("dm"):
+        until = f"{asked.expires_at:%H:%M} UTC"
+        text = f"{shown.run} waits for approval until {until}, and its channel is closed to me. Ask in another one."
+        return Message(shown.run.requested_by, text, [section(text)])
+    text, blocks = _approval(shown, asked)
+    return _in_thread(shown, delivery, text, blocks)
+
+
+def _approval(shown: Shown, asked: Asked) -> tuple[str, list[Block]]:
+    live = _live(shown)
+    text = f"{shown.run} {shown.runbook.title}: approval is {asked.state}"
+    return text, view.approval_message(live, asked, _what_exactly(shown, asked))
+
+
+def _what_exactly(shown: Shown, asked: Asked) -> list[str]:
+    """The plan, or the one step as it would be done now."""
+    run, progress = shown.run, shown.progress
+    if asked.gate == WHOLE_RUN:
+        return view.plan_lines(planned.plan(run, shown.runbook).steps)
+    if asked.gate == UNDO:
+        return view.plan_lines(planned.undo_steps(run, shown.runbook, progress))
+    step = shown.runbook.step(asked.gate)
+    if step is None:
+        return []
+    try:
+        return [view.arguments_line(planned.step_arguments(run, step, progress))]
+    except Unclear as problem:
+        return [str(mrkdwn.escape(problem.sentence))]
+
+
+async def _question_posted(deps: Deps, tx: Tx, delivery: Delivery, answer: dict[str, Any]) -> None:
+    if delivery.payload.get("dm"):
+        return
+    gate_id = delivery.payload["gate_id"]
+    await gates_of_runs.change(tx, gate_id, channel=answer["channel"], ts=answer["ts"])
+    await deliveries.hurry(deps, tx, delivery.subject)
+
+
+class EditApproval(Plain):
+    """The question's message, when something has become of it."""
+
+    async def prepare(self, deps: Deps, tx: Tx, delivery: Delivery) -> Plan:
+        shown = await _of(tx, delivery)
+        asked = next((one for one in shown.gates if one.id == delivery.payload["gate_id"]), None)
+        if asked is None:
+            return Skip("it is not asked any more")
+        if not asked.ts:
+            return Wait(SOON_SECONDS, NOT_YET)
+        text, blocks = _approval(shown, asked)
+        return Call({"channel": asked.channel, "ts": asked.ts, "text": text, "blocks": blocks})
+
+    async def refused(
+        self, deps: Deps, tx: Tx, delivery: Delivery, problem: Undeliverable
+    ) -> dict[str, Any] | Wait | Skip | None:
+        if problem.error in GONE_FOR_GOOD:
+            return Skip(f"{problem.error}: there is no message to edit any more")
+        return await super().refused(deps, tx, delivery, problem)
+
+
+async def _attempt(tx: Tx, shown: Shown, delivery: Delivery) -> StepRun | None:
+    every = await store.attempts(tx, shown.run.id)
+    wanted = (delivery.payload["step"], delivery.payload["attempt"])
+    return next((made for made in every if (made.step, made.attempt) == wanted), None)
+
+
+async def _unknown(deps: Deps, tx: Tx, delivery: Delivery) -> Message | Skip | Wait:
+    shown = await _of(tx, delivery)
+    made = await _attempt(tx, shown, delivery)
+    if made is None:
+        return Skip("it was answered meanwhile")
+    text = (
+        f"{shown.run}: whether step {made.step} happened is not known. Look at the target, then answer in the thread."
+    )
+    return _in_thread(shown, delivery, text, view.question_message(_live(shown), made))
+
+
+async def _manual(deps: Deps, tx: Tx, delivery: Delivery) -> Message | Skip | Wait:
+    shown = await _of(tx, delivery)
+    made = await _attempt(tx, shown, delivery)
+    step = shown.runbook.step(delivery.payload["step"])
+    if made is None or step is None:
+        return Skip("it was done meanwhile")
+    blocks = view.manual_message(_live(shown), made, tuple(step.body.get("who") or ()))
+    return _in_thread(shown, delivery, f"{shown.run}: step {step.id} waits for a person.", blocks)
+
+
+async def _said(deps: Deps, tx: Tx, delivery: Delivery) -> Message | Skip | Wait:
+    shown = await _of(tx, delivery)
+    text = view.escape_but_mentions(str(delivery.payload["text"]))
+    return _in_thread(shown, delivery, text, [section(text)])
+
+
+# --- what its steps say -----------------------------------------------------------------------------------------------
+
+
+async def _message(deps: Deps, tx: Tx, delivery: Delivery) -> Message | Skip | Wait:
+    """A message step: to a channel, or to people. A list of people is one letter each."""
+    shown = await _of(tx, delivery)
+    kind, _, target = str(delivery.payload["to"]).partition(":")
+    text = mrkdwn.escape(str(delivery.payload["text"]))
+    said = [section(text), *_signature(shown)]
+    if kind == "slack":
+        channel = await places.resolve(tx, target.removeprefix("#"))
+        return Message(channel, text, said) if channel else Wait(PLACE_WAIT_SECONDS, "that channel cannot be used yet")
+    if USER.fullmatch(target):
+        return Message(target, text, said)
+    roles = await incidents_store.roles_of(tx, shown.run.incident) if shown.run.incident else {}
+    holder = roles.get(target.removeprefix("role:"))
+    if holder:
+        return Message(holder, text, said)
+    return Skip(f"{target} is nobody that can be written to")
+
+
+def _signature(shown: Shown) -> list[Block]:
+    return [context(f"{shown.run} · {mrkdwn.literal(shown.runbook.title)}")]
+
+
+class WholeOutput(Plain):
+    """Everything its steps said, as a text file in the thread. Its name carries the delivery's id."""
+
+    async def prepare(self, deps: Deps, tx: Tx, delivery: Delivery) -> Plan:
+        shown = await _of(tx, delivery)
+        run = shown.run
+        if not run.channel or not run.ts:
+            return Wait(SOON_SECONDS, NOT_YET)
+        text = transcript(await store.attempts(tx, run.id), [str(step["id"]) for step in shown.plan])
+        if not text:
+            return Skip("its steps said nothing")
+        name = f"{run.name.lower()}-output-{delivery.token}.txt"
+        return Call({"channel": run.channel, "thread": run.ts, "name": name, "content": text})
+
+    async def act(self, deps: Deps, delivery: Delivery, arguments: dict[str, Any], method: str) -> dict[str, Any]:
+        return await deps.chat.upload(
+            name=arguments["name"],
+            content=arguments["content"],
+            channel=arguments["channel"],
+            thread=arguments["thread"],
+            comment="",
+        )
+
+    async def look_up(self, deps: Deps, delivery: Delivery, arguments: dict[str, Any]) -> Found | None:
+        page = await deps.chat.call("files.list", {"channel": arguments["channel"], "count": 100})
+        same = [one for one in page.get("files", []) if one.get("name") == arguments["name"]]
+        return Found({"ok": True}) if same else None
+
+
+def transcript(attempts: list[StepRun], order: list[str]) -> str:
+    """Step by step in the plan's order, what was taken back last, as plain text; empty where none said anything."""
+    if not any(made.output.strip() for made in attempts):
+        return ""
+    place = {step: number for number, step in enumerate(order)}
+    last = len(order)
+    sorted_ = sorted(attempts, key=lambda made: (place.get(made.step, last), made.started_at, made.attempt))
+    return "\n\n".join(_part(made) for made in sorted_)
+
+
+def _part(made: StepRun) -> str:
+    took = f", {made.took.total_seconds():.1f} s" if made.took else ""
+    again = f", attempt {made.attempt}" if made.attempt > 1 else ""
+    head = f"== {made.step}: {made.state}{again}{took}"
+    return "\n".join(part for part in (head, made.sentence, made.output.rstrip()) if part)
+
+
+live = Post(_posted, _was_posted)
+approval = InThread(_question_asked, _question_posted)
+unknown = InThread(_unknown)
+manual = InThread(_manual)
+said = InThread(_said)
+message = Post(_message)

@@ -1,0 +1,261 @@
+"""Runs at work: claimed by the worker, carried step by step, each intent committed before its effect.
+
+What a crash leaves says what was under way: reads and repeatable steps begin again, a `once` step is unknown, and a
+person is asked.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from bot.deps import Deps
+from bot.domain.approval import Asked
+from bot.domain.delivery import Parcel
+from bot.domain.run import Run, Status, StepRun
+from bot.domain.runbook import Runbook
+from bot.engine import claim as kernel
+from bot.engine.claim import Claim, Fenced
+from bot.engine.pump import Pump
+from bot.engine.together import Together
+from bot.ports import Tx
+from bot.services import deliveries, run_parcels
+from bot.services.turn import Turn, Write
+from bot.store import audit, gates_of_runs, timers
+from bot.store import deliveries as deliveries_store
+from bot.store import runs as store
+from bot.store.locks import serialise
+from bot.store.tables import runs as table
+from bot.telemetry import Event, get_logger
+
+SEATS = 48
+WATCH_SECONDS = 0.5
+VERSIONS_KEPT = 200
+
+log = get_logger()
+
+
+@dataclass(frozen=True)
+class Job:
+    """A claimed run and how far it is."""
+
+    claim: Claim
+    run: Run
+    runbook: Runbook
+    progress: dict[str, StepRun]
+    approved: list[Asked]
+
+
+class Engine:
+    """One process's part in running: a pump of claimed runs, one writer for all, and a watch over what is in flight."""
+
+    def __init__(self, deps: Deps, landed: Callable[[], None] = lambda: None) -> None:
+        self._deps = deps
+        self._flying: dict[int, Turn] = {}
+        self._versions: dict[str, Runbook] = {}
+        self._together: Together[Write, str | None] = Together(self._commit)
+        self._watch: asyncio.Task[None] | None = None
+        self._stopping = False
+        self.pump: Pump[Job] = Pump(self._claim, self._carry, seats=SEATS, landed=landed)
+
+    async def launch(self) -> int:
+        """Start every run that may go on and finds a seat."""
+        return 0 if self._stopping else await self.pump.launch()
+
+    async def until_quiet(self) -> int:
+        return await self.pump.until_quiet()
+
+    async def finish(self, seconds: float) -> None:
+        """No new step; what is under way gets its time. What takes longer is given up as a crash would."""
+        self._stopping = True
+        for turn in self._flying.values():
+            turn.stop()
+        await self.pump.finish(seconds)
+        if self._watch:
+            self._watch.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._watch
+
+    async def next_wall(self) -> float | None:
+        """When the next run that waits for a time may go on."""
+        async with self._deps.database.reading() as tx:
+            return await store.next_wall(tx, wall=self._deps.clock.wall())
+
+    # --- claiming -----------------------------------------------------------------------------------------------------
+
+    async def _claim(self, room: int) -> list[Job]:
+        deps, wall = self._deps, self._deps.clock.wall()
+        async with deps.database.reading() as tx:
+            if not await store.any_claimable(tx, wall=wall):
+                return []
+        async with deps.database.transaction() as tx:
+            taken = await kernel.take(
+                tx, table, store.claimable(wall=wall, limit=room), owner=deps.worker_name,
+                until=wall + deps.config.lease_seconds, state="running",
+            )  # fmt: skip
+            found = [(claim, store.run(row)) for claim, row in taken]
+            seated = [(claim, run) for claim, run in found if await self._has_seat(tx, claim, run)]
+            return await self._jobs(tx, seated)
+
+    async def _has_seat(self, tx: Tx, claim: Claim, run: Run) -> bool:
+        """A slot is taken in the claiming transaction; who finds none stands in the queue."""
+        if not run.slot_key or run.has_slot:
+            return True
+        await serialise(tx, f"slot:{run.slot_key}")
+        if await store.take_slot(tx, run):
+            await store.change(tx, run.id, has_slot=True)
+            return True
+        names = ", ".join(f"RUN-{one}" for one in await store.in_slot(tx, run.slot_key))
+        sentence = f"It waits for {names}, which has the same target."
+        await kernel.conclude(tx, claim, state="parked", status=Status.QUEUED.value, sentence=sentence)
+        await deliveries.enqueue(self._deps, tx, run_parcels.edit(run.id, run.rank))
+        return False
+
+    async def _jobs(self, tx: Tx, taken: list[tuple[Claim, Run]]) -> list[Job]:
+        begun = [run.id for _, run in taken if run.started_at]
+        progress = await store.progress_of(tx, begun) if begun else {}
+        approved = await gates_of_runs.approved_of(tx, begun) if begun else {}
+        jobs = []
+        for claim, run in sorted(taken, key=lambda pair: pair[1].id):
+            runbook = await self._version(tx, run.version)
+            jobs.append(Job(claim, run, runbook, progress.get(run.id, {}), approved.get(run.id, [])))
+        return jobs
+
+    async def _version(self, tx: Tx, version: str) -> Runbook:
+        """Never changes, so it may be kept."""
+        if version not in self._versions:
+            if len(self._versions) >= VERSIONS_KEPT:
+                self._versions.clear()
+            self._versions[version] = await store.version(tx, version)
+        return self._versions[version]
+
+    # --- carrying -----------------------------------------------------------------------------------------------------
+
+    async def _carry(self, job: Job) -> None:
+        turn = Turn(self._deps, job.run, job.claim, job.runbook, job.progress, job.approved, self._together.put)
+        self._flying[job.run.id] = turn
+        self._keep_watch()
+        try:
+            await turn.go()
+        except Fenced as lost:
+            log.warning(Event.FENCED, what=str(lost))
+        finally:
+            self._flying.pop(job.run.id, None)
+
+    # --- one writer ---------------------------------------------------------------------------------------------------
+
+    async def _commit(self, writes: Sequence[Write]) -> list[str | Exception | None]:
+        """One transaction for all of them. A run that is no longer ours is fenced, and the others go on.
+
+        The result is who has asked to cancel it, or None.
+        """
+        deps = self._deps
+        held = {write.claim.id: (write.claim.owner, write.claim.epoch) for write in writes}
+        async with deps.database.transaction() as tx:
+            ours = await store.still_ours(tx, held, locked=True)
+            good = [write for write in writes if write.claim.id in ours]
+            await store.put_steps(tx, [row for write in good for row in write.steps])
+            await store.move(tx, [write.row for write in good])
+            await audit.add_all(tx, [row for write in good for row in write.audit])
+            await self._show(tx, good)
+            ended = [write.name for write in good if write.is_over]
+            if ended:
+                await timers.cancel_all(tx, subjects=ended)
+            for write in good:
+                for then in write.then:
+                    await then(tx)
+        if any(write.wakes for write in good):
+            deps.hints.wake()
+        return [
+            ours[write.claim.id].cancelled_by
+            if write.claim.id in ours
+            else Fenced(f"run {write.claim.id} changed hands after epoch {write.claim.epoch}")
+            for write in writes
+        ]
+
+    async def _show(self, tx: Tx, good: list[Write]) -> None:
+        """Live messages to edit. One that waits already is kept from being sent before this commits."""
+        shown = {write.claim.id: write.rank for write in good if write.shows}
+        if not shown:
+            return
+        deps = self._deps
+        parcels: list[Parcel] = [run_parcels.edit(run_id, rank) for run_id, rank in shown.items()]
+        await deliveries_store.insert_or_join(
+            tx, parcels, gate=run_parcels.EDITS, wall=deps.clock.wall(), created_at=deps.clock.now()
+        )
+
+    # --- the watch ----------------------------------------------------------------------------------------------------
+
+    def _keep_watch(self) -> None:
+        if self._watch is None or self._watch.done():
+            self._watch = asyncio.create_task(self._watch_over())
+
+    async def _watch_over(self) -> None:
+        """While anything is in flight: renew what is long under way, hear who cancelled, notice what was lost."""
+        lease_seconds = self._deps.config.lease_seconds
+        pause = min(WATCH_SECONDS, lease_seconds / 6)
+        loop = asyncio.get_running_loop()
+        renewed = loop.time()
+        while True:
+            await asyncio.sleep(pause)
+            if not self._flying:
+                return
+            try:
+                if loop.time() - renewed > lease_seconds / 3:
+                    await self._renew()
+                    renewed = loop.time()
+                await self._look()
+            except (SQLAlchemyError, OSError) as problem:
+                log.warning(Event.DATABASE_TROUBLE, during="runs", error=str(problem))
+
+    def _held(self) -> dict[int, tuple[str, int]]:
+        return {id_: (turn.claim.owner, turn.claim.epoch) for id_, turn in self._flying.items() if turn.is_long}
+
+    async def _renew(self) -> None:
+        deps, held = self._deps, self._held()
+        until = deps.clock.wall() + deps.config.lease_seconds
+        async with deps.database.transaction() as tx:
+            await store.renew(tx, held, until=until)
+        for id_ in held:
+            if id_ in self._flying:
+                self._flying[id_].lease_until = until
+
+    async def _look(self) -> None:
+        held = self._held()
+        if not held:
+            return
+        async with self._deps.database.reading() as tx:
+            ours = await store.still_ours(tx, held, locked=False)
+        now = self._deps.clock.now()
+        for id_, (_, epoch) in held.items():
+            turn = self._flying.get(id_)
+            if turn is None or turn.claim.epoch != epoch or not turn.is_long:
+                continue  # it has landed meanwhile
+            if id_ not in ours:
+                turn.lose()
+            elif ours[id_].cancelled_by:
+                turn.cancel(ours[id_].cancelled_by)
+            elif ours[id_].deadline_at and now >= ours[id_].deadline_at:
+                turn.overrun()
+
+
+async def release_all_leases(deps: Deps) -> int:
+    """For the one process of a SQLite database, at start: what a crash left is judged at once."""
+    async with deps.database.transaction() as tx:
+        return await kernel.release_all(tx, table, "running")
+
+
+async def wake_queues(deps: Deps) -> None:
+    """A safety net behind the hand-over of slots."""
+    async with deps.database.reading() as tx:
+        keys = await store.queued_before_free_seats(tx)
+    for key in keys:
+        async with deps.database.transaction() as tx:
+            await serialise(tx, f"slot:{key}")
+            await store.wake_queued(tx, key, wall=deps.clock.wall())
+    if keys:
+        deps.hints.wake()

@@ -1,0 +1,642 @@
+"""Runs asked for, looked at, cancelled, answered. Every public verb is one transaction; permission is checked here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from statistics import median
+from typing import Any
+
+from bot.asks import Where
+from bot.deps import Deps
+from bot.domain import access, parameters
+from bot.domain import run as rules
+from bot.domain.approval import UNDO, WHOLE_RUN, Asked, gate_of_run, gate_of_undo
+from bot.domain.catalogue import listing
+from bot.domain.errors import Conflict, Missing, Problem, Refused, Repeated, Unclear, Undeliverable
+from bot.domain.incident import Incident
+from bot.domain.person import BOT, Actor
+from bot.domain.plan import Plan
+from bot.domain.run import Phase, Run, Status, StepRun, StepState
+from bot.domain.runbook import Effect, Kind, Runbook, Step
+from bot.domain.timer import Timer
+from bot.engine import expressions, planning
+from bot.ports import Tx
+from bot.services import (
+    approvals,
+    audit,
+    deliveries,
+    endings,
+    incidents,
+    people,
+    places,
+    planned,
+    preflight,
+    requests,
+    run_parcels,
+)
+from bot.services.transactions import begin
+from bot.store import gates_of_runs
+from bot.store import incidents as incidents_store
+from bot.store import runs as store
+
+AUTOMATION = "automation"
+MAX_REASON = 500
+REJOIN = frozenset({"not_in_channel"})
+
+
+# --- asking for a run -------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A run as somebody asks for it. `given` is text or JSON values by name; `severity` where no incident says it."""
+
+    runbook: str
+    given: Mapping[str, Any] = field(default_factory=dict)
+    reason: str = ""
+    edited_by: tuple[str, ...] = ()  # who else had a hand in the parameters
+    alert: Mapping[str, str] = field(default_factory=dict)  # the labels of the alert that called for it
+
+
+@dataclass(frozen=True)
+class Draft:
+    """All that is known before anything is written."""
+
+    runbook: Runbook
+    plan: Plan
+    incident: Incident | None
+    severity: str
+    rank: int
+    gate: Any = None  # Gate | None
+
+
+async def draft(deps: Deps, wanted: Wanted, where: Where, *, looks: bool = True) -> Draft:
+    """The plan of that run, here. With `looks`, what it would reach is looked at. Raises Unclear."""
+    runbook = deps.catalogue.runbook(wanted.runbook)
+    values = parameters.read(runbook, wanted.given)
+    incident = await incidents.living_here(deps, where)
+    service = deps.catalogue.service_or_default(runbook.service)
+    key = incident.severity if incident else service.default_severity
+    level = service.find_severity(key)
+    plan = planning.make(runbook, values, subject(incident, wanted.alert), deps.catalogue.connections)
+    if looks:
+        found = await preflight.problems(deps, runbook, plan)
+        plan = replace(plan, problems={**plan.problems, **found})
+    return Draft(runbook, plan, incident, key, level.rank if level else 9, gate_of_run(runbook, key))
+
+
+def subject(incident: Incident | None, alert: Mapping[str, str]) -> dict[str, Any]:
+    """What expressions see beside the parameters. Fixed when the run is asked for."""
+    names = ("severity", "service", "title")
+    seen = {"id": incident.name if incident else None, **{name: getattr(incident, name, None) for name in names}}
+    return {"incident": seen, "alert": {"labels": dict(alert)}}
+
+
+async def request(deps: Deps, wanted: Wanted, by: Actor, where: Where) -> Run:
+    """Ask for a run: it begins, or waits for its approval, in a thread of its own in that channel.
+
+    The same request twice is one run. Raises Refused, Unclear, Conflict (a problem that the plan found).
+    """
+    runbook = deps.catalogue.runbook(wanted.runbook)
+    try:
+        await _may_ask(deps, runbook, by, where)
+        found = await draft(deps, wanted, where)
+        _must_be_sound(found, wanted, by, deps)
+        channel = await _place(deps, runbook, by, where)
+    except (Refused, Conflict) as problem:
+        await _note_refusal(deps, runbook, by, problem)
+        raise
+    try:
+        async with begin(deps, by) as tx:
+            run = await _write_down(deps, tx, found, wanted, by, channel)
+            await requests.answered(tx, by.key, subject=run.name, answer=None)
+            return run
+    except Repeated as repeated:
+        number = rules.number(repeated.subject or "")
+        if number is None:
+            raise
+        return await get(deps, number)
+
+
+async def _note_refusal(deps: Deps, runbook: Runbook, by: Actor, problem: Problem) -> None:
+    async with deps.database.transaction() as tx:
+        detail = {"why": problem.sentence[:500], "source": by.source}
+        await audit.record(tx, deps.clock, by.id, "run.refused", runbook.id, **detail)
+
+
+async def _may_ask(deps: Deps, runbook: Runbook, by: Actor, where: Where) -> None:
+    if by.source == AUTOMATION:
+        _must_be_harmless(runbook)
+        return
+    incident = await incidents.living_here(deps, where)
+    await may_execute(deps, runbook, by, incident.id if incident else None)
+
+
+def _must_be_harmless(runbook: Runbook) -> None:
+    """Automation is no way round an approval."""
+    is_once = any(one.effect is Effect.ONCE for step in runbook.steps for one in (step, step.undo) if one)
+    if not runbook.policy.needs_none or is_once:
+        raise Refused(f"{runbook.id} needs a person: only runbooks with “approval: none” and no once step start alone.")
+
+
+async def may_execute(deps: Deps, runbook: Runbook, by: Actor, incident: int | None) -> None:
+    """Raises Refused. A runbook that only reads may be run by whoever may respond."""
+    people.welcome(by.person)
+    async with deps.database.reading() as tx:
+        roles = await incidents_store.roles_of(tx, incident) if incident else {}
+    if runbook.policy.execute is None:
+        await people.must(deps, by.person, "execute" if runbook.has_effect else "respond", roles=roles)
+    elif not await people.is_named(deps, by.person, runbook.policy.execute, roles=roles):
+        who = listing([access.spoken(one) for one in runbook.policy.execute], "or")
+        raise Refused(f"You may not run {runbook.id}: its policy names {who}.")
+
+
+def _must_be_sound(found: Draft, wanted: Wanted, by: Actor, deps: Deps) -> None:
+    if found.plan.problems:
+        raise Conflict(f"{found.runbook.id} cannot run as it stands. {told_problems(found.plan)}")
+    if found.gate is not None:
+        if found.gate.reason and not wanted.reason.strip():
+            raise Refused("Say why: whoever approves needs to know. Add a reason.")
+        approvals.somebody_may(deps, found.gate, by)
+
+
+def told_problems(plan: Plan) -> str:
+    return " ".join(f"Step {step}: {sentence}" for step, sentence in plan.problems.items())
+
+
+async def _place(deps: Deps, runbook: Runbook, by: Actor, where: Where) -> str | None:
+    """The channel of its thread: where it was asked for, else where its service's alerts land. Raises Refused."""
+    if where.channel is None or by.source != "slack":
+        service = deps.catalogue.service_or_default(runbook.service)
+        return await places.resolve(deps, service.alerts_channel or deps.config.alerts_channel)
+    await _must_be_inside(deps, where.channel)
+    return where.channel
+
+
+async def _must_be_inside(deps: Deps, channel: str) -> None:
+    try:
+        found = (await deps.chat.call("conversations.info", {"channel": channel})).get("channel") or {}
+    except Undeliverable as problem:
+        if not problem.permanent:
+            raise Refused("Slack does not answer just now. Try again in a moment.") from None
+        raise Refused("I am not in this channel. Invite me with `/invite @tocsin`, then ask again.") from None
+    if found.get("is_member") or found.get("is_im"):
+        return
+    if found.get("is_private") or found.get("is_mpim") or found.get("is_archived"):
+        raise Refused("I am not in this channel. Invite me with `/invite @tocsin`, then ask again.")
+    try:
+        await deps.chat.call("conversations.join", {"channel": channel})
+    except Undeliverable:
+        raise Refused("I am not in this channel. Invite me with `/invite @tocsin`, then ask again.") from None
+
+
+async def _write_down(deps: Deps, tx: Tx, found: Draft, wanted: Wanted, by: Actor, channel: str | None) -> Run:
+    """The run, its question where it needs one, its message, its line in the audit log: together."""
+    await store.keep_version(tx, found.runbook, deps.clock.now())
+    run = await store.add(tx, _birth(deps, found, wanted, by, channel))
+    await audit.record(
+        tx, deps.clock, by.id, "run.requested", run.name,
+        runbook=run.runbook, version=run.version, plan_hash=run.plan_hash, source=by.source, reason=run.reason,
+    )  # fmt: skip
+    if channel or by.source != "slack":
+        await deliveries.enqueue(deps, tx, run_parcels.live(run))
+    if found.gate is not None:
+        await approvals.ask(deps, tx, run, WHOLE_RUN, found.gate, plan_hash=run.plan_hash, text="")
+    await endings.log(deps, tx, run, by.id, f"asked for {run} ({run.runbook})")
+    return run
+
+
+def _birth(deps: Deps, found: Draft, wanted: Wanted, by: Actor, channel: str | None) -> dict[str, Any]:
+    plan, runbook = found.plan, found.runbook
+    waits = found.gate is not None
+    return {
+        "runbook": runbook.id,
+        "version": runbook.version,
+        "service": runbook.service,
+        "subject": dict(plan.subject),
+        "parameters": store.parameters_json(plan.parameters),
+        "connections": store.connections_json(deps.catalogue.connections),
+        "plan": store.plan_json(plan),
+        "plan_hash": plan.hash,
+        "reason": wanted.reason.strip()[:MAX_REASON],
+        "requested_by": by.id,
+        "edited_by": [one for one in wanted.edited_by if one != by.id],
+        "source": by.source,
+        "incident": found.incident.id if found.incident else None,
+        "severity": found.severity,
+        "rank": found.rank,
+        "status": (Status.AWAITING if waits else Status.RUNNING).value,
+        "state": "parked" if waits else "ready",
+        "next_at": deps.clock.wall(),
+        "slot_key": _slot_key(runbook, plan),
+        "slot_limit": runbook.concurrency.limit if runbook.concurrency else 1,
+        "created_at": deps.clock.now(),
+        "channel": channel,
+    }
+
+
+def _slot_key(runbook: Runbook, plan: Plan) -> str | None:
+    """Raises Unclear."""
+    if runbook.concurrency is None:
+        return None
+    seen = {"params": planning.shown_parameters(plan.parameters), **plan.subject}
+    return str(expressions.render(runbook.concurrency.key, seen))[:255]
+
+
+async def change(deps: Deps, number: int, given: Mapping[str, Any], by: Actor) -> Run:
+    """Other parameters, while it waits for its approval: what was asked is void, and is asked anew.
+
+    Whoever changes them has had a hand in it, and does not count as an approver. Raises Conflict, Refused, Unclear.
+    """
+    run, runbook = await with_runbook(deps, number)
+    await may_execute(deps, runbook, by, run.incident)
+    values = parameters.read(runbook, given)
+    plan = planning.make(runbook, values, run.subject, deps.catalogue.connections)
+    found = await preflight.problems(deps, runbook, plan)
+    if plan.problems or found:
+        raise Conflict(
+            f"{run} cannot run like that. {told_problems(replace(plan, problems={**plan.problems, **found}))}"
+        )
+    async with begin(deps, by) as tx:
+        run = await store.lock(tx, number)
+        if run.status is not Status.AWAITING or run.started_at is not None:
+            raise Conflict(f"{run} {rules.SPOKEN[run.status]}: its parameters stand.")
+        for gate_id in await gates_of_runs.void(tx, run.id, at=deps.clock.now()):
+            await deliveries.enqueue(deps, tx, run_parcels.approval_edit(run, gate_id))
+        run = await store.change(
+            tx, run.id, parameters=store.parameters_json(values), plan=store.plan_json(plan), plan_hash=plan.hash,
+            connections=store.connections_json(deps.catalogue.connections), slot_key=_slot_key(runbook, plan),
+            edited_by=sorted({*run.edited_by, by.id} - {run.requested_by}),
+        )  # fmt: skip
+        await audit.record(tx, deps.clock, by.id, "run.changed", run.name, plan_hash=run.plan_hash)
+        gate = gate_of_run(runbook, run.severity)
+        if gate:
+            await approvals.ask(deps, tx, run, WHOLE_RUN, gate, plan_hash=run.plan_hash, text="")
+        await endings.show(deps, tx, run)
+        return run
+
+
+# --- looking ----------------------------------------------------------------------------------------------------------
+
+
+async def get(deps: Deps, number: int) -> Run:
+    """Raises Missing."""
+    async with deps.database.reading() as tx:
+        return await store.get(tx, number)
+
+
+async def with_runbook(deps: Deps, number: int) -> tuple[Run, Runbook]:
+    """The run, and its runbook as it was when it was asked for."""
+    async with deps.database.reading() as tx:
+        run = await store.get(tx, number)
+        return run, await store.version(tx, run.version)
+
+
+async def visible(deps: Deps, number: int, by: Actor) -> Run:
+    """The run, if this person may see it: one of a private incident is as private. Raises Missing."""
+    run = await get(deps, number)
+    if run.incident is not None and by.channel != run.channel:
+        try:
+            await incidents.visible(deps, run.incident, by)
+        except Missing:
+            raise Missing(f"There is no RUN-{number}. `/runbook status` shows the latest.") from None
+    return run
+
+
+async def named(deps: Deps, text: str, where: Where, by: Actor) -> Run:
+    """`RUN-7`, or the run in whose thread it was said. Raises Unclear, Missing."""
+    number = rules.number(text)
+    if number is not None:
+        return await visible(deps, number, by)
+    if text.strip():
+        raise Unclear(
+            f"“{text.strip()[:40]}” is no run. A run is named like RUN-7; `/runbook status` lists the latest."
+        )
+    if where.channel and where.thread:
+        async with deps.database.reading() as tx:
+            here = await store.in_thread(tx, where.channel, where.thread)
+        if here:
+            return here
+    raise Unclear("Which run? Name it, for example RUN-7; `/runbook status` lists the latest.")
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A run with all that is shown of it."""
+
+    run: Run
+    runbook: Runbook
+    plan: list[dict[str, Any]]
+    progress: dict[str, StepRun]
+    gates: list[Asked]
+
+    @property
+    def undoable(self) -> bool:
+        return bool(rules.undos(self.runbook, self.progress)) and self.run.phase is Phase.DO
+
+
+async def shown(deps: Deps, number: int) -> Shown:
+    async with deps.database.reading() as tx:
+        return await shown_in(tx, number)
+
+
+async def shown_in(tx: Tx, number: int) -> Shown:
+    run = await store.get(tx, number)
+    return Shown(
+        run,
+        await store.version(tx, run.version),
+        await store.plan_of(tx, number),
+        await store.progress(tx, number),
+        await gates_of_runs.of_run(tx, number),
+    )
+
+
+async def latest(deps: Deps, by: Actor, limit: int = 10) -> list[Run]:
+    """The newest that this person may see."""
+    async with deps.database.reading() as tx:
+        found = await store.newest(tx, limit=limit * 3)
+    seen = []
+    for run in found:
+        try:
+            seen.append(await visible(deps, run.id, by))
+        except Missing:
+            continue
+    return seen[:limit]
+
+
+@dataclass(frozen=True)
+class Record:
+    """How a runbook has done. `fixed` of `ended` runs succeeded; `median_seconds` of those that did."""
+
+    ended: int
+    fixed: int
+    median_seconds: float | None
+
+
+async def record(deps: Deps, runbook: str) -> Record:
+    async with deps.database.reading() as tx:
+        return record_of(await store.of_runbook(tx, runbook, limit=100))
+
+
+def record_of(found: list[Run]) -> Record:
+    """Of runs that were begun and are over."""
+    ended = [run for run in found if run.is_over and run.started_at]
+    fixed = [run for run in ended if run.status is Status.SUCCEEDED]
+    times = [run.took.total_seconds() for run in fixed if run.took]
+    return Record(len(ended), len(fixed), median(times) if times else None)
+
+
+# --- what people do with a run ----------------------------------------------------------------------------------------
+
+
+async def cancel(deps: Deps, number: int, by: Actor) -> tuple[Run, bool]:
+    """The run, and whether it is over already. Whoever asked, may execute or administers. Raises Conflict, Refused."""
+    run, runbook = await with_runbook(deps, number)
+    await _may_stop(deps, run, runbook, by)
+    async with begin(deps, by) as tx:
+        run = await store.lock(tx, number)
+        rules.must_run(run)
+        await audit.record(tx, deps.clock, by.id, "run.cancel_requested", run.name)
+        run = await store.change(tx, run.id, cancelled_by=by.id)
+        if run.state == "running":  # whoever has it in hand hears of it within a second
+            await endings.show(deps, tx, run)
+            return run, False
+        status = Status.CANCELLED
+        if run.phase is Phase.UNDO:
+            status = rules.outcome_of(replace(run, cancelled_by=None), await store.progress(tx, run.id))
+        return await endings.end(deps, tx, run, status, f"<@{by.id}> cancelled it.", by=by.id), True
+
+
+async def _may_stop(deps: Deps, run: Run, runbook: Runbook, by: Actor) -> None:
+    people.welcome(by.person)
+    if by.id == run.requested_by:
+        return
+    try:
+        await may_execute(deps, runbook, by, run.incident)
+    except Refused as refusal:
+        if not people.may(deps.catalogue, by.person, "admin"):
+            raise refusal from None
+
+
+async def retry(deps: Deps, number: int, by: Actor) -> Run:
+    """Begin the failed step anew. An approval that is too old is asked for again. Raises Conflict, Refused."""
+    run, runbook = await with_runbook(deps, number)
+    await may_execute(deps, runbook, by, run.incident)
+    async with begin(deps, by) as tx:
+        run = await store.lock(tx, number)
+        made = await _failed_step(tx, run)
+        return await _again(deps, tx, run, runbook, made, by)
+
+
+async def _failed_step(tx: Tx, run: Run) -> StepRun:
+    if run.status is not Status.FAILED or run.phase is not Phase.DO:
+        raise Conflict(f"{run} {rules.SPOKEN[run.status]}: there is no failed step to try again.")
+    progress = await store.progress(tx, run.id)
+    made = next((one for one in reversed(progress.values()) if one.state is StepState.FAILED), None)
+    if made is None:
+        raise Conflict(f"{run} has no failed step. Ask for it again with `/runbook run {run.runbook}`.")
+    return made
+
+
+async def _again(deps: Deps, tx: Tx, run: Run, runbook: Runbook, made: StepRun, by: Actor) -> Run:
+    """A new attempt of this step, by a person's word."""
+    now = deps.clock.now()
+    again = StepRun(made.step, made.attempt + 1, StepState.READY, now, actor=by.id)
+    await store.put_steps(tx, [store.step_row(run.id, again)])
+    await audit.record(tx, deps.clock, by.id, "step.again", run.name, step=made.step, attempt=again.attempt)
+    await endings.log(deps, tx, run, by.id, f"had step {made.step} of {run} done again")
+    run = await _reopened(deps, tx, run, runbook)
+    gate = gate_of_run(runbook, run.severity)
+    asked = await gates_of_runs.newest(tx, run.id, WHOLE_RUN)
+    if gate and not (asked and asked.still_holds(now)):
+        run = await store.change(tx, run.id, status=Status.AWAITING.value, state="parked")
+        text = f"<@{by.id}> asks to do step {made.step} again; the approval of before is too old."
+        await approvals.ask(deps, tx, run, WHOLE_RUN, gate, plan_hash=run.plan_hash, text=text)
+    await endings.show(deps, tx, run)
+    return run
+
+
+async def _reopened(deps: Deps, tx: Tx, run: Run, runbook: Runbook) -> Run:
+    deadline = deps.clock.now() + runbook.deadline
+    return await store.change(
+        tx, run.id, state="ready", status=Status.RUNNING.value, sentence="", next_at=deps.clock.wall(), ended_at=None,
+        cancelled_by=None, deadline_at=deadline,
+    )  # fmt: skip
+
+
+async def undo(deps: Deps, number: int, by: Actor) -> Run:
+    """Take back what was done, last first: its own plan, its own approval. Raises Conflict, Refused."""
+    run, runbook = await with_runbook(deps, number)
+    await may_execute(deps, runbook, by, run.incident)
+    async with begin(deps, by) as tx:
+        run = await store.lock(tx, number)
+        if not run.is_over or run.phase is Phase.UNDO:
+            raise Conflict(f"{run} {rules.SPOKEN[run.status]}: it is taken back once it has ended.")
+        progress = await store.progress(tx, run.id)
+        back = planned.undo_steps(run, runbook, progress)
+        if not back:
+            raise Conflict(f"{run} did nothing that could be taken back.")
+        await audit.record(tx, deps.clock, by.id, "run.undo_requested", run.name, steps=[one.id for one in back])
+        edited = sorted({*run.edited_by, by.id} - {run.requested_by})
+        run = await _reopened(deps, tx, run, runbook)
+        run = await store.change(tx, run.id, phase=Phase.UNDO.value, edited_by=edited)
+        gate = gate_of_undo(runbook, back, run.severity)
+        if gate:
+            run = await store.change(tx, run.id, status=Status.AWAITING.value, state="parked")
+            await approvals.ask(deps, tx, run, UNDO, gate, plan_hash=planned.undo_hash(run, back), text="")
+        await endings.show(deps, tx, run)
+        return run
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A step's button: `RUN-7:restart`."""
+
+    run: int
+    step: str
+
+
+def subject_of(value: str) -> Subject:
+    """Raises Missing."""
+    name, _, step = value.partition(":")
+    number = rules.number(name)
+    if number is None or not name.upper().startswith("RUN-") or not step:
+        raise Missing("That button belongs to no step that I know. `/runbook status` shows the latest runs.")
+    return Subject(number, step)
+
+
+async def answer(deps: Deps, about: Subject, verdict: str, by: Actor) -> tuple[Run, StepRun]:
+    """What became of a step that is unknown: `happened`, `redo` or `stop`. Raises Conflict (who was first), Refused."""
+    run, runbook = await with_runbook(deps, about.run)
+    await may_execute(deps, runbook, by, run.incident)
+    async with begin(deps, by) as tx:
+        run = await store.lock(tx, about.run)
+        made = (await store.progress(tx, run.id)).get(about.step)
+        if run.status is not Status.UNKNOWN or made is None or made.state is not StepState.UNKNOWN:
+            raise Conflict(_answered(run, made))
+        await audit.record(tx, deps.clock, by.id, f"step.{verdict}", run.name, step=made.step, attempt=made.attempt)
+        if verdict == "redo":
+            return await _again(deps, tx, run, runbook, made, by), made
+        if verdict == "stop":
+            made = await _answer(deps, tx, run, replace(made, actor=by.id))
+            said = f"<@{by.id}> stopped it; whether step {made.step} happened is not known."
+            return await endings.end(deps, tx, run, Status.FAILED, said, by=by.id), made
+        said = f"<@{by.id}> says that it happened."
+        made = await _answer(deps, tx, run, replace(made, state=StepState.DONE, sentence=said, actor=by.id))
+        return await _on(deps, tx, run), made
+
+
+def _answered(run: Run, made: StepRun | None) -> str:
+    by = f"<@{made.actor}> already answered this. " if made and made.actor else ""
+    return f"{by}{run} {rules.SPOKEN[run.status]}."
+
+
+async def _answer(deps: Deps, tx: Tx, run: Run, made: StepRun) -> StepRun:
+    made = replace(made, ended_at=made.ended_at or deps.clock.now())
+    await store.put_steps(tx, [store.step_row(run.id, made)])
+    return made
+
+
+async def _on(deps: Deps, tx: Tx, run: Run) -> Run:
+    run = await store.change(
+        tx, run.id, state="ready", status=Status.RUNNING.value, sentence="", next_at=deps.clock.wall()
+    )
+    await endings.show(deps, tx, run)
+    return run
+
+
+async def tick(deps: Deps, about: Subject, evidence: str, by: Actor) -> Run:
+    """A manual step is done. Raises Conflict, Refused, Unclear (evidence is needed)."""
+    run, runbook = await with_runbook(deps, about.run)
+    step = _manual(runbook, about)
+    await _may_tick(deps, run, runbook, step, by)
+    if step.body.get("evidence") and not evidence.strip():
+        raise Unclear("Say what you saw: this step asks for evidence.")
+    async with begin(deps, by) as tx:
+        run = await store.lock(tx, about.run)
+        made = await _waiting(tx, run, step)
+        result = {"evidence": deps.vault.masker.mask(evidence.strip())[:3_000]}
+        said = f"<@{by.id}> did it."
+        done = replace(made, state=StepState.DONE, sentence=said, actor=by.id, result=result, output=result["evidence"])
+        await _answer(deps, tx, run, done)
+        await audit.record(tx, deps.clock, by.id, "step.ticked", run.name, step=step.id)
+        return await _on(deps, tx, run)
+
+
+def needs_evidence(runbook: Runbook, about: Subject) -> bool:
+    return bool(_manual(runbook, about).body.get("evidence"))
+
+
+def _manual(runbook: Runbook, about: Subject) -> Step:
+    step = runbook.step(about.step)
+    if step is None or step.kind is not Kind.MANUAL:
+        raise Missing(f"RUN-{about.run} has no such step to tick.")
+    return step
+
+
+async def _may_tick(deps: Deps, run: Run, runbook: Runbook, step: Step, by: Actor) -> None:
+    who = tuple(step.body.get("who") or ())
+    if not who:
+        await may_execute(deps, runbook, by, run.incident)
+        return
+    people.welcome(by.person)
+    async with deps.database.reading() as tx:
+        roles = await incidents_store.roles_of(tx, run.incident) if run.incident else {}
+    if not await people.is_named(deps, by.person, who, roles=roles):
+        raise Refused(f"This step is for {approvals.spoken(who)}.")
+
+
+async def _waiting(tx: Tx, run: Run, step: Step) -> StepRun:
+    made = (await store.progress(tx, run.id)).get(step.id)
+    if run.is_over or made is None or made.state is not StepState.WAITING:
+        by = f"<@{made.actor}> already did this. " if made and made.actor else ""
+        raise Conflict(f"{by}{run} {rules.SPOKEN[run.status]}.")
+    return made
+
+
+async def skip(deps: Deps, about: Subject, reason: str, by: Actor) -> Run:
+    """Leave out a step that failed or waits. An approval is never skipped. Raises Conflict, Refused, Unclear."""
+    run, runbook = await with_runbook(deps, about.run)
+    await may_execute(deps, runbook, by, run.incident)
+    step = runbook.step(about.step)
+    if step is None:
+        raise Missing(f"RUN-{about.run} has no step “{about.step[:60]}”.")
+    if step.kind is Kind.APPROVAL:
+        raise Refused("An approval is never skipped. Somebody who may approve decides it, or the run is cancelled.")
+    if not reason.strip():
+        raise Unclear("Say why the step is left out: the reason stands in the timeline.")
+    async with begin(deps, by) as tx:
+        run = await store.lock(tx, about.run)
+        made = await _skippable(tx, run, step)
+        said = f"<@{by.id}> skipped it: {deps.vault.masker.mask(reason.strip())[:MAX_REASON]}"
+        await _answer(deps, tx, run, replace(made, state=StepState.SKIPPED, sentence=said, actor=by.id))
+        await audit.record(tx, deps.clock, by.id, "step.skipped", run.name, step=step.id, reason=reason[:MAX_REASON])
+        return await _on(deps, tx, await _reopened(deps, tx, run, runbook) if run.is_over else run)
+
+
+async def _skippable(tx: Tx, run: Run, step: Step) -> StepRun:
+    made = (await store.progress(tx, run.id)).get(step.id)
+    is_failed = run.status is Status.FAILED and run.phase is Phase.DO and made and made.state is StepState.FAILED
+    is_waiting = run.status is Status.WAITING and run.state != "running" and made and made.state is StepState.WAITING
+    if made is None or not (is_failed or is_waiting):
+        raise Conflict(f"{run} {rules.SPOKEN[run.status]}: step {step.id} is not one to skip now.")
+    return made
+
+
+# --- timers -----------------------------------------------------------------------------------------------------------
+
+
+async def deadline(deps: Deps, tx: Tx, timer: Timer) -> None:
+    """A run that rests is over its time. One whose step is unknown goes on asking."""
+    run = await store.lock(tx, rules.number(timer.subject) or 0)
+    if run.is_over or run.status is Status.UNKNOWN or run.state == "running":
+        return
+    await endings.end(deps, tx, run, Status.FAILED, "It took longer than its deadline allows.", by=BOT)
+
+
+async def suggestions(deps: Deps, incident: Incident) -> list[tuple[Runbook, Record]]:
+    """The runbooks of the incident's service, those that fixed most first."""
+    mine = [one for one in deps.catalogue.runbooks.values() if one.service == incident.service]
+    found = [(one, await record(deps, one.id)) for one in mine]
+    return sorted(found, key=lambda pair: (-pair[1].fixed, pair[0].id))

@@ -1,0 +1,354 @@
+"""Runs as messages: the live one, the questions, the plan. Values in, blocks out; everything typed is escaped."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from bot.asks import Block
+from bot.domain import duration
+from bot.domain.access import spoken
+from bot.domain.approval import UNDO, WHOLE_RUN, Asked, State
+from bot.domain.catalogue import listing
+from bot.domain.plan import Late, PlannedStep
+from bot.domain.run import SPOKEN, Run, Status, StepRun, StepState
+from bot.domain.runbook import Runbook
+from bot.views import blocks as b
+from bot.views.mrkdwn import Safe, clip, clock, escape, literal, mention
+
+ARGUMENTS_LIMIT = 300
+TAIL_LINES = 8
+TAIL_LIMIT = 900
+SHOWN_STEPS = 20
+
+WORDS = {
+    StepState.READY: "to be tried again",
+    StepState.STARTED: "under way",
+    StepState.WAITING: "waiting",
+    StepState.DONE: "✓",
+    StepState.FAILED: "failed",
+    StepState.SKIPPED: "skipped",
+    StepState.UNKNOWN: "unknown",
+    StepState.INTERRUPTED: "interrupted",
+}
+EFFECTS = {"read": "reads", "repeatable": "changes, may be repeated", "once": "changes, once"}
+
+
+@dataclass(frozen=True)
+class Live:
+    """All that a run's message shows."""
+
+    run: Run
+    runbook: Runbook
+    plan: Sequence[Mapping[str, Any]]
+    progress: Mapping[str, StepRun]
+    can_undo: bool = False
+
+
+def who(person: str) -> Safe:
+    """A person as Slack shows them; anything else by its name."""
+    return mention(person) if person[:1] in "UW" and person[1:].isalnum() and person.isupper() else literal(person)
+
+
+def headline(live: Live) -> str:
+    run = live.run
+    return f"*{run}* {literal(live.runbook.title)} · {state_words(run)}"
+
+
+def state_words(run: Run) -> str:
+    took = f" in {duration.words(run.took)}" if run.took and run.took.total_seconds() >= 1 else ""
+    mark = "✓ " if run.status is Status.SUCCEEDED else ""
+    return f"{mark}{SPOKEN[run.status]}{took}"
+
+
+def fallback(live: Live) -> str:
+    return f"{live.run} {live.runbook.title}: {state_words(live.run)}. {live.run.sentence}".strip()
+
+
+def live_message(live: Live) -> list[Block]:
+    run = live.run
+    lines = [headline(live), _asked_by(live)]
+    if run.sentence:
+        lines.append(escape_but_mentions(run.sentence))
+    blocks = [b.section("\n".join(lines)), *_step_sections(live)]
+    tail = _tail(live)
+    if tail:
+        blocks.append(b.section(tail))
+    blocks.append(b.context(f"Plan {run.plan_hash[:12]} · {literal(run.runbook)} · {literal(run.service)}"))
+    return [*blocks, *b.actions(*_buttons(live))]
+
+
+def _asked_by(live: Live) -> str:
+    run = live.run
+    parts = [f"asked for by {who(run.requested_by)}"]
+    if run.source == "api":
+        parts.append("over the API")
+    if run.parameters:
+        parts.append(", ".join(f"{name} {_short(value)}" for name, value in run.parameters.items()))
+    if run.incident:
+        parts.append(f"for INC-{run.incident}")
+    reason = f"\nReason: {escape(run.reason)}" if run.reason else ""
+    return " · ".join(parts) + reason
+
+
+def _step_sections(live: Live) -> list[Block]:
+    lines = [_step_line(step, live.progress.get(str(step["id"]))) for step in live.plan]
+    undone = [made for name, made in live.progress.items() if name.endswith(".undo")]
+    lines += [f"↩ {literal(made.step.removesuffix('.undo'))}: {_state(made)}" for made in undone]
+    if len(lines) > SHOWN_STEPS:
+        lines = [*lines[:SHOWN_STEPS], f"… and {len(lines) - SHOWN_STEPS} more"]
+    text = ""
+    found: list[Block] = []
+    for line in lines:
+        if len(text) + len(line) > b.SECTION_LIMIT - 100:
+            found.append(b.section(text))
+            text = ""
+        text += f"{line}\n"
+    return [*found, b.section(text)] if text else found
+
+
+def _step_line(step: Mapping[str, Any], made: StepRun | None) -> str:
+    name = literal(str(step["title"] or step["id"]))
+    what = f"{step['number']}. {name} `{_code(step['kind'])}` {EFFECTS[str(step['effect'])]}"
+    if made is not None:
+        return f"{what} · {_state(made)}"
+    if step["runs"] == "no":
+        return f"{what} · not needed"
+    return f"{what}{_to(step)}"
+
+
+def _to(step: Mapping[str, Any]) -> str:
+    target = f" · {literal(clip(str(step['target']), 120))}" if step["target"] else ""
+    own = " · asks for approval when it comes" if step["needs_own_approval"] else ""
+    return f"{target}{own}"
+
+
+def _state(made: StepRun) -> str:
+    took = f" {_took(made)}" if made.took is not None else ""
+    said = f": {escape_but_mentions(clip(made.sentence, 300))}" if made.sentence else ""
+    return f"{WORDS[made.state]}{took}{said}"
+
+
+def _took(made: StepRun) -> str:
+    seconds = made.took.total_seconds() if made.took else 0.0
+    return f"{seconds:.1f} s" if seconds < 60 else duration.words(made.took) if made.took else ""
+
+
+def _tail(live: Live) -> str:
+    """The last lines that any step said."""
+    saying = [made for made in live.progress.values() if made.output.strip()]
+    if not saying or (live.run.status is Status.AWAITING and live.run.started_at is None):
+        return ""
+    newest = max(saying, key=lambda made: made.started_at)
+    lines = newest.output.rstrip().splitlines()[-TAIL_LINES:]
+    text = "\n".join(lines)[-TAIL_LIMIT:]
+    return f"```{_code(text)}```"
+
+
+def _buttons(live: Live) -> list[Block | None]:
+    run = live.run
+    if run.status is Status.AWAITING and run.started_at is None:
+        change = b.button("Change parameters", "runbook.plan", run.name) if live.runbook.parameters else None
+        return [change, _cancel(run)]
+    if not run.is_over:
+        return [_cancel(run)]
+    failed = _failed(live)
+    retry = skip = None
+    if failed:
+        sure = b.confirm("Do it again?", f"Step {failed.step} of {run} is done again.", "Do it again")
+        retry = b.button("Try again", "run.retry", run.name, confirm=sure)
+        skip = b.button("Skip the step", "step.skip", f"{run}:{failed.step}")
+    undo = b.button("Take back", "run.undo", run.name, confirm=_undo_confirm(run)) if live.can_undo else None
+    return [retry, skip, undo]
+
+
+def _failed(live: Live) -> StepRun | None:
+    if live.run.status is not Status.FAILED or live.run.phase != "do":
+        return None
+    return next((made for made in live.progress.values() if made.state is StepState.FAILED), None)
+
+
+def _cancel(run: Run) -> Block:
+    sure = b.confirm(
+        f"Cancel {run}?", "What it is doing is interrupted; no further step begins.", "Cancel the run", "No"
+    )
+    return b.button("Cancel", "run.cancel", run.name, confirm=sure)
+
+
+def _undo_confirm(run: Run) -> Block:
+    return b.confirm(f"Take {run} back?", "Its undo steps are planned and, where needed, approved first.", "Plan it")
+
+
+# --- questions --------------------------------------------------------------------------------------------------------
+
+
+def approval_message(live: Live, asked: Asked, arguments: Sequence[str]) -> list[Block]:
+    """The question, or what became of it. `arguments`: what exactly would be done, a line each, escaped."""
+    lines = [f"*{live.run}: {_what(live, asked)}*"]
+    if asked.text:
+        lines.append(escape_but_mentions(asked.text))
+    if live.run.reason and asked.gate == WHOLE_RUN:
+        lines.append(f"Reason: {escape(live.run.reason)}")
+    found = [b.section("\n".join(lines))]
+    if arguments:
+        found.append(b.section(clip("\n".join(arguments), b.SECTION_LIMIT)))
+    found.append(b.section(_standing(live, asked)))
+    if asked.state is State.OPEN:
+        return [*found, *b.actions(*_approval_buttons(live, asked))]
+    if asked.glass_broken and asked.reviewed_at is None:
+        return [*found, *b.actions(b.button("I have reviewed it", "approval.review", asked.value))]
+    return found
+
+
+def _what(live: Live, asked: Asked) -> str:
+    if asked.gate == WHOLE_RUN:
+        return f"may {literal(live.runbook.title)} run?"
+    if asked.gate == UNDO:
+        return f"may {literal(live.runbook.title)} be taken back?"
+    return f"may step {literal(asked.gate)} go on?"
+
+
+def _standing(live: Live, asked: Asked) -> str:
+    given = ", ".join(who(vote.person) for vote in asked.approvals)
+    if asked.state is State.OPEN:
+        need = f"{asked.quorum} of" if asked.quorum > 1 else "One of"
+        so_far = f" So far: {given}." if given else ""
+        people = listing([spoken(entry) for entry in asked.who], "or")
+        until, asker = clock(asked.expires_at), who(live.run.requested_by)
+        return f"{need} {people} decides by {until}; {asker} does not count.{so_far}"
+    at = clock(asked.decided_at) if asked.decided_at else ""
+    if asked.state is State.APPROVED and asked.glass_broken:
+        by = who(asked.reviewed_by) if asked.reviewed_by else ""
+        seen = f"Reviewed by {by}." if by else "It is still to be reviewed by somebody else."
+        return f"{who(asked.decided_by or '')} broke the glass at {at}. {seen}"
+    said = {
+        State.APPROVED: f"✓ Approved by {given} at {at}.",
+        State.REJECTED: f"Rejected by {who(asked.decided_by or '')} at {at}: {escape(_rejection(asked))}",
+        State.EXPIRED: f"Nobody decided by {clock(asked.expires_at)}. Nothing was done.",
+        State.VOID: "This question does not count any more.",
+    }
+    return said[asked.state]
+
+
+def _rejection(asked: Asked) -> str:
+    return next((vote.reason for vote in asked.votes if vote.verdict == "reject"), "")
+
+
+def _approval_buttons(live: Live, asked: Asked) -> list[Block | None]:
+    runs = [str(step["title"] or step["id"]) for step in live.plan if step["runs"] != "no" and step["effect"] != "read"]
+    what = asked.gate if asked.gate not in (WHOLE_RUN, UNDO) else "; ".join(runs) or live.runbook.title
+    verb = "be taken back" if asked.gate == UNDO else "run"
+    sure = b.confirm(f"Approve {live.run}?", f"This will {verb}: {what}. Plan {asked.plan_hash[:12]}.", "Approve")
+    glass = b.button("Break the glass", "approval.break", asked.value, style="danger") if asked.break_glass else None
+    return [
+        b.button("Approve", "approval.approve", asked.value, style="primary", confirm=sure),
+        b.button("Reject", "approval.reject", asked.value),
+        glass,
+    ]
+
+
+def question_message(live: Live, made: StepRun) -> list[Block]:
+    """Did it happen? Only a person can find out."""
+    value = f"{live.run}:{made.step}"
+    text = (
+        f"*{live.run}: whether step {literal(made.step)} happened is not known.*\n{escape(made.sentence)} "
+        f"{who(live.run.requested_by)}, look at the target, then say what you found. Nothing goes on until then."
+    )
+    if made.state is not StepState.UNKNOWN:
+        return [b.section(text), b.context(f"Answered: {_state(made)}")]
+    again = b.confirm("Do it again?", f"Step {made.step} is started once more.", "Do it again")
+    return [
+        b.section(text),
+        *b.actions(
+            b.button("It happened", "step.happened", value),
+            b.button("It did not, do it again", "step.redo", value, confirm=again),
+            b.button("Stop here", "step.stop", value),
+        ),
+    ]
+
+
+def manual_message(live: Live, made: StepRun, people: Sequence[str]) -> list[Block]:
+    """Something that only a person can do."""
+    value = f"{live.run}:{made.step}"
+    for_whom = listing([spoken(one) for one in people], "or") if people else "whoever runs it"
+    text = f"*{live.run}: step {literal(made.step)} is yours*, {for_whom}.\n{escape(made.sentence)}"
+    if made.state is not StepState.WAITING:
+        return [b.section(text), b.context(_state(made))]
+    buttons = b.actions(b.button("Done", "step.done", value, style="primary"), b.button("Skip", "step.skip", value))
+    return [b.section(text), *buttons]
+
+
+# --- the plan ---------------------------------------------------------------------------------------------------------
+
+
+def plan_lines(steps: Sequence[PlannedStep]) -> list[str]:
+    """Each step as it would be done, escaped."""
+    return [line for step in steps for line in _plan_line(step)]
+
+
+def _plan_line(step: PlannedStep) -> list[str]:
+    head = f"{step.number}. *{literal(step.title or step.id)}* `{step.kind}` {EFFECTS[step.effect]}"
+    head += f" · {literal(clip(step.target, 120))}" if step.target else ""
+    if step.runs == "no":
+        return [f"{head} · not needed: `{_code(clip(step.condition, 100))}` does not hold"]
+    if step.runs == "late":
+        head += f" · only if `{_code(clip(step.condition, 100))}`"
+    own = " · asks for its own approval when it comes" if step.needs_own_approval else ""
+    return [f"{head}{own}", f"    {arguments_line(step.arguments)}"]
+
+
+def arguments_line(arguments: Mapping[str, Any]) -> str:
+    said = [f"{name}: {_argument(value)}" for name, value in arguments.items()]
+    return f"`{_code(clip(' · '.join(said), ARGUMENTS_LIMIT))}`" if said else "`no arguments`"
+
+
+def _argument(value: Any) -> str:
+    match value:
+        case Late(steps=steps):
+            return f"from step {', '.join(steps)}"
+        case {"from": [*steps]} if len(value) == 1:
+            return f"from step {', '.join(map(str, steps))}"
+        case Mapping():
+            return "{" + ", ".join(f"{name}: {_argument(one)}" for name, one in value.items()) + "}"
+        case list() | tuple():
+            return "[" + ", ".join(_argument(one) for one in value) + "]"
+        case str():
+            return " ".join(value.split())
+    return json.dumps(value)
+
+
+# --- pieces -----------------------------------------------------------------------------------------------------------
+
+
+def _short(value: Any) -> str:
+    return str(literal(clip(" ".join(str(value).split()), 80))) if value is not None else "not given"
+
+
+def _code(text: Any) -> str:
+    """Inside backquotes: nothing ends them early."""
+    return str(escape(str(text).replace("`", "ˋ")))
+
+
+def escape_but_mentions(text: str) -> str:
+    """Sentences of ours, in which `<@U…>` is a mention and nothing else is markup."""
+    pieces: list[str] = []
+    rest = text
+    while True:
+        before, mark, after = rest.partition("<@")
+        pieces.append(str(escape(before)))
+        if not mark:
+            return "".join(pieces)
+        person, end, rest_after = after.partition(">")
+        if end and person.isalnum() and person.isupper():
+            pieces.append(f"<@{person}>")
+            rest = rest_after
+        else:
+            pieces.append("&lt;@")
+            rest = after
+
+
+def started_words(at: datetime) -> str:
+    return str(clock(at))

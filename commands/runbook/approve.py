@@ -1,0 +1,63 @@
+"""The buttons under a question for approval: approve, reject, break the glass, review."""
+
+from __future__ import annotations
+
+from bot.asks import Block, Modal, Press, Reply, Submission, Where
+from bot.deps import Deps
+from bot.domain.approval import Asked
+from bot.services import approvals
+from bot.services.approvals import Ballot, Decision
+from bot.views import blocks as b
+
+
+def _ballot(value: str, where: Where) -> Ballot:
+    return approvals.ballot(value, where.channel, where.ts)
+
+
+async def press(press: Press, deps: Deps) -> Reply:
+    made = await approvals.approve(deps, _ballot(press.value, press.where), press.by)
+    if made.missing:
+        return Reply(f"Counted. {made.run} waits for {made.missing} more.")
+    return Reply(f"Approved. {made.run} goes on.")
+
+
+async def press_reject(press: Press, deps: Deps) -> Modal:
+    asked = await approvals.may_reject(deps, _ballot(press.value, press.where), press.by)
+    return Modal(_why("approval.reject", f"Reject {_named(asked)}", "What would have to change?", press, "Reject"))
+
+
+async def submit_reject(sent: Submission, deps: Deps) -> Reply:
+    made = await approvals.reject(
+        deps, _ballot(sent.carried, sent.where), sent.by, str(sent.values.get("reason") or "")
+    )
+    return Reply(f"Rejected. {_asker(made)} is told why.")
+
+
+async def press_break(press: Press, deps: Deps) -> Modal:
+    asked = await approvals.may_reject(deps, _ballot(press.value, press.where), press.by)
+    label = "Why can it not wait? This is posted in the channel."
+    return Modal(_why("approval.break", f"Start {_named(asked)} alone", label, press, "Break the glass"))
+
+
+async def submit_break(sent: Submission, deps: Deps) -> Reply:
+    reason = str(sent.values.get("reason") or "")
+    made = await approvals.break_glass(deps, _ballot(sent.carried, sent.where), sent.by, reason)
+    return Reply(f"{made.run} goes on without approval. The channel is told; somebody else reviews it.")
+
+
+async def press_review(press: Press, deps: Deps) -> Reply:
+    await approvals.review(deps, _ballot(press.value, press.where), press.by)
+    return Reply("Noted: you have reviewed it.")
+
+
+def _named(asked: Asked) -> str:
+    return f"RUN-{asked.run}"
+
+
+def _asker(made: Decision) -> str:
+    return f"<@{made.run.requested_by}>"
+
+
+def _why(callback: str, title: str, label: str, press: Press, submit: str) -> Block:
+    element = b.text_input(multiline=True, limit=500)
+    return b.modal(callback, title, [b.field("reason", label, element)], submit=submit, carried=press.value)
