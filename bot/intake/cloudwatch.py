@@ -1,0 +1,168 @@
+"""CloudWatch alarms through Amazon SNS, the same without SNS around them, and alarm events from EventBridge.
+
+https://docs.aws.amazon.com/sns/latest/dg/http-notification-json.html
+https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/cloudwatch-and-eventbridge.html
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+from urllib.parse import quote
+
+from bot.domain.alert import NOTHING, Alert, Control, Intake, Status, Wish
+from bot.intake.building import Draft, alert, not_understood, whole
+from bot.intake.proof import is_sns
+from bot.intake.reading import LONGEST_NAME, Item, Notes, as_text
+
+SOURCE = "cloudwatch"
+
+_REGION = re.compile(r"[a-z]{2}(?:-[a-z]{2,12}){1,3}-[0-9]{1,2}", re.ASCII)
+_ENVELOPE = ("Signature", "SignatureVersion", "SigningCertURL", "UnsubscribeURL", "Token", "MessageId")
+
+
+def read(payload: Mapping[str, Any], *, received_at: datetime, headers: Mapping[str, str] = NOTHING) -> Intake:
+    """One alarm, or what SNS wants to know."""
+    message = Item(payload, "", Notes())
+    kind = message.text("Type", longest=LONGEST_NAME) if "TopicArn" in message else ""
+    if kind in ("SubscriptionConfirmation", "UnsubscribeConfirmation"):
+        return whole(message.notes, controls=[_control(kind, message)])
+    reader = _notification if kind or "Message" in message else _bare
+    return whole(message.notes, alerts=reader(message, received_at))
+
+
+def _control(kind: str, message: Item) -> Control:
+    topic, url = message.text("TopicArn", longest=LONGEST_NAME), message.peek("SubscribeURL")
+    if not is_sns(url):
+        message.notes.say("SubscribeURL does not lead to Amazon SNS; it is not followed.")
+        url = ""
+    wish = Wish.CONFIRM_SUBSCRIPTION if kind == "SubscriptionConfirmation" else Wish.SUBSCRIPTION_ENDED
+    return Control(wish, topic, url)
+
+
+def _notification(message: Item, received_at: datetime) -> list[Alert]:
+    """What SNS carries: JSON as text. Any other text is an alert too, called by its subject."""
+    topic, subject = message.text("TopicArn", longest=LONGEST_NAME), message.text("Subject")
+    message.drop(*_ENVELOPE)
+    draft = Draft(SOURCE, said_at=message.time("Timestamp"))
+    carried = _json(message.peek("Message"))
+    if isinstance(carried, Mapping):
+        message.put_back("Message", carried)
+        draft.annotate(summary=subject)
+        _alarm(message.open("Message"), draft)
+    else:
+        message.notes.say("Message is not the JSON of an alarm; it is kept as text.")
+        draft.annotate(description=message.text("Message"))
+    draft.name = draft.name or subject or topic.rpartition(":")[2]
+    draft.label(topic=topic)
+    return [alert(draft, message, received_at=received_at)]
+
+
+def _bare(message: Item, received_at: datetime) -> list[Alert]:
+    """Without an envelope, as with SNS's raw delivery."""
+    draft = Draft(SOURCE)
+    if not _alarm(message, draft):
+        return not_understood(SOURCE, message, received_at=received_at)
+    return [alert(draft, message, received_at=received_at)]
+
+
+def _json(text: object) -> object:
+    """Some senders put the object there itself."""
+    if not isinstance(text, str):
+        return text
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _alarm(item: Item, draft: Draft) -> bool:
+    """Fill in the draft. False: this is no alarm."""
+    if isinstance(item.peek("detail"), Mapping):
+        _of_eventbridge(item, draft)
+    elif any(name in item for name in ("AlarmName", "NewStateValue", "AlarmArn", "Trigger")):
+        _of_sns(item, draft)
+    else:
+        item.notes.say("There is no alarm in it; it is kept as it came.")
+        return False
+    draft.link = _console(draft)
+    return True
+
+
+def _of_sns(item: Item, draft: Draft) -> None:
+    draft.name, arn = item.text("AlarmName"), item.text("AlarmArn", longest=LONGEST_NAME)
+    account, region = item.text("AWSAccountId", longest=LONGEST_NAME), item.text("Region", longest=LONGEST_NAME)
+    draft.key = arn or "/".join(filter(None, (account, region, draft.name)))
+    draft.label(account=account, region=_region(arn) or region)
+    _state(draft, item.text("NewStateValue", longest=LONGEST_NAME), item.time("StateChangeTime"), item)
+    item.drop("AlarmConfigurationUpdatedTimestamp")
+    draft.annotate(description=item.text("AlarmDescription"), reason=item.text("NewStateReason"))
+    if isinstance(item.peek("Trigger"), Mapping):
+        _trigger(item.open("Trigger"), draft)
+
+
+def _trigger(trigger: Item, draft: Draft) -> None:
+    draft.label(metric=trigger.text("MetricName", longest=LONGEST_NAME))
+    draft.label(namespace=trigger.text("Namespace", longest=LONGEST_NAME))
+    for name, value in _dimensions(trigger):
+        draft.labels.setdefault(name, value)
+
+
+def _dimensions(trigger: Item) -> list[tuple[str, str]]:
+    """`[{"name": …, "value": …}]`, in either case. If one is odd all stay in the rest."""
+    value = trigger.peek("Dimensions")
+    if not isinstance(value, list):
+        return []
+    lowered = [{str(k).lower(): as_text(v) for k, v in one.items()} for one in value if isinstance(one, Mapping)]
+    pairs = [(one.get("name") or "", one.get("value") or "") for one in lowered]
+    if len(pairs) == len(value) and all(name and text for name, text in pairs):
+        trigger.drop("Dimensions")
+    else:
+        trigger.odd("Dimensions", "a list of names and values in every place")
+    return [(name, text) for name, text in pairs if name and text]
+
+
+def _of_eventbridge(item: Item, draft: Draft) -> None:
+    detail = item.open("detail")
+    draft.name = detail.text("alarmName") or item.text("detail-type")
+    arns = item.words("resources") if isinstance(item.peek("resources"), list) else []
+    account, region = item.text("account", longest=LONGEST_NAME), item.text("region", longest=LONGEST_NAME)
+    draft.key = arns[0] if arns else "/".join(filter(None, (account, region, draft.name)))
+    draft.label(account=account, region=region)
+    state = detail.open("state") if isinstance(detail.peek("state"), Mapping) else Item({}, "state", item.notes)
+    at = state.time("timestamp") or item.time("time")
+    _state(draft, state.text("value", longest=LONGEST_NAME), at, item)
+    draft.annotate(reason=state.text("reason"))
+    if isinstance(detail.peek("configuration"), Mapping):
+        draft.annotate(description=detail.open("configuration").text("description"))
+    item.drop("version", "id")
+
+
+def _state(draft: Draft, state: str, at: datetime | None, item: Item) -> None:
+    """OK is resolved. INSUFFICIENT_DATA is not: nobody knows that it is over."""
+    draft.status = Status.RESOLVED if state.upper() == "OK" else Status.FIRING
+    if state.upper() not in ("OK", "ALARM", "INSUFFICIENT_DATA"):
+        item.notes.say(f"“{state[:40]}” is not a state of an alarm; the alert counts as firing.")
+    draft.said_at = at or draft.said_at
+    if draft.status is Status.RESOLVED:
+        draft.ends_at = at
+    else:
+        draft.starts_at = at
+    draft.annotate(state=state)
+
+
+def _region(arn: str) -> str:
+    parts = arn.split(":")
+    return parts[3] if len(parts) > 3 and _REGION.fullmatch(parts[3]) else ""
+
+
+def _console(draft: Draft) -> str:
+    """The alarm in Amazon's console, where the region is known by its code."""
+    region = draft.labels.get("region", "")
+    if not draft.name or not _REGION.fullmatch(region) or region.startswith(("cn-", "us-gov-")):
+        return ""
+    place = f"https://{region}.console.aws.amazon.com/cloudwatch/home?region={region}"
+    return f"{place}#alarmsV2:alarm/{quote(draft.name[:LONGEST_NAME].encode('utf-8', 'replace'), safe='')}"

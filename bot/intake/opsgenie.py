@@ -1,0 +1,96 @@
+"""Opsgenie's outgoing webhook.
+
+https://support.atlassian.com/opsgenie/docs/opsgenie-edge-connector-alert-action-data/
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from bot.domain.alert import NOTHING, Alert, Context, Happening, Intake, Status
+from bot.intake.building import Draft, alert, not_understood, whole
+from bot.intake.reading import LONGEST_NAME, Item, Notes
+
+SOURCE = "opsgenie"
+
+_RESOLVES = frozenset({"close", "delete"})
+_FIRES = frozenset({"create", "reopen"})
+_BOTH = {"acknowledge": Happening.ACKNOWLEDGED, "unacknowledge": Happening.UNACKNOWLEDGED}
+# These may come when the alert is long closed: they say nothing of whether it fires.
+_BESIDE = {
+    "addnote": Happening.NOTE,
+    "assignownership": Happening.ASSIGNED,
+    "takeownership": Happening.ASSIGNED,
+    "addteam": Happening.ASSIGNED,
+    "addrecipient": Happening.ASSIGNED,
+    "addresponder": Happening.ASSIGNED,
+    "escalate": Happening.ESCALATED,
+    "escalatenext": Happening.ESCALATED,
+    "snooze": Happening.ACKNOWLEDGED,
+    "snoozeended": Happening.UNACKNOWLEDGED,
+    **dict.fromkeys(("addtags", "removetags", "adddetails", "removedetails"), Happening.OTHER),
+    **dict.fromkeys(("updatepriority", "updatemessage", "updatedescription"), Happening.OTHER),
+}
+_HASH_OF_A_GROUP = re.compile(r"[0-9a-f]{64}", re.ASCII)
+
+
+def read(payload: Mapping[str, Any], *, received_at: datetime, headers: Mapping[str, str] = NOTHING) -> Intake:
+    """One alert, or what people did to it."""
+    message = Item(payload, "", Notes())
+    if not isinstance(message.peek("alert"), Mapping):
+        return whole(message.notes, alerts=not_understood(SOURCE, message, received_at=received_at))
+    action = message.text("action", longest=LONGEST_NAME)
+    by = _by(message)
+    draft = _draft(message.open("alert"), action)
+    _say_unknown(action, message)
+    found = alert(draft, message, received_at=received_at)
+    beside = action.casefold() in _BESIDE
+    return whole(message.notes, alerts=[] if beside else [found], contexts=_contexts(action, found, by))
+
+
+def _draft(item: Item, action: str) -> Draft:
+    draft = Draft(SOURCE, name=item.text("message"))
+    alias, number = item.text("alias", longest=LONGEST_NAME), item.text("alertId", "id", longest=LONGEST_NAME)
+    draft.key, draft.also = alias or number, (number,) if alias and number != alias else ()
+    draft.group = alias if _HASH_OF_A_GROUP.fullmatch(alias) else ""
+    draft.status = Status.RESOLVED if action.casefold() in _RESOLVES else Status.FIRING
+    draft.starts_at, draft.said_at = item.time("createdAt", "insertedAt"), item.time("updatedAt")
+    draft.ends_at = draft.said_at if draft.status is Status.RESOLVED else None
+    _label(draft, item)
+    draft.annotate(description=item.text("description"), note=item.text("note"))
+    return draft
+
+
+def _label(draft: Draft, item: Item) -> None:
+    if isinstance(item.peek("details"), Mapping):
+        draft.labels |= item.texts("details")
+    draft.label(severity=item.text("priority", longest=LONGEST_NAME), entity=item.text("entity", longest=LONGEST_NAME))
+    for field, label in (("tags", "tags"), ("teams", "team")):
+        if isinstance(item.peek(field), list):
+            draft.label(**{label: ",".join(item.words(field))})
+
+
+def _contexts(action: str, found: Alert, by: str) -> list[Context]:
+    known = action.casefold()
+    if known in _FIRES | _RESOLVES or not action:
+        return []
+    kind = _BOTH.get(known) or _BESIDE.get(known) or Happening.OTHER
+    title = found.annotations.get("note", "") or found.name
+    extra = found.extra if known in _BESIDE else NOTHING
+    return [Context(kind, SOURCE, title, action, about=found.fingerprint, by=by, at=found.said_at, extra=extra)]
+
+
+def _say_unknown(action: str, message: Item) -> None:
+    known = _FIRES | _RESOLVES | _BOTH.keys() | _BESIDE.keys()
+    if action.casefold() not in known:
+        said = f"“{action[:40]}” is not an action that we know" if action else "There is no action"
+        message.notes.say(f"{said}; the alert counts as firing.")
+
+
+def _by(message: Item) -> str:
+    held = message.peek("alert")
+    name = held.get("username") if isinstance(held, Mapping) else None
+    return name[:LONGEST_NAME] if isinstance(name, str) else ""

@@ -1,0 +1,343 @@
+"""Taking an object from outside apart, field by field: what is understood is taken, the rest stays and is kept.
+
+An odd value is never an error: it is said in a sentence and stays in the rest.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from urllib.parse import urlsplit
+
+LONGEST_TEXT = 4_000
+LONGEST_NAME = 300
+LONGEST_URL = 2_000
+MOST_NOTES = 50
+MOST_ENTRIES = 64
+DEEPEST = 6
+MOST_PIECES = 400  # of everything that is kept of one object
+MOST_CHARACTERS = 16_000  # the same
+CUT = "…"
+
+_EARLIEST = datetime(1990, 1, 1, tzinfo=UTC)
+_LATEST = datetime(2200, 1, 1, tzinfo=UTC)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_DIGITS = re.compile(r"\d{9,19}(?:\.\d{1,9})?", re.ASCII)
+# PostgreSQL stores no NUL, and nobody can write half a surrogate pair as UTF-8.
+_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+_NOT_IN_URL = re.compile(r"[\x00-\x20\x7f-\xa0<>|\"`\\]")
+
+
+class Notes:
+    """Sentences about what was odd, each once, and not endlessly many."""
+
+    def __init__(self) -> None:
+        self._said: dict[str, None] = {}
+        self._more = 0
+
+    def say(self, sentence: str) -> None:
+        if sentence in self._said:
+            return
+        if len(self._said) < MOST_NOTES:
+            self._said[sentence] = None
+        else:
+            self._more += 1
+
+    def all(self) -> tuple[str, ...]:
+        more = (f"{self._more} more things were odd.",) if self._more else ()
+        return (*self._said, *more)
+
+
+class Item:
+    """One object. Each reader takes a field out of the rest if it understands it, and answers empty if not."""
+
+    def __init__(self, value: Mapping[str, Any], path: str, notes: Notes) -> None:
+        self._left = dict(value)
+        self._opened: list[tuple[str, Item]] = []
+        self.path = path
+        self.notes = notes
+
+    def __contains__(self, name: str) -> bool:
+        return self._left.get(name) is not None
+
+    def text(self, *names: str, longest: int = LONGEST_TEXT) -> str:
+        """The first of these fields that holds text, or a number in its place."""
+        for name in names:
+            found = as_text(self._left.get(name))
+            if found is None:
+                self.odd(name, "text")
+            elif found.strip():
+                del self._left[name]
+                return self.short(found.strip(), name, longest)
+        return ""
+
+    def time(self, *names: str) -> datetime | None:
+        """The first of these fields that holds a time."""
+        for name in names:
+            value = self._left.get(name)
+            if value in (None, "") or _is_zero_time(value):
+                self._left.pop(name, None)
+                continue
+            found = as_time(value)
+            if found is not None:
+                del self._left[name]
+                return found
+            self.odd(name, "a time")
+        return None
+
+    def url(self, *names: str) -> str:
+        """The first of these fields that holds a link that a person may follow."""
+        for name in names:
+            value = self._left.get(name)
+            if value in (None, ""):
+                self._left.pop(name, None)
+                continue
+            if is_link(value):
+                del self._left[name]
+                return str(value)
+            self.odd(name, "a link of http or https")
+        return ""
+
+    def count(self, name: str) -> int:
+        """A number that is not negative."""
+        value = self._left.get(name)
+        if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 10:
+            value = int(value)
+        if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 10**9:
+            del self._left[name]
+            return value
+        self.odd(name, "a number")
+        return 0
+
+    def open(self, name: str) -> Item:
+        """The object in that field; an empty one if there is none. What stays in it stays in the rest of this one."""
+        value = self._left.get(name)
+        if not isinstance(value, Mapping):
+            self.odd(name, "an object")
+            return Item({}, f"{self.path}.{name}", self.notes)
+        del self._left[name]
+        opened = Item(value, f"{self.path}.{name}".lstrip("."), self.notes)
+        self._opened.append((name, opened))
+        return opened
+
+    def listed(self, name: str) -> list[Any]:
+        """The list in that field, or an empty one."""
+        value = self._left.get(name)
+        if not isinstance(value, list):
+            self.odd(name, "a list")
+            return []
+        del self._left[name]
+        return value
+
+    def texts(self, name: str) -> dict[str, str]:
+        """Names and texts, such as labels: whole, to be bounded later. Anything nested becomes text."""
+        value = self._left.get(name)
+        if not isinstance(value, Mapping):
+            self.odd(name, "an object")
+            return {}
+        del self._left[name]
+        found = {clean(key): self._one_text(f"{name}.{key}", one) for key, one in value.items()}
+        return {key: one for key, one in found.items() if one}
+
+    def words(self, name: str) -> list[str]:
+        """A list of texts, or one text with commas in it."""
+        value = self._left.get(name)
+        if isinstance(value, str):
+            value = value.split(",")
+        if not isinstance(value, list):
+            self.odd(name, "a list")
+            return []
+        del self._left[name]
+        found = (self._one_text(name, one) for one in value)
+        return [word.strip() for word in found if word is not None and word.strip()]
+
+    def take(self, name: str) -> Any:
+        """The field as it is."""
+        return self._left.pop(name, None)
+
+    def peek(self, name: str) -> Any:
+        """The field as it is, which stays."""
+        return self._left.get(name)
+
+    def put_back(self, name: str, value: object) -> None:
+        """Keep something that was taken and turned out not to be understood."""
+        self._left[name] = value
+
+    def names(self) -> list[str]:
+        """What was not taken yet."""
+        return list(self._left)
+
+    def drop(self, *names: str) -> None:
+        """These are known and not worth keeping, or secrets that must not be kept."""
+        for name in names:
+            self._left.pop(name, None)
+
+    def rest(self) -> dict[str, Any]:
+        """Everything that was not taken, bounded."""
+        kept = bounded(self.whole_rest())
+        if kept.was_cut:
+            self.notes.say(f"{self._called()} holds more than is kept: {kept.was_cut} values were cut.")
+        return kept.value if isinstance(kept.value, dict) else {}
+
+    def whole_rest(self) -> dict[str, Any]:
+        """The same, not bounded."""
+        inner = {name: opened.whole_rest() for name, opened in self._opened}
+        return {name: value for name, value in (self._left | inner).items() if value not in (None, "", [], {})}
+
+    def odd(self, name: str, wanted: str) -> None:
+        """Say that a field is not what it should be. An absent one is not odd."""
+        value = self._left.get(name)
+        if value is not None and value != "":
+            self.notes.say(f"{self._called(name)} is not {wanted}; it is kept as it came.")
+
+    def short(self, text: str, name: str, longest: int) -> str:
+        """Text of at most that length; what was cut is said."""
+        if len(text) <= longest:
+            return text
+        self.notes.say(f"{self._called(name)} was cut to {longest} of its {len(text)} characters.")
+        return text[: longest - 1] + CUT
+
+    def _one_text(self, name: str, value: object) -> str | None:
+        found = as_text(value)
+        if found is not None:
+            return found
+        self.notes.say(f"{self._called(name)} is not text; it is shown as JSON.")
+        return json.dumps(bounded(value).value, ensure_ascii=False)
+
+    def _called(self, name: str = "") -> str:
+        whole = ".".join(part for part in (self.path, name) if part)
+        return clean(whole)[:LONGEST_NAME] if whole else "The message"
+
+
+def items(values: list[Any], path: str, notes: Notes) -> Iterator[Item]:
+    """Each of a list as an object. What is none becomes one that holds it."""
+    for place, value in enumerate(values):
+        where = f"{path}[{place}]"
+        if isinstance(value, Mapping):
+            yield Item(value, where, notes)
+        else:
+            notes.say(f"{where} is not an object; it is kept as it came.")
+            yield Item({"value": value}, where, notes)
+
+
+class Kept:
+    """Any JSON, bounded in depth, breadth and length. `was_cut` counts what had to go."""
+
+    def __init__(self, value: object) -> None:
+        self.was_cut = 0
+        self._pieces = MOST_PIECES
+        self._characters = MOST_CHARACTERS
+        self.value = self._bound(value, DEEPEST)
+
+    def _bound(self, value: object, depth: int) -> Any:
+        self._pieces -= 1
+        if self._pieces < 0:
+            self.was_cut += 1
+            return CUT
+        if isinstance(value, Mapping | list) and depth == 0:
+            self.was_cut += 1
+            return CUT
+        if isinstance(value, Mapping):
+            return {self._text(str(k), LONGEST_NAME): self._bound(v, depth - 1) for k, v in self._first(value.items())}
+        if isinstance(value, list | tuple):
+            return [self._bound(one, depth - 1) for one in self._first(value)]
+        return self._plain(value)
+
+    def _first(self, values: Iterable[Any]) -> list[Any]:
+        listed = list(values)
+        self.was_cut += max(0, len(listed) - MOST_ENTRIES)
+        return listed[:MOST_ENTRIES]
+
+    def _plain(self, value: object) -> object:
+        if value is None or isinstance(value, bool):
+            return value
+        if isinstance(value, int) and abs(value) < 2**53:
+            return value
+        if isinstance(value, float) and math.isfinite(value):
+            return value
+        return self._text(as_text(value) or "", LONGEST_TEXT)
+
+    def _text(self, text: str, longest: int) -> str:
+        room = min(longest, max(self._characters, 0))
+        self._characters -= len(text)
+        if len(text) <= room:
+            return clean(text)
+        self.was_cut += 1
+        return clean(text[:room]) + CUT
+
+
+def bounded(value: object) -> Kept:
+    """Any JSON as it may be stored."""
+    return Kept(value)
+
+
+def clean(text: str) -> str:
+    """Text that every database stores and every socket sends."""
+    return _UNSTORABLE.sub("\ufffd", text)
+
+
+def as_text(value: object) -> str | None:
+    """Text, or a number or truth as text. None: it is nested. Nothing at all is empty."""
+    match value:
+        case None:
+            return ""
+        case str():
+            return clean(value)
+        case bool():
+            return "true" if value else "false"
+        case int():
+            return str(value) if value.bit_length() < 256 else f"a number of {value.bit_length()} bits"
+        case float():
+            return repr(value)
+    return None
+
+
+def as_time(value: object) -> datetime | None:
+    """RFC 3339, or seconds, milliseconds, microseconds or nanoseconds since 1970. None: it is none of these."""
+    if isinstance(value, str) and _DIGITS.fullmatch(value.strip()):
+        value = float(value)
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return _since_1970(value)
+    if not isinstance(value, str) or len(value) > 64:
+        return None
+    try:
+        read = datetime.fromisoformat(value.strip())
+        aware = read.replace(tzinfo=UTC) if read.tzinfo is None else read.astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
+    return aware if _EARLIEST <= aware < _LATEST else None
+
+
+def is_link(value: object) -> bool:
+    """Whether a person may follow it: http or https, a host, no name or password in it, nothing that breaks markup."""
+    if not isinstance(value, str) or len(value) > LONGEST_URL or _NOT_IN_URL.search(value) or clean(value) != value:
+        return False
+    try:
+        parts = urlsplit(value)
+        port_is_number = parts.port is None or parts.port >= 0
+    except ValueError:
+        return False
+    return parts.scheme in ("http", "https") and bool(parts.hostname) and "@" not in parts.netloc and port_is_number
+
+
+def _since_1970(value: int | float) -> datetime | None:
+    """The unit follows from the size: until 2200 no two of them overlap."""
+    try:
+        seconds = float(value)
+        while 1e11 < seconds < math.inf:
+            seconds /= 1_000
+        moment = _EPOCH + timedelta(seconds=round(seconds, 6))
+    except (OverflowError, ValueError):
+        return None
+    return moment if _EARLIEST <= moment < _LATEST else None
+
+
+def _is_zero_time(value: object) -> bool:
+    """Go writes the absence of a time as the year 1, some as 0."""
+    if isinstance(value, str):
+        return value.startswith("0001-01-01T00:00:00")
+    return value == 0 and not isinstance(value, bool)

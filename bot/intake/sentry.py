@@ -1,0 +1,157 @@
+"""Sentry's webhooks: issue alerts, metric alerts, issues, errors, and the older WebHooks plugin.
+
+https://docs.sentry.io/organization/integrations/integration-platform/webhooks/
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from typing import Any
+
+from bot.domain.alert import NOTHING, Context, Happening, Intake, Status
+from bot.intake.building import Draft, alert, context, not_understood, whole
+from bot.intake.reading import LONGEST_NAME, Item, Notes, as_text
+
+SOURCE = "sentry"
+
+_PEOPLE_DID = {"assigned": Happening.ASSIGNED, "archived": Happening.ACKNOWLEDGED, "ignored": Happening.ACKNOWLEDGED}
+
+
+def read(payload: Mapping[str, Any], *, received_at: datetime, headers: Mapping[str, str] = NOTHING) -> Intake:
+    """One alert, or what people did to an issue."""
+    message = Item(payload, "", Notes())
+    action, by = message.text("action", longest=LONGEST_NAME), _actor(message)
+    data = message.open("data") if isinstance(message.peek("data"), Mapping) else Item({}, "data", message.notes)
+    message.drop("installation")
+    if isinstance(data.peek("metric_alert"), Mapping):
+        draft = _metric(data, action)
+    elif isinstance(data.peek("event"), Mapping):
+        draft = _event(data.open("event"), data)
+    elif isinstance(data.peek("issue"), Mapping):
+        return _about_issue(message, data, action, by, received_at)
+    elif isinstance(data.peek("error"), Mapping):
+        draft = _event(data.open("error"), data)
+    elif isinstance(message.peek("event"), Mapping):
+        draft = _plugin(message)
+    elif "comment" in data or headers.get("sentry-hook-resource") in ("comment", "installation"):
+        return whole(message.notes, contexts=[context(Happening.NOTE, SOURCE, message, state=action, by=by)])
+    else:
+        return whole(message.notes, alerts=not_understood(SOURCE, _again(message, action), received_at=received_at))
+    return whole(message.notes, alerts=[alert(draft, message, received_at=received_at)])
+
+
+def _metric(data: Item, action: str) -> Draft:
+    """A metric alert. Its rule is what it is known by: the incident has another number each time."""
+    incident = data.open("metric_alert")
+    rule = incident.open("alert_rule")
+    draft = Draft(SOURCE, name=rule.text("name") or incident.text("title") or data.text("description_title"))
+    draft.status = Status.RESOLVED if action == "resolved" else Status.FIRING
+    rule_id, number = rule.text("id", longest=LONGEST_NAME), incident.text("id", "identifier", longest=LONGEST_NAME)
+    draft.key = f"rule/{rule_id}" if rule_id else (f"incident/{number}" if number else "")
+    draft.also = (f"incident/{number}",) if number and rule_id else ()
+    draft.starts_at, draft.ends_at = incident.time("date_started", "date_detected"), incident.time("date_closed")
+    draft.link = data.url("web_url")
+    draft.label(severity=action if action in ("critical", "warning") else "")
+    draft.label(environment=rule.text("environment"), project=",".join(incident.words("projects")))
+    draft.annotate(summary=data.text("description_title"), description=data.text("description_text"))
+    draft.annotate(query=rule.text("query"))
+    return draft
+
+
+def _event(event: Item, data: Item) -> Draft:
+    """An event on account of which a rule of the issue's project alerts. The issue is what it is known by."""
+    draft = Draft(SOURCE, name=event.text("title", "message"))
+    draft.starts_at = event.time("datetime", "timestamp", "received")
+    draft.said_at = draft.starts_at
+    issue = event.text("issue_id", "groupID", longest=LONGEST_NAME) or _last_part(event.text("issue_url"))
+    draft.key = f"issue/{issue}" if issue else ""
+    draft.link = event.url("web_url")
+    draft.labels |= dict(_tags(event))
+    level = event.text("level", longest=LONGEST_NAME)
+    draft.label(severity=level, project=event.text("project", longest=LONGEST_NAME))
+    draft.label(environment=event.text("environment", longest=LONGEST_NAME))
+    draft.annotate(description=event.text("culprit"), rule=data.text("triggered_rule"))
+    event.drop("_ref", "_ref_version", "_metrics", "grouping_config", "key_id", "hashes", "sdk", "modules", "url")
+    return draft
+
+
+def _plugin(message: Item) -> Draft:
+    """The WebHooks plugin: one event, with the project's names around it."""
+    event = message.open("event")
+    draft = _event(event, message)
+    issue = message.text("id", longest=LONGEST_NAME)
+    draft.key = f"issue/{issue}" if issue else draft.key
+    draft.name = draft.name or message.text("message", "culprit")
+    draft.link = message.url("url") or draft.link
+    draft.labels.pop("project", None)
+    draft.label(project=message.text("project_slug", "project", longest=LONGEST_NAME))
+    draft.label(severity=message.text("level", longest=LONGEST_NAME))
+    draft.annotate(rule=", ".join(message.words("triggering_rules")))
+    return draft
+
+
+def _about_issue(message: Item, data: Item, action: str, by: str, received_at: datetime) -> Intake:
+    """An issue that is new, back or resolved is an alert; assigned or archived is what people did to it."""
+    draft = _issue(data.open("issue"), action)
+    found = alert(draft, message, received_at=received_at)
+    kind = _PEOPLE_DID.get(action)
+    if kind is None:
+        return whole(message.notes, alerts=[found])
+    url, about = found.links.source, found.fingerprint
+    return whole(message.notes, contexts=[Context(kind, SOURCE, found.name, action, about=about, by=by, url=url)])
+
+
+def _issue(issue: Item, action: str) -> Draft:
+    draft = Draft(SOURCE, name=issue.text("title"))
+    resolved = action == "resolved" or (not action and issue.peek("status") == "resolved")
+    draft.status = Status.RESOLVED if resolved else Status.FIRING
+    number = issue.text("id", longest=LONGEST_NAME)
+    draft.key = f"issue/{number}" if number else ""
+    draft.starts_at, draft.said_at = issue.time("firstSeen"), issue.time("lastSeen")
+    draft.link = issue.url("web_url", "permalink")
+    draft.label(severity=issue.text("level", longest=LONGEST_NAME))
+    if isinstance(issue.peek("project"), Mapping):
+        draft.label(project=issue.open("project").text("slug", "name", longest=LONGEST_NAME))
+    draft.annotate(description=issue.text("culprit"), short_id=issue.text("shortId"))
+    return draft
+
+
+def _tags(event: Item) -> Iterator[tuple[str, str]]:
+    """Pairs, or objects of key and value. What is neither stays."""
+    if not isinstance(event.peek("tags"), list):
+        return
+    odd = []
+    for tag in event.listed("tags"):
+        match tag:
+            case [name, value] | {"key": name, "value": value}:
+                texts = as_text(name), as_text(value)
+            case _:
+                texts = None, None
+        if texts[0] and texts[1]:
+            yield texts[0], texts[1]
+        elif tag:
+            odd.append(tag)
+    if odd:
+        event.put_back("tags", odd)
+        event.odd("tags", "a list of names and values in every place")
+
+
+def _actor(message: Item) -> str:
+    if not isinstance(message.peek("actor"), Mapping):
+        return ""
+    actor = message.open("actor")
+    name = actor.text("name", longest=LONGEST_NAME)
+    actor.drop("id", "type")
+    return name
+
+
+def _last_part(url: str) -> str:
+    return url.rstrip("/").rsplit("/", 1)[-1]
+
+
+def _again(message: Item, action: str) -> Item:
+    """What was taken before it was clear that nothing else would be understood."""
+    if action:
+        message.put_back("action", action)
+    return message
