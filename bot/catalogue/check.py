@@ -11,8 +11,9 @@ from pydantic import BaseModel
 
 from bot import manifest
 from bot.catalogue.load import load
-from bot.catalogue.models import OrgShape, ServiceShape
+from bot.catalogue.org_shapes import OrgShape
 from bot.catalogue.runbook_shapes import RunbookShape
+from bot.catalogue.service_shapes import ServiceShape
 from bot.domain.catalogue import Finding
 
 

@@ -7,10 +7,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bot.catalogue import org, service
+from bot.catalogue import org, routes, service
 from bot.catalogue.models import SERVICE_KEY
 from bot.catalogue.reading import Document, Unreadable, read
-from bot.domain.catalogue import Catalogue, Finding, Service
+from bot.domain.catalogue import Catalogue, Finding, Route, Service
 from bot.domain.runbook import Runbook
 
 MAX_FILES = 5_000
@@ -37,6 +37,7 @@ def load(folders: Sequence[Path], *, templates: Sequence[Path] = (), allow_shell
     if not services and not findings and folders:
         findings.append(Finding(str(folders[0]), 1, "No service is here. Add <key>/service.yml."))
     runbooks = _runbooks(documents, organisation, services, allow_shell, findings)
+    found_routes = _routes(documents, organisation, services, findings)
     catalogue = None
     if default is not None:
         catalogue = Catalogue(
@@ -47,6 +48,9 @@ def load(folders: Sequence[Path], *, templates: Sequence[Path] = (), allow_shell
             version=_version(documents),
             runbooks=runbooks,
             connections=organisation.connections,
+            routes=found_routes,
+            group_by=organisation.group_by,
+            generic=organisation.generic,
         )
     findings.extend(_template_findings(templates, catalogue))
     return Loaded(catalogue, tuple(sorted(findings, key=lambda one: (one.file, one.line))))
@@ -158,6 +162,27 @@ def _runbooks(
         allow_shell=allow_shell,
     )
     return runbook.read_all(ours, around, findings)
+
+
+def _routes(
+    documents: list[Document], organisation: org.Org, services: dict[str, Service], findings: list[Finding]
+) -> tuple[Route, ...]:
+    """Where alerts go, and the runbooks they are said to call for."""
+    files = {Path(finding.file) for finding in findings}
+    known = {one.stem for one in (*map(_path, documents), *files) if is_runbook(one)}
+    for document in filter(_is_service, documents):
+        found = services.get(_path(document).parent.name)
+        if found:
+            routes.known_alerts(document, found, known, findings)
+    if organisation.routes_file is None:
+        return ()
+    is_whole = not any(file.name == "service.yml" for file in files)
+    around = routes.Surroundings(services if is_whole else None, known)
+    return routes.read(organisation.routes_file, organisation.routes, around, findings)
+
+
+def _path(document: Document) -> Path:
+    return Path(document.file)
 
 
 def _contacts(documents: list[Document]) -> dict[str, list[str]]:

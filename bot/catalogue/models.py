@@ -1,25 +1,22 @@
-"""The shapes of org.yml and service.yml. Messages raised here are the sentences operators read."""
+"""What values of org.yml and service.yml look like. Messages raised here are the sentences operators read."""
 
 from __future__ import annotations
 
 import re
-from datetime import timedelta
-from typing import Annotated, Any, Literal
+from datetime import date, datetime, timedelta
+from typing import Annotated
 from zoneinfo import ZoneInfo
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     StringConstraints,
     WithJsonSchema,
-    model_validator,
 )
 
-from bot.catalogue.who import CHANNEL
-from bot.domain import duration
+from bot.catalogue.who import CHANNEL, KEY
+from bot.domain import duration, matchers
 from bot.domain.errors import Unclear
 
 SERVICE_KEY = re.compile(r"[a-z][a-z0-9-]{1,39}", re.ASCII)
@@ -28,6 +25,11 @@ RESERVED = ("private", "drill")  # words that `declare` reads first
 REFERENCE = re.compile(r"env:[A-Za-z_][A-Za-z0-9_]{0,99}|file:/[^\x00-\x1f]{1,500}")
 
 _CONNECTION = re.compile(r"[a-z][a-z0-9_-]{0,39}", re.ASCII)
+_PERSON = re.compile(r"[UW][A-Z0-9]{2,20}", re.ASCII)
+_TIME = re.compile(r"(?:[01][0-9]|2[0-3]):[0-5][0-9]|24:00", re.ASCII)
+_PAGERDUTY = re.compile(r"[A-Z0-9]{3,40}", re.ASCII)
+_ADDRESS = re.compile(r"[^\s@<>,;:()\[\]\\\"]{1,64}@[^\s@<>,;:()\[\]\\\"]{1,190}")
+_YEARS = range(2000, 2100)
 _SEVERITY_WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,29}", re.ASCII)
 
 
@@ -87,6 +89,61 @@ def _connection_name(value: str) -> str:
     return value
 
 
+def _key(value: str) -> str:
+    if not KEY.fullmatch(value):
+        raise ValueError(f"“{value}” is not a key. Use up to 40 of A-Z, a-z, 0-9, _ and -, no - or _ first.")
+    return value
+
+
+def _person(value: str) -> str:
+    if not _PERSON.fullmatch(value):
+        raise ValueError(f"“{value}” is not one person. Write a member id (U0ADA).")
+    return value
+
+
+def _matcher(value: str) -> str:
+    try:
+        matchers.parse(value)
+    except Unclear as problem:
+        raise ValueError(problem.sentence) from None
+    return value
+
+
+def _pagerduty(value: str) -> str:
+    if not _PAGERDUTY.fullmatch(value):
+        raise ValueError(f"“{value}” is not an id of PagerDuty. Copy it from its address there, for example PABC123.")
+    return value
+
+
+def _address(value: str) -> str:
+    if not _ADDRESS.fullmatch(value):
+        raise ValueError(f"“{value}” is not an e-mail address. Write for example ops-team@company.invalid.")
+    return value
+
+
+def _time(value: object) -> object:
+    """Wall time as what has passed since midnight."""
+    if isinstance(value, int) and 0 <= value <= 24 * 60:  # YAML takes 17:00 for a number of base 60
+        raise ValueError(f'Put the time in quotes: "{value // 60:02}:{value % 60:02}".')
+    if not isinstance(value, str) or not _TIME.fullmatch(value):
+        raise ValueError(f'“{value}” is not a time. Write it in quotes and with two digits each, for example "09:00".')
+    hours, minutes = value.split(":")
+    return timedelta(hours=int(hours), minutes=int(minutes))
+
+
+def _moment(value: object) -> object:
+    """With an offset or without: what stands around it says which zone is meant then."""
+    try:
+        found = datetime.fromisoformat(value.strip()) if isinstance(value, str) and len(value.strip()) > 10 else value
+    except ValueError:
+        found = None
+    if isinstance(found, date) and not isinstance(found, datetime):
+        raise ValueError(f"“{found}” has no hour. Write for example {found}T09:00:00.")
+    if not isinstance(found, datetime) or found.year not in _YEARS:
+        raise ValueError(f"“{value}” is not a moment. Write for example 2026-01-05T09:00:00+01:00.")
+    return found
+
+
 def _pattern(shape: re.Pattern[str]) -> WithJsonSchema:
     return WithJsonSchema({"type": "string", "pattern": f"^(?:{shape.pattern})$"})
 
@@ -106,96 +163,14 @@ Who = Annotated[Text, Field(description="U… W… S… team:KEY role:ROLE oncal
 Target = Annotated[Text, Field(description="slack:#channel dm:WHO email:WHO-or-CONTACT page:WHO-or-CONTACT")]
 
 
-class Shape(BaseModel):
-    """Unknown keys are errors."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class AccessShape(Shape):
-    declare: list[Who] = ["everyone"]
-    respond: list[Who] = ["everyone"]
-    execute: list[Who] = []
-    approve: list[Who] = []
-    admin: list[Who] = []
-
-
-class ConnectionShape(Shape):
-    """One kind, and where its address is: addresses and passwords never stand in a catalogue."""
-
-    sql: Reference | None = None
-    redis: Reference | None = None
-    prometheus: Reference | None = None
-
-    @model_validator(mode="after")
-    def _one_kind(self) -> ConnectionShape:
-        if len(self.model_fields_set) != 1:
-            raise ValueError("A connection is one of sql, redis and prometheus. Write for example {sql: env:NAME}.")
-        if self.kind_and_reference()[1] is None:
-            raise ValueError("This connection has no address. Write for example {sql: env:NAME}.")
-        return self
-
-    def kind_and_reference(self) -> tuple[str, str]:
-        kind = next(iter(self.model_fields_set))
-        return kind, getattr(self, kind)
-
-
-class OrgShape(Shape):
-    """org.yml. Keys of later releases are checked for their type and otherwise left alone."""
-
-    default_service: ServiceKey | None = None
-    teams: dict[Text, list[Who]] = {}
-    access: AccessShape = AccessShape()
-    connections: dict[ConnectionName, ConnectionShape] = {}
-    routes: list[dict[str, Any]] = []
-    group_by: list[Text] = []
-    generic: dict[Text, dict[str, Any]] = {}
-
-
-class ChannelsShape(Shape):
-    alerts: Channel | None = None
-    incidents: Channel | None = None
-
-
-class SeverityShape(Shape):
-    key: SeverityWord
-    aliases: list[SeverityWord] = []
-    name: Text | None = None
-    criteria: list[Text] = []
-    respond_within: Duration | None = None
-    channel: bool = True
-    update_every: SomeDuration | None = None
-    remind_before: Duration | None = None
-    watch: Duration | None = None
-    postmortem_due: SomeDuration | None = None
-    invite: list[Who] = []
-    tell: list[Target] = []
-    on_alert: Literal["declare", "card", "log"] | None = None
-    automatic: Literal["run", "ask", "suggest", "none"] | None = None
-    ladder: Text | None = None
-
-
-class ContactShape(Shape):
-    email: list[Text] = []
-    who: list[Who] = []
-    phone: Text | None = None
-    pagerduty_service: Text | None = None
-
-
-class ServiceShape(Shape):
-    """service.yml. Keys of later releases are checked for their type and otherwise left alone."""
-
-    service: ServiceKey
-    name: Text | None = None
-    timezone: TimeZone = "UTC"
-    owners: list[Who] = []
-    channels: ChannelsShape = ChannelsShape()
-    components: list[Text] = []
-    default_severity: SeverityWord
-    severities: Annotated[list[SeverityShape], Field(min_length=1, max_length=20)]
-    ladders: dict[Text, dict[str, Any]] = {}
-    hours: dict[Text, dict[str, Any]] = {}
-    oncall: dict[Text, dict[str, Any]] = {}
-    contacts: dict[Text, ContactShape] = {}
-    alerts: dict[Text, dict[str, Any]] = {}
-    slos: list[dict[str, Any]] = []
+Key = Annotated[str, AfterValidator(_key), _pattern(KEY)]
+PersonId = Annotated[str, AfterValidator(_person), _pattern(_PERSON)]
+LabelName = Annotated[str, StringConstraints(min_length=1, max_length=128)]
+MatcherText = Annotated[Text, AfterValidator(_matcher)]
+PagerDutyId = Annotated[str, AfterValidator(_pagerduty), _pattern(_PAGERDUTY)]
+Address = Annotated[str, AfterValidator(_address)]
+WallTime = Annotated[timedelta, BeforeValidator(_time), _pattern(_TIME)]
+Moment = Annotated[
+    datetime, BeforeValidator(_moment), WithJsonSchema({"type": "string", "description": "2026-01-05T09:00:00+01:00"})
+]
+Expression = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=2_000)]

@@ -11,9 +11,10 @@ from pydantic import ValidationError
 
 from bot.catalogue import who
 from bot.catalogue.findings import from_pydantic
-from bot.catalogue.models import OrgShape
+from bot.catalogue.org_shapes import OrgShape, RouteShape
 from bot.catalogue.reading import Document, Place
-from bot.domain.catalogue import Access, Finding, Service, hint
+from bot.catalogue.routes import generic
+from bot.domain.catalogue import GROUP_BY, Access, Finding, GenericSource, Service, hint
 from bot.domain.runbook import Connection
 
 _MERGED = ("teams", "access", "connections", "generic")  # key by key; any other key may stand in one file only
@@ -21,7 +22,10 @@ _MERGED = ("teams", "access", "connections", "generic")  # key by key; any other
 
 @dataclass(frozen=True)
 class Org:
-    """What holds for all services. `known_teams` is None where a broken file may have held more of them."""
+    """What holds for all services. `known_teams` is None where a broken file may have held more of them.
+
+    `routes` are read when services and runbooks are known; they stand in `routes_file` alone.
+    """
 
     teams: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     access: Access = field(default_factory=Access)
@@ -29,6 +33,10 @@ class Org:
     default_place: tuple[Document, Place] | None = None
     known_teams: Collection[str] | None = ()
     connections: Mapping[str, Connection] = field(default_factory=dict)
+    routes: Sequence[RouteShape] = ()
+    routes_file: Document | None = None
+    group_by: tuple[str, ...] = GROUP_BY
+    generic: Mapping[str, GenericSource] = field(default_factory=dict)
 
 
 def merge(documents: Sequence[Document], findings: list[Finding]) -> Org:
@@ -43,8 +51,18 @@ def merge(documents: Sequence[Document], findings: list[Finding]) -> Org:
     access = {name: tuple(entries) for name, entries in whole.access}
     teams = {key: tuple(members) for key, members in whole.teams.items()}
     connections = {name: Connection(name, *one.kind_and_reference()) for name, one in whole.connections.items()}
-    place = places.get(("default_service",))
-    return Org(teams, Access(**access), whole.default_service, place, tuple(teams), connections)
+    return Org(
+        teams=teams,
+        access=Access(**access),
+        default_service=whole.default_service,
+        default_place=places.get(("default_service",)),
+        known_teams=tuple(teams),
+        connections=connections,
+        routes=whole.routes,
+        routes_file=places[("routes",)][0] if whole.routes else None,
+        group_by=tuple(whole.group_by),
+        generic={name: generic(one) for name, one in whole.generic.items()},
+    )
 
 
 def default_service(
@@ -117,7 +135,7 @@ def _put(merged: dict[str, Any], place: Place, value: Any) -> None:
 
 
 def _entries(document: Document, shape: OrgShape, teams: Collection[str]) -> Iterator[Finding]:
-    """Who is named in teams and access."""
+    """Who is named in teams and access, and what is grouped by."""
     for key, members in shape.teams.items():
         for index, member in enumerate(members):
             sentence = who.member_problem(member)
@@ -126,3 +144,6 @@ def _entries(document: Document, shape: OrgShape, teams: Collection[str]) -> Ite
     for name, entries in shape.access:
         for index, sentence in who.problems(entries, teams):
             yield document.finding(("access", name, index), sentence)
+    for index, name in enumerate(shape.group_by):
+        if name in shape.group_by[:index]:
+            yield document.finding(("group_by", index), f"“{name}” is here twice. Keep one of them.")

@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Mapping
 from datetime import timedelta
-from pathlib import Path
 
 from pydantic import ValidationError
 
-from bot.catalogue import who
+from bot.catalogue import service_rules
 from bot.catalogue.findings import from_pydantic
-from bot.catalogue.models import RESERVED, ServiceShape, SeverityShape
-from bot.catalogue.reading import Document, Place
-from bot.domain.catalogue import Finding, Service, Severity, listing
+from bot.catalogue.reading import Document
+from bot.catalogue.service_shapes import (
+    ContactShape,
+    HoursShape,
+    LadderShape,
+    LevelShape,
+    RotationShape,
+    ServiceShape,
+    SeverityShape,
+)
+from bot.domain.catalogue import Automatic, Contact, Finding, KnownAlert, Objective, OnAlert, Service, Severity
+from bot.domain.escalation import Ladder, LadderStep, Unless
+from bot.domain.hours import DAY, DAYS, Hours
+from bot.domain.oncall import Level, Override, Rotation
 
 REMIND_BEFORE = timedelta(minutes=5)
 
@@ -24,77 +34,13 @@ def read(document: Document, teams: Collection[str] | None, findings: list[Findi
     except ValidationError as problem:
         findings.extend(from_pydantic(document, ServiceShape, problem))
         return None
-    found = list(_findings(document, shape, teams))
+    found = list(service_rules.findings(document, shape, teams))
     findings.extend(found)
     return None if found else _service(shape)
 
 
-def _findings(document: Document, shape: ServiceShape, teams: Collection[str] | None) -> Iterator[Finding]:
-    yield from _own_key(document, shape)
-    yield from _severity_words(document, shape)
-    yield from _default_severity(document, shape)
-    for index, level in enumerate(shape.severities):
-        yield from _reminder(document, index, level)
-    yield from _people(document, shape, teams)
-
-
-def _own_key(document: Document, shape: ServiceShape) -> Iterator[Finding]:
-    folder = Path(document.file).parent.name
-    if shape.service != folder:
-        sentence = f"The service is “{shape.service}” but its folder is “{folder}”. Make them the same."
-        yield document.finding(("service",), sentence)
-    if shape.service in RESERVED:
-        yield document.finding(
-            ("service",), f"“{shape.service}” means something else to /incident. Choose another key."
-        )
-
-
-def _severity_words(document: Document, shape: ServiceShape) -> Iterator[Finding]:
-    """Keys and aliases, in any case, name one level each."""
-    taken = dict.fromkeys(RESERVED, "something else to /incident")
-    for index, level in enumerate(shape.severities):
-        words: list[tuple[Place, str]] = [(("severities", index, "key"), level.key)]
-        words += [(("severities", index, "aliases", number), alias) for number, alias in enumerate(level.aliases)]
-        for place, word in words:
-            if word.casefold() in taken:
-                owner = taken[word.casefold()]
-                yield document.finding(place, f"“{word}” already means {owner}. Choose another word.")
-            taken.setdefault(word.casefold(), level.key)
-
-
-def _default_severity(document: Document, shape: ServiceShape) -> Iterator[Finding]:
-    keys = [level.key for level in shape.severities]
-    if shape.default_severity not in keys:
-        sentence = f"There is no severity “{shape.default_severity}” here. Write one of {listing(keys, 'or')}."
-        yield document.finding(("default_severity",), sentence)
-
-
-def _reminder(document: Document, index: int, level: SeverityShape) -> Iterator[Finding]:
-    place = ("severities", index, "remind_before")
-    if level.remind_before is None:
-        return
-    if level.update_every is None:
-        yield document.finding(place, "There is nothing to remind of. Add update_every or remove this line.")
-    elif level.remind_before >= level.update_every:
-        yield document.finding(place, "The reminder must come within update_every. Make it shorter.")
-
-
-def _people(document: Document, shape: ServiceShape, teams: Collection[str] | None) -> Iterator[Finding]:
-    for index, sentence in who.problems(shape.owners, teams):
-        yield document.finding(("owners", index), sentence)
-    for key, contact in shape.contacts.items():
-        for index, sentence in who.problems(contact.who, teams):
-            yield document.finding(("contacts", key, "who", index), sentence)
-    for number, level in enumerate(shape.severities):
-        for index, sentence in who.problems(level.invite, teams):
-            yield document.finding(("severities", number, "invite", index), sentence)
-        for index, target in enumerate(level.tell):
-            problem = who.target_problem(target, teams, shape.contacts)
-            if problem:
-                yield document.finding(("severities", number, "tell", index), problem)
-
-
 def _service(shape: ServiceShape) -> Service:
+    hours = {key: _hours(key, one, shape.timezone) for key, one in shape.hours.items()}
     return Service(
         key=shape.service,
         name=shape.name or shape.service,
@@ -105,6 +51,12 @@ def _service(shape: ServiceShape) -> Service:
         alerts_channel=shape.channels.alerts,
         incidents_channel=shape.channels.incidents,
         components=tuple(shape.components),
+        ladders={key: _ladder(key, one, hours) for key, one in shape.ladders.items()},
+        hours=hours,
+        oncall={key: _level(key, one, hours, shape.timezone) for key, one in shape.oncall.items()},
+        contacts={key: _contact(one) for key, one in shape.contacts.items()},
+        alerts={name: KnownAlert(one.severity, one.runbook, one.mttr_target) for name, one in shape.alerts.items()},
+        objectives=tuple(Objective(one.name, one.objective, one.window, one.good, one.total) for one in shape.slos),
     )
 
 
@@ -123,6 +75,9 @@ def _severity(rank: int, level: SeverityShape) -> Severity:
         postmortem_due=level.postmortem_due,
         invite=tuple(level.invite),
         tell=tuple(level.tell),
+        on_alert=OnAlert(level.on_alert),
+        automatic=Automatic(level.automatic),
+        ladder=level.ladder,
     )
 
 
@@ -131,3 +86,46 @@ def _remind_before(level: SeverityShape) -> timedelta:
     if level.remind_before is not None:
         return level.remind_before
     return min(REMIND_BEFORE, level.update_every / 2) if level.update_every else REMIND_BEFORE
+
+
+def _ladder(key: str, shape: LadderShape, hours: Mapping[str, Hours]) -> Ladder:
+    steps = (
+        LadderStep(
+            after=one.after,
+            notify=tuple(one.notify),
+            unless=Unless(one.unless),
+            during=hours[one.during] if one.during else None,
+        )
+        for one in shape.steps
+    )
+    return Ladder(key, tuple(steps), shape.repeat)
+
+
+def _hours(key: str, shape: HoursShape, timezone: str) -> Hours:
+    overnight = shape.closes < shape.opens
+    return Hours(
+        name=key,
+        zone=shape.tz or timezone,
+        opens=shape.opens,
+        closes=shape.closes + DAY if overnight else shape.closes,
+        days=frozenset(map(DAYS.index, shape.days)),
+    )
+
+
+def _level(key: str, shape: LevelShape, hours: Mapping[str, Hours], timezone: str) -> Level:
+    return Level(
+        key=key,
+        rotations=tuple(_rotation(one, hours, timezone) for one in shape.all_rotations),
+        who=tuple(shape.who or ()),
+        pagerduty_schedule=shape.pagerduty_schedule,
+        overrides=tuple(Override(one.person, *one.moments(timezone)) for one in shape.overrides),
+    )
+
+
+def _rotation(shape: RotationShape, hours: Mapping[str, Hours], timezone: str) -> Rotation:
+    start, where = shape.start_and_zone(timezone)
+    return Rotation(tuple(shape.people), shape.every, start, where, hours[shape.hours] if shape.hours else None)
+
+
+def _contact(shape: ContactShape) -> Contact:
+    return Contact(tuple(shape.email), tuple(shape.who), shape.phone, shape.pagerduty_service)

@@ -13,21 +13,24 @@ CHANNEL = re.compile(r"[^\s#@<>,:A-Z]{1,80}|C[A-Z0-9]{2,20}")
 ROLES = ("commander", "comms", "ops", "scribe")
 
 _WHO = "Write a member id (U0ADA), a user group id (S0SRE), team:KEY, role:commander, oncall, oncall:LEVEL or everyone."
+_NO_LEVEL = "Nobody is on call in this service. Add a level under oncall."
 _TARGET = "Write slack:#channel, dm:WHO, email:WHO-or-CONTACT or page:WHO-or-CONTACT."
 
 
-def who_problem(entry: str, teams: Collection[str] | None) -> str | None:
-    """What is wrong with this entry, or None. `teams` None: team keys are not looked up."""
+def who_problem(entry: str, teams: Collection[str] | None, levels: Collection[str] | None = None) -> str | None:
+    """What is wrong with this entry, or None. `teams`, `levels` (of on-call) None: they are not looked up."""
     kind, colon, rest = entry.partition(":")
+    if entry == "oncall":
+        return _NO_LEVEL if levels is not None and not levels else None
     if not colon:
-        known = entry in ("oncall", "everyone") or MEMBER.fullmatch(entry)
+        known = entry == "everyone" or MEMBER.fullmatch(entry)
         return None if known else f"“{entry}” is not somebody. {_WHO}"
     if kind == "team":
         return _team_problem(rest, teams)
     if kind == "role":
         return None if rest in ROLES else f"There is no role “{rest}”. {hint(rest, ROLES)}"
     if kind == "oncall" and KEY.fullmatch(rest):
-        return None
+        return _level_problem(rest, levels)
     return f"“{entry}” is not somebody. {_WHO}"
 
 
@@ -39,6 +42,12 @@ def _team_problem(key: str, teams: Collection[str] | None) -> str | None:
     return f"There is no team “{key}” in org.yml. {hint(key, teams)}"
 
 
+def _level_problem(key: str, levels: Collection[str] | None) -> str | None:
+    if levels is None or key in levels:
+        return None
+    return f"There is no level “{key}” of on-call in this service. {hint(key, levels)}" if levels else _NO_LEVEL
+
+
 def member_problem(entry: str) -> str | None:
     """A team lists people and user groups."""
     if MEMBER.fullmatch(entry):
@@ -46,20 +55,23 @@ def member_problem(entry: str) -> str | None:
     return f"“{entry}” cannot be in a team. Write member ids (U0ADA) or user group ids (S0SRE)."
 
 
-def target_problem(entry: str, teams: Collection[str] | None, contacts: Collection[str]) -> str | None:
+def target_problem(
+    entry: str, teams: Collection[str] | None, contacts: Collection[str], levels: Collection[str] | None = None
+) -> str | None:
     """What is wrong with this target, or None."""
     kind, _, rest = entry.partition(":")
     if kind == "slack":
         known = CHANNEL.fullmatch(rest.removeprefix("#")) and rest[:1] in ("#", "C")
         return None if known else f"“{entry}” names no channel. Write slack:#channel in lower case."
     if kind == "dm":
-        return who_problem(rest, teams)
+        return who_problem(rest, teams, levels)
     if kind not in ("email", "page"):
         return f"“{entry}” is not a target. {_TARGET}"
-    if rest in contacts or who_problem(rest, teams) is None:
+    problem = who_problem(rest, teams, levels)
+    if rest in contacts or problem is None:
         return None
-    if ":" in rest or MEMBER.fullmatch(rest):
-        return who_problem(rest, teams)
+    if rest == "oncall" or ":" in rest:
+        return problem
     return _contact_problem(rest, contacts)
 
 
@@ -69,7 +81,9 @@ def _contact_problem(key: str, contacts: Collection[str]) -> str:
     return f"There is no contact “{key}” in this service. {hint(key, contacts)}"
 
 
-def problems(entries: Iterable[str], teams: Collection[str] | None) -> list[tuple[int, str]]:
+def problems(
+    entries: Iterable[str], teams: Collection[str] | None, levels: Collection[str] | None = None
+) -> list[tuple[int, str]]:
     """(position, sentence) of each wrong `who` entry."""
-    found = ((index, who_problem(entry, teams)) for index, entry in enumerate(entries))
+    found = ((index, who_problem(entry, teams, levels)) for index, entry in enumerate(entries))
     return [(index, sentence) for index, sentence in found if sentence]
