@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import Any, Protocol
 
 from bot.domain.alert import NOTHING, Intake
-from bot.intake import alertmanager, cloudwatch, datadog, github, grafana, opsgenie, pagerduty, sentry
+from bot.intake import alertmanager, cloudwatch, datadog, generic, github, grafana, opsgenie, pagerduty, sentry
 
 
 class Read(Protocol):
@@ -32,5 +32,6 @@ VENDORS: Mapping[str, Read] = MappingProxyType(
         cloudwatch.SOURCE: cloudwatch.read,
         opsgenie.SOURCE: opsgenie.read,
         github.SOURCE: github.read,
+        generic.SOURCE: generic.read,
     }
 )
