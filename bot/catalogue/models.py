@@ -109,6 +109,18 @@ def _matcher(value: str) -> str:
     return value
 
 
+def _jmespath(value: str) -> str:
+    import jmespath  # only where a mapping is written
+
+    try:
+        jmespath.compile(value)
+    except (ValueError, RecursionError):
+        raise ValueError(
+            f"“{value}” is not a JMESPath expression. Write for example events[] or labels.name."
+        ) from None
+    return value
+
+
 def _pagerduty(value: str) -> str:
     if not _PAGERDUTY.fullmatch(value):
         raise ValueError(f"“{value}” is not an id of PagerDuty. Copy it from its address there, for example PABC123.")
@@ -173,4 +185,5 @@ WallTime = Annotated[timedelta, BeforeValidator(_time), _pattern(_TIME)]
 Moment = Annotated[
     datetime, BeforeValidator(_moment), WithJsonSchema({"type": "string", "description": "2026-01-05T09:00:00+01:00"})
 ]
-Expression = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=2_000)]
+PromQL = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=2_000)]
+JmesPath = Annotated[Text, AfterValidator(_jmespath)]

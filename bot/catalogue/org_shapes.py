@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from bot.catalogue.models import (
     Channel,
     ConnectionName,
-    Expression,
+    JmesPath,
     Key,
     LabelName,
     MatcherText,
@@ -77,11 +77,11 @@ class RouteShape(Shape):
 class GenericShape(Shape):
     """JMESPath expressions over a payload; below `alerts`, over one alert of it."""
 
-    alerts: Expression | None = None
-    fingerprint: Expression | None = None
-    status: Expression | None = None
+    alerts: JmesPath | None = None
+    fingerprint: JmesPath | None = None
+    status: JmesPath | None = None
     firing: list[Text] = []
-    labels: dict[LabelName, Expression] = {}
+    labels: dict[LabelName, JmesPath] = {}
 
 
 class OrgShape(Shape):

@@ -11,11 +11,11 @@ from bot.catalogue.models import (
     Address,
     Channel,
     Duration,
-    Expression,
     Key,
     Moment,
     PagerDutyId,
     PersonId,
+    PromQL,
     ServiceKey,
     SeverityWord,
     SomeDuration,
@@ -149,8 +149,8 @@ class ObjectiveShape(Shape):
     name: Text
     objective: Annotated[float, Field(gt=0, lt=100)]
     window: SomeDuration
-    good: Expression
-    total: Expression
+    good: PromQL
+    total: PromQL
 
 
 class ServiceShape(Shape):

@@ -450,6 +450,10 @@ ORG_FINDINGS = [
     ("group_by: []", "group_by is empty. Add at least one."),
     ("group_by: [alertname, pod, alertname]", "“alertname” is here twice. Keep one of them."),
     ("generic: {zabbix: {alert: x}}", "There is no key “alert” here. Did you mean “alerts”?"),
+    (
+        "generic: {zabbix: {labels: {alertname: a..b}}}",
+        "“a..b” is not a JMESPath expression. Write for example events[] or labels.name.",
+    ),
     ("generic: {zabbix: {labels: [x]}}", "generic.zabbix.labels must be a mapping of keys to values."),
 ]
 
