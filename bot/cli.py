@@ -6,13 +6,15 @@ import asyncio
 import json
 import sys
 from collections.abc import Callable, Coroutine, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, BinaryIO, NoReturn
 
 import click
 
 from bot import telemetry
-from bot.domain.catalogue import nearest
+from bot.domain.alert import Alert
+from bot.domain.catalogue import Catalogue, hint, nearest
 from bot.domain.errors import Problem
 from bot.domain.incident import number
 from bot.settings import Settings
@@ -337,6 +339,59 @@ def check(folders: Sequence[Path], schema: bool) -> int:
     if not found:
         click.echo("No findings.")
     return 1 if found else 0
+
+
+@tocsin.command()
+@click.argument("file", type=click.File("rb"))
+@click.option("--from", "sender", default="alertmanager", show_default=True, help="Who sends it, as in /hooks/….")
+def route(file: BinaryIO, sender: str) -> None:
+    """Which route the alerts of a payload take, what they lead to, and why; `-` reads standard input."""
+    settings = _settings()
+    from bot.domain.routing import route as way
+    from bot.views.routed import lines
+
+    catalogue = _catalogue(settings)
+    for index, alert in enumerate(_alerts(file, sender, catalogue)):
+        found = lines(alert, way(catalogue, alert.labels), settings.alerts_channel)
+        click.echo("\n".join([*([""] if index else []), *found]))
+
+
+def _catalogue(settings: Settings) -> Catalogue:
+    from bot.catalogue.load import load
+    from bot.paths import data
+
+    loaded = load(settings.catalog or [data("runbooks")], allow_shell=settings.allow_shell)
+    if loaded.findings or loaded.catalogue is None:
+        raise click.ClickException("The catalogue has findings: `tocsin check` lists them. Correct them first.")
+    return loaded.catalogue
+
+
+def _alerts(file: BinaryIO, sender: str, catalogue: Catalogue) -> Sequence[Alert]:
+    """The alerts of that payload, read as the door reads them; of a mapping of the catalogue by its name."""
+    from bot.intake import VENDORS, generic
+
+    mapping, now = catalogue.generic.get(sender), datetime.now(UTC)
+    if mapping is None and sender not in VENDORS:
+        known = [*VENDORS, *catalogue.generic]
+        raise click.BadParameter(f"Nobody called “{sender}” is known. {hint(sender, known)}", param_hint="--from")
+    payload = _payload(file)
+    if mapping:
+        found = generic.read(payload, received_at=now, mapping=mapping, source=sender).alerts
+    else:
+        found = VENDORS[sender](payload, received_at=now).alerts
+    if not found:
+        raise click.ClickException(f"{file.name} holds no alert.")
+    return found
+
+
+def _payload(file: BinaryIO) -> dict[str, Any]:
+    try:
+        payload = json.load(file)
+    except (ValueError, RecursionError):
+        raise click.ClickException(f"{file.name} is not JSON.") from None
+    if not isinstance(payload, dict):
+        raise click.ClickException(f"{file.name} is no payload: it must be a JSON object.")
+    return payload
 
 
 @tocsin.command()

@@ -88,7 +88,7 @@ def _service(catalogue: Catalogue, found: Route | None, labels: Labels, why: lis
         why.append(f"The label service says {named.key}.")
         return named
     default = catalogue.services[catalogue.default_service]
-    said = f"The label service says “{_shown(label)}”, which is no service here" if label else "No label says a service"
+    said = f"The label service says “{shown(label)}”, which is no service here" if label else "No label says a service"
     why.append(f"{said}, so it is the default, {default.key}.")
     return default
 
@@ -106,13 +106,13 @@ def _severity(service: Service, found: Route | None, labels: Labels, why: list[s
             why.append(f"{source} {_key_of(word, level)}.")
             return level
         if word:
-            why.append(f"{source} “{_shown(word)}”, which {service.key} does not have.")
+            why.append(f"{source} “{shown(word)}”, which {service.key} does not have.")
     why.append(f"So it is the default of {service.key}, {service.default_severity}.")
     return service.severity(service.default_severity)
 
 
 def _key_of(word: str | None, level: Severity) -> str:
-    return f"severity {level.key}" if word == level.key else f"“{_shown(word or '')}”, which is {level.key}"
+    return f"severity {level.key}" if word == level.key else f"“{shown(word or '')}”, which is {level.key}"
 
 
 def _channel(service: Service, found: Route | None, why: list[str]) -> str | None:
@@ -153,6 +153,6 @@ def _dead_man(found: Route | None, why: list[str]) -> DeadMan | None:
     return found.dead_man if found else None
 
 
-def _shown(text: str) -> str:
-    """Text from outside in a sentence."""
+def shown(text: str) -> str:
+    """Text from outside in a sentence, or in a terminal."""
     return "".join(letter for letter in text[:SHOWN] if letter.isprintable())
