@@ -370,6 +370,7 @@ updates = Table(
     Column("since", Integer, nullable=False),  # it covers the timeline after this row …
     Column("through", Integer, nullable=False),  # … up to this one
     Column("next_update_at", Utc),
+    Column("posted_at", Utc),  # null while Slack has not taken it; of the bot's own, only the newest still will be
     Index("ix_updates_incident", "incident", "id"),
 )
 

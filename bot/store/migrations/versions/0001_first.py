@@ -296,6 +296,7 @@ def upgrade() -> None:
     sa.Column('since', sa.Integer(), nullable=False),
     sa.Column('through', sa.Integer(), nullable=False),
     sa.Column('next_update_at', sa.DateTime(timezone=True), nullable=True),
+    sa.Column('posted_at', sa.DateTime(timezone=True), nullable=True),
     sa.ForeignKeyConstraint(['incident'], ['incidents.id'], name=op.f('fk_updates_incident_incidents')),
     sa.PrimaryKeyConstraint('id', name=op.f('pk_updates'))
     )
