@@ -10,6 +10,7 @@ from typing import Any
 from bot import telemetry
 from bot.deps import Deps
 from bot.domain.errors import Undeliverable
+from bot.domain.runbook import Kind
 from bot.ports import Tx
 from bot.services.paging import pages
 from bot.store import places as store
@@ -69,7 +70,15 @@ def settings(deps: Deps) -> list[str]:
         named += [service.incidents_channel, service.alerts_channel]
         told = [target for level in service.severities for target in level.tell]
         named += [target.removeprefix("slack:") for target in told if target.startswith("slack:")]
+    named += _told_by_runbooks(deps)
     return list(dict.fromkeys(key_of(setting) for setting in named if setting))
+
+
+def _told_by_runbooks(deps: Deps) -> list[str]:
+    """The channels that message steps name."""
+    steps = [step for runbook in deps.catalogue.runbooks.values() for step in runbook.steps]
+    targets = [str(step.body.get("to", "")) for step in steps if step.kind is Kind.MESSAGE]
+    return [one.removeprefix("slack:") for one in targets if one.startswith("slack:") and "{{" not in one]
 
 
 async def resolve(source: Deps | Tx, setting: str) -> str | None:

@@ -7,13 +7,12 @@ from typing import Any
 from bot.asks import Block
 from bot.deps import Deps
 from bot.domain import run as rules
-from bot.domain.access import USER
 from bot.domain.approval import UNDO, WHOLE_RUN, Asked
 from bot.domain.delivery import Call, Delivery, Found, Parcel, Plan, Skip, Wait
 from bot.domain.errors import Missing, Unclear, Undeliverable
 from bot.domain.run import StepRun
 from bot.ports import Tx
-from bot.services import deliveries, places, planned, run_parcels, runs
+from bot.services import deliveries, people, places, planned, run_parcels, runs
 from bot.services.posting import PLACE_GONE, Message, Plain, Post
 from bot.services.runs import Shown
 from bot.store import gates_of_runs
@@ -226,21 +225,33 @@ async def _said(deps: Deps, tx: Tx, delivery: Delivery) -> Message | Skip | Wait
 
 
 async def _message(deps: Deps, tx: Tx, delivery: Delivery) -> Message | Skip | Wait:
-    """A message step: to a channel, or to people. A list of people is one letter each."""
+    """A message step: to a channel, or to one person."""
     shown = await _of(tx, delivery)
     kind, _, target = str(delivery.payload["to"]).partition(":")
     text = mrkdwn.escape(str(delivery.payload["text"]))
-    said = [section(text), *_signature(shown)]
-    if kind == "slack":
-        channel = await places.resolve(tx, target.removeprefix("#"))
-        return Message(channel, text, said) if channel else Wait(PLACE_WAIT_SECONDS, "that channel cannot be used yet")
-    if USER.fullmatch(target):
-        return Message(target, text, said)
-    roles = await incidents_store.roles_of(tx, shown.run.incident) if shown.run.incident else {}
-    holder = roles.get(target.removeprefix("role:"))
-    if holder:
-        return Message(holder, text, said)
-    return Skip(f"{target} is nobody that can be written to")
+    channel = await places.resolve(tx, target.removeprefix("#")) if kind == "slack" else target
+    if not channel:
+        return Wait(PLACE_WAIT_SECONDS, "that channel cannot be used yet")
+    return Message(channel, text, [section(text), *_signature(shown)])
+
+
+class MessageWho(Plain):
+    """Who a message step means: each of them gets a letter of their own."""
+
+    async def prepare(self, deps: Deps, tx: Tx, delivery: Delivery) -> Plan:
+        run = (await _of(tx, delivery)).run
+        roles = await incidents_store.roles_of(tx, run.incident) if run.incident else {}
+        return Call({"who": str(delivery.payload["to"]).removeprefix("dm:"), "roles": roles})
+
+    async def act(self, deps: Deps, delivery: Delivery, arguments: dict[str, Any], method: str) -> dict[str, Any]:
+        return {"people": await people.expand(deps, [arguments["who"]], arguments["roles"])}
+
+    async def settle(self, deps: Deps, tx: Tx, delivery: Delivery, answer: dict[str, Any]) -> None:
+        for person in answer["people"]:
+            payload = {"to": f"dm:{person}", "text": delivery.payload["text"]}
+            key = f"run.message:{delivery.id}:{person}"
+            parcel = Parcel("run.message", delivery.subject, run_parcels.POST, payload, dedupe_key=key)
+            await deliveries.enqueue(deps, tx, parcel)
 
 
 def _signature(shown: Shown) -> list[Block]:

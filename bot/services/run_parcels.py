@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from bot.domain.access import USER
 from bot.domain.approval import Asked
 from bot.domain.delivery import Parcel
 from bot.domain.run import Run
@@ -57,9 +58,13 @@ def whole_output(run: Run, attempt: int) -> Parcel:
 
 
 def message(run: Run, step: str, attempt: int, to: str, text: str) -> Parcel:
-    """What a message step says."""
+    """What a message step says: to a channel or a person, or to a list, of whom each gets a letter."""
     key = f"run.message:{run.id}:{step}:{attempt}"
-    return Parcel("run.message", run.name, POST, {"to": to, "text": text}, rank=run.rank, dedupe_key=key)
+    payload = {"to": to, "text": text}
+    is_one = to.startswith("slack:") or bool(USER.fullmatch(to.removeprefix("dm:")))
+    if is_one:
+        return Parcel("run.message", run.name, POST, payload, rank=run.rank, dedupe_key=key)
+    return Parcel("run.message.who", run.name, "users.info", payload, rank=run.rank, dedupe_key=key)
 
 
 def _in_thread(run: Run, kind: str, key: str, **payload: Any) -> Parcel:

@@ -559,6 +559,8 @@ async def tick(deps: Deps, about: Subject, evidence: str, by: Actor) -> Run:
         result = {"evidence": deps.vault.masker.mask(evidence.strip())[:3_000]}
         said = f"<@{by.id}> did it."
         done = replace(made, state=StepState.DONE, sentence=said, actor=by.id, result=result, output=result["evidence"])
+        seen = {**planned.shown_scope(run, await store.progress(tx, run.id)), **result}
+        done = replace(done, saved={name: expressions.evaluate(source, seen) for name, source in step.save.items()})
         await _answer(deps, tx, run, done)
         await audit.record(tx, deps.clock, by.id, "step.ticked", run.name, step=step.id)
         return await _on(deps, tx, run)

@@ -65,5 +65,6 @@ ERRANDS: Mapping[str, Errand] = {
     "run.manual": run_messages.manual,
     "run.said": run_messages.said,
     "run.message": run_messages.message,
+    "run.message.who": run_messages.MessageWho(),
     "run.file": run_messages.WholeOutput(),
 }

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 from aiohttp import web
+
+from bot.ports import Database
+from tests.support.clock import HandClock
+from tests.support.story import Story, told
 
 ORG = """
 default_service: shop
@@ -28,25 +34,26 @@ severities:
   - {key: P2, name: Normal, update_every: 60m}
 """
 
+# `{url}` becomes the target's address.
 RESTART = """
 title: Restart the shop
 service: shop
 parameters:
-  - {{name: host, pattern: '[a-z0-9.-]+', default: shop-1}}
-  - {{name: note, default: slow}}
+  - {name: host, pattern: '[a-z0-9.-]+', default: shop-1}
+  - {name: note, default: slow}
 policy:
-  approval: {{who: [team:sre], quorum: 1, expires: 30m}}
+  approval: {who: [team:sre], quorum: 1, expires: 30m}
 steps:
   - id: look
-    http: {{url: "{url}/look"}}
+    http: {url: "{url}/look"}
     effect: read
   - id: restart
-    title: Restart {{{{ params.host }}}}
-    http: {{method: POST, url: "{url}/restart", json: {{host: "{{{{ params.host }}}}"}}}}
+    title: Restart {{ params.host }}
+    http: {method: POST, url: "{url}/restart", json: {host: "{{ params.host }}"}}
     effect: once
-    undo: {{http: {{method: POST, url: "{url}/start"}}, effect: repeatable}}
+    undo: {http: {method: POST, url: "{url}/start"}, effect: repeatable}
   - id: healthy
-    http: {{url: "{url}/health"}}
+    http: {url: "{url}/health"}
     effect: read
 """
 
@@ -63,24 +70,34 @@ def shop(folder: Path, *, org: str = ORG, **runbooks: str) -> Path:
 
 
 class Target:
-    """What a runbook works on. `counts` by path; `answers` with another status, `delay_seconds` before answering."""
+    """What a runbook works on. It counts by path; a path may answer with another status, be cut off, or be held."""
 
     def __init__(self) -> None:
         self.url = ""
         self.counts: Counter[str] = Counter()
         self.bodies: list[str] = []
+        self.keys: list[str] = []
         self.status: dict[str, int] = {}
+        self.cut: set[str] = set()  # counted, and then the connection is closed without an answer
+        self.held: dict[str, asyncio.Event] = {}  # answers when the event is set
+        self.reached = asyncio.Event()  # something that is held has arrived
 
-    async def handle(self, request: web.Request) -> web.Response:
-        self.counts[request.path] += 1
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        path = request.path
+        self.counts[path] += 1
         self.bodies.append(await request.text())
-        return web.json_response(
-            {"path": request.path, "count": self.counts[request.path]}, status=self.status.get(request.path, 200)
-        )
+        self.keys.append(request.headers.get("Idempotency-Key", ""))
+        if path in self.held:
+            self.reached.set()
+            await self.held[path].wait()
+        if path in self.cut and request.transport is not None:
+            request.transport.abort()
+        return web.json_response({"path": path, "count": self.counts[path]}, status=self.status.get(path, 200))
 
 
 @asynccontextmanager
 async def target() -> AsyncIterator[Target]:
+    """A real server on loopback."""
     made = Target()
     app = web.Application()
     app.router.add_route("*", "/{path:.*}", made.handle)
@@ -93,3 +110,23 @@ async def target() -> AsyncIterator[Target]:
         yield made
     finally:
         await runner.cleanup()
+
+
+@asynccontextmanager
+async def opened_shop(
+    database: Database,
+    clock: HandClock,
+    folder: Path,
+    *,
+    org: str = ORG,
+    config: Mapping[str, Any] | None = None,
+    environment: Mapping[str, str] | None = None,
+    **runbooks: str,
+) -> AsyncIterator[tuple[Story, Target]]:
+    """An installation with these runbooks (`{url}` is the target's), and the target. Slack's rules are kept throughout."""
+    async with target() as there:
+        made = {name: text.replace("{url}", there.url) for name, text in runbooks.items()}
+        catalogue = shop(folder, org=org, **made)
+        async with told(database, clock, catalogue=[catalogue], environment=environment, **(config or {})) as story:
+            yield story, there
+            assert story.violations() == []

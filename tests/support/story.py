@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+from sqlalchemy import select
 
 from bot import manifest
 from bot.catalogue.load import load
@@ -28,6 +29,7 @@ from bot.simulator import Simulator
 from bot.slack.app import SlackDoor
 from bot.slack.events import EventDesk
 from bot.store.hints import LocalHints
+from bot.store.tables import audit_log
 from bot.worker import Worker
 from commands import TABLE
 from tests.support.clock import HandClock
@@ -200,6 +202,23 @@ class Story:
         assert answer["ok"], answer
         await self.settle()
         return str(answer["ts"])
+
+    def group(self, group: str, *members: str) -> None:
+        """Who is in this user group from now on; an administrator changed it."""
+        self.simulator.workspace.usergroups[group].users = list(members)
+
+    async def joined(self, channel: str, *people: str) -> None:
+        """New people, who are in that channel."""
+        for one in people:
+            await self.does("users", id=one, name=one.lower())
+            self.simulator.workspace.channels[channel].members.update({one: None})
+        await self.settle()
+
+    async def audited(self, subject: str) -> list[tuple[str, str]]:
+        """Who did what to it, in the order of writing."""
+        async with self.deps.database.reading() as tx:
+            rows = await tx.execute(select(audit_log).where(audit_log.c.subject == subject).order_by(audit_log.c.id))
+            return [(row.actor, row.action) for row in rows]
 
     async def fault(self, kind: str, **wish: Any) -> None:
         answer = await self.does("faults", kind=kind, **{"times": 1, **wish})
