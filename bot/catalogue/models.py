@@ -185,5 +185,6 @@ WallTime = Annotated[timedelta, BeforeValidator(_time), _pattern(_TIME)]
 Moment = Annotated[
     datetime, BeforeValidator(_moment), WithJsonSchema({"type": "string", "description": "2026-01-05T09:00:00+01:00"})
 ]
-PromQL = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=2_000)]
-JmesPath = Annotated[Text, AfterValidator(_jmespath)]
+_Long = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=2_000)]
+PromQL = _Long
+JmesPath = Annotated[_Long, AfterValidator(_jmespath)]
