@@ -123,7 +123,7 @@ async def opened_shop(
     environment: Mapping[str, str] | None = None,
     **runbooks: str,
 ) -> AsyncIterator[tuple[Story, Target]]:
-    """An installation with these runbooks (`{url}` is the target's), and the target. Slack's rules are kept throughout."""
+    """An installation with these runbooks (`{url}` is the target's), and the target. Slack's rules are kept."""
     async with target() as there:
         made = {name: text.replace("{url}", there.url) for name, text in runbooks.items()}
         catalogue = shop(folder, org=org, **made)
