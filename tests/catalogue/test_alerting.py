@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import re
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -203,18 +201,6 @@ def test_packaged_service() -> None:
         ("P2", OnAlert.CARD, Automatic.SUGGEST),
         ("P3", OnAlert.LOG, Automatic.NONE),
     ]
-
-
-def test_the_guide(files: Files) -> None:
-    """The examples of the guide are a catalogue without findings."""
-    guide = (Path(__file__).parents[2] / "docs" / "catalogue.md").read_text(encoding="utf-8")
-    examples = {text.partition(":")[0]: text for text in re.findall(r"```yaml\n(.*?)```", guide, re.DOTALL)}
-    files.service()
-    files.write("org.yml", examples["default_service"])
-    files.write("checkout/service.yml", examples["service"])
-    files.write("checkout/restart_api.yml", examples["title"])
-    catalogue = good(files)
-    assert route(catalogue, {"job": "till", "zone": "eu-1"}).service.key == "checkout"
 
 
 # --- what cannot work is a sentence ---
