@@ -25,3 +25,12 @@ async def answered(tx: Tx, key: str | None, *, subject: str | None, answer: dict
     """Keep what was said, for whoever asks again with this key."""
     if key is not None:
         await store.answer(tx, key, subject=subject, answer=answer)
+
+
+async def subject_of(deps: Deps, key: str | None) -> str | None:
+    """What the key was carried out for before, if it was."""
+    if key is None:
+        return None
+    async with deps.database.reading() as tx:
+        first = await store.find(tx, key)
+    return first.subject if first else None

@@ -98,6 +98,8 @@ async def request(deps: Deps, wanted: Wanted, by: Actor, where: Where) -> Run:
 
     The same request twice is one run. Raises Refused, Unclear, Conflict (a problem that the plan found).
     """
+    if known := rules.number(await requests.subject_of(deps, by.key) or ""):
+        return await get(deps, known)  # whatever has become of the plan since
     runbook = deps.catalogue.runbook(wanted.runbook)
     try:
         await _may_ask(deps, runbook, by, where)
@@ -157,7 +159,7 @@ def _must_be_sound(found: Draft, wanted: Wanted, by: Actor, deps: Deps) -> None:
         raise Conflict(f"{found.runbook.id} cannot run as it stands. {told_problems(found.plan)}")
     if found.gate is not None:
         if found.gate.reason and not wanted.reason.strip():
-            raise Refused("Say why: whoever approves needs to know. Add a reason.")
+            raise Unclear("Say why: whoever approves needs to know. Add a reason.")
         approvals.somebody_may(deps, found.gate, by)
 
 
@@ -296,7 +298,7 @@ async def with_runbook(deps: Deps, number: int) -> tuple[Run, Runbook]:
 async def visible(deps: Deps, number: int, by: Actor) -> Run:
     """The run, if this person may see it: one of a private incident is as private. Raises Missing."""
     run = await get(deps, number)
-    if run.incident is not None and by.channel != run.channel:
+    if run.incident is not None and (by.channel is None or by.channel != run.channel):
         try:
             await incidents.visible(deps, run.incident, by)
         except Missing:

@@ -27,6 +27,11 @@ async def insert(tx: Tx, key: str, *, at: datetime) -> bool:
     return await tx.scalar(_INSERT.on(tx), {"key": key, "at": at}) is not None
 
 
+async def find(tx: Tx, key: str) -> Answered | None:
+    row = (await tx.execute(select(requests.c.subject, requests.c.answer).where(requests.c.key == key))).first()
+    return Answered(row.subject, row.answer) if row else None
+
+
 async def answer_of(tx: Tx, key: str) -> Answered:
     row = (await tx.execute(select(requests.c.subject, requests.c.answer).where(requests.c.key == key))).one()
     return Answered(row.subject, row.answer)
