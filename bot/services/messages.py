@@ -105,21 +105,26 @@ def _in_card_thread(incident: Incident, text: str, blocks: list[Block]) -> Messa
 
 
 async def _changes(tx: Tx, update: Update) -> list[str]:
-    told = await store.told_between(tx, update.incident, update.since, update.through)
+    told = await store.told_between(tx, update.incident, await store.covered_from(tx, update), update.through)
     return [view.sentence(entry) for entry in told]
 
 
 async def _update(deps: Deps, tx: Tx, delivery: Delivery) -> Message | Skip | Wait:
+    """The bot's own is of today's state: of those that Slack did not take, the newest alone is said."""
     incident, update = await of(tx, delivery), await store.get_update(tx, delivery.payload["update"])
-    changes, own = await _changes(tx, update), update.author == BOT
+    own = update.author == BOT
+    if own and await store.is_superseded(tx, update, delivery.id):
+        return Skip("a newer update says it")
+    changes = await _changes(tx, update)
     words = telling.said(deps, "update", incident, await store.roles_of(tx, incident.id), changes) if own else ""
     blocks = view.update_message(incident, cadence.level(deps, incident), update, words, changes, own)
     return _here(incident, view.fallback(incident, update.text or f"still {incident.status}"), blocks)
 
 
 async def _update_posted(deps: Deps, tx: Tx, delivery: Delivery, answer: dict[str, Any]) -> None:
-    subject = updates.message_of(delivery.subject, delivery.payload["update"])
-    await promises.keep(tx, subject=subject, kind="message", at=deps.clock.now())
+    now, update = deps.clock.now(), delivery.payload["update"]
+    await store.posted(tx, update, now)
+    await promises.keep(tx, subject=updates.message_of(delivery.subject, update), kind="message", at=now)
 
 
 async def _reminder(deps: Deps, tx: Tx, delivery: Delivery) -> Message | Skip | Wait:

@@ -56,6 +56,8 @@ async def _write(
 ) -> tuple[Incident, Update]:
     """The row, its message, and the next promise, together."""
     last = await store.last_update(tx, incident.id)
+    if last and last.author == BOT:
+        await _leave_to_the_newer(deps, tx, incident, last)
     through = await store.last_entry_id(tx, incident.id)
     now = deps.clock.now()
     row = {
@@ -82,6 +84,12 @@ async def _write(
     await cards.say(deps, tx, incident, "update", str(update.id), update=update.id)
     await cards.refresh(deps, tx, incident)
     return incident, update
+
+
+async def _leave_to_the_newer(deps: Deps, tx: Tx, incident: Incident, last: Update) -> None:
+    """Where Slack has not taken the bot's own by now, it will not be asked to: nobody waits for its message."""
+    subject = message_of(incident.name, last.id)
+    await promises.release(tx, subject=subject, kind="message", at=deps.clock.now())
 
 
 def message_of(incident: str, update: int) -> str:

@@ -11,8 +11,10 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from bot.domain.errors import Missing
 from bot.domain.incident import Entry, Home, Incident, Status, Update
+from bot.domain.person import BOT
 from bot.ports import Tx
-from bot.store.tables import incidents, roles, timeline, updates
+from bot.store.dialect import state_is
+from bot.store.tables import deliveries, incidents, roles, timeline, updates
 
 _FIELDS = [column for column in incidents.c if column.name != "declared_wall"]
 # Asked for every message and card: made once, since making a statement costs more than asking it.
@@ -283,6 +285,28 @@ async def last_update(tx: Tx, number: int) -> Update | None:
 async def get_update(tx: Tx, update_id: int) -> Update:
     row = (await tx.execute(select(updates).where(updates.c.id == update_id))).one()
     return _update(row)
+
+
+async def posted(tx: Tx, update_id: int, at: datetime) -> None:
+    await tx.execute(update(updates).where(updates.c.id == update_id).values(posted_at=at))
+
+
+async def covered_from(tx: Tx, one: Update) -> int:
+    """Where what it has to name begins: what the bot's own updates before it did not get to say is left to it."""
+    said = or_(updates.c.author != BOT, updates.c.posted_at.is_not(None))
+    query = select(func.coalesce(func.max(updates.c.through), 0))
+    earlier = query.where(updates.c.incident == one.incident, updates.c.id < one.id, said)
+    begins: int = (await tx.execute(earlier)).scalar_one()
+    return begins
+
+
+async def is_superseded(tx: Tx, one: Update, delivery: int) -> bool:
+    """A newer one says it as well. Not while Slack may have taken it already: then it is looked up first."""
+    newer = select(updates.c.id).where(updates.c.incident == one.incident, updates.c.id > one.id).limit(1)
+    if (await tx.execute(newer)).first() is None:
+        return False
+    doubtful = select(deliveries.c.id).where(deliveries.c.id == delivery, state_is(deliveries, "doubt"))
+    return (await tx.execute(doubtful)).first() is None
 
 
 async def updates_of(tx: Tx, number: int) -> list[Update]:

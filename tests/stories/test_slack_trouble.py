@@ -143,6 +143,43 @@ async def test_slack_says_slow_down(tale: Story, calm: dict[str, Any], method: s
     assert len(waiting) <= 2, "at most what was on its way already"
 
 
+OUTAGES = {
+    "refused": {"kind": "rate_limited", "retry_after": 190 * 60},
+    "in doubt": {"kind": "http_500", "times": 1_000_000},
+}
+
+
+@pytest.mark.parametrize("fault", OUTAGES.values(), ids=OUTAGES)
+async def test_hours_without_slack_are_one_update(story: Story, fault: dict[str, Any]) -> None:
+    """After hours in which Slack took nothing, one update of the bot's own names all that changed meanwhile."""
+    room = await story.declared("P1 checkout is down")
+    await story.fault(method="chat.postMessage", **fault)
+    await story.fast_forward(minutes=45)
+    await story.types("Ada", "/incident note the load balancer was restarted", room)
+    await story.fast_forward(minutes=45)
+    await story.types("Ada", "/incident severity P0", room)
+    await story.fast_forward(hours=2)
+    story.simulator.faults.clear()
+    await story.fast_forward(minutes=31)
+    own = [text for text in await story.by_the_bot(room) if "Posted by tocsin" in text]
+    assert len(own) <= 3, "the one of the outage, and those due since"
+    for fact in ("the load balancer was restarted", "changed severity from P1 to P0"):
+        assert [fact in text for text in own] == [True, *[False] * (len(own) - 1)]
+
+
+async def test_a_persons_update_takes_over_what_the_bot_could_not_say(tale: Story) -> None:
+    """Where Slack did not take the bot's own update, a person's after it names the changes of both."""
+    room = await tale.declared("P1 checkout is down")
+    await tale.fault("rate_limited", method="chat.postMessage", retry_after=1200)
+    await tale.types("Ada", "/incident status identified", room)
+    await tale.fast_forward(minutes=31)
+    await tale.types("Ada", "/incident update it is the cache", room)
+    await tale.fast_forward(minutes=25)
+    said = [text for text in await tale.by_the_bot(room) if "changed status from investigating" in text]
+    assert len(said) == 1
+    assert "it is the cache" in said[0]
+
+
 async def test_a_refused_invitation_does_not_stop_the_rest(tale: Story) -> None:
     """Somebody who cannot be invited costs nobody else anything."""
     await tale.fault("error", method="conversations.invite", error="user_is_restricted")
