@@ -96,11 +96,11 @@ Watchdog (firing)
     )
 
 
-def test_from_standard_input(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    """`-` is standard input, and the packaged catalogue takes every alert."""
+def test_from_standard_input(run: Run, catalogue: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`-` is standard input; what a terminal would obey is left out."""
     body = json.dumps({"alerts": [labelled(alertname="A\x1b[2J")]}).encode()
     monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(body)))
-    outcome = run("route", "-")
+    outcome = run("route", "-", TOCSIN_CATALOG=catalogue)
     assert outcome.code == 0
     assert outcome.out.startswith("A[2J (firing)\n  service   default\n")
 
@@ -123,9 +123,9 @@ def test_other_senders(run: Run, catalogue: str, tmp_path: Path) -> None:
         ({"alerts": []}, "holds no alert."),
     ],
 )
-def test_what_is_no_payload(run: Run, tmp_path: Path, content: object, sentence: str) -> None:
+def test_what_is_no_payload(run: Run, catalogue: str, tmp_path: Path, content: object, sentence: str) -> None:
     """What cannot be read is one sentence and exit code 1."""
-    outcome = run("route", payload(tmp_path, content))
+    outcome = run("route", payload(tmp_path, content), TOCSIN_CATALOG=catalogue)
     assert (outcome.code, outcome.out) == (1, "")
     assert outcome.err.endswith(f"{sentence}\n")
     assert outcome.err.count("\n") == 1
@@ -147,9 +147,9 @@ def test_findings_come_first(run: Run, catalogue: str, tmp_path: Path) -> None:
         (("route", "-", "--from", "grafna"), "grafana"),
     ],
 )
-def test_misuse(run: Run, arguments: tuple[str, ...], word: str) -> None:
+def test_misuse(run: Run, catalogue: str, arguments: tuple[str, ...], word: str) -> None:
     """A missing file or an unknown sender is a usage error: one sentence, exit code 2."""
-    outcome = run(*arguments)
+    outcome = run(*arguments, TOCSIN_CATALOG=catalogue)
     assert (outcome.code, outcome.out) == (2, "")
     assert word in outcome.err
     assert outcome.err.count("\n") == 1
