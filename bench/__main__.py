@@ -9,7 +9,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 
-from bench import acknowledge, channels, declare, footprint, growth, timers
+from bench import acknowledge, channels, declare, footprint, growth, runs, timers
 from bench.report import Figure, contention, raw, table
 from bot import telemetry
 
@@ -18,6 +18,7 @@ BENCHMARKS: Mapping[str, Callable[[Path], Awaitable[list[Figure]]]] = {
     "declare": declare.run,
     "growth": growth.run,
     "timers": timers.run,
+    "runs": runs.run,
     "channels": channels.run,
     "footprint": footprint.run,
 }

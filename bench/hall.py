@@ -95,6 +95,13 @@ async def _nobody_writes(deps: Deps, item: InboxItem) -> None:
 async def opened(folder: Path) -> AsyncIterator[Hall]:
     url = f"sqlite:///{folder / 'kernel.db'}"
     await migrate_beside(url)
+    async with opened_at(url, LocalHints()) as hall:
+        yield hall
+
+
+@asynccontextmanager
+async def opened_at(url: str, hints: LocalHints, name: str = "worker") -> AsyncIterator[Hall]:
+    """A database that has its schema."""
     database = await open_database(url)
     clock = DatabaseClock(database)
     await clock.start()
@@ -105,9 +112,10 @@ async def opened(folder: Path) -> AsyncIterator[Hall]:
         database=database,
         chat=nobody,
         alarm=LogAlarm(),
-        hints=LocalHints(),
+        hints=hints,
         box=CatalogueBox(Catalogue(services={}, default_service="default")),
         words=nobody,
+        worker_name=name,
     )
     yield Hall(database, deps)
     await database.close()

@@ -1,0 +1,251 @@
+"""Five-step runs of steps that do nothing: what the engine costs. And ten thousand runs that wait for approval."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import sys
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import psutil
+from sqlalchemy import func, insert, select
+
+from bench.hall import Hall, opened, opened_at
+from bench.report import Figure, percentile
+from bot.domain.plan import Plan
+from bot.domain.runbook import Effect, Kind, Runbook, Step
+from bot.engine import planning
+from bot.services.running import Engine
+from bot.store import runs as store
+from bot.store.hints import PostgresHints
+from bot.store.schema import migrate_beside
+from bot.store.tables import run_gates, runs, timers
+from tests.support.backends import postgres_server
+
+RUNS = 400
+PARKED = 10_000
+WORKERS = 3
+IDLE_SECONDS = 3.0
+CLICKS = 60
+MEGABYTE = 1024 * 1024
+
+
+async def run(folder: Path) -> list[Figure]:
+    once = await _throughput(folder / "once", Effect.ONCE)
+    read = await _throughput(folder / "read", Effect.READ)
+    return [
+        Figure("a five-step run with `once` steps, SQLite (bar: 70 a second)", once, "ms", 1000 / 70),
+        Figure("a five-step run with `read` steps, SQLite (bar: 120 a second)", read, "ms", 1000 / 120),
+        *await _on_postgres(),
+        *await _parked(folder / "parked"),
+        *await _clicks(folder / "clicks"),
+    ]
+
+
+def five_steps(effect: Effect) -> Runbook:
+    """Steps that set nothing: all that is measured is ours."""
+    steps = tuple(Step(f"step_{number}", Kind.SET, {}, effect) for number in range(1, 6))
+    return Runbook(f"bench_{effect}", "bench", "Five steps", steps, version=f"bench-{effect}")
+
+
+def row(runbook: Runbook, plan: Plan, hall: Hall, **more: Any) -> dict[str, Any]:
+    """A run that may begin at once, as a request would write it."""
+    values: Mapping[str, Any] = {
+        "runbook": runbook.id,
+        "version": runbook.version,
+        "service": runbook.service,
+        "subject": {},
+        "parameters": {},
+        "connections": {},
+        "plan": store.plan_json(plan),
+        "plan_hash": plan.hash,
+        "requested_by": "U0ADA",
+        "edited_by": [],
+        "source": "slack",
+        "severity": "P2",
+        "rank": 2,
+        "status": "running",
+        "state": "ready",
+        "next_at": hall.deps.clock.wall(),
+        "created_at": hall.deps.clock.now(),
+    }
+    return {**values, **more}
+
+
+async def fill(hall: Hall, effect: Effect, count: int, **more: Any) -> None:
+    runbook = five_steps(effect)
+    plan = planning.make(runbook, {}, {}, {})
+    rows = [row(runbook, plan, hall, **more) for _ in range(count)]
+    async with hall.database.transaction() as tx:
+        await store.keep_version(tx, runbook, hall.deps.clock.now())
+        await tx.execute(insert(runs), rows)
+
+
+async def _throughput(folder: Path, effect: Effect) -> float:
+    """Milliseconds a run, from the first claim until the last outcome is written."""
+    folder.mkdir()
+    async with opened(folder) as hall:
+        await fill(hall, effect, RUNS)
+        started = time.perf_counter()
+        await Engine(hall.deps).until_quiet()
+        elapsed = time.perf_counter() - started
+        async with hall.database.reading() as tx:
+            done = select(func.count()).select_from(runs).where(runs.c.status == "succeeded")
+            assert (await tx.execute(done)).scalar_one() == RUNS
+    return elapsed * 1000 / RUNS
+
+
+# --- three workers on PostgreSQL --------------------------------------------------------------------------------------
+
+
+async def _on_postgres() -> list[Figure]:
+    """The same with `once` steps and three worker processes. Left out where the machine has no PostgreSQL."""
+    with postgres_server() as server:
+        if server is None:
+            return []
+        await migrate_beside(server.url)
+        elapsed = await _with_workers(server.url)
+    return [Figure("the same on PostgreSQL with three workers (bar: 100 a second)", elapsed, "ms", 1000 / 100)]
+
+
+async def _with_workers(url: str) -> float:
+    hints = PostgresHints(url)
+    await hints.start()
+    async with opened_at(url, hints) as hall, AsyncExitStack() as stack:
+        for number in range(WORKERS):
+            await stack.enter_async_context(_worker(url, number))
+        started = time.perf_counter()
+        await fill(hall, Effect.ONCE, RUNS)
+        hints.wake()
+        left = select(func.count()).select_from(runs).where(runs.c.status != "succeeded")
+        while True:
+            async with hall.database.reading() as tx:
+                if not (await tx.execute(left)).scalar_one():
+                    break
+            await asyncio.sleep(0.02)
+        elapsed = time.perf_counter() - started
+    await hints.close()
+    return elapsed * 1000 / RUNS
+
+
+@asynccontextmanager
+async def _worker(url: str, number: int) -> AsyncIterator[None]:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "bench.runs", url, str(number), stdout=asyncio.subprocess.PIPE
+    )
+    assert process.stdout is not None
+    await process.stdout.readline()
+    try:
+        yield
+    finally:
+        process.terminate()
+        await process.wait()
+
+
+async def _work(url: str, number: str) -> None:
+    """In a process of its own: one of the workers, until it is ended."""
+    hints = PostgresHints(url)
+    await hints.start()
+    async with opened_at(url, hints, f"worker-{number}") as hall, hall.working({}):
+        sys.stdout.write("ready\n")
+        sys.stdout.flush()
+        await asyncio.Event().wait()
+
+
+# --- ten thousand that wait -------------------------------------------------------------------------------------------
+
+
+async def _parked(folder: Path) -> list[Figure]:
+    """Memory and processor time of a process whose worker has them in its database, against one that has none."""
+    folder.mkdir()
+    (folder / "many").mkdir()
+    (folder / "none").mkdir()
+    many = await _idle(folder / "many", PARKED)
+    none = await _idle(folder / "none", 0)
+    return [
+        Figure(f"memory for {PARKED} runs that wait for approval", max(0.0, many[0] - none[0]), "MB", 5),
+        Figure(f"processor time at rest with {PARKED} waiting, beyond that with none", many[1] - none[1], "%", 1),
+    ]
+
+
+async def _idle(folder: Path, count: int) -> tuple[float, float]:
+    """Megabytes and per cent of a core, in a process of its own."""
+    async with opened(folder) as hall:
+        if count:
+            await fill(hall, Effect.ONCE, count, status="awaiting_approval", state="parked")
+            await _ask(hall)
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "bench.runs", str(folder), stdout=asyncio.subprocess.PIPE
+    )
+    answer, _ = await process.communicate()
+    memory, share = answer.decode().split()
+    return float(memory), float(share)
+
+
+async def _ask(hall: Hall) -> None:
+    now = hall.deps.clock.now()
+    async with hall.database.transaction() as tx:
+        found = list((await tx.execute(select(runs.c.id))).scalars())
+        gate = {"gate": "run", "round": 1, "plan_hash": "-", "who": ["team:sre"], "quorum": 1, "break_glass": []}
+        asked = {"valid_seconds": 86_400, "state": "open", "asked_at": now, "expires_at": now + timedelta(days=1)}
+        await tx.execute(insert(run_gates), [{**gate, **asked, "run": id_} for id_ in found])
+        due = {"kind": "approval.expire", "payload": {}, "policy": "fire_late", "state": "pending"}
+        ends = [
+            {**due, "subject": f"RUN-{id_}", "dedupe_key": f"x:{id_}", "due_at": now + timedelta(days=1)}
+            for id_ in found
+        ]
+        await tx.execute(insert(timers), ends)
+
+
+async def _look_on(folder: Path) -> None:
+    """In a process of its own: the worker at rest beside what waits."""
+    async with opened(folder) as hall, hall.working({}):
+        await asyncio.sleep(1)
+        gc.collect()
+        me = psutil.Process(os.getpid())
+        me.cpu_percent()
+        await asyncio.sleep(IDLE_SECONDS)
+        sys.stdout.write(f"{me.memory_info().rss / MEGABYTE} {me.cpu_percent()}\n")
+
+
+# --- from the click to the step ---------------------------------------------------------------------------------------
+
+
+async def _clicks(folder: Path) -> list[Figure]:
+    """From the commit that sets a run going until its first step's intent is committed, one at a time."""
+    folder.mkdir()
+    waits: list[float] = []
+    async with opened(folder) as hall:
+        await fill(hall, Effect.ONCE, CLICKS, state="parked", status="awaiting_approval")
+        async with hall.database.reading() as tx:
+            found = list((await tx.execute(select(runs.c.id))).scalars())
+        async with hall.working({}):
+            for id_ in found:
+                waits.append(await _one_click(hall, id_))
+                await asyncio.sleep(0.02)
+    return [
+        Figure("from the approval to the first step, p50", percentile(waits, 0.5) * 1000, "ms", 50),
+        Figure("from the approval to the first step, p99", percentile(waits, 0.99) * 1000, "ms"),
+    ]
+
+
+async def _one_click(hall: Hall, run_id: int) -> float:
+    started = time.perf_counter()
+    async with hall.database.transaction() as tx:
+        await store.change(tx, run_id, state="ready", status="running", next_at=hall.deps.clock.wall())
+    hall.deps.hints.wake()
+    while True:
+        async with hall.database.reading() as tx:
+            if await store.progress(tx, run_id):
+                return time.perf_counter() - started
+        await asyncio.sleep(0.001)
+
+
+if __name__ == "__main__":
+    asyncio.run(_work(*sys.argv[1:]) if len(sys.argv) > 2 else _look_on(Path(sys.argv[1])))
