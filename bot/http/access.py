@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated
 
-from fastapi import Depends, HTTPException
+from fastapi import Depends, HTTPException, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from bot.deps import Deps
@@ -33,17 +33,25 @@ class Caller:
     person: Person
 
 
-async def _call(deps: Deps, credentials: HTTPAuthorizationCredentials | None, scope: Scope) -> Caller:
+async def _call(
+    deps: Deps, credentials: HTTPAuthorizationCredentials | None, scope: Scope, changing: Request | None = None
+) -> Caller:
+    """`changing`: the request that may change something."""
     if credentials is None:
         raise HTTPException(401, NO_TOKEN, headers=CHALLENGE)
     try:
-        token = await tokens.check(deps, credentials.credentials, scope)
+        token = await tokens.check(deps, credentials.credentials, scope, route=_route(changing) if changing else None)
     except tokens.Unknown:
         get_logger().warning(Event.ACCESS_REFUSED, scope=scope.value)
         raise HTTPException(401, BAD_TOKEN, headers=CHALLENGE) from None
     person = await people.find(deps, token.owner)
     people.welcome(person)
     return Caller(token, person)
+
+
+def _route(request: Request) -> str:
+    """As it is documented, whatever the ids in it: `POST /api/sre/incidents`."""
+    return f"{request.method} {request.scope['route'].path}"
 
 
 async def _reader(deps: TheDeps, credentials: Credentials) -> Caller | None:
@@ -53,9 +61,14 @@ async def _reader(deps: TheDeps, credentials: Credentials) -> Caller | None:
     return await _call(deps, credentials, Scope.READ)
 
 
-async def _writer(deps: TheDeps, credentials: Credentials) -> Caller:
-    return await _call(deps, credentials, Scope.WRITE)
+async def _writer(deps: TheDeps, credentials: Credentials, request: Request) -> Caller:
+    return await _call(deps, credentials, Scope.WRITE, request)
+
+
+async def _executer(deps: TheDeps, credentials: Credentials, request: Request) -> Caller:
+    return await _call(deps, credentials, Scope.EXECUTE, request)
 
 
 Reader = Annotated[Caller | None, Depends(_reader)]
 Writer = Annotated[Caller, Depends(_writer)]
+Executer = Annotated[Caller, Depends(_executer)]

@@ -6,16 +6,17 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Header, Query, Response
+from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from bot.deps import Deps
 from bot.domain.draft import TITLE_LIMIT, Draft
 from bot.domain.incident import Incident
 from bot.domain.person import Actor
-from bot.http.access import Caller, Reader, Writer
+from bot.http import keyed
+from bot.http.access import Reader, Writer
 from bot.http.door import TheDeps
-from bot.services import idempotency, incidents, overview
+from bot.http.keyed import Key
+from bot.services import incidents, overview
 from bot.services.overview import Overview, Wanted
 
 router = APIRouter(prefix="/api/sre", tags=["incidents"])
@@ -75,16 +76,6 @@ class Listing(BaseModel):
 
 
 Words = Annotated[list[str], Query(max_length=20)]
-Key = Annotated[
-    str | None,
-    Header(
-        alias="Idempotency-Key",
-        min_length=1,
-        max_length=128,
-        pattern=r"^[\x21-\x7e]+$",
-        description="Any text of your own. The same key declares one incident, however often it is sent.",
-    ),
-]
 
 
 @router.get("/incidents")
@@ -113,7 +104,7 @@ async def declare_incident(
     """Declare an incident as the token's owner. 200 where the same key, or the same words a moment ago, did it."""
     fields = declaration.model_dump()
     draft = Draft.from_fields(fields, deps.catalogue)  # what is refused here does not spend the key
-    actor = await _actor(deps, caller, key, fields)
+    actor = await keyed.actor(deps, caller, key, fields)
     incident, is_new = await incidents.declare(deps, draft, actor)
     response.status_code = 201 if is_new else 200
     response.headers["Location"] = f"/api/sre/incidents/{incident}"
@@ -124,14 +115,6 @@ async def declare_incident(
 async def show_incident(id: str, deps: TheDeps, reader: Reader) -> IncidentShape:  # noqa: A002 - the path says {id}
     """One incident. A private one only where the token's owner declared it, holds a role in it or administers."""
     return shape(*await overview.one(deps, id, Actor(reader.person, source="api") if reader else None))
-
-
-async def _actor(deps: Deps, caller: Caller, key: str | None, fields: dict[str, Any]) -> Actor:
-    if key is None:
-        return Actor(caller.person, source="api")
-    own = f"api:{caller.token.name}:{key}"
-    await idempotency.bind(deps, own, fields)
-    return Actor(caller.person, key=own, source="api")
 
 
 def _listing(found: Overview) -> Listing:

@@ -20,6 +20,7 @@ STATUS: Mapping[type[Problem], int] = {Refused: 403, Missing: 404, Conflict: 409
 MEDIA_TYPE = "application/problem+json"
 
 SENTENCES = {
+    400: "The body cannot be read. Send JSON in UTF-8.",
     404: "There is nothing at this address. /docs lists what there is.",
     405: "This address does not take that method. /docs lists what there is.",
     413: "The body is larger than 1 MB.",
@@ -52,7 +53,8 @@ def install(app: FastAPI) -> None:
 
 async def _of_http(_request: Request, raised: Exception) -> ProblemResponse:
     assert isinstance(raised, HTTPException)  # noqa: S101 - registered for nothing else
-    own = raised.detail if raised.detail != HTTPStatus(raised.status_code).phrase else None
+    is_ours = raised.status_code != 400 and raised.detail != HTTPStatus(raised.status_code).phrase
+    own = raised.detail if is_ours else None  # 400 is the framework's alone
     detail = own or SENTENCES.get(raised.status_code, str(raised.detail))
     return problem(raised.status_code, detail, headers=raised.headers)
 

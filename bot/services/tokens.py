@@ -62,25 +62,30 @@ async def revoke(books: Books, name: str, *, by: str) -> None:
         await audit.record(tx, books.clock, by, "token.revoked", name)
 
 
-async def check(books: Books, secret: str, scope: Scope) -> Token:
-    """The token of that secret. Raises Unknown where it is not in force, Refused where the scope is missing."""
+async def check(books: Books, secret: str, scope: Scope, *, route: str | None = None) -> Token:
+    """The token of that secret. Raises Unknown where it is not in force, Refused where the scope is missing.
+
+    `route`: the request may change something, so that its use is written into the audit log.
+    """
     async with books.database.reading() as tx:
         token = await store.by_digest(tx, _digest(secret))
     if token is None or token.revoked_at is not None:
         raise Unknown
     if scope not in token.scopes:
         raise Refused(f"The token “{token.name}” has no {scope} scope: create one with `--scope {scope}`.")
-    await _record_use(books, token)
+    await _record_use(books, token, route)
     return token
 
 
-async def _record_use(books: Books, token: Token) -> None:
+async def _record_use(books: Books, token: Token, route: str | None) -> None:
     now = books.clock.now()
     since = now - USE_RECORDED_EVERY
-    if token.used_at is not None and token.used_at > since:
+    if route is None and token.used_at is not None and token.used_at > since:
         return
     async with books.database.transaction() as tx:
         await store.touch(tx, token.name, at=now, unless_since=since)
+        if route is not None:
+            await audit.record(tx, books.clock, token.owner, "token.used", token.name, route=route)
 
 
 def _digest(secret: str) -> str:
