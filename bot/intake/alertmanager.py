@@ -55,5 +55,5 @@ def _alert(item: Item, *, status: str, key: str, link: str, received_at: datetim
 
 
 def _own(labels: dict[str, str]) -> str:
-    """Before 0.16 no fingerprint was sent: it is computed as Alertmanager does."""
+    """Old versions and some imitators send no fingerprint: it is computed as Alertmanager does."""
     return prometheus_fingerprint(labels) if labels else ""

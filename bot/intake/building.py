@@ -33,6 +33,8 @@ GRAPH = ("graph_url", "graph", "panel_url")
 _FIRING = frozenset({"firing", "alerting", "alarm", "triggered", "trigger", "problem", "active", "open", "critical"})
 _RESOLVED = frozenset({"resolved", "resolve", "ok", "recovered", "recovery", "closed", "close", "inactive", "normal"})
 
+_CHANGING = frozenset({"state", "reason"})  # an alert is not known by what it is at the moment
+
 
 @dataclass
 class Draft:
@@ -125,7 +127,7 @@ def whole(
 
 def not_understood(source: str, item: Item, *, received_at: datetime) -> list[Alert]:
     """A message of no known shape as one alert, since it may be one. None at all if it is empty."""
-    if not item.whole_rest():
+    if item.is_empty:
         return []
     item.notes.say(f"This is no message that we know from {source}; it is kept as one alert.")
     return [alert(Draft(source), item, received_at=received_at)]
@@ -153,8 +155,8 @@ def known_status(word: str) -> Status | None:
 
 
 def _fingerprint(draft: Draft, name: str, extra: Mapping[str, object]) -> str:
-    own = own_fingerprint(draft.source, draft.key)
-    return own or fingerprint_of(draft.source, name, draft.labels, [dict(draft.annotations), extra])
+    said = {name: text for name, text in draft.annotations.items() if name not in _CHANGING}
+    return own_fingerprint(draft.source, draft.key) or fingerprint_of(draft.source, name, draft.labels, [said, extra])
 
 
 def _bounded(texts: dict[str, str], most: int, longest: int, what: str, item: Item) -> dict[str, str]:

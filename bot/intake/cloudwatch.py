@@ -52,7 +52,8 @@ def _notification(message: Item, received_at: datetime) -> list[Alert]:
     if isinstance(carried, Mapping):
         message.put_back("Message", carried)
         draft.annotate(summary=subject)
-        _alarm(message.open("Message"), draft)
+        if not _alarm(message.open("Message"), draft):
+            message.notes.say("Message is not the JSON of an alarm; it is kept as it came.")
     else:
         message.notes.say("Message is not the JSON of an alarm; it is kept as text.")
         draft.annotate(description=message.text("Message"))
@@ -86,7 +87,6 @@ def _alarm(item: Item, draft: Draft) -> bool:
     elif any(name in item for name in ("AlarmName", "NewStateValue", "AlarmArn", "Trigger")):
         _of_sns(item, draft)
     else:
-        item.notes.say("There is no alarm in it; it is kept as it came.")
         return False
     draft.link = _console(draft)
     return True
@@ -96,6 +96,7 @@ def _of_sns(item: Item, draft: Draft) -> None:
     draft.name, arn = item.text("AlarmName"), item.text("AlarmArn", longest=LONGEST_NAME)
     account, region = item.text("AWSAccountId", longest=LONGEST_NAME), item.text("Region", longest=LONGEST_NAME)
     draft.key = arn or "/".join(filter(None, (account, region, draft.name)))
+    _contributor(draft, item.text("AlarmContributorId", longest=LONGEST_NAME), item, "AlarmContributorAttributes")
     draft.label(account=account, region=_region(arn) or region)
     _state(draft, item.text("NewStateValue", longest=LONGEST_NAME), item.time("StateChangeTime"), item)
     item.drop("AlarmConfigurationUpdatedTimestamp")
@@ -131,6 +132,9 @@ def _of_eventbridge(item: Item, draft: Draft) -> None:
     arns = item.words("resources") if isinstance(item.peek("resources"), list) else []
     account, region = item.text("account", longest=LONGEST_NAME), item.text("region", longest=LONGEST_NAME)
     draft.key = arns[0] if arns else "/".join(filter(None, (account, region, draft.name)))
+    if isinstance(detail.peek("alarmContributor"), Mapping):
+        one = detail.open("alarmContributor")
+        _contributor(draft, one.text("id", longest=LONGEST_NAME), one, "attributes")
     draft.label(account=account, region=region)
     state = detail.open("state") if isinstance(detail.peek("state"), Mapping) else Item({}, "state", item.notes)
     at = state.time("timestamp") or item.time("time")
@@ -139,6 +143,14 @@ def _of_eventbridge(item: Item, draft: Draft) -> None:
     if isinstance(detail.peek("configuration"), Mapping):
         draft.annotate(description=detail.open("configuration").text("description"))
     item.drop("version", "id")
+
+
+def _contributor(draft: Draft, number: str, item: Item, attributes: str) -> None:
+    """An alarm over many time series tells each of them apart: each is an alert of its own."""
+    if number and draft.key:
+        draft.key = f"{draft.key}/contributor/{number}"
+    if isinstance(item.peek(attributes), Mapping):
+        draft.labels |= item.texts(attributes)
 
 
 def _state(draft: Draft, state: str, at: datetime | None, item: Item) -> None:

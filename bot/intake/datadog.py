@@ -40,7 +40,7 @@ def read(payload: Mapping[str, Any], *, received_at: datetime, headers: Mapping[
     """One alert: Datadog sends one for each group of a monitor."""
     notes = Notes()
     message = Item(_flat(payload, notes), "", notes)
-    alerts = [_alert(message, received_at)] if message.whole_rest() else []
+    alerts = [_alert(message, received_at)] if payload else []
     return whole(notes, alerts=alerts)
 
 
@@ -64,11 +64,11 @@ def _alert(message: Item, received_at: datetime) -> Alert:
     kind = message.text("alert_type", longest=LONGEST_NAME)
     draft.status = _status(transition, kind, message)
     draft.said_at = message.time("last_updated", "date", "timestamp")
-    draft.starts_at = message.time("date", "timestamp") if draft.status is Status.FIRING else None
+    draft.starts_at = message.time("date", "timestamp") if _begins(transition, draft.status) else None
     draft.ends_at = draft.said_at if draft.status is Status.RESOLVED else None
     _label(draft, message)
     _annotate(draft, message, transition=transition)
-    draft.key, draft.also = _keys(message, draft.labels)
+    draft.key = _key(message, draft.labels)
     draft.link = message.url("link", "alert_url", "event_url", "url")
     draft.graph = message.url("snapshot", "snapshot_url")
     message.drop("id", "event_id")
@@ -117,12 +117,16 @@ def _annotate(draft: Draft, message: Item, *, transition: str) -> None:
     draft.annotate(summary=message.text("alert_status"), description=description, query=query, state=transition)
 
 
-def _keys(message: Item, labels: dict[str, str]) -> tuple[str, tuple[str, ...]]:
+def _begins(transition: str, status: Status) -> bool:
+    """Only the first message of a cycle is dated with its beginning; a repeated one with its own time."""
+    return status is Status.FIRING and not transition.casefold().startswith("re")
+
+
+def _key(message: Item, labels: dict[str, str]) -> str:
     """The monitor and its group; else the key that Datadog aggregates by; else that of this one cycle."""
     monitor, scope = message.text("alert_id", longest=LONGEST_NAME), message.text("alert_scope", longest=LONGEST_TEXT)
     aggregate = message.text("aggreg_key", "aggregation_key", longest=LONGEST_NAME)
     cycle = message.text("alert_cycle_key", longest=LONGEST_NAME)
     exact = f"{monitor}/{scope}" if monitor and scope else ""
     rough = f"{monitor}/{labels.get('host', '')}" if monitor else ""
-    keys = [key for key in (exact, aggregate, cycle, rough) if key]
-    return (keys[0], tuple(keys[1:])) if keys else ("", ())
+    return exact or aggregate or cycle or rough

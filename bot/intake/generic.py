@@ -39,7 +39,7 @@ def read(
     """
     message = Item(payload, "", Notes())
     alerts, group = [], Group()
-    if message.whole_rest():
+    if payload:
         found = _found(message, payload, mapping)
         alerts = [_alert(item, mapping, source, received_at) for item in found]
         group = Group(extra={} if found == [message] else message.rest())

@@ -79,7 +79,7 @@ def _contexts(action: str, found: Alert, by: str) -> list[Context]:
         return []
     kind = _BOTH.get(known) or _BESIDE.get(known) or Happening.OTHER
     title = found.annotations.get("note", "") or found.name
-    extra = found.extra if known in _BESIDE else NOTHING
+    extra = found.extra if known in _BESIDE else {}
     return [Context(kind, SOURCE, title, action, about=found.fingerprint, by=by, at=found.said_at, extra=extra)]
 
 

@@ -35,6 +35,7 @@ _HAPPENINGS = {
     "status_update_published": Happening.NOTE,
 }
 _OF_THE_ALERT_ITSELF = frozenset({"triggered", "trigger", "resolved", "resolve", "reopened"})
+_REFERRING = frozenset({"annotated", "status_update_published", "responder.added", "responder.replied"})
 _HASH_OF_A_GROUP = re.compile(r"[0-9a-f]{64}", re.ASCII)
 
 
@@ -68,9 +69,11 @@ def _event(message: Item, received_at: datetime) -> tuple[list[Alert], list[Cont
 
 
 def _tells_the_state(what: str, data: Item) -> bool:
-    """Whether this is the incident itself, not a note or a service. Its own events are, whatever came with them."""
-    of_itself = {*_OF_THE_ALERT_ITSELF, "acknowledged", "unacknowledged", ""}
-    return _tail(what) in of_itself or data.peek("type") == "incident"
+    """Whether this is the incident itself, and not a note, a responder, a service. In doubt it is."""
+    if what in ("", "incident") or data.peek("type") == "incident":
+        return True
+    refers = _tail(what) in _REFERRING or "incident" in data
+    return _tail(what) in _OF_THE_ALERT_ITSELF or (what.startswith("incident.") and not refers)
 
 
 def _second_version(message: Item, received_at: datetime) -> tuple[list[Alert], list[Context]]:

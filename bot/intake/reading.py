@@ -18,7 +18,7 @@ LONGEST_NAME = 300
 LONGEST_URL = 2_000
 MOST_NOTES = 50
 MOST_ENTRIES = 64
-DEEPEST = 6
+DEEPEST = 8
 MOST_PIECES = 400  # of everything that is kept of one object
 MOST_CHARACTERS = 16_000  # the same
 CUT = "…"
@@ -58,6 +58,7 @@ class Item:
     def __init__(self, value: Mapping[str, Any], path: str, notes: Notes) -> None:
         self._left = dict(value)
         self._opened: list[tuple[str, Item]] = []
+        self.is_empty = not value
         self.path = path
         self.notes = notes
 
@@ -180,7 +181,8 @@ class Item:
         """Everything that was not taken, bounded."""
         kept = bounded(self.whole_rest())
         if kept.was_cut:
-            self.notes.say(f"{self._called()} holds more than is kept: {kept.was_cut} values were cut.")
+            cut = "1 value was" if kept.was_cut == 1 else f"{kept.was_cut} values were"
+            self.notes.say(f"{self._called()} holds more than is kept: {cut} cut.")
         return kept.value if isinstance(kept.value, dict) else {}
 
     def whole_rest(self) -> dict[str, Any]:

@@ -62,8 +62,7 @@ def _metric(data: Item, action: str) -> Draft:
 def _event(event: Item, data: Item) -> Draft:
     """An event on account of which a rule of the issue's project alerts. The issue is what it is known by."""
     draft = Draft(SOURCE, name=event.text("title", "message"))
-    draft.starts_at = event.time("datetime", "timestamp", "received")
-    draft.said_at = draft.starts_at
+    draft.said_at = event.time("datetime", "timestamp", "received")  # the issue may be much older
     issue = event.text("issue_id", "groupID", longest=LONGEST_NAME) or _last_part(event.text("issue_url"))
     draft.key = f"issue/{issue}" if issue else ""
     draft.link = event.url("web_url")
@@ -108,7 +107,8 @@ def _issue(issue: Item, action: str) -> Draft:
     draft.status = Status.RESOLVED if resolved else Status.FIRING
     number = issue.text("id", longest=LONGEST_NAME)
     draft.key = f"issue/{number}" if number else ""
-    draft.starts_at, draft.said_at = issue.time("firstSeen"), issue.time("lastSeen")
+    draft.starts_at, seen = issue.time("firstSeen"), issue.time("lastSeen")
+    draft.said_at = seen if draft.status is Status.FIRING else None  # when it was resolved is not said
     draft.link = issue.url("web_url", "permalink")
     draft.label(severity=issue.text("level", longest=LONGEST_NAME))
     if isinstance(issue.peek("project"), Mapping):
