@@ -127,6 +127,15 @@ async def _note_refusal(deps: Deps, runbook: Runbook, by: Actor, problem: Proble
         await audit.record(tx, deps.clock, by.id, "run.refused", runbook.id, **detail)
 
 
+async def may_begin(deps: Deps, runbook: Runbook, by: Actor, where: Where) -> None:
+    """Asked before a form opens that would be filled in for nothing. Raises Refused, which is kept like any other."""
+    try:
+        await _may_ask(deps, runbook, by, where)
+    except Refused as problem:
+        await _note_refusal(deps, runbook, by, problem)
+        raise
+
+
 async def _may_ask(deps: Deps, runbook: Runbook, by: Actor, where: Where) -> None:
     if by.source == AUTOMATION:
         _must_be_harmless(runbook)
