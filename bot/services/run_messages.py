@@ -69,6 +69,21 @@ async def _was_posted(deps: Deps, tx: Tx, delivery: Delivery, answer: dict[str, 
     await deliveries.enqueue(deps, tx, run_parcels.edit(run.id, run.rank))
 
 
+class LivePost(Post):
+    """Where its channel cannot be written to, whoever asked for the run hears of it, once."""
+
+    async def refused(
+        self, deps: Deps, tx: Tx, delivery: Delivery, problem: Undeliverable
+    ) -> dict[str, Any] | Wait | Skip | None:
+        run = (await _of(tx, delivery)).run
+        if problem.error in PLACE_GONE:
+            text = (
+                f"I cannot post in its channel ({problem.error}): nobody sees {run} there, and nobody can approve it."
+            )
+            await deliveries.enqueue(deps, tx, run_parcels.letter(run, f"stranded:{run.id}", text))
+        return await super().refused(deps, tx, delivery, problem)
+
+
 class EditLive(Plain):
     """At most one every three seconds for a run; the newest state is always shown in the end."""
 
@@ -90,7 +105,7 @@ class EditLive(Plain):
     async def refused(
         self, deps: Deps, tx: Tx, delivery: Delivery, problem: Undeliverable
     ) -> dict[str, Any] | Wait | Skip | None:
-        if problem.error in GONE_FOR_GOOD:
+        if problem.error in GONE_FOR_GOOD or (problem.error in PLACE_GONE and (await _of(tx, delivery)).run.is_over):
             return Skip(f"{problem.error}: there is no message to edit any more")
         return await super().refused(deps, tx, delivery, problem)
 
@@ -304,7 +319,7 @@ def _part(made: StepRun) -> str:
     return "\n".join(part for part in (head, made.sentence, made.output.rstrip()) if part)
 
 
-live = Post(_posted, _was_posted)
+live = LivePost(_posted, _was_posted)
 approval = InThread(_question_asked, _question_posted)
 unknown = InThread(_unknown)
 manual = InThread(_manual)

@@ -7,9 +7,10 @@ person is asked.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -55,7 +56,7 @@ class Engine:
 
     def __init__(self, deps: Deps, landed: Callable[[], None] = lambda: None) -> None:
         self._deps = deps
-        self._flying: dict[int, Turn] = {}
+        self._flying: set[Turn] = set()
         self._versions: dict[str, Runbook] = {}
         self._together: Together[Write, str | None] = Together(self._commit)
         self._watch: asyncio.Task[None] | None = None
@@ -72,7 +73,7 @@ class Engine:
     async def finish(self, seconds: float) -> None:
         """No new step; what is under way gets its time. What takes longer is given up as a crash would."""
         self._stopping = True
-        for turn in self._flying.values():
+        for turn in self._flying:
             turn.stop()
         await self.pump.finish(seconds)
         if self._watch:
@@ -137,14 +138,14 @@ class Engine:
 
     async def _carry(self, job: Job) -> None:
         turn = Turn(self._deps, job.run, job.claim, job.runbook, job.progress, job.approved, self._together.put)
-        self._flying[job.run.id] = turn
+        self._flying.add(turn)
         self._keep_watch()
         try:
             await turn.go()
         except Fenced as lost:
             log.warning(Event.FENCED, what=str(lost))
         finally:
-            self._flying.pop(job.run.id, None)
+            self._flying.discard(turn)
 
     # --- one writer ---------------------------------------------------------------------------------------------------
 
@@ -154,10 +155,9 @@ class Engine:
         The result is who has asked to cancel it, or None.
         """
         deps = self._deps
-        held = {write.claim.id: (write.claim.owner, write.claim.epoch) for write in writes}
         async with deps.database.transaction() as tx:
-            ours = await store.still_ours(tx, held, locked=True)
-            good = [write for write in writes if write.claim.id in ours]
+            rows = await store.held(tx, [write.claim.id for write in writes], locked=True)
+            good = [write for write in writes if _is_ours(write.claim, rows)]
             await store.put_steps(tx, [row for write in good for row in write.steps])
             await store.move(tx, [write.row for write in good])
             await audit.add_all(tx, [row for write in good for row in write.audit])
@@ -170,12 +170,7 @@ class Engine:
                     await then(tx)
         if any(write.wakes for write in good):
             deps.hints.wake()
-        return [
-            ours[write.claim.id].cancelled_by
-            if write.claim.id in ours
-            else Fenced(f"run {write.claim.id} changed hands after epoch {write.claim.epoch}")
-            for write in writes
-        ]
+        return [_result(write.claim, rows) for write in writes]
 
     async def _show(self, tx: Tx, good: list[Write]) -> None:
         """Live messages to edit. One that waits already is kept from being sent before this commits."""
@@ -212,35 +207,45 @@ class Engine:
             except (SQLAlchemyError, OSError) as problem:
                 log.warning(Event.DATABASE_TROUBLE, during="runs", error=str(problem))
 
-    def _held(self) -> dict[int, tuple[str, int]]:
-        return {id_: (turn.claim.owner, turn.claim.epoch) for id_, turn in self._flying.items() if turn.is_long}
-
     async def _renew(self) -> None:
-        deps, held = self._deps, self._held()
+        deps, long = self._deps, [turn for turn in self._flying if turn.is_long]
         until = deps.clock.wall() + deps.config.lease_seconds
         async with deps.database.transaction() as tx:
-            await store.renew(tx, held, until=until)
-        for id_ in held:
-            if id_ in self._flying:
-                self._flying[id_].lease_until = until
+            await store.renew(tx, [(one.claim.id, one.claim.owner, one.claim.epoch) for one in long], until=until)
+            rows = await store.held(tx, [turn.claim.id for turn in long], locked=False)
+        for turn in long:
+            if _is_ours(turn.claim, rows):
+                turn.lease_until = until
 
     async def _look(self) -> None:
-        held = self._held()
-        if not held:
+        long = [turn for turn in self._flying if turn.is_long]
+        if not long:
             return
         async with self._deps.database.reading() as tx:
-            ours = await store.still_ours(tx, held, locked=False)
+            rows = await store.held(tx, [turn.claim.id for turn in long], locked=False)
         now = self._deps.clock.now()
-        for id_, (_, epoch) in held.items():
-            turn = self._flying.get(id_)
-            if turn is None or turn.claim.epoch != epoch or not turn.is_long:
+        for turn in long:
+            if turn not in self._flying or not turn.is_long:
                 continue  # it has landed meanwhile
-            if id_ not in ours:
+            row = rows.get(turn.claim.id)
+            if row is None or not _is_ours(turn.claim, rows):
                 turn.lose()
-            elif ours[id_].cancelled_by:
-                turn.cancel(ours[id_].cancelled_by)
-            elif ours[id_].deadline_at and now >= ours[id_].deadline_at:
+            elif row.cancelled_by:
+                turn.cancel(row.cancelled_by)
+            elif row.deadline_at and now >= row.deadline_at:
                 turn.overrun()
+
+
+def _is_ours(claim: Claim, rows: Mapping[int, Any]) -> bool:
+    row = rows.get(claim.id)
+    return row is not None and (row.owner, row.epoch) == (claim.owner, claim.epoch)
+
+
+def _result(claim: Claim, rows: Mapping[int, Any]) -> str | Exception | None:
+    if not _is_ours(claim, rows):
+        return Fenced(f"run {claim.id} changed hands after epoch {claim.epoch}")
+    cancelled_by: str | None = rows[claim.id].cancelled_by
+    return cancelled_by
 
 
 async def release_all_leases(deps: Deps) -> int:

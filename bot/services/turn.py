@@ -9,6 +9,8 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from sqlalchemy.exc import SQLAlchemyError
+
 from bot.deps import Deps
 from bot.domain import duration
 from bot.domain.approval import UNDO, Asked, gate_of_run, gate_of_step, gate_of_undo
@@ -98,6 +100,7 @@ class Turn:
         self._is_lost = False
         self._is_stopping = False
         self._task: asyncio.Task[Outcome] | None = None
+        self._written = asyncio.get_running_loop().time()
         self.is_long = False  # a step is under way for longer than a moment
         if run.started_at is None:
             now = deps.clock.now()
@@ -132,12 +135,26 @@ class Turn:
         """Until it rests. Raises Fenced when the run has changed hands."""
         try:
             rest = await self._until_it_rests()
-        except Fenced:
-            raise
+        except (Fenced, SQLAlchemyError, OSError):
+            raise  # the database is out of reach: the lease tells the next
         except Exception as problem:
             log.error(Event.WORK_LOST, run=self._run.name, error=repr(problem), exc_info=problem)
-            rest = self._over(Status.FAILED, "Something went wrong on my side; the log names it. I began nothing more.")
+            rest = self._after_a_bug()
         await self._leave(rest)
+
+    def _after_a_bug(self) -> Rest:
+        left = self._left_under_way()
+        if left is not None:
+            return self._unknown(*left, "Something went wrong on my side while it was under way; the log names it.")
+        return self._over(Status.FAILED, "Something went wrong on my side; the log names it. I began nothing more.")
+
+    def _left_under_way(self) -> tuple[Step, StepRun] | None:
+        """A `once` step that was begun and of which no outcome is written."""
+        for step in self._steps_now():
+            made = self._progress.get(step.id)
+            if made is not None and made.state is StepState.STARTED and step.effect is Effect.ONCE:
+                return step, made
+        return None
 
     async def _until_it_rests(self) -> Rest:
         if not self._progress and self._broken_plan():
@@ -152,6 +169,11 @@ class Turn:
             rest = await self._take(step)
             if rest is not None:
                 return rest
+            if self._loop_time() - self._written > self._deps.config.lease_seconds / 6:
+                await self._flush()  # many quick steps in a row: hold on to it, and hear who cancelled
+
+    def _loop_time(self) -> float:
+        return asyncio.get_running_loop().time()
 
     def _broken_plan(self) -> bool:
         """What was approved is what is done: the plan is worked out once more from what is stored."""
@@ -163,9 +185,15 @@ class Turn:
         return steps_of(self._runbook, self._run.phase, self._progress)
 
     def _interruption(self) -> Rest | None:
+        is_late = self._is_late or (self._run.deadline_at and self._deps.clock.now() >= self._run.deadline_at)
+        left = self._left_under_way() if self._cancelled_by or is_late else None
+        if left is not None and not self._cancelled_by:
+            return self._unknown(*left, "The worker was lost while it was under way.")
+        if left is not None:
+            self._interrupted(*left, Unknown("The worker was lost while it was under way."))
         if self._cancelled_by:
             return self._over(Status.CANCELLED, f"<@{self._cancelled_by}> cancelled it.")
-        if self._is_late or (self._run.deadline_at and self._deps.clock.now() >= self._run.deadline_at):
+        if is_late:
             return self._over(Status.FAILED, "It took longer than its deadline allows.")
         if self._is_stopping:
             return Rest("ready", Status.RUNNING)
@@ -520,6 +548,7 @@ class Turn:
         row = self._row("running", Status.RUNNING, "", self.claim.owner, until, None)
         found = await self._put(self._write(row))
         self.lease_until = until
+        self._written = self._loop_time()
         self._cancelled_by = found or self._cancelled_by
         return found
 
@@ -542,9 +571,7 @@ class Turn:
 
     def _end(self, rest: Rest) -> None:
         self._note(f"run.{rest.status.value}", {"sentence": rest.sentence[:500]})
-        run, had_slot = replace(self._run, has_slot=False), self._run.has_slot
-        if not (had_slot or run.slot_key or run.channel or run.incident):
-            return
+        run = self._run
 
         async def then(tx: Tx) -> None:
             await endings.follow(self._deps, tx, run, had_slot=bool(run.slot_key))
@@ -580,7 +607,7 @@ class Turn:
             steps=steps,
             audit=self._audit,
             then=self._then,
-            shows=self._run.channel is not None,
+            shows=True,
             is_over=is_over,
         )
         self._steps, self._audit, self._then = [], [], []

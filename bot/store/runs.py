@@ -304,13 +304,9 @@ _HELD = select(runs.c.id, runs.c.owner, runs.c.epoch, runs.c.cancelled_by, runs.
 _HELD_LOCKED = _HELD.order_by(runs.c.id).with_for_update()
 
 
-Held = Mapping[int, tuple[str, int]]  # run -> owner and epoch of the claim in our hands
-
-
-async def still_ours(tx: Tx, held: Held, *, locked: bool) -> dict[int, Any]:
-    """Of these claims, those that are still in our hands, by the run's id. `locked`: they stay so until the end."""
-    rows = await tx.execute(_HELD_LOCKED if locked else _HELD, {"runs": list(held)})
-    return {row.id: row for row in rows if held[row.id] == (row.owner, row.epoch)}
+async def held(tx: Tx, ids: Sequence[int], *, locked: bool) -> dict[int, Any]:
+    """Of these runs, those under way, with who has them in hand. `locked`: they stay so until the end."""
+    return {row.id: row for row in await tx.execute(_HELD_LOCKED if locked else _HELD, {"runs": list(ids)})}
 
 
 _MOVE = (
@@ -350,9 +346,10 @@ _RENEW = (
 )
 
 
-async def renew(tx: Tx, held: Held, *, until: float) -> None:
-    if held:
-        rows = [{"run_id": id_, "owner_": one[0], "epoch_": one[1], "until": until} for id_, one in held.items()]
+async def renew(tx: Tx, claims: Sequence[tuple[int, str, int]], *, until: float) -> None:
+    """Hold on for longer to what is still ours: run, owner, epoch."""
+    if claims:
+        rows = [{"run_id": id_, "owner_": owner, "epoch_": epoch, "until": until} for id_, owner, epoch in claims]
         await tx.execute(_RENEW, rows)
 
 
