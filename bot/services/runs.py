@@ -210,8 +210,7 @@ async def _write_down(deps: Deps, tx: Tx, found: Draft, wanted: Wanted, by: Acto
         tx, deps.clock, by.id, "run.requested", run.name,
         runbook=run.runbook, version=run.version, plan_hash=run.plan_hash, source=by.source, reason=run.reason,
     )  # fmt: skip
-    if channel or by.source != "slack":
-        await deliveries.enqueue(deps, tx, run_parcels.live(run))
+    await deliveries.enqueue(deps, tx, run_parcels.live(run))
     if found.gate is not None:
         await approvals.ask(deps, tx, run, WHOLE_RUN, found.gate, plan_hash=run.plan_hash, text="")
     await endings.log(deps, tx, run, by.id, f"asked for {run} ({run.runbook})")
@@ -230,7 +229,7 @@ def _birth(deps: Deps, found: Draft, wanted: Wanted, by: Actor, channel: str | N
         "connections": store.connections_json(deps.catalogue.connections),
         "plan": store.plan_json(plan),
         "plan_hash": plan.hash,
-        "reason": wanted.reason.strip()[:MAX_REASON],
+        "reason": deps.vault.masker.mask(wanted.reason.strip())[:MAX_REASON],
         "requested_by": by.id,
         "edited_by": [one for one in wanted.edited_by if one != by.id],
         "source": by.source,
