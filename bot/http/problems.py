@@ -10,6 +10,7 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from pydantic import BaseModel, Field
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
 
@@ -27,6 +28,25 @@ SENTENCES = {
 }
 UNAVAILABLE = "The database does not answer. Try again in a moment."
 BROKEN = "That did not work, and it is not your fault. Give the operator this reference: {reference}."
+
+
+class ProblemShape(BaseModel):
+    """What went wrong. `detail` is a sentence that says what to do."""
+
+    type: str = Field(examples=["about:blank"])
+    title: str = Field(examples=["Forbidden"])
+    status: int = Field(examples=[403])
+    detail: str = Field(examples=["You may not run restart_api: its policy names the team sre."])
+    errors: list[dict[str, str]] | None = Field(default=None, description="What is wrong with each field.")
+
+
+def documented(**why: str) -> dict[int | str, dict[str, Any]]:
+    """For a route's `responses`: `_403="The token has no execute scope."` and so on."""
+    schema = ProblemShape.model_json_schema()
+    return {
+        code.removeprefix("_"): {"description": said, "content": {MEDIA_TYPE: {"schema": schema}}}
+        for code, said in why.items()
+    }
 
 
 class ProblemResponse(JSONResponse):
