@@ -370,30 +370,51 @@ async def note(deps: Deps, number: int, text: str, by: Actor) -> Incident:
 
 
 async def mark(deps: Deps, incident: Incident, message: str, source: str, kind: str, author: str, by: Actor) -> bool:
-    """A message put on the timeline by pin, reaction or shortcut; `source` is `channel:ts`. False: it was there."""
+    """A message put on the timeline by `pin`, `message` (the shortcut) or `reaction:pushpin`; `source` is `channel:ts`.
+
+    False: it was there. One that was taken off before any update named it comes back as news.
+    """
     await may_respond(deps, incident, by)
+    hand = _hand(kind, by)
     async with begin(deps, by) as tx:
         await store.lock(tx, incident.id)
+        there = await store.marked(tx, incident.id, source)
+        if there and (there.removed_at is None or await store.was_told(tx, there)):
+            await store.set_marks(tx, there, {*there.marks, hand}, removed_at=None)
+            return False
+        if there:
+            await store.let_go(tx, there)
         text = message.strip()[:3000] or "a message without text"
-        entry = await store.log(
+        await store.log(
             tx,
             incident.id,
             at=_moment_of(deps, source),
-            kind=kind,
+            kind=kind.partition(":")[0],
             actor=author or by.id,
             text=text,
             told=True,
             source_ts=source,
-            detail={"by": by.id},
+            detail={"by": by.id, "marks": [hand]},
         )
-        return entry is not None
+        return True
 
 
-async def unmark(deps: Deps, incident: Incident, source: str, by: Actor) -> bool:
+async def unmark(deps: Deps, incident: Incident, source: str, kind: str, by: Actor) -> bool:
+    """One mark was taken away; with the last one the message is off the timeline. False: it was off, or stays."""
     await may_respond(deps, incident, by)
     async with begin(deps, by) as tx:
         await store.lock(tx, incident.id)
-        return await store.remove_marked(tx, incident.id, source, deps.clock.now())
+        there = await store.marked(tx, incident.id, source)
+        if there is None or there.removed_at:
+            return False
+        left = set(there.marks) - {_hand(kind, by)}
+        await store.set_marks(tx, there, left, removed_at=None if left else deps.clock.now())
+        return not left
+
+
+def _hand(kind: str, by: Actor) -> str:
+    """Whose mark it is: everybody has reactions of their own; a message has one pin, which anybody may take away."""
+    return f"{kind}:{by.id}" if kind.startswith("reaction") else kind
 
 
 async def marked_by_event(deps: Deps, channel: str, ts: str, by: Actor, *, kind: str, added: bool) -> None:
@@ -409,7 +430,7 @@ async def marked_by_event(deps: Deps, channel: str, ts: str, by: Actor, *, kind:
         text = readable(str(message.get("text") or ""))
         await mark(deps, incident, text, source, kind, str(message.get("user") or by.id), by)
     else:
-        await unmark(deps, incident, source, by)
+        await unmark(deps, incident, source, kind, by)
 
 
 async def _read_message(deps: Deps, channel: str, ts: str) -> dict[str, Any] | None:
@@ -429,5 +450,4 @@ def _moment_of(deps: Deps, source: str) -> datetime:
 
 
 async def log(deps: Deps, tx: Tx, incident: Incident, actor: str, kind: str, text: str, *, told: bool = False) -> int:
-    entry = await store.log(tx, incident.id, at=deps.clock.now(), kind=kind, actor=actor, text=text, told=told)
-    return entry or 0
+    return await store.log(tx, incident.id, at=deps.clock.now(), kind=kind, actor=actor, text=text, told=told)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -208,8 +209,7 @@ async def log(
     told: bool = False,
     detail: Mapping[str, Any] | None = None,
     source_ts: str | None = None,
-) -> int | None:
-    """Write a row; None where the same message already has one (a removed one is put back)."""
+) -> int:
     values = {
         "incident": number,
         "at": at,
@@ -220,20 +220,46 @@ async def log(
         "told": told,
         "source_ts": source_ts,
     }
-    if source_ts and await _put_back(tx, number, source_ts):
-        return None
     entry: int = (await tx.execute(_LOG, values)).scalar_one()
     return entry
 
 
-async def _put_back(tx: Tx, number: int, source_ts: str) -> bool:
-    same = and_(timeline.c.incident == number, timeline.c.source_ts == source_ts)
-    return (await tx.execute(update(timeline).where(same).values(removed_at=None))).rowcount > 0
+@dataclass(frozen=True)
+class Marked:
+    """The row of a message that people put on the timeline, and the marks that keep it there."""
+
+    id: int
+    incident: int
+    detail: Mapping[str, Any]
+    removed_at: datetime | None
+
+    @property
+    def marks(self) -> list[str]:
+        return list(self.detail.get("marks", ()))
 
 
-async def remove_marked(tx: Tx, number: int, source_ts: str, at: datetime) -> bool:
-    same = and_(timeline.c.incident == number, timeline.c.source_ts == source_ts, timeline.c.removed_at.is_(None))
-    return (await tx.execute(update(timeline).where(same).values(removed_at=at))).rowcount > 0
+async def marked(tx: Tx, number: int, source_ts: str) -> Marked | None:
+    columns = (timeline.c.id, timeline.c.incident, timeline.c.detail, timeline.c.removed_at)
+    query = select(*columns).where(timeline.c.incident == number, timeline.c.source_ts == source_ts)
+    row = (await tx.execute(query)).one_or_none()
+    return Marked(row.id, row.incident, row.detail, row.removed_at) if row else None
+
+
+async def set_marks(tx: Tx, row: Marked, marks: Iterable[str], *, removed_at: datetime | None) -> None:
+    values = {"detail": {**row.detail, "marks": sorted(marks)}, "removed_at": removed_at}
+    await tx.execute(update(timeline).where(timeline.c.id == row.id).values(values))
+
+
+async def was_told(tx: Tx, row: Marked) -> bool:
+    """Whether an update named it before it was removed."""
+    covering = and_(updates.c.incident == row.incident, updates.c.through >= row.id)
+    query = select(updates.c.id).where(covering, updates.c.posted_at < row.removed_at).limit(1)
+    return (await tx.execute(query)).first() is not None
+
+
+async def let_go(tx: Tx, row: Marked) -> None:
+    """It stays removed, and its message may have a row of its own again."""
+    await tx.execute(update(timeline).where(timeline.c.id == row.id).values(source_ts=None))
 
 
 async def timeline_of(tx: Tx, number: int, *, limit: int = 1000) -> list[Entry]:

@@ -28,11 +28,12 @@ async def shortcut(mark: Mark, deps: Deps) -> Reply:
 
 
 async def reaction(event: dict[str, Any], by: Actor, deps: Deps) -> None:
-    """The pushpin adds the message, taking it away removes it."""
-    if event.get("reaction") in PUSHPIN and event.get("item", {}).get("type") == "message":
+    """The pushpin adds the message, taking the last one away removes it."""
+    name = event.get("reaction")
+    if name in PUSHPIN and event.get("item", {}).get("type") == "message":
         item = event["item"]
         await incidents.marked_by_event(
-            deps, item["channel"], item["ts"], by, kind="reaction", added=event["type"] == "reaction_added"
+            deps, item["channel"], item["ts"], by, kind=f"reaction:{name}", added=event["type"] == "reaction_added"
         )
 
 

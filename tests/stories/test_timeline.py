@@ -91,6 +91,39 @@ async def test_pins(tale: Story) -> None:
     assert "error rate" not in await timeline(tale)
 
 
+async def test_a_message_stays_while_any_mark_is_on_it(tale: Story) -> None:
+    """Pinned, and with the pushpins of two people on it: only when the last of these is gone it is off the timeline."""
+    room = await tale.declared("P1 checkout is down")
+    await tale.types("Ben", "/incident role INC-1 commander")
+    ts = await tale.says("Ada", "error rate is 40 %", room)
+    marks: list[tuple[str, dict[str, Any]]] = [
+        ("pin", {"user": "Ada"}),
+        ("reaction", {"user": "Ada", "name": "pushpin"}),
+        ("reaction", {"user": "Ada", "name": "round_pushpin"}),
+        ("reaction", {"user": "Ben", "name": "pushpin"}),
+    ]
+    for what, mark in marks:
+        assert (await tale.does(what, channel=room, ts=ts, **mark))["ok"]
+    await tale.settle()
+    for what, mark in marks:
+        assert (await timeline(tale)).count("error rate is 40 %") == 1
+        await tale.does(what, channel=room, ts=ts, remove=True, **mark)
+        await tale.settle()
+    assert "error rate" not in await timeline(tale)
+
+
+async def test_what_the_shortcut_added_stays(tale: Story) -> None:
+    """A pin that comes and goes does not take away what somebody added by the shortcut."""
+    room = await tale.declared("P1 checkout is down")
+    await tale.types("Ben", "/incident role INC-1 commander")
+    ts = await tale.says("Ada", "error rate is 40 %", room)
+    await tale.shortcut("Ada", "timeline.add", room, ts)
+    for remove in (False, True):
+        assert (await tale.does("pin", user="Ben", channel=room, ts=ts, remove=remove))["ok"]
+    await tale.settle()
+    assert (await timeline(tale)).count("error rate is 40 %") == 1
+
+
 async def test_the_message_shortcut(tale: Story) -> None:
     """*Add to timeline* adds a message of the channel or of a thread in it, once."""
     room = await tale.declared("P1 checkout is down")
@@ -131,6 +164,18 @@ async def test_what_was_marked_is_in_the_next_update(tale: Story) -> None:
     await tale.fast_forward(minutes=61)
     own = [text for text in await tale.by_the_bot(room) if "Posted by tocsin" in text]
     assert ["the primary ran out of disk" in text for text in own] == [True, False]
+
+
+async def test_a_mark_put_back_is_told_by_a_later_update(story: Story) -> None:
+    """A message that was off the timeline when an update was posted is in the next one after it is put back; once."""
+    room = await story.declared("P1 checkout is down")
+    ts = await story.says("Ada", "the primary ran out of disk", room)
+    for remove, minutes in ((False, 1), (True, 31), (False, 31), (True, 1), (False, 31)):
+        await story.does("reaction", user="Ada", channel=room, ts=ts, name="pushpin", remove=remove)
+        await story.fast_forward(minutes=minutes)
+    own = [text for text in await story.by_the_bot(room) if "Posted by tocsin" in text]
+    assert ["the primary ran out of disk" in text for text in own] == [False, True, False]
+    assert (await timeline(story)).count("ran out of disk") == 1
 
 
 async def test_a_guest_marks_nothing(tale: Story) -> None:
