@@ -173,7 +173,12 @@ def _must_be_sound(found: Draft, wanted: Wanted, by: Actor, deps: Deps) -> None:
 
 
 def told_problems(plan: Plan) -> str:
-    return " ".join(f"Step {step}: {sentence}" for step, sentence in plan.problems.items())
+    return " ".join(f"{_spot(place)}: {sentence}" for place, sentence in plan.problems.items())
+
+
+def _spot(place: str) -> str:
+    """A step's id, or `parameter NAME`, at the beginning of a sentence."""
+    return place.capitalize() if place.startswith("parameter ") else f"Step {place}"
 
 
 async def _place(deps: Deps, runbook: Runbook, by: Actor, where: Where) -> str | None:
@@ -393,7 +398,7 @@ def record_of(found: list[Run]) -> Record:
     """Of runs that were begun and are over."""
     ended = [run for run in found if run.is_over and run.started_at]
     fixed = [run for run in ended if run.status is Status.SUCCEEDED]
-    times = [run.took.total_seconds() for run in fixed if run.took]
+    times = [run.took.total_seconds() for run in fixed if run.took is not None]
     return Record(len(ended), len(fixed), median(times) if times else None)
 
 
