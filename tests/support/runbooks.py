@@ -77,6 +77,7 @@ class Target:
         self.counts: Counter[str] = Counter()
         self.bodies: list[str] = []
         self.keys: list[str] = []
+        self.asked: list[str] = []  # method and path, in order
         self.status: dict[str, int] = {}
         self.cut: set[str] = set()  # counted, and then the connection is closed without an answer
         self.held: dict[str, asyncio.Event] = {}  # answers when the event is set
@@ -85,6 +86,7 @@ class Target:
     async def handle(self, request: web.Request) -> web.StreamResponse:
         path = request.path
         self.counts[path] += 1
+        self.asked.append(f"{request.method} {path}")
         self.bodies.append(await request.text())
         self.keys.append(request.headers.get("Idempotency-Key", ""))
         if path in self.held:
