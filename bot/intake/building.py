@@ -30,9 +30,19 @@ RUNBOOK = ("runbook_url", "runbook", "runbookURL")
 DASHBOARD = ("dashboard_url", "dashboard", "dashboardURL")
 GRAPH = ("graph_url", "graph", "panel_url")
 
-_FIRING = frozenset({"firing", "alerting", "alarm", "triggered", "trigger", "problem", "active", "open", "critical"})
-_RESOLVED = frozenset({"resolved", "resolve", "ok", "recovered", "recovery", "closed", "close", "inactive", "normal"})
-
+# In any vendor's language.
+_FIRING = frozenset(
+    {
+        *("firing", "alerting", "alarm", "alert", "triggered", "trigger", "problem", "active", "open", "down"),
+        *("critical", "error", "warning", "failed", "failure", "no_data", "pending", "acknowledged"),
+    }
+)
+_RESOLVED = frozenset(
+    {
+        *("resolved", "resolve", "ok", "recovered", "recovery", "closed", "close", "inactive", "normal", "up"),
+        *("cleared", "success", "successful", "passed"),
+    }
+)
 _CHANGING = frozenset({"state", "reason"})  # an alert is not known by what it is at the moment
 
 

@@ -43,8 +43,9 @@ def read(payload: Mapping[str, Any], *, received_at: datetime, headers: Mapping[
     if not isinstance(message.peek("alert"), Mapping):
         return whole(message.notes, alerts=not_understood(SOURCE, message, received_at=received_at))
     action = message.text("action", longest=LONGEST_NAME)
-    by = _by(message)
-    draft = _draft(message.open("alert"), action)
+    item = message.open("alert")
+    by = item.text("username", longest=LONGEST_NAME)
+    draft = _draft(item, action)
     _say_unknown(action, message)
     found = alert(draft, message, received_at=received_at)
     beside = action.casefold() in _BESIDE
@@ -88,9 +89,3 @@ def _say_unknown(action: str, message: Item) -> None:
     if action.casefold() not in known:
         said = f"“{action[:40]}” is not an action that we know" if action else "There is no action"
         message.notes.say(f"{said}; the alert counts as firing.")
-
-
-def _by(message: Item) -> str:
-    held = message.peek("alert")
-    name = held.get("username") if isinstance(held, Mapping) else None
-    return name[:LONGEST_NAME] if isinstance(name, str) else ""

@@ -265,7 +265,7 @@ class Kept:
 
     def _text(self, text: str, longest: int) -> str:
         room = min(longest, max(self._characters, 0))
-        self._characters -= len(text)
+        self._characters -= min(len(text), room)
         if len(text) <= room:
             return clean(text)
         self.was_cut += 1
