@@ -183,8 +183,9 @@ async def test_an_empty_body_is_accepted(opens: Opens) -> None:
     """Without a body, and with an empty one, the defaults are taken."""
     async with opens(restart=RESTART) as shop:
         headers = await shop.token()
-        body: dict[str, Any] = {}
-        for more in (body, {"json": {}}, {"json": None}, {"headers": {**headers, "Content-Type": "application/json"}}):
+        typed = {**headers, "Content-Type": "application/json"}
+        bodies: list[dict[str, Any]] = [{}, {"json": {}}, {"json": None}, {"headers": typed}]
+        for more in bodies:
             answer = await shop.api.post(f"{BASE}/restart/execute", **{"headers": headers, **more})
             assert answer.status_code == 202, answer.text
         await shop.story.settle()
