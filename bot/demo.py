@@ -14,6 +14,7 @@ from pathlib import Path
 from bot import main, manifest
 from bot.domain.errors import Misconfigured
 from bot.domain.secret import Secret
+from bot.paths import data
 from bot.services import timers
 from bot.settings import Settings
 from bot.signals import stopping
@@ -90,6 +91,7 @@ def _settings(settings: Settings, simulator: Simulator, folder: Path, host: str,
         slack_signing_secret=Secret(simulator.signing_secret),
         slack_api_url=f"http://{shown}:{port}/api/",
         slack_webhook_url=None,
+        catalog=settings.catalog or (data("runbooks"), data("demo")),
         http_host="127.0.0.1",
         http_port=0,
         clock_speed=speed,
@@ -110,5 +112,6 @@ def _welcome(url: str, speed: float) -> str:
         f"The simulated workspace is at {url}\n"
         f"Time runs {speed:g} times faster there, and the page can jump to the next timer.\n"
         "As Ada, in #incidents, type:  /incident declare P1 checkout is down\n"
+        "Then, in #ops-alerts:  /runbook run practice  and approve it as Ben, in its thread\n"
         "Stop with Ctrl-C."
     )

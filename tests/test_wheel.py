@@ -20,10 +20,10 @@ from bot.simulator.server import PAGE
 
 home = pathlib.Path(bot.__file__).parent
 assert home.is_relative_to(pathlib.Path({environment!r})), home
-for name in ("runbooks", "templates", "manifest.yml"):
+for name in ("runbooks", "demo", "templates", "manifest.yml"):
     assert data(name).is_relative_to(home), data(name)
     assert data(name).exists(), data(name)
-loaded = load([data("runbooks")], templates=[data("templates")])
+loaded = load([data("runbooks"), data("demo")], templates=[data("templates")])
 assert loaded.catalogue and not loaded.findings, loaded.findings
 assert (PAGE / "index.html").is_file() and newest()
 """
