@@ -140,6 +140,10 @@ async def _reminder(deps: Deps, tx: Tx, delivery: Delivery) -> Message | Skip | 
     return Message(commander, text, blocks) if commander else _here(incident, text, blocks)
 
 
+async def _reminded(deps: Deps, tx: Tx, delivery: Delivery, answer: dict[str, Any]) -> None:
+    await updates.reminded(deps, tx, delivery.subject, f"{answer['channel']}:{answer['ts']}", delivery.payload["due"])
+
+
 async def _told(deps: Deps, tx: Tx, delivery: Delivery) -> Message | Skip | Wait:
     """A severity's `tell`: a channel or a person hears of the declaration."""
     incident = await of(tx, delivery)
@@ -283,7 +287,7 @@ class UploadPostmortem(Plain):
 
 
 update = InPlace(_update, _update_posted)
-reminder = Letter(_reminder)
+reminder = Letter(_reminder, _reminded)
 told = Post(_told)
 tell_who = TellWho()
 resolved = InPlace(_resolved)

@@ -14,6 +14,8 @@ from bot.ports import Tx
 from bot.services import cadence, cards, incidents, promises, requests
 from bot.services.transactions import begin
 from bot.store import incidents as store
+from bot.store import requests as kept
+from bot.views import incident as view
 
 LIMIT = 2900
 SHORTEST = timedelta(minutes=1)
@@ -140,10 +142,11 @@ async def set_cadence(deps: Deps, number: int, every: timedelta | None, by: Acto
         return incident
 
 
-async def snooze(deps: Deps, number: int, by: Actor, wait: timedelta, *, once: str | None = None) -> Incident:
+async def snooze(deps: Deps, number: int, by: Actor, wait: timedelta, *, reminder: str | None = None) -> Incident:
     """Move the update that is due next by `wait`. Raises Unclear where none is promised.
 
-    `once` names the reminder that was pressed: it snoozes one time, whoever presses it again. Raises Conflict.
+    `reminder` is the message that was pressed, `channel:ts`: it snoozes one time, whoever presses it again, and only
+    the promise it was about. Raises Conflict.
     """
     if not SHORTEST <= wait <= LONGEST:
         raise Unclear("Snooze by 1 min to 24 h: `/incident remind snooze 10m`.")
@@ -151,10 +154,15 @@ async def snooze(deps: Deps, number: int, by: Actor, wait: timedelta, *, once: s
     async with begin(deps, by) as tx:
         incident = await store.lock(tx, number)
         rules.must_be_open(incident)
-        if once and not await _first_press(deps, tx, once):
+        if reminder and not await _first_press(deps, tx, f"snooze:{reminder}"):
             raise Conflict(f"That reminder was snoozed already. To snooze again: `/incident remind {incident} snooze`.")
         if not incident.next_update_at:
             raise Unclear(f"No update of {incident} is promised. `/incident remind 15m` promises one.")
+        if reminder and await _is_past(tx, reminder, incident.next_update_at):
+            raise Conflict(
+                f"That reminder is past: the next update of {incident} is promised {view.next_update(incident)}. "
+                f"To move it: `/incident remind {incident} snooze`."
+            )
         text = f"snoozed the next update by {cadence.in_minutes(wait)}"
         entry = await incidents.log(deps, tx, incident, by.id, "cadence", text)
         later = max(incident.next_update_at, deps.clock.now()) + wait
@@ -169,3 +177,20 @@ async def _first_press(deps: Deps, tx: Tx, once: str) -> bool:
     except Repeated:
         return False
     return True
+
+
+async def reminded(deps: Deps, tx: Tx, incident: str, reminder: str, due: str) -> None:
+    """The reminder stands at `channel:ts`: remember which promise its button is about."""
+    key = _reminder_key(reminder)
+    if await _first_press(deps, tx, key):
+        await requests.answered(tx, key, subject=incident, answer={"due": due})
+
+
+async def _is_past(tx: Tx, reminder: str, due: datetime) -> bool:
+    """Whether it was about another promise than the one now in force. One that nobody remembers is believed."""
+    about = await kept.find(tx, _reminder_key(reminder))
+    return about is not None and about.answer is not None and datetime.fromisoformat(about.answer["due"]) != due
+
+
+def _reminder_key(reminder: str) -> str:
+    return f"reminder:{reminder}"

@@ -79,6 +79,6 @@ async def remind(ask: Ask, deps: Deps) -> Reply:
 
 async def snooze(press: Press, deps: Deps) -> Reply:
     incident = await incidents.by_subject(deps, press.value, press.by)
-    once = f"snooze:{press.where.channel}:{press.where.ts}"  # a double click, or two people at one reminder
-    incident = await updates.snooze(deps, incident.id, press.by, SNOOZE, once=once)
+    reminder = f"{press.where.channel}:{press.where.ts}"
+    incident = await updates.snooze(deps, incident.id, press.by, SNOOZE, reminder=reminder)
     return Reply(f"Snoozed by 10 min. The next update of {incident} is promised {view.next_update(incident)}.")

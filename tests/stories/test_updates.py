@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
@@ -60,6 +61,23 @@ async def test_the_commander_is_reminded_and_snoozes(story: Story) -> None:
     assert await own_updates(story, room) == []
     await story.fast_forward(minutes=2)
     assert len(await own_updates(story, room)) == 1
+
+
+@pytest.mark.parametrize("led", [False, True], ids=["in the channel", "in a letter"])
+async def test_an_old_reminder_does_not_move_a_newer_promise(story: Story, led: bool) -> None:
+    """Snooze in a reminder of an update that was posted meanwhile moves nothing and names the promise now in force."""
+    room = await story.declared("P1 checkout is down")
+    if led:
+        await story.types("Ada", "/incident role commander", room)
+    await story.fast_forward(minutes=26)
+    found = await story.letters("Ada") if led else await story.messages(room)
+    (reminder,) = [one for one in found if "incident.snooze" in buttons(one)]
+    await story.types("Ada", "/incident update it is the cache", room)
+    place = reminder["channel"] if led else room
+    await story.clicks("Ada", place, reminder, "incident.snooze")
+    answer = tidy((await story.whispers("Ada", place))[-1])
+    assert "That reminder is past: the next update of INC-1 is promised by 09:56" in answer
+    assert "by 09:56" in tidy(shown(await story.card(room)))
 
 
 async def test_the_reminder_opens_the_form(tale: Story) -> None:
@@ -210,7 +228,10 @@ async def test_templates_by_service_and_severity(
     sqlite_database: Database, clock: HandClock, tmp_path: Path, words: str, said: str
 ) -> None:
     """The template of service and severity wins over the service's, and that over the one for everybody."""
-    own = {"catalogue": [catalogue(tmp_path, payments=PAYMENTS)], "templates": [templates(tmp_path, **FILES)]}
+    own: dict[str, Any] = {
+        "catalogue": [catalogue(tmp_path, payments=PAYMENTS)],
+        "templates": [templates(tmp_path, **FILES)],
+    }
     async with told(sqlite_database, clock, **own) as story:
         room = await story.declared(words)
         await story.fast_forward(minutes=31)
