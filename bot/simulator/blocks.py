@@ -5,6 +5,7 @@ Every check returns sentences in Slack's own form, `[ERROR] must be … [json-po
 
 import re
 from collections.abc import Callable, Iterator
+from decimal import Decimal
 from typing import Any, Literal
 
 from bot.simulator.state import Json
@@ -213,6 +214,14 @@ def has_choices(value: Any, at: str) -> Problems:
     yield from _initial_is_offered(value, offered, at)
 
 
+def within_bounds(value: Any, at: str) -> Problems:
+    """A number's field starts within its bounds, and these are in order."""
+    low, start, high = (value.get(name) for name in ("min_value", "initial_value", "max_value"))
+    given = [Decimal(one) for one in (low, start, high) if one is not None]
+    if given != sorted(given):
+        yield problem("min_value, initial_value and max_value must be in order", at)
+
+
 def starts_with_an_offer(value: Any, at: str) -> Problems:
     yield from _initial_is_offered(value, value.get("options") or [], at)
 
@@ -226,6 +235,7 @@ def _initial_is_offered(value: Json, offered: list[Any], at: str) -> Problems:
 MOST_SELECTED = {"max_selected_items": number}
 STATIC = {"options": OPTIONS, "option_groups": GROUPS}
 TYPED = {"placeholder": PLACEHOLDER, "focus_on_load": flag, "dispatch_action_config": DISPATCH}
+NUMERAL = matching(r"-?\d{1,60}(\.\d{1,30})?", "a number, written as a string")
 DATE = matching(r"\d{4}-\d\d-\d\d", "a date as YYYY-MM-DD")
 TIME = matching(r"\d\d:\d\d", "a time as HH:mm")
 IDS = many(text(255, 1), 1000, 0)
@@ -297,10 +307,13 @@ WRITTEN: dict[str, Check] = {
     ),
     "email_text_input": element("email_text_input", {}, {**TYPED, "initial_value": text(3000)}),
     "url_text_input": element("url_text_input", {}, {**TYPED, "initial_value": text(3000)}),
-    "number_input": element(
-        "number_input",
-        {"is_decimal_allowed": flag},
-        {**TYPED, "initial_value": text(100), "min_value": text(100), "max_value": text(100)},
+    "number_input": both(
+        element(
+            "number_input",
+            {"is_decimal_allowed": flag},
+            {**TYPED, "initial_value": NUMERAL, "min_value": NUMERAL, "max_value": NUMERAL},
+        ),
+        within_bounds,
     ),
     "rich_text_input": element("rich_text_input", {}, {**TYPED, "initial_value": anything}),
     "file_input": element("file_input", {}, {"filetypes": many(text(20), 50), "max_files": number}),

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from decimal import Decimal
 from typing import Any
 
 from bot.simulator.blocks import interactive_elements
@@ -172,9 +173,20 @@ def _complaint(element: Json, value: Any) -> str | None:
         return "Please enter a valid email address."
     if element["type"] == "url_text_input" and not re.match(r"https?://\S+", value):
         return "Please enter a valid URL."
-    if element["type"] == "number_input" and not re.fullmatch(r"-?\d+(\.\d+)?", value):
-        return "Please enter a number."
+    if element["type"] == "number_input":
+        return _number_complaint(element, value)
     return None
+
+
+def _number_complaint(element: Json, value: str) -> str | None:
+    if not re.fullmatch(r"-?\d+(\.\d+)?", value):
+        return "Please enter a number."
+    if "." in value and not element["is_decimal_allowed"]:
+        return "Please enter a whole number."
+    least, most = element.get("min_value"), element.get("max_value")
+    if least and Decimal(value) < Decimal(least):
+        return f"Please enter a number of at least {least}."
+    return f"Please enter a number of at most {most}." if most and Decimal(value) > Decimal(most) else None
 
 
 def _length_complaint(length: int, least: int, most: int) -> str | None:
