@@ -16,17 +16,19 @@ from bot.domain.parameters import Reference
 from bot.domain.plan import NO, Late, Plan, PlannedStep
 from bot.domain.runbook import Kind, Runbook
 from bot.engine import planning
+from bot.services import choices
 
 KNOCK_SECONDS = 1.5
 PORTS = {"postgresql": 5432, "postgres": 5432, "redis": 6379, "rediss": 6379, "http": 80, "https": 443}
 
 
 async def problems(deps: Deps, runbook: Runbook, plan: Plan) -> dict[str, str]:
-    """Step id -> why it could not work as things are now."""
+    """Step id, or `parameter NAME`, -> why it could not work as things are now."""
     found: dict[str, str] = {}
     for name, one in plan.parameters.items():
         if isinstance(one, Reference):
             _resolve(deps, one.source, f"parameter {name}", found)
+    found |= await choices.problems(deps, runbook, plan.parameters)
     steps = [step for step in plan.steps if step.runs != NO]
     knocks = {step.id: _reaches(deps, step) for step in steps}
     sentences = await asyncio.gather(*knocks.values())
