@@ -3,8 +3,22 @@
 from __future__ import annotations
 
 from bot.asks import Table, Verb
-from commands.incident import ack, declare, home, look, note, postmortem, resolve, role, severity, status, update
-from commands.runbook import approve, run, steps
+from commands.incident import (
+    ack,
+    declare,
+    home,
+    look,
+    note,
+    postmortem,
+    resolve,
+    role,
+    severity,
+    status,
+    update,
+)
+from commands.incident import runbook as suggested
+from commands.runbook import approve, plan, run, steps
+from commands.runbook import look as runbooks
 
 INCIDENT = {
     "": Verb(look.overview, "", "what is open, or this channel's incident"),
@@ -21,6 +35,7 @@ INCIDENT = {
     "remind": Verb(update.remind, "[INC-n] <15m|off|snooze 10m>", "how often updates are promised"),
     "note": Verb(note.ask, "[INC-n] <text>", "add a remark to the timeline"),
     "timeline": Verb(look.timeline, "[INC-n]", "what has happened so far"),
+    "runbook": Verb(suggested.ask, "[INC-n]", "runbooks that may help, those that fixed most first"),
     "resolve": Verb(resolve.ask, "[INC-n] [what fixed it]", "end it and draft the post-mortem"),
     "reopen": Verb(resolve.reopen, "[INC-n]", "back to work on a resolved one"),
     "close": Verb(resolve.close, "[INC-n]", "confirm that the fix holds"),
@@ -28,13 +43,22 @@ INCIDENT = {
 }
 
 RUNBOOK = {
-    "plan": Verb(run.plan, "ID [name=value …]", "what a run would do, without doing it"),
-    "run": Verb(run.ask, "ID [name=value …]", "run it, once it is approved"),
+    "": Verb(runbooks.listed, "", "what there is"),
+    "list": Verb(runbooks.listed, "[words]", "what there is, or those that speak of something"),
+    "show": Verb(runbooks.show, "ID", "its guide, parameters and steps, who may, and how it has done"),
+    "plan": Verb(plan.ask, "ID [name=value …]", "what a run would do, without doing it"),
+    "run": Verb(run.ask, "[ID [name=value …]]", "run it, once it is approved; asks for what is missing"),
+    "status": Verb(runbooks.status, "[RUN-n]", "how far a run is; in its thread, that run; else the latest"),
+    "cancel": Verb(steps.ask_to_cancel, "RUN-n", "stop a run; no further step begins"),
+    "history": Verb(runbooks.history, "ID", "its latest runs, and how often it helped"),
 }
 
 TABLE = Table(
     commands={"/incident": INCIDENT, "/runbook": RUNBOOK},
-    aliases={"/incident": {"create": "declare", "new": "declare", "acknowledge": "ack", "post-mortem": "postmortem"}},
+    aliases={
+        "/incident": {"create": "declare", "new": "declare", "acknowledge": "ack", "post-mortem": "postmortem"},
+        "/runbook": {"execute": "run", "stop": "cancel", "find": "list", "search": "list"},
+    },
     presses={
         "incident.declare": declare.press,
         "incident.declare/service": declare.service_chosen,
@@ -47,6 +71,9 @@ TABLE = Table(
         "role.claim": role.press,
         "postmortem.edit": postmortem.edit,
         "postmortem.done": postmortem.done,
+        "runbook.run": run.press,
+        "runbook.run/@runbook": run.chosen,
+        "runbook.plan": plan.press,
         "approval.approve": approve.press,
         "approval.reject": approve.press_reject,
         "approval.break": approve.press_break,
@@ -65,6 +92,7 @@ TABLE = Table(
         "incident.update": update.submit,
         "incident.resolve": resolve.submit,
         "postmortem.edit": postmortem.submit,
+        "runbook.run": run.submit,
         "approval.reject": approve.submit_reject,
         "approval.break": approve.submit_break,
         "step.done": steps.submit_done,

@@ -3,24 +3,97 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from bot.asks import Block
+from bot.domain.approval import UNDO, WHOLE_RUN, Asked
 from bot.domain.incident import Incident
+from bot.domain.run import Run
 from bot.views import blocks as b
 from bot.views import incident as view
-from bot.views.mrkdwn import clock, literal, moment
+from bot.views.mrkdwn import clip, clock, escape, link, literal, moment
+from bot.views.run import escape_but_mentions, who
+
+MOST = 15
 
 
-def home(open_ones: Sequence[Incident], leading: Sequence[Incident], owed: Sequence[Incident]) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Decision:
+    """A question that this person may decide, or a broken glass to review. `link` leads to it."""
+
+    run: Run
+    title: str
+    asked: Asked
+    link: str | None
+
+
+@dataclass(frozen=True)
+class Question:
+    """A run of this person's that waits for them to say whether a step happened. `link` leads to its thread."""
+
+    run: Run
+    title: str
+    link: str | None
+
+
+def home(
+    open_ones: Sequence[Incident],
+    leading: Sequence[Incident],
+    owed: Sequence[Incident],
+    decisions: Sequence[Decision] = (),
+    questions: Sequence[Question] = (),
+) -> dict[str, Any]:
     """A view for views.publish."""
+    waiting = [*_questions(questions), *_decisions(decisions), *_leading(leading), *_owed(owed)]
     parts = [
         b.header("What waits for you"),
-        *(_leading(leading) + _owed(owed) or [b.section("Nothing waits for you.")]),
+        *(waiting or [b.section("Nothing waits for you.")]),
         b.divider(),
         *view.overview(open_ones),
     ]
     return {"type": "home", "blocks": parts[:100]}
+
+
+def _questions(found: Sequence[Question]) -> list[Block]:
+    return _titled("Your runs that wait for you", [_question(one) for one in found[:MOST]], len(found))
+
+
+def _question(one: Question) -> str:
+    said = escape_but_mentions(clip(one.run.sentence, 300)) or "It needs an answer."
+    return f"*{one.run}* {literal(one.title)}: {said} Answer in {_thread(one.link)}."
+
+
+def _decisions(found: Sequence[Decision]) -> list[Block]:
+    return _titled("Waiting for your approval", [_decision(one) for one in found[:MOST]], len(found))
+
+
+def _decision(one: Decision) -> str:
+    asked, run = one.asked, one.run
+    if asked.glass_broken:
+        by = who(asked.decided_by or "")
+        return f"*{run}* {literal(one.title)}: {by} broke the glass. Review it in {_thread(one.link)}."
+    reason = f" Reason: {escape(clip(run.reason, 200))}" if run.reason else ""
+    head = f"*{run}* {literal(one.title)}{_part(asked)}, asked for by {who(run.requested_by)}.{reason}"
+    return f"{head}\nDecide by {clock(asked.expires_at)} in {_thread(one.link)}."
+
+
+def _part(asked: Asked) -> str:
+    """What exactly is asked, where it is not the whole run."""
+    if asked.gate == WHOLE_RUN:
+        return ""
+    return ", to be taken back" if asked.gate == UNDO else f", step {literal(asked.gate)}"
+
+
+def _thread(address: str | None) -> str:
+    return str(link(address, "its thread")) if address else "its thread"
+
+
+def _titled(title: str, rows: Sequence[str], count: int) -> list[Block]:
+    if not rows:
+        return []
+    more = [b.context(f"… and {count - len(rows)} more.")] if count > len(rows) else []
+    return [b.section(f"*{title}*"), *(b.section(row) for row in rows), *more]
 
 
 def _leading(found: Sequence[Incident]) -> list[Block]:
@@ -29,7 +102,7 @@ def _leading(found: Sequence[Incident]) -> list[Block]:
             f"*{one}* {literal(one.short_title)}: {_promised(one)}",
             b.button("Post update", "incident.update", one.name),
         )
-        for one in found[:15]
+        for one in found[:MOST]
     ]
 
 
@@ -45,6 +118,6 @@ def _owed(found: Sequence[Incident]) -> list[Block]:
             f"*{one}* {literal(one.short_title)}: the post-mortem is due {moment(one.postmortem_due_at)}.",
             b.button("Edit draft", "postmortem.edit", one.name),
         )
-        for one in found[:15]
+        for one in found[:MOST]
         if one.postmortem_due_at
     ]

@@ -5,11 +5,32 @@ from __future__ import annotations
 from typing import Any
 
 from bot.deps import Deps
+from bot.domain.approval import Asked
 from bot.domain.person import Actor
-from bot.services import incidents
+from bot.domain.run import Run
+from bot.services import incidents, runbooks, telling
 from bot.views import home as view
+from bot.views.home import Decision, Question
 
 
 async def draw(by: Actor, deps: Deps) -> dict[str, Any]:
+    """Approving happens in the thread only: from here a link leads there."""
     waiting = await incidents.waiting_for(deps, by)
-    return view.home(await incidents.open_incidents(deps, by), waiting.leading, waiting.postmortems)
+    decisions = [_decision(deps, run, asked) for run, asked in await runbooks.to_decide(deps, by)]
+    questions = [_question(deps, run) for run in await runbooks.to_answer(deps, by)]
+    found = await incidents.open_incidents(deps, by)
+    return view.home(found, waiting.leading, waiting.postmortems, decisions, questions)
+
+
+def _decision(deps: Deps, run: Run, asked: Asked) -> Decision:
+    link = telling.permalink(deps, asked.channel, asked.ts) or telling.permalink(deps, run.channel, run.ts)
+    return Decision(run, _title(deps, run), asked, link)
+
+
+def _question(deps: Deps, run: Run) -> Question:
+    return Question(run, _title(deps, run), telling.permalink(deps, run.channel, run.ts))
+
+
+def _title(deps: Deps, run: Run) -> str:
+    runbook = deps.catalogue.runbooks.get(run.runbook)
+    return runbook.title if runbook else run.runbook

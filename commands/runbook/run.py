@@ -1,46 +1,85 @@
-"""/runbook run ID [name=value …] · plan ID [name=value …]"""
+"""/runbook run [ID [name=value …]] · the Run buttons · the form"""
 
 from __future__ import annotations
 
-import shlex
-
-from bot.asks import Ask, Reply
+from bot.asks import Ask, FieldErrors, Modal, Press, Reply, Submission, Where
 from bot.deps import Deps
 from bot.domain import parameters
-from bot.domain.errors import Unclear
 from bot.domain.run import SPOKEN, Run
+from bot.domain.runbook import Runbook
 from bot.services import runs
 from bot.services.runs import Wanted
-from bot.views import mrkdwn
-from bot.views import run as view
-from bot.views.blocks import context, section
+from bot.views.mrkdwn import channel
+from bot.views.runbook import PICK
+from commands.runbook import form, words
 
 
-async def ask(ask: Ask, deps: Deps) -> Reply:
-    run = await runs.request(deps, _wanted(ask), ask.by, ask.where)
-    return Reply(begun(run))
+async def ask(ask: Ask, deps: Deps) -> Reply | Modal:
+    """With everything it needs given, it is asked for at once; else the form opens with what was given."""
+    said = words.read(ask.text)
+    if not said.runbook:
+        return await form.picker(deps, ask.by, ask.where)
+    runbook = deps.catalogue.runbook(said.runbook)
+    words.must_fit(runbook, said, whole=False)
+    if await form.needs_form(deps, runbook, said, ask.where):
+        return await form.of(deps, runbook, said, ask.by, ask.where)
+    wanted = Wanted(runbook.id, said.given, said.reason)
+    return Reply(begun(await runs.request(deps, wanted, ask.by, ask.where), ask.where))
 
 
-def begun(run: Run) -> str:
-    return f"{run} ({run.runbook}) {SPOKEN[run.status]}. Its message and thread follow here."
+async def press(press: Press, deps: Deps) -> Modal:
+    """`restart`, or `restart host=shop-1`: the form, to be looked over and sent off. Without any: the choice."""
+    said = words.read(press.value)
+    if not said.runbook:
+        return await form.picker(deps, press.by, press.where)
+    return await form.of(deps, deps.catalogue.runbook(said.runbook), said, press.by, press.where)
 
 
-async def plan(ask: Ask, deps: Deps) -> Reply:
-    found = await runs.draft(deps, _wanted(ask), ask.where)
-    lines = view.plan_lines(found.plan.steps)
-    trouble = [f"Step {step}: {sentence}" for step, sentence in found.plan.problems.items()]
-    text = f"Plan of {found.runbook.id}, {found.plan.hash[:12]}. Nothing was done."
-    blocks = [section(f"*{mrkdwn.literal(found.runbook.title)}*"), section("\n".join(lines))]
-    if trouble:
-        blocks.append(section("It cannot run as it stands.\n" + mrkdwn.escape("\n".join(trouble))))
-    return Reply(text, [*blocks, context(text)])
+async def chosen(press: Press, deps: Deps) -> Modal:
+    """Another runbook has other fields: the form is drawn again."""
+    reason = str(press.values.get(words.REASON) or "")
+    return await form.picker(deps, press.by, press.where, press.value, reason)
 
 
-def _wanted(ask: Ask) -> Wanted:
-    try:
-        words = shlex.split(ask.text)
-    except ValueError:
-        raise Unclear('A quotation mark is not closed. Write name="two words".') from None
-    if not words:
-        raise Unclear("Which runbook? `/runbook list` shows what there is.")
-    return Wanted(words[0], parameters.pairs(words[1:]))
+async def submit(sent: Submission, deps: Deps) -> Reply | FieldErrors:
+    about = form.carried(sent.carried)
+    if about.run is not None:
+        return await _change(sent, deps, about.run)
+    named = str(sent.values.get(PICK) or about.runbook)
+    if not named:
+        return FieldErrors({PICK: "Choose a runbook."})
+    runbook = deps.catalogue.runbook(named)
+    given, reason = form.given_in(runbook, sent.values), str(sent.values.get(words.REASON) or "").strip()
+    wrong = _wrong(runbook, given)
+    gate = await form.gate_here(deps, runbook, sent.where)
+    if gate is not None and gate.reason and not reason:
+        wrong[words.REASON] = "Say why: whoever approves needs to know."
+    if wrong:
+        return FieldErrors(wrong)
+    run = await runs.request(deps, Wanted(runbook.id, given, reason), sent.by, sent.where)
+    return Reply(begun(run, sent.where))
+
+
+async def _change(sent: Submission, deps: Deps, number: int) -> Reply | FieldErrors:
+    await runs.visible(deps, number, sent.by)
+    _, runbook = await runs.with_runbook(deps, number)
+    given = form.given_in(runbook, sent.values)
+    wrong = _wrong(runbook, given)
+    if wrong:
+        return FieldErrors(wrong)
+    run = await runs.change(deps, number, given, sent.by)
+    return Reply(f"Changed. {run} {SPOKEN[run.status]} as it is now; the question is asked anew in its thread.")
+
+
+def _wrong(runbook: Runbook, given: dict[str, object]) -> dict[str, str]:
+    return parameters.problems(runbook, given)
+
+
+def begun(run: Run, where: Where) -> str:
+    """What the acknowledgement says: the truth of the moment, and where it goes on."""
+    place = "here" if run.channel and run.channel == where.channel else _place(run)
+    return f"{run} ({run.runbook}) {SPOKEN[run.status]}. Its message and thread follow {place}."
+
+
+def _place(run: Run) -> str:
+    return f"in {channel(run.channel)}" if run.channel else "in its service's alerts channel"

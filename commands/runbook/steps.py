@@ -1,35 +1,54 @@
-"""The buttons of a run and its steps: cancel, try again, take back, done, skip, and what became of an unknown one."""
+"""/runbook cancel RUN-n · the buttons of a run and its steps: cancel, try again, take back, done, skip, unknown."""
 
 from __future__ import annotations
 
-from bot.asks import Modal, Press, Reply, Submission
+from bot.asks import Ask, Modal, Press, Reply, Submission
 from bot.deps import Deps
 from bot.domain.errors import Unclear
+from bot.domain.person import Actor
 from bot.domain.run import SPOKEN
 from bot.domain.run import number as run_number
 from bot.services import runs
+from bot.services.runs import Subject
 from bot.views import blocks as b
 
 
-def _run(value: str) -> int:
-    found = run_number(value)
+async def _run(press: Press, deps: Deps) -> int:
+    """The run of a button, if whoever pressed it may see that run. Raises Unclear, Missing."""
+    found = run_number(press.value)
     if found is None:
         raise Unclear("That button belongs to no run that I know. `/runbook status` shows the latest.")
-    return found
+    return (await runs.visible(deps, found, press.by)).id
+
+
+async def _subject(deps: Deps, value: str, by: Actor) -> Subject:
+    """The step of a button, likewise. Raises Missing."""
+    about = runs.subject_of(value)
+    await runs.visible(deps, about.run, by)
+    return about
+
+
+async def ask_to_cancel(ask: Ask, deps: Deps) -> Reply:
+    run = await runs.named(deps, ask.text.strip(), ask.where, ask.by)
+    return await _cancel(deps, run.id, ask.by)
 
 
 async def cancel(press: Press, deps: Deps) -> Reply:
-    run, is_over = await runs.cancel(deps, _run(press.value), press.by)
+    return await _cancel(deps, await _run(press, deps), press.by)
+
+
+async def _cancel(deps: Deps, number: int, by: Actor) -> Reply:
+    run, is_over = await runs.cancel(deps, number, by)
     return Reply(f"{run} is cancelled." if is_over else f"{run} is being cancelled; its message shows when it is over.")
 
 
 async def retry(press: Press, deps: Deps) -> Reply:
-    run = await runs.retry(deps, _run(press.value), press.by)
+    run = await runs.retry(deps, await _run(press, deps), press.by)
     return Reply(f"{run} {SPOKEN[run.status]}: the step is done again.")
 
 
 async def undo(press: Press, deps: Deps) -> Reply:
-    run = await runs.undo(deps, _run(press.value), press.by)
+    run = await runs.undo(deps, await _run(press, deps), press.by)
     return Reply(f"Taking {run} back: it {SPOKEN[run.status]}.")
 
 
@@ -46,12 +65,12 @@ async def stop(press: Press, deps: Deps) -> Reply:
 
 
 async def _answer(press: Press, deps: Deps, verdict: str, said: str) -> Reply:
-    run, _ = await runs.answer(deps, runs.subject_of(press.value), verdict, press.by)
+    run, _ = await runs.answer(deps, await _subject(deps, press.value, press.by), verdict, press.by)
     return Reply(f"{said} {run} {SPOKEN[run.status]}.")
 
 
 async def done(press: Press, deps: Deps) -> Reply | Modal:
-    about = runs.subject_of(press.value)
+    about = await _subject(deps, press.value, press.by)
     _, runbook = await runs.with_runbook(deps, about.run)
     if runs.needs_evidence(runbook, about):
         element = b.text_input(multiline=True)
@@ -62,16 +81,18 @@ async def done(press: Press, deps: Deps) -> Reply | Modal:
 
 
 async def submit_done(sent: Submission, deps: Deps) -> Reply:
-    run = await runs.tick(deps, runs.subject_of(sent.carried), str(sent.values.get("evidence") or ""), sent.by)
+    about = await _subject(deps, sent.carried, sent.by)
+    run = await runs.tick(deps, about, str(sent.values.get("evidence") or ""), sent.by)
     return Reply(f"Noted. {run} goes on.")
 
 
 async def skip(press: Press, deps: Deps) -> Modal:
-    about = runs.subject_of(press.value)
+    about = await _subject(deps, press.value, press.by)
     fields = [b.field("reason", "Why is it left out?", b.text_input(multiline=True, limit=500))]
     return Modal(b.modal("step.skip", f"Skip a step of RUN-{about.run}", fields, submit="Skip it", carried=press.value))
 
 
 async def submit_skip(sent: Submission, deps: Deps) -> Reply:
-    run = await runs.skip(deps, runs.subject_of(sent.carried), str(sent.values.get("reason") or ""), sent.by)
+    about = await _subject(deps, sent.carried, sent.by)
+    run = await runs.skip(deps, about, str(sent.values.get("reason") or ""), sent.by)
     return Reply(f"Skipped. {run} goes on.")

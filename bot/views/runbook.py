@@ -1,0 +1,422 @@
+"""Runbooks as people see them: in a list, whole, as a plan, as a form, and how they have done."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any, Protocol
+
+from bot.asks import Block
+from bot.domain import duration, parameters
+from bot.domain.access import spoken
+from bot.domain.catalogue import Access, Catalogue, listing
+from bot.domain.errors import Unclear
+from bot.domain.plan import Plan
+from bot.domain.run import Run
+from bot.domain.runbook import Gate, Parameter, ParameterType, Runbook, Step, Trigger
+from bot.views import blocks as b
+from bot.views.mrkdwn import Safe, clip, escape, link, literal, moment
+from bot.views.run import EFFECTS, plan_lines, state_words, who
+
+PICK = "@runbook"  # the field in which a runbook is chosen; no parameter's name begins with @
+LISTED = 40
+BUTTONED = 20
+GUIDE_LIMIT = 2_800
+MOST_SECTIONS = 40  # a message has 50 blocks
+OPTION_VALUE_LIMIT = 150
+MOST_OPTIONS = 100
+GUIDE = ("overview", "impact", "diagnosis", "resolution", "prevention", "escalation")
+ANSWERS = (("Yes", "true"), ("No", "false"))
+
+
+class Record(Protocol):
+    """How a runbook has done."""
+
+    @property
+    def ended(self) -> int: ...
+    @property
+    def fixed(self) -> int: ...
+    @property
+    def median_seconds(self) -> float | None: ...
+
+
+def record_words(record: Record) -> str:
+    """`fixed this 7 of 9 times, median 4 min`"""
+    if not record.ended:
+        return "never run to its end yet"
+    median = f", median {_about(record.median_seconds)}" if record.median_seconds is not None else ""
+    return f"fixed this {record.fixed} of {record.ended} time{'' if record.ended == 1 else 's'}{median}"
+
+
+def _about(seconds: float) -> str:
+    if seconds < 59.5:
+        return f"{max(1, round(seconds))} s"
+    if seconds < 5_370:
+        return f"{round(seconds / 60)} min"
+    return duration.words(timedelta(seconds=seconds))
+
+
+def needs(runbook: Runbook, gate: Gate | None) -> str:
+    """What stands between asking and doing, in a few words."""
+    if gate is not None:
+        return f"needs {gate.quorum} approval{'' if gate.quorum == 1 else 's'}"
+    return "changes things, without approval" if runbook.has_effect else "only reads"
+
+
+# --- lists ------------------------------------------------------------------------------------------------------------
+
+
+def listed(title: str, found: Sequence[tuple[Runbook, str]]) -> list[Block]:
+    """Each with its Run button where they are few, and a few words about it."""
+    rows = [(one, f"*{literal(one.title)}* `{one.id}`\n{literal(one.service)} · {said}") for one, said in found]
+    if len(rows) <= BUTTONED:
+        parts = [b.section(text, run_button(one)) for one, text in rows]
+    else:
+        parts = _sections([f"`{one.id}` {literal(one.title)} · {said}" for one, said in found])[:LISTED]
+    more = " · `/runbook list WORDS` finds some" if len(rows) > BUTTONED else ""
+    return [b.section(title), *parts, b.context(f"`/runbook show ID` has the guide and the steps{more}")]
+
+
+def run_button(runbook: Runbook, value: str = "", *, style: str = "") -> Block:
+    return b.button("Run", "runbook.run", value or runbook.id, style=style)
+
+
+def suggested(incident: str, found: Sequence[tuple[Runbook, Record]], *, here: bool) -> list[Block]:
+    """For one incident, those that fixed most first. The buttons stand only where its runs belong to it."""
+    rows = [
+        (one, f"*{literal(one.title)}* `{one.id}`\n{record_words(record)}{_target(one)}")
+        for one, record in found[:BUTTONED]
+    ]
+    parts = [b.section(text, run_button(one) if here else None) for one, text in rows]
+    where = "A run that is started here belongs to" if here else "To run one, ask again where people work on"
+    return [b.section(f"Runbooks that may help with {incident}:"), *parts, b.context(f"{where} {incident}.")]
+
+
+def _target(runbook: Runbook) -> str:
+    return f" · meant to take {duration.words(runbook.mttr_target)}" if runbook.mttr_target else ""
+
+
+def runs_listed(title: str, rows: Iterable[tuple[Run, str | None]], none: str) -> list[Block]:
+    """Runs, a line each, with the way to their thread."""
+    lines = [_run_line(run, address) for run, address in rows]
+    return [b.section(title), *(_sections(lines) or [b.section(none)])]
+
+
+def _run_line(run: Run, address: str | None) -> str:
+    name = link(address, run.name) if address else Safe(run.name)
+    asked = f"asked for by {who(run.requested_by)}, {moment(run.created_at)}"
+    return f"*{name}* {literal(run.runbook)} · {state_words(run)} · {asked}"
+
+
+# --- one runbook ------------------------------------------------------------------------------------------------------
+
+
+def whole(runbook: Runbook, catalogue: Catalogue, gate: Gate | None, record: Record) -> list[Block]:
+    """All that somebody wants to know before they run it."""
+    target = f" · meant to take {duration.words(runbook.mttr_target)}" if runbook.mttr_target else ""
+    return [
+        b.header(runbook.title),
+        b.context(f"`{runbook.id}` · {literal(runbook.service)}{target} · {record_words(record)}"),
+        *_guide(runbook),
+        *_sections([f"*Suggested for* {_trigger(one)}" for one in runbook.triggers], 3),
+        *_titled("Parameters", [_parameter_line(one) for one in runbook.parameters], 12),
+        *_titled("Steps", [_step_line(number, one) for number, one in enumerate(runbook.steps, start=1)], 16),
+        b.section(f"*Who may*\n{may_run(runbook, catalogue.access)}\n{may_approve(gate, catalogue.access)}"),
+        b.context(f"Version {runbook.version[:12]} · {literal(f'{runbook.service}/{runbook.id}.yml')}"),
+        *b.actions(run_button(runbook, style="primary"), b.button("Plan", "runbook.plan", runbook.id)),
+    ]
+
+
+def _guide(runbook: Runbook) -> list[Block]:
+    return [
+        b.section(clip(f"*{name.capitalize()}*\n{from_markdown(runbook.guide[name])}", GUIDE_LIMIT))
+        for name in GUIDE
+        if runbook.guide.get(name)
+    ]
+
+
+def from_markdown(text: str) -> Safe:
+    """The operators' Markdown as Slack writes it: headings and bold, lists, links. The rest stays as it is."""
+    said: str = escape(text.strip())
+    said = re.sub(r"\[([^\]\n]+)\]\((https?://[^)\s|]+)\)", r"<\2|\1>", said)
+    said = re.sub(r"(?m)^#{1,6} +(.+?) *$", r"*\1*", said)
+    said = re.sub(r"\*\*(?=\S)([^*\n]+)\*\*", r"*\1*", said)
+    return Safe(re.sub(r"(?m)^( *)[-*+] +", r"\1• ", said))
+
+
+def _trigger(trigger: Trigger) -> str:
+    match = " and ".join(f"`{_code(one)}`" for one in trigger.match)
+    at = f" at {listing(trigger.severities, 'or')}" if trigger.severities else ""
+    then = {"ask": ", asked for by itself", "run": ", started by itself"}.get(trigger.do, "")
+    return f"alerts with {match}{at}{then}"
+
+
+def _parameter_line(parameter: Parameter) -> str:
+    about = f": {literal(parameter.help)}" if parameter.help else ""
+    return f"`{parameter.name}`{about}\n    {_rule(parameter)}"
+
+
+def _rule(parameter: Parameter) -> str:
+    rule = literal(_capitalised(parameters.spoken(parameter)))
+    if parameter.type is ParameterType.SECRET:
+        return f"{rule}."
+    if parameter.default is not None:
+        return f"{rule}; {literal(clip(_typed(parameter.default), 80))} unless you say otherwise."
+    return f"{rule}; required." if parameter.required else f"{rule}; may be left out."
+
+
+def _capitalised(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def _step_line(number: int, step: Step) -> str:
+    line = f"{number}. {literal(clip(step.title or step.id, 200))} `{step.kind}` {EFFECTS[step.effect]}"
+    line += f" · only if `{_code(clip(step.when, 100))}`" if step.when else ""
+    line += " · asks for its own approval" if step.approval else ""
+    return line + (" · can be taken back" if step.undo else "")
+
+
+def may_run(runbook: Runbook, access: Access) -> str:
+    named = runbook.policy.execute
+    if named is None:
+        key = "execute" if runbook.has_effect else "respond"
+        people: tuple[str, ...] = getattr(access, key)
+        if not people:
+            return f"Nobody may run it yet: `access.{key}` in org.yml is empty."
+        return f"Run: {_people(people)}."
+    return f"Run: {_people(named)}." if named else "Run: nobody, its policy says."
+
+
+def may_approve(gate: Gate | None, access: Access) -> str:
+    """Four eyes, in a sentence."""
+    if gate is None:
+        return "Approve: nobody needs to."
+    people = gate.who or access.approve
+    if not people:
+        return "Nobody may approve it yet: `access.approve` in org.yml is empty."
+    said = [f"Approve: {_quorum(gate, people)}. Whoever asks for the run never counts."]
+    if gate.by_severity:
+        said.append(" ".join(f"At {key}: {_quorum(one, one.who or people)}." for key, one in gate.by_severity.items()))
+    if gate.reason:
+        said.append("A reason is asked for.")
+    if gate.break_glass:
+        said.append(f"Break the glass: {_people(gate.break_glass)}; reviewed afterwards.")
+    return "\n".join(said)
+
+
+def _quorum(gate: Gate, people: Sequence[str]) -> str:
+    return f"{gate.quorum} of {_people(people)}, within {duration.words(gate.expires)}"
+
+
+def _people(people: Sequence[str]) -> str:
+    return listing([spoken(one) for one in people], "or")
+
+
+# --- the plan ---------------------------------------------------------------------------------------------------------
+
+
+def plan(runbook: Runbook, made: Plan, approval: str, value: str) -> list[Block]:
+    """What is wrong comes first; the hash is whole, since somebody may compare it."""
+    said = f"Plan `{made.hash}`. Nothing was done."
+    return [
+        b.section(f"*{literal(runbook.title)}* `{runbook.id}`"),
+        *_trouble(made.problems),
+        *_sections(plan_lines(made.steps), 32),
+        b.section(approval),
+        b.context(said),
+        *b.actions(None if made.problems else run_button(runbook, value, style="primary")),
+    ]
+
+
+def _trouble(problems: Mapping[str, str]) -> list[Block]:
+    lines = [f"• {escape(where(step))}: {escape(sentence)}" for step, sentence in problems.items()]
+    return _titled("It cannot run as it stands.", lines, 8)
+
+
+def where(place: str) -> str:
+    """A key of a plan's problems in words: a step's id, or `parameter NAME`."""
+    return place if place.startswith("parameter ") else f"step {place}"
+
+
+# --- the form ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Form:
+    """What a run's form holds. `given`: texts or values by name; `choices`: parameter -> (value, label)."""
+
+    runbook: Runbook | None = None
+    given: Mapping[str, Any] = field(default_factory=dict)
+    choices: Mapping[str, Sequence[tuple[str, str]]] = field(default_factory=dict)
+    reason: str = ""
+    must_say_why: bool = False
+    notes: Sequence[str] = ()
+    pick_from: Sequence[Runbook] = ()  # where the runbook is chosen in the form itself
+    changes: str = ""  # the run whose parameters are changed
+
+
+def form(shown: Form) -> dict[str, Any]:
+    parts = [_pick(shown)] if shown.pick_from else []
+    if shown.runbook is not None:
+        parts += [*_about_runbook(shown.runbook, shown.notes), *_inputs(shown, shown.runbook)]
+    carried = {"runbook": shown.runbook.id if shown.runbook else "", "run": shown.changes}
+    title = f"Change {shown.changes}" if shown.changes else "Run a runbook"
+    submit = "Change" if shown.changes else "Run"
+    return b.modal("runbook.run", title, parts, submit=submit, carried=json.dumps(carried))
+
+
+def _about_runbook(runbook: Runbook, notes: Sequence[str]) -> list[Block]:
+    overview = runbook.guide.get("overview", "")
+    about = f"\n{from_markdown(clip(overview, 400))}" if overview else ""
+    return [b.section(f"*{literal(runbook.title)}* `{runbook.id}`{about}"), *([b.context(*notes)] if notes else [])]
+
+
+def _inputs(shown: Form, runbook: Runbook) -> list[Block]:
+    """A runbook that was chosen in the form has fields of its own, so that nothing of another's stays in them."""
+    suffix = f":{runbook.id}" if shown.pick_from else ""
+    inputs = [_input(one, shown, suffix) for one in runbook.parameters if one.type is not ParameterType.SECRET]
+    secrets = [_secret(one) for one in runbook.parameters if one.type is ParameterType.SECRET]
+    hint = "Whoever approves reads it." if shown.must_say_why else "It stands in the run's message."
+    text = b.text_input(shown.reason, multiline=True, limit=500)
+    why = [] if shown.changes else [b.field("reason", "Reason", text, optional=not shown.must_say_why, hint=hint)]
+    return [*inputs, *([b.context(*secrets[:10])] if secrets else []), *why]
+
+
+def _secret(parameter: Parameter) -> str:
+    return f"`{parameter.name}` is a secret from `{_code(parameter.source)}`: it is read where I run, never asked for."
+
+
+def _input(parameter: Parameter, shown: Form, suffix: str) -> Block:
+    element = _element(parameter, _initial(parameter, shown.given), shown.choices.get(parameter.name, ()))
+    hint = " ".join(part for part in (parameter.help and f"{parameter.help.rstrip('.')}.", _hint(parameter)) if part)
+    return b.field(f"{parameter.name}{suffix}", parameter.name, element, optional=may_be_empty(parameter), hint=hint)
+
+
+def _hint(parameter: Parameter) -> str:
+    """The rule, where it says more than the field does."""
+    if parameter.type is ParameterType.BOOLEAN or parameter.enum:
+        return ""
+    if parameter.type is ParameterType.STRING and parameter.pattern is None:
+        return ""
+    return f"{_capitalised(parameters.spoken(parameter))}."
+
+
+def _element(parameter: Parameter, initial: str, choices: Sequence[tuple[str, str]]) -> Block:
+    match parameter.type:
+        case ParameterType.INTEGER | ParameterType.NUMBER:
+            return _number(parameter, initial)
+        case ParameterType.BOOLEAN:
+            return b.select([b.option(text, value) for text, value in ANSWERS], initial)
+        case ParameterType.STRING if parameter.enum:
+            choices = [(one, one) for one in parameter.enum]
+    if choices and _fits(choices):
+        return b.select([b.option(label, value) for value, label in choices], initial)
+    return b.text_input(initial, limit=parameter.max_length)
+
+
+def _fits(choices: Sequence[tuple[str, str]]) -> bool:
+    """Slack's selects hold so many, and their values so much."""
+    return len(choices) <= MOST_OPTIONS and all(0 < len(value) <= OPTION_VALUE_LIMIT for value, _ in choices)
+
+
+def _number(parameter: Parameter, initial: str) -> Block:
+    element: Block = {
+        "type": "number_input",
+        "is_decimal_allowed": parameter.type is ParameterType.NUMBER,
+        "initial_value": initial,
+        "min_value": "" if parameter.min is None else _typed(parameter.min),
+        "max_value": "" if parameter.max is None else _typed(parameter.max),
+    }
+    return {name: value for name, value in element.items() if value != ""}
+
+
+def _initial(parameter: Parameter, given: Mapping[str, Any]) -> str:
+    """What stands in the field at first: what was given, if it keeps the rule, else the default."""
+    for value in (given.get(parameter.name), parameter.default):
+        if value is None:
+            continue
+        try:
+            return _typed(parameters.check(parameter, value))
+        except Unclear:
+            continue
+    return ""
+
+
+def _typed(value: Any) -> str:
+    """A value as somebody would type it."""
+    match value:
+        case bool():
+            return "true" if value else "false"
+        case float():
+            return f"{value:.15f}".rstrip("0").rstrip(".")
+    return str(value)
+
+
+def may_be_empty(parameter: Parameter) -> bool:
+    """Nothing is filled in behind somebody's back: a field with a default is empty only where that is a text too."""
+    if parameter.default is None:
+        return not parameter.required
+    if parameter.required or parameter.type is not ParameterType.STRING or parameter.enum:
+        return False
+    try:
+        parameters.check(parameter, "")
+    except Unclear:
+        return False
+    return True
+
+
+def given_in(runbook: Runbook, values: Mapping[str, Any]) -> dict[str, Any]:
+    """What a form says of each parameter. An emptied field is an empty text, or nothing at all."""
+    found: dict[str, Any] = {}
+    for one in runbook.parameters:
+        said = values.get(one.name)
+        if said not in (None, ""):
+            found[one.name] = said
+        elif said == "" and one.default is not None and may_be_empty(one):
+            found[one.name] = ""
+    return found
+
+
+def _pick(shown: Form) -> Block:
+    """By service; a runbook that finds no room is run by its id."""
+    services = list(dict.fromkeys(one.service for one in shown.pick_from))[:MOST_OPTIONS]
+    groups = [{"label": b.plain(key, 75), "options": _options(shown.pick_from, key)} for key in services]
+    element: Block = {"type": "static_select", "option_groups": groups}
+    if shown.runbook is not None:
+        element["initial_option"] = _option(shown.runbook)
+    return b.field(PICK, "Runbook", element, dispatch=True)
+
+
+def _options(runbooks: Sequence[Runbook], service: str) -> list[Block]:
+    return [_option(one) for one in runbooks if one.service == service][:MOST_OPTIONS]
+
+
+def _option(runbook: Runbook) -> Block:
+    return b.option(f"{clip(runbook.title, 40)} ({runbook.id})", runbook.id)
+
+
+# --- pieces -----------------------------------------------------------------------------------------------------------
+
+
+def _titled(title: str, lines: Sequence[str], most: int) -> list[Block]:
+    return _sections([f"*{title}*", *lines], most) if lines else []
+
+
+def _sections(lines: Sequence[str], most: int = MOST_SECTIONS) -> list[Block]:
+    """Lines put together into as few sections as hold them, at most so many."""
+    texts: list[str] = []
+    for line in (clip(one, b.SECTION_LIMIT) for one in lines):
+        if texts and len(texts[-1]) + len(line) < b.SECTION_LIMIT:
+            texts[-1] += f"\n{line}"
+        else:
+            texts.append(line)
+    cut = [b.context("There is more than a message holds.")] if len(texts) > most else []
+    return [*(b.section(text) for text in texts[:most]), *cut]
+
+
+def _code(text: Any) -> str:
+    """Inside backquotes: nothing ends them early."""
+    return str(escape(str(text).replace("`", "ˋ")))

@@ -1,0 +1,129 @@
+"""The form of a run: built for a runbook, a choice of runbooks, or a run whose parameters are changed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from bot.asks import Modal, Where
+from bot.deps import Deps
+from bot.domain.approval import gate_of_run
+from bot.domain.errors import Conflict, Refused, Unclear
+from bot.domain.person import Actor
+from bot.domain.run import SPOKEN, Run, Status
+from bot.domain.run import number as run_number
+from bot.domain.runbook import Gate, Runbook
+from bot.services import choices, incidents, runbooks, runs
+from bot.views import runbook as view
+from bot.views.runbook import Form
+from commands.runbook import words
+from commands.runbook.words import Said
+
+OPENER = "Fill in the form"
+
+
+@dataclass(frozen=True)
+class Carried:
+    """What the form remembers: its runbook, or the run that it changes."""
+
+    runbook: str = ""
+    run: int | None = None
+
+
+def carried(text: str) -> Carried:
+    try:
+        found = json.loads(text)
+        return Carried(str(found["runbook"]), run_number(str(found["run"])))
+    except (ValueError, KeyError, TypeError):
+        return Carried()
+
+
+async def picker(deps: Deps, by: Actor, where: Where, chosen: str = "", reason: str = "") -> Modal:
+    """A choice of runbooks; once one is chosen, with its fields. Raises Unclear where there is none."""
+    every = runbooks.matching(deps, "")
+    if not every:
+        raise Unclear("The catalogue has no runbooks yet. Your operators write them as files: docs/catalogue.md.")
+    opener = (OPENER, "runbook.run", "")
+    if not chosen:
+        return Modal(view.form(Form(pick_from=every)), opener)
+    runbook = deps.catalogue.runbook(chosen)
+    trouble = await _refusal(deps, runbook, by, where)
+    shown = await _form(deps, runbook, Said(runbook.id, reason=reason), where, [trouble] if trouble else [])
+    return Modal(view.form(Form(**{**vars(shown), "pick_from": every})), opener)
+
+
+async def _refusal(deps: Deps, runbook: Runbook, by: Actor, where: Where) -> str:
+    """Said before anything is typed in vain. Nothing was asked for yet."""
+    incident = await incidents.living_here(deps, where)
+    try:
+        await runs.may_execute(deps, runbook, by, incident.id if incident else None)
+    except Refused as problem:
+        return problem.sentence
+    return ""
+
+
+async def of(deps: Deps, runbook: Runbook, said: Said, by: Actor, where: Where) -> Modal:
+    """For this runbook, with what was given. Raises Refused."""
+    await runs.may_begin(deps, runbook, by, where)
+    shown = await _form(deps, runbook, said, where, [])
+    return Modal(view.form(shown), (OPENER, "runbook.run", words.value(runbook.id, said.given, said.reason)))
+
+
+async def _form(deps: Deps, runbook: Runbook, said: Said, where: Where, notes: list[str]) -> Form:
+    gate = await gate_here(deps, runbook, where)
+    return Form(
+        runbook=runbook,
+        given=said.given,
+        choices=await _choices(deps, runbook),
+        reason=said.reason,
+        must_say_why=gate is not None and gate.reason,
+        notes=[*notes, view.may_approve(gate, deps.catalogue.access)],
+    )
+
+
+async def _choices(deps: Deps, runbook: Runbook) -> dict[str, list[tuple[str, str]]]:
+    found = await choices.offered(deps, runbook)
+    return {name: [(one.value, one.label) for one in some] for name, some in found.items()}
+
+
+async def gate_here(deps: Deps, runbook: Runbook, where: Where) -> Gate | None:
+    """What a run of it needs at the severity of the incident here, else at its service's."""
+    incident = await incidents.living_here(deps, where)
+    service = deps.catalogue.service_or_default(runbook.service)
+    return gate_of_run(runbook, incident.severity if incident else service.default_severity)
+
+
+async def needs_form(deps: Deps, runbook: Runbook, said: Said, where: Where) -> bool:
+    """Whether something is missing: a parameter, or the reason."""
+    if not words.is_whole(runbook, said):
+        return True
+    gate = await gate_here(deps, runbook, where)
+    return gate is not None and gate.reason and not said.reason
+
+
+async def change(deps: Deps, number: int, by: Actor) -> Modal:
+    """With the parameters as they stand. Raises Conflict, Missing, Refused."""
+    await runs.visible(deps, number, by)
+    run, runbook = await runs.with_runbook(deps, number)
+    must_wait(run)
+    await runs.may_execute(deps, runbook, by, run.incident)
+    shown = Form(
+        runbook=runbook,
+        given=run.parameters,
+        choices=await _choices(deps, runbook),
+        changes=run.name,
+        notes=["What was asked is void then, and asked anew. Whoever changes a run does not approve it."],
+    )
+    return Modal(view.form(shown), ("Change parameters", "runbook.plan", run.name))
+
+
+def must_wait(run: Run) -> None:
+    """Raises Conflict where its parameters stand already."""
+    if run.status is not Status.AWAITING or run.started_at is not None:
+        raise Conflict(f"{run} {SPOKEN[run.status]}: its parameters stand.")
+
+
+def given_in(runbook: Runbook, values: Mapping[str, Any]) -> dict[str, Any]:
+    return view.given_in(runbook, values)

@@ -1,0 +1,100 @@
+"""/runbook · list [words] · show ID · status [RUN-n] · history ID"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from bot.asks import Ask, Block, Reply, Where
+from bot.deps import Deps
+from bot.domain.errors import Unclear
+from bot.domain.run import Run
+from bot.services import runbooks, runs, telling
+from bot.services.runs import Shown
+from bot.views import run as run_view
+from bot.views import runbook as view
+from bot.views.blocks import context
+from bot.views.mrkdwn import link, literal
+from bot.views.run import Live
+from commands.runbook import form, words
+
+NONE_YET = "The catalogue has no runbooks yet. Your operators write them as files: docs/catalogue.md."
+
+
+async def listed(ask: Ask, deps: Deps) -> Reply:
+    wanted = words.as_typed(ask.text).strip()
+    found = runbooks.matching(deps, wanted)
+    if not found:
+        return Reply(NONE_YET)
+    count = f"{len(found)} runbook{'' if len(found) == 1 else 's'}"
+    title = f"{count} with “{literal(wanted[:60])}”:" if wanted else f"{count}:"
+    gates = [await form.gate_here(deps, one, Where()) for one in found]
+    return Reply(
+        title, view.listed(title, [(one, view.needs(one, gate)) for one, gate in zip(found, gates, strict=True)])
+    )
+
+
+async def show(ask: Ask, deps: Deps) -> Reply:
+    runbook = deps.catalogue.runbook(_named(ask, "show"))
+    gate = await form.gate_here(deps, runbook, ask.where)
+    record = await runs.record(deps, runbook.id)
+    blocks = view.whole(runbook, deps.catalogue, gate, record)
+    return Reply(f"{runbook.id}: {literal(runbook.title)}", blocks)
+
+
+async def history(ask: Ask, deps: Deps) -> Reply:
+    name = _named(ask, "history")
+    found, record = await runbooks.history(deps, name, ask.by)
+    said = f"`{literal(name)}` {view.record_words(record)}."
+    rows = [(run, _address(deps, run)) for run in found]
+    return Reply(said, view.runs_listed(said, rows, "No run of it that you may see."))
+
+
+def _named(ask: Ask, verb: str) -> str:
+    """The id. Raises Unclear."""
+    first, *rest = words.as_typed(ask.text).split() or [""]
+    if not first:
+        raise Unclear(f"Which runbook? `/runbook list` shows what there is; then `/runbook {verb} ID`.")
+    if rest:
+        said = " ".join([first, *rest])[:60]
+        raise Unclear(f"`/runbook {verb}` takes one runbook's id. To look for words: `/runbook list {said}`.")
+    return first.casefold()
+
+
+# --- runs -------------------------------------------------------------------------------------------------------------
+
+
+async def status(ask: Ask, deps: Deps) -> Reply:
+    """`RUN-7`; without one, the run in whose thread it is said, else the latest."""
+    text = ask.text.strip()
+    try:
+        run = await runs.named(deps, text, ask.where, ask.by)
+    except Unclear:
+        if text:
+            raise
+        return await _latest(ask, deps)
+    return await _one(deps, run, ask.where)
+
+
+async def _latest(ask: Ask, deps: Deps) -> Reply:
+    rows = [(run, _address(deps, run)) for run in await runs.latest(deps, ask.by)]
+    return Reply("The latest runs:", view.runs_listed("The latest runs:", rows, "Nothing has been run yet."))
+
+
+async def _one(deps: Deps, run: Run, where: Where) -> Reply:
+    live = _live(await runs.shown(deps, run.id), is_here=where.channel == run.channel)
+    return Reply(run_view.fallback(live), [*run_view.live_message(live), *_thread(deps, run)])
+
+
+def _live(shown: Shown, *, is_here: bool) -> Live:
+    """What its steps said stands where it runs; elsewhere only how far it is."""
+    progress = shown.progress if is_here else {name: replace(one, output="") for name, one in shown.progress.items()}
+    return Live(shown.run, shown.runbook, shown.plan, progress, shown.run.is_over and shown.undoable)
+
+
+def _thread(deps: Deps, run: Run) -> list[Block]:
+    address = _address(deps, run)
+    return [context(f"{link(address, 'Its thread')} has its questions and what its steps said.")] if address else []
+
+
+def _address(deps: Deps, run: Run) -> str | None:
+    return telling.permalink(deps, run.channel, run.ts)

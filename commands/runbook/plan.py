@@ -1,0 +1,42 @@
+"""/runbook plan ID [name=value …] · the Plan button · Change parameters"""
+
+from __future__ import annotations
+
+from bot.asks import Ask, Modal, Press, Reply, Where
+from bot.deps import Deps
+from bot.domain.errors import Unclear
+from bot.domain.run import number as run_number
+from bot.services import runs
+from bot.services.runs import Draft, Wanted
+from bot.views import runbook as view
+from commands.runbook import form, words
+from commands.runbook.words import Said
+
+
+async def ask(ask: Ask, deps: Deps) -> Reply:
+    said = words.read(ask.text)
+    if not said.runbook:
+        raise Unclear("Which runbook? `/runbook list` shows what there is; then `/runbook plan ID`.")
+    return await _planned(deps, said, ask.where)
+
+
+async def press(press: Press, deps: Deps) -> Reply | Modal:
+    """`RUN-7`: the form with that run's parameters. `restart`, or `restart host=shop-1`: the plan."""
+    if press.value.startswith("RUN-"):
+        return await form.change(deps, run_number(press.value) or 0, press.by)
+    return await _planned(deps, words.read(press.value), press.where)
+
+
+async def _planned(deps: Deps, said: Said, where: Where) -> Reply:
+    runbook = deps.catalogue.runbook(said.runbook)
+    words.must_fit(runbook, said, whole=True)
+    found = await runs.draft(deps, Wanted(runbook.id, said.given, said.reason), where)
+    approval = view.may_approve(found.gate, deps.catalogue.access)
+    value = words.value(runbook.id, said.given, said.reason)
+    return Reply(_summary(found), view.plan(found.runbook, found.plan, approval, value))
+
+
+def _summary(found: Draft) -> str:
+    trouble = [f"{view.where(place)}: {said}" for place, said in found.plan.problems.items()]
+    verdict = f" It cannot run as it stands. {' '.join(trouble)}" if trouble else ""
+    return f"Plan of {found.runbook.id}, {found.plan.hash}. Nothing was done.{verdict}"
