@@ -11,7 +11,7 @@ from typing import Any
 
 from bot.domain.alert import NOTHING, Alert, Group, Intake, group_key_hash, prometheus_fingerprint
 from bot.intake.building import Draft, alert, not_understood, status_of, whole
-from bot.intake.reading import LONGEST_NAME, LONGEST_TEXT, Item, Notes, items
+from bot.intake.reading import LONGEST_KEY, Item, Notes, items
 
 SOURCE = "alertmanager"
 
@@ -35,14 +35,14 @@ def read(payload: Mapping[str, Any], *, received_at: datetime, headers: Mapping[
 
 def group_key(message: Item) -> str:
     """Version 4 has a text, version 3 a number: either is hashed as Alertmanager's other receivers hash it."""
-    return group_key_hash(message.text("groupKey", longest=LONGEST_TEXT * 10))
+    return group_key_hash(message.text("groupKey", longest=LONGEST_KEY))
 
 
 def labelled(item: Item, source: str) -> Draft:
     """What every dialect of Alertmanager has in common: labels, annotations, times, fingerprint."""
     draft = Draft(source, labels=item.texts("labels"), annotations=item.texts("annotations"))
     draft.starts_at, draft.ends_at = item.time("startsAt"), item.time("endsAt")
-    draft.key = item.text("fingerprint", longest=LONGEST_NAME) or _own(draft.labels)
+    draft.key = item.text("fingerprint", longest=LONGEST_KEY) or _own(draft.labels)
     return draft
 
 

@@ -16,7 +16,7 @@ from urllib.parse import quote
 from bot.domain.alert import NOTHING, Alert, Control, Intake, Status, Wish
 from bot.intake.building import Draft, alert, not_understood, whole
 from bot.intake.proof import is_sns
-from bot.intake.reading import LONGEST_NAME, Item, Notes, as_text
+from bot.intake.reading import LONGEST_KEY, LONGEST_NAME, Item, Notes, as_text
 
 SOURCE = "cloudwatch"
 
@@ -93,10 +93,10 @@ def _alarm(item: Item, draft: Draft) -> bool:
 
 
 def _of_sns(item: Item, draft: Draft) -> None:
-    draft.name, arn = item.text("AlarmName"), item.text("AlarmArn", longest=LONGEST_NAME)
+    draft.name, arn = item.text("AlarmName"), item.text("AlarmArn", longest=LONGEST_KEY)
     account, region = item.text("AWSAccountId", longest=LONGEST_NAME), item.text("Region", longest=LONGEST_NAME)
     draft.key = arn or "/".join(filter(None, (account, region, draft.name)))
-    _contributor(draft, item.text("AlarmContributorId", longest=LONGEST_NAME), item, "AlarmContributorAttributes")
+    _contributor(draft, item.text("AlarmContributorId", longest=LONGEST_KEY), item, "AlarmContributorAttributes")
     draft.label(account=account, region=_region(arn) or region)
     _state(draft, item.text("NewStateValue", longest=LONGEST_NAME), item.time("StateChangeTime"), item)
     item.drop("AlarmConfigurationUpdatedTimestamp")
@@ -134,7 +134,7 @@ def _of_eventbridge(item: Item, draft: Draft) -> None:
     draft.key = arns[0] if arns else "/".join(filter(None, (account, region, draft.name)))
     if isinstance(detail.peek("alarmContributor"), Mapping):
         one = detail.open("alarmContributor")
-        _contributor(draft, one.text("id", longest=LONGEST_NAME), one, "attributes")
+        _contributor(draft, one.text("id", longest=LONGEST_KEY), one, "attributes")
     draft.label(account=account, region=region)
     state = detail.open("state") if isinstance(detail.peek("state"), Mapping) else Item({}, "state", item.notes)
     at = state.time("timestamp") or item.time("time")

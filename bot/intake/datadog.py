@@ -15,7 +15,7 @@ from typing import Any
 
 from bot.domain.alert import NOTHING, Alert, Intake, Status
 from bot.intake.building import Draft, alert, whole
-from bot.intake.reading import LONGEST_NAME, LONGEST_TEXT, Item, Notes
+from bot.intake.reading import LONGEST_KEY, LONGEST_NAME, Item, Notes
 
 SOURCE = "datadog"
 
@@ -124,9 +124,9 @@ def _begins(transition: str, status: Status) -> bool:
 
 def _key(message: Item, labels: dict[str, str]) -> str:
     """The monitor and its group; else the key that Datadog aggregates by; else that of this one cycle."""
-    monitor, scope = message.text("alert_id", longest=LONGEST_NAME), message.text("alert_scope", longest=LONGEST_TEXT)
-    aggregate = message.text("aggreg_key", "aggregation_key", longest=LONGEST_NAME)
-    cycle = message.text("alert_cycle_key", longest=LONGEST_NAME)
+    monitor, scope = message.text("alert_id", longest=LONGEST_KEY), message.text("alert_scope", longest=LONGEST_KEY)
+    aggregate = message.text("aggreg_key", "aggregation_key", longest=LONGEST_KEY)
+    cycle = message.text("alert_cycle_key", longest=LONGEST_KEY)
     exact = f"{monitor}/{scope}" if monitor and scope else ""
     rough = f"{monitor}/{labels.get('host', '')}" if monitor else ""
     return exact or aggregate or cycle or rough

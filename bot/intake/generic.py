@@ -16,7 +16,7 @@ from jmespath.exceptions import JMESPathError
 from bot.domain.alert import NOTHING, Alert, Group, Intake, Status
 from bot.domain.catalogue import GenericSource
 from bot.intake.building import Draft, alert, status_of, whole
-from bot.intake.reading import LONGEST_NAME, Item, Notes, as_text, bounded, items
+from bot.intake.reading import LONGEST_KEY, LONGEST_NAME, Item, Notes, as_text, bounded, items
 
 SOURCE = "generic"
 NO_MAPPING = GenericSource()
@@ -91,7 +91,7 @@ def _by_usual_names(item: Item, source: str) -> Draft:
     for field, texts in (("labels", draft.labels), ("annotations", draft.annotations)):
         if isinstance(item.peek(field), Mapping):
             texts |= item.texts(field)
-    draft.key = item.text("fingerprint", "dedup_key", longest=LONGEST_NAME)
+    draft.key = item.text("fingerprint", "dedup_key", longest=LONGEST_KEY)
     draft.name = item.text("name", "alertname", "title", "summary")
     draft.starts_at = item.time("starts_at", "startsAt", "started_at", "timestamp", "time")
     draft.ends_at = item.time("ends_at", "endsAt", "ended_at")

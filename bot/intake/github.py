@@ -11,7 +11,7 @@ from typing import Any
 
 from bot.domain.alert import NOTHING, Context, Happening, Intake
 from bot.intake.building import context, whole
-from bot.intake.reading import LONGEST_NAME, Item, Notes
+from bot.intake.reading import LONGEST_NAME, Item, Notes, clean
 
 SOURCE = "github"
 
@@ -34,7 +34,7 @@ def read(payload: Mapping[str, Any], *, received_at: datetime, headers: Mapping[
 
 def _event(message: Item, headers: Mapping[str, str]) -> str:
     """The header says it; without one, the field that holds the thing."""
-    said = headers.get("x-github-event", "")[:LONGEST_NAME]
+    said = clean(headers.get("x-github-event", ""))[:LONGEST_NAME]
     if said:
         return said
     if "zen" in message and "hook_id" in message:

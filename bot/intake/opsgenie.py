@@ -12,7 +12,7 @@ from typing import Any
 
 from bot.domain.alert import NOTHING, Alert, Context, Happening, Intake, Status
 from bot.intake.building import Draft, alert, not_understood, whole
-from bot.intake.reading import LONGEST_NAME, Item, Notes
+from bot.intake.reading import LONGEST_KEY, LONGEST_NAME, Item, Notes
 
 SOURCE = "opsgenie"
 
@@ -54,7 +54,7 @@ def read(payload: Mapping[str, Any], *, received_at: datetime, headers: Mapping[
 
 def _draft(item: Item, action: str) -> Draft:
     draft = Draft(SOURCE, name=item.text("message"))
-    alias, number = item.text("alias", longest=LONGEST_NAME), item.text("alertId", "id", longest=LONGEST_NAME)
+    alias, number = item.text("alias", longest=LONGEST_KEY), item.text("alertId", "id", longest=LONGEST_KEY)
     draft.key, draft.also = alias or number, (number,) if alias and number != alias else ()
     draft.group = alias if _HASH_OF_A_GROUP.fullmatch(alias) else ""
     draft.status = Status.RESOLVED if action.casefold() in _RESOLVES else Status.FIRING

@@ -13,7 +13,7 @@ from typing import Any
 
 from bot.domain.alert import NOTHING, Alert, Context, Happening, Intake, Status, own_fingerprint
 from bot.intake.building import Draft, alert, context, known_status, not_understood, whole
-from bot.intake.reading import LONGEST_NAME, Item, Notes, items
+from bot.intake.reading import LONGEST_KEY, LONGEST_NAME, Item, Notes, items
 
 SOURCE = "pagerduty"
 
@@ -91,7 +91,7 @@ def _second_version(message: Item, received_at: datetime) -> tuple[list[Alert], 
 
 def _incident(data: Item, what: str, said_at: datetime | None) -> Draft:
     draft = Draft(SOURCE, name=data.text("title", "summary"), said_at=said_at)
-    number, key = data.text("id", longest=LONGEST_NAME), data.text("incident_key", longest=LONGEST_NAME)
+    number, key = data.text("id", longest=LONGEST_KEY), data.text("incident_key", longest=LONGEST_KEY)
     draft.key, draft.also = key or number, (number,) if key else ()
     draft.group = key if _HASH_OF_A_GROUP.fullmatch(key) else ""
     draft.status = _status(what, data)
@@ -132,7 +132,7 @@ def _done(what: str, found: Alert, *, at: datetime | None, by: str) -> list[Cont
 def _beside_the_alert(what: str, message: Item, data: Item, *, at: datetime | None, by: str) -> Context:
     """A note, a responder, a status update, a service: what it belongs to is only referred to."""
     incident = data.open("incident") if "incident" in data else data
-    about = own_fingerprint(SOURCE, incident.text("id", longest=LONGEST_NAME)) if incident is not data else ""
+    about = own_fingerprint(SOURCE, incident.text("id", longest=LONGEST_KEY)) if incident is not data else ""
     title = data.text("content", "message") or incident.text("summary", "title")
     kind, url = _HAPPENINGS.get(_tail(what), Happening.OTHER), incident.url("html_url")
     return context(kind, SOURCE, message, at=at, title=title, state=what, about=about, by=by, url=url)
@@ -143,7 +143,7 @@ def _sent_to_pagerduty(message: Item, received_at: datetime) -> tuple[list[Alert
     message.drop("routing_key", "service_key")
     action, payload = message.text("event_action", longest=LONGEST_NAME), message.open("payload")
     draft = Draft(SOURCE, name=payload.text("summary"), starts_at=payload.time("timestamp"))
-    draft.key = message.text("dedup_key", longest=LONGEST_NAME)
+    draft.key = message.text("dedup_key", longest=LONGEST_KEY)
     draft.group = draft.key if _HASH_OF_A_GROUP.fullmatch(draft.key) else ""
     draft.status = Status.RESOLVED if action == "resolve" else Status.FIRING
     if draft.status is Status.RESOLVED:

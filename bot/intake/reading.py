@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 LONGEST_TEXT = 4_000
 LONGEST_NAME = 300
 LONGEST_URL = 2_000
+LONGEST_KEY = 100_000  # it is hashed, and two keys may differ at their ends
 MOST_NOTES = 50
 MOST_ENTRIES = 64
 DEEPEST = 8

@@ -11,7 +11,7 @@ from typing import Any
 
 from bot.domain.alert import NOTHING, Context, Happening, Intake, Status
 from bot.intake.building import Draft, alert, context, not_understood, whole
-from bot.intake.reading import LONGEST_NAME, Item, Notes, as_text
+from bot.intake.reading import LONGEST_KEY, LONGEST_NAME, Item, Notes, as_text
 
 SOURCE = "sentry"
 
@@ -47,7 +47,7 @@ def _metric(data: Item, action: str) -> Draft:
     rule = incident.open("alert_rule")
     draft = Draft(SOURCE, name=rule.text("name") or incident.text("title") or data.text("description_title"))
     draft.status = Status.RESOLVED if action == "resolved" else Status.FIRING
-    rule_id, number = rule.text("id", longest=LONGEST_NAME), incident.text("id", "identifier", longest=LONGEST_NAME)
+    rule_id, number = rule.text("id", longest=LONGEST_KEY), incident.text("id", "identifier", longest=LONGEST_KEY)
     draft.key = f"rule/{rule_id}" if rule_id else (f"incident/{number}" if number else "")
     draft.also = (f"incident/{number}",) if number and rule_id else ()
     draft.starts_at, draft.ends_at = incident.time("date_started", "date_detected"), incident.time("date_closed")
@@ -63,7 +63,7 @@ def _event(event: Item, data: Item) -> Draft:
     """An event on account of which a rule of the issue's project alerts. The issue is what it is known by."""
     draft = Draft(SOURCE, name=event.text("title", "message"))
     draft.said_at = event.time("datetime", "timestamp", "received")  # the issue may be much older
-    issue = event.text("issue_id", "groupID", longest=LONGEST_NAME) or _last_part(event.text("issue_url"))
+    issue = event.text("issue_id", "groupID", longest=LONGEST_KEY) or _last_part(event.text("issue_url"))
     draft.key = f"issue/{issue}" if issue else ""
     draft.link = event.url("web_url")
     draft.labels |= dict(_tags(event))
@@ -79,7 +79,7 @@ def _plugin(message: Item) -> Draft:
     """The WebHooks plugin: one event, with the project's names around it."""
     event = message.open("event")
     draft = _event(event, message)
-    issue = message.text("id", longest=LONGEST_NAME)
+    issue = message.text("id", longest=LONGEST_KEY)
     draft.key = f"issue/{issue}" if issue else draft.key
     draft.name = draft.name or message.text("message", "culprit")
     draft.link = message.url("url") or draft.link
@@ -105,7 +105,7 @@ def _issue(issue: Item, action: str) -> Draft:
     draft = Draft(SOURCE, name=issue.text("title"))
     resolved = action == "resolved" or (not action and issue.peek("status") == "resolved")
     draft.status = Status.RESOLVED if resolved else Status.FIRING
-    number = issue.text("id", longest=LONGEST_NAME)
+    number = issue.text("id", longest=LONGEST_KEY)
     draft.key = f"issue/{number}" if number else ""
     draft.starts_at, seen = issue.time("firstSeen"), issue.time("lastSeen")
     draft.said_at = seen if draft.status is Status.FIRING else None  # when it was resolved is not said

@@ -254,6 +254,15 @@ def test_two_senders_may_both_have_a_number_seven() -> None:
     assert (opsgenie.fingerprint, generic.fingerprint) == ("opsgenie:7", "generic:7")
 
 
+def test_keys_that_differ_at_their_ends_are_two() -> None:
+    """However long a sender's key is, all of it counts."""
+    for vendor, field in (("alertmanager", "fingerprint"), ("generic", "dedup_key")):
+        body = {"alerts": [{"labels": {"a": "b"}, field: "x" * 5_000 + end} for end in "12"]}
+        found = VENDORS[vendor](body, received_at=NOW)
+        assert found.alerts[0].fingerprint != found.alerts[1].fingerprint
+        _is_sound(found)
+
+
 def test_a_large_message_is_read_whole() -> None:
     """Thousands of alerts with long texts: each comes out, cut to size, and the sentences stay few."""
     labels = {"alertname": "A", "job": "x"}
