@@ -23,11 +23,13 @@ from bot.catalogue.words import TemplateWords
 from bot.deps import CatalogueBox, Config, Deps
 from bot.domain.catalogue import Catalogue, Finding
 from bot.domain.errors import Misconfigured, Undeliverable
+from bot.domain.person import BOT
 from bot.engine.secrets import Secrets
 from bot.integrations.alarm import LogAlarm, WebhookAlarm
 from bot.integrations.slack import SlackChat, open_session
 from bot.paths import data
-from bot.ports import Alarm
+from bot.ports import Alarm, Database, Tx
+from bot.services import audit as audit_service
 from bot.services import notices, people, places, running
 from bot.services.housekeeping import Chore
 from bot.services.trips import ERRANDS, TIMERS
@@ -67,9 +69,15 @@ class House:
             catalogue_folders(self.settings), template_folders(self.settings), self.deps.box, self.settings.allow_shell
         )
 
+        noted = self.deps.catalogue.version
+
         async def look(deps: Deps) -> None:
+            nonlocal noted
             for finding in await watcher.look() or ():
                 await _say_finding(deps, finding)
+            if deps.catalogue.version != noted:  # also where writing it down failed the last time
+                await _note_catalogue(deps)
+                noted = deps.catalogue.version
 
         return {
             "seal": Chore(1, _seal),
@@ -153,17 +161,38 @@ async def looking(settings: Settings) -> AsyncIterator[Deps]:
     """Deps for a command that reads beside a running bot. Raises Misconfigured."""
     catalogue = load_catalogue(settings)
     async with clocked(settings) as (database, clock):
-        yield Deps(
-            config=_config(settings),
-            clock=clock,
-            database=database,
-            chat=_Silent(),
-            alarm=LogAlarm(),
-            hints=LocalHints(),
-            box=CatalogueBox(catalogue),
-            words=TemplateWords(settings.templates),
-            vault=_vault(settings),
-        )
+        yield _quiet(settings, catalogue, database, clock)
+
+
+class _NoDatabase:
+    """For commands that need none."""
+
+    dialect = "sqlite"
+
+    def transaction(self) -> contextlib.AbstractAsyncContextManager[Tx]:
+        raise Misconfigured("This command does without a database.")
+
+    reading = transaction
+
+
+def planning(settings: Settings) -> Deps:
+    """Deps for a command that only plans: the catalogue and the environment. Raises Misconfigured."""
+    nowhere = _NoDatabase()
+    return _quiet(settings, load_catalogue(settings), nowhere, DatabaseClock(nowhere, settings.clock_speed))
+
+
+def _quiet(settings: Settings, catalogue: Catalogue, database: Database, clock: DatabaseClock) -> Deps:
+    return Deps(
+        config=_config(settings),
+        clock=clock,
+        database=database,
+        chat=_Silent(),
+        alarm=LogAlarm(),
+        hints=LocalHints(),
+        box=CatalogueBox(catalogue),
+        words=TemplateWords(settings.templates),
+        vault=_vault(settings),
+    )
 
 
 def _vault(settings: Settings) -> Secrets:
@@ -202,6 +231,7 @@ async def build(settings: Settings) -> AsyncIterator[House]:
             worker_name=f"{socket.gethostname()}:{os.getpid()}"[:64],
             vault=_vault(settings),
         )
+        await _note_catalogue(deps)
         yield House(settings, database, clock, session, deps)
 
 
@@ -254,6 +284,13 @@ async def _seal(deps: Deps) -> None:
         head = await audit.seal(tx)
     if head is not None:
         telemetry.get_logger().info(Event.AUDIT_SEALED, seq=head.seq, hash=head.hash)
+
+
+async def _note_catalogue(deps: Deps) -> None:
+    """Which version is in force from now on, in this process."""
+    catalogue, detail = deps.catalogue, {"process": deps.worker_name}
+    async with deps.database.transaction() as tx:
+        await audit_service.record(tx, deps.clock, BOT, "catalogue.loaded", catalogue.version[:64], **detail)
 
 
 async def _say_finding(deps: Deps, finding: Finding) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 from bot.asks import Block
@@ -65,7 +64,18 @@ def state_words(run: Run) -> str:
 
 
 def fallback(live: Live) -> str:
-    return f"{live.run} {live.runbook.title}: {state_words(live.run)}. {live.run.sentence}".strip()
+    return f"{live.run} {state_words(live.run)} · {live.runbook.title}. {live.run.sentence}".strip()
+
+
+def approval_fallback(live: Live, asked: Asked) -> str:
+    words = {
+        State.OPEN: _what(live, asked),
+        State.APPROVED: "was approved",
+        State.REJECTED: "was rejected",
+        State.EXPIRED: "was not approved in time",
+        State.VOID: "is not asked about any more",
+    }
+    return f"{live.run} {words[asked.state]} · {live.runbook.title}"
 
 
 def live_message(live: Live) -> list[Block]:
@@ -187,7 +197,7 @@ def _undo_confirm(run: Run) -> Block:
 
 def approval_message(live: Live, asked: Asked, arguments: Sequence[str]) -> list[Block]:
     """The question, or what became of it. `arguments`: what exactly would be done, a line each, escaped."""
-    lines = [f"*{live.run}: {_what(live, asked)}*"]
+    lines = [f"*{live.run} {_what(live, asked)}* · {literal(live.runbook.title)}"]
     if asked.text:
         lines.append(escape_but_mentions(asked.text))
     if live.run.reason and asked.gate == WHOLE_RUN:
@@ -205,20 +215,20 @@ def approval_message(live: Live, asked: Asked, arguments: Sequence[str]) -> list
 
 def _what(live: Live, asked: Asked) -> str:
     if asked.gate == WHOLE_RUN:
-        return f"may {literal(live.runbook.title)} run?"
+        return "asks for approval"
     if asked.gate == UNDO:
-        return f"may {literal(live.runbook.title)} be taken back?"
-    return f"may step {literal(asked.gate)} go on?"
+        return "asks to be taken back"
+    return f"asks for approval of step {literal(asked.gate)}"
 
 
 def _standing(live: Live, asked: Asked) -> str:
     given = ", ".join(who(vote.person) for vote in asked.approvals)
     if asked.state is State.OPEN:
-        need = f"{asked.quorum} of" if asked.quorum > 1 else "One of"
+        need = f"{asked.quorum} approvals" if asked.quorum > 1 else "one approval"
         so_far = f" So far: {given}." if given else ""
         people = listing([spoken(entry) for entry in asked.who], "or")
         until, asker = clock(asked.expires_at), who(live.run.requested_by)
-        return f"{need} {people} decides by {until}; {asker} does not count.{so_far}"
+        return f"It needs {need} of {people} by {until}. {asker} does not count.{so_far}"
     at = clock(asked.decided_at) if asked.decided_at else ""
     if asked.state is State.APPROVED and asked.glass_broken:
         by = who(asked.reviewed_by) if asked.reviewed_by else ""
@@ -301,20 +311,21 @@ def _plan_line(step: PlannedStep) -> list[str]:
 
 
 def arguments_line(arguments: Mapping[str, Any]) -> str:
-    said = [f"{name}: {_argument(value)}" for name, value in arguments.items()]
+    said = [f"{name}: {argument_words(value)}" for name, value in arguments.items()]
     return f"`{_code(clip(' · '.join(said), ARGUMENTS_LIMIT))}`" if said else "`no arguments`"
 
 
-def _argument(value: Any) -> str:
+def argument_words(value: Any) -> str:
+    """One argument on one line, as plain text; a late one by the step it comes from."""
     match value:
         case Late(steps=steps):
             return f"from step {', '.join(steps)}"
         case {"from": [*steps]} if len(value) == 1:
             return f"from step {', '.join(map(str, steps))}"
         case Mapping():
-            return "{" + ", ".join(f"{name}: {_argument(one)}" for name, one in value.items()) + "}"
+            return "{" + ", ".join(f"{name}: {argument_words(one)}" for name, one in value.items()) + "}"
         case list() | tuple():
-            return "[" + ", ".join(_argument(one) for one in value) + "]"
+            return "[" + ", ".join(argument_words(one) for one in value) + "]"
         case str():
             return " ".join(value.split())
     return json.dumps(value)
@@ -348,7 +359,3 @@ def escape_but_mentions(text: str) -> str:
         else:
             pieces.append("&lt;@")
             rest = after
-
-
-def started_words(at: datetime) -> str:
-    return str(clock(at))
