@@ -154,8 +154,7 @@ async def _question_asked(deps: Deps, tx: Tx, delivery: Delivery) -> Message | S
 
 def _approval(shown: Shown, asked: Asked) -> tuple[str, list[Block]]:
     live = _live(shown)
-    text = f"{shown.run} {shown.runbook.title}: approval is {asked.state}"
-    return text, view.approval_message(live, asked, _what_exactly(shown, asked))
+    return view.approval_fallback(live, asked), view.approval_message(live, asked, _what_exactly(shown, asked))
 
 
 def _what_exactly(shown: Shown, asked: Asked) -> list[str]:

@@ -125,7 +125,7 @@ async def test_taken_back_with_its_own_approval(database: Database, clock: HandC
 
         await story.clicks("Cleo", OPS, await story.live("RUN-1"), "run.undo")
         question = await story.asked("RUN-1", "approval.approve")
-        assert "be taken back?" in shown(question)
+        assert "asks to be taken back" in shown(question)
         await story.clicks("Cleo", OPS, question, "approval.approve")
         assert "/start" not in there.counts
         await story.clicks("Ben", OPS, question, "approval.approve")
