@@ -39,6 +39,11 @@ def edit(incident: Incident, face: str) -> Parcel:
     )
 
 
+def posting(incident: Incident, face: str) -> str:
+    """The key of the one delivery that posts this card."""
+    return f"card:{incident.name}:{face}"
+
+
 async def shown(deps: Deps, tx: Tx, incident: Incident, *, is_home: bool) -> view.Card:
     """All that a card shows, from the state of this moment."""
     return view.Card(

@@ -114,7 +114,7 @@ def card_parcel(incident: Incident, face: str, channel: str | None) -> Parcel:
         payload={"face": face},
         gate=channel,
         rank=incident.rank,
-        dedupe_key=f"card:{incident.name}:{face}",
+        dedupe_key=cards.posting(incident, face),
     )
 
 

@@ -11,7 +11,7 @@ from bot.domain.delivery import Call, Delivery, Found, Parcel, Plan, Skip, Wait
 from bot.domain.errors import Undeliverable
 from bot.domain.incident import Home, Incident
 from bot.ports import Tx
-from bot.services import cadence, cards, deliveries, incidents, naming, people, places, telling
+from bot.services import alarms, cadence, cards, deliveries, incidents, naming, people, places, telling
 from bot.services.posting import PLACE_GONE, PLACE_RETRY_SECONDS, Message, Plain, Post
 from bot.store import incidents as store
 from bot.store.people import find as find_person
@@ -197,7 +197,18 @@ class Invite(Plain):
     async def refused(
         self, deps: Deps, tx: Tx, delivery: Delivery, problem: Undeliverable
     ) -> dict[str, Any] | Wait | Skip | None:
-        return {"ok": True} if problem.error in ALREADY else None
+        if problem.error in ALREADY:
+            return {"ok": True}
+        if problem.permanent:
+            incident = await of(tx, delivery)
+            sentence = (
+                f"{incident}: Slack refused an invitation to its channel ({problem.error}). "
+                "Look who is missing there and invite them by hand."
+            )
+            await alarms.raise_later(
+                deps, tx, subject=incident.name, sentence=sentence, key=f"invite:{incident}:{problem.error}"
+            )
+        return None
 
 
 class Join(Plain):
@@ -327,7 +338,29 @@ async def _card_posted(deps: Deps, tx: Tx, delivery: Delivery, answer: dict[str,
     await deliveries.enqueue(deps, tx, Parcel("channel.pin", incident.name, "pins.add", rank=incident.rank))
 
 
-post_card = Post(_render_card, _card_posted)
+class PostCard(Post):
+    """Without its card people have nothing to work with: where Slack refuses it for good, somebody hears of it."""
+
+    async def refused(
+        self, deps: Deps, tx: Tx, delivery: Delivery, problem: Undeliverable
+    ) -> dict[str, Any] | Wait | Skip | None:
+        fate = await super().refused(deps, tx, delivery, problem)
+        if fate is None and problem.permanent:
+            incident, face = await of(tx, delivery), delivery.payload["face"]
+            sentence = (
+                f"{incident}: Slack refuses its card in {_place_of(face)} ({problem.error}). "
+                f"Tell people there by hand; `/incident show {incident}` shows what it would say."
+            )
+            key = cards.posting(incident, face)
+            await alarms.raise_later(deps, tx, subject=incident.name, sentence=sentence, key=key)
+        return fate
+
+
+def _place_of(face: str) -> str:
+    return "its channel" if face == cards.CHANNEL else "#incidents"
+
+
+post_card = PostCard(_render_card, _card_posted)
 
 
 class EditCard(Plain):
@@ -342,6 +375,8 @@ class EditCard(Plain):
         else:
             channel, ts = incident.announce_channel, incident.announce_ts
         if not channel or not ts:
+            if await store.is_refused(tx, cards.posting(incident, face)):
+                return Skip("Slack refused the card")
             return Wait(SOON_SECONDS, "the card is on its way")
         blocks = view.card(await cards.shown(deps, tx, incident, is_home=_is_home(incident, face)))
         return Call({"channel": channel, "ts": ts, "text": _card_text(incident), "blocks": blocks})

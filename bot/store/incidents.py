@@ -195,6 +195,15 @@ async def give_role(tx: Tx, number: int, role: str, person: str, at: datetime) -
         await tx.execute(update(roles).where(held).values(person=person, since=at))
 
 
+# --- cards ---
+
+
+async def is_refused(tx: Tx, dedupe_key: str) -> bool:
+    """Whether the delivery of that key was given up."""
+    query = select(deliveries.c.id).where(deliveries.c.dedupe_key == dedupe_key, state_is(deliveries, "failed"))
+    return (await tx.execute(query)).first() is not None
+
+
 # --- timeline ---
 
 

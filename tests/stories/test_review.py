@@ -133,6 +133,34 @@ async def test_waiting_for_an_outage_costs_little(tale: Story) -> None:
     assert any("the disk is full" in text for text in await tale.by_the_bot("inc-1-checkout-is-down"))
 
 
+@pytest.mark.parametrize(("channel", "place"), [("incidents", "#incidents"), ("inc-1-*", "its channel")])
+async def test_a_card_that_slack_refuses_raises_an_alarm(story: Story, channel: str, place: str) -> None:
+    """A card refused for good is said once through the second channel; what would edit it waits no longer."""
+    await story.fault("error", method="chat.postMessage", error="restricted_action_read_only_channel", channel=channel)
+    await story.types("Ada", "/incident declare P1 checkout is down")
+    await story.types("Ada", "/incident ack INC-1")
+    story.clock.advance(minutes=1)
+    await story.settle()
+    (said,) = story.alarm.heard
+    assert said.startswith(f"INC-1: Slack refuses its card in {place} (restricted_action_read_only_channel).")
+    assert await waiting(story) == []
+
+
+async def test_an_invitation_that_slack_refuses_raises_an_alarm(tale: Story) -> None:
+    """Whoever runs the bot hears that somebody is missing, and why."""
+    await tale.fault("error", method="conversations.invite", error="user_is_restricted")
+    await tale.declared("P1 checkout is down")
+    (said,) = tale.alarm.heard
+    assert said.startswith("INC-1: Slack refused an invitation to its channel (user_is_restricted).")
+
+
+async def waiting(story: Story) -> list[str]:
+    """The kinds of what is still to be sent."""
+    async with story.deps.database.reading() as tx:
+        query = select(deliveries.c.kind).where(deliveries.c.state.in_(["ready", "sending", "doubt"]))
+        return list(await tx.scalars(query))
+
+
 # --- the end, and two people at the same form ---
 
 
