@@ -31,6 +31,8 @@ MOST_OPTIONS = 100
 GUIDE = ("overview", "impact", "diagnosis", "resolution", "prevention", "escalation")
 ANSWERS = (("Yes", "true"), ("No", "false"))
 
+_PARAMETER = re.compile(r"\{\{\s*params\.(\w+)\s*\}\}")
+
 
 class Record(Protocol):
     """How a runbook has done."""
@@ -46,7 +48,7 @@ class Record(Protocol):
 def record_words(record: Record) -> str:
     """`fixed this 7 of 9 times, median 4 min`"""
     if not record.ended:
-        return "never run to its end yet"
+        return "not run to its end yet"
     median = f", median {_about(record.median_seconds)}" if record.median_seconds is not None else ""
     return f"fixed this {record.fixed} of {record.ended} time{'' if record.ended == 1 else 's'}{median}"
 
@@ -160,12 +162,12 @@ def _parameter_line(parameter: Parameter) -> str:
 
 
 def _rule(parameter: Parameter) -> str:
-    rule = literal(_capitalised(parameters.spoken(parameter)))
+    rule = literal(parameters.spoken(parameter))
     if parameter.type is ParameterType.SECRET:
-        return f"{rule}."
+        return f"{_capitalised(rule)}."
     if parameter.default is not None:
-        return f"{rule}; {literal(clip(_typed(parameter.default), 80))} unless you say otherwise."
-    return f"{rule}; required." if parameter.required else f"{rule}; may be left out."
+        return f"Must be {rule}; {literal(clip(_typed(parameter.default), 80))} unless you say otherwise."
+    return f"Must be {rule}; required." if parameter.required else f"Must be {rule}; may be left out."
 
 
 def _capitalised(text: str) -> str:
@@ -173,7 +175,8 @@ def _capitalised(text: str) -> str:
 
 
 def _step_line(number: int, step: Step) -> str:
-    line = f"{number}. {literal(clip(step.title or step.id, 200))} `{step.kind}` {EFFECTS[step.effect]}"
+    title = _PARAMETER.sub(r"‹\1›", step.title or step.id)
+    line = f"{number}. {literal(clip(title, 200))} `{step.kind}` {EFFECTS[step.effect]}"
     line += f" · only if `{_code(clip(step.when, 100))}`" if step.when else ""
     line += " · asks for its own approval" if step.approval else ""
     return line + (" · can be taken back" if step.undo else "")
@@ -297,9 +300,9 @@ def _input(parameter: Parameter, shown: Form, suffix: str) -> Block:
 
 def _hint(parameter: Parameter) -> str:
     """The rule, where it says more than the field does."""
-    if parameter.type is ParameterType.BOOLEAN or parameter.enum:
+    if parameter.type is ParameterType.BOOLEAN or (parameter.enum and _fits([(one, one) for one in parameter.enum])):
         return ""
-    if parameter.type is ParameterType.STRING and parameter.pattern is None:
+    if parameter.type is ParameterType.STRING and parameter.pattern is None and not parameter.enum:
         return ""
     return f"{_capitalised(parameters.spoken(parameter))}."
 

@@ -44,7 +44,7 @@ async def show(ask: Ask, deps: Deps) -> Reply:
 async def history(ask: Ask, deps: Deps) -> Reply:
     name = _named(ask, "history")
     found, record = await runbooks.history(deps, name, ask.by)
-    said = f"`{literal(name)}` {view.record_words(record)}."
+    said = f"`{literal(name)}`: {view.record_words(record)}."
     rows = [(run, _address(deps, run)) for run in found]
     return Reply(said, view.runs_listed(said, rows, "No run of it that you may see."))
 

@@ -32,7 +32,7 @@ async def test_suggested_in_an_incident(shop: tuple[Story, Target]) -> None:
     text = shown(found)
     assert "Runbooks that may help with INC-1:" in text
     assert "*Look at the shop* `look`\nfixed this 1 of 1 time, median 4 min" in text
-    assert "*Restart the shop* `restart`\nnever run to its end yet" in text
+    assert "*Restart the shop* `restart`\nnot run to its end yet" in text
     values = [block["accessory"]["value"] for block in found["blocks"] if "accessory" in block]
     assert values == ["look", "calm", "restart"]
 

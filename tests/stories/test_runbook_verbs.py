@@ -104,14 +104,14 @@ async def test_showing_one(shop: tuple[Story, Target]) -> None:
     found = await answer(story, "/runbook show Carts")
     text = shown(found)
     for said in (
-        "meant to take 10 minutes · never run to its end yet",
+        "meant to take 10 minutes · not run to its end yet",
         "*Overview*\nCarts that *nobody* bought. See <https://wiki.example.com/carts|the page>.",
         "*First*\n• look\n• empty them",
         '*Suggested for* alerts with `alertname="CartsFull"` at P1',
-        "`days`: Older than this\n    A whole number from 1 to 90; required.",
-        "`mode`\n    Soft or hard; soft unless you say otherwise.",
+        "`days`: Older than this\n    Must be a whole number from 1 to 90; required.",
+        "`mode`\n    Must be soft or hard; soft unless you say otherwise.",
         "`key`\n    A secret from env:CART_KEY, which is never typed.",
-        "`http` changes, once · can be taken back",
+        "1. Empty carts of ‹days› days `http` changes, once · can be taken back",
         "Run: <@U0ADA> or <@U0BEN>.",
         "Approve: 2 of the team sre, within 20 minutes. Whoever asks for the run never counts.",
         "At P1: 1 of the team sre, within 20 minutes.",
@@ -130,13 +130,13 @@ async def test_a_record_of_what_it_fixed(shop: tuple[Story, Target]) -> None:
         await story.fast_forward(minutes=4)
     assert "fixed this 2 of 3 times, median 4 min" in shown(await answer(story, "/runbook show look"))
     text = shown(await answer(story, "/runbook history look"))
-    assert "`look` fixed this 2 of 3 times" in text
+    assert "`look`: fixed this 2 of 3 times" in text
     lines = [line for line in text.splitlines() if "|RUN-" in line]
     assert len(lines) == 3
     assert re.match(r"\*<http.*\|RUN-3>\* look · ✓ succeeded", lines[0])
     assert "failed" in lines[1]
     assert "<@U0BEN>" in lines[1]
-    assert "never run to its end yet" in await story.reads("Ada", "/runbook history restart")
+    assert "not run to its end yet" in await story.reads("Ada", "/runbook history restart")
 
 
 @pytest.mark.parametrize(
