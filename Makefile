@@ -20,7 +20,7 @@ check: $(VENV)/.full
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/tocsin check
+	$(BIN)/tocsin check --tests
 
 format: $(VENV)/.full
 	$(BIN)/ruff format .

@@ -15,7 +15,7 @@ import click
 from bot import telemetry
 from bot.domain.alert import Alert
 from bot.domain.catalogue import Catalogue, hint, nearest
-from bot.domain.errors import Problem
+from bot.domain.errors import Problem, Unclear
 from bot.domain.incident import number
 from bot.settings import Settings
 
@@ -316,13 +316,43 @@ async def _with_books(act: Callable[[Any], Coroutine[Any, Any, None]]) -> None:
         await act(house.Books(database, clock))
 
 
+# --- runbooks ---
+
+
+@tocsin.command()
+@click.argument("runbook")
+@click.argument("given", nargs=-1, metavar="[NAME=VALUE]…")
+def plan(runbook: str, given: Sequence[str]) -> int:
+    """What a run would do, and its plan hash, without doing it; problems first, and exit code 1 with them."""
+    return _do(_plan(_settings(), runbook, given))
+
+
+async def _plan(settings: Settings, runbook: str, given: Sequence[str]) -> int:
+    from bot import main as house
+    from bot.asks import Where
+    from bot.domain import parameters
+    from bot.services import approvals, runs
+    from bot.views import outline
+
+    deps = house.planning(settings)
+    try:
+        found = await runs.draft(deps, runs.Wanted(runbook, parameters.pairs(given)), Where())
+    except Unclear as problem:
+        raise click.UsageError(problem.sentence) from None
+    who = approvals.who_of(deps, found.gate) if found.gate else ()
+    text = "\n".join(outline.lines(found.runbook, found.plan, found.gate, who))
+    click.echo(deps.vault.masker.mask(text))
+    return 1 if found.plan.problems else 0
+
+
 # --- files ---
 
 
 @tocsin.command()
 @click.argument("folders", nargs=-1, type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option("--tests", is_flag=True, help="Run the runbooks' own tests too (<id>.test.yml).")
 @click.option("--schema", is_flag=True, help="Print the JSON Schemas of the catalogue's files.")
-def check(folders: Sequence[Path], schema: bool) -> int:
+def check(folders: Sequence[Path], tests: bool, schema: bool) -> int:
     """Validate catalogue, templates and manifest; each finding is `file:line: sentence`."""
     settings = _settings()
     from bot.catalogue import check as checks
@@ -334,10 +364,18 @@ def check(folders: Sequence[Path], schema: bool) -> int:
     looked_at = list(folders) or list(settings.catalog) or [data("runbooks")]
     templates = [*settings.templates, data("templates")]
     found = checks.check(looked_at, templates, data("manifest.yml"), settings.allow_shell)
+    passed = ""
+    if tests:
+        from bot.engine.trials import try_all
+
+        trial = try_all(looked_at, settings.allow_shell)
+        found, passed = [*found, *trial.findings], str(trial)
     for finding in found:
         click.echo(str(finding))
     if not found:
         click.echo("No findings.")
+    if passed:
+        click.echo(passed)
     return 1 if found else 0
 
 

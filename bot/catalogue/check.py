@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from bot import manifest
+from bot.catalogue.case_shapes import SuiteShape
 from bot.catalogue.load import load
 from bot.catalogue.org_shapes import OrgShape
 from bot.catalogue.runbook_shapes import RunbookShape
@@ -36,6 +37,7 @@ def schemas() -> dict[str, dict[str, Any]]:
         "org.yml": OrgShape,
         "service.yml": ServiceShape,
         "runbook.yml": RunbookShape,
+        "test.yml": SuiteShape,
     }
     return {name: _schema(shape, name) for name, shape in shapes.items()}
 
