@@ -6,8 +6,9 @@ from bot.deps import Deps
 from bot.domain.delivery import Parcel
 from bot.domain.incident import Home, Incident
 from bot.ports import Tx
-from bot.services import cadence, deliveries, telling
+from bot.services import cadence, deliveries, places, telling
 from bot.store import incidents as store
+from bot.store.places import find as find_place
 from bot.views import incident as view
 
 CHANNEL = "channel"
@@ -61,6 +62,16 @@ def announce_setting(deps: Deps, incident: Incident) -> str:
     """The channel its service announces in, as an operator wrote it."""
     service = deps.catalogue.service_or_default(incident.service)
     return service.incidents_channel or deps.config.incidents_channel
+
+
+async def announced_in(deps: Deps, incident: Incident, tx: Tx | None = None) -> str:
+    """That channel's name as people know it, `#incidents`; as it was configured, until Slack has shown it."""
+    if tx is None:
+        async with deps.database.reading() as own:
+            return await announced_in(deps, incident, own)
+    key = places.key_of(announce_setting(deps, incident))
+    place = await find_place(tx, key)
+    return f"#{place.name if place and place.name else key}"
 
 
 def topic(incident: Incident) -> Parcel:

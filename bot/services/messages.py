@@ -213,7 +213,8 @@ async def _stranded(deps: Deps, tx: Tx, delivery: Delivery) -> Message | Skip | 
     if delivery.payload["what"] == "open" and incident.channel:
         return Skip("it has a channel by now")
     held = await store.roles_of(tx, incident.id)
-    text = view.stranded(incident, delivery.payload["what"], delivery.payload["error"])
+    place = await cards.announced_in(deps, incident, tx)
+    text = view.stranded(incident, delivery.payload["what"], delivery.payload["error"], place)
     link = telling.permalink(deps, incident.announce_channel, incident.announce_ts)
     blocks = [section(f"{text} {mrkdwn.link(link, 'Open the card.')}" if link else text)]
     return Message(held.get("commander") or incident.declared_by, text, blocks)

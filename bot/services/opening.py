@@ -265,7 +265,7 @@ def _same_topic(there: str, asked: str) -> bool:
 
 
 class Bookmark(Plain):
-    """A link to the card in #incidents, found by its link after a lost answer."""
+    """A link to the announced card, found by its link after a lost answer."""
 
     async def prepare(self, deps: Deps, tx: Tx, delivery: Delivery) -> Plan:
         incident = await of(tx, delivery)
@@ -274,7 +274,7 @@ class Bookmark(Plain):
         link = telling.permalink(deps, incident.announce_channel, incident.announce_ts)
         if not link:
             return Skip("the workspace's address is not known")
-        title = f"{incident} in #incidents"
+        title = f"{incident} in {await cards.announced_in(deps, incident, tx)}"
         return Call({"channel_id": incident.channel, "title": title, "type": "link", "link": link})
 
     async def look_up(self, deps: Deps, delivery: Delivery, arguments: dict[str, Any]) -> Found | None:
@@ -347,17 +347,14 @@ class PostCard(Post):
         fate = await super().refused(deps, tx, delivery, problem)
         if fate is None and problem.permanent:
             incident, face = await of(tx, delivery), delivery.payload["face"]
+            place = "its channel" if face == cards.CHANNEL else await cards.announced_in(deps, incident, tx)
             sentence = (
-                f"{incident}: Slack refuses its card in {_place_of(face)} ({problem.error}). "
+                f"{incident}: Slack refuses its card in {place} ({problem.error}). "
                 f"Tell people there by hand; `/incident show {incident}` shows what it would say."
             )
             key = cards.posting(incident, face)
             await alarms.raise_later(deps, tx, subject=incident.name, sentence=sentence, key=key)
         return fate
-
-
-def _place_of(face: str) -> str:
-    return "its channel" if face == cards.CHANNEL else "#incidents"
 
 
 post_card = PostCard(_render_card, _card_posted)

@@ -235,12 +235,12 @@ def reopened_text(incident: Incident, actor: str) -> str:
     return f"{mention(actor)} reopened {incident}. Next update {next_update(incident)}."
 
 
-def stranded(incident: Incident, what: str, error: str) -> str:
+def stranded(incident: Incident, what: str, error: str, announced_in: str) -> str:
     """`what`: `open`, no channel could be opened for it, or `lost`, its channel cannot be used any more."""
     trouble = "I could not open a channel for it" if what == "open" else "I cannot write in its channel any more"
     said = f"{incident}: {trouble}; Slack says `{escape(error)}`."
     if not incident.private:
-        return f"{said} It goes on in the thread of its card in #incidents: mention me there."
+        return f"{said} It goes on in the thread of its card in {literal(announced_in)}: mention me there."
     if what == "open":
         return f"{said} I try again every 5 minutes. Ask an administrator to let me create private channels."
     return f"{said} Invite me to it again, and I go on."

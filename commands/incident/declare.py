@@ -9,8 +9,8 @@ from typing import Any
 from bot.asks import Ask, FieldErrors, Mark, Modal, Nothing, Press, Reply, Submission
 from bot.deps import Deps
 from bot.domain.draft import Draft, clean_title, readable
-from bot.domain.incident import Incident
-from bot.services import incidents, telling
+from bot.domain.incident import Home, Incident
+from bot.services import cards, incidents, telling
 from bot.views import modals
 from bot.views.mrkdwn import Safe, channel, clock, link, literal
 
@@ -23,17 +23,22 @@ async def ask(ask: Ask, deps: Deps) -> Reply | Modal:
         return Modal(modals.declare(draft, deps.catalogue), OPENER)
     draft = replace(draft, source_channel=ask.where.channel, source_ts=ask.where.ts)
     incident, is_new = await incidents.declare(deps, draft, ask.by)
-    return Reply(declared(deps, incident, is_new))
+    return Reply(await declared(deps, incident, is_new))
 
 
-def declared(deps: Deps, incident: Incident, is_new: bool) -> str:
+async def declared(deps: Deps, incident: Incident, is_new: bool) -> str:
     """What the acknowledgement says: the truth of the moment."""
     where = _where(deps, incident)
     if not is_new:
         return f"{incident} is already declared{f': {where}' if where else ''}."
     due = f" First update by {clock(incident.next_update_at)}." if incident.next_update_at else ""
-    place = "Opening its channel and inviting you." if incident.home == "channel" else "Its card goes up in #incidents."
-    return f"Declared {incident} at {literal(incident.severity)}. {place}{due}"
+    return f"Declared {incident} at {literal(incident.severity)}. {await _place(deps, incident)}{due}"
+
+
+async def _place(deps: Deps, incident: Incident) -> str:
+    if incident.home is Home.CHANNEL:
+        return "Opening its channel and inviting you."
+    return f"Its card goes up in {literal(await cards.announced_in(deps, incident))}."
 
 
 def _where(deps: Deps, incident: Incident) -> Safe | None:
@@ -77,7 +82,7 @@ async def submit(sent: Submission, deps: Deps) -> Nothing | Reply | FieldErrors:
     if draft.title is None:
         return FieldErrors({"title": "Say in a few words what is wrong."})
     incident, is_new = await incidents.declare(deps, draft, sent.by)
-    return Reply(declared(deps, incident, is_new))
+    return Reply(await declared(deps, incident, is_new))
 
 
 def _carried(text: str) -> dict[str, Any]:

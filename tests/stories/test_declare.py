@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from bot.ports import Database
+from bot.services import places
 from tests.support.catalogues import PAYMENTS, catalogue
 from tests.support.clock import HandClock
 from tests.support.story import Story, field, shown, tidy, told
@@ -160,6 +161,19 @@ async def test_low_severities_live_in_a_thread(tale: Story) -> None:
     await tale.says("Ben", "@tocsin note it is on every page", "incidents", card["ts"])
     assert "commander: <@U0BEN>" in shown(await tale.card("incidents"))
     assert "it is on every page" in await tale.reads("Ada", "/incident timeline INC-1")
+
+
+async def test_the_announcing_channel_by_its_real_name(sqlite_database: Database, clock: HandClock) -> None:
+    """Where incidents are announced elsewhere than in #incidents, or it was renamed, sentences and links say so."""
+    async with told(sqlite_database, clock, incidents_channel="general") as story:
+        assert "Its card goes up in #general" in await story.types("Ada", "/incident declare low a typo")
+        room = await story.declared("P1 checkout is down")
+        assert [one["title"] for one in (await story.channel(room))["bookmarks"]] == ["INC-2 in #general"]
+        await places.renamed(story.deps, "C0GENERAL", "everybody")
+        await story.fault("error", method="conversations.create", error="restricted_action")
+        await story.types("Ada", "/incident declare P1 search is down")
+        (letter,) = await story.direct("Ada")
+        assert "in the thread of its card in #everybody" in letter
 
 
 async def test_one_card_in_each_place(tale: Story) -> None:
