@@ -350,8 +350,9 @@ async def _plan(settings: Settings, runbook: str, given: Sequence[str]) -> int:
 
 @tocsin.command()
 @click.argument("folders", nargs=-1, type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option("--tests", is_flag=True, help="Run the runbooks' own tests too (<id>.test.yml).")
 @click.option("--schema", is_flag=True, help="Print the JSON Schemas of the catalogue's files.")
-def check(folders: Sequence[Path], schema: bool) -> int:
+def check(folders: Sequence[Path], tests: bool, schema: bool) -> int:
     """Validate catalogue, templates and manifest; each finding is `file:line: sentence`."""
     settings = _settings()
     from bot.catalogue import check as checks
@@ -363,10 +364,18 @@ def check(folders: Sequence[Path], schema: bool) -> int:
     looked_at = list(folders) or list(settings.catalog) or [data("runbooks")]
     templates = [*settings.templates, data("templates")]
     found = checks.check(looked_at, templates, data("manifest.yml"), settings.allow_shell)
+    passed = ""
+    if tests:
+        from bot.engine.trials import try_all
+
+        trial = try_all(looked_at, settings.allow_shell)
+        found, passed = [*found, *trial.findings], str(trial)
     for finding in found:
         click.echo(str(finding))
     if not found:
         click.echo("No findings.")
+    if passed:
+        click.echo(passed)
     return 1 if found else 0
 
 
