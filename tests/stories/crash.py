@@ -11,11 +11,11 @@ import sys
 import time
 from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections import Counter, deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
-from signal import SIGKILL
+from signal import SIGKILL, Signals
 from typing import Any, Literal
 
 import aiohttp
@@ -86,13 +86,13 @@ class Wire:
 class Child:
     """One `tocsin` process under a supervisor that starts it again whenever it dies."""
 
-    def __init__(self, command: str, environment: Mapping[str, str], buried: Callable[[int], Awaitable[None]]) -> None:
+    def __init__(self, name: str, environment: Mapping[str, str], buried: Callable[[int], Awaitable[None]]) -> None:
         self.up = asyncio.Event()
         self.deaths = 0
         self.allowed = asyncio.Event()
         self.is_gone = asyncio.Event()
         self.log: deque[str] = deque(maxlen=60)
-        self._command = command
+        self._command = name.partition("-")[0]  # `worker-2` is one more worker
         self._environment = dict(environment)
         self._buried = buried
         self._process: Process | None = None
@@ -129,12 +129,20 @@ class Child:
     def is_alive(self) -> bool:
         return self._process is not None and self._process.returncode is None
 
+    @property
+    def pid(self) -> int | None:
+        return self._process.pid if self._process and self.is_alive else None
+
     def kill(self) -> None:
         """SIGKILL, also to one that is just starting."""
-        if self._process and self.is_alive:
+        if self.is_alive:
             self.up.clear()
+            self.send(SIGKILL)
+
+    def send(self, signal: Signals) -> None:
+        if self.pid:
             with suppress(ProcessLookupError):
-                os.kill(self._process.pid, SIGKILL)  # without a look at it: the loop's watcher must be who buries it
+                os.kill(self.pid, signal)  # without a look at it: the loop's watcher must be who buries it
 
 
 class House:
@@ -147,6 +155,8 @@ class House:
         self.children: dict[str, Child] = {}
         self.wire = Wire(self.children)
         self.repeated = 0
+        self.dead: list[int] = []
+        self.environment: Mapping[str, str] = {}  # of every child
         self._control = control
         self._entries = 0
         simulator.journal.watch(self._count)
@@ -189,13 +199,18 @@ class House:
 
         On SQLite the one process that starts again frees it by itself.
         """
-        if self.database.dialect != "postgresql":
-            return
+        self.dead.append(pid)
+        if self.database.dialect == "postgresql":
+            await self.release(pid)
+
+    async def release(self, pid: int) -> None:
+        """The leases of that process are over, but for rows on which it has its hands at this very moment."""
         owner = f"{socket.gethostname()}:{pid}"[:64]
         async with self.database.transaction() as tx:
-            for table in (tables.deliveries, tables.inbox):
-                held = update(table).where(table.c.owner == owner)
-                await tx.execute(held.values(lease_until=table.c.lease_until - LEASE_SECONDS))
+            for table in (tables.deliveries, tables.inbox, tables.runs):
+                held = select(table.c.id).where(table.c.owner == owner).with_for_update(skip_locked=True)
+                over = update(table).where(table.c.id.in_(held))
+                await tx.execute(over.values(lease_until=table.c.lease_until - LEASE_SECONDS))
 
     # --- time ---
 
@@ -357,8 +372,14 @@ def difference(seen: Counter[str], expected: Counter[str]) -> list[str]:
 
 
 @asynccontextmanager
-async def housed(url: str, transport: Transport = "socket") -> AsyncIterator[House]:
-    """`tocsin serve` on the database of that URL, and on PostgreSQL a `tocsin worker` besides."""
+async def housed(
+    url: str,
+    transport: Transport = "socket",
+    *,
+    workers: Sequence[str] = ("worker",),
+    settings: Mapping[str, str] | None = None,
+) -> AsyncIterator[House]:
+    """`tocsin serve` on the database of that URL, and on PostgreSQL `tocsin worker` besides."""
     simulator = Simulator(
         _manifest(transport), latency_seconds=LATENCY_SECONDS, delivery=transport, ack_seconds=ACK_SECONDS
     )
@@ -372,9 +393,10 @@ async def housed(url: str, transport: Transport = "socket") -> AsyncIterator[Hou
         await house.clock.start()
         port = free_port() if transport == "http" else 0
         simulator.door.request_url_base = f"http://127.0.0.1:{port}"
-        environment = _environment(simulator, url, transport, port)
-        commands = ["serve", "worker"] if database.dialect == "postgresql" else ["serve"]
-        house.children.update({command: Child(command, environment, house.bury) for command in commands})
+        environment = _environment(simulator, url, transport, port) | dict(settings or {})
+        house.environment = environment
+        names = ["serve", *workers] if database.dialect == "postgresql" else ["serve"]
+        house.children.update({name: Child(name, environment, house.bury) for name in names})
         for child in house.children.values():
             stack.push_async_callback(_end, asyncio.create_task(child.keep()))
         await house.is_up()
