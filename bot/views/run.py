@@ -335,6 +335,8 @@ def argument_words(value: Any) -> str:
 
 
 def _short(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
     return str(literal(clip(" ".join(str(value).split()), 80))) if value is not None else "not given"
 
 
