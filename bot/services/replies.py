@@ -19,11 +19,6 @@ TEXT_LIMIT = 3_900
 POST = "chat.postMessage"
 WHISPER = "chat.postEphemeral"
 
-# Where a whisper in the channel is impossible, it is said in a direct message.
-NOT_THERE = frozenset(
-    {"channel_not_found", "not_in_channel", "user_not_in_channel", "is_archived", "no_channel", "restricted_action"}
-)
-
 
 async def send(deps: Deps, reply: Reply, *, to: str, where: Where, key: str) -> None:
     """Write the answer down; the worker says it. The same `key` is said once, however often this is called.
@@ -74,8 +69,10 @@ class Saying(Plain):
     async def refused(
         self, deps: Deps, tx: Tx, delivery: Delivery, problem: Undeliverable
     ) -> dict[str, Any] | Wait | Skip | None:
-        if problem.error not in NOT_THERE or delivery.payload["channel"] == delivery.subject:
+        """Where it cannot be said in its place, whatever the reason, it is said in a direct message."""
+        if not problem.permanent or delivery.payload["channel"] == delivery.subject:
             return None
-        direct = Reply(delivery.payload["text"], blocks=delivery.payload["blocks"])
+        blocks = [] if "blocks" in problem.error else delivery.payload["blocks"]  # those would be refused there too
+        direct = Reply(delivery.payload["text"], blocks=blocks)
         await deliveries.enqueue(deps, tx, _parcel(direct, delivery.subject, Where(), f"direct:{delivery.id}"))
         return Skip(f"{problem.error}: said in a direct message instead")

@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 
 from bot.domain.draft import TITLE_LIMIT
-from tests.support.story import Story, shown, tidy
+from bot.ports import Database
+from tests.support.clock import HandClock
+from tests.support.story import Story, shown, tidy, told
 
 NASTY = "<!channel> *all* _of_ ~it~ `down` <https://evil.invalid|log in here> @here &amp; <@U0BEN>"
 
@@ -213,3 +215,16 @@ async def test_overview_list_and_show(tale: Story) -> None:
     assert "the database is gone" in shown_card
     assert "P0 Critical" in shown_card
     assert "`list all` or `list mine`" in await tale.types("Ada", "/incident list everything")
+
+
+@pytest.mark.parametrize("error", ["not_in_channel", "user_not_found", "msg_blocks_too_long"])
+async def test_an_answer_that_cannot_be_whispered_is_a_letter(
+    sqlite_database: Database, clock: HandClock, error: str
+) -> None:
+    """Whatever Slack's reason for not whispering an answer in its place, the person reads it in a direct message."""
+    async with told(sqlite_database, clock) as story:  # one of the reasons would be a mistake of ours
+        room = await story.declared("P1 checkout is down")
+        await story.fault("error", method="chat.postEphemeral", error=error, times=9)
+        await story.says("Ada", "@tocsin show", room)
+        (letter,) = await story.direct("Ada")
+        assert "checkout is down" in letter
