@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
-from typing import Any
 
 import psycopg
 import pytest
@@ -13,27 +12,57 @@ import pytest
 from bot.catalogue.load import load
 from bot.domain.outcome import Done
 from bot.domain.parameters import read
-from bot.domain.runbook import Runbook
+from bot.domain.runbook import Effect, Runbook
 from bot.engine import expressions
-from bot.engine.steps import redis, sql
 from bot.paths import data
 from tests.steps.support import make_context
 from tests.support.backends import Postgres
+from tests.support.walk import Walk
+
+GUIDE = {"overview", "impact", "diagnosis", "resolution", "prevention", "escalation"}
+EXAMPLES = (
+    "backup_and_verify", "blocked_sessions", "certificate_expiry", "error_rate", "redis_memory", "restart_api",
+)  # fmt: skip
+GIVEN = {"backup_and_verify": {"database": "shop", "table": "orders"}}
 
 
 def example(runbook_id: str) -> Runbook:
-    catalogue = load([data("runbooks")]).catalogue
-    assert catalogue is not None
-    return catalogue.runbook(runbook_id)
+    """From the packaged catalogue, or from the folder beside it whose runbooks start programs."""
+    folders = [data("runbooks"), data("runbooks") / "_shell"]
+    loaded = load(folders, allow_shell=folders[1:])
+    assert loaded.findings == ()
+    assert loaded.catalogue is not None
+    return loaded.catalogue.runbook(runbook_id)
 
 
-def body(runbook: Runbook, step_id: str) -> dict[str, Any]:
-    """A step's arguments, rendered with the parameters' defaults and shortened to what a test can wait for."""
-    step = runbook.step(step_id)
-    assert step is not None
-    values = {"params": read(runbook, {}) | {"seconds": 0}}
-    rendered = expressions.render_all(step.body, values)
-    return rendered["until"]["sql"] if "until" in rendered else rendered
+@pytest.mark.parametrize("runbook_id", EXAMPLES)
+def test_arguments_render(runbook_id: str) -> None:
+    """With nothing but defaults every argument that needs no earlier result can be rendered."""
+    runbook = example(runbook_id)
+    for step in runbook.steps:
+        if "steps." not in str(step.body):
+            expressions.render_all(step.body, {"params": read(runbook, GIVEN.get(runbook_id, {}))})
+
+
+@pytest.mark.parametrize("runbook_id", EXAMPLES)
+def test_guides_are_whole(runbook_id: str) -> None:
+    """Each has every part of a guide, a target, a title for every step and help for every parameter."""
+    runbook = example(runbook_id)
+    assert runbook.guide.keys() == GUIDE
+    assert runbook.mttr_target is not None
+    assert all(step.title for step in runbook.steps)
+    assert all(parameter.help for parameter in runbook.parameters)
+
+
+@pytest.mark.parametrize("runbook_id", EXAMPLES)
+def test_nothing_happens_but_what_may_happen_twice(runbook_id: str) -> None:
+    """No shipped step is one that a crash would leave a person to puzzle over."""
+    runbook = example(runbook_id)
+    every = [one for step in runbook.steps for one in (step, step.undo) if one]
+    assert all(one.effect is not Effect.ONCE for one in every)
+
+
+# --- PostgreSQL and Redis -------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -46,59 +75,91 @@ def database(postgres: Postgres) -> Iterator[str]:
     postgres.drop(url)
 
 
-def wait_for_row(url: str) -> None:
+@pytest.fixture
+def waiter(database: str) -> Iterator[threading.Thread]:
+    """Waits for a row, on a connection of its own."""
+    thread = threading.Thread(target=_wait_for_row, args=(database,))
+    yield thread
+    thread.join(10)
+
+
+def _wait_for_row(url: str) -> None:
     with psycopg.connect(url) as waiting:
         waiting.execute("UPDATE things SET id = 2 WHERE id = 1")
 
 
-async def test_blocked_sessions(database: str) -> None:
+def blocked_sessions(database: str) -> Walk:
+    walk = Walk(example("blocked_sessions"), make_context({"app_db": ("sql", database)}))
+    walk.set("seconds", 0)
+    return walk
+
+
+async def test_blocked_sessions(database: str, waiter: threading.Thread) -> None:
     """Who blocks is found and ended, and who waited goes on."""
-    runbook = example("blocked_sessions")
-    context = make_context({"app_db": ("sql", database)}, timeout_seconds=5.0)
+    walk = blocked_sessions(database)
     holder = psycopg.connect(database)
     holder.execute("SELECT * FROM things FOR UPDATE")
-    waiter = threading.Thread(target=wait_for_row, args=(database,))
     waiter.start()
     try:
-        found = await _until_blocked(body(runbook, "blocked"), context)
-        assert [row["pid"] for row in found.result["rows"]] == [holder.info.backend_pid]
-        ended = await sql.perform(body(runbook, "end"), context)
-        assert isinstance(ended, Done)
-        assert ended.result["rows"] == [{"pid": holder.info.backend_pid, "ended": True}]
+        await _until_blocked(walk)
+        found = walk.seen("blocked")["rows"][0]
+        assert (found["pid"], found["state"], found["waiting"]) == (
+            holder.info.backend_pid, "idle in transaction", 1,
+        )  # fmt: skip
+        assert found["query"] == "SELECT * FROM things FOR UPDATE"
+        await walk.step("end")
+        assert walk.seen("end")["rows"] == [{"pid": holder.info.backend_pid, "ended": True}]
     finally:
         holder.close()
+    waiter.join(10)
+    assert isinstance(await walk.step("free"), Done)
+
+
+async def test_a_session_that_let_go_meanwhile_is_left_alone(database: str, waiter: threading.Thread) -> None:
+    """Between the list and its approval the holder commits: it blocks nobody any more, and stays."""
+    walk = blocked_sessions(database)
+    with psycopg.connect(database) as holder:
+        holder.execute("SELECT * FROM things FOR UPDATE")
+        waiter.start()
+        await _until_blocked(walk)
+        holder.commit()
         waiter.join(10)
-    free = await sql.perform(body(runbook, "free"), context)
-    assert isinstance(free, Done)
-    assert free.result["rows"] == [{"free": True}]
+        await walk.step("end")
+        assert walk.seen("end")["rows"] == []
+        holder.execute("SELECT 1")
 
 
-async def _until_blocked(arguments: dict[str, Any], context: Any) -> Done:
-    """Another process takes its own time to come to the lock."""
+async def test_nobody_is_blocked(database: str) -> None:
+    """Then nothing is ended, and nobody is asked to approve anything."""
+    walk = blocked_sessions(database)
+    assert isinstance(await walk.go(), Done)
+    assert walk.done == ["blocked", "prepared", "free"]
+
+
+def test_ending_sessions_needs_somebody_else() -> None:
+    """Looking needs no approval; what is ended is approved with the sessions named."""
+    runbook = example("blocked_sessions")
+    end = runbook.step("end")
+    assert end is not None
+    assert end.approval is not None
+    assert runbook.policy.needs_none
+    assert expressions.needs(end.body) == ("blocked",)
+
+
+async def _until_blocked(walk: Walk) -> None:
+    """Another session takes its own time to come to the lock."""
     deadline = time.monotonic() + 10
     while True:
-        found = await sql.perform(arguments, context)
-        assert isinstance(found, Done)
-        if found.result["rows"]:
-            return found
+        assert isinstance(await walk.step("blocked"), Done)
+        if walk.seen("blocked")["count"]:
+            return
         assert time.monotonic() < deadline
 
 
 async def test_redis_memory(redis_url: str) -> None:
-    """Every command of the runbook is one that Redis has."""
-    runbook = example("redis_memory")
-    context = make_context({"cache": ("redis", redis_url)}, timeout_seconds=5.0)
-    for step in runbook.steps:
-        outcome = await redis.perform(body(runbook, step.id), context)
-        assert isinstance(outcome, Done)
-
-
-@pytest.mark.parametrize(
-    "runbook_id", ["blocked_sessions", "redis_memory", "restart_api", "certificate_expiry", "error_rate"]
-)
-def test_arguments_render(runbook_id: str) -> None:
-    """With nothing but defaults every argument that needs no earlier result can be rendered."""
-    runbook = example(runbook_id)
-    for step in runbook.steps:
-        if "steps." not in str(step.body):
-            expressions.render_all(step.body, {"params": read(runbook, {})})
+    """Every command of the runbook is one that Redis has, and says what its title promises."""
+    walk = Walk(example("redis_memory"), make_context({"cache": ("redis", redis_url)}))
+    assert isinstance(await walk.go(), Done)
+    assert all(isinstance(outcome, Done) for outcome in walk.outcomes.values())
+    assert "maxmemory:" in walk.seen("before")["value"]
+    assert "evicted_keys:" in walk.seen("evicted")["value"]
