@@ -331,7 +331,7 @@ async def _plan(settings: Settings, runbook: str, given: Sequence[str]) -> int:
     from bot import main as house
     from bot.asks import Where
     from bot.domain import parameters
-    from bot.services import approvals, runs
+    from bot.services import approvals, glance, runs
     from bot.views import outline
 
     deps = house.planning(settings)
@@ -340,7 +340,8 @@ async def _plan(settings: Settings, runbook: str, given: Sequence[str]) -> int:
     except Unclear as problem:
         raise click.UsageError(problem.sentence) from None
     who = approvals.who_of(deps, found.gate) if found.gate else ()
-    text = "\n".join(outline.lines(found.runbook, found.plan, found.gate, who))
+    seen = {} if found.plan.problems else await glance.looks(deps, found.runbook, found.plan)
+    text = "\n".join(outline.lines(found.runbook, found.plan, found.gate, who, seen))
     click.echo(deps.vault.masker.mask(text))
     return 1 if found.plan.problems else 0
 

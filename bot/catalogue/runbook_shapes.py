@@ -23,7 +23,7 @@ from pydantic import (
 )
 from pydantic_core import CoreSchema
 
-from bot.catalogue.models import REFERENCE, Duration, ServiceKey, SeverityWord, Target, Text, Who
+from bot.catalogue.models import REFERENCE, Duration, JmesPath, ServiceKey, SeverityWord, Target, Text, Who
 from bot.domain.catalogue import listing
 from bot.domain.runbook import Kind, ParameterType
 
@@ -106,6 +106,7 @@ class HttpShape(BodyShape):
     body: Argument | None = None
     expect: Annotated[list[Annotated[StrictInt, Field(ge=100, le=599)]], Field(min_length=1)] = [200]
     verify_tls: StrictBool = True
+    extract: Annotated[dict[Name, JmesPath], Field(max_length=50)] = {}
 
     @model_validator(mode="after")
     def _one_body(self) -> HttpShape:
@@ -377,6 +378,7 @@ class StepShape(ActionShape):
     on_failure: Literal["stop", "continue", "undo"] = "stop"
     save: dict[Name, Long] = {}
     undo: ActionShape | None = None
+    in_plan: StrictBool = False
 
 
 class GuideShape(Shape):

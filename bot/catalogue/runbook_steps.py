@@ -38,6 +38,7 @@ RESULTS: Mapping[Kind, tuple[str, ...]] = {
     Kind.SHELL: ("exit_code", "stdout", "stderr"),
     Kind.MANUAL: ("evidence",),
 }
+_LOOKING = (Kind.HTTP, Kind.SQL, Kind.REDIS, Kind.PROMQL, Kind.SHELL)
 CHECKED = ("value", "values", "labels", "at", "samples")  # what the check of promql sees of each series
 _CONNECTION_KINDS = {Kind.SQL: "sql", Kind.REDIS: "redis", Kind.PROMQL: "prometheus"}
 _READING_METHODS = ("GET", "HEAD", "OPTIONS", "POST")  # a POST may be a search; what it does is the author's to say
@@ -77,6 +78,7 @@ def make(shape: StepShape, written: Mapping[str, Any]) -> Step:
         save={name: words.bare(text) for name, text in shape.save.items()},
         approval=gate,
         undo=undo,
+        in_plan=shape.in_plan,
     )
 
 
@@ -146,8 +148,15 @@ def _choices(document: Document, where: Where) -> Iterator[Finding]:
 
 
 def _offers(step: Step) -> tuple[str, ...]:
-    names = ["ok", "value", *step.save]
+    names = ["ok", "value", *step.save, *_extracted(step)]
     return tuple(dict.fromkeys([*names, *(step.body if step.kind is Kind.SET else ())]))
+
+
+def _extracted(step: Step) -> Collection[str]:
+    """The names that an http step, or a wait's http check, finds in the answer."""
+    until = step.body.get("until", {}) if step.kind is Kind.WAIT else {}
+    body = step.body if step.kind is Kind.HTTP else until.get(Kind.HTTP.value, {})
+    return tuple(body.get("extract", ()))
 
 
 def _step(
@@ -161,6 +170,13 @@ def _step(
         for sentence in words.expression_problems(words.bare(step.when), scope):
             yield document.finding((*place, "when"), sentence)
     yield from _saved(document, place, step, scope)
+    for name in {"ok", "value", *RESULTS[Kind.HTTP]}.intersection(_extracted(step)):
+        inner = (step.kind.value,) if step.kind is Kind.HTTP else (step.kind.value, "until", Kind.HTTP.value)
+        sentence = f"Every http step has “{name}” already. Choose another name."
+        yield document.finding((*place, *inner, "extract", name), sentence)
+    if step.in_plan and (step.effect is not Effect.READ or step.kind not in _LOOKING):
+        sentence = "Only a step that reads is looked at by the plan: http, sql, redis, promql or shell. Remove this."
+        yield document.finding((*place, "in_plan"), sentence)
 
 
 def _saved(document: Document, place: Place, step: Step, scope: Scope) -> Iterator[Finding]:
@@ -178,7 +194,7 @@ def _saved(document: Document, place: Place, step: Step, scope: Scope) -> Iterat
 def _result_names(step: Step) -> Collection[str]:
     """A wait ends with the result of its check."""
     checks = step.body.get("until", {}) if step.kind is Kind.WAIT else {}
-    return RESULTS.get(Kind(next(iter(checks))) if checks else step.kind, ())
+    return (*RESULTS.get(Kind(next(iter(checks))) if checks else step.kind, ()), *_extracted(step))
 
 
 def _undo_findings(

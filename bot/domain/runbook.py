@@ -143,6 +143,7 @@ class Step:
     save: Mapping[str, str] = field(default_factory=dict)
     approval: Gate | None = None
     undo: Step | None = None
+    in_plan: bool = False  # a read that the plan really looks at
 
 
 @dataclass(frozen=True)

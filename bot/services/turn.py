@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 from sqlalchemy.exc import SQLAlchemyError
@@ -23,9 +22,9 @@ from bot.domain.run import Phase, Run, Status, StepRun, StepState, following, ou
 from bot.domain.runbook import Effect, Gate, Kind, OnFailure, Runbook, Step
 from bot.engine import expressions
 from bot.engine.claim import Claim, Fenced
-from bot.engine.steps import STEPS, Connections, ShellRules, StepContext
+from bot.engine.steps import STEPS, Connections, StepContext
 from bot.ports import Tx
-from bot.services import approvals, audit, deliveries, endings, planned, run_parcels, timers
+from bot.services import approvals, audit, deliveries, endings, glance, planned, run_parcels, timers
 from bot.store import runs as store
 from bot.telemetry import Event, get_logger
 
@@ -367,15 +366,9 @@ class Turn:
             clock=deps.clock,
             connections=Connections(store.connections_of(self._run), deps.vault.resolve),
             write=tail.write,
-            shell=self._shell(),
+            shell=glance.shell_rules(deps, self._runbook),
             started_at=attempt.started_at,
         )
-
-    def _shell(self) -> ShellRules:
-        folder = Path(self._runbook.folder) if self._runbook.folder else None
-        folders = [one.resolve() for one in self._deps.config.shell_folders]
-        allowed = folder is not None and folder.resolve() in folders
-        return ShellRules(folder if allowed else None, self._deps.vault.environment)
 
     # --- its fate -----------------------------------------------------------------------------------------------------
 

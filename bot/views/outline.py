@@ -11,8 +11,13 @@ from bot.domain.runbook import Gate, Runbook
 from bot.views.run import EFFECTS, argument_words
 
 
-def lines(runbook: Runbook, plan: Plan, gate: Gate | None, who: Sequence[str]) -> list[str]:
-    """What is wrong comes first. `gate` is the approval of the whole run, `who` those who may give it."""
+def lines(
+    runbook: Runbook, plan: Plan, gate: Gate | None, who: Sequence[str], seen: Mapping[str, str] | None = None
+) -> list[str]:
+    """What is wrong comes first. `gate` is the approval of the whole run, `who` those who may give it.
+
+    `seen` is what the reads marked `in_plan` see now, by step.
+    """
     found = [f"{one_line(runbook.title)} ({runbook.id}, {runbook.service})"]
     if plan.problems:
         found += ["", "It cannot run as it stands.", *(f"  {_troubled(*one)}" for one in plan.problems.items())]
@@ -20,6 +25,7 @@ def lines(runbook: Runbook, plan: Plan, gate: Gate | None, who: Sequence[str]) -
         found += ["", *(f"{name}: {_value(value)}" for name, value in plan.parameters.items())]
     for step in plan.steps:
         found += ["", *_step(step)]
+        found += [f"   sees now: {line}" for line in (seen or {}).get(step.id, "").splitlines()]
     return [*found, "", f"Approval: {_approval(gate, who)}", f"Plan: {plan.hash}", "Nothing was done."]
 
 

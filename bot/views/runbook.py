@@ -221,13 +221,14 @@ def _people(people: Sequence[str]) -> str:
 # --- the plan ---------------------------------------------------------------------------------------------------------
 
 
-def plan(runbook: Runbook, made: Plan, approval: str, value: str) -> list[Block]:
-    """What is wrong comes first; the hash is whole, since somebody may compare it."""
+def plan(runbook: Runbook, made: Plan, approval: str, value: str, seen: Mapping[str, str] | None = None) -> list[Block]:
+    """What is wrong comes first; the hash is whole, to be compared. `seen`: what marked reads see now."""
     said = f"Plan `{made.hash}`. Nothing was done."
     return [
         b.section(f"*{literal(runbook.title)}* `{runbook.id}`"),
         *_trouble(made.problems),
         *_sections(plan_lines(made.steps), 32),
+        *(b.section(f"Step {step} sees now:\n```{_code(said)}```") for step, said in (seen or {}).items()),
         b.section(approval),
         b.context(said),
         *b.actions(None if made.problems else run_button(runbook, value, style="primary")),

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from bot.asks import Ask, Modal, Press, Reply, Where
 from bot.deps import Deps
-from bot.domain.errors import Unclear
+from bot.domain.errors import Refused, Unclear
+from bot.domain.person import Actor
 from bot.domain.run import number as run_number
-from bot.services import runs
+from bot.services import glance, people, runs
 from bot.services.runs import Draft, Wanted
 from bot.views import runbook as view
 from commands.runbook import form, words
@@ -17,23 +18,34 @@ async def ask(ask: Ask, deps: Deps) -> Reply:
     said = words.read(ask.text)
     if not said.runbook:
         raise Unclear("Which runbook? `/runbook list` shows what there is; then `/runbook plan ID`.")
-    return await _planned(deps, said, ask.where)
+    return await _planned(deps, said, ask.where, ask.by)
 
 
 async def press(press: Press, deps: Deps) -> Reply | Modal:
     """`RUN-7`: the form with that run's parameters. `restart`, or `restart host=shop-1`: the plan."""
     if press.value.startswith("RUN-"):
         return await form.change(deps, run_number(press.value) or 0, press.by)
-    return await _planned(deps, words.read(press.value), press.where)
+    return await _planned(deps, words.of_button(press.value), press.where, press.by)
 
 
-async def _planned(deps: Deps, said: Said, where: Where) -> Reply:
+async def _planned(deps: Deps, said: Said, where: Where, by: Actor) -> Reply:
     runbook = deps.catalogue.runbook(said.runbook)
     words.must_fit(runbook, said, whole=True)
     found = await runs.draft(deps, Wanted(runbook.id, said.given, said.reason), where)
     approval = view.may_approve(found.gate, deps.catalogue.access)
     value = words.value(runbook.id, said.given, said.reason)
-    return Reply(_summary(found), view.plan(found.runbook, found.plan, approval, value))
+    return Reply(_summary(found), view.plan(found.runbook, found.plan, approval, value, await _seen(deps, found, by)))
+
+
+async def _seen(deps: Deps, found: Draft, by: Actor) -> dict[str, str]:
+    """What the reads marked `in_plan` see, for whoever may run a runbook that only reads."""
+    if found.plan.problems:
+        return {}
+    try:
+        await people.must(deps, by.person, "respond")
+    except Refused:
+        return {}
+    return await glance.looks(deps, found.runbook, found.plan)
 
 
 def _summary(found: Draft) -> str:

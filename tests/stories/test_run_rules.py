@@ -144,3 +144,40 @@ async def test_live_messages_are_edited_at_their_pace(database: Database, clock:
             assert sum(1 for other, same in edits if same == ts and at <= other < at + 2.999) == 1
         for number in range(12):
             assert "✓ succeeded" in await words(story, f"RUN-{number + 1}")
+
+
+LOOKING = """
+title: Look first
+service: shop
+policy: {approval: none}
+parameters:
+  - {name: host, pattern: '[a-z0-9.-]+', default: shop-1}
+steps:
+  - id: now
+    http: {url: "{url}/now/{{ params.host }}", extract: {place: path, missing: "deep.er"}}
+    effect: read
+    in_plan: true
+  - id: then
+    http: {url: "{url}/then?at={{ steps.now.place | urlencode }}"}
+    effect: read
+    when: steps.now.missing is none
+"""
+
+
+async def test_a_plan_really_looks_where_it_is_marked(database: Database, clock: HandClock, tmp_path: Path) -> None:
+    """A plan shows what a marked read sees at this moment, and nothing else is done."""
+    async with opened_shop(database, clock, tmp_path, look=LOOKING) as (story, there):
+        plan = await story.reads("Ada", "/runbook plan look", OPS)
+
+        assert "Step now sees now" in plan
+        assert "/now/shop-1" in plan
+        assert there.asked == ["GET /now/shop-1"]
+
+
+async def test_what_is_extracted_is_there_for_later_steps(database: Database, clock: HandClock, tmp_path: Path) -> None:
+    """What an http step extracts by JMESPath is known to later steps; what is not there is nothing."""
+    async with opened_shop(database, clock, tmp_path, look=LOOKING) as (story, there):
+        await story.types("Ada", "/runbook run look host=shop-7", OPS)
+
+        assert there.asked == ["GET /now/shop-7", "GET /then"]
+        assert "✓ succeeded" in await words(story)

@@ -1,4 +1,7 @@
-"""http {method=GET, url, headers, json|form|body, expect=[200], verify_tls=true} -> status headers body json"""
+"""http {method=GET, url, headers, json|form|body, expect=[200], verify_tls=true, extract} -> status headers body json
+
+`extract` is name -> JMESPath over the JSON of the answer; what is not there is nothing (null).
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import httpx
+import jmespath
+from jmespath.exceptions import JMESPathError
 
 from bot.domain.errors import Unclear
 from bot.domain.outcome import Done, Failed, Outcome, Unknown
@@ -49,6 +54,7 @@ async def perform(arguments: Mapping[str, Any], context: StepContext) -> Outcome
     try:
         verify = read.flag(arguments, "verify_tls", True)
         expected = read.numbers(arguments, "expect", (200,))
+        paths = read.mapping(arguments, "extract")
         async with context.client(verify) as client:
             request = _request(client, arguments, context, progress.trace)
             answer = await within(context.timeout_seconds, _send(client, request, progress))
@@ -56,7 +62,7 @@ async def perform(arguments: Mapping[str, Any], context: StepContext) -> Outcome
         return Failed(problem.sentence, certain=True)
     except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, TimeoutError, OSError, ValueError) as problem:
         return _lost(problem, progress, context.timeout_seconds)
-    return _judged(answer, expected, context)
+    return _judged(answer, expected, paths, context)
 
 
 def _request(
@@ -141,15 +147,23 @@ async def _read(response: httpx.Response) -> tuple[bytes, bool]:
     return bytes(body), False
 
 
-def _judged(answer: _Answer, expected: frozenset[int], context: StepContext) -> Outcome:
+def _judged(answer: _Answer, expected: frozenset[int], paths: Mapping[str, Any], context: StepContext) -> Outcome:
     text = _decoded(answer)
     result = {"status": answer.status, "headers": answer.headers, "body": text, "json": _json(answer, text)}
+    result = {name: _found(str(path), result["json"]) for name, path in paths.items()} | result
     output = "\n".join(line for line in (f"HTTP {answer.status}", shown(text)) if line)
     context.write(output + "\n")
     if answer.status in expected:
         return Done(result, output)
     wanted = ", ".join(map(str, sorted(expected)))
     return Failed(f"The server answered {answer.status}; expected was {wanted}.", result=result, output=output)
+
+
+def _found(path: str, value: Any) -> Any:
+    try:
+        return jmespath.search(path, value)
+    except (JMESPathError, ValueError, RecursionError):
+        return None  # the expression does not fit what came
 
 
 def _decoded(answer: _Answer) -> str:

@@ -1,0 +1,76 @@
+"""What the plan may really look at: the reads that are marked so, done once, with nothing changed and nothing kept."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from bot.deps import Deps
+from bot.domain.errors import Problem
+from bot.domain.outcome import Done, Outcome, Waiting
+from bot.domain.parameters import Reference
+from bot.domain.plan import YES, Plan
+from bot.domain.runbook import Effect, Runbook, Step
+from bot.engine import expressions
+from bot.engine.steps import STEPS, Connections, ShellRules, StepContext
+
+MOST_SECONDS = 5.0
+SHOWN = 600
+
+
+async def looks(deps: Deps, runbook: Runbook, plan: Plan) -> dict[str, str]:
+    """Step id -> what it would see now, masked and short."""
+    planned = {one.id: one for one in plan.steps}
+    steps = [
+        step
+        for step in runbook.steps
+        if step.in_plan and step.effect is Effect.READ and planned[step.id].runs == YES and not planned[step.id].is_late
+    ]
+    found = await asyncio.gather(*(_look(deps, runbook, plan, step) for step in steps))
+    masker = deps.vault.masker
+    return {step.id: masker.mask(said)[:SHOWN] for step, said in zip(steps, found, strict=True)}
+
+
+async def _look(deps: Deps, runbook: Runbook, plan: Plan, step: Step) -> str:
+    try:
+        arguments = _arguments(deps, plan, step)
+        outcome = await STEPS[step.kind](arguments, _context(deps, runbook, step))
+    except Problem as problem:
+        return problem.sentence
+    return _said(outcome)
+
+
+def _arguments(deps: Deps, plan: Plan, step: Step) -> Mapping[str, Any]:
+    known = {
+        name: deps.vault.resolve(one.source).reveal() if isinstance(one, Reference) else one
+        for name, one in plan.parameters.items()
+    }
+    scope = {"params": known, "run": {"id": "RUN-n"}, **plan.subject}
+    return {name: expressions.render_all(one, scope) for name, one in step.body.items()}
+
+
+def _context(deps: Deps, runbook: Runbook, step: Step) -> StepContext:
+    return StepContext(
+        key=f"tocsin-plan-{runbook.id}-{step.id}",
+        timeout_seconds=min(MOST_SECONDS, step.timeout.total_seconds()),
+        clock=deps.clock,
+        connections=Connections(deps.catalogue.connections, deps.vault.resolve),
+        shell=shell_rules(deps, runbook),
+    )
+
+
+def shell_rules(deps: Deps, runbook: Runbook) -> ShellRules:
+    """Where its programs may run: only in a catalogue folder that TOCSIN_ALLOW_SHELL names."""
+    folder = Path(runbook.folder) if runbook.folder else None
+    allowed = folder is not None and folder.resolve() in [one.resolve() for one in deps.config.shell_folders]
+    return ShellRules(folder if allowed else None, deps.vault.environment)
+
+
+def _said(outcome: Outcome) -> str:
+    if isinstance(outcome, Waiting):
+        return outcome.sentence
+    if isinstance(outcome, Done):
+        return outcome.output or "Done."
+    return outcome.sentence
