@@ -5,48 +5,49 @@ from __future__ import annotations
 from bot.asks import Block, Modal, Press, Reply, Submission, Where
 from bot.deps import Deps
 from bot.domain.approval import Asked
+from bot.domain.person import Actor
 from bot.services import approvals
 from bot.services.approvals import Ballot, Decision
 from bot.views import blocks as b
 
 
-def _ballot(value: str, where: Where) -> Ballot:
-    return approvals.ballot(value, where.channel, where.ts)
+async def _ballot(deps: Deps, value: str, where: Where, by: Actor) -> Ballot:
+    return await approvals.ballot(deps, value, where.channel, where.ts, by)
 
 
 async def press(press: Press, deps: Deps) -> Reply:
-    made = await approvals.approve(deps, _ballot(press.value, press.where), press.by)
+    made = await approvals.approve(deps, await _ballot(deps, press.value, press.where, press.by), press.by)
     if made.missing:
         return Reply(f"Counted. {made.run} waits for {made.missing} more.")
     return Reply(f"Approved. {made.run} goes on.")
 
 
 async def press_reject(press: Press, deps: Deps) -> Modal:
-    asked = await approvals.may_reject(deps, _ballot(press.value, press.where), press.by)
+    asked = await approvals.may_reject(deps, await _ballot(deps, press.value, press.where, press.by), press.by)
     return Modal(_why("approval.reject", f"Reject {_named(asked)}", "What would have to change?", press, "Reject"))
 
 
 async def submit_reject(sent: Submission, deps: Deps) -> Reply:
-    made = await approvals.reject(
-        deps, _ballot(sent.carried, sent.where), sent.by, str(sent.values.get("reason") or "")
-    )
+    given = await _ballot(deps, sent.carried, sent.where, sent.by)
+    made = await approvals.reject(deps, given, sent.by, str(sent.values.get("reason") or ""))
     return Reply(f"Rejected. {_asker(made)} is told why.")
 
 
 async def press_break(press: Press, deps: Deps) -> Modal:
-    asked = await approvals.may_reject(deps, _ballot(press.value, press.where), press.by)
+    asked = await approvals.may_reject(deps, await _ballot(deps, press.value, press.where, press.by), press.by)
     label = "Why can it not wait? This is posted in the channel."
     return Modal(_why("approval.break", f"Start {_named(asked)} alone", label, press, "Break the glass"))
 
 
 async def submit_break(sent: Submission, deps: Deps) -> Reply:
     reason = str(sent.values.get("reason") or "")
-    made = await approvals.break_glass(deps, _ballot(sent.carried, sent.where), sent.by, reason)
+    given = await _ballot(deps, sent.carried, sent.where, sent.by)
+    made = await approvals.break_glass(deps, given, sent.by, reason)
     return Reply(f"{made.run} goes on without approval. The channel is told; somebody else reviews it.")
 
 
 async def press_review(press: Press, deps: Deps) -> Reply:
-    await approvals.review(deps, _ballot(press.value, press.where), press.by)
+    await approvals.review(deps, await _ballot(deps, press.value, press.where, press.by), press.by)
     return Reply("Noted: you have reviewed it.")
 
 

@@ -29,7 +29,7 @@ async def ask(ask: Ask, deps: Deps) -> Reply | Modal:
 
 async def press(press: Press, deps: Deps) -> Modal:
     """`restart`, or `restart host=shop-1`: the form, to be looked over and sent off. Without any: the choice."""
-    said = words.read(press.value)
+    said = words.of_button(press.value)
     if not said.runbook:
         return await form.picker(deps, press.by, press.where)
     return await form.of(deps, deps.catalogue.runbook(said.runbook), said, press.by, press.where)

@@ -15,7 +15,7 @@ from bot.domain.runbook import Runbook
 
 BUTTON_LIMIT = 2_000
 REASON = "reason"  # a field that every run has, so no parameter is called like it
-QUOTES = str.maketrans("“”„«»‘’‚\N{NO-BREAK SPACE}", '"""""\'\'\' ')
+QUOTES = str.maketrans("“”„\N{NO-BREAK SPACE}", '""" ')  # not ’, which is an apostrophe more often than a quote
 
 _LABELLED = re.compile(r"<(?:https?|mailto|tel):[^<>|]+\|([^<>]+)>")
 
@@ -30,9 +30,14 @@ class Said:
 
 
 def read(text: str) -> Said:
-    """`restart host=shop-1 reason="two words"`. Raises Unclear."""
+    """`restart host=shop-1 reason="two words"`, as somebody typed it. Raises Unclear."""
+    return of_button(as_typed(text))
+
+
+def of_button(text: str) -> Said:
+    """The same words as `value` put them together. Raises Unclear."""
     try:
-        words = shlex.split(as_typed(text))
+        words = shlex.split(text)
     except ValueError:
         raise Unclear('A quotation mark is not closed. Write name="two words".') from None
     if not words:

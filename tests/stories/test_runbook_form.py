@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 
 from bot.ports import Database
+from bot.store.tables import audit_log
 from tests.support.clock import HandClock
 from tests.support.runbooks import ORG, RESTART, Target, opened_shop
 from tests.support.story import Story, buttons, field, shown
@@ -108,7 +110,14 @@ async def test_filled_in_and_sent(shop: tuple[Story, Target]) -> None:
     """What the form holds is what runs, each value in its type; an emptied text is an empty text."""
     story, there = shop
     view = await story.opens("Ada", "/runbook run every", OPS)
-    values: dict[str, Any] = {"host": "shop-2", "count": 4, "ratio": "0.75", "force": "false", "customer": "Bob", "note": ""}
+    values: dict[str, Any] = {
+        "host": "shop-2",
+        "count": 4,
+        "ratio": "0.75",
+        "force": "false",
+        "customer": "Bob",
+        "note": "",
+    }
     await story.submits("Ada", view, **values, reason="it is slow")
     live = shown(await story.live("RUN-1"))
     assert "ratio 0.75" in live
@@ -193,6 +202,9 @@ async def test_whoever_may_not_fills_in_nothing(shop: tuple[Story, Target]) -> N
     story, _ = shop
     answer = await story.types("Dan", "/runbook run every", OPS)
     assert "You may not start runs that change something" in answer
+    async with story.deps.database.reading() as tx:
+        kept = (await tx.execute(select(audit_log.c.actor, audit_log.c.action, audit_log.c.subject))).all()
+    assert kept == [("U0DAN", "run.refused", "every")]
 
 
 # --- the choice of runbooks -------------------------------------------------------------------------------------------

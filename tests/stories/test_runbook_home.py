@@ -89,3 +89,16 @@ async def test_what_waits_for_my_answer(shop: tuple[Story, Target]) -> None:
     assert "Nothing waits for you." in shown(await story.home("Ben"))
     await story.clicks("Ada", OPS, await story.asked("RUN-1", "step.happened"), "step.happened")
     assert "Nothing waits for you." in shown(await story.home("Ada"))
+
+
+async def test_broken_glass_to_review(sqlite_database: Database, clock: HandClock, tmp_path: Path) -> None:
+    """Broken glass waits on Home of whoever may review it, and not on that of who broke it."""
+    glass = RESTART.replace("expires: 30m", "expires: 30m, break_glass: [U0BEN]")
+    async with opened_shop(sqlite_database, clock, tmp_path, restart=glass) as (story, _):
+        await story.types("Ada", "/runbook run restart", OPS)
+        question = await story.asked("RUN-1", "approval.break")
+        view = await story.opens_by_click("Ben", OPS, question, "approval.break")
+        await story.submits("Ben", view, reason="nobody is awake")
+        assert "<@U0BEN> broke the glass. Review it in <http" in shown(await story.home("Cleo"))
+        for user in ("Ada", "Ben", "Dan"):
+            assert "Nothing waits for you." in shown(await story.home(user))
