@@ -123,6 +123,14 @@ async def database(database_url: str) -> AsyncIterator[SqlDatabase]:
     await opened.close()
 
 
+@pytest.fixture
+async def sqlite_database(sqlite_url: str) -> AsyncIterator[SqlDatabase]:
+    """For tests of which the database is no part: an open one on SQLite."""
+    opened = await open_database(sqlite_url)
+    yield opened
+    await opened.close()
+
+
 @pytest.fixture(scope="session")
 def redis_url() -> Iterator[str]:
     """A real Redis server, shared by this process's tests."""

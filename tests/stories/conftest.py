@@ -7,30 +7,19 @@ from collections.abc import AsyncIterator
 import pytest
 
 from bot.ports import Database
-from bot.store.database import open_database
 from tests.support.clock import HandClock
-from tests.support.story import Story, told
+from tests.support.story import Story, well_told
 
 
 @pytest.fixture
 async def story(database: Database, clock: HandClock) -> AsyncIterator[Story]:
     """A whole installation with the packaged catalogue, on SQLite and on PostgreSQL."""
-    async with told(database, clock) as story:
+    async with well_told(database, clock) as story:
         yield story
-        assert story.violations() == []
-
-
-@pytest.fixture
-async def sqlite_database(sqlite_url: str) -> AsyncIterator[Database]:
-    """For stories of which the database is no part."""
-    opened = await open_database(sqlite_url)
-    yield opened
-    await opened.close()
 
 
 @pytest.fixture
 async def tale(sqlite_database: Database, clock: HandClock) -> AsyncIterator[Story]:
     """A story that the database makes no difference to: on SQLite alone, to save time."""
-    async with told(sqlite_database, clock) as story:
+    async with well_told(sqlite_database, clock) as story:
         yield story
-        assert story.violations() == []

@@ -415,3 +415,11 @@ async def told(
         story = Story(simulator, door, worker, alarm, clock, control)
         await story.settle()
         yield story
+
+
+@asynccontextmanager
+async def well_told(database: Database, clock: HandClock) -> AsyncIterator[Story]:
+    """A story that must end without a call that Slack would refuse."""
+    async with told(database, clock) as story:
+        yield story
+        assert story.violations() == []
