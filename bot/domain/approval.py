@@ -12,7 +12,7 @@ from enum import StrEnum
 
 from bot.domain.errors import Conflict, Refused
 from bot.domain.plan import PlannedStep
-from bot.domain.runbook import Effect, Gate, Runbook
+from bot.domain.runbook import Effect, Gate, Kind, Runbook
 
 WHOLE_RUN = "run"
 UNDO = "@undo"  # no step's id begins with @
@@ -104,6 +104,16 @@ def gate_of_undo(runbook: Runbook, undos: Collection[PlannedStep], severity: str
     return gate_of_run(runbook, severity) or Gate()
 
 
+def named_for(runbook: Runbook, gate: str, severity: str | None) -> tuple[str, ...]:
+    """Whom the file names for this question. Empty: whoever may approve in general."""
+    step = runbook.step(gate) if gate not in (WHOLE_RUN, UNDO) else None
+    if step is not None and step.kind is Kind.APPROVAL:
+        return tuple(step.body.get("who") or ())
+    if step is not None and step.approval is not None:
+        return step.approval.who
+    return (gate_of_run(runbook, severity) or Gate()).who
+
+
 # --- what becomes of a vote ------------------------------------------------------------------------------------------
 
 
@@ -149,5 +159,10 @@ def may_break_glass(asked: Asked, *, is_named: bool, reason: str) -> None:
         raise Refused("This runbook has no break-glass: nobody may start it without approval.")
     if not is_named:
         raise Refused("You are not among those who may break the glass here.")
-    if not reason.strip():
+    if not is_said(reason):
         raise Refused("Say why it cannot wait: the reason is posted in the channel and reviewed afterwards.")
+
+
+def is_said(reason: str) -> bool:
+    """Whether there is anything in it that can be seen."""
+    return any(letter.isprintable() and not letter.isspace() for letter in reason)

@@ -5,6 +5,7 @@ Permission is checked here, below every door; every refusal is in the audit log.
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -32,6 +33,9 @@ from bot.store import runs as runs_store
 EXPIRE = "approval.expire"
 REVIEW = "approval.review"
 REVIEW_EVERY = timedelta(hours=24)
+
+_NOT_THE_QUESTION = "That message is not the question about {run}. Use the buttons in its thread."
+_VALUE = re.compile(r"RUN-([1-9][0-9]{0,8})(?::([a-z][a-z0-9_]*|@undo))?", re.ASCII)
 
 
 # --- asking -----------------------------------------------------------------------------------------------------------
@@ -102,27 +106,28 @@ class Ballot:
     ts: str | None
 
 
-def ballot(value: str, channel: str | None, ts: str | None) -> Ballot:
-    """A button's value, `RUN-7` or `RUN-7:gate`. Raises Missing."""
-    name, _, gate = value.partition(":")
-    digits = name.removeprefix("RUN-")
-    if name == digits or not digits.isascii() or not digits.isdigit() or len(digits) > 9:
-        raise Missing("That button belongs to no run that I know. `/runbook status` shows the latest.")
-    return Ballot(int(digits), gate or WHOLE_RUN, channel, ts)
+async def ballot(deps: Deps, value: str, channel: str | None, ts: str | None, by: Actor) -> Ballot:
+    """A button's value, `RUN-7` or `RUN-7:gate`, and no other spelling. Raises Missing, kept like any refusal."""
+    found = _VALUE.fullmatch(value)
+    if found is None or found[2] == WHOLE_RUN:
+        problem = Missing("That button belongs to no run that I know. `/runbook status` shows the latest.")
+        await note_refusal(deps, "approval", by, "read", problem, value=ascii(value[:60]))
+        raise problem
+    return Ballot(int(found[1]), found[2] or WHOLE_RUN, channel, ts)
 
 
 async def approve(deps: Deps, given: Ballot, by: Actor) -> Decision:
     """One vote for it. Raises Refused, Conflict (who was first), Missing."""
     async with _refusals_are_kept(deps, given, by, "approve"):
         asked = await _look(deps, given, by)
-        groups = await _groups(deps, asked.who)
+        groups = await _groups_for(deps, asked)
         return await _approve(deps, given, by, groups)
 
 
 async def _approve(deps: Deps, given: Ballot, by: Actor, groups: access.Groups) -> Decision:
     async with begin(deps, by) as tx:
         run, asked = await _in_hand(deps, tx, given)
-        standing = await _standing(deps, tx, run, asked.who, groups)
+        standing = await _standing(deps, tx, run, await _lists(deps, tx, run, asked), groups)
         is_named = standing.includes(by.person)
         rules.may_vote(asked, by.id, involved=run.involved, is_named=is_named, whom=spoken(asked.who))
         await store.vote(tx, asked.id, by.id, "approve", "", deps.clock.now())
@@ -140,12 +145,12 @@ async def reject(deps: Deps, given: Ballot, by: Actor, reason: str) -> Decision:
     """One no ends it. Whoever may approve may reject, and so may whoever asked. Raises as `approve`."""
     async with _refusals_are_kept(deps, given, by, "reject"):
         asked = await _look(deps, given, by)
-        if not reason.strip():
+        if not rules.is_said(reason):
             raise Refused("Say why: whoever asked for the run needs to know what to change.")
-        groups = await _groups(deps, asked.who)
+        groups = await _groups_for(deps, asked)
         async with begin(deps, by) as tx:
             run, asked = await _in_hand(deps, tx, given)
-            standing = await _standing(deps, tx, run, asked.who, groups)
+            standing = await _standing(deps, tx, run, await _lists(deps, tx, run, asked), groups)
             if by.id not in run.involved and not standing.includes(by.person):
                 raise Refused(f"You are not among those who may decide this: {spoken(asked.who)}.")
             await store.vote(tx, asked.id, by.id, "reject", reason, deps.clock.now())
@@ -159,7 +164,8 @@ async def reject(deps: Deps, given: Ballot, by: Actor, reason: str) -> Decision:
 
 async def may_reject(deps: Deps, given: Ballot, by: Actor) -> Asked:
     """Asked before the form for the reason opens. Raises as `reject`."""
-    return await _look(deps, given, by)
+    async with _refusals_are_kept(deps, given, by, "open"):
+        return await _look(deps, given, by)
 
 
 async def break_glass(deps: Deps, given: Ballot, by: Actor, reason: str) -> Decision:
@@ -170,7 +176,7 @@ async def break_glass(deps: Deps, given: Ballot, by: Actor, reason: str) -> Deci
         groups = await _groups(deps, who)
         async with begin(deps, by) as tx:
             run, asked = await _in_hand(deps, tx, given)
-            standing = await _standing(deps, tx, run, asked.break_glass, groups)
+            standing = await _standing(deps, tx, run, (asked.break_glass,), groups)
             rules.may_break_glass(asked, is_named=standing.includes(by.person), reason=reason)
             due = deps.clock.now() + rules.REVIEW_WITHIN
             await _close(deps, tx, run, asked, State.APPROVED, by.id, glass_broken=True, review_due_at=due)
@@ -189,17 +195,20 @@ async def break_glass(deps: Deps, given: Ballot, by: Actor, reason: str) -> Deci
 async def review(deps: Deps, given: Ballot, by: Actor) -> Asked:
     """Somebody else has looked at a broken glass. Raises as `approve`."""
     async with _refusals_are_kept(deps, given, by, "review"):
+        _in_slack_only(by)
         async with deps.database.reading() as tx:
-            asked = await _newest(tx, given)
-        groups = await _groups(deps, asked.who)
+            asked = await _of_this_message(tx, given)
+        groups = await _groups_for(deps, asked)
         async with begin(deps, by) as tx:
-            run, asked = await runs_store.lock(tx, given.run), await _newest(tx, given)
-            standing = await _standing(deps, tx, run, asked.who, groups)
+            run, asked = await runs_store.lock(tx, given.run), await _of_this_message(tx, given)
+            standing = await _standing(deps, tx, run, await _lists(deps, tx, run, asked), groups)
             involved = {*run.involved, asked.decided_by or ""}
             rules.may_vote(
                 asked, by.id, involved=involved, is_named=standing.includes(by.person), whom=spoken(asked.who)
             )
-            if not asked.glass_broken or not await store.review(tx, asked.id, by=by.id, at=deps.clock.now()):
+            if not asked.glass_broken:
+                raise Conflict("No glass was broken here: there is nothing to review.")
+            if not await store.review(tx, asked.id, by=by.id, at=deps.clock.now()):
                 raise Conflict("This was reviewed already.")
             await deliveries.enqueue(deps, tx, run_parcels.approval_edit(run, asked.id))
             await audit.record(tx, deps.clock, by.id, "approval.reviewed", run.name, **_about(asked))
@@ -230,12 +239,16 @@ async def note_refusal(deps: Deps, subject: str, by: Actor, deed: str, problem: 
 
 async def _look(deps: Deps, given: Ballot, by: Actor) -> Asked:
     """What can be said before anybody is locked out: in Slack only, still open."""
-    if by.source != "slack":
-        raise Refused("Approvals are given in Slack only, in the run's thread.")
+    _in_slack_only(by)
     async with deps.database.reading() as tx:
         asked = await _newest(tx, given)
         rules.may_be_decided(asked, deps.clock.now(), names=await _names(tx, asked))
     return asked
+
+
+def _in_slack_only(by: Actor) -> None:
+    if by.source != "slack":
+        raise Refused("Approvals are given in Slack only, in the run's thread.")
 
 
 async def _in_hand(deps: Deps, tx: Tx, given: Ballot) -> tuple[Run, Asked]:
@@ -246,10 +259,18 @@ async def _in_hand(deps: Deps, tx: Tx, given: Ballot) -> tuple[Run, Asked]:
     if asked.ts is None:
         raise Conflict("This question is just being posted. Try again in a moment.")
     if (given.channel, given.ts) != (asked.channel, asked.ts):
-        raise Refused(f"That message is not the question about {run}. Use the buttons in its thread.")
+        raise Refused(_NOT_THE_QUESTION.format(run=run))
     if await hash_in_force(tx, run, asked) != asked.plan_hash:
         raise Conflict("What would run has changed since this was asked. Only the newest question counts.")
     return run, asked
+
+
+async def _of_this_message(tx: Tx, given: Ballot) -> Asked:
+    """The question that this very message asked, whatever has been asked since."""
+    for asked in await store.of_run(tx, given.run):
+        if asked.gate == given.gate and asked.ts and (asked.channel, asked.ts) == (given.channel, given.ts):
+            return asked
+    raise Refused(_NOT_THE_QUESTION.format(run=f"RUN-{given.run}"))
 
 
 async def _newest(tx: Tx, given: Ballot) -> Asked:
@@ -266,6 +287,12 @@ async def _names(tx: Tx, asked: Asked) -> dict[str, str]:
     return {person.id: person.name for person in found}
 
 
+async def _groups_for(deps: Deps, asked: Asked) -> dict[str, frozenset[str]]:
+    async with deps.database.reading() as tx:
+        lists = await _lists(deps, tx, await runs_store.get(tx, asked.run), asked)
+    return await _groups(deps, [entry for who in lists for entry in who])
+
+
 async def _groups(deps: Deps, who: Sequence[str]) -> dict[str, frozenset[str]]:
     """At most 60 s old. May ask Slack. Raises Refused where it did not tell."""
     needed = access.groups_in(deps.catalogue, who)
@@ -276,22 +303,36 @@ async def _groups(deps: Deps, who: Sequence[str]) -> dict[str, frozenset[str]]:
     return groups
 
 
+Lists = tuple[tuple[str, ...], ...]
+
+
 @dataclass(frozen=True)
 class _Standing:
-    """A `who` list with all that is needed to apply it."""
+    """`who` lists with all that is needed to apply them."""
 
     deps: Deps
-    who: tuple[str, ...]
+    lists: Lists  # somebody must be on each of them
     roles: Mapping[str, str]
     groups: access.Groups
 
     def includes(self, person: Person) -> bool:
-        return access.includes(self.deps.catalogue, self.who, person, roles=self.roles, groups=self.groups)
+        return all(
+            access.includes(self.deps.catalogue, who, person, roles=self.roles, groups=self.groups)
+            for who in self.lists
+        )
 
 
-async def _standing(deps: Deps, tx: Tx, run: Run, who: tuple[str, ...], groups: access.Groups) -> _Standing:
+async def _lists(deps: Deps, tx: Tx, run: Run, asked: Asked) -> Lists:
+    """The list as it was asked. Where the file names nobody, today's of whoever may approve in general as well: who
+    has lost that since the question does not count, and who has gained it since was not asked."""
+    runbook = await runs_store.version(tx, run.version)
+    is_own = bool(rules.named_for(runbook, asked.gate, run.severity))
+    return (asked.who,) if is_own else (asked.who, deps.catalogue.access.approve)
+
+
+async def _standing(deps: Deps, tx: Tx, run: Run, lists: Lists, groups: access.Groups) -> _Standing:
     roles = await incidents_store.roles_of(tx, run.incident) if run.incident else {}
-    return _Standing(deps, who, roles, groups)
+    return _Standing(deps, lists, roles, groups)
 
 
 async def _qualified(tx: Tx, standing: _Standing, voters: Collection[str]) -> set[str]:

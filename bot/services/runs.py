@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass, field, replace
+from functools import wraps
 from statistics import median
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 from bot.asks import Where
 from bot.deps import Deps
 from bot.domain import access, parameters
 from bot.domain import run as rules
-from bot.domain.approval import UNDO, WHOLE_RUN, Asked, gate_of_run, gate_of_undo
+from bot.domain.approval import UNDO, WHOLE_RUN, Asked, gate_of_run, gate_of_undo, is_said
 from bot.domain.catalogue import listing
 from bot.domain.errors import Conflict, Missing, Problem, Refused, Repeated, Unclear, Undeliverable
 from bot.domain.incident import Incident
@@ -43,6 +44,8 @@ from bot.store import runs as store
 AUTOMATION = "automation"
 MAX_REASON = 500
 REJOIN = frozenset({"not_in_channel"})
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 # --- asking for a run -------------------------------------------------------------------------------------------------
@@ -127,6 +130,29 @@ async def _note_refusal(deps: Deps, runbook: Runbook, by: Actor, problem: Proble
         await audit.record(tx, deps.clock, by.id, "run.refused", runbook.id, **detail)
 
 
+def _refusals_are_kept(verb: Callable[P, Awaitable[T]]) -> Callable[P, Coroutine[Any, Any, T]]:
+    """For what people do with a run, or a step of it: each attempt that was not let through is in the audit log."""
+
+    @wraps(verb)
+    async def careful(*given: P.args, **named: P.kwargs) -> T:
+        try:
+            return await verb(*given, **named)
+        except (Refused, Conflict, Missing) as problem:
+            await _note_attempt(verb.__name__, problem, given, named)
+            raise
+
+    return careful
+
+
+async def _note_attempt(deed: str, problem: Problem, given: tuple[Any, ...], named: Mapping[str, Any]) -> None:
+    deps, about, *rest = given
+    by = next(one for one in (*rest, *named.values()) if isinstance(one, Actor))
+    run, step = (about.run, about.step[:60]) if isinstance(about, Subject) else (about, "")
+    async with deps.database.transaction() as tx:
+        detail = {"deed": deed, "why": problem.sentence[:500], "source": by.source} | ({"step": step} if step else {})
+        await audit.record(tx, deps.clock, by.id, "run.refused", f"RUN-{run}", **detail)
+
+
 async def may_begin(deps: Deps, runbook: Runbook, by: Actor, where: Where) -> None:
     """Asked before a form opens that would be filled in for nothing. Raises Refused, which is kept like any other."""
     try:
@@ -167,7 +193,7 @@ def _must_be_sound(found: Draft, wanted: Wanted, by: Actor, deps: Deps) -> None:
     if found.plan.problems:
         raise Conflict(f"{found.runbook.id} cannot run as it stands. {told_problems(found.plan)}")
     if found.gate is not None:
-        if found.gate.reason and not wanted.reason.strip():
+        if found.gate.reason and not is_said(wanted.reason):
             raise Unclear("Say why: whoever approves needs to know. Add a reason.")
         approvals.somebody_may(deps, found.gate, by)
 
@@ -259,6 +285,7 @@ def _slot_key(runbook: Runbook, plan: Plan) -> str | None:
     return str(expressions.render(runbook.concurrency.key, seen))[:255]
 
 
+@_refusals_are_kept
 async def change(deps: Deps, number: int, given: Mapping[str, Any], by: Actor) -> Run:
     """Other parameters, while it waits for its approval: what was asked is void, and is asked anew.
 
@@ -282,7 +309,7 @@ async def change(deps: Deps, number: int, given: Mapping[str, Any], by: Actor) -
         run = await store.change(
             tx, run.id, parameters=store.parameters_json(values), plan=store.plan_json(plan), plan_hash=plan.hash,
             connections=store.connections_json(deps.catalogue.connections), slot_key=_slot_key(runbook, plan),
-            edited_by=sorted({*run.edited_by, by.id} - {run.requested_by}),
+            edited_by=_also_edited(run, by),
         )  # fmt: skip
         await audit.record(tx, deps.clock, by.id, "run.changed", run.name, plan_hash=run.plan_hash)
         gate = gate_of_run(runbook, run.severity)
@@ -405,6 +432,7 @@ def record_of(found: list[Run]) -> Record:
 # --- what people do with a run ----------------------------------------------------------------------------------------
 
 
+@_refusals_are_kept
 async def cancel(deps: Deps, number: int, by: Actor) -> tuple[Run, bool]:
     """The run, and whether it is over already. Whoever asked, may execute or administers. Raises Conflict, Refused."""
     run, runbook = await with_runbook(deps, number)
@@ -434,6 +462,7 @@ async def _may_stop(deps: Deps, run: Run, runbook: Runbook, by: Actor) -> None:
             raise refusal from None
 
 
+@_refusals_are_kept
 async def retry(deps: Deps, number: int, by: Actor) -> Run:
     """Begin the failed step anew. An approval that is too old is asked for again. Raises Conflict, Refused."""
     run, runbook = await with_runbook(deps, number)
@@ -461,15 +490,26 @@ async def _again(deps: Deps, tx: Tx, run: Run, runbook: Runbook, made: StepRun, 
     await store.put_steps(tx, [store.step_row(run.id, again)])
     await audit.record(tx, deps.clock, by.id, "step.again", run.name, step=made.step, attempt=again.attempt)
     await endings.log(deps, tx, run, by.id, f"had step {made.step} of {run} done again")
+    return await _reopened_if_approved(deps, tx, run, runbook, by, f"do step {made.step} again")
+
+
+async def _reopened_if_approved(deps: Deps, tx: Tx, run: Run, runbook: Runbook, by: Actor, deed: str) -> Run:
+    """It goes on, if its approval still holds. Else that is asked for anew, and not of whoever wants it to go on."""
     run = await _reopened(deps, tx, run, runbook)
     gate = gate_of_run(runbook, run.severity)
     asked = await gates_of_runs.newest(tx, run.id, WHOLE_RUN)
-    if gate and not (asked and asked.still_holds(now)):
-        run = await store.change(tx, run.id, status=Status.AWAITING.value, state="parked")
-        text = f"<@{by.id}> asks to do step {made.step} again; the approval of before is too old."
+    if gate and not (asked and asked.still_holds(deps.clock.now())):
+        edited = _also_edited(run, by)
+        run = await store.change(tx, run.id, status=Status.AWAITING.value, state="parked", edited_by=edited)
+        text = f"<@{by.id}> asks to {deed}; the approval of before is too old."
         await approvals.ask(deps, tx, run, WHOLE_RUN, gate, plan_hash=run.plan_hash, text=text)
     await endings.show(deps, tx, run)
     return run
+
+
+def _also_edited(run: Run, by: Actor) -> list[str]:
+    """Who had a hand in it, this one included: they do not approve it."""
+    return sorted({*run.edited_by, by.id} - {run.requested_by})
 
 
 async def _reopened(deps: Deps, tx: Tx, run: Run, runbook: Runbook) -> Run:
@@ -480,6 +520,7 @@ async def _reopened(deps: Deps, tx: Tx, run: Run, runbook: Runbook) -> Run:
     )  # fmt: skip
 
 
+@_refusals_are_kept
 async def undo(deps: Deps, number: int, by: Actor) -> Run:
     """Take back what was done, last first: its own plan, its own approval. Raises Conflict, Refused."""
     run, runbook = await with_runbook(deps, number)
@@ -493,7 +534,7 @@ async def undo(deps: Deps, number: int, by: Actor) -> Run:
         if not back:
             raise Conflict(f"{run} did nothing that could be taken back.")
         await audit.record(tx, deps.clock, by.id, "run.undo_requested", run.name, steps=[one.id for one in back])
-        edited = sorted({*run.edited_by, by.id} - {run.requested_by})
+        edited = _also_edited(run, by)
         run = await _reopened(deps, tx, run, runbook)
         run = await store.change(tx, run.id, phase=Phase.UNDO.value, edited_by=edited)
         gate = gate_of_undo(runbook, back, run.severity)
@@ -521,6 +562,7 @@ def subject_of(value: str) -> Subject:
     return Subject(number, step)
 
 
+@_refusals_are_kept
 async def answer(deps: Deps, about: Subject, verdict: str, by: Actor) -> tuple[Run, StepRun]:
     """What became of a step that is unknown: `happened`, `redo` or `stop`. Raises Conflict (who was first), Refused."""
     run, runbook = await with_runbook(deps, about.run)
@@ -561,6 +603,7 @@ async def _on(deps: Deps, tx: Tx, run: Run) -> Run:
     return run
 
 
+@_refusals_are_kept
 async def tick(deps: Deps, about: Subject, evidence: str, by: Actor) -> Run:
     """A manual step is done. Raises Conflict, Refused, Unclear (evidence is needed)."""
     run, runbook = await with_runbook(deps, about.run)
@@ -582,7 +625,8 @@ async def tick(deps: Deps, about: Subject, evidence: str, by: Actor) -> Run:
 
 
 def needs_evidence(runbook: Runbook, about: Subject) -> bool:
-    return bool(_manual(runbook, about).body.get("evidence"))
+    step = runbook.step(about.step)
+    return step is not None and step.kind is Kind.MANUAL and bool(step.body.get("evidence"))
 
 
 def _manual(runbook: Runbook, about: Subject) -> Step:
@@ -606,12 +650,14 @@ async def _may_tick(deps: Deps, run: Run, runbook: Runbook, step: Step, by: Acto
 
 async def _waiting(tx: Tx, run: Run, step: Step) -> StepRun:
     made = (await store.progress(tx, run.id)).get(step.id)
-    if run.is_over or made is None or made.state is not StepState.WAITING:
+    # A run that waits for approval, for taking back too, may have a manual step that was never ticked.
+    if run.status is not Status.WAITING or made is None or made.state is not StepState.WAITING:
         by = f"<@{made.actor}> already did this. " if made and made.actor else ""
         raise Conflict(f"{by}{run} {rules.SPOKEN[run.status]}.")
     return made
 
 
+@_refusals_are_kept
 async def skip(deps: Deps, about: Subject, reason: str, by: Actor) -> Run:
     """Leave out a step that failed or waits. An approval is never skipped. Raises Conflict, Refused, Unclear."""
     run, runbook = await with_runbook(deps, about.run)
@@ -621,7 +667,7 @@ async def skip(deps: Deps, about: Subject, reason: str, by: Actor) -> Run:
         raise Missing(f"RUN-{about.run} has no step “{about.step[:60]}”.")
     if step.kind is Kind.APPROVAL:
         raise Refused("An approval is never skipped. Somebody who may approve decides it, or the run is cancelled.")
-    if not reason.strip():
+    if not is_said(reason):
         raise Unclear("Say why the step is left out: the reason stands in the timeline.")
     async with begin(deps, by) as tx:
         run = await store.lock(tx, about.run)
@@ -629,7 +675,9 @@ async def skip(deps: Deps, about: Subject, reason: str, by: Actor) -> Run:
         said = f"<@{by.id}> skipped it: {deps.vault.masker.mask(reason.strip())[:MAX_REASON]}"
         await _answer(deps, tx, run, replace(made, state=StepState.SKIPPED, sentence=said, actor=by.id))
         await audit.record(tx, deps.clock, by.id, "step.skipped", run.name, step=step.id, reason=reason[:MAX_REASON])
-        return await _on(deps, tx, await _reopened(deps, tx, run, runbook) if run.is_over else run)
+        if run.is_over:
+            return await _reopened_if_approved(deps, tx, run, runbook, by, f"go on without step {step.id}")
+        return await _on(deps, tx, run)
 
 
 async def _skippable(tx: Tx, run: Run, step: Step) -> StepRun:
