@@ -44,8 +44,7 @@ async def _call(
     except tokens.Unknown:
         get_logger().warning(Event.ACCESS_REFUSED, scope=scope.value)
         raise HTTPException(401, BAD_TOKEN, headers=CHALLENGE) from None
-    person = await people.find(deps, token.owner)
-    people.welcome(person)
+    person = await people.admitted(deps, token.owner, deed=_route(changing) if changing else "read", about=token.name)
     return Caller(token, person)
 
 

@@ -11,6 +11,7 @@ from bot.domain import access
 from bot.domain.catalogue import Catalogue
 from bot.domain.errors import Refused, Undeliverable
 from bot.domain.person import Kind, Person
+from bot.services import audit
 from bot.services.paging import pages
 from bot.store import people as store
 
@@ -163,6 +164,19 @@ def welcome(person: Person) -> None:
     """Raises Refused for everybody who is no full, active member: they may do nothing at all."""
     if not person.is_full_member:
         raise Refused(access.NOT_A_MEMBER[person.kind].format(deed="use me"))
+
+
+async def admitted(deps: Deps, user: str, *, deed: str, about: str = "", spawn: Spawn | None = None) -> Person:
+    """The person of that id, if they may use the bot at all; who may not is in the audit log. Raises as `find`."""
+    try:
+        person = await find(deps, user, spawn=spawn)
+        welcome(person)
+    except Refused as problem:
+        async with deps.database.transaction() as tx:
+            detail = {"deed": deed[:80], "why": problem.sentence[:500]}
+            await audit.record(tx, deps.clock, user[:40], "access.refused", about or deed[:80], **detail)
+        raise
+    return person
 
 
 async def must(deps: Deps, person: Person, what: str, *, roles: Mapping[str, str] | None = None) -> None:

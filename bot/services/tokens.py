@@ -69,10 +69,15 @@ async def check(books: Books, secret: str, scope: Scope, *, route: str | None = 
     """
     async with books.database.reading() as tx:
         token = await store.by_digest(tx, _digest(secret))
-    if token is None or token.revoked_at is not None:
+    if token is None:
+        raise Unknown
+    if token.revoked_at is not None:
+        await _record_refusal(books, token, route, "It was revoked.")
         raise Unknown
     if scope not in token.scopes:
-        raise Refused(f"The token “{token.name}” has no {scope} scope: create one with `--scope {scope}`.")
+        problem = Refused(f"The token “{token.name}” has no {scope} scope: create one with `--scope {scope}`.")
+        await _record_refusal(books, token, route, problem.sentence)
+        raise problem
     await _record_use(books, token, route)
     return token
 
@@ -86,6 +91,14 @@ async def _record_use(books: Books, token: Token, route: str | None) -> None:
         await store.touch(tx, token.name, at=now, unless_since=since)
         if route is not None:
             await audit.record(tx, books.clock, token.owner, "token.used", token.name, route=route)
+
+
+async def _record_refusal(books: Books, token: Token, route: str | None, why: str) -> None:
+    """Of requests that would have changed something, like their uses."""
+    if route is None:
+        return
+    async with books.database.transaction() as tx:
+        await audit.record(tx, books.clock, token.owner, "token.refused", token.name, route=route, why=why)
 
 
 def _digest(secret: str) -> str:

@@ -111,8 +111,8 @@ class Desk:
         deps = self._deps()
         if not deps.config.team:
             raise Problem(words.STARTING)  # who belongs to this workspace cannot be told yet
-        person = await people.find(deps, occasion.user, spawn=self._tasks.spawn)
-        people.welcome(person)
+        about, spawn = parse.subject(occasion), self._tasks.spawn
+        person = await people.admitted(deps, occasion.user, deed=occasion.name, about=about, spawn=spawn)
         actor = Actor(person, key=occasion.key or None, channel=occasion.where.channel)
         return await _question(self._table, deps, occasion, actor)
 

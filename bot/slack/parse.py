@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum, auto
@@ -15,6 +16,8 @@ Json = dict[str, Any]
 TEXT_LIMIT = 12_000
 VALUE_LIMIT = 3_000
 METADATA_LIMIT = 3_000
+
+_SUBJECT = re.compile(r"[A-Z]{3}-[0-9]{1,9}\b", re.ASCII)
 
 
 class Kind(Enum):
@@ -51,6 +54,12 @@ class Occasion:
     @property
     def carried(self) -> str:
         return unpack(str((self.view or {}).get("private_metadata") or ""))[1]
+
+
+def subject(occasion: Occasion) -> str:
+    """What it is about, as its value or its form names it (`RUN-7`, `INC-42`); empty where that is nothing."""
+    found = _SUBJECT.match(occasion.value or occasion.carried)
+    return found[0] if found else ""
 
 
 def unescape(text: str) -> str:
