@@ -9,6 +9,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import jmespath
+from jmespath.exceptions import JMESPathError
+
 from bot.catalogue.cases import FAILS, GIVES, UNKNOWN, WAITS, Canned, checked_kind, gives_its_own
 from bot.domain import duration
 from bot.domain.errors import Unclear
@@ -159,9 +162,27 @@ def _http(arguments: Mapping[str, Any], canned: Canned) -> Outcome:
     if "json" in given:
         headers.setdefault("content-type", "application/json")
         body = body or json.dumps(given["json"], default=str)
-    return http._judged(
-        http._Answer(status, headers, body.encode(errors="replace"), False, "utf-8"), expected, _CONTEXT
-    )
+    value = _parsed(body) if "json" in headers.get("content-type", "") else None
+    found = {name: _extracted(str(path), value) for name, path in read.mapping(arguments, "extract").items()}
+    result = {**found, "status": status, "headers": headers, "body": body, "json": value}
+    if status in expected:
+        return Done(result)
+    wanted = ", ".join(map(str, sorted(expected)))
+    return Failed(f"The server answered {status}; expected was {wanted}.", result=result)
+
+
+def _parsed(body: str) -> Any:
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _extracted(path: str, value: Any) -> Any:
+    try:
+        return jmespath.search(path, value)
+    except (JMESPathError, ValueError, RecursionError):
+        return None  # the expression does not fit what came
 
 
 def _sql(arguments: Mapping[str, Any], canned: Canned) -> Outcome:

@@ -13,7 +13,7 @@ from bot.catalogue.load import load
 from bot.catalogue.reading import Place
 from bot.domain.catalogue import Catalogue, Finding, Service
 from bot.domain.errors import Unclear
-from bot.domain.runbook import Connection, Gate, Runbook
+from bot.domain.runbook import Connection, Runbook
 from bot.engine import expressions
 from bot.engine.rehearsal import ASKS, Broken, Happened, Rehearsed, rehearse
 
@@ -86,7 +86,7 @@ def _broken(runbook: Runbook, case: Case, problem: Broken) -> Iterator[Differenc
     if left:
         yield left
     elif step and walked < len(path) and (path[walked][0] != step.id or path[walked][1] == "skipped"):
-        came = _came(runbook, path[walked][0], Happened(step.id, CAME), so_far)
+        came = _came(runbook, path[walked], Happened(step.id, CAME), so_far)
         yield ("path", walked), f"expected {_wanted(*path[walked])}; {came}"
     else:
         yield (problem.canned.place[len(case.place) :] if problem.canned else ("results",)), problem.sentence
@@ -103,11 +103,11 @@ def _path(runbook: Runbook, expected: Sequence[tuple[str, str]], found: Rehearse
             yield ("path", index), f"expected {_wanted(step, fate)}; the run ended before that: {_ended(found)}"
             return
         if (came.step, came.fate) != (step, fate):
-            yield ("path", index), f"expected {_wanted(step, fate)}; {_came(runbook, step, came, found)}"
+            yield ("path", index), f"expected {_wanted(step, fate)}; {_came(runbook, (step, fate), came, found)}"
             return
     if len(found.path) > len(expected):
         came = found.path[len(expected)]
-        yield ("path",), f"expected nothing more; {_came(runbook, '', came, found)}"
+        yield ("path",), f"expected nothing more; {_came(runbook, ('', ''), came, found)}"
 
 
 def _wanted(step: str, fate: str) -> str:
@@ -120,10 +120,13 @@ def _subject(step: str) -> str:
     return {RUN: "the run", UNDO: "taking back"}.get(step, f"step {step}")
 
 
-def _came(runbook: Runbook, expected: str, came: Happened, found: Rehearsed) -> str:
-    subject = "it" if came.step == expected else _subject(came.step)
+def _came(runbook: Runbook, expected: tuple[str, str], came: Happened, found: Rehearsed) -> str:
+    """What came instead, and why."""
+    subject = "it" if came.step == expected[0] else _subject(came.step)
     if came.fate == ASKS:
-        return f"{subject} asked for approval, since {_why_asked(runbook, came.step)}."
+        was_to_be_left_out = expected == (came.step, "skipped")
+        why = _since(runbook, came.step, found) if was_to_be_left_out else _why_asked(runbook, came.step)
+        return f"{subject} asked for approval, since {why}."
     said = {"failed": "failed", "waits": "waits for a person", "unknown": "is unknown", CAME: "came"}
     what = said.get(came.fate, f"was {came.fate}")
     if came.why:
@@ -136,7 +139,7 @@ def _why_asked(runbook: Runbook, name: str) -> str:
     step = runbook.step(name)
     if step is None:
         return "the policy wants one" if runbook.policy.approval else "a step has an effect"
-    if isinstance(step.approval, Gate):
+    if step.approval is not None:
         return "it has an approval of its own"
     needed = [one for one in expressions.needs(step.body) if one != "*"]
     return f"it is done once, with what {' and '.join(needed)} found" if needed else "it is an approval"

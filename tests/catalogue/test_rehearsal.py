@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -31,6 +32,7 @@ from tests.support.runbooks import Target, opened_shop
 from tests.support.story import Story
 
 OPS = "ops-alerts"
+GUIDE = Path(__file__).parents[2] / "docs" / "catalogue.md"
 
 
 # --- the same as a real run -------------------------------------------------------------------------------------------
@@ -282,6 +284,9 @@ async def _same(database: Database, rehearsed: Rehearsed, there: Target) -> None
         if made.arguments:
             # What people are shown stands as in the plan, where the run has no number yet.
             assert _unnumbered(rehearsed.arguments[name]) == made.arguments
+    why = {one.step: one.why for one in rehearsed.path if one.fate == "failed"}
+    said = {name: made.sentence for name, made in progress.items() if made.sentence.startswith("The server answered")}
+    assert said.items() <= why.items()
     walked = sum(1 for one in rehearsed.path if one.fate not in (ASKS, "skipped", "waits"))
     assert sum(there.counts.values()) <= walked or "/up" in there.counts
 
@@ -545,6 +550,22 @@ def test_the_schema_knows_the_short_forms() -> None:
     assert list(validator.iter_errors({"cases": [{"name": "x", "path": [{"a": "gone"}]}]}))
 
 
+def test_the_example_of_the_guide_passes(files: Files) -> None:
+    """What docs/catalogue.md shows is what passes, and its first case is what the guide says when it does not."""
+    blocks = re.findall(r"```yaml\n(.*?)```", GUIDE.read_text(encoding="utf-8"), re.DOTALL)
+    runbook = next(one for one in blocks if one.startswith("title: Restart the API"))
+    cases = next(one for one in blocks if "\ncases:" in one)
+    files.service("checkout")
+    files.write("org.yml", "teams: {sre: [U0ADA]}\nconnections: {metrics: {prometheus: env:PROMETHEUS_URL}}\n")
+    files.write("checkout/restart_api.yml", runbook)
+    files.write("checkout/restart_api.test.yml", cases)
+    trial = try_all([files.root])
+    assert (trial.findings, str(trial)) == ((), "2 cases of 1 runbook passed.")
+    files.write("checkout/restart_api.test.yml", cases.replace("before: {value: 1}", "before: {value: 0}"))
+    (found,) = try_all([files.root]).findings
+    assert found.sentence in " ".join(GUIDE.read_text(encoding="utf-8").split())
+
+
 # --- on the command line ----------------------------------------------------------------------------------------------
 
 
@@ -553,7 +574,7 @@ def test_packaged_runbooks_pass_their_tests(run: Run) -> None:  # noqa: F811 - t
     outcome = run("check", "--tests")
     assert (outcome.code, outcome.err) == (0, "")
     tested = {path.name.removesuffix(".test.yml") for path in data("runbooks").glob("*/*.test.yml")}
-    assert "practice" in tested
+    assert {"blocked_sessions", "certificate_expiry", "error_rate", "practice", "redis_memory", "restart_api"} <= tested
     assert f"of {len(tested)} runbooks passed." in outcome.out
 
 
