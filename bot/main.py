@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
-from sqlalchemy.exc import NoResultFound
+from sqlalchemy.exc import NoResultFound, SQLAlchemyError
 
 from bot import telemetry
 from bot.catalogue.load import load
@@ -52,6 +52,7 @@ if TYPE_CHECKING:
 
 BACKLOG = 2048
 INTRODUCE_SECONDS = 5.0
+RELOAD_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
@@ -81,7 +82,7 @@ class House:
 
         return {
             "seal": Chore(1, _seal),
-            "catalogue": Chore(5, look, alone=False),
+            "catalogue": Chore(RELOAD_SECONDS, look, alone=False),
             "places": Chore(60, places.look_again),
             "queues": Chore(5, running.wake_queues),
         }
@@ -334,8 +335,8 @@ async def run(house: House, stop: asyncio.Event, *, with_worker: bool = True) ->
     door = make_door(house)
     async with AsyncExitStack() as stack, asyncio.TaskGroup() as group:
         port = await stack.enter_async_context(listening(house, door, stop))
-        if with_worker:
-            group.create_task(make_worker(house).run(stop))
+        beside = make_worker(house).run(stop) if with_worker else keep_catalogue(house, stop)
+        group.create_task(beside)
         # Slack may be slow to answer; whoever asks to stop meanwhile does not wait for it.
         starting, stopped = group.create_task(door.start()), group.create_task(stop.wait())
         await asyncio.wait({starting, stopped}, return_when=asyncio.FIRST_COMPLETED)
@@ -346,6 +347,19 @@ async def run(house: House, stop: asyncio.Event, *, with_worker: bool = True) ->
         telemetry.get_logger().info(Event.STOPPING)
         starting.cancel()
         await door.stop()  # beside the worker and the HTTP door, which finish at the same time
+
+
+async def keep_catalogue(house: House, stop: asyncio.Event, every_seconds: float = RELOAD_SECONDS) -> None:
+    """Until `stop`: a process without a worker decides by the newest good files too."""
+    look = house.chores()["catalogue"]
+    while not stop.is_set():
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(every_seconds):
+                await stop.wait()
+        try:
+            await look.do(house.deps)
+        except (SQLAlchemyError, OSError) as problem:
+            telemetry.get_logger().warning(Event.DATABASE_TROUBLE, during="catalogue", error=str(problem))
 
 
 @asynccontextmanager

@@ -109,3 +109,24 @@ async def test_which_catalogue_was_in_force(sqlite_url: str, tmp_path: Path, run
     found = [one for one in await exported(run, sqlite_url) if one["action"] == "catalogue.loaded"]
     assert [(one["actor"], one["subject"]) for one in found] == [("tocsin", first), ("tocsin", second)]
     assert all(one["detail"]["process"] for one in found)
+
+
+async def test_a_door_without_a_worker_keeps_up(sqlite_url: str, tmp_path: Path) -> None:
+    """A process that has no worker decides by the newest good files as well."""
+    folder = shop(tmp_path, restart=RESTART.replace("{url}", "http://127.0.0.1:9"))
+    settings = Settings(
+        database_url=Secret(sqlite_url),
+        slack_bot_token=Secret("xoxb-1"),
+        catalog=(folder,),
+        slack_api_url="http://127.0.0.1:9/",
+    )
+    stop = asyncio.Event()
+    async with main.build(settings) as house:
+        file = folder / "shop" / "restart.yml"
+        file.write_text(file.read_text().replace("Restart the shop", "Begin anew"))
+        keeping = asyncio.create_task(main.keep_catalogue(house, stop, every_seconds=0.01))
+        async with asyncio.timeout(10):
+            while house.deps.catalogue.runbooks["restart"].title != "Begin anew":
+                await asyncio.sleep(0.01)
+        stop.set()
+        await keeping
