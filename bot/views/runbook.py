@@ -16,7 +16,7 @@ from bot.domain.catalogue import Access, Catalogue, listing
 from bot.domain.errors import Unclear
 from bot.domain.plan import Plan
 from bot.domain.run import Run
-from bot.domain.runbook import Gate, Parameter, ParameterType, Runbook, Step, Trigger
+from bot.domain.runbook import Gate, Kind, Parameter, ParameterType, Runbook, Step, Trigger
 from bot.views import blocks as b
 from bot.views.mrkdwn import Safe, clip, escape, link, literal, moment
 from bot.views.run import EFFECTS, plan_lines, state_words, who
@@ -65,7 +65,14 @@ def needs(runbook: Runbook, gate: Gate | None) -> str:
     """What stands between asking and doing, in a few words."""
     if gate is not None:
         return f"needs {gate.quorum} approval{'' if gate.quorum == 1 else 's'}"
+    if asks_on_the_way(runbook):
+        return "asks for approval on the way"
     return "changes things, without approval" if runbook.has_effect else "only reads"
+
+
+def asks_on_the_way(runbook: Runbook) -> bool:
+    """Whether a step of it waits for an approval of its own."""
+    return any(step.approval is not None or step.kind is Kind.APPROVAL for step in runbook.steps)
 
 
 # --- lists ------------------------------------------------------------------------------------------------------------
@@ -126,7 +133,7 @@ def whole(runbook: Runbook, catalogue: Catalogue, gate: Gate | None, record: Rec
         *_sections([f"*Suggested for* {_trigger(one)}" for one in runbook.triggers], 3),
         *_titled("Parameters", [_parameter_line(one) for one in runbook.parameters], 12),
         *_titled("Steps", [_step_line(number, one) for number, one in enumerate(runbook.steps, start=1)], 16),
-        b.section(f"*Who may*\n{may_run(runbook, catalogue.access)}\n{may_approve(gate, catalogue.access)}"),
+        b.section(f"*Who may*\n{may_run(runbook, catalogue.access)}\n{may_approve(gate, catalogue.access, runbook)}"),
         b.context(f"Version {runbook.version[:12]} · {literal(f'{runbook.service}/{runbook.id}.yml')}"),
         *b.actions(run_button(runbook, style="primary"), b.button("Plan", "runbook.plan", runbook.id)),
     ]
@@ -193,10 +200,11 @@ def may_run(runbook: Runbook, access: Access) -> str:
     return f"Run: {_people(named)}." if named else "Run: nobody, its policy says."
 
 
-def may_approve(gate: Gate | None, access: Access) -> str:
+def may_approve(gate: Gate | None, access: Access, runbook: Runbook) -> str:
     """Four eyes, in a sentence."""
     if gate is None:
-        return "Approve: nobody needs to."
+        on_the_way = asks_on_the_way(runbook)
+        return "Approve: its steps ask on the way." if on_the_way else "Approve: nobody needs to."
     people = gate.who or access.approve
     if not people:
         return "Nobody may approve it yet: `access.approve` in org.yml is empty."

@@ -79,7 +79,7 @@ async def _form(deps: Deps, runbook: Runbook, said: Said, where: Where, notes: l
         choices=await _choices(deps, runbook),
         reason=said.reason,
         must_say_why=gate is not None and gate.reason,
-        notes=[*notes, view.may_approve(gate, deps.catalogue.access)],
+        notes=[*notes, view.may_approve(gate, deps.catalogue.access, runbook)],
     )
 
 

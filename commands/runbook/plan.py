@@ -32,7 +32,7 @@ async def _planned(deps: Deps, said: Said, where: Where, by: Actor) -> Reply:
     runbook = deps.catalogue.runbook(said.runbook)
     words.must_fit(runbook, said, whole=True)
     found = await runs.draft(deps, Wanted(runbook.id, said.given, said.reason), where)
-    approval = view.may_approve(found.gate, deps.catalogue.access)
+    approval = view.may_approve(found.gate, deps.catalogue.access, found.runbook)
     value = words.value(runbook.id, said.given, said.reason)
     return Reply(_summary(found), view.plan(found.runbook, found.plan, approval, value, await _seen(deps, found, by)))
 

@@ -330,4 +330,8 @@ async def test_a_mention_that_needs_a_form(shop: tuple[Story, Target]) -> None:
     assert "Press the button to open it." in shown(whisper)
     view = await story.opens_by_click("Ada", OPS, whisper, "runbook.run")
     await story.submits("Ada", view, reason="they pile up")
+    await story.says("Ada", "<@U0TOCSIN> runbook run", OPS)
+    opener = [one for one in await story.messages(OPS) if "runbook.run" in buttons(one)][-1]
+    view = await story.opens_by_click("Ada", OPS, opener, "runbook.run")
+    assert [block["block_id"] for block in view["blocks"]] == ["@runbook"]
     assert "days 3" in tidy(shown(await story.live("RUN-1")))

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from bot.domain import parameters
 from bot.domain.catalogue import Access, Catalogue
 from bot.domain.plan import Plan
-from bot.domain.runbook import Gate, Kind, Parameter, ParameterType, Runbook, Step, Trigger
+from bot.domain.runbook import Effect, Gate, Kind, Parameter, ParameterType, Runbook, Step, Trigger
 from bot.engine import planning
 from bot.services.runs import Record
 from bot.simulator.blocks import check_blocks, check_view
@@ -69,8 +69,8 @@ def test_a_monster_fits() -> None:
     problems = dict.fromkeys((f"s{number}" for number in range(100)), HUGE)
     for blocks in (
         view.whole(MONSTER, catalogue, GATE, RECORD),
-        view.plan(MONSTER, plan_of(MONSTER, **problems), view.may_approve(GATE, EVERYBODY), "m"),
-        view.plan(MONSTER, plan_of(MONSTER), view.may_approve(GATE, EVERYBODY), "m" * 2_000),
+        view.plan(MONSTER, plan_of(MONSTER, **problems), view.may_approve(GATE, EVERYBODY, MONSTER), "m"),
+        view.plan(MONSTER, plan_of(MONSTER), view.may_approve(GATE, EVERYBODY, MONSTER), "m" * 2_000),
         view.listed("500:", [(one, "only reads") for one in MANY]),
         view.listed("20:", [(one, "only reads") for one in MANY[:20]]),
         view.suggested("INC-1", [(one, RECORD) for one in MANY], here=True),
@@ -81,7 +81,7 @@ def test_a_monster_fits() -> None:
 @pytest.mark.parametrize("chosen", [None, MANY[0], MONSTER])
 def test_a_form_to_choose_from_many_fits(chosen: Runbook | None) -> None:
     """Hundreds of runbooks to choose from, and the largest of them chosen, make a form that Slack takes."""
-    notes = [view.may_approve(GATE, EVERYBODY)]
+    notes = [view.may_approve(GATE, EVERYBODY, MONSTER)]
     shown = Form(chosen, reason=HUGE[:500], notes=notes if chosen else (), pick_from=[MONSTER, *MANY])
     assert check_view(view.form(shown)) == []
 
@@ -143,3 +143,15 @@ def test_an_emptied_field() -> None:
     assert [view.may_be_empty(one) for one in (free, narrow, plain)] == [True, False, True]
     runbook = Runbook("r", "s", "R", (), (free, narrow, plain))
     assert view.given_in(runbook, {"note": "", "host": "", "mail": ""}) == {"note": ""}
+
+
+def test_what_stands_before_it() -> None:
+    """A runbook says in its list whether it reads, changes things, or asks: at the beginning or on the way."""
+    reads = Step("a", Kind.HTTP, {}, Effect.READ)
+    own = Step("b", Kind.HTTP, {}, Effect.READ, approval=Gate())
+    said = [
+        view.needs(Runbook("r", "s", "R", steps), None) for steps in ((reads,), (own,), (Step("c", Kind.HTTP, {}),))
+    ]
+    assert said == ["only reads", "asks for approval on the way", "changes things, without approval"]
+    assert view.may_approve(None, EVERYBODY, Runbook("r", "s", "R", (own,))) == "Approve: its steps ask on the way."
+    assert view.needs(MONSTER, Gate(quorum=2)) == "needs 2 approvals"
