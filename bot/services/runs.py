@@ -286,6 +286,20 @@ def _slot_key(runbook: Runbook, plan: Plan) -> str | None:
 
 
 @_refusals_are_kept
+async def may_change(deps: Deps, number: int, by: Actor) -> tuple[Run, Runbook]:
+    """Asked before the form opens that would be filled in for nothing. Raises Conflict, Refused."""
+    run, runbook = await with_runbook(deps, number)
+    _must_wait(run)
+    await may_execute(deps, runbook, by, run.incident)
+    return run, runbook
+
+
+def _must_wait(run: Run) -> None:
+    if run.status is not Status.AWAITING or run.started_at is not None:
+        raise Conflict(f"{run} {rules.SPOKEN[run.status]}: its parameters stand.")
+
+
+@_refusals_are_kept
 async def change(deps: Deps, number: int, given: Mapping[str, Any], by: Actor) -> Run:
     """Other parameters, while it waits for its approval: what was asked is void, and is asked anew.
 
@@ -302,8 +316,7 @@ async def change(deps: Deps, number: int, given: Mapping[str, Any], by: Actor) -
         )
     async with begin(deps, by) as tx:
         run = await store.lock(tx, number)
-        if run.status is not Status.AWAITING or run.started_at is not None:
-            raise Conflict(f"{run} {rules.SPOKEN[run.status]}: its parameters stand.")
+        _must_wait(run)
         for gate_id in await gates_of_runs.void(tx, run.id, at=deps.clock.now()):
             await deliveries.enqueue(deps, tx, run_parcels.approval_edit(run, gate_id))
         run = await store.change(

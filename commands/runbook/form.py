@@ -10,9 +10,8 @@ from typing import Any
 from bot.asks import Modal, Where
 from bot.deps import Deps
 from bot.domain.approval import gate_of_run
-from bot.domain.errors import Conflict, Refused, Unclear
+from bot.domain.errors import Refused, Unclear
 from bot.domain.person import Actor
-from bot.domain.run import SPOKEN, Run, Status
 from bot.domain.run import number as run_number
 from bot.domain.runbook import Gate, Runbook
 from bot.services import choices, incidents, runbooks, runs
@@ -106,9 +105,7 @@ async def needs_form(deps: Deps, runbook: Runbook, said: Said, where: Where) -> 
 async def change(deps: Deps, number: int, by: Actor) -> Modal:
     """With the parameters as they stand. Raises Conflict, Missing, Refused."""
     await runs.visible(deps, number, by)
-    run, runbook = await runs.with_runbook(deps, number)
-    must_wait(run)
-    await runs.may_execute(deps, runbook, by, run.incident)
+    run, runbook = await runs.may_change(deps, number, by)
     shown = Form(
         runbook=runbook,
         given=run.parameters,
@@ -117,12 +114,6 @@ async def change(deps: Deps, number: int, by: Actor) -> Modal:
         notes=["What was asked is void then, and asked anew. Whoever changes a run does not approve it."],
     )
     return Modal(view.form(shown), ("Change parameters", "runbook.plan", run.name))
-
-
-def must_wait(run: Run) -> None:
-    """Raises Conflict where its parameters stand already."""
-    if run.status is not Status.AWAITING or run.started_at is not None:
-        raise Conflict(f"{run} {SPOKEN[run.status]}: its parameters stand.")
 
 
 def given_in(runbook: Runbook, values: Mapping[str, Any]) -> dict[str, Any]:
