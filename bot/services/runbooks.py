@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from bot.deps import Deps
 from bot.domain.approval import Asked
-from bot.domain.catalogue import hint
+from bot.domain.catalogue import nearest
 from bot.domain.errors import Missing, Unclear
 from bot.domain.person import Actor
 from bot.domain.run import Run
@@ -25,8 +25,9 @@ def matching(deps: Deps, words: str) -> list[Runbook]:
     every = sorted(deps.catalogue.runbooks.values(), key=lambda one: (one.service, one.title, one.id))
     found = [one for one in every if all(word in _text(one) for word in wanted)]
     if wanted and not found:
-        said = hint("_".join(wanted), deps.catalogue.runbooks) if every else "The catalogue has none yet."
-        raise Unclear(f"No runbook says “{words.strip()[:60]}” of itself. {said}")
+        close = nearest("_".join(wanted), deps.catalogue.runbooks)
+        said = f"Did you mean “{close}”?" if close else "`/runbook list` shows what there is."
+        raise Unclear(f"No runbook speaks of “{words.strip()[:60]}”. {said}")
     return found
 
 

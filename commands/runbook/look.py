@@ -46,7 +46,7 @@ async def history(ask: Ask, deps: Deps) -> Reply:
     found, record = await runbooks.history(deps, name, ask.by)
     said = f"`{literal(name)}`: {view.record_words(record)}."
     rows = [(run, _address(deps, run)) for run in found]
-    return Reply(said, view.runs_listed(said, rows, "No run of it that you may see."))
+    return Reply(said, view.runs_listed(said, rows, "It has no runs that you may see."))
 
 
 def _named(ask: Ask, verb: str) -> str:

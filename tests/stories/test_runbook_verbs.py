@@ -142,6 +142,7 @@ async def test_a_record_of_what_it_fixed(shop: tuple[Story, Target]) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
+        ("/runbook list zebra", "No runbook speaks of “zebra”. `/runbook list` shows what there is."),
         ("/runbook show", "Which runbook? `/runbook list` shows what there is"),
         ("/runbook show restrat", "There is no runbook “restrat”. Did you mean “restart”?"),
         ("/runbook history restrat", "Did you mean “restart”?"),
