@@ -1,0 +1,166 @@
+"""Who approves, rejects and breaks the glass: only somebody on the list, at that moment, as a full member."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.bypass.conftest import Opener
+from tests.bypass.scene import APPROVE, OPS, QUICK, TWO, Scene, form
+from tests.support.runbooks import ORG, RESTART
+
+OF_GROUP = RESTART.replace("team:sre", "S0SRE")
+OF_ALL = RESTART.replace("team:sre", "everyone")
+GLASS = RESTART.replace("expires: 30m", "expires: 30m, break_glass: [U0ADA, U0CLEO]")
+NOT_NAMED = "not among those"
+
+
+async def test_somebody_who_is_not_named(it: Scene) -> None:
+    """A full member who is not on the list does not approve."""
+    await it.story.clicks("Dan", OPS, await it.asked(), APPROVE)
+    await it.is_refused("U0DAN", because=NOT_NAMED)
+
+
+async def test_removed_from_the_group(opens: Opener) -> None:
+    """Who was removed from the user group more than a minute ago does not approve."""
+    async with opens(runbooks={"restart": OF_GROUP}) as it:
+        question = await it.asked()
+        await it.story.clicks("Dan", OPS, question, APPROVE)
+        await it.is_refused("U0DAN", because=NOT_NAMED)
+        it.story.group("S0SRE", "U0ADA", "U0CLEO")
+        it.story.clock.advance(61)
+        await it.story.clicks("Ben", OPS, question, APPROVE)
+        await it.is_refused("U0BEN", because=NOT_NAMED)
+
+
+async def test_slack_does_not_tell_who_is_in_the_group(opens: Opener) -> None:
+    """What was known of a group more than a minute ago is not good enough, even where Slack does not answer."""
+    async with opens(runbooks={"restart": OF_GROUP}) as it:
+        question = await it.asked()
+        await it.story.clicks("Dan", OPS, question, APPROVE)
+        it.story.clock.advance(61)
+        await it.story.fault("error", method="usergroups.users.list", error="fatal_error", times=5)
+        await it.story.clicks("Ben", OPS, question, APPROVE)
+        await it.is_refused("U0BEN", because="Slack did not tell me who is in")
+
+
+@pytest.mark.parametrize("user", ["U0GUS", "U0EVE", "U0SIA", "U0TOCSIN"])
+async def test_no_full_member(opens: Opener, user: str) -> None:
+    """A guest, a deactivated account, somebody of another workspace and a bot are never among everyone."""
+    async with opens(runbooks={"restart": OF_ALL}) as it:
+        question = await it.asked()
+        await it.clicks(user, question, APPROVE)
+        await it.clicks(user, question, "approval.reject")
+        await it.is_refused(user, times=2)
+
+
+async def test_named_and_deactivated_since(it: Scene) -> None:
+    """A name on the list is worth nothing once its account is deactivated."""
+    question = await it.asked()
+    await it.story.does("users", id="U0BEN", kind="deactivated")
+    await it.story.settle()
+    await it.clicks("U0BEN", question, APPROVE)
+    await it.is_refused("U0BEN", because="deactivated")
+
+
+async def test_voted_and_deactivated_since(opens: Opener) -> None:
+    """A vote of somebody who has been deactivated since does not make up the quorum."""
+    async with opens(runbooks={"restart": TWO}) as it:
+        question = await it.asked()
+        await it.story.clicks("Ben", OPS, question, APPROVE)
+        await it.story.does("users", id="U0BEN", kind="deactivated")
+        await it.story.settle()
+        await it.story.clicks("Cleo", OPS, question, APPROVE)
+        assert not it.there.counts
+        assert "waits for approval" in await it.words()
+
+
+async def test_somebody_that_slack_does_not_know(it: Scene) -> None:
+    """A person's id that nobody has approves nothing, and the attempt is written down under it."""
+    payload = it.click("U0BEN", await it.asked(), APPROVE)
+    payload["user"]["id"] = "U0NOBODY"
+    await it.posts(form(payload))
+    await it.is_refused("U0NOBODY")
+
+
+async def test_rejected_by_an_outsider(it: Scene) -> None:
+    """Who may not approve may not reject either, if it is not their own run."""
+    question = await it.asked()
+    view = await it.story.opens_by_click("Dan", OPS, question, "approval.reject")
+    await it.story.submits("Dan", view, reason="no")
+    await it.is_refused("U0DAN", because=NOT_NAMED)
+
+
+async def test_rejected_without_a_reason(it: Scene) -> None:
+    """A rejection says why, also where the form was got round."""
+    question = await it.asked()
+    view = await it.story.opens_by_click("Ben", OPS, question, "approval.reject")
+    await it.submits("U0BEN", {key: view[key] for key in ("callback_id", "private_metadata", "blocks")}, reason=" ")
+    await it.is_refused("U0BEN", because="Say why")
+
+
+# --- breaking the glass -----------------------------------------------------------------------------------------------
+
+
+async def test_glass_that_is_not_there(it: Scene) -> None:
+    """Where the runbook names nobody, there is no glass to break, and a forged button makes none."""
+    question = await it.asked()
+    await it.clicks("U0CLEO", question, "approval.break", value="RUN-1")
+    view = it.story.simulator.workspace.stacks["U0CLEO"][-1].content
+    await it.submits("U0CLEO", {key: view[key] for key in ("callback_id", "private_metadata", "blocks")}, reason="now")
+    await it.is_refused("U0CLEO", because="has no break-glass")
+
+
+async def test_glass_by_somebody_not_named(opens: Opener) -> None:
+    """Somebody who may approve but is not named does not break the glass, nor does an administrator."""
+    async with opens(runbooks={"restart": GLASS}) as it:
+        question = await it.asked()
+        for user in ("Ben", "Dan"):
+            view = await it.story.opens_by_click(user, OPS, question, "approval.break")
+            await it.story.submits(user, view, reason="now")
+            await it.is_refused(f"U0{user.upper()}", because="may break the glass")
+
+
+@pytest.mark.parametrize("reason", ["", "   ", "\n\t", "\u200b", "\u2060\u00ad"])
+async def test_glass_without_a_reason(opens: Opener, reason: str) -> None:
+    """Whoever breaks the glass says why, in something that can be seen."""
+    async with opens(runbooks={"restart": GLASS}) as it:
+        question = await it.asked()
+        view = await it.story.opens_by_click("Ada", OPS, question, "approval.break")
+        sent = {key: view[key] for key in ("callback_id", "private_metadata", "blocks")}
+        await it.submits("U0ADA", sent, reason=reason)
+        await it.is_refused("U0ADA", because="Say why")
+
+
+async def test_the_review_of_ones_own_broken_glass(opens: Opener) -> None:
+    """Neither who broke the glass nor who asked for the run reviews it, nor anybody from another message."""
+    async with opens(runbooks={"restart": GLASS}) as it:
+        question = await it.asked()
+        view = await it.story.opens_by_click("Cleo", OPS, question, "approval.break")
+        await it.story.submits("Cleo", view, reason="nobody is awake")
+        assert dict(it.there.counts) == QUICK
+        for user in ("U0ADA", "U0CLEO", "U0DAN"):
+            await it.clicks(user, question, "approval.review", value="RUN-1")
+            await it.is_audited(user)
+        await it.clicks("U0BEN", question, "approval.review", value="RUN-1", ts="1.1")
+        await it.is_audited("U0BEN", because="not the question about RUN-1")
+        assert "It is still to be reviewed" in str(await it.question("RUN-1", "approval.review"))
+
+
+async def test_broken_twice(opens: Opener) -> None:
+    """Glass that is broken is not broken again, and nothing is done twice."""
+    async with opens(runbooks={"restart": GLASS}) as it:
+        question = await it.asked()
+        views = [await it.story.opens_by_click(user, OPS, question, "approval.break") for user in ("Ada", "Cleo")]
+        for user, view in zip(("Ada", "Cleo"), views, strict=True):
+            await it.story.submits(user, view, reason="nobody is awake")
+        assert dict(it.there.counts) == QUICK
+        await it.is_audited("U0CLEO", because="already approved this.")
+
+
+async def test_nobody_may_approve(opens: Opener) -> None:
+    """Where nobody may approve, nobody may ask either: a run would wait for a way round."""
+    plain = RESTART.replace("policy:\n  approval: {who: [team:sre], quorum: 1, expires: 30m}\n", "")
+    async with opens(org=ORG.replace("approve: [team:sre]", "approve: []"), runbooks={"restart": plain}) as it:
+        await it.story.types("Ada", "/runbook run restart", OPS)
+        assert not it.there.counts
+        await it.is_audited("U0ADA", "restart", because="Nobody may approve runs yet")
