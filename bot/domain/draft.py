@@ -112,11 +112,18 @@ def clean_title(text: str) -> str:
 
 
 def readable(text: str) -> str:
-    """Slack's entities as a person reads them: `<@U1|ada>` is @ada, `<#C1|ops>` is #ops, a link is its address.
+    """Slack's entities as a person reads them: `<@U1|ada>` is @ada, `<#C1|ops>` is #ops, a link is its address,
+    and a bare host or address that Slack made a link of is what was typed.
 
     Control characters but line ends and tabs are left out: no database keeps a NUL.
     """
     text = re.sub(r"[\x00-\x08\x0b\x0c\x0e-\x1f]", "", text)
     text = re.sub(r"<([@#])([A-Z0-9]+)(?:\|([^<>]*))?>", lambda m: f"{m[1]}{m[3] or m[2]}", text)
     text = re.sub(r"<!(?:subteam\^[A-Z0-9]+\|@?)?(channel|here|everyone|[^<>|]+)(?:\|[^<>]*)?>", r"@\1", text)
-    return re.sub(r"<((?:https?|mailto):[^<>|]+)(?:\|([^<>]*))?>", lambda m: m[1], text)
+    return re.sub(r"<((?:https?|mailto):[^<>|]+)(?:\|([^<>]*))?>", _typed, text)
+
+
+def _typed(link: re.Match[str]) -> str:
+    address, label = link[1], link[2] or ""
+    made_by_slack = address.removeprefix("http://").removeprefix("mailto:").rstrip("/") == label.rstrip("/")
+    return label if label and made_by_slack else address

@@ -116,6 +116,8 @@ def test_a_title_too_long() -> None:
         ("<@U0ADA|ada> broke <#C0OPS|ops>", "@ada broke #ops"),
         ("<@U0ADA> did", "@U0ADA did"),
         ("see <https://a.invalid/x|this>", "see https://a.invalid/x"),
+        ("<http://shop.invalid|shop.invalid> is down", "shop.invalid is down"),
+        ("ask <mailto:a@b.invalid|a@b.invalid>", "ask a@b.invalid"),
         ("<!channel> wake up", "@channel wake up"),
         ("<!subteam^S0SRE|@sre> please", "@sre please"),
     ],
