@@ -18,7 +18,8 @@ from bot.domain.errors import Unclear
 from bot.domain.outcome import Done, Failed, Outcome, Unknown, Waiting
 from bot.domain.runbook import Kind, Step
 from bot.domain.secret import Secret
-from bot.engine.steps import STEPS, Connections, StepContext, http, promql, sql, wait
+from bot.engine import expressions
+from bot.engine.steps import STEPS, Connections, StepContext, http, sql
 from bot.engine.steps import arguments as read
 
 MOMENT = datetime(2026, 1, 1, tzinfo=UTC)  # a rehearsal takes no time
@@ -126,7 +127,9 @@ def _a_request(arguments: Mapping[str, Any]) -> None:
 
 
 def _a_statement(arguments: Mapping[str, Any]) -> None:
-    sql._work(arguments, 60.0)
+    missing = sorted(sql.names(read.text(arguments, "query")) - read.mapping(arguments, "params").keys())
+    if missing:
+        raise Unclear(f"The query binds :{missing[0]}, and params has no {missing[0]}. Add it there.")
 
 
 def _a_program(arguments: Mapping[str, Any]) -> None:
@@ -202,12 +205,21 @@ def _promql(arguments: Mapping[str, Any], canned: Canned) -> Outcome:
     if not given:
         return Done({"ok": True, "value": None, "samples": []})
     samples = [_sample(one) for one in _series(given)]
-    ok = promql._check(arguments.get("check"), samples)
+    check = arguments.get("check")
+    found = [check is None or expressions.holds(str(check), {**one, "samples": samples}) for one in samples]
+    ok = bool(found) and all(found)
     if canned.says_ok not in (None, ok):
         said = "yes" if ok else "no"
         sentence = f"with these values the check comes to {said}, and ok says otherwise. Leave ok out."
         raise Unscripted(sentence, canned=canned)
-    return promql._said(samples, ok, _CONTEXT, has_check=arguments.get("check") is not None)
+    kept = [_storable(one) for one in samples]
+    return Done({"ok": ok, "value": kept[0]["value"] if kept else None, "samples": kept})
+
+
+def _storable(sample: dict[str, Any]) -> dict[str, Any]:
+    """NaN and the infinities are nothing, as the step keeps them."""
+    values = [value if math.isfinite(value) else None for value in sample["values"]]
+    return sample | {"value": values[-1], "values": values}
 
 
 def _series(given: Mapping[str, Any]) -> list[Mapping[str, Any]]:
@@ -259,10 +271,26 @@ def _waited(step: Step, arguments: Mapping[str, Any], script: Script) -> Outcome
         if canned.word == GIVES and not canned.values and canned.says_ok is not False:
             return _held(kind, inner)
         seen = _judged(kind, inner, canned)
-        if wait._holds(kind.value, seen):
+        if _holds(kind, seen):
             return seen
     within = duration.words(timedelta(seconds=limit))
-    return Failed(f"It did not come true within {within}: {wait._said(seen)}", certain=True)
+    said = seen.sentence if isinstance(seen, Failed | Unknown) else "the check does not hold."
+    return Failed(f"It did not come true within {within}: {said}", certain=True)
+
+
+def _holds(kind: Kind, seen: Outcome) -> bool:
+    """As the step says of each kind of check."""
+    if not isinstance(seen, Done):
+        return False
+    match kind:
+        case Kind.PROMQL:
+            return bool(seen.result["ok"])
+        case Kind.REDIS:
+            return seen.result["value"] not in (None, "", 0, "0", False, [])
+        case Kind.SQL:
+            rows = seen.result["rows"]
+            return bool(rows) and bool(next(iter(rows[0].values()), None))
+    return True
 
 
 def _held(kind: Kind, inner: Mapping[str, Any]) -> Outcome:

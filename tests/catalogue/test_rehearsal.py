@@ -14,12 +14,16 @@ import jsonschema
 import pytest
 from sqlalchemy import select
 
-from bot.catalogue.cases import Case, read
+from bot.catalogue.cases import Canned, Case, read
 from bot.catalogue.check import schemas
 from bot.catalogue.reading import parse
 from bot.domain.catalogue import Finding
-from bot.domain.runbook import Runbook
+from bot.domain.outcome import Done, Failed
+from bot.domain.runbook import Effect, Kind, Runbook, Step
+from bot.domain.secret import Secret
+from bot.engine import canned
 from bot.engine.rehearsal import ASKS, Rehearsed, rehearse
+from bot.engine.steps import STEPS, Connections, ShellRules, StepContext
 from bot.engine.trials import differences, try_all
 from bot.paths import data
 from bot.ports import Database
@@ -304,6 +308,24 @@ def _noted(action: str, detail: Any) -> tuple[str, str] | None:
         gate = str(detail["gate"])
         return ("undo" if gate == "@undo" else gate, ASKS)
     return (str(detail["step"]), _ENDED[action]) if action in _ENDED else None
+
+
+@pytest.mark.parametrize(("program", "code"), [("true", 0), ("false", 1)])
+async def test_a_program_is_judged_as_its_step_judges(
+    program: str, code: int, clock: HandClock, tmp_path: Path
+) -> None:
+    """What a program ends with comes to the same as when it really runs."""
+    arguments = {"argv": [f"/bin/{program}"]}
+    step = Step("a", Kind.SHELL, arguments, Effect.READ)
+    rules = ShellRules(tmp_path)
+    context = StepContext("key", 10.0, clock, Connections({}, Secret), shell=rules)
+    real = await STEPS[Kind.SHELL](arguments, context)
+    assert isinstance(real, Done | Failed)
+    rehearsed = canned.outcome(step, arguments, canned.Script([Canned(values={"exit_code": code})]))
+    assert isinstance(rehearsed, Done | Failed)
+    assert type(rehearsed) is type(real)
+    assert rehearsed.result == real.result
+    assert getattr(rehearsed, "sentence", "") == getattr(real, "sentence", "")
 
 
 # --- what is said where it comes otherwise ----------------------------------------------------------------------------
