@@ -18,8 +18,6 @@ from tests.support.clock import HandClock
 from tests.support.programs import blackbox, prometheus, tls_server
 from tests.support.walk import Walk
 
-# Remove this with the cause: Prometheus takes whole numbers alone in a duration.
-pytestmark = pytest.mark.xfail(strict=True, reason="promql steps send timeout=5.0s, which Prometheus refuses")
 
 Hands = Mapping[str, Callable[[str], None]]
 

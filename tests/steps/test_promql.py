@@ -171,4 +171,4 @@ async def test_one_argument_stays_one(prometheus: Prometheus, text: str) -> None
     """Whatever the query holds, Prometheus is asked exactly that, and nothing beside it."""
     await prometheus.ask(f"up{{x='{text}'}}&time=1")
     [asked] = prometheus.asked
-    assert asked == {"query": f"up{{x='{text}'}}&time=1", "timeout": "5.0s"}
+    assert asked == {"query": f"up{{x='{text}'}}&time=1", "timeout": "5000ms"}

@@ -46,7 +46,7 @@ async def perform(arguments: Mapping[str, Any], context: StepContext) -> Outcome
 
 
 def _question(arguments: Mapping[str, Any], context: StepContext) -> tuple[str, dict[str, str]]:
-    form = {"query": read.text(arguments, "query"), "timeout": f"{max(0.1, context.timeout_seconds):.1f}s"}
+    form = {"query": read.text(arguments, "query"), "timeout": f"{max(100, round(context.timeout_seconds * 1000))}ms"}
     if arguments.get("range") is None:
         return "query", form
     span = read.seconds(arguments, "range")
