@@ -18,7 +18,6 @@ from tests.support.clock import HandClock
 from tests.support.programs import blackbox, prometheus, tls_server
 from tests.support.walk import Walk
 
-
 Hands = Mapping[str, Callable[[str], None]]
 
 
