@@ -58,6 +58,7 @@ def _context(deps: Deps, runbook: Runbook, step: Step) -> StepContext:
         clock=deps.clock,
         connections=Connections(deps.catalogue.connections, deps.vault.resolve),
         shell=shell_rules(deps, runbook),
+        masker=deps.vault.masker,
     )
 
 

@@ -366,6 +366,7 @@ class Turn:
             clock=deps.clock,
             connections=Connections(store.connections_of(self._run), deps.vault.resolve),
             write=tail.write,
+            masker=deps.vault.masker,
             shell=glance.shell_rules(deps, self._runbook),
             started_at=attempt.started_at,
         )
@@ -639,8 +640,8 @@ def _planned_shape(step: Step) -> PlannedStep:
 
 def _bounded(value: Any) -> Any:
     """A result as it is kept: plain, and not larger than what later steps can sensibly want."""
-    plain = expressions.plain(value)
-    return _cut(plain, [MAX_RESULT])
+    left = [MAX_RESULT]  # every name of a result stays: an expression may ask for it
+    return {name: _cut(one, left) for name, one in expressions.plain(value).items()}
 
 
 def _cut(value: Any, left: list[int]) -> Any:

@@ -12,8 +12,10 @@ from pathlib import Path
 import httpx
 
 from bot.domain.errors import Misconfigured
+from bot.domain.masking import Masker
 from bot.domain.runbook import Connection
 from bot.domain.secret import Secret
+from bot.engine.steps import bounds
 from bot.ports import Clock
 
 
@@ -69,3 +71,16 @@ class StepContext:
     shell: ShellRules = ShellRules()
     client: Callable[[bool], httpx.AsyncClient] = new_client
     started_at: datetime | None = None
+    masker: Masker = field(default_factory=Masker)
+
+    def shown(self, text: str) -> str:
+        """The beginning and the end of a text. Masked first: half a secret is known to nobody afterwards."""
+        return bounds.shown(self.masker.mask(text))
+
+    def short(self, text: str, limit: int = 300) -> str:
+        """The beginning of what somebody else says, for a sentence."""
+        return self.masker.mask(text)[:limit]
+
+    def ended(self, text: str) -> str:
+        """A text whose end was cut off as it came: what may be a secret's beginning there goes too."""
+        return self.masker.mask(text)[: -self.masker.reach or None]

@@ -18,7 +18,7 @@ from jmespath.exceptions import JMESPathError
 from bot.domain.errors import Unclear
 from bot.domain.outcome import Done, Failed, Outcome, Unknown
 from bot.engine.steps import arguments as read
-from bot.engine.steps.bounds import MAX_OUTPUT, shown, within
+from bot.engine.steps.bounds import MAX_OUTPUT, within
 from bot.engine.steps.context import StepContext
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
@@ -61,7 +61,7 @@ async def perform(arguments: Mapping[str, Any], context: StepContext) -> Outcome
     except Unclear as problem:
         return Failed(problem.sentence, certain=True)
     except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, TimeoutError, OSError, ValueError) as problem:
-        return _lost(problem, progress, context.timeout_seconds)
+        return _lost(problem, progress, context)
     return _judged(answer, expected, paths, context)
 
 
@@ -148,10 +148,10 @@ async def _read(response: httpx.Response) -> tuple[bytes, bool]:
 
 
 def _judged(answer: _Answer, expected: frozenset[int], paths: Mapping[str, Any], context: StepContext) -> Outcome:
-    text = _decoded(answer)
+    text = context.ended(_decoded(answer)) if answer.is_cut else _decoded(answer)
     result = {"status": answer.status, "headers": answer.headers, "body": text, "json": _json(answer, text)}
     result = {name: _found(str(path), result["json"]) for name, path in paths.items()} | result
-    output = "\n".join(line for line in (f"HTTP {answer.status}", shown(text)) if line)
+    output = "\n".join(line for line in (f"HTTP {answer.status}", context.shown(text)) if line)
     context.write(output + "\n")
     if answer.status in expected:
         return Done(result, output)
@@ -182,8 +182,9 @@ def _json(answer: _Answer, text: str) -> Any:
         return None
 
 
-def _lost(problem: Exception, progress: _Progress, seconds: float) -> Outcome:
-    reason = f"no answer within {seconds:g} s" if isinstance(problem, TimeoutError) else _reason(problem)
+def _lost(problem: Exception, progress: _Progress, context: StepContext) -> Outcome:
+    is_late = isinstance(problem, TimeoutError)
+    reason = f"no answer within {context.timeout_seconds:g} s" if is_late else context.short(_reason(problem))
     if not progress.left:
         return Failed(f"The request did not leave: {reason}.", certain=True)
     if progress.status is not None:
@@ -192,4 +193,4 @@ def _lost(problem: Exception, progress: _Progress, seconds: float) -> Outcome:
 
 
 def _reason(problem: Exception) -> str:
-    return (str(problem).strip().rstrip(".") or type(problem).__name__)[:300]
+    return str(problem).strip().rstrip(".") or type(problem).__name__

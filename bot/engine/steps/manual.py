@@ -8,13 +8,12 @@ from typing import Any
 from bot.domain.errors import Unclear
 from bot.domain.outcome import Failed, Outcome, Waiting
 from bot.engine.steps import arguments as read
-from bot.engine.steps.bounds import shown
 from bot.engine.steps.context import StepContext
 
 
 async def perform(arguments: Mapping[str, Any], context: StepContext) -> Outcome:
     """Waits until a person acts."""
     try:
-        return Waiting(None, shown(read.text(arguments, "text")))
+        return Waiting(None, context.shown(read.text(arguments, "text")))
     except Unclear as problem:
         return Failed(problem.sentence, certain=True)

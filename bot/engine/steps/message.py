@@ -8,14 +8,13 @@ from typing import Any
 from bot.domain.errors import Unclear
 from bot.domain.outcome import Done, Failed, Outcome
 from bot.engine.steps import arguments as read
-from bot.engine.steps.bounds import shown
 from bot.engine.steps.context import StepContext
 
 
 async def perform(arguments: Mapping[str, Any], context: StepContext) -> Outcome:
     """Done with `to` and the text, bounded."""
     try:
-        to, text = read.text(arguments, "to"), shown(read.text(arguments, "text"))
+        to, text = read.text(arguments, "to"), context.shown(read.text(arguments, "text"))
     except Unclear as problem:
         return Failed(problem.sentence, certain=True)
     if not text.strip():

@@ -17,7 +17,7 @@ from bot.domain.errors import Misconfigured, Unclear
 from bot.domain.outcome import Done, Failed, Outcome
 from bot.engine.expressions import holds
 from bot.engine.steps import arguments as read
-from bot.engine.steps.bounds import shown, within
+from bot.engine.steps.bounds import within
 from bot.engine.steps.context import StepContext
 
 MAX_ANSWER = 5_000_000
@@ -67,10 +67,10 @@ async def _ask(url: str, path: str, form: dict[str, str], context: StepContext) 
             body += chunk
             if len(body) > MAX_ANSWER:
                 raise Unclear("The answer is too large. Ask for fewer series, or a longer step.")
-    return _data(response.status_code, bytes(body))
+    return _data(response.status_code, bytes(body), context)
 
 
-def _data(status: int, body: bytes) -> Any:
+def _data(status: int, body: bytes, context: StepContext) -> Any:
     try:
         answer = json.loads(body)
     except (ValueError, RecursionError):
@@ -78,7 +78,7 @@ def _data(status: int, body: bytes) -> Any:
     if isinstance(answer, dict) and answer.get("status") == "success" and isinstance(answer.get("data"), dict):
         return answer["data"]
     if isinstance(answer, dict) and answer.get("error"):
-        raise Unclear(f"Prometheus refused the query: {str(answer['error'])[:300].rstrip('.')}.")
+        raise Unclear(f"Prometheus refused the query: {context.short(str(answer['error'])).rstrip('.')}.")
     raise Unclear(
         f"Prometheus answered {status} with something else than its API's answer. Check the connection's URL."
     )
@@ -115,7 +115,7 @@ def _said(samples: list[Sample], ok: bool, context: StepContext, *, has_check: b
         lines = ["The query found nothing." + (" The check does not hold." if has_check else "")]
     elif has_check:
         lines.append("The check holds." if ok else "The check does not hold.")
-    output = shown("\n".join(lines))
+    output = context.shown("\n".join(lines))
     context.write(output + "\n")
     kept = [_storable(one) for one in samples[:MAX_SAMPLES]]
     return Done({"ok": ok, "value": kept[0]["value"] if kept else None, "samples": kept}, output)

@@ -17,7 +17,7 @@ from redis.exceptions import RedisError, ResponseError
 from bot.domain.errors import Misconfigured, Unclear
 from bot.domain.outcome import Done, Failed, Outcome, Unknown
 from bot.engine.steps import arguments as read
-from bot.engine.steps.bounds import MAX_OUTPUT, shown, within
+from bot.engine.steps.bounds import MAX_OUTPUT, within
 from bot.engine.steps.context import StepContext
 
 MAX_DEPTH = 10
@@ -40,11 +40,11 @@ async def perform(arguments: Mapping[str, Any], context: StepContext) -> Outcome
     except (Unclear, Misconfigured) as problem:
         return Failed(problem.sentence, certain=True)
     except (RedisError, OSError, TimeoutError, ValueError) as problem:
-        return _broken(problem, progress, context.timeout_seconds)
-    plain = _plain(value, 0)
+        return _broken(problem, progress, context)
+    plain = _plain(value, 0, context)
     output = plain if isinstance(plain, str) else json.dumps(plain, ensure_ascii=False)
-    context.write(shown(output) + "\n")
-    return Done({"value": plain}, shown(output))
+    context.write(context.shown(output) + "\n")
+    return Done({"value": plain}, context.shown(output))
 
 
 def _command(arguments: Mapping[str, Any]) -> list[str]:
@@ -73,8 +73,9 @@ async def _ask(url: str, command: list[str], progress: _Progress) -> Any:
         await asyncio.shield(connection.disconnect(nowait=True))
 
 
-def _broken(problem: Exception, progress: _Progress, seconds: float) -> Outcome:
-    reason = f"no answer within {seconds:g} s" if isinstance(problem, TimeoutError) else str(problem).rstrip(".")[:300]
+def _broken(problem: Exception, progress: _Progress, context: StepContext) -> Outcome:
+    is_late = isinstance(problem, TimeoutError)
+    reason = f"no answer within {context.timeout_seconds:g} s" if is_late else context.short(str(problem).rstrip("."))
     if not progress.left:
         return Failed(f"Redis was not reached: {reason}.", certain=True)
     if isinstance(problem, ResponseError):
@@ -82,14 +83,17 @@ def _broken(problem: Exception, progress: _Progress, seconds: float) -> Outcome:
     return Unknown(f"The command may have been carried out: {reason}.")
 
 
-def _plain(value: Any, depth: int) -> Any:
+def _plain(value: Any, depth: int, context: StepContext) -> Any:
     match value:
         case bytes():
-            return value[:MAX_OUTPUT].decode("utf-8", "replace")
+            text = value[:MAX_OUTPUT].decode("utf-8", "replace")
+            return text if len(value) <= MAX_OUTPUT else context.ended(text)
         case list() | tuple() | set() if depth < MAX_DEPTH:
-            return [_plain(one, depth + 1) for one in list(value)[:10_000]]
+            return [_plain(one, depth + 1, context) for one in list(value)[:10_000]]
         case dict() if depth < MAX_DEPTH:
-            return {str(_plain(name, depth + 1)): _plain(one, depth + 1) for name, one in value.items()}
+            return {
+                str(_plain(name, depth + 1, context)): _plain(one, depth + 1, context) for name, one in value.items()
+            }
         case None | bool() | int() | float() | str():
             return value
         case ResponseError():

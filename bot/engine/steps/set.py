@@ -8,7 +8,7 @@ from typing import Any
 
 from bot.domain.outcome import Done, Failed, Outcome
 from bot.engine.expressions import plain
-from bot.engine.steps.bounds import MAX_OUTPUT, shown
+from bot.engine.steps.bounds import MAX_OUTPUT
 from bot.engine.steps.context import StepContext
 
 
@@ -18,4 +18,4 @@ async def perform(arguments: Mapping[str, Any], context: StepContext) -> Outcome
     lines = [f"{name} = {json.dumps(value, ensure_ascii=False)}" for name, value in values.items()]
     if sum(map(len, lines)) > MAX_OUTPUT:
         return Failed("These values are too large to keep. Keep less of them.", certain=True)
-    return Done(values, shown("\n".join(lines)))
+    return Done(values, context.shown("\n".join(lines)))

@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import Any, cast
 
 from bot.domain.errors import Unclear
+from bot.domain.masking import Masker
 from bot.domain.outcome import Done, Failed, Outcome, Unknown
 from bot.engine.steps import arguments as read
-from bot.engine.steps.bounds import MAX_OUTPUT, HeadAndTail, shown
+from bot.engine.steps.bounds import MAX_OUTPUT, HeadAndTail
 from bot.engine.steps.context import ShellRules, StepContext
 
 GRACE_SECONDS = 1.0  # between the request to end and the end
@@ -35,19 +36,25 @@ class _Program:
 
 @dataclass
 class _Output:
-    """What came, bounded; and as it comes, for whoever watches."""
+    """What came, masked before it is cut, and bounded; and as it comes, for whoever watches."""
 
     write: Callable[[str], None]
+    masker: Masker
     stdout: HeadAndTail = field(default_factory=HeadAndTail)
     stderr: HeadAndTail = field(default_factory=HeadAndTail)
     written: int = 0
 
     async def follow(self, stream: asyncio.StreamReader, into: HeadAndTail) -> None:
-        decoder = codecs.getincrementaldecoder("utf-8")("replace")
-        while chunk := await stream.read(CHUNK):
-            into.add(chunk)
-            self._show(decoder.decode(chunk))
-        self._show(decoder.decode(b"", final=True))
+        decoder, masked = codecs.getincrementaldecoder("utf-8")("replace"), self.masker.stream()
+        try:
+            while chunk := await stream.read(CHUNK):
+                self._keep(masked.feed(decoder.decode(chunk)), into)
+        finally:  # also when what still comes is not waited for any longer
+            self._keep(masked.feed(decoder.decode(b"", final=True)) + masked.end(), into)
+
+    def _keep(self, text: str, into: HeadAndTail) -> None:
+        into.add(text.encode())
+        self._show(text)
 
     def _show(self, text: str) -> None:
         if text and self.written < MAX_OUTPUT:
@@ -57,7 +64,7 @@ class _Output:
 
 async def perform(arguments: Mapping[str, Any], context: StepContext) -> Outcome:
     """Runs it in a process group of its own, which is ended whole when the time is over or the step is cancelled."""
-    output = _Output(context.write)
+    output = _Output(context.write, context.masker)
     try:
         program = _program(arguments, context.shell)
         process = await _start(program)
@@ -68,10 +75,10 @@ async def perform(arguments: Mapping[str, Any], context: StepContext) -> Outcome
             await _run(process, program, output)
     except TimeoutError:
         said = f"{program.argv[0]} did not end within {context.timeout_seconds:g} s and was stopped."
-        return Unknown(said, shown(_both(output)))
+        return Unknown(said, context.shown(_both(output)))
     finally:
         await _end(process)
-    return _judged(process, program, output)
+    return _judged(process, program, output, context)
 
 
 def _program(arguments: Mapping[str, Any], rules: ShellRules) -> _Program:
@@ -184,11 +191,11 @@ def _signal(process: Process, number: signal.Signals) -> None:
         os.killpg(process.pid, number)
 
 
-def _judged(process: Process, program: _Program, output: _Output) -> Outcome:
+def _judged(process: Process, program: _Program, output: _Output, context: StepContext) -> Outcome:
     code = process.returncode if process.returncode is not None else -1
     stdout, stderr = output.stdout.text(), output.stderr.text()
     result = {"exit_code": code, "stdout": stdout, "stderr": stderr}
-    text = shown(_both(output))
+    text = context.shown(_both(output))
     if code in program.expect:
         return Done(result, text)
     if code < 0:

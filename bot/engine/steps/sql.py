@@ -19,9 +19,10 @@ import psycopg
 from psycopg.rows import dict_row
 
 from bot.domain.errors import Misconfigured, Unclear
+from bot.domain.masking import Masker
 from bot.domain.outcome import Done, Failed, Outcome, Unknown
 from bot.engine.steps import arguments as read
-from bot.engine.steps.bounds import MAX_OUTPUT, shown, within
+from bot.engine.steps.bounds import MAX_OUTPUT, within
 from bot.engine.steps.context import StepContext
 
 MAX_CELL = 10_000
@@ -44,6 +45,7 @@ class _Work:
     is_write: bool
     max_rows: int
     seconds: float
+    masker: Masker
     stage: str = "connecting"  # connecting, running, committing, over
     rows: list[dict[str, Any]] = field(default_factory=list)
     rowcount: int = 0
@@ -52,7 +54,7 @@ class _Work:
 
     def keep(self, row: Mapping[str, Any]) -> bool:
         """False when there is no room for this row."""
-        plain = {name: _plain(value) for name, value in row.items()}
+        plain = {name: _plain(value, self.masker) for name, value in row.items()}
         self.size += len(json.dumps(plain, ensure_ascii=False))
         self.is_cut = len(self.rows) >= self.max_rows or self.size > MAX_OUTPUT
         if not self.is_cut:
@@ -63,7 +65,7 @@ class _Work:
 async def perform(arguments: Mapping[str, Any], context: StepContext) -> Outcome:
     """One statement in a transaction of its own: read-only, and held so by the database, unless `write`."""
     try:
-        work = _work(arguments, context.timeout_seconds)
+        work = _work(arguments, context)
         url = context.connections.address(read.text(arguments, "connection"), "sql").reveal()
         run = _runner(url)
     except (Unclear, Misconfigured) as problem:
@@ -76,14 +78,15 @@ async def perform(arguments: Mapping[str, Any], context: StepContext) -> Outcome
     return _done(work, context)
 
 
-def _work(arguments: Mapping[str, Any], seconds: float) -> _Work:
+def _work(arguments: Mapping[str, Any], context: StepContext) -> _Work:
     values = {name: _bindable(name, value) for name, value in read.mapping(arguments, "params").items()}
     query = read.text(arguments, "query")
     missing = sorted(names(query) - values.keys())
     if missing:
         raise Unclear(f"The query binds :{missing[0]}, and params has no {missing[0]}. Add it there.")
     write = read.flag(arguments, "write", False)
-    return _Work(query, values, write, read.whole(arguments, "max_rows", 100, 10_000), seconds)
+    most = read.whole(arguments, "max_rows", 100, 10_000)
+    return _Work(query, values, write, most, context.timeout_seconds, context.masker)
 
 
 def names(query: str) -> set[str]:
@@ -112,13 +115,13 @@ def _done(work: _Work, context: StepContext) -> Done:
     count = f"{work.rowcount:,} row{'' if work.rowcount == 1 else 's'}"
     said = f"The first {len(work.rows):,} rows; there are more." if work.is_cut else f"{count}."
     listed = "\n".join(json.dumps(row, ensure_ascii=False) for row in work.rows)
-    output = "\n".join(part for part in (said, shown(listed)) if part)
+    output = "\n".join(part for part in (said, context.shown(listed)) if part)
     context.write(output + "\n")
     return Done({"rows": work.rows, "rowcount": work.rowcount}, output)
 
 
 def _broken(problem: Exception, work: _Work) -> Outcome:
-    reason = _reason(problem, work.seconds)
+    reason = _reason(problem, work)
     match work.stage:
         case "connecting":
             return Failed(f"The database was not reached: {reason}.", certain=True)
@@ -128,11 +131,12 @@ def _broken(problem: Exception, work: _Work) -> Outcome:
     return Failed(f"The query failed: {reason}.{undone}")
 
 
-def _reason(problem: Exception, seconds: float) -> str:
+def _reason(problem: Exception, work: _Work) -> str:
     if isinstance(problem, TimeoutError | psycopg.errors.QueryCanceled):
-        return f"no answer within {seconds:g} s"
+        return f"no answer within {work.seconds:g} s"
     said = problem.diag.message_primary if isinstance(problem, psycopg.Error) else None
-    return (said or str(problem) or type(problem).__name__).strip().splitlines()[0].rstrip(".")[:300]
+    masked = work.masker.mask(said or str(problem) or type(problem).__name__)
+    return masked.strip().splitlines()[0].rstrip(".")[:300]
 
 
 # --- PostgreSQL ---------------------------------------------------------------------------------------------------
@@ -241,8 +245,8 @@ def _transact(connection: sqlite3.Connection, work: _Work, stop: threading.Event
 # --- values -------------------------------------------------------------------------------------------------------
 
 
-def _plain(value: Any) -> Any:
-    """A cell as JSON can hold it."""
+def _plain(value: Any, masker: Masker) -> Any:
+    """A cell as JSON can hold it. Masked before it is cut."""
     match value:
         case None | bool() | int():
             return value
@@ -253,9 +257,9 @@ def _plain(value: Any) -> Any:
         case timedelta():
             return value.total_seconds()
         case bytes() | memoryview():
-            return bytes(value)[: MAX_CELL // 2].hex()
+            return masker.mask(bytes(value).hex())[:MAX_CELL]
         case list() | tuple():
-            return [_plain(one) for one in value]
+            return [_plain(one, masker) for one in value]
         case dict():
-            return {str(name): _plain(one) for name, one in value.items()}
-    return str(value)[:MAX_CELL]
+            return {str(name): _plain(one, masker) for name, one in value.items()}
+    return masker.mask(str(value))[:MAX_CELL]
