@@ -170,7 +170,8 @@ def _written(value: str) -> Iterator[str]:
 def _escaped(value: str) -> Iterator[str]:
     for ascii_only in (True, False):
         once = json.dumps(value, ensure_ascii=ascii_only)[1:-1]
-        yield from (once, once.replace("/", "\\/"), json.dumps(once, ensure_ascii=ascii_only)[1:-1])
+        yield from (once, once.replace("/", "\\/"))
+        yield from (json.dumps(once, ensure_ascii=again)[1:-1] for again in (True, False))  # by another program
     yield repr(value)[1:-1]
     yield from (html.escape(value), html.escape(value, quote=False))
 

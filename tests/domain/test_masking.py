@@ -33,6 +33,7 @@ FORMS: dict[str, Callable[[str], str]] = {
     "JSON": json.dumps,
     "JSON, not ASCII": lambda text: json.dumps(text, ensure_ascii=False),
     "JSON in JSON": lambda text: json.dumps(json.dumps({"a": text})),
+    "JSON, not ASCII, in JSON": lambda text: json.dumps(json.dumps({"a": text}, ensure_ascii=False)),
     "hex": lambda text: text.encode().hex(),
     "HEX": lambda text: binascii.hexlify(text.encode()).decode().upper(),
     "HTML": html.escape,
