@@ -22,7 +22,7 @@ from bot.domain.run import Run, Status, outcome_of
 from bot.domain.runbook import Gate
 from bot.domain.timer import Timer
 from bot.ports import Tx
-from bot.services import audit, deliveries, endings, people, run_parcels, timers
+from bot.services import audit, deliveries, endings, hiding, people, run_parcels, timers
 from bot.services.planned import hash_in_force
 from bot.services.transactions import begin
 from bot.store import gates_of_runs as store
@@ -153,6 +153,7 @@ async def reject(deps: Deps, given: Ballot, by: Actor, reason: str) -> Decision:
             standing = await _standing(deps, tx, run, await _lists(deps, tx, run, asked), groups)
             if by.id not in run.involved and not standing.includes(by.person):
                 raise Refused(f"You are not among those who may decide this: {spoken(asked.who)}.")
+            reason = hiding.typed(deps, run, reason)
             await store.vote(tx, asked.id, by.id, "reject", reason, deps.clock.now())
             await _close(deps, tx, run, asked, State.REJECTED, by.id)
             await audit.record(
@@ -178,6 +179,7 @@ async def break_glass(deps: Deps, given: Ballot, by: Actor, reason: str) -> Deci
             run, asked = await _in_hand(deps, tx, given)
             standing = await _standing(deps, tx, run, (asked.break_glass,), groups)
             rules.may_break_glass(asked, is_named=standing.includes(by.person), reason=reason)
+            reason = hiding.typed(deps, run, reason)
             due = deps.clock.now() + rules.REVIEW_WITHIN
             await _close(deps, tx, run, asked, State.APPROVED, by.id, glass_broken=True, review_due_at=due)
             await _demand_review(deps, tx, run, asked, due)

@@ -28,6 +28,7 @@ from bot.services import (
     audit,
     deliveries,
     endings,
+    hiding,
     incidents,
     people,
     places,
@@ -627,7 +628,7 @@ async def tick(deps: Deps, about: Subject, evidence: str, by: Actor) -> Run:
     async with begin(deps, by) as tx:
         run = await store.lock(tx, about.run)
         made = await _waiting(tx, run, step)
-        result = {"evidence": deps.vault.masker.mask(evidence.strip())[:3_000]}
+        result = {"evidence": hiding.typed(deps, run, evidence.strip())[:3_000]}
         said = f"<@{by.id}> did it."
         done = replace(made, state=StepState.DONE, sentence=said, actor=by.id, result=result, output=result["evidence"])
         seen = {**planned.shown_scope(run, await store.progress(tx, run.id)), **result}
@@ -685,9 +686,10 @@ async def skip(deps: Deps, about: Subject, reason: str, by: Actor) -> Run:
     async with begin(deps, by) as tx:
         run = await store.lock(tx, about.run)
         made = await _skippable(tx, run, step)
-        said = f"<@{by.id}> skipped it: {deps.vault.masker.mask(reason.strip())[:MAX_REASON]}"
+        reason = hiding.typed(deps, run, reason.strip())[:MAX_REASON]
+        said = f"<@{by.id}> skipped it: {reason}"
         await _answer(deps, tx, run, replace(made, state=StepState.SKIPPED, sentence=said, actor=by.id))
-        await audit.record(tx, deps.clock, by.id, "step.skipped", run.name, step=step.id, reason=reason[:MAX_REASON])
+        await audit.record(tx, deps.clock, by.id, "step.skipped", run.name, step=step.id, reason=reason)
         if run.is_over:
             return await _reopened_if_approved(deps, tx, run, runbook, by, f"go on without step {step.id}")
         return await _on(deps, tx, run)
