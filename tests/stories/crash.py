@@ -398,7 +398,7 @@ async def housed(
         names = ["serve", *workers] if database.dialect == "postgresql" else ["serve"]
         house.children.update({name: Child(name, environment, house.bury) for name in names})
         for child in house.children.values():
-            stack.push_async_callback(_end, asyncio.create_task(child.keep()))
+            stack.push_async_callback(end, asyncio.create_task(child.keep()))
         await house.is_up()
         await house.quiet()
         yield house
@@ -424,7 +424,8 @@ def _environment(simulator: Simulator, url: str, transport: Transport, port: int
     return {**kept, **mine, **door}
 
 
-async def _end(task: asyncio.Task[None]) -> None:
+async def end(task: asyncio.Task[None]) -> None:
+    """Cancel it, and wait for that. What it raised is not heard."""
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
 
@@ -494,7 +495,7 @@ async def _survive(house: House, act: Callable[[], Coroutine[Any, Any, None]], m
             await _until_dead(house, doing)
         await doing
     finally:
-        await _end(doing)
+        await end(doing)
     await house.quiet()
 
 
@@ -509,7 +510,7 @@ async def _until_dead(house: House, doing: asyncio.Task[None]) -> None:
         if resting and resting.done():
             house.wire.spring()
     if resting:
-        await _end(resting)
+        await end(resting)
 
 
 async def told_together(

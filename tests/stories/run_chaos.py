@@ -13,9 +13,9 @@ import random
 import re
 import sys
 import time
-from asyncio.subprocess import DEVNULL, PIPE
+from asyncio.subprocess import PIPE
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -23,6 +23,7 @@ from pathlib import Path
 from signal import SIGCONT, SIGSTOP
 from typing import Any
 
+import aiohttp
 from sqlalchemy import select
 from sqlalchemy.engine import Row
 
@@ -31,13 +32,15 @@ from bot.domain.run import number as run_number
 from bot.simulator import channels
 from bot.simulator.state import Channel, Message
 from bot.store.tables import audit_log, deliveries, run_gates, run_steps, run_votes, runs, slots
-from tests.stories.crash import LOST, House, NewDatabase, housed
+from tests.stories.crash import LOST, House, NewDatabase, end, housed
+from tests.support.backends import free_port
 from tests.support.once_target import Counts, OnceTarget, once_target
 from tests.support.runbooks import shop
 from tests.support.story import buttons, shown
 
 SEED = "TOCSIN_CHAOS_SEED"  # set it to repeat a run of the chaos suite
 PEOPLE = {"U0ADA": "Ada", "U0BEN": "Ben", "U0CLEO": "Cleo"}
+GONE = {"message_not_found", "no_such_element"}  # somebody was quicker
 WORKERS = ("worker-1", "worker-2")
 UNDER_WAY = 40  # runs that people have going at once
 END_SECONDS = 150.0  # after the last blow, for everything to be over on a busy machine
@@ -46,6 +49,7 @@ AGAIN_SECONDS = 2.5  # a person who sees no change clicks again
 PATIENCE_SECONDS = 6.0  # of a person whose command showed nothing
 MOMENT_SECONDS = 2.0  # a blow waits no longer for its moment
 LEFT_OPEN, CANCELLED, TRIES_ALONE = 0.04, 0.08, 0.15  # how often people do these
+OVER_REST = 0.12  # of the wishes: these all meet in one channel
 POSTS = ("run.post", "run.approval", "run.question")
 ENDS = tuple(f"run.{status.value}" for status in OVER)
 
@@ -131,9 +135,13 @@ class Wish:
     """A run that somebody will ask for. Its note is found again in the run's parameters."""
 
     person: str
-    room: int
+    room: int | None  # None: a program asks over REST, with the note as its key
     note: str
-    text: str
+    runbook: str
+    given: Mapping[str, str | float]
+
+    def __str__(self) -> str:
+        return " ".join(["/runbook run", self.runbook, *(f"{name}={value}" for name, value in self.given.items())])
 
 
 @dataclass(frozen=True)
@@ -193,14 +201,35 @@ def _wish(dice: random.Random, number: int, rooms: int) -> Wish:
     runbook = dice.choices(list(WEIGHTS), list(WEIGHTS.values()))[0]
     manners = dice.choices(("ok", "slow", "cut", "error"), (3, 4, 2, 1), k=2)
     note = f"w{number}"
-    given = [f"note={note}", f"first={manners[0]}", f"second={manners[1]}", f"seconds={dice.uniform(0.1, 1.5):.2f}"]
+    given: dict[str, str | float] = {"note": note, "first": manners[0], "second": manners[1]}
+    given["seconds"] = round(dice.uniform(0.1, 1.5), 2)
     if runbook == "turn":
-        given.append(f"host=h{dice.randint(1, 8)}")
-    person = dice.choice(list(PEOPLE))
-    return Wish(person, dice.randrange(rooms), note, f"/runbook run {runbook} {' '.join(given)}")
+        given["host"] = f"h{dice.randint(1, 8)}"
+    room = None if dice.random() < OVER_REST else dice.randrange(rooms)
+    return Wish(dice.choice(list(PEOPLE)), room, note, runbook, given)
 
 
 # --- the place ------------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Program:
+    """Asks for runs over REST, in Ada's name."""
+
+    url: str
+    token: str
+    session: aiohttp.ClientSession
+
+    async def asks(self, wish: Wish) -> bool:
+        """Whether it heard that there is a run. Until then it asks again, with the same key."""
+        headers = {"Authorization": f"Bearer {self.token}", "Idempotency-Key": wish.note}
+        body = {"parameters": dict(wish.given)}
+        try:
+            async with self.session.post(f"{self.url}/{wish.runbook}/execute", json=body, headers=headers) as response:
+                assert response.status == 202 or response.status >= 500, await response.text()
+                return response.status == 202
+        except aiohttp.ClientConnectionError:
+            return False
 
 
 @dataclass
@@ -210,6 +239,7 @@ class Place:
     house: House
     target: OnceTarget
     rooms: list[Channel]
+    program: Program
 
     async def rows(self, statement: Any) -> list[Row[Any]]:
         async with self.house.database.reading() as tx:
@@ -230,7 +260,7 @@ class Place:
         """Whether anybody has heard it."""
         wish = {"user": PEOPLE[user], "channel": room.id, "ts": message.ts, "action_id": action}
         answer = await self.house.does("click", **wish)
-        assert answer["ok"] or answer["error"] in {*LOST, "message_not_found", "element_not_found"}, answer
+        assert answer["ok"] or answer["error"] in LOST | GONE, answer
         return bool(answer["ok"])
 
 
@@ -239,9 +269,22 @@ async def placed(url: str, folder: Path, *, rooms: int, workers: Sequence[str] =
     """`tocsin serve`, on PostgreSQL with workers beside it, a catalogue of runbooks, and the target."""
     async with once_target() as target:
         made = {name: text.replace("{url}", target.url) for name, text in RUNBOOKS.items()}
-        settings = {"TOCSIN_CATALOG": str(shop(folder, **made))}
-        async with housed(url, workers=workers, settings=settings) as house:
-            yield Place(house, target, [_room(house, number) for number in range(rooms)])
+        port = free_port()
+        settings = {"TOCSIN_CATALOG": str(shop(folder, **made)), "TOCSIN_HTTP_PORT": str(port)}
+        async with housed(url, workers=workers, settings=settings) as house, aiohttp.ClientSession() as session:
+            _, token = await tocsin(house, "token", "create", "storm", "--scope", "execute", "--owner", "U0ADA")
+            program = Program(f"http://127.0.0.1:{port}/api/sre/runbooks", token.strip(), session)
+            alerts = house.simulator.workspace.channels["C0OPSALERTS"]
+            yield Place(house, target, [*(_room(house, number) for number in range(rooms)), alerts], program)
+
+
+async def tocsin(house: House, *words: str) -> tuple[int | None, str]:
+    """A command beside the running bot: its exit code, and what it said."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "bot.cli", *words, env=dict(house.environment), stdout=PIPE, stderr=PIPE
+    )
+    said, complaint = await process.communicate()
+    return process.returncode, (said or complaint).decode()
 
 
 def _room(house: House, number: int) -> Channel:
@@ -291,34 +334,42 @@ class People:
         return self._asked
 
     async def live(self) -> None:
-        """Until cancelled. What one of them cannot do fails everybody."""
-        async with asyncio.TaskGroup() as group:
-            group.create_task(self._wish_all(group))
+        """Until cancelled. What one of them cannot do fails everybody at once."""
+        self._begin(self._wish_all())
+        try:
             while True:
                 for room in self._place.rooms:
-                    self._look_around(room, group)
+                    self._look_around(room)
                 await asyncio.sleep(LOOK_SECONDS)
+                for task in [one for one in self._tasks if one.done()]:
+                    self._tasks.discard(task)
+                    task.result()
+        finally:
+            await asyncio.gather(*map(end, self._tasks))
 
-    def _look_around(self, room: Channel, group: asyncio.TaskGroup) -> None:
+    def _begin(self, doing: Coroutine[Any, Any, None]) -> None:
+        self._tasks.add(asyncio.create_task(doing))
+
+    def _look_around(self, room: Channel) -> None:
         new = list(room.messages.values())[self._seen[room.id] :]
         self._seen[room.id] += len(new)
         for message in new:
             for action, answer in self._reactions().items():
                 if message.by_app and is_open(message, action):
-                    group.create_task(answer(room, message))
+                    self._begin(answer(room, message))
 
     def _reactions(self) -> dict[str, Callable[[Channel, Message], Coroutine[Any, Any, None]]]:
         return {"run.cancel": self._perhaps_cancel, "approval.approve": self._decide, "step.happened": self._find_out}
 
     # --- asking ---
 
-    async def _wish_all(self, group: asyncio.TaskGroup) -> None:
+    async def _wish_all(self) -> None:
         for number, wish in enumerate(self._storm.wishes):
             await until(partial(self._may_be_asked, number))
             while await self._is_crowded():  # noqa: ASYNC110 - the database has no event for it
                 await asyncio.sleep(LOOK_SECONDS)
             self._asked += 1
-            group.create_task(self._ask(wish))
+            self._begin(self._ask(wish))
 
     def _may_be_asked(self, number: int) -> bool:
         return number < self._storm.allowed(self.struck)
@@ -330,20 +381,29 @@ class People:
         return self._asked - len(over) - len(self.left_open) > UNDER_WAY
 
     async def _ask(self, wish: Wish) -> None:
-        """Again, as long as the run is not there. An answer that was lost can make it two."""
-        house = self._place.house
+        """Again, as long as the run is not there. In Slack an answer that was lost can make it two."""
+        up = self._place.house.children["serve"].up
+        if wish.room is None:
+            self.asks[wish.note] = 1  # however often it is asked
+            while not await self._place.program.asks(wish):
+                await asyncio.sleep(0.5)
+                await up.wait()
+            return
         while not await self._is_known(wish):
-            await house.children["serve"].up.wait()
+            await up.wait()
             self.asks[wish.note] += 1
-            room = self._place.rooms[wish.room].id
-            answer = await house.does("command", user=PEOPLE[wish.person], channel=room, text=wish.text)
-            said = str((answer.get("response") or {}).get("text", ""))
-            if answer["ok"] and "RUN-" in said:
+            if await self._types(wish, self._place.rooms[wish.room].id):
                 return
-            assert answer["ok"] or answer["error"] in LOST, answer
-            if said and "still connecting" not in said:
-                self.odd.append(f"{wish.text}: {said}")
             await self._wait_for_it(wish)
+
+    async def _types(self, wish: Wish, room: str) -> bool:
+        """Whether the answer named the run."""
+        answer = await self._place.house.does("command", user=PEOPLE[wish.person], channel=room, text=str(wish))
+        said = str((answer.get("response") or {}).get("text", ""))
+        assert answer["ok"] or answer["error"] in LOST, answer
+        if said and "RUN-" not in said and "still connecting" not in said:
+            self.odd.append(f"{wish}: {said}")
+        return "RUN-" in said
 
     async def _wait_for_it(self, wish: Wish) -> None:
         end = time.monotonic() + PATIENCE_SECONDS
@@ -579,7 +639,7 @@ class Judge:
             if post.state not in ("sent", "dropped"):
                 yield f"{post.kind} of {post.subject} is {post.state}: {post.error}"
         known = {row.parameters["note"] for row in self.books.runs}
-        yield from (f"{wish.text} was not heard" for wish in self._storm.wishes if wish.note not in known)
+        yield from (f"{wish} was not heard" for wish in self._storm.wishes if wish.note not in known)
 
     def _asks(self, row: Row[Any]) -> bool:
         """Whether one of the questions that people left open stands in its thread, with its buttons."""
@@ -688,30 +748,26 @@ async def weathered(new_database: NewDatabase, folder: Path, storm: Storm) -> Ou
         began = time.monotonic()
         people = People(place, storm)
         weather = Weather(place, storm, people)
-        background = [asyncio.create_task(one) for one in (people.live(), weather.sweep())]
+        living, sweeping = asyncio.create_task(people.live()), asyncio.create_task(weather.sweep())
         try:
-            await _or_fail(weather.rage(), background)
-            await _or_fail(_until_over(place, storm, people), background)
+            await _while_alive(living, weather.rage())
+            await _while_alive(living, _until_over(place, storm, people))
         finally:
-            for task in background:
-                task.cancel()
-            await asyncio.gather(*background, return_exceptions=True)
+            await end(living)
+            await end(sweeping)
         judged = await judge(place, storm, people)
         flaws = [*judged.flaws(), *await audit_trouble(place.house)]
         return Outcome(storm, _figures(judged, people, weather, time.monotonic() - began), flaws)
 
 
-async def _or_fail(work: Coroutine[Any, Any, None], background: Iterable[asyncio.Task[None]]) -> None:
-    """Do it, unless one of those in the background breaks off."""
+async def _while_alive(living: asyncio.Task[None], work: Coroutine[Any, Any, None]) -> None:
+    """Do it. Raises what the people raised, if they break off before that."""
     doing = asyncio.create_task(work)
     try:
-        done, _ = await asyncio.wait({doing, *background}, return_when=asyncio.FIRST_COMPLETED)
-        for task in done - {doing}:
-            if task.exception():
-                await task
-        await doing
+        await asyncio.wait({doing, living}, return_when=asyncio.FIRST_COMPLETED)
+        await (doing if doing.done() else living)
     finally:
-        doing.cancel()
+        await end(doing)
 
 
 async def _until_over(place: Place, storm: Storm, people: People) -> None:
@@ -726,20 +782,23 @@ async def _until_over(place: Place, storm: Storm, people: People) -> None:
 def _figures(judged: Judge, people: People, weather: Weather, seconds: float) -> dict[str, Any]:
     books = judged.books
     return {
-        "runs": len(books.runs), "kills": weather.kills, "stops": weather.stops, "seconds": round(seconds),
+        "runs": len(books.runs),
+        "kills": weather.kills,
+        "stops": weather.stops,
+        "seconds": round(seconds),
         "effects": sum(keys.total() for keys in judged.once.values()),
-        "late": len(judged.late), "states": dict(Counter(row.status for row in books.runs)),
-        "answers": dict(people.answers), "asked again": people.asks.total() - len(people.asks),
-    }  # fmt: skip
+        "over REST": sum(row.source == "api" for row in books.runs),
+        "redone and then late": len(judged.late),
+        "states": dict(Counter(row.status for row in books.runs)),
+        "answers": dict(people.answers),
+        "asked again": people.asks.total() - len(people.asks),
+    }
 
 
 async def audit_trouble(house: House) -> list[str]:
     """What `tocsin audit verify` has to say against it."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "bot.cli", "audit", "verify", env=dict(house.environment), stdout=PIPE, stderr=DEVNULL
-    )
-    said, _ = await process.communicate()
-    return [] if process.returncode == 0 else [f"tocsin audit verify: {said.decode()}"]
+    code, said = await tocsin(house, "audit", "verify")
+    return [] if code == 0 else [f"tocsin audit verify: {said}"]
 
 
 def check(outcome: Outcome, repeat: str) -> None:
