@@ -103,7 +103,8 @@ def configure(log_format: str = "json", log_level: str = "info", stream: TextIO 
     root.setLevel(log_level.upper())
     for noisy in ("apscheduler", "asyncio", "aiosqlite", "slack_bolt", "slack_sdk", "uvicorn", "alembic", "sqlalchemy"):
         logging.getLogger(noisy).setLevel("DEBUG" if log_level == "debug" else "WARNING")
-    for chatty in ("aiosqlite", "sqlalchemy", "apscheduler"):  # a line per statement or tick helps nobody
+    # A line per statement or tick helps nobody; one per request would name its address, with any secret in it.
+    for chatty in ("aiosqlite", "sqlalchemy", "apscheduler", "httpx", "httpcore"):
         logging.getLogger(chatty).setLevel("WARNING")
     structlog.configure(
         processors=[*_shared(), structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
