@@ -45,15 +45,20 @@ async def introduce(deps: Deps) -> Identity:
     )
 
 
-async def find(deps: Deps, user: str, *, spawn: Spawn | None = None) -> Person:
-    """The person of that id. Unknown: Slack is asked. Older than ten minutes: `spawn` gets a refresh to run beside it.
+async def find(deps: Deps, user: str, *, spawn: Spawn | None = None, must_be_fresh: bool = False) -> Person:
+    """The person of that id. Unknown: Slack is asked. Older than ten minutes: `spawn` gets a refresh to run beside it,
+    or it is waited for.
 
     Raises Refused where Slack does not know them, Undeliverable where it cannot be asked about somebody unknown.
     """
     known = await _known(deps, user)
     if known is None:
         return await _ask_about(deps, user)
-    if spawn is not None and deps.clock.wall() - known.seen_at > FRESH_SECONDS:
+    is_old = deps.clock.wall() - known.seen_at > FRESH_SECONDS
+    if is_old and must_be_fresh:
+        await _refresh(deps, user)
+        return (await _known(deps, user) or known).person
+    if is_old and spawn is not None:
         spawn(_refresh(deps, user))
     return known.person
 
@@ -166,10 +171,12 @@ def welcome(person: Person) -> None:
         raise Refused(access.NOT_A_MEMBER[person.kind].format(deed="use me"))
 
 
-async def admitted(deps: Deps, user: str, *, deed: str, about: str = "", spawn: Spawn | None = None) -> Person:
+async def admitted(
+    deps: Deps, user: str, *, deed: str, about: str = "", spawn: Spawn | None = None, must_be_fresh: bool = False
+) -> Person:
     """The person of that id, if they may use the bot at all; who may not is in the audit log. Raises as `find`."""
     try:
-        person = await find(deps, user, spawn=spawn)
+        person = await find(deps, user, spawn=spawn, must_be_fresh=must_be_fresh)
         welcome(person)
     except Refused as problem:
         async with deps.database.transaction() as tx:

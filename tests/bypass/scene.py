@@ -210,6 +210,7 @@ async def opened(
         door = SlackDoor(TABLE, story.deps, session=session, base_url=story.simulator.api_url, signing_secret=secret)
         stack.push_async_callback(door.stop)
         await door.start()
+        await door._keepers.quiet()  # it has read who is who, and says nothing later about people of before
         app = make_app(HttpDoor(lambda: story.deps, story.door.trouble, door.http_handler))
         transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
         http = await stack.enter_async_context(httpx.AsyncClient(transport=transport, base_url="http://tocsin.invalid"))

@@ -64,6 +64,15 @@ async def test_a_token_whose_owner_has_left(it: Scene) -> None:
     await _is_refused(it, "U0ADA", "u0ada-token", "deactivated")
 
 
+async def test_a_token_whose_owner_left_unheard(it: Scene) -> None:
+    """Also where Slack's word of it was missed: before anything changes, what is older than ten minutes is asked."""
+    headers = await it.token("U0ADA", Scope.EXECUTE)
+    it.story.simulator.workspace.people["U0ADA"].kind = "deactivated"
+    it.story.clock.advance(minutes=11)
+    assert (await it.executes(headers)).status_code == 403
+    await _is_refused(it, "U0ADA", "u0ada-token", "deactivated")
+
+
 @pytest.mark.parametrize("owner", ["U0GUS", "U0SIA", "U0TOCSIN", "U0NOBODY"])
 async def test_a_token_of_no_full_member(opens: Opener, owner: str) -> None:
     """A token makes nobody more than they are in the workspace."""
