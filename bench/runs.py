@@ -192,7 +192,7 @@ async def _ask(hall: Hall) -> None:
     now = hall.deps.clock.now()
     async with hall.database.transaction() as tx:
         found = list((await tx.execute(select(runs.c.id))).scalars())
-        gate = {"gate": "run", "round": 1, "plan_hash": "-", "who": ["team:sre"], "quorum": 1, "break_glass": []}
+        gate = {"gate": "@run", "round": 1, "plan_hash": "-", "who": ["team:sre"], "quorum": 1, "break_glass": []}
         asked = {"valid_seconds": 86_400, "state": "open", "asked_at": now, "expires_at": now + timedelta(days=1)}
         await tx.execute(insert(run_gates), [{**gate, **asked, "run": id_} for id_ in found])
         due = {"kind": "approval.expire", "payload": {}, "policy": "fire_late", "state": "pending"}

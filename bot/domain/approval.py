@@ -14,8 +14,8 @@ from bot.domain.errors import Conflict, Refused
 from bot.domain.plan import PlannedStep
 from bot.domain.runbook import Effect, Gate, Kind, Runbook
 
-WHOLE_RUN = "run"
-UNDO = "@undo"  # no step's id begins with @
+WHOLE_RUN = "@run"  # no step's id begins with @
+UNDO = "@undo"
 REVIEW_WITHIN = timedelta(hours=24)
 
 

@@ -233,7 +233,7 @@ class VoteShape(BaseModel):
 class ApprovalShape(BaseModel):
     """One question for approval: `gate` is `run`, a step's id, or `@undo` for taking back."""
 
-    gate: str = Field(examples=["run"])
+    gate: str = Field(examples=["@run", "restart", "@undo"])
     round: int = Field(examples=[1])
     state: str = Field(description="open, approved, rejected, expired or void.", examples=["approved"])
     plan_hash: str | None

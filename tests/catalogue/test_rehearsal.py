@@ -306,7 +306,7 @@ def _noted(action: str, detail: Any) -> tuple[str, str] | None:
     """An entry of the audit log as an entry of a path."""
     if action == "approval.asked":
         gate = str(detail["gate"])
-        return ("undo" if gate == "@undo" else gate, ASKS)
+        return (gate.removeprefix("@"), ASKS)
     return (str(detail["step"]), _ENDED[action]) if action in _ENDED else None
 
 

@@ -157,7 +157,7 @@ async def test_a_script_asks_and_somebody_approves_in_slack(opens: Opens) -> Non
         assert (waiting["status"], waiting["plan_hash"]) == ("awaiting_approval", told["plan_hash"])
         assert [step["state"] for step in waiting["steps"]] == ["not_started"] * 3
         assert [(one["gate"], one["state"], one["plan_hash"]) for one in waiting["approvals"]] == [
-            ("run", "open", told["plan_hash"])
+            ("@run", "open", told["plan_hash"])
         ]
         question = await shop.story.asked("RUN-1", "approval.approve", OPS)
         await shop.story.clicks("Ada", OPS, question, "approval.approve")
@@ -423,7 +423,7 @@ async def test_taking_back_is_shown(opens: Opens) -> None:
         assert found["status"] == "undone"
         assert [step["id"] for step in found["steps"]] == ["look", "restart", "healthy", "restart.undo"]
         assert [(one["gate"], one["state"]) for one in found["approvals"]] == [
-            ("run", "approved"),
+            ("@run", "approved"),
             ("@undo", "approved"),
         ]
 

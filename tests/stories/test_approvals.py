@@ -94,3 +94,25 @@ async def test_fifty_at_once(database: Database, clock: HandClock, tmp_path: Pat
         said = [tidy(line) for one in people for line in await story.whispers(one, OPS)]
         assert sum("already approved this." in line for line in said) == 49
         assert sum(line.startswith("Approved.") for line in said) == 1
+
+
+NAMED_RUN = """
+title: A step called run
+service: shop
+steps:
+  - id: run
+    http: {method: POST, url: "{url}/run"}
+    effect: once
+    approval: {who: [team:sre]}
+"""
+
+
+async def test_a_step_may_be_called_run(database: Database, clock: HandClock, tmp_path: Path) -> None:
+    """A step with the id run has a question of its own, which is not that of the whole run."""
+    async with opened_shop(database, clock, tmp_path, named=NAMED_RUN) as (story, there):
+        await story.types("Ada", "/runbook run named", OPS)
+        for user in ("Ben", "Cleo"):
+            assert not there.counts
+            await story.clicks(user, OPS, await story.asked("RUN-1", "approval.approve"), "approval.approve")
+
+        assert there.counts["/run"] == 1
