@@ -25,6 +25,7 @@ class Event(StrEnum):
     PLACE_UNAVAILABLE = "place.unavailable"
     HTTP_REQUEST = "http.request"
     HTTP_ERROR = "http.error"
+    HOOK_REFUSED = "hook.refused"
     ACCESS_REFUSED = "access.refused"
     ALARM = "alarm.raised"
     SLACK_AWAY = "slack.away"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter, FastAPI, Request, Response
 
-from bot.http import health, incidents, problems, runs
+from bot.http import health, hooks, incidents, problems, runs
 from bot.http.door import HttpDoor, TheDoor
 from bot.http.limits import BodyLimit
 
@@ -37,6 +37,6 @@ def make_app(door: HttpDoor) -> FastAPI:
     app.state.door = door
     app.add_middleware(BodyLimit)
     problems.install(app)
-    for router in (slack, health.router, incidents.router, runs.router):
+    for router in (slack, health.router, hooks.router, incidents.router, runs.router):
         app.include_router(router)
     return app

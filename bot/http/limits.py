@@ -1,4 +1,4 @@
-"""No body larger than a megabyte is read, whatever its headers say."""
+"""No body larger than a megabyte is read, ten where alerts come in, whatever its headers say."""
 
 from __future__ import annotations
 
@@ -7,9 +7,12 @@ from contextlib import suppress
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from bot.http.problems import SENTENCES, problem
+from bot.http.problems import problem
 
 BODY_LIMIT = 1_000_000
+HOOK_LIMIT = 10_000_000
+HOOKS = "/hooks/"
+TOO_LARGE = "The body is larger than {size} MB."
 # A socket closed on unread bytes is reset, and the sender never sees why: so a little more is read and thrown away.
 DRAIN_LIMIT = 20_000_000
 DRAIN_SECONDS = 5.0
@@ -18,38 +21,41 @@ DRAIN_SECONDS = 5.0
 class BodyLimit:
     """ASGI middleware: answers 413 before the application sees too much."""
 
-    def __init__(self, app: ASGIApp, limit: int = BODY_LIMIT) -> None:
+    def __init__(self, app: ASGIApp) -> None:
         self._app = app
-        self._limit = limit
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        # A length may be missing or wrong, so the whole body is read first: one megabyte at most is held.
-        body = await self._read(receive) if _announced(scope) <= self._limit else None
+        # A length may be missing or wrong, so the whole body is read first: no more than the limit is held.
+        limit = HOOK_LIMIT if scope["path"].startswith(HOOKS) else BODY_LIMIT
+        body = await _read(receive, limit) if _announced(scope) <= limit else None
         if body is None:
-            await self._refuse(scope, receive, send)
+            await _refuse(limit, scope, receive, send)
         else:
             await self._app(scope, _once(body, receive), send)
 
-    async def _read(self, receive: Receive) -> bytes | None:
-        body = bytearray()
-        while True:
-            message = await receive()
-            if message["type"] != "http.request":
-                return bytes(body)
-            body += message.get("body", b"")
-            if len(body) > self._limit:
-                return None
-            if not message.get("more_body"):
-                return bytes(body)
 
-    async def _refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if not _waits_for_leave(scope):
-            await _drain(receive)
-        response = problem(413, SENTENCES[413], headers={"Connection": "close"})
-        await response(scope, receive, send)
+async def _read(receive: Receive, limit: int) -> bytes | None:
+    body = bytearray()
+    while True:
+        message = await receive()
+        if message["type"] != "http.request":
+            return bytes(body)
+        body += message.get("body", b"")
+        if len(body) > limit:
+            return None
+        if not message.get("more_body"):
+            return bytes(body)
+
+
+async def _refuse(limit: int, scope: Scope, receive: Receive, send: Send) -> None:
+    if not _waits_for_leave(scope):
+        await _drain(receive)
+    sentence = TOO_LARGE.format(size=limit // 1_000_000)
+    response = problem(413, sentence, headers={"Connection": "close"})
+    await response(scope, receive, send)
 
 
 async def _drain(receive: Receive) -> None:

@@ -24,7 +24,6 @@ SENTENCES = {
     400: "The body cannot be read. Send JSON in UTF-8.",
     404: "There is nothing at this address. /docs lists what there is.",
     405: "This address does not take that method. /docs lists what there is.",
-    413: "The body is larger than 1 MB.",
 }
 UNAVAILABLE = "The database does not answer. Try again in a moment."
 BROKEN = "That did not work, and it is not your fault. Give the operator this reference: {reference}."

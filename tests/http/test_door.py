@@ -179,4 +179,11 @@ async def test_documentation_names_what_there_is(api: httpx.AsyncClient) -> None
     """Every route of the API is in the document; Slack's own address is not for developers."""
     paths = (await api.get("/openapi.json")).json()["paths"]
     runbooks = {f"/api/sre/runbooks{end}" for end in ("", "/{id}/execute", "/executions/{id}")}
-    assert {"/healthz", "/readyz", "/api/sre/incidents", "/api/sre/incidents/{id}", *runbooks} == set(paths)
+    assert {
+        "/healthz",
+        "/readyz",
+        "/hooks/{vendor}",
+        "/api/sre/incidents",
+        "/api/sre/incidents/{id}",
+        *runbooks,
+    } == set(paths)

@@ -1,0 +1,89 @@
+"""`POST /hooks/{vendor}`: what monitoring sends. It is stored as it came and answered; the worker reads it."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, HTTPException, Query, Request
+from fastapi.responses import JSONResponse
+from sqlalchemy.exc import SQLAlchemyError
+from starlette.responses import Response
+
+from bot.deps import Deps
+from bot.domain.catalogue import hint
+from bot.domain.errors import Unclear
+from bot.domain.token import Scope
+from bot.http.access import BAD_TOKEN
+from bot.http.door import TheDeps
+from bot.http.problems import UNAVAILABLE, documented, problem
+from bot.intake import VENDORS, body, generic, proof
+from bot.services import arrivals, tokens
+from bot.services.arrivals import Arrival
+from bot.telemetry import Event, get_logger
+
+RETRY = {"Retry-After": "2"}
+CHALLENGE = {"WWW-Authenticate": 'Bearer realm="tocsin", Basic realm="tocsin"'}
+NOBODY = (
+    "Send an ingest token: Authorization: Bearer tocsin_…, or basic authentication with the token as password; "
+    "`tocsin token create NAME --scope ingest` makes one."
+)
+NO_VENDOR = "I take no alerts from “{vendor}”. {hint}"
+NO_SOURCE = "There is no mapping “{source}” under `generic` in org.yml. {hint}"
+NO_MAPPINGS = "Add it there, or leave `source` out."
+
+router = APIRouter(prefix="/hooks", tags=["alerts"])
+
+
+@router.post(
+    "/{vendor}",
+    status_code=202,
+    responses=documented(
+        _400="The body is not a JSON object.",
+        _401="The token is missing or not in force.",
+        _403="The token has no ingest scope.",
+        _404="Nobody of that name sends alerts here.",
+        _413="The body is larger than 10 MB.",
+        _503="It could not be stored: send it again after `Retry-After` seconds.",
+    ),
+    openapi_extra={"requestBody": {"content": {"application/json": {"schema": {"type": "object"}}}, "required": True}},
+)
+async def take(
+    vendor: str, request: Request, deps: TheDeps, source: Annotated[str | None, Query(max_length=64)] = None
+) -> Response:
+    """Alerts from a monitoring system, with an ingest token. 202 says that they are stored and will be worked.
+
+    `source` names the mapping in org.yml by which `generic` is read.
+    """
+    _must_be_known(deps, vendor, source)
+    try:
+        await _must_be_allowed(deps, request)
+        text = body.text_of(await request.body())
+        await arrivals.store(deps, Arrival(vendor, text, request.headers, deps.clock.wall(), source))
+    except Unclear as unreadable:
+        get_logger().warning(Event.HOOK_REFUSED, vendor=vendor, sentence=unreadable.sentence)
+        return problem(400, unreadable.sentence)
+    except (SQLAlchemyError, OSError) as trouble:
+        get_logger().error(Event.HTTP_ERROR, path=request.url.path, error=str(trouble))
+        return problem(503, UNAVAILABLE, headers=RETRY)
+    return JSONResponse({"status": "stored"}, status_code=202)
+
+
+def _must_be_known(deps: Deps, vendor: str, source: str | None) -> None:
+    if vendor not in VENDORS:
+        raise HTTPException(404, NO_VENDOR.format(vendor=vendor[:64], hint=hint(vendor[:64], VENDORS)))
+    mappings = deps.catalogue.generic
+    if vendor == generic.SOURCE and source and source not in mappings:
+        said = hint(source, mappings) if mappings else NO_MAPPINGS
+        raise HTTPException(404, NO_SOURCE.format(source=source, hint=said))
+
+
+async def _must_be_allowed(deps: Deps, request: Request) -> None:
+    """The token alone counts, not its owner: alerts come in also while Slack cannot be asked about anybody."""
+    secret = proof.token(request.headers)
+    if secret is None:
+        raise HTTPException(401, NOBODY, headers=CHALLENGE)
+    try:
+        await tokens.check(deps, secret, Scope.INGEST)
+    except tokens.Unknown:
+        get_logger().warning(Event.ACCESS_REFUSED, scope=Scope.INGEST.value)
+        raise HTTPException(401, BAD_TOKEN, headers=CHALLENGE) from None
