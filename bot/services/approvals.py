@@ -109,7 +109,7 @@ class Ballot:
 async def ballot(deps: Deps, value: str, channel: str | None, ts: str | None, by: Actor) -> Ballot:
     """A button's value, `RUN-7` or `RUN-7:gate`, and no other spelling. Raises Missing, kept like any refusal."""
     found = _VALUE.fullmatch(value)
-    if found is None or found[2] == WHOLE_RUN:
+    if found is None:
         problem = Missing("That button belongs to no run that I know. `/runbook status` shows the latest.")
         await note_refusal(deps, "approval", by, "read", problem, value=ascii(value[:60]))
         raise problem

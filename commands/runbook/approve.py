@@ -15,15 +15,20 @@ async def _ballot(deps: Deps, value: str, where: Where, by: Actor) -> Ballot:
     return await approvals.ballot(deps, value, where.channel, where.ts, by)
 
 
+async def _pressed(deps: Deps, press: Press) -> Ballot:
+    """A button in a form or on the Home tab stands on no message, wherever it says that it was opened."""
+    return await _ballot(deps, press.value, Where() if press.view else press.where, press.by)
+
+
 async def press(press: Press, deps: Deps) -> Reply:
-    made = await approvals.approve(deps, await _ballot(deps, press.value, press.where, press.by), press.by)
+    made = await approvals.approve(deps, await _pressed(deps, press), press.by)
     if made.missing:
         return Reply(f"Counted. {made.run} waits for {made.missing} more.")
     return Reply(f"Approved. {made.run} goes on.")
 
 
 async def press_reject(press: Press, deps: Deps) -> Modal:
-    asked = await approvals.may_reject(deps, await _ballot(deps, press.value, press.where, press.by), press.by)
+    asked = await approvals.may_reject(deps, await _pressed(deps, press), press.by)
     return Modal(_why("approval.reject", f"Reject {_named(asked)}", "What would have to change?", press, "Reject"))
 
 
@@ -34,7 +39,7 @@ async def submit_reject(sent: Submission, deps: Deps) -> Reply:
 
 
 async def press_break(press: Press, deps: Deps) -> Modal:
-    asked = await approvals.may_reject(deps, await _ballot(deps, press.value, press.where, press.by), press.by)
+    asked = await approvals.may_reject(deps, await _pressed(deps, press), press.by)
     label = "Why can it not wait? This is posted in the channel."
     return Modal(_why("approval.break", f"Start {_named(asked)} alone", label, press, "Break the glass"))
 
@@ -47,7 +52,7 @@ async def submit_break(sent: Submission, deps: Deps) -> Reply:
 
 
 async def press_review(press: Press, deps: Deps) -> Reply:
-    await approvals.review(deps, await _ballot(deps, press.value, press.where, press.by), press.by)
+    await approvals.review(deps, await _pressed(deps, press), press.by)
     return Reply("Noted: you have reviewed it.")
 
 

@@ -75,9 +75,9 @@ async def test_the_message_of_an_earlier_round(it: Scene) -> None:
 
 
 VALUES = [
-    "RUN-2", "RUN-1:healthy", "RUN-1:restart", "RUN-1:@undo", "RUN-1:@Undo", "RUN-1:nothing", "RUN-1:run", "RUN-1:",
-    "RUN-1: ", "RUN-1:run:run", "RUN-1\n", "RUN-1 ", " RUN-1", "run-1", "1", "RUN-", "RUN--1", "RUN-+1", "RUN-1.0",
-    "RUN-0", "RUN-01", "RUN-1_0", "RUN-0x1", "RUN-¹", "RUN-１", "RUN-١", "RUN-①", "RUN-999999999", "RUN-2147483648",
+    "RUN-2", "RUN-1:healthy", "RUN-1:restart", "RUN-1:@undo", "RUN-1:@Undo", "RUN-1:nothing", "RUN-1:run", "RUN-1:@run",
+    "RUN-1:", "RUN-1: ", "RUN-1:run:run", "RUN-1\n", "RUN-1 ", " RUN-1", "run-1", "1", "RUN-", "RUN--1", "RUN-+1",
+    "RUN-1.0", "RUN-0", "RUN-01", "RUN-1_0", "RUN-0x1", "RUN-¹", "RUN-１", "RUN-١", "RUN-①", "RUN-999999999", "RUN-2147483648",
     "RUN-9223372036854775808", "RUN-" + "9" * 2_000, "RUN-1:" + "a" * 2_500, "RUN-1:\x00", "RUN-\x001", "INC-1",
     "RUN-1' OR '1'='1", "RUN-1;DROP TABLE runs", "{{ 7*7 }}", "null", "", "RUN-1,RUN-1",
 ]  # fmt: skip
@@ -145,6 +145,18 @@ async def test_from_an_ephemeral_message(it: Scene) -> None:
     """What only one person sees was asked of nobody else."""
     await it.clicks("U0BEN", await it.asked(), APPROVE, ephemeral=True, ts="9.9")
     await it.is_refused("U0BEN", because="not the question about RUN-1")
+
+
+async def test_from_a_form(it: Scene) -> None:
+    """A button in a form stands on no message, whatever the form says about where it was opened."""
+    question = await it.asked()
+    payload = it.click("U0BEN", question, APPROVE)
+    place = f'{{"at": ["{OPS_ID}", null, "{question["ts"]}"], "carried": "RUN-1"}}'
+    for kind in ("modal", "home"):
+        payload["trigger_id"] = it.story.simulator.workspace.new_trigger("U0BEN")
+        payload["view"] = {"id": "V1", "type": kind, "callback_id": "runbook.run", "private_metadata": place}
+        await it.posts(form(payload))
+    await it.is_refused("U0BEN", because="not the question about RUN-1", times=2)
 
 
 async def test_a_message_that_says_something_else(it: Scene) -> None:

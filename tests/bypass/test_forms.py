@@ -117,7 +117,7 @@ async def test_a_form_about_another_run(it: Scene, callback: str) -> None:
     await it.asked("restart host=shop-2", run="RUN-2")
     await it.submits("U0BEN", _view(callback, "RUN-2", first["ts"]), reason="because")
     await it.submits("U0BEN", _view(callback, "RUN-2"), reason="because")
-    await it.submits("U0BEN", _view(callback, "RUN-2:run", first["ts"]), reason="because")
+    await it.submits("U0BEN", _view(callback, "RUN-2:@run", first["ts"]), reason="because")
     assert not it.there.counts
     await it.is_audited("U0BEN", "RUN-2", because="not the question about RUN-2", times=2)
     assert len(await it.refusals("U0BEN")) == 3
