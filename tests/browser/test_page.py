@@ -196,3 +196,51 @@ async def confirm(ada: Person) -> None:
     await ada.sees(ada.message("confirmed that the fix holds"))
     await ada.sees(ada.find("channel-topic"), "closed")
     await ada.pictures("10-closed")
+
+
+async def test_a_run_approved_and_watched(browser: Browser, tmp_path: Path) -> None:
+    """Ada asks for the practice run with the form; Ben approves it in the thread; Ada does her part and sees the end."""
+    async with demo(tmp_path) as url, two_people(browser, url) as (ada, ben):
+        for one in (ada, ben):
+            await one.find("channel-ops-alerts").click()
+        await ask_for_the_run(ada)
+        await approve_it(ben)
+        await do_the_manual_part(ada)
+
+
+async def ask_for_the_run(ada: Person) -> None:
+    await ada.types("/runbook run")
+    await ada.sees(ada.find("modal"))
+    await ada.starting("field-@runbook").select_option("practice")
+    await ada.sees(ada.starting("field-topic"))
+    await ada.starting("field-topic").fill("the fire drill")
+    await ada.pictures("11-run")
+    await ada.find("modal-submit").click()
+    await expect(ada.find("modal")).to_have_count(0, timeout=PATIENCE_MILLISECONDS)
+    await ada.sees(ada.message("RUN-1"), "waits for approval")
+    await ada.pictures("12-asked")
+
+
+async def approve_it(ben: Person) -> None:
+    await ben.sees(ben.message("waits for approval"))
+    await ben.page.locator('main [data-testid="thread-open"].replies').last.click()
+    await ben.sees(ben.find("thread-pane"), "asks for approval")
+    await ben.pictures("13-question")
+    await ben.find("thread-pane").get_by_test_id("action-approval.approve").click()
+    await ben.sees(ben.find("confirm"), "Say that it begins")
+    await ben.pictures("14-sure")
+    await ben.find("confirm-ok").click()
+    await ben.sees(ben.find("thread-pane"), "Approved by")
+    await ben.pictures("15-approved")
+
+
+async def do_the_manual_part(ada: Person) -> None:
+    await ada.page.locator('main [data-testid="thread-open"].replies').last.click()
+    await ada.sees(ada.find("thread-pane").get_by_test_id("action-step.done"))
+    await ada.pictures("16-manual")
+    await ada.find("thread-pane").get_by_test_id("action-step.done").click()
+    await ada.sees(ada.find("modal"))
+    await ada.starting("field-evidence").fill("A message that says it is a practice")
+    await ada.find("modal-submit").click()
+    await ada.sees(ada.message("succeeded"))
+    await ada.pictures("17-succeeded")
