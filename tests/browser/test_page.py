@@ -199,7 +199,7 @@ async def confirm(ada: Person) -> None:
 
 
 async def test_a_run_approved_and_watched(browser: Browser, tmp_path: Path) -> None:
-    """Ada asks for the practice run with the form; Ben approves it in the thread; Ada does her part and sees the end."""
+    """Ada asks for the practice run; Ben approves it in the thread; Ada does her part and sees the end."""
     async with demo(tmp_path) as url, two_people(browser, url) as (ada, ben):
         for one in (ada, ben):
             await one.find("channel-ops-alerts").click()
