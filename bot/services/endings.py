@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from bot.deps import Deps
 from bot.domain.person import BOT
-from bot.domain.run import SPOKEN, Run, Status
+from bot.domain.run import SPOKEN, Run, Status, StepRun
 from bot.ports import Tx
 from bot.services import audit, deliveries, run_parcels, timers
+from bot.store import deliveries as deliveries_store
 from bot.store import gates_of_runs, incidents
 from bot.store import runs as store
 from bot.store.locks import serialise
@@ -30,11 +31,22 @@ async def follow(deps: Deps, tx: Tx, run: Run, *, by: str = BOT, had_slot: bool 
     for gate_id in await gates_of_runs.void(tx, run.id, at=deps.clock.now()):
         await deliveries.enqueue(deps, tx, run_parcels.approval_edit(run, gate_id))
     await timers.cancel(tx, subject=run.name)
+    if run.status is not Status.SUCCEEDED:
+        for made in (await store.progress(tx, run.id)).values():
+            await answered(deps, tx, run, made)
     if had_slot:
         await leave_slot(deps, tx, run)
     if run.started_at:
         await deliveries.enqueue(deps, tx, run_parcels.whole_output(run, run.epoch))
     await log(deps, tx, run, by, f"{run} ({run.runbook}) {SPOKEN[run.status]}")
+
+
+async def answered(deps: Deps, tx: Tx, run: Run, made: StepRun) -> None:
+    """Whatever was asked of people about this step is asked no more: its message loses its buttons."""
+    for kind in (run_parcels.QUESTION, run_parcels.MANUAL):
+        key = run_parcels.asked_key(kind, run.id, made.step, made.attempt)
+        if await deliveries_store.is_known(tx, key):
+            await deliveries.enqueue(deps, tx, run_parcels.asked_edit(run, kind, made.step, made.attempt))
 
 
 async def leave_slot(deps: Deps, tx: Tx, run: Run) -> None:

@@ -15,6 +15,7 @@ from bot.ports import Tx
 from bot.services import deliveries, people, places, planned, run_parcels, runs
 from bot.services.posting import PLACE_GONE, Message, Plain, Post
 from bot.services.runs import Shown
+from bot.store import deliveries as deliveries_store
 from bot.store import gates_of_runs
 from bot.store import incidents as incidents_store
 from bot.store import runs as store
@@ -227,6 +228,32 @@ async def _manual(deps: Deps, tx: Tx, delivery: Delivery) -> Message | Skip | Wa
         return Skip("it was done meanwhile")
     blocks = view.manual_message(_live(shown), made, tuple(step.body.get("who") or ()))
     return _in_thread(shown, delivery, f"{shown.run}: step {step.id} waits for a person.", blocks)
+
+
+class EditAsked(Plain):
+    """The message of a question to people, when it is not asked any more."""
+
+    async def prepare(self, deps: Deps, tx: Tx, delivery: Delivery) -> Plan:
+        shown, about = await _of(tx, delivery), delivery.payload
+        key = run_parcels.asked_key(about["kind"], shown.run.id, about["step"], about["attempt"])
+        found = await deliveries_store.answer_to(tx, key)
+        if found is None or found[0] in ("dropped", "failed"):
+            return Skip("it was never asked")
+        state, answer = found
+        if state != "sent" or "ts" not in answer:
+            return Wait(SOON_SECONDS, NOT_YET)
+        message = await (_unknown if about["kind"] == run_parcels.QUESTION else _manual)(deps, tx, delivery)
+        if not isinstance(message, Message):
+            return message
+        where = {"channel": answer["channel"], "ts": answer["ts"]}
+        return Call({**where, "text": message.text, "blocks": message.blocks})
+
+    async def refused(
+        self, deps: Deps, tx: Tx, delivery: Delivery, problem: Undeliverable
+    ) -> dict[str, Any] | Wait | Skip | None:
+        if problem.error in GONE_FOR_GOOD:
+            return Skip(f"{problem.error}: there is no message to edit any more")
+        return await super().refused(deps, tx, delivery, problem)
 
 
 async def _said(deps: Deps, tx: Tx, delivery: Delivery) -> Message | Skip | Wait:

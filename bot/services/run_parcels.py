@@ -12,6 +12,8 @@ from bot.domain.run import Run
 EDITS = "edits"  # the gate that every edit of a live message passes: so many a minute over all runs
 POST = "chat.postMessage"
 UPDATE = "chat.update"
+QUESTION = "run.question"
+MANUAL = "run.manual"
 
 
 def live(run: Run) -> Parcel:
@@ -34,11 +36,23 @@ def approval_edit(run: Run, gate_id: int) -> Parcel:
 
 def question(run: Run, step: str, attempt: int) -> Parcel:
     """Whether a `once` step happened."""
-    return _in_thread(run, "run.question", f"question:{run.id}:{step}:{attempt}", step=step, attempt=attempt)
+    return _in_thread(run, QUESTION, asked_key(QUESTION, run.id, step, attempt), step=step, attempt=attempt)
 
 
 def manual(run: Run, step: str, attempt: int) -> Parcel:
-    return _in_thread(run, "run.manual", f"manual:{run.id}:{step}:{attempt}", step=step, attempt=attempt)
+    return _in_thread(run, MANUAL, asked_key(MANUAL, run.id, step, attempt), step=step, attempt=attempt)
+
+
+def asked_key(kind: str, run_id: int, step: str, attempt: int) -> str:
+    """What a question to people is known by, once and for all."""
+    return f"{kind}:{run_id}:{step}:{attempt}"
+
+
+def asked_edit(run: Run, kind: str, step: str, attempt: int) -> Parcel:
+    """Its message, when somebody has answered."""
+    payload = {"kind": kind, "step": step, "attempt": attempt}
+    key = f"edit:{asked_key(kind, run.id, step, attempt)}"
+    return Parcel("run.asked.edit", run.name, UPDATE, payload, rank=run.rank, collapse_key=key)
 
 
 def said(run: Run, key: str, text: str, *, loud: bool = False) -> Parcel:

@@ -502,6 +502,7 @@ async def _again(deps: Deps, tx: Tx, run: Run, runbook: Runbook, made: StepRun, 
     now = deps.clock.now()
     again = StepRun(made.step, made.attempt + 1, StepState.READY, now, actor=by.id)
     await store.put_steps(tx, [store.step_row(run.id, again)])
+    await endings.answered(deps, tx, run, made)
     await audit.record(tx, deps.clock, by.id, "step.again", run.name, step=made.step, attempt=again.attempt)
     await endings.log(deps, tx, run, by.id, f"had step {made.step} of {run} done again")
     return await _reopened_if_approved(deps, tx, run, runbook, by, f"do step {made.step} again")
@@ -606,6 +607,7 @@ def _answered(run: Run, made: StepRun | None) -> str:
 async def _answer(deps: Deps, tx: Tx, run: Run, made: StepRun) -> StepRun:
     made = replace(made, ended_at=made.ended_at or deps.clock.now())
     await store.put_steps(tx, [store.step_row(run.id, made)])
+    await endings.answered(deps, tx, run, made)
     return made
 
 

@@ -63,6 +63,7 @@ ERRANDS: Mapping[str, Errand] = {
     "run.approval.edit": run_messages.EditApproval(),
     "run.question": run_messages.unknown,
     "run.manual": run_messages.manual,
+    "run.asked.edit": run_messages.EditAsked(),
     "run.said": run_messages.said,
     "run.message": run_messages.message,
     "run.message.who": run_messages.MessageWho(),

@@ -130,6 +130,13 @@ async def is_known(tx: Tx, dedupe_key: str) -> bool:
     return (await tx.execute(known)).first() is not None
 
 
+async def answer_to(tx: Tx, dedupe_key: str) -> tuple[str, dict[str, Any]] | None:
+    """The state of the row with this key, and what the other side answered. None: there is none."""
+    found = select(deliveries.c.state, deliveries.c.answer).where(deliveries.c.dedupe_key == dedupe_key)
+    row = (await tx.execute(found)).first()
+    return (row.state, row.answer or {}) if row else None
+
+
 # --- finding what may go ------------------------------------------------------------------------------------------
 
 

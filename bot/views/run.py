@@ -263,12 +263,14 @@ def _approval_buttons(live: Live, asked: Asked) -> list[Block | None]:
 def question_message(live: Live, made: StepRun) -> list[Block]:
     """Did it happen? Only a person can find out."""
     value = f"{live.run}:{made.step}"
+    newest = live.progress.get(made.step, made)
+    if made.state is not StepState.UNKNOWN or newest.attempt > made.attempt or live.run.is_over:
+        said = escape_but_mentions(live.run.sentence) if live.run.is_over and newest == made else _state(newest)
+        return [b.section(f"*{live.run}: step {literal(made.step)}* was unknown, and is answered: {said}")]
     text = (
         f"*{live.run}: whether step {literal(made.step)} happened is not known.*\n{escape(made.sentence)} "
         f"{who(live.run.requested_by)}, look at the target, then say what you found. Nothing goes on until then."
     )
-    if made.state is not StepState.UNKNOWN:
-        return [b.section(text), b.context(f"Answered: {_state(made)}")]
     again = b.confirm("Do it again?", f"Step {made.step} is started once more.", "Do it again")
     return [
         b.section(text),
@@ -284,9 +286,10 @@ def manual_message(live: Live, made: StepRun, people: Sequence[str]) -> list[Blo
     """Something that only a person can do."""
     value = f"{live.run}:{made.step}"
     for_whom = listing([spoken(one) for one in people], "or") if people else "whoever runs it"
+    if made.state is not StepState.WAITING or live.run.is_over:
+        said = "is not needed any more" if made.state is StepState.WAITING else _state(made)
+        return [b.section(f"*{live.run}: step {literal(made.step)}* {said}")]
     text = f"*{live.run}: step {literal(made.step)} is yours*, {for_whom}.\n{escape(made.sentence)}"
-    if made.state is not StepState.WAITING:
-        return [b.section(text), b.context(_state(made))]
     buttons = b.actions(b.button("Done", "step.done", value, style="primary"), b.button("Skip", "step.skip", value))
     return [b.section(text), *buttons]
 

@@ -68,9 +68,13 @@ async def test_it_did_not_happen_do_it_again(database: Database, clock: HandCloc
         question = await story.asked("RUN-1", "step.redo")
 
         await story.clicks("Ben", OPS, question, "step.redo")
-        await story.clicks("Ada", OPS, question, "step.redo")
 
         assert there.counts["/restart"] == 2
+        (answered,) = [
+            one for one in await story.replies(OPS, await story.live("RUN-1")) if one["ts"] == question["ts"]
+        ]
+        assert "was unknown, and is answered" in shown(answered)
+        assert buttons(answered) == []
         assert len(set(there.keys)) == 4
         assert "✓ succeeded" in await words(story)
 
@@ -263,6 +267,9 @@ async def test_people_do_their_part(database: Database, clock: HandClock, tmp_pa
         task = await story.asked("RUN-1", "step.done")
         view = await story.opens_by_click("Ben", OPS, task, "step.done")
         await story.submits("Ben", view, evidence="no light")
+        (ticked,) = [one for one in await story.replies(OPS, await story.live("RUN-1")) if one["ts"] == task["ts"]]
+        assert "<@U0BEN> did it." in shown(ticked)
+        assert buttons(ticked) == []
 
         question = await story.asked("RUN-1", "approval.approve")
         assert "Is it dark?" in shown(question)
