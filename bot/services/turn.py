@@ -394,7 +394,7 @@ class Turn:
         made = self._ended(attempt, StepState.DONE, "", outcome.output)
         result = _bounded(outcome.result)
         try:
-            saved = self._saved(step, result)
+            saved = self._saved(step, outcome.result)  # whole: nothing goes on with half a value
         except Unclear as problem:
             # It has happened: saying that it failed would invite somebody to do it again.
             made = replace(made, result=self._masked(result), sentence=f"It was done, but {problem.sentence}")
