@@ -38,6 +38,7 @@ from bot.services import (
     run_parcels,
 )
 from bot.services.transactions import begin
+from bot.store import deliveries as deliveries_store
 from bot.store import gates_of_runs
 from bot.store import incidents as incidents_store
 from bot.store import runs as store
@@ -566,6 +567,7 @@ class Subject:
 
     run: int
     step: str
+    ts: str | None = None  # of the message that was pressed
 
 
 def subject_of(value: str) -> Subject:
@@ -587,6 +589,7 @@ async def answer(deps: Deps, about: Subject, verdict: str, by: Actor) -> tuple[R
         made = (await store.progress(tx, run.id)).get(about.step)
         if run.status is not Status.UNKNOWN or made is None or made.state is not StepState.UNKNOWN:
             raise Conflict(_answered(run, made))
+        await _must_be_the_newest(tx, run, run_parcels.QUESTION, made, about.ts)
         await audit.record(tx, deps.clock, by.id, f"step.{verdict}", run.name, step=made.step, attempt=made.attempt)
         if verdict == "redo":
             return await _again(deps, tx, run, runbook, made, by), made
@@ -597,6 +600,14 @@ async def answer(deps: Deps, about: Subject, verdict: str, by: Actor) -> tuple[R
         said = f"<@{by.id}> says that it happened."
         made = await _answer(deps, tx, run, replace(made, state=StepState.DONE, sentence=said, actor=by.id))
         return await _on(deps, tx, run), made
+
+
+async def _must_be_the_newest(tx: Tx, run: Run, kind: str, made: StepRun, ts: str | None) -> None:
+    """A button under the question about an earlier attempt says nothing about this one. Raises Conflict."""
+    for attempt in range(1, made.attempt):
+        asked = await deliveries_store.answer_to(tx, run_parcels.asked_key(kind, run.id, made.step, attempt))
+        if ts is not None and asked is not None and asked[1].get("ts") == ts:
+            raise Conflict(f"That was about an earlier attempt at step {made.step}. Answer the newest question.")
 
 
 def _answered(run: Run, made: StepRun | None) -> str:
@@ -630,6 +641,7 @@ async def tick(deps: Deps, about: Subject, evidence: str, by: Actor) -> Run:
     async with begin(deps, by) as tx:
         run = await store.lock(tx, about.run)
         made = await _waiting(tx, run, step)
+        await _must_be_the_newest(tx, run, run_parcels.MANUAL, made, about.ts)
         result = {"evidence": hiding.typed(deps, run, evidence.strip())[:3_000]}
         said = f"<@{by.id}> did it."
         done = replace(made, state=StepState.DONE, sentence=said, actor=by.id, result=result, output=result["evidence"])

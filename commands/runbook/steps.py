@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from bot.asks import Ask, Modal, Press, Reply, Submission
+from dataclasses import replace
+
+from bot.asks import Ask, Modal, Press, Reply, Submission, Where
 from bot.deps import Deps
 from bot.domain.errors import Unclear
 from bot.domain.person import Actor
@@ -21,11 +23,11 @@ async def _run(press: Press, deps: Deps) -> int:
     return (await runs.visible(deps, found, press.by)).id
 
 
-async def _subject(deps: Deps, value: str, by: Actor) -> Subject:
-    """The step of a button, likewise. Raises Missing."""
+async def _subject(deps: Deps, value: str, by: Actor, where: Where) -> Subject:
+    """The step of a button, likewise, and on which message it stood. Raises Missing."""
     about = runs.subject_of(value)
     await runs.visible(deps, about.run, by)
-    return about
+    return replace(about, ts=where.ts)
 
 
 async def ask_to_cancel(ask: Ask, deps: Deps) -> Reply:
@@ -65,12 +67,12 @@ async def stop(press: Press, deps: Deps) -> Reply:
 
 
 async def _answer(press: Press, deps: Deps, verdict: str, said: str) -> Reply:
-    run, _ = await runs.answer(deps, await _subject(deps, press.value, press.by), verdict, press.by)
+    run, _ = await runs.answer(deps, await _subject(deps, press.value, press.by, press.where), verdict, press.by)
     return Reply(f"{said} {run} {SPOKEN[run.status]}.")
 
 
 async def done(press: Press, deps: Deps) -> Reply | Modal:
-    about = await _subject(deps, press.value, press.by)
+    about = await _subject(deps, press.value, press.by, press.where)
     _, runbook = await runs.with_runbook(deps, about.run)
     if runs.needs_evidence(runbook, about):
         element = b.text_input(multiline=True)
@@ -81,18 +83,18 @@ async def done(press: Press, deps: Deps) -> Reply | Modal:
 
 
 async def submit_done(sent: Submission, deps: Deps) -> Reply:
-    about = await _subject(deps, sent.carried, sent.by)
+    about = await _subject(deps, sent.carried, sent.by, sent.where)
     run = await runs.tick(deps, about, str(sent.values.get("evidence") or ""), sent.by)
     return Reply(f"Noted. {run} goes on.")
 
 
 async def skip(press: Press, deps: Deps) -> Modal:
-    about = await _subject(deps, press.value, press.by)
+    about = await _subject(deps, press.value, press.by, press.where)
     fields = [b.field("reason", "Why is it left out?", b.text_input(multiline=True, limit=500))]
     return Modal(b.modal("step.skip", f"Skip a step of RUN-{about.run}", fields, submit="Skip it", carried=press.value))
 
 
 async def submit_skip(sent: Submission, deps: Deps) -> Reply:
-    about = await _subject(deps, sent.carried, sent.by)
+    about = await _subject(deps, sent.carried, sent.by, sent.where)
     run = await runs.skip(deps, about, str(sent.values.get("reason") or ""), sent.by)
     return Reply(f"Skipped. {run} goes on.")

@@ -79,6 +79,23 @@ async def test_it_did_not_happen_do_it_again(database: Database, clock: HandCloc
         assert "✓ succeeded" in await words(story)
 
 
+async def test_an_old_question_is_no_answer(database: Database, clock: HandClock, tmp_path: Path) -> None:
+    """A click on the question about an earlier attempt does nothing to a later one that is unknown too."""
+    async with opened_shop(database, clock, tmp_path, restart=RESTART) as (story, there):
+        there.cut.add("/restart")
+        await story.types("Ada", "/runbook run restart", OPS)
+        await approve(story)
+        old = await story.asked("RUN-1", "step.redo")
+        await story.fault("http_500", method="chat.update", times=1000)  # so that it keeps its buttons
+        await story.clicks("Ben", OPS, old, "step.redo")
+        assert there.counts["/restart"] == 2
+
+        await story.clicks("Ben", OPS, old, "step.redo")
+
+        assert there.counts["/restart"] == 2
+        assert any("an earlier attempt at step restart" in said for said in await story.whispers("Ben", OPS))
+
+
 async def test_stop_here(database: Database, clock: HandClock, tmp_path: Path) -> None:
     """A person who cannot find out stops it, and the run says that it is not known."""
     async with opened_shop(database, clock, tmp_path, restart=RESTART) as (story, there):
