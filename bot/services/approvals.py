@@ -18,7 +18,7 @@ from bot.domain.approval import UNDO, WHOLE_RUN, Asked, State
 from bot.domain.catalogue import listing
 from bot.domain.errors import Conflict, Missing, Problem, Refused, Repeated
 from bot.domain.person import Actor, Person
-from bot.domain.run import Run, Status, outcome_of
+from bot.domain.run import Phase, Run, Status, outcome_of
 from bot.domain.runbook import Gate
 from bot.domain.timer import Timer
 from bot.ports import Tx
@@ -369,6 +369,7 @@ async def _stop(deps: Deps, tx: Tx, run: Run, asked: Asked, status: Status, sent
     if asked.gate == UNDO:  # what was done stays done
         status = outcome_of(run, await runs_store.progress(tx, run.id))
         sentence = f"It was not taken back. {sentence}"
+        run = await runs_store.change(tx, run.id, phase=Phase.DO.value)
     return await endings.end(deps, tx, run, status, sentence, by=by)
 
 

@@ -462,7 +462,10 @@ async def cancel(deps: Deps, number: int, by: Actor) -> tuple[Run, bool]:
             return run, False
         status = Status.CANCELLED
         if run.phase is Phase.UNDO:
-            status = rules.outcome_of(replace(run, cancelled_by=None), await store.progress(tx, run.id))
+            progress = await store.progress(tx, run.id)
+            status = rules.outcome_of(replace(run, cancelled_by=None), progress)
+            if not any(step.endswith(".undo") for step in progress):  # as if nobody had thought of it
+                run = await store.change(tx, run.id, phase=Phase.DO.value)
         return await endings.end(deps, tx, run, status, f"<@{by.id}> cancelled it.", by=by.id), True
 
 

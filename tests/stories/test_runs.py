@@ -155,6 +155,24 @@ async def test_taken_back_with_its_own_approval(database: Database, clock: HandC
         assert "What it did has been taken back." in await words(story)
 
 
+async def test_a_taking_back_that_was_rejected_can_be_asked_for_again(
+    database: Database, clock: HandClock, tmp_path: Path
+) -> None:
+    """Where taking back was rejected, the run is as it was, and taking it back may be asked for again."""
+    async with opened_shop(database, clock, tmp_path, restart=RESTART) as (story, there):
+        await story.types("Ada", "/runbook run restart", OPS)
+        await approve(story)
+        await story.clicks("Ada", OPS, await story.live("RUN-1"), "run.undo")
+        view = await story.opens_by_click("Ben", OPS, await story.asked("RUN-1", "approval.reject"), "approval.reject")
+        await story.submits("Ben", view, reason="it works now")
+        assert "It was not taken back." in await words(story)
+
+        await story.clicks("Ada", OPS, await story.live("RUN-1"), "run.undo")
+        await approve(story)
+
+        assert there.counts["/start"] == 1
+
+
 async def test_cancelled_before_it_begins(database: Database, clock: HandClock, tmp_path: Path) -> None:
     """A run that waits for approval is cancelled, and its question does not count any more."""
     async with opened_shop(database, clock, tmp_path, restart=RESTART) as (story, there):
