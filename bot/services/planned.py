@@ -35,7 +35,7 @@ def shown_scope(run: Run, progress: Progress) -> dict[str, Any]:
     """What expressions see, with secrets as references: for plans and questions."""
     steps = {name: {**made.result, "ok": made.ok, **made.saved} for name, made in progress.items() if "." not in name}
     shown = planning.shown_parameters(run.parameters)
-    return {"params": shown, "steps": steps, "run": {"id": planning.RUN_ID}, **run.subject}
+    return {"params": shown, "steps": steps, "run": {"id": run.name}, **run.subject}
 
 
 def step_arguments(run: Run, step: Step, progress: Progress) -> Mapping[str, Any]:
