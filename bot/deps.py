@@ -11,7 +11,7 @@ from bot.domain.catalogue import Catalogue, Finding
 from bot.domain.errors import Misconfigured
 from bot.domain.masking import Masker
 from bot.domain.secret import Secret
-from bot.ports import Alarm, Chat, Clock, Database, Hints, Vault, Words
+from bot.ports import Alarm, Chat, Clock, Database, Hints, Mailer, Pager, Vault, Words
 
 
 @dataclass(frozen=True)
@@ -89,6 +89,8 @@ class Deps:
     words: Words
     worker_name: str = "worker"
     vault: Vault = field(default_factory=NoVault)
+    pager: Pager | None = None  # where nothing of PagerDuty's is set
+    mailer: Mailer | None = None  # where no server for e-mail is set
 
     @property
     def catalogue(self) -> Catalogue:

@@ -28,7 +28,7 @@ from bot.engine.secrets import Secrets
 from bot.integrations.alarm import LogAlarm, WebhookAlarm
 from bot.integrations.slack import SlackChat, open_session
 from bot.paths import data
-from bot.ports import Alarm, Database, Tx
+from bot.ports import Alarm, Database, Mailer, Pager, Tx
 from bot.services import audit as audit_service
 from bot.services import notices, people, places, running
 from bot.services.housekeeping import Chore
@@ -231,6 +231,8 @@ async def build(settings: Settings) -> AsyncIterator[House]:
             words=TemplateWords(settings.templates),
             worker_name=f"{socket.gethostname()}:{os.getpid()}"[:64],
             vault=_vault(settings),
+            pager=_pager(settings, config, stack),
+            mailer=_mailer(settings, config),
         )
         await _note_catalogue(deps)
         yield House(settings, database, clock, session, deps)
@@ -258,6 +260,38 @@ def _config(settings: Settings) -> Config:
 
 def _alarm(settings: Settings) -> Alarm:
     return WebhookAlarm(settings.slack_webhook_url) if settings.slack_webhook_url else LogAlarm()
+
+
+def _pager(settings: Settings, config: Config, stack: AsyncExitStack) -> Pager | None:
+    if settings.pagerduty_routing_key is None and settings.pagerduty_api_key is None:
+        return None
+    from bot.integrations.pagerduty import PagerDuty  # here: start-up is quicker without the client
+
+    pager = PagerDuty(
+        routing_key=settings.pagerduty_routing_key,
+        api_key=settings.pagerduty_api_key,
+        sender=settings.pagerduty_from,
+        events_url=settings.pagerduty_events_url,
+        api_url=settings.pagerduty_api_url,
+        timeout_seconds=config.call_timeout_seconds,
+    )
+    stack.callback(pager.close)
+    return pager
+
+
+def _mailer(settings: Settings, config: Config) -> Mailer | None:
+    if settings.smtp_server is None:
+        return None
+    from bot.integrations.email import SmtpMailer  # here, for the same reason
+
+    username, password = settings.smtp_username, settings.smtp_password
+    return SmtpMailer(
+        *settings.smtp_server,
+        sender=settings.smtp_from,
+        starttls=settings.smtp_starttls,
+        login=(username, password) if username and password else None,
+        timeout_seconds=config.call_timeout_seconds,
+    )
 
 
 async def _hints(settings: Settings, stack: AsyncExitStack) -> LocalHints:

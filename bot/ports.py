@@ -9,7 +9,9 @@ from typing import Any, Protocol
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from bot.domain.mail import Mail, Sent
 from bot.domain.masking import Masker
+from bot.domain.page import OnCall, Page
 from bot.domain.secret import Secret
 
 Tx = AsyncConnection
@@ -63,6 +65,41 @@ class Alarm(Protocol):
 
     async def raise_alarm(self, sentence: str) -> None:
         """Raises Undeliverable when it could not be said."""
+
+
+class Pager(Protocol):
+    """PagerDuty. Every method raises Undeliverable (or Throttled) and never retries by itself.
+
+    A `dedup_key` names the reason: whatever is said of it twice counts once, so that a lost answer may be repeated.
+    """
+
+    async def trigger(self, page: Page) -> None:
+        """Wake whoever the routing key leads to."""
+
+    async def acknowledge(self, dedup_key: str) -> None:
+        """Somebody is on it: whoever would be woken next is not."""
+
+    async def resolve(self, dedup_key: str) -> None:
+        """It is over."""
+
+    async def page(self, page: Page, *, service: str | None = None, person: str | None = None) -> None:
+        """Wake who answers for a service of PagerDuty's, or one person by e-mail address, on that service's behalf.
+
+        Without a service it goes where the routing key leads, and says for whom it is.
+        """
+
+    async def note(self, dedup_key: str, text: str) -> None:
+        """A remark beside the page, for who reads it there."""
+
+    async def on_call(self, schedule: str) -> tuple[OnCall, ...]:
+        """Who is on call now by a schedule of PagerDuty's; nobody where it has a gap."""
+
+
+class Mailer(Protocol):
+    """Outgoing e-mail."""
+
+    async def send(self, mail: Mail) -> Sent:
+        """One message; who did not get it stands in the answer. Raises Undeliverable where nobody did."""
 
 
 class Hints(Protocol):

@@ -6,11 +6,13 @@ import math
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from email.utils import parseaddr
 from pathlib import Path
 from typing import TypeVar
 from urllib.parse import urlsplit
 
 from bot.domain.errors import Misconfigured
+from bot.domain.mail import is_address, is_nowhere
 from bot.domain.secret import Secret
 
 T = TypeVar("T")
@@ -30,6 +32,17 @@ class Settings:
     slack_signing_secret: Secret | None = None
     slack_api_url: str = "https://slack.com/api/"
     slack_webhook_url: Secret | None = None
+    pagerduty_api_key: Secret | None = None
+    pagerduty_from: str | None = None
+    pagerduty_routing_key: Secret | None = None
+    pagerduty_webhook_secret: Secret | None = None
+    pagerduty_api_url: str = "https://api.pagerduty.com"
+    pagerduty_events_url: str = "https://events.pagerduty.com"
+    smtp_server: tuple[str, int] | None = None
+    smtp_username: str | None = None
+    smtp_password: Secret | None = None
+    smtp_from: str = ""
+    smtp_starttls: str = "auto"
     http_host: str = "127.0.0.1"
     http_port: int = 8080
     public_url: str | None = None
@@ -47,7 +60,7 @@ class Settings:
     @classmethod
     def read(cls, environ: Mapping[str, str] | None = None) -> Settings:
         """Raises Misconfigured with one sentence that names the variable."""
-        return _read(_Environment(os.environ if environ is None else environ))
+        return _agreeing(_read(_Environment(os.environ if environ is None else environ)))
 
     @property
     def handed_on(self) -> dict[str, str]:
@@ -111,6 +124,17 @@ def _read(env: _Environment) -> Settings:
         slack_signing_secret=env.hidden("SLACK_SIGNING_SECRET", _as_it_is),
         slack_api_url=env.parsed("SLACK_API_URL", _base_url, Settings.slack_api_url),
         slack_webhook_url=env.hidden("SLACK_WEBHOOK_URL", _url_of("https", "http")),
+        pagerduty_api_key=env.hidden("PAGERDUTY_API_KEY", _header),
+        pagerduty_from=env.parsed("PAGERDUTY_FROM", _address, None),
+        pagerduty_routing_key=env.hidden("PAGERDUTY_ROUTING_KEY", _header),
+        pagerduty_webhook_secret=env.hidden("PAGERDUTY_WEBHOOK_SECRET", _as_it_is),
+        pagerduty_api_url=env.parsed("PAGERDUTY_API_URL", _https_url, Settings.pagerduty_api_url),
+        pagerduty_events_url=env.parsed("PAGERDUTY_EVENTS_URL", _https_url, Settings.pagerduty_events_url),
+        smtp_server=env.parsed("SMTP_SERVER", _host_and_port, None),
+        smtp_username=env.parsed("SMTP_USERNAME", _as_it_is, None),
+        smtp_password=env.hidden("SMTP_PASSWORD", _as_it_is),
+        smtp_from=env.parsed("SMTP_FROM", _sender, ""),
+        smtp_starttls=env.parsed("SMTP_STARTTLS", _one_of("auto", "required", "off"), Settings.smtp_starttls),
         http_host=env.parsed("TOCSIN_HTTP_HOST", _as_it_is, Settings.http_host),
         http_port=env.parsed("TOCSIN_HTTP_PORT", _port, Settings.http_port),
         public_url=env.parsed("TOCSIN_PUBLIC_URL", _public_url, None),
@@ -125,6 +149,17 @@ def _read(env: _Environment) -> Settings:
         environment=env.everything(),
         log_level=env.parsed("TOCSIN_LOG_LEVEL", _one_of("debug", "info", "warning", "error"), Settings.log_level),
     )
+
+
+def _agreeing(settings: Settings) -> Settings:
+    """Raises Misconfigured where one variable needs another."""
+    if settings.pagerduty_api_key and not settings.pagerduty_from:
+        raise Misconfigured("PAGERDUTY_API_KEY needs PAGERDUTY_FROM: the e-mail address of a user of PagerDuty's.")
+    if settings.smtp_server and not settings.smtp_from:
+        raise Misconfigured("SMTP_SERVER needs SMTP_FROM: the address that mail comes from.")
+    if bool(settings.smtp_username) != bool(settings.smtp_password):
+        raise Misconfigured("SMTP_USERNAME and SMTP_PASSWORD go together: set both of them, or neither.")
+    return settings
 
 
 def _first_line(name: str, path: Path) -> str:
@@ -167,6 +202,10 @@ def _base_url(name: str, value: str) -> str:
     return _url_of("https", "http")(name, value).rstrip("/") + "/"
 
 
+def _https_url(name: str, value: str) -> str:
+    return _url_of("https")(name, value).rstrip("/")
+
+
 def _public_url(name: str, value: str) -> str | None:
     return _url_of("https", "http")(name, value).rstrip("/")
 
@@ -178,6 +217,32 @@ def _starting(prefix: str) -> Callable[[str, str], str]:
         return value
 
     return parse
+
+
+def _header(name: str, value: str) -> str:
+    if not value.isascii() or not value.isprintable() or " " in value:
+        raise Misconfigured(f"{name} must be a key as PagerDuty shows it, without spaces.")
+    return value
+
+
+def _address(name: str, value: str) -> str:
+    if not is_address(value):
+        raise Misconfigured(f"{name} must be an e-mail address; it is “{value}”.")
+    return value
+
+
+def _sender(name: str, value: str) -> str:
+    display, address = parseaddr(value)
+    if not is_address(address) or is_nowhere(address) or not display.isprintable():
+        raise Misconfigured(f"{name} must be an e-mail address, or a name and an address: Tocsin <tocsin@example.com>.")
+    return value
+
+
+def _host_and_port(name: str, value: str) -> tuple[str, int]:
+    host, colon, port = value.rpartition(":")
+    if not colon or not host or "/" in host or any(letter.isspace() for letter in host):
+        raise Misconfigured(f"{name} must be HOST:PORT, for example mail.example.com:587; it is “{value}”.")
+    return host.removeprefix("[").removesuffix("]"), _port(name, port)
 
 
 def _port(name: str, value: str) -> int:

@@ -1,0 +1,236 @@
+"""PagerDuty: events in by the routing key, everything else by REST. One request each; repeating is the outbox's work.
+
+Their client is synchronous, so it waits in threads, a few at a time. Nothing else in the bot speaks to it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+import httpx2
+import pagerduty
+
+from bot.domain.errors import Throttled, Undeliverable
+from bot.domain.page import OnCall, Page
+from bot.domain.secret import Secret
+
+T = TypeVar("T")
+
+EVENTS_URL = "https://events.pagerduty.com"
+API_URL = "https://api.pagerduty.com"
+THREADS = 4  # an outage must not take every thread of the process
+THROTTLED_SECONDS = 10.0  # where a 429 does not say for how long
+OPEN = ["triggered", "acknowledged"]
+ERROR_LIMIT = 300
+
+# Raised before a byte of the request left.
+NOTHING_LEFT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout, httpx2.UnsupportedProtocol)
+# An operator mends these: what was promised meanwhile waits, and is not given up.
+KEY_TROUBLE = frozenset({401, 402, 403})
+
+
+class PagerDuty:
+    """`ports.Pager`. Either key may be missing; what would need it is refused, with its variable's name."""
+
+    def __init__(
+        self,
+        *,
+        routing_key: Secret | None = None,
+        api_key: Secret | None = None,
+        sender: str | None = None,
+        events_url: str = EVENTS_URL,
+        api_url: str = API_URL,
+        timeout_seconds: float = 10.0,
+    ) -> None:
+        self._events = _Events(routing_key.reveal(), base_url=events_url) if routing_key else None
+        self._rest = _Rest(api_key.reveal(), default_from=sender, base_url=api_url) if api_key else None
+        for client in self._clients():
+            client.timeout = timeout_seconds  # type: ignore[assignment]  # theirs is 60, which the types take for a rule
+        self._seats = asyncio.Semaphore(THREADS)
+
+    def close(self) -> None:
+        for client in self._clients():
+            client.close()
+
+    def _clients(self) -> list[_Events | _Rest]:
+        return [client for client in (self._events, self._rest) if client is not None]
+
+    # --- what the port promises ---
+
+    async def trigger(self, page: Page) -> None:
+        await self._in_thread(lambda: self._trigger(page))
+
+    async def acknowledge(self, dedup_key: str) -> None:
+        await self._in_thread(lambda: self._change(dedup_key, "acknowledge", "acknowledged"))
+
+    async def resolve(self, dedup_key: str) -> None:
+        await self._in_thread(lambda: self._change(dedup_key, "resolve", "resolved"))
+
+    async def page(self, page: Page, *, service: str | None = None, person: str | None = None) -> None:
+        if service is None:
+            await self._in_thread(lambda: self._trigger(page, person))
+        else:
+            await self._in_thread(lambda: self._create(page, service, person))
+
+    async def note(self, dedup_key: str, text: str) -> None:
+        await self._in_thread(lambda: self._note(dedup_key, text))
+
+    async def on_call(self, schedule: str) -> tuple[OnCall, ...]:
+        return await self._in_thread(lambda: self._on_call(schedule))
+
+    async def _in_thread(self, work: Callable[[], T]) -> T:
+        async with self._seats:
+            return await asyncio.to_thread(_sorting, work)
+
+    # --- in a thread ---
+
+    def _trigger(self, page: Page, person: str | None = None) -> None:
+        self._needed_events().trigger(
+            page.line,
+            page.source,
+            dedup_key=page.dedup_key,
+            severity=page.severity,
+            custom_details=_details(page, person),
+            links=[{"href": page.link, "text": page.dedup_key}] if page.link else None,
+        )
+
+    def _change(self, dedup_key: str, action: str, status: str) -> None:
+        """There, where it was made by REST; otherwise by an event, which finds what an event made."""
+        found = self._open_incidents(dedup_key) if self._rest else []
+        for incident in found:
+            changed = {"incident": {"type": "incident_reference", "status": status}}
+            self._needed_rest().put(f"/incidents/{incident}", json=changed)
+        if not found and self._events:
+            self._events.send_event(action, dedup_key=dedup_key)
+
+    def _create(self, page: Page, service: str, person: str | None) -> None:
+        incident: dict[str, Any] = {
+            "type": "incident",
+            "title": page.line,
+            "service": {"id": service, "type": "service_reference"},
+            "urgency": "high",
+            "incident_key": page.dedup_key,
+            "body": {"type": "incident_body", "details": "\n".join(_details(page, None).values())},
+        }
+        if person:
+            incident["assignments"] = [{"assignee": {"id": self._user(person), "type": "user_reference"}}]
+        try:
+            self._needed_rest().post("/incidents", json={"incident": incident})
+        except Undeliverable as refusal:
+            # They refuse a key that is open already: an answer was lost, and the page went out.
+            if not refusal.permanent or not self._open_incidents(page.dedup_key):
+                raise
+
+    def _user(self, address: str) -> str:
+        found = self._needed_rest().get("/users", params={"query": address}).json()["users"]
+        same = [user["id"] for user in found if str(user.get("email", "")).casefold() == address.casefold()]
+        if not same:
+            raise Undeliverable("no_such_user: PagerDuty knows nobody of that address", permanent=True)
+        return str(same[0])
+
+    def _note(self, dedup_key: str, text: str) -> None:
+        found = self._open_incidents(dedup_key)
+        if not found:
+            raise Undeliverable("no_open_incident: nothing is open there that it could stand beside", permanent=True)
+        for incident in found:
+            self._needed_rest().post(f"/incidents/{incident}/notes", json={"note": {"content": text}})
+
+    def _on_call(self, schedule: str) -> tuple[OnCall, ...]:
+        wanted: dict[str, Any] = {"schedule_ids": [schedule], "include": ["users"], "earliest": True}
+        found = self._needed_rest().get("/oncalls", params=wanted).json()["oncalls"]
+        people = [_person(entry["user"]) for entry in sorted(found, key=lambda one: one.get("escalation_level") or 0)]
+        return tuple({person.id: person for person in people}.values())
+
+    def _open_incidents(self, dedup_key: str) -> list[str]:
+        wanted: dict[str, Any] = {"incident_key": dedup_key, "statuses": OPEN}
+        return [str(one["id"]) for one in self._needed_rest().get("/incidents", params=wanted).json()["incidents"]]
+
+    def _needed_events(self) -> _Events:
+        if self._events is None:
+            raise Undeliverable("PAGERDUTY_ROUTING_KEY is not set", permanent=True)
+        return self._events
+
+    def _needed_rest(self) -> _Rest:
+        if self._rest is None:
+            raise Undeliverable("PAGERDUTY_API_KEY is not set", permanent=True)
+        return self._rest
+
+
+# --- their clients, without their retries -------------------------------------------------------------------------
+
+
+class _Events(pagerduty.EventsApiV2Client):
+    max_network_attempts = 0
+
+    def postprocess(self, response: httpx2.Response) -> None:
+        """Called before they would wait and try again, on a 429 for ever."""
+        _must_be_well(response)
+
+
+class _Rest(pagerduty.RestApiV2Client):
+    max_network_attempts = 0
+
+    def postprocess(self, response: httpx2.Response, suffix: str | None = None) -> None:
+        """The same."""
+        _must_be_well(response)
+
+
+def _must_be_well(response: httpx2.Response) -> None:
+    status = response.status_code
+    if response.is_success:
+        return
+    if status == 429:
+        raise Throttled(_wait_seconds(response.headers))
+    error = f"http_{status}: {_said(response)}"[:ERROR_LIMIT].rstrip(": ")
+    if status >= 500 or status == 408:
+        raise Undeliverable(error, maybe_done=True)
+    raise Undeliverable(error, permanent=status >= 400 and status not in KEY_TROUBLE)
+
+
+def _wait_seconds(headers: Mapping[str, str]) -> float:
+    """Retry-After, or PagerDuty's own word for it."""
+    try:
+        return max(float(headers.get("retry-after") or headers["ratelimit-reset"]), 0.0)
+    except (KeyError, ValueError):
+        return THROTTLED_SECONDS
+
+
+def _said(response: httpx2.Response) -> str:
+    """What they say is wrong: `error` of REST, or the event's own `message`; each may hold a list of `errors`."""
+    try:
+        answer = response.json()
+    except ValueError:
+        return ""
+    problem = answer.get("error", answer) if isinstance(answer, dict) else None
+    if not isinstance(problem, dict):
+        return str(problem or "")
+    errors = problem.get("errors")
+    return " ".join([str(problem.get("message") or ""), *map(str, errors if isinstance(errors, list) else [])])
+
+
+def _sorting(work: Callable[[], T]) -> T:
+    """Their exceptions as ours: whether a retry makes sense, and whether it may have happened."""
+    try:
+        return work()
+    except Undeliverable:
+        raise
+    except (pagerduty.Error, httpx2.HTTPError) as problem:
+        cause = problem.__cause__ or problem
+        if isinstance(cause, NOTHING_LEFT):
+            raise Undeliverable(f"not_reached: {type(cause).__name__}") from None
+        raise Undeliverable(f"answer_lost: {type(cause).__name__}", maybe_done=True) from None
+    except (ValueError, LookupError, TypeError) as problem:
+        raise Undeliverable(f"answer_not_understood: {type(problem).__name__}", maybe_done=True) from None
+
+
+def _details(page: Page, person: str | None) -> dict[str, str]:
+    details = {"details": page.details, "link": page.link or "", "for": person or ""}
+    return {name: text for name, text in details.items() if text}
+
+
+def _person(user: Mapping[str, Any]) -> OnCall:
+    return OnCall(
+        str(user["id"]), str(user.get("name") or user.get("summary") or user["id"]), user.get("email") or None
+    )
