@@ -8,7 +8,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -67,13 +67,15 @@ class Rig:
 
 
 @asynccontextmanager
-async def served(folder: Path, *, database: str | None = None) -> AsyncIterator[Rig]:
-    """A workspace and the bot, ready. `database` defaults to a fresh SQLite file in `folder`."""
+async def served(
+    folder: Path, *, database: str | None = None, more: Mapping[str, str] | None = None
+) -> AsyncIterator[Rig]:
+    """A workspace and the bot, ready. `database` defaults to a fresh SQLite file in `folder`; `more` is environment."""
     simulator = Simulator(manifest.for_socket_mode())
     await simulator.start()
     started = time.monotonic()
     port = _free_port()
-    environment = _environment(simulator, database or f"sqlite:///{folder / 'bench.db'}", port)
+    environment = _environment(simulator, database or f"sqlite:///{folder / 'bench.db'}", port) | dict(more or {})
     with (folder / "serve.log").open("ab") as log:
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "bot.cli", "serve", env=environment, stdout=log, stderr=log

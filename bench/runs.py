@@ -14,10 +14,12 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+from aiohttp import web
 from sqlalchemy import func, insert, select
 
 from bench.hall import Hall, opened, opened_at
 from bench.report import Figure, percentile
+from bench.rig import Rig, served
 from bot.domain.plan import Plan
 from bot.domain.runbook import Effect, Kind, Runbook, Step
 from bot.engine import planning
@@ -32,7 +34,8 @@ RUNS = 400
 PARKED = 10_000
 WORKERS = 3
 IDLE_SECONDS = 3.0
-CLICKS = 60
+CLICKS = 15
+SETTLE_SECONDS = 0.3
 MEGABYTE = 1024 * 1024
 
 
@@ -217,34 +220,79 @@ async def _look_on(folder: Path) -> None:
 # --- from the click to the step ---------------------------------------------------------------------------------------
 
 
+CATALOGUE = {
+    "org.yml": "teams: {sre: [U0ADA, U0BEN]}\naccess: {execute: [team:sre], approve: [team:sre]}\n",
+    "bench/service.yml": """
+service: bench
+name: Bench
+default_severity: P2
+severities: [{key: P2, name: Normal}]
+""",
+    "bench/touch.yml": """
+title: Touch
+service: bench
+steps:
+  - {id: touch, http: {method: POST, url: "http://127.0.0.1:PORT/{{ run.id }}"}, effect: once}
+""",
+}
+
+
 async def _clicks(folder: Path) -> list[Figure]:
-    """From the commit that sets a run going until its first step's intent is committed, one at a time."""
-    folder.mkdir()
-    waits: list[float] = []
-    async with opened(folder) as hall:
-        await fill(hall, Effect.ONCE, CLICKS, state="parked", status="awaiting_approval")
-        async with hall.database.reading() as tx:
-            found = list((await tx.execute(select(runs.c.id))).scalars())
-        async with hall.working({}):
-            for id_ in found:
-                waits.append(await _one_click(hall, id_))
-                await asyncio.sleep(0.02)
+    """A person's click on Approve in the workspace, until the first step's request arrives at its target."""
+    arrived: dict[str, asyncio.Future[float]] = {}
+    async with _target(arrived) as port:
+        for name, text in CATALOGUE.items():
+            (folder / "catalogue" / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / "catalogue" / name).write_text(text.replace("PORT", str(port)))
+        async with served(folder, more={"TOCSIN_CATALOG": str(folder / "catalogue")}) as rig:
+            waits = [await _one_click(rig, number, arrived) for number in range(1, CLICKS + 1)]
+            refused = rig.refused_calls()
     return [
-        Figure("from the approval to the first step, p50", percentile(waits, 0.5) * 1000, "ms", 50),
-        Figure("from the approval to the first step, p99", percentile(waits, 0.99) * 1000, "ms"),
+        Figure("from the click on Approve to the first step, p50", percentile(waits, 0.5) * 1000, "ms", 50),
+        Figure("from the click on Approve to the first step, p99", percentile(waits, 0.99) * 1000, "ms"),
+        Figure("calls of runs that Slack's contract rejects", refused, "", 0),
     ]
 
 
-async def _one_click(hall: Hall, run_id: int) -> float:
+@asynccontextmanager
+async def _target(arrived: dict[str, asyncio.Future[float]]) -> AsyncIterator[int]:
+    async def handle(request: web.Request) -> web.Response:
+        future = arrived[request.path.removeprefix("/")]
+        future.set_result(time.perf_counter())
+        return web.Response()
+
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", handle)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    try:
+        yield int(runner.addresses[0][1])
+    finally:
+        await runner.cleanup()
+
+
+async def _one_click(rig: Rig, number: int, arrived: dict[str, asyncio.Future[float]]) -> float:
+    name = f"RUN-{number}"
+    arrived[name] = asyncio.get_running_loop().create_future()
+    await rig.command("/runbook run touch", channel="ops-alerts")
+    question = await _question(rig, name)
     started = time.perf_counter()
-    async with hall.database.transaction() as tx:
-        await store.change(tx, run_id, state="ready", status="running", next_at=hall.deps.clock.wall())
-    hall.deps.hints.wake()
-    while True:
-        async with hall.database.reading() as tx:
-            if await store.progress(tx, run_id):
-                return time.perf_counter() - started
-        await asyncio.sleep(0.001)
+    wish = {"user": "U0BEN", "channel": "ops-alerts", "ts": question, "action_id": "approval.approve"}
+    await rig.simulator.control.click(wish)
+    return await asyncio.wait_for(arrived[name], 20) - started
+
+
+async def _question(rig: Rig, name: str) -> str:
+    """The ts of the message that asks for approval of this run, once the bot knows it as well."""
+    channel = rig.simulator.workspace.channels["C0OPSALERTS"]
+    async with asyncio.timeout(30):
+        while True:
+            for message in reversed(list(channel.messages.values())):
+                if message.text.startswith(f"{name} asks for approval"):
+                    await asyncio.sleep(SETTLE_SECONDS)
+                    return str(message.ts)
+            await asyncio.sleep(0.01)
 
 
 if __name__ == "__main__":
