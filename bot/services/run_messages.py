@@ -11,6 +11,7 @@ from bot.domain.approval import UNDO, WHOLE_RUN, Asked
 from bot.domain.delivery import Call, Delivery, Found, Parcel, Plan, Skip, Wait
 from bot.domain.errors import Missing, Unclear, Undeliverable
 from bot.domain.run import StepRun
+from bot.engine.steps.bounds import MAX_OUTPUT
 from bot.ports import Tx
 from bot.services import deliveries, people, places, planned, run_parcels, runs
 from bot.services.posting import PLACE_GONE, Message, Plain, Post
@@ -342,7 +343,9 @@ def _part(made: StepRun) -> str:
     took = f", {made.took.total_seconds():.1f} s" if made.took else ""
     again = f", attempt {made.attempt}" if made.attempt > 1 else ""
     head = f"== {made.step}: {made.state}{again}{took}"
-    return "\n".join(part for part in (head, made.sentence, made.output.rstrip()) if part)
+    cut = f"… only the first {MAX_OUTPUT:,} characters are kept; what came after is left out …"
+    said = [made.output.rstrip(), cut if len(made.output) >= MAX_OUTPUT else ""]
+    return "\n".join(part for part in (head, made.sentence, *said) if part)
 
 
 live = LivePost(_posted, _was_posted)
