@@ -187,7 +187,8 @@ async def break_glass(deps: Deps, given: Ballot, by: Actor, reason: str) -> Deci
                 tx, deps.clock, by.id, "approval.glass_broken", run.name, reason=reason[:500], **_about(asked)
             )
             text = (
-                f"<@{by.id}> broke the glass: {run} ({run.runbook}) starts without approval. Reason: {reason} "
+                f"<@{by.id}> broke the glass: {run} ({run.runbook}) starts without approval. "
+                f"Reason: {hiding.quoted(reason)} "
                 f"Somebody of {spoken(asked.who)} reviews it by tomorrow, in its thread."
             )
             await deliveries.enqueue(deps, tx, run_parcels.said(run, f"glass:{asked.id}", text, loud=True))

@@ -16,6 +16,11 @@ def typed(deps: Deps, run: Run, text: str) -> str:
     return deps.vault.masker.mask(text)
 
 
+def quoted(text: str) -> str:
+    """Somebody's words within a sentence of ours: no mention comes out of them."""
+    return text.replace("<@", "<\N{WORD JOINER}@")
+
+
 def know(deps: Deps, run: Run) -> None:
     """From now on its secrets are hidden everywhere. One that cannot be found cannot come back either."""
     for reference in references(run):

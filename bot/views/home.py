@@ -13,7 +13,7 @@ from bot.domain.run import Run
 from bot.views import blocks as b
 from bot.views import incident as view
 from bot.views.mrkdwn import clip, clock, escape, link, literal, moment
-from bot.views.run import escape_but_mentions, who
+from bot.views.run import told, who
 
 MOST = 15
 
@@ -60,7 +60,7 @@ def _questions(found: Sequence[Question]) -> list[Block]:
 
 
 def _question(one: Question) -> str:
-    said = escape_but_mentions(clip(one.run.sentence, 300)) or "It needs an answer."
+    said = told(clip(one.run.sentence, 300)) or "It needs an answer."
     return f"*{one.run}* {literal(one.title)}: {said} Answer in {_thread(one.link)}."
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -33,6 +34,7 @@ WORDS = {
     StepState.UNKNOWN: "unknown",
     StepState.INTERRUPTED: "interrupted",
 }
+_ACTED = re.compile(r"(?P<before>(?:It was not taken back\. )?)<@(?P<who>[UW][A-Z0-9]+)>", re.ASCII)
 EFFECTS = {"read": "reads", "repeatable": "changes, may be repeated", "once": "changes, once"}
 
 
@@ -64,7 +66,7 @@ def state_words(run: Run) -> str:
 
 
 def fallback(live: Live) -> str:
-    return f"{live.run} {state_words(live.run)} · {live.runbook.title}. {live.run.sentence}".strip()
+    return f"{live.run} {state_words(live.run)} · {escape(live.runbook.title)}. {_sentence(live.run)}".strip()
 
 
 def approval_fallback(live: Live, asked: Asked) -> str:
@@ -75,14 +77,14 @@ def approval_fallback(live: Live, asked: Asked) -> str:
         State.EXPIRED: "was not approved in time",
         State.VOID: "is not asked about any more",
     }
-    return f"{live.run} {words[asked.state]} · {live.runbook.title}"
+    return f"{live.run} {words[asked.state]} · {escape(live.runbook.title)}"
 
 
 def live_message(live: Live) -> list[Block]:
     run = live.run
     lines = [headline(live), _asked_by(live)]
     if run.sentence:
-        lines.append(escape_but_mentions(run.sentence))
+        lines.append(_sentence(run))
     blocks = [b.section("\n".join(lines)), *_step_sections(live)]
     tail = _tail(live)
     if tail:
@@ -138,7 +140,7 @@ def _to(step: Mapping[str, Any]) -> str:
 
 def _state(made: StepRun) -> str:
     took = f" {_took(made)}" if made.took is not None else ""
-    said = f": {escape_but_mentions(clip(made.sentence, 300))}" if made.sentence else ""
+    said = f": {told(clip(made.sentence, 300), made.actor or '')}" if made.sentence else ""
     return f"{WORDS[made.state]}{took}{said}"
 
 
@@ -199,7 +201,7 @@ def approval_message(live: Live, asked: Asked, arguments: Sequence[str]) -> list
     """The question, or what became of it. `arguments`: what exactly would be done, a line each, escaped."""
     lines = [f"*{live.run} {_what(live, asked)}* · {literal(live.runbook.title)}"]
     if asked.text:
-        lines.append(escape_but_mentions(asked.text))
+        lines.append(told(asked.text) if asked.gate in (WHOLE_RUN, UNDO) else escape(asked.text))
     if live.run.reason and asked.gate == WHOLE_RUN:
         lines.append(f"Reason: {escape(live.run.reason)}")
     found = [b.section("\n".join(lines))]
@@ -265,7 +267,7 @@ def question_message(live: Live, made: StepRun) -> list[Block]:
     value = f"{live.run}:{made.step}"
     newest = live.progress.get(made.step, made)
     if made.state is not StepState.UNKNOWN or newest.attempt > made.attempt or live.run.is_over:
-        said = escape_but_mentions(live.run.sentence) if live.run.is_over and newest == made else _state(newest)
+        said = told(live.run.sentence) if live.run.is_over and newest == made else _state(newest)
         return [b.section(f"*{live.run}: step {literal(made.step)}* was unknown, and is answered: {said}")]
     text = (
         f"*{live.run}: whether step {literal(made.step)} happened is not known.*\n{escape(made.sentence)} "
@@ -346,6 +348,19 @@ def _short(value: Any) -> str:
 def _code(text: Any) -> str:
     """Inside backquotes: nothing ends them early."""
     return str(escape(str(text).replace("`", "ˋ")))
+
+
+def _sentence(run: Run) -> str:
+    """While it waits for a person, what that step says, which may be anybody's words."""
+    return str(escape(run.sentence)) if run.status is Status.WAITING else told(run.sentence)
+
+
+def told(text: str, by: str | None = None) -> str:
+    """A sentence that begins with who acted (`by`, where that is known). What follows may be anybody's words."""
+    found = _ACTED.match(text)
+    if found is None or by not in (None, found["who"]):
+        return str(escape(text))
+    return f"{found['before']}<@{found['who']}>{escape(text[found.end() :])}"
 
 
 def escape_but_mentions(text: str) -> str:
