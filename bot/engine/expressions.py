@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextvars import ContextVar
 from functools import lru_cache, wraps
 from typing import Any, cast
+from urllib.parse import quote
 
 from jinja2 import StrictUndefined, TemplateError, TemplateSyntaxError, Undefined, nodes
 from jinja2.environment import TemplateExpression
@@ -319,7 +320,7 @@ class _Expressions(ImmutableSandboxedEnvironment):
         self.globals.clear()
         self.filters = {name: _metered(self.filters[name]) for name in _FILTERS if name in self.filters}
         self.filters |= {"join": _join, "round": _round, "replace": _replace, "split": _split, "lines": _lines}
-        self.filters |= {"list": _list, "string": _string, "_concat": _join}
+        self.filters |= {"list": _list, "string": _string, "_concat": _join, "urlencode": _urlencode}
         self.tests = {name: self.tests[name] for name in _TESTS}
 
     def getattr(self, obj: Any, attribute: str) -> Any:
@@ -433,6 +434,15 @@ def _replace(value: str, old: str, new: str) -> str:
         raise _TooMuch("this text becomes too long")
     _spend(len(text))
     return text.replace(old, new)
+
+
+def _urlencode(value: Any) -> str:
+    """One part of a path, or one value of a query: a slash in it is part of it."""
+    text = _string(value)
+    _spend(len(text))
+    if any("\ud800" <= letter <= "\udfff" for letter in text):
+        raise TemplateRuntimeError("this text has half a character in it, which no URL takes")
+    return quote(text, safe="")
 
 
 def _split(value: str, by: str | None = None) -> list[str]:

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 MAX_OUTPUT = 1_000_000  # bytes of a response or of a program's output that are kept
 MAX_SHOWN = 3_000  # characters of a result that people see at once
 AGAIN_SECONDS = 2.0
+MAX_DEPTH = 50  # of lists and mappings within one another
 
 T = TypeVar("T")
 
@@ -40,6 +41,18 @@ def shown(text: str, limit: int = MAX_SHOWN) -> str:
         return text
     half = limit // 2
     return f"{text[:half]}\n… {len(text) - 2 * half:,} characters left out …\n{text[-half:]}"
+
+
+def is_deep(value: Any) -> bool:
+    """Whether lists and mappings stand within one another beyond what is kept."""
+    left = [(value, 0)]
+    while left:
+        one, depth = left.pop()
+        if depth > MAX_DEPTH:
+            return True
+        inner = one.values() if isinstance(one, dict) else one if isinstance(one, list) else ()
+        left += [(each, depth + 1) for each in inner if isinstance(each, dict | list)]
+    return False
 
 
 class HeadAndTail:

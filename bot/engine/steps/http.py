@@ -10,6 +10,7 @@ import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import unquote
 
 import httpx
 import jmespath
@@ -18,7 +19,7 @@ from jmespath.exceptions import JMESPathError
 from bot.domain.errors import Unclear
 from bot.domain.outcome import Done, Failed, Outcome, Unknown
 from bot.engine.steps import arguments as read
-from bot.engine.steps.bounds import MAX_OUTPUT, within
+from bot.engine.steps.bounds import MAX_OUTPUT, is_deep, within
 from bot.engine.steps.context import StepContext
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
@@ -87,6 +88,8 @@ def _url(arguments: Mapping[str, Any]) -> httpx.URL:
         raise Unclear(
             "The URL has a blank, a line end or a backslash in it. Quote the parts that come from parameters."
         )
+    if any(unquote(part) in (".", "..") for part in re.split(r"[?#]", text)[0].split("/")):
+        raise Unclear("The URL has . or .. in its path, which would lead to another one. Write the path out.")
     try:
         url = httpx.URL(text)
     except httpx.InvalidURL as problem:
@@ -177,9 +180,10 @@ def _json(answer: _Answer, text: str) -> Any:
     if answer.is_cut or "json" not in answer.headers.get("content-type", ""):
         return None
     try:
-        return json.loads(text)
+        found = json.loads(text)
     except (ValueError, RecursionError):
         return None
+    return None if is_deep(found) else found  # not half of it: somebody may go on with that
 
 
 def _lost(problem: Exception, progress: _Progress, context: StepContext) -> Outcome:
