@@ -29,8 +29,8 @@ from bot.integrations.alarm import LogAlarm, WebhookAlarm
 from bot.integrations.slack import SlackChat, open_session
 from bot.paths import data
 from bot.ports import Alarm, Database, Mailer, Pager, Tx
+from bot.services import alerts, arrivals, inbox, notices, people, places, running
 from bot.services import audit as audit_service
-from bot.services import notices, people, places, running
 from bot.services.housekeeping import Chore
 from bot.services.trips import ERRANDS, TIMERS
 from bot.settings import Settings
@@ -338,9 +338,8 @@ async def _say_finding(deps: Deps, finding: Finding) -> None:
 
 
 def make_worker(house: House) -> Worker:
-    return Worker(
-        house.deps, timers=TIMERS, errands=ERRANDS, handle_inbox=EventDesk(TABLE).handle, chores=house.chores()
-    )
+    handle_inbox = inbox.by_family({"event": EventDesk(TABLE).handle, arrivals.FAMILY: alerts.handle})
+    return Worker(house.deps, timers=TIMERS, errands=ERRANDS, handle_inbox=handle_inbox, chores=house.chores())
 
 
 def make_door(house: House) -> SlackDoor:

@@ -26,6 +26,8 @@ class Event(StrEnum):
     HTTP_REQUEST = "http.request"
     HTTP_ERROR = "http.error"
     HOOK_REFUSED = "hook.refused"
+    HOOK_CONTEXT = "hook.context"
+    HOOK_CONTROL = "hook.control"
     ACCESS_REFUSED = "access.refused"
     ALARM = "alarm.raised"
     SLACK_AWAY = "slack.away"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bot.asks import Table, Verb
+from commands.alert import card as alert
 from commands.incident import (
     ack,
     declare,
@@ -15,6 +16,7 @@ from commands.incident import (
     severity,
     status,
     update,
+    why,
 )
 from commands.incident import runbook as suggested
 from commands.runbook import approve, plan, run, steps
@@ -25,7 +27,7 @@ INCIDENT = {
     "declare": Verb(declare.ask, "[private] [drill] [P1] [service] <what is wrong>", "declare an incident"),
     "list": Verb(look.listed, "[open|all|mine]", "list incidents"),
     "show": Verb(look.show, "[INC-n]", "show one incident's card"),
-    "ack": Verb(ack.ask, "[INC-n]", "say that you are on it"),
+    "ack": Verb(ack.ask, "[INC-n|ALR-n]", "say that you are on it"),
     "severity": Verb(severity.ask, "[INC-n] <level>", "change the severity; the next update is promised anew"),
     "status": Verb(
         status.ask, "[INC-n] <investigating|identified|mitigating|monitoring|resolved>", "say where it stands"
@@ -35,6 +37,7 @@ INCIDENT = {
     "remind": Verb(update.remind, "[INC-n] <15m|off|snooze 10m>", "how often updates are promised"),
     "note": Verb(note.ask, "[INC-n] <text>", "add a remark to the timeline"),
     "timeline": Verb(look.timeline, "[INC-n]", "what has happened so far"),
+    "why": Verb(why.ask, "ALR-n", "which route an alert took, and what it led to"),
     "runbook": Verb(suggested.ask, "[INC-n]", "runbooks that may help, those that fixed most first"),
     "resolve": Verb(resolve.ask, "[INC-n] [what fixed it]", "end it and draft the post-mortem"),
     "reopen": Verb(resolve.reopen, "[INC-n]", "back to work on a resolved one"),
@@ -68,6 +71,11 @@ TABLE = Table(
         "incident.resolve": resolve.press,
         "incident.confirm": resolve.press_confirm,
         "incident.reopen": resolve.press_reopen,
+        "alert.ack": alert.acknowledge,
+        "alert.unack": alert.unacknowledge,
+        "alert.declare": alert.declare,
+        "alert.resolve": alert.resolve,
+        "alert.silence": alert.silence,
         "role.claim": role.press,
         "postmortem.edit": postmortem.edit,
         "postmortem.done": postmortem.done,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from random import SystemRandom
 from typing import Any
@@ -25,7 +25,7 @@ Handler = Callable[[Deps, InboxItem], Awaitable[None]]
 SEATS = 16
 MOST_ATTEMPTS = 8
 
-__all__ = ["Handler", "InboxItem", "intake", "receive", "release_all_leases", "work"]
+__all__ = ["Handler", "InboxItem", "by_family", "intake", "receive", "release_all_leases", "work"]
 
 log = get_logger()
 _dice = SystemRandom()
@@ -39,6 +39,15 @@ async def receive(deps: Deps, *, key: str, kind: str, payload: dict[str, Any]) -
     if is_new:
         deps.hints.wake()
     return is_new
+
+
+def by_family(handlers: Mapping[str, Handler]) -> Handler:
+    """One handler of several: each works the items whose kind begins with its name and a colon."""
+
+    async def handle(deps: Deps, item: InboxItem) -> None:
+        await handlers[item.kind.partition(":")[0]](deps, item)
+
+    return handle
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from bot.domain.errors import Missing, Refused, Repeated, Unclear, Undeliverable
 from bot.domain.incident import Entry, Home, Incident, Status
 from bot.domain.person import Actor, Kind, Person
 from bot.ports import Tx
-from bot.services import audit, cadence, cards, deliveries, people, places, requests
+from bot.services import audit, cadence, cards, deliveries, mailing, people, places, requests
 from bot.services.transactions import begin
 from bot.store import incidents as store
 from bot.store.locks import serialise
@@ -40,14 +40,15 @@ async def declare(deps: Deps, draft: Draft, by: Actor) -> tuple[Incident, bool]:
     await people.must(deps, by.person, "declare")
     try:
         async with begin(deps, by) as tx:
-            incident, is_new = await _declare_once(deps, tx, draft, draft.title, by)
+            incident, is_new = await declare_in(deps, tx, draft, draft.title, by)
             await requests.answered(tx, by.key, subject=incident.name, answer=None)
             return incident, is_new
     except Repeated as repeated:
         return await _by_name(deps, repeated.subject), False
 
 
-async def _declare_once(deps: Deps, tx: Tx, draft: Draft, title: str, by: Actor) -> tuple[Incident, bool]:
+async def declare_in(deps: Deps, tx: Tx, draft: Draft, title: str, by: Actor) -> tuple[Incident, bool]:
+    """Within somebody's transaction. False: it was declared a moment ago, in the same words by the same actor."""
     await serialise(tx, f"declare:{by.id}:{draft.service.key}")
     since = deps.clock.wall() - REPEAT_SECONDS
     same = await store.declared_just_now(tx, by.id, draft.service.key, title, since)
@@ -119,16 +120,21 @@ def card_parcel(incident: Incident, face: str, channel: str | None) -> Parcel:
 
 
 async def _tell(deps: Deps, tx: Tx, incident: Incident, severity: Severity) -> None:
-    """The targets the severity names at declare: channels and people in Slack. A private incident tells nobody."""
+    """The targets the severity names at declare, but pages. A private incident tells nobody."""
     if incident.private:
         return
     for target in severity.tell:
-        if target.startswith(("slack:", "dm:")):
+        if target.startswith(("slack:", "dm:", "email:")):
             await tell(deps, tx, incident, target)
 
 
 async def tell(deps: Deps, tx: Tx, incident: Incident, target: str) -> None:
-    """`slack:#channel`, `dm:U…`, or `dm:` and a team, group or role, whose people are looked up when it is sent."""
+    """`slack:#channel`, `dm:U…`, or `dm:` and a team, group or role, whose people are looked up when it is sent; and
+    `email:`, which looks up all of them then.
+    """
+    if target.startswith("email:"):
+        await mailing.tell(deps, tx, incident, target)
+        return
     who = target.removeprefix("dm:")
     if target == who or access.USER.fullmatch(who):
         await cards.say(deps, tx, incident, "told", target, target=target)

@@ -70,6 +70,7 @@ def settings(deps: Deps) -> list[str]:
         named += [service.incidents_channel, service.alerts_channel]
         told = [target for level in service.severities for target in level.tell]
         named += [target.removeprefix("slack:") for target in told if target.startswith("slack:")]
+    named += [route.channel for route in deps.catalogue.routes]
     named += _told_by_runbooks(deps)
     return list(dict.fromkeys(key_of(setting) for setting in named if setting))
 

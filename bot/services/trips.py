@@ -1,4 +1,4 @@
-"""The two tables of what happens by itself: which timer calls what, and which errand tells the world what."""
+"""The tables of what happens by itself: which timer calls what, and which errand tells the world what."""
 
 from __future__ import annotations
 
@@ -6,7 +6,10 @@ from collections.abc import Mapping
 
 from bot.services import (
     alarms,
+    alert_messages,
+    alert_turns,
     approvals,
+    mailing,
     messages,
     notices,
     opening,
@@ -30,12 +33,14 @@ TIMERS: Mapping[str, TimerFunction] = {
     approvals.EXPIRE: approvals.expire,
     approvals.REVIEW: approvals.remind_of_review,
     turn.DEADLINE: runs.deadline,
+    alert_turns.SILENCE_OVER: alert_turns.silence_over,
 }
 
 ERRANDS: Mapping[str, Errand] = {
     "alarm": alarms.AlarmErrand(),
     "reply": replies.Saying(),
     "notice": notices.notice,
+    mailing.KIND: mailing.EmailErrand(),
     "channel.open": opening.OpenChannel(),
     "channel.invite": opening.Invite(),
     "channel.join": opening.Join(),
@@ -57,6 +62,10 @@ ERRANDS: Mapping[str, Errand] = {
     "postmortem.edit": messages.EditPostmortem(),
     "postmortem.file": messages.UploadPostmortem(),
     "postmortem.reminder": messages.postmortem_reminder,
+    "alert.post": alert_messages.card,
+    "alert.edit": alert_messages.EditCard(),
+    "storm.post": alert_messages.storm,
+    "storm.edit": alert_messages.EditStorm(),
     "run.post": run_messages.live,
     "run.edit": run_messages.EditLive(),
     "run.approval": run_messages.approval,

@@ -1,15 +1,20 @@
-"""/incident ack [INC-n]"""
+"""/incident ack [INC-n|ALR-n]"""
 
 from __future__ import annotations
 
 from bot.asks import Ask, Press, Reply
 from bot.deps import Deps
+from bot.domain import alert_group
 from bot.domain.person import Actor
-from bot.services import incidents
+from bot.services import alert_groups, incidents
 from bot.views.mrkdwn import mention
+from commands.alert import card
 
 
 async def ask(ask: Ask, deps: Deps) -> Reply:
+    number = alert_group.number(ask.text)
+    if number is not None:
+        return await card.acknowledged(deps, number, ask.by)
     incident, _ = await incidents.named(deps, ask.text, ask.where, ask.by)
     return await _acknowledge(deps, incident.id, ask.by)
 
@@ -21,6 +26,7 @@ async def press(press: Press, deps: Deps) -> Reply:
 
 async def _acknowledge(deps: Deps, number: int, by: Actor) -> Reply:
     incident, is_first = await incidents.acknowledge(deps, number, by)
+    await alert_groups.acknowledge_with(deps, incident, by)
     if is_first:
         return Reply(f"You acknowledged {incident}. To lead it: `/incident role commander`.")
     return Reply(f"{mention(incident.acknowledged_by or '')} already acknowledged {incident}.")

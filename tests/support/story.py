@@ -22,7 +22,7 @@ from bot.engine.secrets import Secrets
 from bot.integrations.slack import SlackChat, open_session
 from bot.paths import data
 from bot.ports import Database
-from bot.services import deliveries, timers
+from bot.services import alerts, arrivals, deliveries, inbox, timers
 from bot.services.running import Engine
 from bot.services.trips import ERRANDS, TIMERS
 from bot.simulator import Simulator
@@ -411,7 +411,8 @@ async def told(
         )
         stack.push_async_callback(door.stop)
         await door.start()
-        worker = Worker(door.deps, timers=TIMERS, errands=ERRANDS, handle_inbox=EventDesk(TABLE).handle)
+        handle_inbox = inbox.by_family({"event": EventDesk(TABLE).handle, arrivals.FAMILY: alerts.handle})
+        worker = Worker(door.deps, timers=TIMERS, errands=ERRANDS, handle_inbox=handle_inbox)
         story = Story(simulator, door, worker, alarm, clock, control)
         await story.settle()
         yield story

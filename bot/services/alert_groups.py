@@ -1,0 +1,144 @@
+"""What people do with alert groups. Every public verb is one transaction."""
+
+from __future__ import annotations
+
+from bot.asks import Where
+from bot.deps import Deps
+from bot.domain import alert_group as rules
+from bot.domain.alert import Status
+from bot.domain.alert_group import AlertGroup
+from bot.domain.errors import Conflict, Missing, Repeated, Unclear
+from bot.domain.incident import Incident
+from bot.domain.person import Actor
+from bot.services import alert_messages, people, requests
+from bot.services import alert_parcels as parcels
+from bot.services import alert_turns as turns
+from bot.services.transactions import begin
+from bot.store import alerts as store
+from bot.store import incidents as incidents_store
+from bot.store.places import find as find_place
+from bot.views import alert as view
+from bot.views.mrkdwn import literal
+
+NOTHING = "That button belongs to no alert I know."
+
+
+async def by_name(deps: Deps, name: str) -> AlertGroup:
+    """`ALR-42`. Raises Unclear, Missing."""
+    number = rules.number(name)
+    if number is None:
+        raise Unclear("Name the alert: `ALR-42`, as it stands on its card.")
+    async with deps.database.reading() as tx:
+        return await store.get(tx, number)
+
+
+async def by_card(deps: Deps, where: Where) -> AlertGroup:
+    """The group whose card was pressed. Raises Missing."""
+    async with deps.database.reading() as tx:
+        found = await store.at_place(tx, where.channel or "", where.ts or "")
+    if found is None:
+        raise Missing(NOTHING)
+    return found
+
+
+async def why(deps: Deps, group: AlertGroup) -> str:
+    """Which route matched and what it led to."""
+    async with deps.database.reading() as tx:
+        place = await find_place(tx, group.setting)
+        channel = place.name if place and place.name else group.setting
+        return view.why(await alert_messages.shown(deps, tx, group), literal(f"#{channel}"))
+
+
+def _must_be_open(group: AlertGroup) -> None:
+    if not group.is_open:
+        raise Conflict(f"{group} is resolved already. If it fires again it gets a new card.")
+
+
+async def acknowledge(deps: Deps, number: int, by: Actor) -> tuple[AlertGroup, bool]:
+    """The group, and whether this person was the first. Raises Refused, Missing, Conflict."""
+    await people.must(deps, by.person, "respond")
+    async with begin(deps, by) as tx:
+        group = await store.lock(tx, number)
+        _must_be_open(group)
+        if group.acknowledged_at:
+            return group, False
+        group = await store.change(tx, number, acknowledged_at=deps.clock.now(), acknowledged_by=by.id)
+        await turns.acknowledged(deps, tx, group, by)
+        return group, True
+
+
+async def acknowledge_with(deps: Deps, incident: Incident, by: Actor) -> None:
+    """Whoever is on an incident is on the alerts that belong to it."""
+    async with deps.database.reading() as tx:
+        waiting = [group.id for group in await store.of_incident(tx, incident.id) if not group.acknowledged_at]
+    for number in waiting:
+        async with begin(deps) as tx:
+            group = await store.lock(tx, number)
+            if group.is_open and not group.acknowledged_at:
+                group = await store.change(tx, number, acknowledged_at=deps.clock.now(), acknowledged_by=by.id)
+                await turns.acknowledged(deps, tx, group, by)
+
+
+async def unacknowledge(deps: Deps, number: int, by: Actor) -> tuple[AlertGroup, bool]:
+    """The group, and whether it was acknowledged before."""
+    await people.must(deps, by.person, "respond")
+    async with begin(deps, by) as tx:
+        group = await store.lock(tx, number)
+        _must_be_open(group)
+        if not group.acknowledged_at:
+            return group, False
+        group = await store.change(tx, number, acknowledged_at=None, acknowledged_by=None)
+        await turns.unacknowledged(deps, tx, group, by)
+        return group, True
+
+
+async def resolve(deps: Deps, number: int, by: Actor) -> tuple[AlertGroup, bool]:
+    """Over, because somebody says so. If its sender says after five minutes that it fires, it is a new group."""
+    await people.must(deps, by.person, "respond")
+    async with begin(deps, by) as tx:
+        group = await store.lock(tx, number)
+        if not group.is_open:
+            return group, False
+        now = deps.clock.now()
+        await store.end_all(tx, number, at=now, wall=deps.clock.wall())
+        over = {"status": Status.RESOLVED.value, "resolved_at": now, "resolved_by": by.id, "firing": 0}
+        group = await store.change(tx, number, **over)
+        await turns.resolved(deps, tx, group, by.id)
+        return group, True
+
+
+async def silence(deps: Deps, number: int, word: str, by: Actor) -> AlertGroup:
+    """For `15m`, or until `morning` where its service is. Raises Unclear."""
+    await people.must(deps, by.person, "respond")
+    async with begin(deps, by) as tx:
+        group = await store.lock(tx, number)
+        _must_be_open(group)
+        service, _ = turns.level(deps, group)
+        until = rules.silent_until(word, deps.clock.now(), service.timezone)
+        group = await store.change(tx, number, silenced_until=until, silenced_by=by.id)
+        await turns.silenced(deps, tx, group, by)
+        return group
+
+
+async def declare(deps: Deps, number: int, by: Actor) -> tuple[Incident, bool]:
+    """Its incident, and whether it is new: however many people click, there is one."""
+    await people.must(deps, by.person, "declare")
+    try:
+        async with begin(deps, by) as tx:
+            group = await store.lock(tx, number)
+            if group.incident is None:
+                _must_be_open(group)
+            group, incident, is_new = await turns.declare(deps, tx, group, by)
+            await parcels.refresh(deps, tx, group)
+            await requests.answered(tx, by.key, subject=incident.name, answer=None)
+            return incident, is_new
+    except Repeated as repeated:
+        return await _declared(deps, number, repeated)
+
+
+async def _declared(deps: Deps, number: int, repeated: Repeated) -> tuple[Incident, bool]:
+    async with deps.database.reading() as tx:
+        group = await store.get(tx, number)
+        if group.incident is None:
+            raise repeated
+        return await incidents_store.get(tx, group.incident), False

@@ -1,0 +1,148 @@
+"""Errands that show alerts: the card of a group and that of a storm, posted once and edited in place."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from bot.deps import Deps
+from bot.domain import alert_group as rules
+from bot.domain.alert_group import AlertGroup
+from bot.domain.catalogue import Automatic
+from bot.domain.delivery import Call, Delivery, Plan, Skip, Wait
+from bot.domain.errors import Undeliverable
+from bot.ports import Tx
+from bot.services import alert_turns as turns
+from bot.services import deliveries, places, telling
+from bot.services.posting import PLACE_GONE, Message, Plain, Post
+from bot.services.run_messages import GONE_FOR_GOOD
+from bot.store import alerts as store
+from bot.store import incidents as incidents_store
+from bot.views import alert as view
+
+PLACE_WAIT_SECONDS = 60.0
+NOT_YET_SECONDS = 10.0  # its posting hurries what waits for it
+NOT_YET = "its card is on its way"
+OPENING_SECONDS = 0.5
+OPENING = timedelta(seconds=10)  # how long the link to an incident whose place is being opened is waited for
+ALERTS_SHOWN = 10
+WORST_SHOWN = 5
+
+
+async def shown(deps: Deps, tx: Tx, group: AlertGroup) -> view.Card:
+    """All that its card shows, from the state of this moment."""
+    service, severity = turns.level(deps, group)
+    incident = await incidents_store.get(tx, group.incident) if group.incident else None
+    runbook = deps.catalogue.runbooks.get(group.runbook or "") if severity.automatic is not Automatic.NONE else None
+    return view.Card(
+        group=group,
+        service=service,
+        severity=severity,
+        alerts=await store.singles(tx, group.id, ALERTS_SHOWN),
+        now=deps.clock.now(),
+        incident=str(incident) if incident else "",
+        incident_url=telling.permalink(deps, *incident.card) if incident else None,
+        runbook=(runbook.id, runbook.title) if runbook else None,
+    )
+
+
+async def _of(tx: Tx, delivery: Delivery) -> AlertGroup:
+    return await store.get(tx, rules.number(delivery.subject) or 0)
+
+
+async def _posted(deps: Deps, tx: Tx, delivery: Delivery) -> Message | Skip | Wait:
+    group = await _of(tx, delivery)
+    if group.storm:
+        return Skip("it is shown in the card of a storm")
+    channel = await places.resolve(tx, group.setting)
+    if not channel:
+        return Wait(PLACE_WAIT_SECONDS, "the channel for it cannot be used yet")
+    return Message(channel, view.fallback(group), view.card(await shown(deps, tx, group)))
+
+
+async def _was_posted(deps: Deps, tx: Tx, delivery: Delivery, answer: dict[str, Any]) -> None:
+    """What changed since it was rendered has an edit of its own, which waits for this."""
+    await store.change(tx, rules.number(delivery.subject) or 0, channel=answer["channel"], ts=answer["ts"])
+    await deliveries.hurry(deps, tx, delivery.subject)
+
+
+class _Edit(Plain):
+    """An edit of a message that may be gone for good."""
+
+    async def refused(
+        self, deps: Deps, tx: Tx, delivery: Delivery, problem: Undeliverable
+    ) -> dict[str, Any] | Wait | Skip | None:
+        if problem.error in GONE_FOR_GOOD or problem.error in PLACE_GONE:
+            return Skip(f"{problem.error}: there is no message to edit any more")
+        return None
+
+
+class EditCard(_Edit):
+    async def prepare(self, deps: Deps, tx: Tx, delivery: Delivery) -> Plan:
+        group = await _of(tx, delivery)
+        if not group.channel or not group.ts:
+            return Skip("it has no card of its own") if group.storm else Wait(NOT_YET_SECONDS, NOT_YET)
+        if await _is_being_declared(deps, tx, group):
+            return Wait(OPENING_SECONDS, "its incident is being opened, and the card is to lead there")
+        blocks = view.card(await shown(deps, tx, group))
+        return Call({"channel": group.channel, "ts": group.ts, "text": view.fallback(group), "blocks": blocks})
+
+
+async def _is_being_declared(deps: Deps, tx: Tx, group: AlertGroup) -> bool:
+    incident = await incidents_store.get(tx, group.incident) if group.incident else None
+    if incident is None or all(incident.card):
+        return False
+    return deps.clock.now() - incident.declared_at < OPENING
+
+
+# --- storms -----------------------------------------------------------------------------------------------------------
+
+
+def _number(delivery: Delivery) -> int:
+    return int(delivery.subject.rpartition("-")[2])
+
+
+async def _storm(deps: Deps, tx: Tx, number: int) -> view.StormCard:
+    """A service that has left the catalogue goes by its key."""
+    names = {key: service.name for key, service in deps.catalogue.services.items()}
+    lines = [
+        view.Line(
+            part.severity,
+            part.rank,
+            names.get(part.service, part.service),
+            part.name,
+            part.groups,
+            part.open,
+            part.firing,
+        )
+        for part in await store.parts(tx, number)
+    ]
+    storm = await store.storm(tx, number)
+    return view.StormCard(storm.began_at, lines, await store.unattended(tx, number, WORST_SHOWN))
+
+
+async def _storm_posted(deps: Deps, tx: Tx, delivery: Delivery) -> Message | Skip | Wait:
+    channel = await places.resolve(tx, (await store.storm(tx, _number(delivery))).setting)
+    if not channel:
+        return Wait(PLACE_WAIT_SECONDS, "the channel for it cannot be used yet")
+    found = await _storm(deps, tx, _number(delivery))
+    return Message(channel, view.storm_fallback(found), view.storm_card(found))
+
+
+async def _storm_was_posted(deps: Deps, tx: Tx, delivery: Delivery, answer: dict[str, Any]) -> None:
+    await store.change_storm(tx, _number(delivery), channel=answer["channel"], ts=answer["ts"])
+    await deliveries.hurry(deps, tx, delivery.subject)
+
+
+class EditStorm(_Edit):
+    async def prepare(self, deps: Deps, tx: Tx, delivery: Delivery) -> Plan:
+        storm = await store.storm(tx, _number(delivery))
+        if not storm.channel or not storm.ts:
+            return Wait(NOT_YET_SECONDS, NOT_YET)
+        found = await _storm(deps, tx, storm.id)
+        blocks = view.storm_card(found)
+        return Call({"channel": storm.channel, "ts": storm.ts, "text": view.storm_fallback(found), "blocks": blocks})
+
+
+card = Post(_posted, _was_posted)
+storm = Post(_storm_posted, _storm_was_posted)

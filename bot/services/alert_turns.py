@@ -1,0 +1,168 @@
+"""The turns in an alert group's life, each called in the transaction of the fact: what follows from them stands here.
+
+Whatever is to begin when a group opens, to stop when somebody acknowledges it and to end with it, begins, stops and
+ends in these functions.
+"""
+
+from __future__ import annotations
+
+from bot.deps import Deps
+from bot.domain import incident as incident_rules
+from bot.domain.alert_group import AlertGroup
+from bot.domain.catalogue import OnAlert, Service, Severity
+from bot.domain.draft import Draft
+from bot.domain.incident import Incident
+from bot.domain.person import BOT, Actor, Kind, Person
+from bot.domain.timer import Timer
+from bot.ports import Tx
+from bot.services import alert_parcels as parcels
+from bot.services import audit, cards, incidents, storms, timers
+from bot.store import alerts as store
+from bot.store import incidents as incidents_store
+from bot.views import incident as incident_view
+
+SILENCE_OVER = "alert.silence_over"
+TITLE_LIMIT = 250
+OURSELVES = Actor(Person(BOT, BOT, Kind.BOT), source="alert")
+
+
+def level(deps: Deps, group: AlertGroup) -> tuple[Service, Severity]:
+    """Its service and severity as the catalogue has them now."""
+    service = deps.catalogue.service_or_default(group.service)
+    return service, service.find_severity(group.severity) or service.severity(service.default_severity)
+
+
+# --- by itself --------------------------------------------------------------------------------------------------------
+
+
+async def opened(deps: Deps, tx: Tx, group: AlertGroup) -> AlertGroup:
+    """Its first alert fires. T+0 is `group.opened_at`."""
+    await audit.record(tx, deps.clock, BOT, "alert.opened", str(group), severity=group.severity, service=group.service)
+    if group.is_silenced(deps.clock.now()):
+        await _wait_for_the_end_of_silence(tx, group)
+        return group
+    return await _do_at_once(deps, tx, group)
+
+
+async def changed(deps: Deps, tx: Tx, group: AlertGroup, *, joined: int, is_worse: bool) -> AlertGroup:
+    """More alerts fire in it, some are over, or its severity rose. It is still open."""
+    if is_worse and not group.is_silenced(deps.clock.now()):
+        group = await _do_at_once(deps, tx, group)
+    if joined:
+        more = "1 more alert fires" if joined == 1 else f"{joined} more alerts fire"
+        await _note(deps, tx, group, f"{more} in {group}, {group.called}: {group.firing} now", told=True)
+    await parcels.refresh(deps, tx, group)
+    return group
+
+
+async def resolved(deps: Deps, tx: Tx, group: AlertGroup, by: str) -> None:
+    """The last of its alerts is over (`by` is the bot), or somebody says so."""
+    await timers.cancel(tx, subject=str(group), kind=SILENCE_OVER)
+    took = incident_view.spoken((group.resolved_at or group.since) - group.since)
+    await _note(deps, tx, group, f"{group}, {group.called}, is resolved after {took}", told=True, by=by)
+    await parcels.refresh(deps, tx, group)
+    await audit.record(tx, deps.clock, by, "alert.resolved", str(group))
+
+
+async def silence_over(deps: Deps, tx: Tx, timer: Timer) -> None:
+    """What was put off is done now, if it fires still."""
+    group = await store.lock(tx, int(timer.payload["group"]))
+    if not group.is_open or group.is_silenced(deps.clock.now()):
+        return
+    await parcels.refresh(deps, tx, await _do_at_once(deps, tx, group))
+
+
+# --- by people --------------------------------------------------------------------------------------------------------
+
+
+async def acknowledged(deps: Deps, tx: Tx, group: AlertGroup, by: Actor) -> None:
+    """Somebody is on it. So they are on its incident."""
+    await audit.record(tx, deps.clock, by.id, "alert.acknowledged", str(group))
+    await parcels.refresh(deps, tx, group)
+    incident = await _open_incident(tx, group)
+    if incident and not incident.acknowledged_at:
+        incident = await incidents.noticed(deps, tx, incident, by, deps.clock.now())
+        await cards.refresh(deps, tx, incident)
+
+
+async def unacknowledged(deps: Deps, tx: Tx, group: AlertGroup, by: Actor) -> None:
+    """They are not on it any more, and nobody else is."""
+    await audit.record(tx, deps.clock, by.id, "alert.unacknowledged", str(group))
+    await parcels.refresh(deps, tx, group)
+
+
+async def silenced(deps: Deps, tx: Tx, group: AlertGroup, by: Actor) -> None:
+    """Until `group.silenced_until` it is nobody's business, and neither is the next group of its key."""
+    until = group.silenced_until
+    await audit.record(tx, deps.clock, by.id, "alert.silenced", str(group), until=until.isoformat() if until else None)
+    await timers.cancel(tx, subject=str(group), kind=SILENCE_OVER)
+    await _wait_for_the_end_of_silence(tx, group)
+    await parcels.refresh(deps, tx, group)
+
+
+# --- what follows -----------------------------------------------------------------------------------------------------
+
+
+async def _do_at_once(deps: Deps, tx: Tx, group: AlertGroup) -> AlertGroup:
+    """What its severity wants: nothing, a card, or a card and an incident. Nothing twice."""
+    _, severity = level(deps, group)
+    if severity.on_alert is OnAlert.LOG:
+        return group
+    if not group.has_card:
+        group = await storms.card_for(deps, tx, await store.change(tx, group.id, has_card=True))
+    if severity.on_alert is OnAlert.DECLARE and not group.incident:
+        group, _, _ = await declare(deps, tx, group, OURSELVES)
+        await parcels.refresh(deps, tx, group)
+    return group
+
+
+async def declare(deps: Deps, tx: Tx, group: AlertGroup, by: Actor) -> tuple[AlertGroup, Incident, bool]:
+    """Its incident, declared once, and whether it is new: the one that its key has open already is joined."""
+    number = group.incident or await store.open_incident_of(tx, group.key)
+    if number:
+        incident, is_new = await incidents_store.get(tx, number), False
+    else:
+        incident, is_new = await incidents.declare_in(deps, tx, _draft(deps, group), _title(group), by)
+    if group.incident is None:
+        group = await store.change(tx, group.id, incident=incident.id)
+        if is_new:
+            incident = await incidents_store.change(tx, incident.id, detected_at=group.opened_at)
+        await _note(deps, tx, group, f"{group}, {group.called}, belongs to it", told=not is_new)
+    return group, incident, is_new
+
+
+def _draft(deps: Deps, group: AlertGroup) -> Draft:
+    service, severity = level(deps, group)
+    return Draft(_title(group), service, severity, source_channel=group.channel, source_ts=group.ts)
+
+
+def _title(group: AlertGroup) -> str:
+    return incident_rules.shorten(group.called, TITLE_LIMIT)
+
+
+async def _open_incident(tx: Tx, group: AlertGroup) -> Incident | None:
+    if group.incident is None:
+        return None
+    incident = await incidents_store.lock(tx, group.incident)
+    return incident if incident.is_open else None
+
+
+async def _note(deps: Deps, tx: Tx, group: AlertGroup, text: str, *, told: bool, by: str = BOT) -> None:
+    """In its incident's timeline, also after the end."""
+    if group.incident is None:
+        return
+    incident = await incidents_store.lock(tx, group.incident)
+    await incidents.log(deps, tx, incident, by, "alert", text, told=told and incident.is_open)
+
+
+async def _wait_for_the_end_of_silence(tx: Tx, group: AlertGroup) -> None:
+    if group.silenced_until is None:
+        return
+    await timers.schedule(
+        tx,
+        kind=SILENCE_OVER,
+        subject=str(group),
+        due_at=group.silenced_until,
+        dedupe_key=f"{SILENCE_OVER}:{group.id}:{group.silenced_until.isoformat()}",
+        payload={"group": group.id},
+    )

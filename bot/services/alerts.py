@@ -1,0 +1,308 @@
+"""Alerts come in: read, routed, told apart, joined to their groups. A message is worked in a few transactions."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy.exc import InterfaceError, OperationalError
+
+from bot.deps import Deps
+from bot.domain import alert_group as rules
+from bot.domain import routing
+from bot.domain.alert import Alert, Intake, Status
+from bot.domain.alert_group import AlertGroup, Known, Verdict
+from bot.domain.errors import Repeated
+from bot.domain.person import BOT
+from bot.domain.routing import Routed
+from bot.ports import Tx
+from bot.services import alert_turns as turns
+from bot.services import arrivals, places, requests
+from bot.services.inbox import InboxItem
+from bot.services.transactions import begin
+from bot.store import alerts as store
+from bot.store.locks import serialise
+from bot.telemetry import Event, get_logger
+
+TOGETHER = 100  # alerts in one transaction: nobody who clicks waits for more than that
+MOST_NOTICED = 20
+
+
+async def handle(deps: Deps, item: InboxItem) -> None:
+    """One stored message. Working it again changes nothing."""
+    arrival = arrivals.stored(item)
+    intake = arrivals.read(deps, arrival)
+    _log(item, intake)
+    for start in range(0, len(intake.alerts), TOGETHER):
+        part = intake.alerts[start : start + TOGETHER]
+        message = _Message(f"{item.key}:{start}", arrival.wall, intake.group.left_out, intake.noticed)
+        await _work(deps, message, part)
+
+
+@dataclass(frozen=True)
+class _Message:
+    """What the alerts of one message have in common. `wall` is when it came."""
+
+    key: str
+    wall: float
+    left_out: int
+    noticed: tuple[str, ...]
+
+
+def _log(item: InboxItem, intake: Intake) -> None:
+    """What is no alert is not worked yet: a line in the log says that it came."""
+    for context in intake.contexts:
+        get_logger().info(Event.HOOK_CONTEXT, kind=item.kind, about=context.kind.value, title=context.title[:200])
+    for control in intake.controls:
+        get_logger().warning(Event.HOOK_CONTROL, kind=item.kind, wish=control.wish.value, subject=control.subject[:200])
+
+
+async def _work(deps: Deps, message: _Message, part: Sequence[Alert]) -> None:
+    """All in one transaction; where that fails, each in one of its own, so that one that cannot be kept costs one."""
+    try:
+        await _take(deps, message, part)
+    except (OperationalError, InterfaceError):
+        raise  # the database is away, or somebody else goes first: the whole message is tried again
+    except Exception:
+        if len(part) == 1:
+            raise
+        await _work_each(deps, message, part)
+
+
+async def _work_each(deps: Deps, message: _Message, part: Sequence[Alert]) -> None:
+    """Those that can be kept are; then the first failure is raised, so that the message is tried again."""
+    failures: list[Exception] = []
+    for index, alert in enumerate(part):
+        try:
+            await _work(deps, replace(message, key=f"{message.key}:{index}"), [alert])
+        except Exception as failure:  # noqa: BLE001 - raised when the others are done
+            failures.append(failure)
+    if failures:
+        raise failures[0]
+
+
+async def _take(deps: Deps, message: _Message, part: Sequence[Alert]) -> None:
+    try:
+        async with begin(deps) as tx:
+            await requests.once(deps, tx, message.key)
+            await serialise(tx, "alerts")
+            await _Desk(deps, tx, message).take(part)
+    except Repeated:
+        return  # done before a crash took us
+
+
+@dataclass(eq=False)
+class _Entry:
+    """One alert while the message is worked: what we knew of it, and what becomes of it."""
+
+    id: int | None
+    group: int | None
+    in_open_group: bool
+    known: Known
+    alert: Alert
+    names: set[str] = field(default_factory=set)
+    more: int = 0  # messages that spoke of it
+    is_changed: bool = False
+    begins: bool = False  # and so needs a group
+    ends: bool = False
+
+    @property
+    def status(self) -> Status:
+        return self.known.status
+
+
+class _Desk:
+    """Works alerts within one transaction, which nobody else does at the same time."""
+
+    def __init__(self, deps: Deps, tx: Tx, message: _Message) -> None:
+        self._deps, self._tx, self._message = deps, tx, message
+        self._now = deps.clock.now()
+        self._entries: dict[str, _Entry] = {}
+        self._groups: dict[int, AlertGroup] = {}
+        self._opened: set[int] = set()
+        self._worse: set[int] = set()
+        self._joined: dict[int, int] = {}
+
+    async def take(self, part: Sequence[Alert]) -> None:
+        await self._recall(part)
+        for alert in part:
+            self._weigh(alert)
+        entries = list({id(entry): entry for entry in self._entries.values()}.values())
+        await self._find_groups([entry for entry in entries if entry.begins])
+        await self._keep(entries)
+        await self._follow({entry.group for entry in entries if entry.group and (entry.begins or entry.ends)})
+
+    # --- telling them apart ---
+
+    async def _recall(self, part: Sequence[Alert]) -> None:
+        names = {name for alert in part for name in _names(alert)}
+        by_id: dict[int, _Entry] = {}
+        for name, kept in (await store.kept(self._tx, names)).items():
+            nothing = Alert("", kept.known.status, "")
+            entry = by_id.setdefault(
+                kept.id, _Entry(kept.id, kept.group, kept.in_open_group, kept.known, nothing, {name})
+            )
+            entry.names.add(name)
+            self._entries[name] = entry
+
+    def _weigh(self, alert: Alert) -> None:
+        names, wall = _names(alert), self._message.wall
+        entry = next((self._entries[name] for name in names if name in self._entries), None)
+        verdict = rules.judge(entry.known if entry else None, alert, wall)
+        known = rules.learned(entry.known if entry else None, alert, verdict, wall)
+        if entry is None or self._is_another(entry, verdict):
+            entry = _Entry(None, None, False, known, alert, is_changed=True)
+        entry.known, entry.more = known, entry.more + 1
+        if verdict is not Verdict.LATE:
+            entry.alert, entry.is_changed = alert, True
+        entry.begins = entry.begins or verdict is Verdict.BEGINS
+        entry.ends = entry.ends or verdict is Verdict.ENDS
+        for name in names:
+            self._entries[name] = entry
+
+    def _is_another(self, entry: _Entry, verdict: Verdict) -> bool:
+        """It fires again when the group that it was in is over: what was, stays as it was."""
+        return verdict is Verdict.BEGINS and entry.group is not None and not entry.in_open_group
+
+    # --- groups ---
+
+    async def _find_groups(self, beginning: list[_Entry]) -> None:
+        """The open group of its key, or a new one: the worst first."""
+        staying = [entry for entry in beginning if entry.in_open_group]
+        self._groups |= await store.locked(self._tx, {entry.group for entry in staying if entry.group})
+        ways = [(entry, routing.route(self._deps.catalogue, entry.alert.labels)) for entry in beginning]
+        ways.sort(key=lambda way: way[1].severity.rank)
+        new = [(entry, routed) for entry, routed in ways if not entry.in_open_group]
+        by_key = await store.open_of(self._tx, {routed.group_key for _, routed in new}) if new else {}
+        self._groups |= {group.id: group for group in by_key.values()}
+        for entry, routed in new:
+            group = by_key.get(routed.group_key) or await self._open(entry, routed)
+            by_key[routed.group_key] = group
+            entry.group, entry.in_open_group = group.id, True
+        for entry, routed in ways:
+            await self._raise(entry, routed)
+
+    async def _open(self, entry: _Entry, routed: Routed) -> AlertGroup:
+        group = await store.add(self._tx, await self._birth(entry.alert, routed))
+        self._groups[group.id] = group
+        self._opened.add(group.id)
+        return group
+
+    async def _birth(self, alert: Alert, routed: Routed) -> dict[str, Any]:
+        before = await store.latest(self._tx, routed.group_key)
+        is_silenced = before is not None and before.is_silenced(self._now)
+        return {
+            "key": routed.group_key,
+            "name": alert.name,
+            "labels": [list(pair) for pair in routed.group],
+            "service": routed.service.key,
+            "severity": routed.severity.key,
+            "rank": routed.severity.rank,
+            "setting": places.key_of(routed.channel or self._deps.config.alerts_channel),
+            "ladder": routed.ladder.key if routed.ladder else None,
+            "runbook": routed.runbook,
+            "why": list(routed.why),
+            "noticed": list(self._message.noticed[:MOST_NOTICED]),
+            "status": Status.FIRING.value,
+            "since": self._since(alert),
+            "opened_at": self._now,
+            "opened_wall": self._deps.clock.wall(),
+            "silenced_until": before.silenced_until if before and is_silenced else None,
+            "silenced_by": before.silenced_by if before and is_silenced else None,
+            "firing": 0,
+            "total": 0,
+        }
+
+    def _since(self, alert: Alert) -> datetime:
+        """When it began, in our time: never in the future."""
+        if alert.starts_at is None:
+            return self._now
+        return min(self._deps.clock.from_wall(alert.starts_at.timestamp()), self._now)
+
+    async def _raise(self, entry: _Entry, routed: Routed) -> None:
+        """A worse alert makes its group worse, and an older one makes it older."""
+        group = self._groups[entry.group or 0]
+        self._joined[group.id] = self._joined.get(group.id, 0) + 1
+        changes: dict[str, Any] = {}
+        if self._since(entry.alert) < group.since:
+            changes["since"] = self._since(entry.alert)
+        if routed.severity.rank < group.rank and group.service == routed.service.key:
+            changes |= {"severity": routed.severity.key, "rank": routed.severity.rank, "why": list(routed.why)}
+            changes |= {"ladder": routed.ladder.key if routed.ladder else None}
+            self._worse.add(group.id)
+        if changes:
+            self._groups[group.id] = await store.change(self._tx, group.id, **changes)
+
+    # --- keeping ---
+
+    async def _keep(self, entries: list[_Entry]) -> None:
+        new = [entry for entry in entries if entry.id is None]
+        old = {entry.id: entry for entry in entries if entry.id is not None}
+        added = await store.add_all(self._tx, [self._first_row(entry) for entry in new])
+        for entry, number in zip(new, added, strict=True):
+            entry.id = number
+        changed = {number: self._row(entry) for number, entry in old.items() if entry.is_changed}
+        await store.change_all(self._tx, changed)
+        again = {number: entry.more for number, entry in old.items() if entry.more and not entry.is_changed}
+        await store.heard_again(self._tx, again, self._now)
+        marks = {name: entry.id or 0 for name, entry in self._entries.items() if name not in entry.names}
+        await store.mark(self._tx, marks)
+
+    def _first_row(self, entry: _Entry) -> dict[str, Any]:
+        row, alert = self._row(entry), entry.alert
+        own = {"fingerprint": alert.fingerprint, "source": alert.source[:64], "first_at": self._now}
+        return row | own | {"times": row.pop("more")}
+
+    def _row(self, entry: _Entry) -> dict[str, Any]:
+        alert = entry.alert
+        is_over = entry.status is Status.RESOLVED
+        return {
+            "group": entry.group,
+            "status": entry.status.value,
+            "name": alert.name,
+            "labels": dict(alert.labels),
+            "annotations": dict(alert.annotations),
+            "links": asdict(alert.links),
+            "extra": dict(alert.extra),
+            "starts_at": entry.known.starts_at,
+            "ends_at": alert.ends_at if is_over else None,
+            "said_at": entry.known.said_at,
+            "last_at": self._now,
+            "resolved_at": self._now if is_over else None,
+            "settled_wall": entry.known.settled_wall,
+            "more": entry.more,
+        }
+
+    # --- what follows ---
+
+    async def _follow(self, touched: Collection[int]) -> None:
+        """The worst first, so that its card is the first."""
+        missing = set(touched) - self._groups.keys()
+        self._groups |= await store.locked(self._tx, missing)
+        counts = await store.counts(self._tx, touched) if touched else {}
+        left_out = self._message.left_out
+        for group in sorted((self._groups[one] for one in touched), key=lambda group: (group.rank, group.id)):
+            count = counts[group.id]
+            group = await store.change(
+                self._tx, group.id, firing=count.firing, total=count.total, left_out=left_out or group.left_out
+            )
+            left_out = 0
+            if group.is_open:
+                await self._turn(group)
+
+    async def _turn(self, group: AlertGroup) -> None:
+        is_new = group.id in self._opened
+        if is_new:
+            group = await turns.opened(self._deps, self._tx, group)
+        if not group.firing:
+            over = {"status": Status.RESOLVED.value, "resolved_at": self._now, "resolved_by": BOT}
+            await turns.resolved(self._deps, self._tx, await store.change(self._tx, group.id, **over), BOT)
+        elif not is_new:
+            joined, is_worse = self._joined.get(group.id, 0), group.id in self._worse
+            await turns.changed(self._deps, self._tx, group, joined=joined, is_worse=is_worse)
+
+
+def _names(alert: Alert) -> tuple[str, ...]:
+    return (alert.fingerprint, *alert.also)

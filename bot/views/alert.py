@@ -1,0 +1,269 @@
+"""An alert group as people see it: its card, the card of a storm, and why it went where it did.
+
+Whatever came with an alert is shown as it was typed: no mention, link or markup comes out of a label.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from bot.asks import Block
+from bot.domain.alert_group import AlertGroup, Single
+from bot.domain.catalogue import Service, Severity
+from bot.domain.person import BOT
+from bot.views import blocks as b
+from bot.views.incident import DONE, MARKERS, spoken
+from bot.views.mrkdwn import Safe, clip, clock, link, literal, mention, moment
+
+SUMMARY = ("summary", "description", "message")
+NAME_LIMIT = 200
+SUMMARY_LIMIT = 500
+LABEL_LIMIT = 80
+LABELS_SHOWN = 6
+PARTS_SHOWN = 15
+SILENCES = (("15 minutes", "15m"), ("1 hour", "1h"), ("4 hours", "4h"), ("until morning", "morning"))
+
+
+@dataclass(frozen=True)
+class Card:
+    """All that a card shows. `alerts` are some of the group's, those that fire first."""
+
+    group: AlertGroup
+    service: Service
+    severity: Severity
+    alerts: Sequence[Single]
+    now: datetime
+    incident: str = ""
+    incident_url: str | None = None
+    runbook: tuple[str, str] | None = None  # id and title, where it may be offered
+
+
+def marker(group: AlertGroup) -> str:
+    return MARKERS[min(group.rank, len(MARKERS) - 1)] if group.is_open else DONE
+
+
+def fallback(group: AlertGroup) -> str:
+    """Plain text for notifications: harmless also where Slack reads markup in it."""
+    state = "fires" if group.is_open else "is resolved"
+    return literal(f"{group} {_one_line(group.called)} {state} ({group.severity})")
+
+
+def card(shown: Card) -> list[Block]:
+    group = shown.group
+    if not group.is_open:
+        return [b.section(_over(group)), *_summary(shown), _facts(shown), *_links(shown)]
+    return [
+        b.section(f"{marker(group)} *{group} {_name(group)}*"),
+        *_summary(shown),
+        _facts(shown),
+        *_labels(shown),
+        *_links(shown),
+        *_states(shown),
+        *_buttons(shown),
+    ]
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
+
+
+def _name(group: AlertGroup) -> Safe:
+    """Between markers of bold or strike-through, of which it holds none itself."""
+    text = _one_line(group.called).replace("*", "∗").replace("~", "∼")
+    return clip_safe(literal(text), NAME_LIMIT)
+
+
+def clip_safe(text: Safe, limit: int) -> Safe:
+    return Safe(clip(text, limit))
+
+
+def _over(group: AlertGroup) -> str:
+    took = spoken((group.resolved_at or group.since) - group.since)
+    by = "" if group.resolved_by in (None, BOT) else f" by {mention(group.resolved_by or '')}"
+    return f"{DONE} ~{group} {_name(group)}~\nResolved{by} after {took}."
+
+
+def _summary(shown: Card) -> list[Block]:
+    for alert in shown.alerts:
+        for name in SUMMARY:
+            text = _one_line(alert.annotations.get(name, ""))
+            if text:
+                return [b.section(clip_safe(literal(text), SUMMARY_LIMIT))]
+    return []
+
+
+def _facts(shown: Card) -> Block:
+    group = shown.group
+    facts = [
+        ("Severity", literal(_level(shown.severity))),
+        ("Service", literal(shown.service.name)),
+        ("Firing", _counted(group)),
+        ("Since", moment(group.since)),
+    ]
+    if shown.incident:
+        led_to = link(shown.incident_url, shown.incident) if shown.incident_url else Safe(shown.incident)
+        facts.append(("Led to", led_to))
+    if group.acknowledged_by and group.acknowledged_at:
+        facts.append(("On it", f"{mention(group.acknowledged_by)}, {moment(group.acknowledged_at)}"))
+    return b.fields(*facts)
+
+
+def _level(severity: Severity) -> str:
+    return severity.key if severity.name in ("", severity.key) else f"{severity.key} {severity.name}"
+
+
+def _counted(group: AlertGroup) -> str:
+    alerts = "1 alert" if group.total == 1 else f"{group.total} alerts"
+    text = alerts if group.firing == group.total else f"{group.firing} of {alerts}"
+    return f"{text}, and {group.left_out} that its sender left out" if group.left_out else text
+
+
+def _labels(shown: Card) -> list[Block]:
+    """What the first alert has beside what the group has in common."""
+    if not shown.alerts:
+        return []
+    known = {"alertname", "service", "severity", *(name for name, _ in shown.group.labels)}
+    pairs = [(name, value) for name, value in sorted(shown.alerts[0].labels.items()) if name not in known]
+    if not pairs:
+        return []
+    text = " · ".join(_pair(name, value) for name, value in pairs[:LABELS_SHOWN])
+    more = f" · {len(pairs) - LABELS_SHOWN} more" if len(pairs) > LABELS_SHOWN else ""
+    return [b.context(text + more)]
+
+
+def _pair(name: str, value: str) -> Safe:
+    return clip_safe(literal(_one_line(f"{name}={value}")), LABEL_LIMIT)
+
+
+def _links(shown: Card) -> list[Block]:
+    """Each kind once, from the first alert that has it."""
+    found: dict[str, str] = {}
+    for alert in shown.alerts:
+        for label, url in (
+            ("Graph", alert.links.graph),
+            ("Dashboard", alert.links.dashboard),
+            ("Runbook", alert.links.runbook),
+            ("Source", alert.links.source),
+        ):
+            if url:
+                found.setdefault(label, url)
+    return [b.context(" · ".join(link(url, label) for label, url in found.items()))] if found else []
+
+
+def _states(shown: Card) -> list[Block]:
+    group = shown.group
+    if group.silenced_until is None or not group.is_silenced(shown.now):
+        return []
+    return [b.context(f"Silenced until {moment(group.silenced_until)} by {mention(group.silenced_by or '')}.")]
+
+
+def _buttons(shown: Card) -> list[Block]:
+    group, name = shown.group, str(shown.group)
+    runbook = shown.runbook
+    return b.actions(
+        b.button("Unacknowledge", "alert.unack", name)
+        if group.acknowledged_at
+        else b.button("Acknowledge", "alert.ack", name, style="primary"),
+        None if group.incident else b.button("Declare incident", "alert.declare", name),
+        b.button("Resolve", "alert.resolve", name),
+        b.button(clip(f"Run {_one_line(runbook[1])}", 75), "runbook.run", runbook[0]) if runbook else None,
+        _silence(),
+    )
+
+
+def _silence() -> Block:
+    options = [b.option(text, value) for text, value in SILENCES]
+    chooser = b.select(options)
+    return {**chooser, "action_id": "alert.silence", "placeholder": b.plain("Silence", 150)}
+
+
+# --- storms -----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Line:
+    """Groups of a storm that have service, severity and name in common."""
+
+    severity: str
+    rank: int
+    service: str
+    name: str
+    groups: int
+    open: int
+    firing: int
+
+
+@dataclass(frozen=True)
+class StormCard:
+    """`worst` are those that nobody acknowledged."""
+
+    began_at: datetime
+    lines: Sequence[Line]
+    worst: Sequence[AlertGroup]
+
+
+def storm_fallback(shown: StormCard) -> str:
+    return f"A storm of alerts: {_groups(sum(line.groups for line in shown.lines))}."
+
+
+def storm_card(shown: StormCard) -> list[Block]:
+    total, is_open = sum(line.groups for line in shown.lines), sum(line.open for line in shown.lines)
+    if not is_open:
+        title = f"{DONE} ~A storm of alerts~\nAll {_groups(total)} since {clock(shown.began_at)} are resolved."
+        return [b.section(title), *_breakdown(shown)]
+    rank = min((line.rank for line in shown.lines if line.open), default=0)
+    firing = sum(line.firing for line in shown.lines)
+    title = f"{MARKERS[min(rank, len(MARKERS) - 1)]} *A storm of alerts* since {clock(shown.began_at)}"
+    said = f"{_groups(total)}, {is_open} of them open with {firing} alerts that fire. They are shown here together."
+    return [b.section(f"{title}\n{said}"), *_breakdown(shown), *_attend(shown)]
+
+
+def _groups(count: int) -> str:
+    return "1 group" if count == 1 else f"{count} groups"
+
+
+def _breakdown(shown: StormCard) -> list[Block]:
+    lines = [_line(line) for line in shown.lines[:PARTS_SHOWN]]
+    rest = shown.lines[PARTS_SHOWN:]
+    blocks = [b.section("\n".join(lines[start : start + 5])) for start in range(0, len(lines), 5)]
+    if rest:
+        groups, firing = sum(line.groups for line in rest), sum(line.firing for line in rest)
+        blocks.append(b.context(f"And {len(rest)} more kinds of alert: {_groups(groups)}, {firing} alerts fire."))
+    return blocks
+
+
+def _line(line: Line) -> str:
+    mark = MARKERS[min(line.rank, len(MARKERS) - 1)] if line.open else DONE
+    name = clip_safe(literal(_one_line(line.name) or "without a name"), NAME_LIMIT)
+    alerts = f"{line.firing} alert fires" if line.firing == 1 else f"{line.firing} alerts fire"
+    return f"{mark} {literal(line.severity)} {literal(line.service)} · {name}: {alerts}, {_groups(line.groups)}"
+
+
+def _attend(shown: StormCard) -> list[Block]:
+    """The worst that nobody is on, each with its button; as they are taken, others come up."""
+    return [
+        b.section(
+            f"{marker(group)} *{group} {_name(group)}*",
+            b.button("Acknowledge", "alert.ack", str(group), style="primary"),
+        )
+        for group in shown.worst
+    ]
+
+
+# --- why --------------------------------------------------------------------------------------------------------------
+
+
+def why(shown: Card, channel: str) -> str:
+    """`channel` as people write it."""
+    group = shown.group
+    lines = [
+        f"*{group} {_name(group)}*: {literal(_level(shown.severity))} of {literal(shown.service.name)}, {channel}."
+    ]
+    lines += [f"• {literal(sentence)}" for sentence in group.why]
+    common = ", ".join(_pair(name, value) for name, value in group.labels)
+    lines.append(f"• Alerts with the same {common} are one group.")
+    lines.append(f"• It {'led to ' + shown.incident if shown.incident else 'led to no incident'}.")
+    lines += [f"• {literal(sentence)}" for sentence in group.noticed[:10]]
+    return clip("\n".join(lines), 3800)
