@@ -14,6 +14,7 @@ from bot.domain.timer import Timer
 from bot.ports import Tx
 from bot.services import audit, cadence, cards, incidents, postmortems, timers
 from bot.services.transactions import begin
+from bot.store import alerts as alerts_store
 from bot.store import incidents as store
 
 WATCH_OVER = "watch.over"
@@ -95,9 +96,11 @@ async def asked(deps: Deps, tx: Tx, number: int, resolution: str) -> None:
 
 
 async def unanswered(deps: Deps, tx: Tx, timer: Timer) -> None:
-    """Nobody answered for half an hour: it closes by itself."""
+    """Nobody answered for half an hour: it closes by itself, but not while an alert that belongs to it fires."""
     incident = await _same_resolution(tx, timer)
-    if incident:
+    if incident and await alerts_store.of_incident(tx, incident.id):
+        await timers.reschedule(tx, dedupe_key=timer.dedupe_key, due_at=deps.clock.now() + ANSWER_WITHIN)
+    elif incident:
         await _close(deps, tx, incident, BOT, "closed: nobody objected after the watch period")
 
 

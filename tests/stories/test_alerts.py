@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
@@ -151,6 +152,22 @@ async def test_worked_twice_counts_once(sent: Monitoring) -> None:
         await alerts.handle(deps, item)
     await sent.story.settle()
     assert (await count(sent.story, "alert_groups"), await count(sent.story, "alerts")) == (2, 2)
+    assert len(await sent.cards()) == 2
+
+
+async def test_many_workers_at_once(sent: Monitoring) -> None:
+    """Messages about the same alerts that are worked at the same time make one group of each key, and one card."""
+    for number in range(6):
+        sent.story.clock.advance(seconds=0.001)
+        await sent.posts({"alerts": [firing(f"Rule{rule}", since=START, host=str(number)) for rule in (1, 2)]})
+    deps = sent.story.deps
+    async with deps.database.reading() as tx:
+        rows = list(await tx.execute(select(tables.inbox).where(tables.inbox.c.kind == "hook:alertmanager")))
+    items = [inbox.InboxItem(row.id, row.key, row.kind, row.payload, row.received_at, row.attempts) for row in rows]
+    await asyncio.gather(*(alerts.handle(deps, item) for item in items * 2))
+    await sent.story.settle()
+    assert (await count(sent.story, "alert_groups"), await count(sent.story, "alerts")) == (2, 12)
+    assert "*Firing*\n6 alerts" in await sent.words("ALR-1")
     assert len(await sent.cards()) == 2
 
 
@@ -343,6 +360,18 @@ async def test_it_fires_again_while_its_incident_is_open(sent: Monitoring) -> No
     await story.types("Ada", "/incident resolve INC-1 restarted")
     await episode()
     assert await count(story, "incidents") == 2
+
+
+async def test_an_incident_whose_alert_fires_does_not_close(sent: Monitoring) -> None:
+    """Resolved and unanswered it closes by itself only when no alert that belongs to it fires any more."""
+    story, alert = sent.story, firing("APIDown", since=START, severity="critical")
+    await sent.sends(alert)
+    await story.types("Ada", "/incident resolve INC-1 restarted")
+    await story.fast_forward(hours=2)
+    assert "resolved" in await story.reads("Ada", "/incident show INC-1")
+    await sent.sends(over(alert, story.clock.now()))
+    await story.fast_forward(minutes=31)
+    assert "*Status*\nclosed" in await story.reads("Ada", "/incident show INC-1")
 
 
 async def test_whoever_is_on_the_one_is_on_the_other(sent: Monitoring) -> None:
