@@ -48,6 +48,9 @@ class Nobody:
     def render_postmortem(self, *, service: str, values: dict[str, Any]) -> str:
         return service
 
+    def render_mail(self, kind: str, *, service: str, severity: str, values: dict[str, Any]) -> tuple[str, str]:
+        return kind, kind
+
 
 @dataclass
 class Hall:

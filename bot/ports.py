@@ -121,6 +121,9 @@ class Words(Protocol):
     def render_postmortem(self, *, service: str, values: dict[str, Any]) -> str:
         """The Markdown draft by the service's template, or the packaged one."""
 
+    def render_mail(self, kind: str, *, service: str, severity: str, values: dict[str, Any]) -> tuple[str, str]:
+        """Subject and text of an e-mail, found as `render` finds its template."""
+
 
 class Vault(Protocol):
     """Where the secrets that runbooks refer to are found, at the moment of use."""

@@ -60,6 +60,18 @@ def _incident(**known: Any) -> dict[str, Any]:
     }
 
 
+def mail_full() -> dict[str, Any]:
+    """As `full`, for e-mail: people are names, and what somebody wrote is `text`."""
+    values = full()
+    roles = [{"role": "commander", "person": "Ada"}, {"role": "comms", "person": "Ben"}]
+    return values | {"incident": values["incident"] | {"declared_by": "Ada"}, "roles": roles, "text": "It is the cache"}
+
+
+def mail_bare() -> dict[str, Any]:
+    values = bare()
+    return values | {"incident": values["incident"] | {"declared_by": "Ada"}, "text": None}
+
+
 def postmortem_full() -> dict[str, Any]:
     """As `full`, for Markdown: people are names, and what was measured is text already."""
     values = full()

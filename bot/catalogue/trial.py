@@ -9,6 +9,7 @@ from typing import Any
 from jinja2 import Environment
 
 from bot.catalogue import samples
+from bot.catalogue.mail import MAIL_LIMIT, MAILS, SUBJECT_LIMIT, mail_sandbox
 from bot.catalogue.reading import Unreadable, read_text
 from bot.catalogue.sandbox import MAX_TEMPLATE_BYTES, Sandbox, finish_for_markdown, finish_for_slack, render
 from bot.catalogue.words import BROKEN, KINDS, MARKDOWN_LIMIT, SLACK_LIMIT, finding
@@ -31,6 +32,11 @@ def _folder(folder: Path, folders: Sequence[Path], catalogue: Catalogue | None) 
     for path in template_files(folder, "slack", ".txt"):
         yield from _named(path, folder / "slack", catalogue)
         yield from _tried(slack, folder, path, [samples.full(), samples.bare()], SLACK_LIMIT)
+    mail = mail_sandbox(folders)
+    for path in template_files(folder, "email", ".txt"):
+        yield from _named_as_mail(path, folder / "email", catalogue)
+        limit = SUBJECT_LIMIT if path.stem == "subject" else MAIL_LIMIT
+        yield from _tried(mail, folder, path, [samples.mail_full(), samples.mail_bare()], limit)
     markdown = Sandbox(folders, finish_for_markdown)
     for path in template_files(folder, "postmortem", ".md"):
         yield from _named_after_service(path, catalogue)
@@ -54,6 +60,20 @@ def _named(path: Path, slack: Path, catalogue: Catalogue | None) -> Iterator[Fin
     elif severity and not folders:
         yield Finding(str(path), 1, f"A severity needs a service. Move this to slack/<service>/{name}.")
     elif folders and catalogue:
+        yield from _known(path, folders[0], severity, catalogue)
+
+
+def _named_as_mail(path: Path, email: Path, catalogue: Catalogue | None) -> Iterator[Finding]:
+    *folders, name = path.relative_to(email).parts
+    kind, _, severity = folders[-1].partition(".") if folders else ("", "", "")
+    if len(folders) not in (1, 2) or name not in ("subject.txt", "body.txt"):
+        sentence = "Nothing reads this. Use email/<kind>/ or email/<service>/<kind>/ with subject.txt and body.txt."
+        yield Finding(str(path), 1, sentence)
+    elif kind not in MAILS:
+        yield Finding(str(path), 1, f"There is no kind “{kind}”. {hint(kind, MAILS)}")
+    elif severity and len(folders) == 1:
+        yield Finding(str(path), 1, f"A severity needs a service. Move this to email/<service>/{folders[0]}/{name}.")
+    elif len(folders) == 2 and catalogue:
         yield from _known(path, folders[0], severity, catalogue)
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import structlog
 from jinja2 import TemplateError, TemplateNotFound, TemplateSyntaxError, UndefinedError
 
+from bot.catalogue.mail import MAIL_LIMIT, SUBJECT_LIMIT, mail_sandbox
 from bot.catalogue.sandbox import Sandbox, finish_for_markdown, finish_for_slack, render
 from bot.domain.catalogue import Finding, hint
 from bot.paths import data
@@ -32,6 +33,7 @@ class TemplateWords:
         self._folders = [*folders, packaged or data("templates")]
         self._slack = Sandbox(self._folders, finish_for_slack)
         self._markdown = Sandbox(self._folders, finish_for_markdown)
+        self._mail = mail_sandbox(self._folders)
 
     def render(self, kind: str, *, service: str, severity: str, values: dict[str, Any]) -> str:
         """Slack mrkdwn, at most 3,000 characters, never empty. `values` are those of `bot.catalogue.samples.full`."""
@@ -43,6 +45,14 @@ class TemplateWords:
         keys = [key for key in (service, "default") if _SAFE_PART.fullmatch(key)]
         names = [f"postmortem/{key}.md" for key in keys]
         return self._first_whole(self._markdown, names, values, MARKDOWN_LIMIT) or _last_resort("resolved", values)
+
+    def render_mail(self, kind: str, *, service: str, severity: str, values: dict[str, Any]) -> tuple[str, str]:
+        """Subject and text of an e-mail, from `email/<kind>/` or `email/<service>/<kind>/`. `values` as `mail_full`."""
+        found = []
+        for part, limit in (("subject", SUBJECT_LIMIT), ("body", MAIL_LIMIT)):
+            names = [f"email/{name}/{part}.txt" for name in _specific_first(kind, service, severity)]
+            found.append(self._first_whole(self._mail, names, values, limit) or _said(kind, values, str))
+        return found[0], found[1]
 
     def _first_whole(self, sandbox: Sandbox, names: list[str], values: dict[str, Any], limit: int) -> str:
         for numbered in self._numbered(sandbox, names):
@@ -76,9 +86,13 @@ def _specific_first(kind: str, service: str, severity: str) -> list[str]:
 
 
 def _last_resort(kind: str, values: dict[str, Any]) -> str:
+    return _said(kind, values, finish_for_slack)
+
+
+def _said(kind: str, values: dict[str, Any], finish: Callable[[Any], str]) -> str:
     incident = values.get("incident", {})
     said = (incident.get(key) for key in ("id", "title", "status"))
-    return " · ".join([finish_for_slack(word) for word in said if word] or [kind])
+    return " · ".join([finish(word) for word in said if word] or [kind])
 
 
 def _warn(path: Path, problem: Exception) -> None:

@@ -18,7 +18,7 @@ from bot.domain.errors import Missing, Refused, Repeated, Unclear, Undeliverable
 from bot.domain.incident import Entry, Home, Incident, Status
 from bot.domain.person import Actor, Kind, Person
 from bot.ports import Tx
-from bot.services import audit, cadence, cards, deliveries, people, places, requests
+from bot.services import audit, cadence, cards, deliveries, mailing, people, places, requests
 from bot.services.transactions import begin
 from bot.store import incidents as store
 from bot.store.locks import serialise
@@ -120,16 +120,21 @@ def card_parcel(incident: Incident, face: str, channel: str | None) -> Parcel:
 
 
 async def _tell(deps: Deps, tx: Tx, incident: Incident, severity: Severity) -> None:
-    """The targets the severity names at declare: channels and people in Slack. A private incident tells nobody."""
+    """The targets the severity names at declare, but pages. A private incident tells nobody."""
     if incident.private:
         return
     for target in severity.tell:
-        if target.startswith(("slack:", "dm:")):
+        if target.startswith(("slack:", "dm:", "email:")):
             await tell(deps, tx, incident, target)
 
 
 async def tell(deps: Deps, tx: Tx, incident: Incident, target: str) -> None:
-    """`slack:#channel`, `dm:U…`, or `dm:` and a team, group or role, whose people are looked up when it is sent."""
+    """`slack:#channel`, `dm:U…`, or `dm:` and a team, group or role, whose people are looked up when it is sent; and
+    `email:`, which looks up all of them then.
+    """
+    if target.startswith("email:"):
+        await mailing.tell(deps, tx, incident, target)
+        return
     who = target.removeprefix("dm:")
     if target == who or access.USER.fullmatch(who):
         await cards.say(deps, tx, incident, "told", target, target=target)

@@ -8,7 +8,8 @@ from typing import Any
 
 from bot.deps import Deps
 from bot.domain.catalogue import Service
-from bot.domain.incident import Entry, Incident, measures
+from bot.domain.draft import readable
+from bot.domain.incident import Entry, Incident, Update, measures
 from bot.domain.person import BOT
 from bot.domain.postmortem import written
 from bot.ports import Tx
@@ -30,6 +31,27 @@ def said(deps: Deps, kind: str, incident: Incident, roles: Mapping[str, str], ch
         "now": deps.clock.now(),
     }
     return deps.words.render(kind, service=incident.service, severity=incident.severity, values=values)
+
+
+async def mail(deps: Deps, tx: Tx, kind: str, incident: Incident, update: Update | None = None) -> tuple[str, str]:
+    """Subject and text of an e-mail of that kind, by its template. People are names: a mention is Slack's alone."""
+    roles = await store.roles_of(tx, incident.id)
+    changes = await _changes(tx, update) if update else []
+    names = await _names(tx, [incident.declared_by, *roles.values(), *(entry.actor for entry in changes)])
+    values = {
+        "incident": _incident(deps, incident) | {"declared_by": names[incident.declared_by]},
+        "service": _service(deps.catalogue.service_or_default(incident.service)),
+        "text": readable(update.text) if update and update.text else None,
+        "changes": [f"{line['who']} {line['text']}" for line in (_line(entry, names) for entry in changes)],
+        "roles": [{"role": role, "person": names[person]} for role, person in roles.items()],
+        "next_update": incident.next_update_at,
+        "now": deps.clock.now(),
+    }
+    return deps.words.render_mail(kind, service=incident.service, severity=incident.severity, values=values)
+
+
+async def _changes(tx: Tx, update: Update) -> list[Entry]:
+    return await store.told_between(tx, update.incident, await store.covered_from(tx, update), update.through)
 
 
 def _incident(deps: Deps, incident: Incident) -> dict[str, Any]:

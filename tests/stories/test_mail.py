@@ -1,0 +1,245 @@
+"""Whom a severity tells by e-mail: told once, over a real mail server and whatever it does."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+
+from bot.integrations.email import SmtpMailer
+from bot.ports import Database, Mailer
+from bot.services import mailing, people
+from bot.services.trips import ERRANDS, TIMERS
+from bot.slack.events import EventDesk
+from bot.store import incidents as store
+from bot.store.tables import audit_log
+from bot.store.tables import deliveries as table
+from bot.worker import Worker
+from commands import TABLE
+from tests.support.catalogues import catalogue, templates
+from tests.support.clock import HandClock
+from tests.support.mail_server import MailServer, Received
+from tests.support.story import Story, told
+
+PAYMENTS = """
+service: payments
+name: Payments
+default_severity: S1
+severities:
+  - {key: S1, name: Urgent, tell: ["email:ops", "email:team:management"]}
+  - {key: S2, name: Normal, tell: ["email:nobody"]}
+contacts:
+  ops: {email: [ann@example.com, bob@example.com, ops@company.invalid]}
+  nobody: {email: [ops@company.invalid]}
+"""
+ORG = "teams: {management: [U0DAN]}"
+
+
+def speaking(server: MailServer) -> SmtpMailer:
+    return SmtpMailer("127.0.0.1", server.port, sender="Tocsin <tocsin@example.com>", timeout_seconds=5)
+
+
+@asynccontextmanager
+async def installed(
+    database: Database, clock: HandClock, folder: Path, mailer: Mailer | None, **files: str
+) -> AsyncIterator[Story]:
+    """An installation with this mailer, where Slack has said how Dan is reached."""
+    folders = [catalogue(folder, org=ORG, payments=PAYMENTS)]
+    words = [templates(folder, **files)] if files else []
+    async with told(database, clock, catalogue=folders, templates=words) as story:
+        deps = replace(story.deps, mailer=mailer)
+        story.worker = Worker(deps, timers=TIMERS, errands=ERRANDS, handle_inbox=EventDesk(TABLE).handle)
+        await people.remember(deps, {"id": "U0DAN", "name": "dan", "profile": {"email": "dan@example.com"}})
+        yield story
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[MailServer]:
+    async with MailServer().serving() as made:
+        yield made
+
+
+@pytest.fixture
+async def story(
+    sqlite_database: Database, clock: HandClock, tmp_path: Path, server: MailServer
+) -> AsyncIterator[Story]:
+    async with installed(sqlite_database, clock, tmp_path, speaking(server)) as made:
+        yield made
+
+
+def by_address(server: MailServer) -> list[Received]:
+    """What arrived, by its first address: messages leave side by side."""
+    return sorted(server.received, key=lambda one: one.to[0])
+
+
+async def settled(story: Story) -> list[tuple[str, str]]:
+    """How each e-mail ended, and why."""
+    async with story.deps.database.reading() as tx:
+        rows = await tx.execute(select(table.c.state, table.c.error).where(table.c.kind == mailing.KIND))
+        return [(row.state, row.error or "") for row in rows]
+
+
+async def noted(story: Story, action: str) -> list[dict[str, Any]]:
+    async with story.deps.database.reading() as tx:
+        rows = await tx.execute(select(audit_log.c.detail).where(audit_log.c.action == action))
+        return [dict(row.detail) for row in rows]
+
+
+async def test_contacts_and_people_are_told(
+    database: Database, clock: HandClock, tmp_path: Path, server: MailServer
+) -> None:
+    """A contact's addresses and the people of a team each get one message, of what is known then; placeholders none."""
+    async with installed(database, clock, tmp_path, speaking(server)) as story:
+        await story.declared("S1 payments card payments fail")
+        first, second = by_address(server)
+        assert (first.to, second.to) == (["ann@example.com", "bob@example.com"], ["dan@example.com"])
+        assert first.message["Subject"] == "[INC-1] card payments fail"
+        assert first.message["From"] == "Tocsin <tocsin@example.com>"
+        assert "S1 (Urgent) on Payments: card payments fail" in first.part("plain")
+        assert "INC-1 was declared by ada at 09:00 UTC" in first.part("plain")
+        assert "In Slack: http" in second.part("plain")
+        assert '<a href="http' in second.part("html")
+        assert first.message["Message-ID"].startswith("<inc-1@")
+
+
+async def test_the_thread_goes_on(story: Story, server: MailServer) -> None:
+    """Updates and the end answer the first message, say what changed with people's names, and come once each."""
+    room = await story.declared("S1 payments card payments fail")
+    await story.types("Ada", "/incident update rolled back to <1.41> & watching", room)
+    await say(story, "update", update=1)
+    await say(story, "update", update=1)
+    await story.types("Ada", "/incident resolve It was the cache", room)
+    await say(story, "resolved")
+    first, update, end = [one.message for one in server.received if one.to == ["dan@example.com"]]
+    assert (update["Subject"], end["Subject"]) == ("Re: [INC-1] card payments fail",) * 2
+    assert update["References"] == end["In-Reply-To"] == first["Message-ID"]
+    assert len({first["Message-ID"], update["Message-ID"], end["Message-ID"]}) == 3
+    said = [one.part("plain") for one in server.received if one.to == ["dan@example.com"]]
+    assert "rolled back to <1.41> & watching" in said[1]
+    assert "It was the cache" in said[2]
+    assert "<@" not in "".join(said)
+
+
+async def say(story: Story, template: str, *, update: int | None = None) -> None:
+    async with story.deps.database.transaction() as tx:
+        incident = await store.get(tx, 1)
+        await mailing.keep_posted(story.deps, tx, incident, template, update=update)
+    await story.settle()
+
+
+async def test_who_is_refused_is_noted(story: Story, server: MailServer) -> None:
+    """Two of three are written to; the third, whom the server does not know, is in the audit log."""
+    server.refusals = {"bob@example.com": "550 No such user"}
+    await story.declared("S1 payments card payments fail")
+    assert [one.to for one in by_address(server)] == [["ann@example.com"], ["dan@example.com"]]
+    assert await noted(story, "email.refused") == [{"refused": ["bob@example.com: 550 No such user"]}]
+    assert [state for state, _ in await settled(story)] == ["sent", "sent"]
+
+
+async def test_who_is_refused_for_now_is_written_to_later(story: Story, server: MailServer) -> None:
+    """A greylisted address gets the same message later, and the others get it once."""
+    server.refusals = {"bob@example.com": "451 Greylisted"}
+    await story.declared("S1 payments card payments fail")
+    assert [one.to for one in by_address(server)] == [["ann@example.com"], ["dan@example.com"]]
+    server.refusals = {}
+    await story.fast_forward(minutes=10)
+    assert [one.to for one in server.received[2:]] == [["bob@example.com"]]
+    assert {one.message["Message-ID"] for one in server.received[2:]} == {server.received[0].message["Message-ID"]}
+
+
+async def test_an_outage_delays_and_loses_nothing(
+    sqlite_database: Database, clock: HandClock, tmp_path: Path, server: MailServer
+) -> None:
+    """With the mail server away, Slack is told at once; when it is back, each message goes out once."""
+    async with MailServer().serving() as gone:
+        pass
+    async with installed(sqlite_database, clock, tmp_path, speaking(gone)) as story:
+        await story.declared("S1 payments card payments fail")
+        assert {state for state, _ in await settled(story)} == {"ready"}
+        await story.fast_forward(hours=3)
+        async with gone.serving(gone.port):
+            await story.fast_forward(minutes=30)
+        assert [one.to[0] for one in by_address(gone)] == ["ann@example.com", "dan@example.com"]
+        assert [state for state, _ in await settled(story)] == ["sent", "sent"]
+
+
+async def test_slack_is_away(story: Story, server: MailServer) -> None:
+    """With Slack away there is nothing to link to; whoever is told by e-mail hears of it within the minute."""
+    await story.fault("http_500", times=10_000)
+    await story.types("Ada", "/incident declare S1 payments card payments fail")
+    await story.fast_forward(seconds=40)
+    assert [one.to[0] for one in by_address(server)] == ["ann@example.com", "dan@example.com"]
+    assert "In Slack" not in server.received[0].part("plain")
+
+
+async def test_a_server_that_goes_away_in_the_middle(story: Story, server: MailServer) -> None:
+    """What was cut off goes again; what was taken without an answer comes twice under one Message-ID, and never not."""
+    server.bad_days = ["drop", "taken, and drop"]
+    await story.declared("S1 payments card payments fail")
+    await story.fast_forward(minutes=5)
+    ids = [one.message["Message-ID"] for one in server.received if one.to == ["dan@example.com"]]
+    assert (len(server.received), server.tried) == (3, 4)
+    assert len(set(ids)) == 1
+    assert [state for state, _ in await settled(story)] == ["sent", "sent"]
+
+
+async def test_mail_is_refused_for_good(story: Story, server: MailServer) -> None:
+    """Content that the server never takes is given up aloud: in the log and in the audit log."""
+    server.bad_days = ["554 Looks like spam"] * 2
+    await story.declared("S1 payments card payments fail")
+    assert [state for state, _ in await settled(story)] == ["failed", "failed"]
+    assert [one["error"] for one in await noted(story, "delivery.failed")] == [
+        "content_refused: 554 Looks like spam"
+    ] * 2
+
+
+async def test_nobody_to_write_to(story: Story, server: MailServer) -> None:
+    """A contact of placeholders alone is written to by nobody, and that is no failure."""
+    await story.declared("S2 payments slow")
+    ((state, why),) = await settled(story)
+    assert (state, server.tried) == ("dropped", 0)
+    assert "nobody" in why
+
+
+async def test_without_a_mail_server(sqlite_database: Database, clock: HandClock, tmp_path: Path) -> None:
+    """Where e-mail is not set up, declaring works as ever, and the log says which variable is missing."""
+    async with installed(sqlite_database, clock, tmp_path, None) as story:
+        await story.declared("S1 payments card payments fail")
+        assert {state for state, _ in await settled(story)} == {"dropped"}
+        assert "SMTP_SERVER" in (await settled(story))[0][1]
+
+
+async def test_a_private_incident_writes_to_nobody(story: Story, server: MailServer) -> None:
+    """What is private stays in its channel: neither its beginning nor its end is mailed."""
+    await story.declared("private S1 payments a key leaked")
+    await say(story, "resolved")
+    assert (server.tried, await settled(story)) == (0, [])
+
+
+async def test_an_operators_own_words(
+    sqlite_database: Database, clock: HandClock, tmp_path: Path, server: MailServer
+) -> None:
+    """A service's template comes before the packaged one, and a title cannot write headers into it."""
+    files = {"email/payments/declared/subject.txt": "{{ incident.severity }}: {{ incident.title }}"}
+    async with installed(sqlite_database, clock, tmp_path, speaking(server), **files) as story:
+        await story.declared("S1 payments <b>down</b> Bcc: eve@example.com")
+        assert server.received[0].message["Subject"] == "S1: <b>down</b> Bcc: eve@example.com"
+        assert "&lt;b&gt;down" in server.received[0].part("html")
+
+
+async def test_words_that_stand_already(story: Story, server: MailServer) -> None:
+    """What a runbook's step writes goes out as it is, once for its key."""
+    for _ in range(2):
+        async with story.deps.database.transaction() as tx:
+            await mailing.write(
+                story.deps, tx, "RUN-7", "email:U0DAN", title="Backup", text="Done", service="payments", key="step"
+            )
+    await story.settle()
+    (got,) = server.received
+    assert (got.message["Subject"], got.part("plain").strip(), got.to) == ("Backup", "Done", ["dan@example.com"])
+    assert got.message["References"] == "<run-7@example.com>"
