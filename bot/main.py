@@ -338,7 +338,7 @@ async def _say_finding(deps: Deps, finding: Finding) -> None:
 
 
 def make_worker(house: House) -> Worker:
-    handle_inbox = inbox.by_family({"event": EventDesk(TABLE).handle, arrivals.FAMILY: alerts.handle})
+    handle_inbox = inbox.by_family({"event": EventDesk(TABLE).handle, arrivals.FAMILY: alerts.one_by_one()})
     return Worker(house.deps, timers=TIMERS, errands=ERRANDS, handle_inbox=handle_inbox, chores=house.chores())
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Annotated
 
 from fastapi import APIRouter, HTTPException, Query, Request
@@ -57,7 +58,7 @@ async def take(
     _must_be_known(deps, vendor, source)
     try:
         await _must_be_allowed(deps, request)
-        text = body.text_of(await request.body())
+        text = await _text_of(await request.body())
         await arrivals.store(deps, Arrival(vendor, text, request.headers, deps.clock.wall(), source))
     except Unclear as unreadable:
         get_logger().warning(Event.HOOK_REFUSED, vendor=vendor, sentence=unreadable.sentence)
@@ -66,6 +67,11 @@ async def take(
         get_logger().error(Event.HTTP_ERROR, path=request.url.path, error=str(trouble))
         return problem(503, UNAVAILABLE, headers=RETRY)
     return JSONResponse({"status": "stored"}, status_code=202)
+
+
+async def _text_of(raw: bytes) -> str:
+    """Beside everything else where it is long."""
+    return body.text_of(raw) if len(raw) < arrivals.LONG else await asyncio.to_thread(body.text_of, raw)
 
 
 def _must_be_known(deps: Deps, vendor: str, source: str | None) -> None:

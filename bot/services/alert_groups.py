@@ -16,6 +16,7 @@ from bot.services import alert_turns as turns
 from bot.services.transactions import begin
 from bot.store import alerts as store
 from bot.store import incidents as incidents_store
+from bot.store.locks import serialise
 from bot.store.places import find as find_place
 from bot.views import alert as view
 from bot.views.mrkdwn import literal
@@ -96,6 +97,7 @@ async def resolve(deps: Deps, number: int, by: Actor) -> tuple[AlertGroup, bool]
     """Over, because somebody says so. If its sender says after five minutes that it fires, it is a new group."""
     await people.must(deps, by.person, "respond")
     async with begin(deps, by) as tx:
+        await serialise(tx, turns.ONE_AT_A_TIME)
         group = await store.lock(tx, number)
         if not group.is_open:
             return group, False

@@ -22,6 +22,7 @@ from bot.store import incidents as incidents_store
 from bot.views import incident as incident_view
 
 SILENCE_OVER = "alert.silence_over"
+ONE_AT_A_TIME = "alerts"  # what is serialised wherever single alerts begin and end
 TITLE_LIMIT = 250
 OURSELVES = Actor(Person(BOT, BOT, Kind.BOT), source="alert")
 

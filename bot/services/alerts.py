@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
@@ -20,20 +21,33 @@ from bot.domain.routing import Routed
 from bot.ports import Tx
 from bot.services import alert_turns as turns
 from bot.services import arrivals, places, requests
-from bot.services.inbox import InboxItem
+from bot.services.inbox import Handler, InboxItem
 from bot.services.transactions import begin
 from bot.store import alerts as store
 from bot.store.locks import serialise
+from bot.store.turns import after_people
 from bot.telemetry import Event, get_logger
 
 TOGETHER = 100  # alerts in one transaction: nobody who clicks waits for more than that
 MOST_NOTICED = 20
+AFTER_PEOPLE_SECONDS = 0.1
+
+
+def one_by_one() -> Handler:
+    """`handle` for a worker: its other work does not run out of connections while alerts queue for one another."""
+    turn = asyncio.Lock()
+
+    async def handle_in_turn(deps: Deps, item: InboxItem) -> None:
+        async with turn:
+            await handle(deps, item)
+
+    return handle_in_turn
 
 
 async def handle(deps: Deps, item: InboxItem) -> None:
     """One stored message. Working it again changes nothing."""
     arrival = arrivals.stored(item)
-    intake = arrivals.read(deps, arrival)
+    intake = await arrivals.read_beside(deps, arrival)
     _log(item, intake)
     for start in range(0, len(intake.alerts), TOGETHER):
         part = intake.alerts[start : start + TOGETHER]
@@ -84,10 +98,11 @@ async def _work_each(deps: Deps, message: _Message, part: Sequence[Alert]) -> No
 
 
 async def _take(deps: Deps, message: _Message, part: Sequence[Alert]) -> None:
+    await after_people(AFTER_PEOPLE_SECONDS)
     try:
         async with begin(deps) as tx:
             await requests.once(deps, tx, message.key)
-            await serialise(tx, "alerts")
+            await serialise(tx, turns.ONE_AT_A_TIME)
             await _Desk(deps, tx, message).take(part)
     except Repeated:
         return  # done before a crash took us
@@ -173,7 +188,10 @@ class _Desk:
         staying = [entry for entry in beginning if entry.in_open_group]
         self._groups |= await store.locked(self._tx, {entry.group for entry in staying if entry.group})
         ways = [(entry, routing.route(self._deps.catalogue, entry.alert.labels)) for entry in beginning]
-        ways.sort(key=lambda way: way[1].severity.rank)
+        # One that must keep arriving says by firing that all is well: when it came last is kept, and nobody is told.
+        for entry in (entry for entry, routed in ways if routed.dead_man):
+            entry.begins = False
+        ways = sorted((way for way in ways if way[0].begins), key=lambda way: way[1].severity.rank)
         new = [(entry, routed) for entry, routed in ways if not entry.in_open_group]
         by_key = await store.open_of(self._tx, {routed.group_key for _, routed in new}) if new else {}
         self._groups |= {group.id: group for group in by_key.values()}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from bot.intake import VENDORS, body, generic
 from bot.services import inbox
 from bot.services.inbox import InboxItem
 
+LONG = 100_000  # characters: a few milliseconds of reading
 FAMILY = "hook"  # an item's kind is `hook:` and the vendor
 KEPT = ("x-github-event", "sentry-hook-resource")  # headers that say what the body is; none of them is a secret
 IDS = ("x-github-delivery", "x-amz-sns-message-id")  # the vendor's own number of a message, however often it is sent
@@ -46,6 +48,13 @@ async def store(deps: Deps, arrival: Arrival) -> bool:
 def stored(item: InboxItem) -> Arrival:
     kept = item.payload
     return Arrival(item.kind.partition(":")[2], kept["body"], kept["headers"], kept["wall"], kept["source"])
+
+
+async def read_beside(deps: Deps, arrival: Arrival) -> Intake:
+    """As `read`; a long one is read in a thread, so that nobody waits for it."""
+    if len(arrival.text) < LONG:
+        return read(deps, arrival)
+    return await asyncio.to_thread(read, deps, arrival)
 
 
 def read(deps: Deps, arrival: Arrival) -> Intake:

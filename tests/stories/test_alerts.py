@@ -125,6 +125,23 @@ async def test_truncated_groups(sender: Monitoring) -> None:
     assert "*Firing*\n2 alerts, and 40 that its sender left out" in await sender.words()
 
 
+async def test_one_that_must_keep_arriving(sqlite_database: Database, clock: HandClock, tmp_path: Path) -> None:
+    """An alert whose absence is the alert is kept as it arrives, and nobody is told of it."""
+    org = """
+routes:
+  - {match: ['alertname="Watchdog"'], dead_man: {every: 5m, severity: P1}}
+"""
+    folder = catalogue(tmp_path, org=org)
+    async with told(sqlite_database, clock, catalogue=[folder]) as story, monitoring(story) as sender:
+        for _ in range(2):
+            clock.advance(minutes=1)
+            await sender.sends(firing("Watchdog", since=START), firing("Other", since=START))
+        assert len(await sender.cards()) == 1
+        async with sqlite_database.reading() as tx:
+            kept = await tx.execute(select(tables.alerts.c.last_at).where(tables.alerts.c.name == "Watchdog"))
+            assert kept.scalar_one() == START + 2 * SOON
+
+
 # --- one alert is one alert -------------------------------------------------------------------------------------------
 
 

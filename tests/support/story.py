@@ -411,7 +411,7 @@ async def told(
         )
         stack.push_async_callback(door.stop)
         await door.start()
-        handle_inbox = inbox.by_family({"event": EventDesk(TABLE).handle, arrivals.FAMILY: alerts.handle})
+        handle_inbox = inbox.by_family({"event": EventDesk(TABLE).handle, arrivals.FAMILY: alerts.one_by_one()})
         worker = Worker(door.deps, timers=TIMERS, errands=ERRANDS, handle_inbox=handle_inbox)
         story = Story(simulator, door, worker, alarm, clock, control)
         await story.settle()
