@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 MAX_OUTPUT = 1_000_000  # bytes of a response or of a program's output that are kept
 MAX_SHOWN = 3_000  # characters of a result that people see at once
 AGAIN_SECONDS = 2.0
+GAP = 100  # what the line between both ends may take, so that an expression takes the whole
 MAX_DEPTH = 50  # of lists and mappings within one another
 
 T = TypeVar("T")
@@ -59,7 +60,7 @@ class HeadAndTail:
     """Keeps the first and the last half of `limit` bytes, however many come."""
 
     def __init__(self, limit: int = MAX_OUTPUT) -> None:
-        self._half = limit // 2
+        self._half = (limit - GAP if limit > 2 * GAP else limit) // 2
         self._head = bytearray()
         self._tail: deque[bytes] = deque()
         self._tail_size = 0
