@@ -110,8 +110,8 @@ class Worker:
                 for loop in loops:
                     group.create_task(loop)
         finally:
-            await alarm_clock.stop(FINISH_SECONDS)
-            await engine.finish(FINISH_SECONDS)  # before the outbox: it may have something to say
+            # No step begins while a chore is waited for. Before the outbox: a run may have something to say.
+            await asyncio.gather(alarm_clock.stop(FINISH_SECONDS), engine.finish(FINISH_SECONDS))
             await asyncio.gather(taking_in.finish(FINISH_SECONDS), sending.finish(FINISH_SECONDS))
 
     # --- the loops ----------------------------------------------------------------------------------------------------

@@ -724,6 +724,13 @@ async def _skippable(tx: Tx, run: Run, step: Step) -> StepRun:
 # --- timers -----------------------------------------------------------------------------------------------------------
 
 
+async def wake(deps: Deps, tx: Tx, timer: Timer) -> None:
+    """The time that a run waited for has come."""
+    run = await store.lock(tx, rules.number(timer.subject) or 0)
+    if run.state == "parked" and run.status is Status.WAITING:
+        await store.change(tx, run.id, state="ready", next_at=deps.clock.wall())
+
+
 async def deadline(deps: Deps, tx: Tx, timer: Timer) -> None:
     """A run that rests is over its time. One whose step is unknown goes on asking."""
     run = await store.lock(tx, rules.number(timer.subject) or 0)

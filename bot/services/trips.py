@@ -9,7 +9,6 @@ from bot.services import (
     alert_messages,
     alert_turns,
     approvals,
-    mailing,
     messages,
     notices,
     opening,
@@ -33,6 +32,7 @@ TIMERS: Mapping[str, TimerFunction] = {
     approvals.EXPIRE: approvals.expire,
     approvals.REVIEW: approvals.remind_of_review,
     turn.DEADLINE: runs.deadline,
+    turn.WAKE: runs.wake,
     alert_turns.SILENCE_OVER: alert_turns.silence_over,
 }
 
@@ -40,7 +40,6 @@ ERRANDS: Mapping[str, Errand] = {
     "alarm": alarms.AlarmErrand(),
     "reply": replies.Saying(),
     "notice": notices.notice,
-    mailing.KIND: mailing.EmailErrand(),
     "channel.open": opening.OpenChannel(),
     "channel.invite": opening.Invite(),
     "channel.join": opening.Join(),

@@ -23,6 +23,7 @@ from bot.domain.runbook import Effect, Gate, Kind, OnFailure, Runbook, Step
 from bot.engine import expressions
 from bot.engine.claim import Claim, Fenced
 from bot.engine.steps import STEPS, Connections, StepContext
+from bot.engine.steps.bounds import HeadAndTail
 from bot.ports import Tx
 from bot.services import approvals, audit, deliveries, endings, glance, planned, run_parcels, timers
 from bot.store import runs as store
@@ -34,6 +35,7 @@ GRACE_SECONDS = 10.0  # beyond a step's own time, before it is given up
 MAX_OUTPUT = 1_000_000
 MAX_RESULT = 200_000
 DEADLINE = "run.deadline"
+WAKE = "run.wake"
 
 log = get_logger()
 Then = Callable[[Tx], Awaitable[None]]
@@ -425,6 +427,8 @@ class Turn:
         masked = self._deps.vault.masker.mask(outcome.sentence)
         made = replace(attempt, state=StepState.WAITING, sentence=masked)
         self._record(made)
+        if outcome.seconds is not None and "for" in step.body:
+            return self._sleep(made, outcome.seconds)
         if outcome.seconds is not None:
             return Rest("ready", Status.WAITING, masked, self._wall_in(outcome.seconds), then=self._arm_deadline)
         parcel = run_parcels.manual(self._run, step.id, made.attempt)
@@ -434,6 +438,17 @@ class Turn:
             await self._arm_deadline(tx)
 
         return Rest("parked", Status.WAITING, masked, then=then)
+
+    def _sleep(self, made: StepRun, seconds: float) -> Rest:
+        """A wait for a time is a promise like any other: a timer ends it, also when the clock jumps."""
+        due_at = self._now() + timedelta(seconds=max(seconds, 0.001))
+
+        async def then(tx: Tx) -> None:
+            key = f"{WAKE}:{self._run.id}:{made.step}:{made.attempt}:{due_at.isoformat()}"
+            await timers.schedule(tx, kind=WAKE, subject=self._run.name, due_at=due_at, dedupe_key=key)
+            await self._arm_deadline(tx)
+
+        return Rest("parked", Status.WAITING, made.sentence, then=then)
 
     def _wall_in(self, seconds: float) -> float:
         """Of promised time, at the speed the clock has now."""
@@ -675,27 +690,25 @@ def _with_stream(outcome: Outcome, streamed: str) -> Outcome:
 
 
 class _Tail:
-    """What a step says as it goes, masked and bounded."""
+    """What a step says as it goes, masked and bounded: its beginning and its end."""
 
     def __init__(self, deps: Deps) -> None:
         self._stream = deps.vault.masker.stream()
-        self._pieces: list[str] = []
-        self._length = 0
+        self._kept = HeadAndTail(MAX_OUTPUT - 100)  # room for the line that says what is left out
         self.has_news = False
 
     def write(self, text: str) -> None:
         self._add(self._stream.feed(text))
 
     def _add(self, text: str) -> None:
-        if text and self._length < MAX_OUTPUT:
-            self._pieces.append(text)
-            self._length += len(text)
+        if text:
+            self._kept.add(text.encode())
             self.has_news = True
 
     @property
     def text(self) -> str:
         self.has_news = False
-        return "".join(self._pieces)[:MAX_OUTPUT]
+        return self._kept.text()
 
     def end(self) -> str:
         self._add(self._stream.end())

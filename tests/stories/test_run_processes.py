@@ -264,6 +264,7 @@ for n in 1 2 3 4 5 6 7; do echo "line $n"; sleep 1; done
 """
 MUCH = """
 yes 'the same line, again and again' | head -c 3000000
+echo 'the last line'
 """
 
 
@@ -290,6 +291,7 @@ async def test_output_is_shown_as_it_comes(new_sqlite: NewDatabase, tmp_path: Pa
         (whole,) = shop["much"].files()
         assert 500_000 < len(whole) < 1_100_000
         assert "left out" in whole
+        assert "the last line" in whole
 
 
 def program(name: str, *arguments: object) -> str:

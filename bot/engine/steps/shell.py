@@ -17,7 +17,7 @@ from bot.domain.errors import Unclear
 from bot.domain.masking import Masker
 from bot.domain.outcome import Done, Failed, Outcome, Unknown
 from bot.engine.steps import arguments as read
-from bot.engine.steps.bounds import MAX_OUTPUT, HeadAndTail
+from bot.engine.steps.bounds import HeadAndTail
 from bot.engine.steps.context import ShellRules, StepContext
 
 GRACE_SECONDS = 1.0  # between the request to end and the end
@@ -42,7 +42,6 @@ class _Output:
     masker: Masker
     stdout: HeadAndTail = field(default_factory=HeadAndTail)
     stderr: HeadAndTail = field(default_factory=HeadAndTail)
-    written: int = 0
 
     async def follow(self, stream: asyncio.StreamReader, into: HeadAndTail) -> None:
         decoder, masked = codecs.getincrementaldecoder("utf-8")("replace"), self.masker.stream()
@@ -57,8 +56,7 @@ class _Output:
         self._show(text)
 
     def _show(self, text: str) -> None:
-        if text and self.written < MAX_OUTPUT:
-            self.written += len(text)
+        if text:
             self.write(text)
 
 
