@@ -24,6 +24,7 @@ from aiosmtplib import (
 from bot.domain.errors import Undeliverable
 from bot.domain.mail import Mail, Refusal, Sent, is_address, is_nowhere, one_line, unique
 from bot.domain.secret import Secret
+from bot.integrations.seats import Seats
 
 CONNECTIONS = 4  # at a time: servers turn away who opens many
 TLS_PORT = 465  # TLS from the first byte
@@ -43,24 +44,25 @@ class SmtpMailer:
         starttls: str = "auto",
         login: tuple[str, Secret] | None = None,
         timeout_seconds: float = 10.0,
+        busy_seconds: float = 3.0,
     ) -> None:
         self._host, self._port = host, port
         self._name, self._address = parseaddr(sender)
         self._starttls = starttls
         self._login = login
         self._timeout_seconds = timeout_seconds
-        self._seats = asyncio.Semaphore(CONNECTIONS)
+        self._seats = Seats(CONNECTIONS, wait_seconds=busy_seconds)
 
     async def send(self, mail: Mail) -> Sent:
         addresses, refused = _writable(mail.to)
         if not addresses:
             raise Undeliverable(_reasons(refused) or "no_address", permanent=True)
-        async with self._seats, self._connected() as client:
+        async with self._seats.one(), self._connected() as client:
             refused += await self._envelope(client, addresses)
             accepted = tuple(one for one in addresses if one not in {no.address for no in refused})
             if not accepted:
                 raise Undeliverable(_reasons(refused), permanent=all(no.permanent for no in refused))
-            await self._content(client, self._message(mail, addresses))
+            await self._content(client, self.written(mail, addresses))
         return Sent(accepted, tuple(refused))
 
     # --- the conversation ---
@@ -132,7 +134,8 @@ class SmtpMailer:
 
     # --- the message ---
 
-    def _message(self, mail: Mail, addresses: list[str]) -> bytes:
+    def written(self, mail: Mail, addresses: list[str]) -> bytes:
+        """The message as it travels."""
         message = EmailMessage(policy=WIRE)
         message["From"] = Address(one_line(self._name), addr_spec=self._address)
         message["To"] = [Address(addr_spec=address) for address in addresses]

@@ -15,6 +15,7 @@ import pagerduty
 from bot.domain.errors import Throttled, Undeliverable
 from bot.domain.page import OnCall, Page
 from bot.domain.secret import Secret
+from bot.integrations.seats import Seats
 
 T = TypeVar("T")
 
@@ -48,7 +49,7 @@ class PagerDuty:
         self._rest = _Rest(api_key.reveal(), default_from=sender, base_url=api_url) if api_key else None
         for client in self._clients():
             client.timeout = timeout_seconds  # type: ignore[assignment]  # theirs is 60, which the types take for a rule
-        self._seats = asyncio.Semaphore(THREADS)
+        self._seats = Seats(THREADS)
 
     def close(self) -> None:
         for client in self._clients():
@@ -81,7 +82,7 @@ class PagerDuty:
         return await self._in_thread(lambda: self._on_call(schedule))
 
     async def _in_thread(self, work: Callable[[], T]) -> T:
-        async with self._seats:
+        async with self._seats.one():
             return await asyncio.to_thread(_sorting, work)
 
     # --- in a thread ---

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import ssl
 from dataclasses import replace
 from datetime import UTC, datetime
+from email import message_from_bytes
 from email.policy import default
 from pathlib import Path
 
@@ -195,14 +197,30 @@ async def test_nobody_there() -> None:
     assert (problem.value.maybe_done, problem.value.permanent) == (False, False)
 
 
+async def test_a_server_that_hangs() -> None:
+    """Who says nothing is left after a while; nothing went, and only a few wait for it at a time."""
+
+    async def says_nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+        writer.close()
+
+    server = await asyncio.start_server(says_nothing, "127.0.0.1", 0)
+    async with server:
+        port = server.sockets[0].getsockname()[1]
+        sender = SmtpMailer("127.0.0.1", port, sender=SENDER, timeout_seconds=0.5, busy_seconds=0.05)
+        ends = await asyncio.gather(*(sender.send(MAIL) for _ in range(6)), return_exceptions=True)
+    problems = [end for end in ends if isinstance(end, Undeliverable)]
+    assert len(problems) == 6
+    assert not any(problem.maybe_done or problem.permanent for problem in problems)
+    assert sum(problem.error.startswith("busy") for problem in problems) == 2
+
+
 @given(subject=st.text(max_size=300), text=st.text(max_size=400), part=st.sampled_from(["", "update-123456"]))
 def test_any_words_make_one_message(subject: str, text: str, part: str) -> None:
     """Whatever is in subject and text, the message has exactly our headers, and ids in one piece."""
-    from email import message_from_bytes
-
     made = SmtpMailer("h", 25, sender=SENDER)
     mail = replace(MAIL, subject=subject, text=text, part=part, era="1763629200")
-    read = message_from_bytes(made._message(mail, ["ann@example.com"]), policy=default)
+    read = message_from_bytes(made.written(mail, ["ann@example.com"]), policy=default)
     wanted = {"From", "To", "Subject", "Date", "Message-ID", "Auto-Submitted", "MIME-Version", "Content-Type"}
     assert set(read.keys()) == wanted | ({"In-Reply-To", "References"} if part else set())
     assert len(read.keys()) == len(set(read.keys()))
