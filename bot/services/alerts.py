@@ -297,16 +297,15 @@ class _Desk:
 
     async def _follow(self, touched: Collection[int]) -> None:
         """The worst first, so that its card is the first."""
-        missing = set(touched) - self._groups.keys()
-        self._groups |= await store.locked(self._tx, missing)
+        self._groups |= await store.locked(self._tx, set(touched) - self._groups.keys())
         counts = await store.counts(self._tx, touched) if touched else {}
-        left_out = self._message.left_out
+        counted, left_out = [], self._message.left_out
         for group in sorted((self._groups[one] for one in touched), key=lambda group: (group.rank, group.id)):
             count = counts[group.id]
-            group = await store.change(
-                self._tx, group.id, firing=count.firing, total=count.total, left_out=left_out or group.left_out
-            )
+            counted.append(replace(group, firing=count.firing, total=count.total, left_out=left_out or group.left_out))
             left_out = 0
+        await store.keep_counts(self._tx, counted)
+        for group in counted:
             if group.is_open:
                 await self._turn(group)
 

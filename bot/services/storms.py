@@ -27,5 +27,5 @@ async def card_for(deps: Deps, tx: Tx, group: AlertGroup) -> AlertGroup:
         await deliveries.enqueue(deps, tx, await parcels.storm_card(deps, tx, storm))
     await store.change_storm(tx, storm.id, last_wall=wall)
     group = await store.change(tx, group.id, storm=storm.id)
-    await deliveries.enqueue(deps, tx, parcels.storm_edit(storm.id))
+    await parcels.edit_storm(deps, tx, storm.id)
     return group

@@ -90,6 +90,23 @@ async def change(tx: Tx, number: int, **values: Any) -> AlertGroup:
     return _group((await tx.execute(changed)).one())
 
 
+_COUNTED = (
+    update(groups)
+    .where(groups.c.id == bindparam("number"))
+    .values(firing=bindparam("new_firing"), total=bindparam("new_total"), left_out=bindparam("new_left_out"))
+)
+
+
+async def keep_counts(tx: Tx, counted: Collection[AlertGroup]) -> None:
+    """How many alerts of each fire, how many there are, how many were left out."""
+    rows = [
+        {"number": one.id, "new_firing": one.firing, "new_total": one.total, "new_left_out": one.left_out}
+        for one in counted
+    ]
+    if rows:
+        await tx.execute(_COUNTED, rows)
+
+
 async def of_incident(tx: Tx, incident: int) -> list[AlertGroup]:
     """Those that belong to it and fire still."""
     mine = select(groups).where(_OPEN, groups.c.incident == incident).order_by(groups.c.id)
