@@ -179,8 +179,8 @@ class Scene:
         return shown(await self.story.live(run))
 
     def said(self) -> str:
-        """Every call to Slack, with everything in it, as text."""
-        entries = [one for one in self.story.simulator.journal.since() if one.get("entry") == "call"]
+        """Every call to Slack and every answer to it, with everything in them, as text."""
+        entries = [one for one in self.story.simulator.journal.since() if one.get("entry") in ("call", "ack")]
         return "\n".join(text for one in entries for text in texts(one))
 
     def witnessed(self) -> list[dict[str, Any]]:

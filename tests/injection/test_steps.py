@@ -326,7 +326,7 @@ async def test_wait_until(stage: Stage) -> None:
 
 
 async def test_url_parts(stage: Stage) -> None:
-    """Quoted, a value is one part of the path or one value of the query; unquoted it never leaves its host or folder."""
+    """Quoted or not, a value in a URL never leaves its host or its folder; quoted, it adds nothing to the query."""
     for door, values in EVERY:
         before = len(stage.there.seen)
         values = short(values)
