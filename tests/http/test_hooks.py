@@ -18,7 +18,8 @@ from bot.domain.token import Scope
 from bot.http.door import HttpDoor
 from bot.intake import VENDORS
 from bot.ports import Database
-from bot.services import tokens
+from bot.services import alerts, arrivals, inbox, tokens
+from bot.services.arrivals import Arrival
 from bot.store import tables
 from bot.store.database import open_database
 from tests.http.conftest import TokenFor, client_of
@@ -195,3 +196,51 @@ async def test_whatever_is_sent(vendor: str, body: bytes, api: httpx.AsyncClient
     """No body at any address is answered 500."""
     answer = await api.post(f"/hooks/{vendor}", content=body, headers=ingest)
     assert answer.status_code in (202, 400)
+
+
+NAMES = st.sampled_from(
+    [
+        *("alerts", "labels", "annotations", "status", "startsAt", "endsAt", "fingerprint", "alertname", "severity"),
+        *(
+            "event",
+            "data",
+            "id",
+            "title",
+            "alert",
+            "alias",
+            "action",
+            "Message",
+            "Type",
+            "workflow_run",
+            "truncatedAlerts",
+        ),
+    ]
+)
+ODD = st.none() | st.booleans() | st.floats() | st.integers() | st.text(max_size=30)
+ODD |= st.sampled_from(
+    ["firing", "resolved", "2026-11-20T09:00:00Z", "9999-12-31T23:59:59Z", "0001-01-01T00:00:00Z", "a\0b"]
+)
+LIKE_ALERTS = st.recursive(
+    ODD,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(NAMES | st.text(max_size=5), inner, max_size=6),
+    max_leaves=25,
+)
+BODY = st.dictionaries(NAMES, LIKE_ALERTS, max_size=6) | st.lists(
+    st.dictionaries(NAMES, LIKE_ALERTS, max_size=6), max_size=4
+).map(lambda found: {"alerts": found})
+
+
+@settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(vendor=st.sampled_from(sorted(VENDORS)), body=BODY)
+async def test_whatever_is_taken_is_worked(vendor: str, body: dict[str, Any], on_both: Story) -> None:
+    """Odd fields in any position cost no message: each that was answered 202 is worked to its end at the first try."""
+    deps = on_both.deps
+    on_both.clock.advance(seconds=1)
+    arrival = Arrival(vendor, json.dumps(body), {}, on_both.clock.wall())
+    await arrivals.store(deps, arrival)
+    await inbox.work(deps, alerts.handle)
+    row = next(row for row in await kept(on_both) if row.key == arrival.key)
+    assert (row.state, row.error, row.attempts) == ("done", None, 1)
+    async with deps.database.reading() as tx:
+        there = set((await tx.execute(select(tables.alert_marks.c.fingerprint))).scalars())
+    assert {alert.fingerprint for alert in arrivals.read(deps, arrival).alerts} <= there
