@@ -12,15 +12,14 @@ import hmac
 import re
 from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import padding, rsa
-from cryptography.x509 import Certificate, load_pem_x509_certificate
-
 from bot.domain.secret import Secret
+
+if TYPE_CHECKING:  # where it is used it is imported: it costs memory that only SNS needs
+    from cryptography.hazmat.primitives.asymmetric import rsa
+    from cryptography.x509 import Certificate
 
 LONGEST_TOKEN = 1_000
 LONGEST_HEADER = 8_000
@@ -35,9 +34,9 @@ _SIGNED = {
     "UnsubscribeConfirmation": _SIGNED_OF_A_SUBSCRIPTION,
 }
 _MAY_BE_ABSENT = frozenset({"Subject"})
-_HASHES: dict[str, type[hashes.HashAlgorithm]] = {
-    "1": hashes.SHA1,  # Amazon's default; whoever runs the topic can set version 2
-    "2": hashes.SHA256,
+_HASHES = {
+    "1": "SHA1",  # Amazon's default; whoever runs the topic can set version 2
+    "2": "SHA256",
 }
 
 
@@ -106,8 +105,16 @@ def sns(payload: Mapping[str, Any], certificate: bytes, *, topics: Collection[st
     key, text = _key(certificate, received_at), sns_signed_text(payload)
     if digest is None or signature is None or key is None or text is None:
         return False
+    return _verifies(key, signature, text, digest)
+
+
+def _verifies(key: rsa.RSAPublicKey, signature: bytes, text: bytes, digest: str) -> bool:
+    from cryptography.exceptions import InvalidSignature
+    from cryptography.hazmat.primitives import hashes
+    from cryptography.hazmat.primitives.asymmetric import padding
+
     try:
-        key.verify(signature, text, padding.PKCS1v15(), digest())
+        key.verify(signature, text, padding.PKCS1v15(), getattr(hashes, digest)())
     except InvalidSignature:
         return False
     return True
@@ -160,6 +167,9 @@ def _decoded(text: object) -> bytes | None:
 
 def _key(pem: bytes, at: datetime) -> rsa.RSAPublicKey | None:
     """The certificate's key, if it is in force."""
+    from cryptography.hazmat.primitives.asymmetric import rsa
+    from cryptography.x509 import load_pem_x509_certificate
+
     try:
         certificate = load_pem_x509_certificate(pem)
         key = certificate.public_key()

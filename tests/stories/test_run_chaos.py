@@ -33,7 +33,7 @@ async def test_runs_in_a_storm_on_postgresql(new_postgres: NewDatabase, tmp_path
 async def test_a_stopped_worker_is_fenced(new_postgres: NewDatabase, tmp_path: Path) -> None:
     """A worker stopped in mid-effect loses the run; a person answers; when it continues, its outcome is nothing."""
     async with placed(new_postgres(), tmp_path, rooms=1) as place:
-        (room,) = place.rooms
+        room = place.rooms[0]
         await place.house.types("Ada", "/runbook run restart note=one first=slow seconds=2", room.id)
         question = await _posted(room, "approval.approve")
         await place.house.quiet()

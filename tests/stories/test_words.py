@@ -176,10 +176,10 @@ async def test_help_lists_every_verb(tale: Story) -> None:
     text = await tale.reads("Ada", "/incident help")
     for verb in (
         "declare", "list", "show", "ack", "severity", "status", "role", "update", "remind", "note", "timeline",
-        "resolve", "reopen", "close", "postmortem", "runbook",
+        "resolve", "reopen", "close", "postmortem", "runbook", "why",
     ):  # fmt: skip
         assert f"`/incident {verb}" in text
-    for later in ("page", "escalate", "oncall", "why", "stats", "maintenance", "merge", "link", "action"):
+    for later in ("page", "escalate", "oncall", "stats", "maintenance", "merge", "link", "action"):
         assert f"/incident {later}" not in text
 
 

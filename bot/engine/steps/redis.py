@@ -8,12 +8,6 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from redis.asyncio import ConnectionPool
-from redis.asyncio.connection import AbstractConnection
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
-from redis.exceptions import RedisError, ResponseError
-
 from bot.domain.errors import Misconfigured, Unclear
 from bot.domain.outcome import Done, Failed, Outcome, Unknown
 from bot.engine.steps import arguments as read
@@ -32,6 +26,8 @@ class _Progress:
 
 async def perform(arguments: Mapping[str, Any], context: StepContext) -> Outcome:
     """One command on a connection of its own, never repeated by the client."""
+    from redis.exceptions import RedisError  # here, and below: the client costs memory that few need
+
     progress = _Progress()
     try:
         command = _command(arguments)
@@ -59,12 +55,16 @@ def _command(arguments: Mapping[str, Any]) -> list[str]:
 
 
 async def _ask(url: str, command: list[str], progress: _Progress) -> Any:
+    from redis.asyncio import ConnectionPool
+    from redis.asyncio.retry import Retry
+    from redis.backoff import NoBackoff
+
     pool = ConnectionPool.from_url(
         url, retry=Retry(NoBackoff(), 0), retry_on_error=[], socket_timeout=None, protocol=2, health_check_interval=0
     )
-    connection: AbstractConnection = pool.make_connection()  # type: ignore[no-untyped-call]
+    connection = pool.make_connection()  # type: ignore[no-untyped-call]
     try:
-        await connection.connect()  # type: ignore[no-untyped-call]
+        await connection.connect()
         progress.left = True
         await connection.send_command(*command)
         return await connection.read_response()
@@ -74,6 +74,8 @@ async def _ask(url: str, command: list[str], progress: _Progress) -> Any:
 
 
 def _broken(problem: Exception, progress: _Progress, context: StepContext) -> Outcome:
+    from redis.exceptions import ResponseError
+
     is_late = isinstance(problem, TimeoutError)
     reason = f"no answer within {context.timeout_seconds:g} s" if is_late else context.short(str(problem).rstrip("."))
     if not progress.left:
@@ -96,6 +98,6 @@ def _plain(value: Any, depth: int, context: StepContext) -> Any:
             }
         case None | bool() | int() | float() | str():
             return value
-        case ResponseError():
+        case Exception():  # an error among the replies of a transaction
             raise value
     return str(value)[:MAX_OUTPUT]
