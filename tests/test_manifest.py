@@ -77,6 +77,7 @@ WITHOUT_A_METHOD = {
     "groups:write": "conversations.create with is_private",
     "im:history": "conversations.history of a direct message whose answer was lost",
     "im:write": "conversations.open with one person",
+    "users:read.email": "the addresses in users.info and users.list, to which a severity's tell may write",
 }
 
 
