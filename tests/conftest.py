@@ -147,3 +147,21 @@ def own_redis() -> Iterator[Server]:
     """A Redis server that a test may kill and start again."""
     with redis_server() as server:
         yield server or absent("Redis")
+
+
+# Real processes and browsers: they wait more than they work. Begun first, they fill the time of all others.
+LONG = (
+    "tests/stories/test_run_chaos.py",
+    "tests/stories/test_crash.py",
+    "tests/stories/test_run_processes.py",
+    "tests/browser",
+    "tests/kernel/test_crash.py",
+    "tests/stories/test_secrets.py",
+    "tests/cli/test_processes.py",
+    "tests/steps/test_examples_metrics.py",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest files first, so that no worker is left alone with one of them at the end."""
+    items.sort(key=lambda item: not item.nodeid.startswith(LONG))
