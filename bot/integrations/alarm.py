@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-import httpx
+from typing import TYPE_CHECKING
 
 from bot import telemetry
 from bot.domain.errors import Throttled, Undeliverable
 from bot.domain.secret import Secret
 from bot.integrations.slack import retry_after_seconds
 from bot.telemetry import Event
+
+if TYPE_CHECKING:
+    import httpx
 
 
 class WebhookAlarm:
@@ -20,6 +23,8 @@ class WebhookAlarm:
         self._log = LogAlarm()
 
     async def raise_alarm(self, sentence: str) -> None:
+        import httpx  # here: start-up is quicker without the client
+
         await self._log.raise_alarm(sentence)
         try:
             async with httpx.AsyncClient(timeout=self._timeout_seconds) as client:

@@ -8,8 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
-
-import httpx
+from typing import TYPE_CHECKING
 
 from bot.domain.errors import Misconfigured
 from bot.domain.masking import Masker
@@ -17,6 +16,9 @@ from bot.domain.runbook import Connection
 from bot.domain.secret import Secret
 from bot.engine.steps import bounds
 from bot.ports import Clock
+
+if TYPE_CHECKING:
+    import httpx
 
 
 @dataclass(frozen=True)
@@ -46,11 +48,15 @@ class ShellRules:
 
 @lru_cache(maxsize=2)
 def _tls(verify: bool) -> ssl.SSLContext:
+    import httpx
+
     return httpx.create_ssl_context(verify=verify, trust_env=False)
 
 
 def new_client(verify_tls: bool) -> httpx.AsyncClient:
     """A client of its own for one request: no kept connection that may be half dead, no proxy, no redirects."""
+    import httpx
+
     unlimited = httpx.Timeout(None)  # the step's own time is kept over the whole request
     return httpx.AsyncClient(verify=_tls(verify_tls), trust_env=False, follow_redirects=False, timeout=unlimited)
 
