@@ -28,7 +28,7 @@ __all__ = ["log"]
 ROOT = Path(__file__).parents[2]
 
 KEY = 'c4n4ry/+"<é> k&y\\Zq81vW?='
-FILE = "kanarienvogel-9f3b7c51d2e8"
+FILE = "kanarienvogel-zaunkoenig-uhu"  # six of its letters in a row are no hexadecimal digits
 SQL, CACHE, METRICS = "pwQ7zeisig55xk", "pwR8stieglitz44", "pwP9gimpel33zz"
 CANARIES = (KEY, FILE, SQL, CACHE, METRICS)
 
