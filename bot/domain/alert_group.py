@@ -46,6 +46,9 @@ class AlertGroup:
     acknowledged_by: str | None = None
     silenced_until: datetime | None = None
     silenced_by: str | None = None
+    silence: int | None = None  # the one with matchers that silenced it
+    maintenance: int | None = None  # the window while which nobody is bothered with it
+    dead_man: str | None = None  # the key of the watch whose silence it reports
     resolved_at: datetime | None = None
     resolved_by: str | None = None
     left_out: int = 0

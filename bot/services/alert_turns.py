@@ -16,7 +16,7 @@ from bot.domain.person import BOT, Actor, Kind, Person
 from bot.domain.timer import Timer
 from bot.ports import Tx
 from bot.services import alert_parcels as parcels
-from bot.services import audit, cards, incidents, storms, timers
+from bot.services import audit, cards, escalations, incidents, pages, storms, timers, triggers
 from bot.store import alerts as store
 from bot.store import incidents as incidents_store
 from bot.views import incident as incident_view
@@ -59,6 +59,8 @@ async def changed(deps: Deps, tx: Tx, group: AlertGroup, *, joined: int, is_wors
 async def resolved(deps: Deps, tx: Tx, group: AlertGroup, by: str) -> None:
     """The last of its alerts is over (`by` is the bot), or somebody says so."""
     await timers.cancel(tx, subject=str(group), kind=SILENCE_OVER)
+    await escalations.end(deps, tx, group, "resolved")
+    await pages.resolved(deps, tx, str(group), by)
     took = incident_view.spoken((group.resolved_at or group.since) - group.since)
     await _note(deps, tx, group, f"{group}, {group.called}, is resolved after {took}", told=True, by=by)
     await parcels.refresh(deps, tx, group)
@@ -79,6 +81,8 @@ async def silence_over(deps: Deps, tx: Tx, timer: Timer) -> None:
 async def acknowledged(deps: Deps, tx: Tx, group: AlertGroup, by: Actor) -> None:
     """Somebody is on it. So they are on its incident."""
     await audit.record(tx, deps.clock, by.id, "alert.acknowledged", str(group))
+    await escalations.acknowledged(deps, tx, group, by)
+    await pages.acknowledged(deps, tx, str(group), by.id)
     await parcels.refresh(deps, tx, group)
     incident = await _open_incident(tx, group)
     if incident and not incident.acknowledged_at:
@@ -89,6 +93,7 @@ async def acknowledged(deps: Deps, tx: Tx, group: AlertGroup, by: Actor) -> None
 async def unacknowledged(deps: Deps, tx: Tx, group: AlertGroup, by: Actor) -> None:
     """They are not on it any more, and nobody else is."""
     await audit.record(tx, deps.clock, by.id, "alert.unacknowledged", str(group))
+    await escalations.again(deps, tx, group)
     await parcels.refresh(deps, tx, group)
 
 
@@ -98,6 +103,7 @@ async def silenced(deps: Deps, tx: Tx, group: AlertGroup, by: Actor) -> None:
     await audit.record(tx, deps.clock, by.id, "alert.silenced", str(group), until=until.isoformat() if until else None)
     await timers.cancel(tx, subject=str(group), kind=SILENCE_OVER)
     await _wait_for_the_end_of_silence(tx, group)
+    await escalations.end(deps, tx, group, "silenced")
     await parcels.refresh(deps, tx, group)
 
 
@@ -114,6 +120,8 @@ async def _do_at_once(deps: Deps, tx: Tx, group: AlertGroup) -> AlertGroup:
     if severity.on_alert is OnAlert.DECLARE and not group.incident:
         group, _, _ = await declare(deps, tx, group, OURSELVES)
         await parcels.refresh(deps, tx, group)
+    await escalations.begin(deps, tx, group)
+    await triggers.fire(deps, tx, group)
     return group
 
 

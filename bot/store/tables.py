@@ -192,7 +192,7 @@ promises = Table(
     "promises",
     metadata,
     Column("id", Integer, primary_key=True),
-    Column("kind", String(64), nullable=False),  # update | reminder | postmortem | confirm
+    Column("kind", String(64), nullable=False),  # update | reminder | postmortem | confirm | ladder:…
     Column("subject", String(64), nullable=False),
     Column("due_at", Utc, nullable=False),
     Column("late_at", Utc, nullable=False),  # due_at and a grace: kept by then, or missed
@@ -402,6 +402,7 @@ runs = Table(
     Column("edited_by", JSON, nullable=False),  # who else had a hand in the parameters: they never approve either
     Column("source", String(32), nullable=False),  # slack | api | automation
     Column("incident", ForeignKey("incidents.id")),
+    Column("alert_group", ForeignKey("alert_groups.id")),  # whose alerts triggered it
     Column("severity", String(32)),
     Column("rank", Integer, nullable=False),
     Column("status", String(24), nullable=False),  # what people see
@@ -437,6 +438,7 @@ runs = Table(
     ),
     Index("ix_runs_runbook", "runbook", "id"),
     Index("ix_runs_incident", "incident"),
+    Index("ix_runs_alert_group", "alert_group"),
     Index("ix_runs_place", "channel", "ts"),
 )
 
@@ -511,6 +513,54 @@ slots = Table(
 
 # --- alerts -------------------------------------------------------------------------------------------------------
 
+silences = Table(
+    "silences",
+    metadata,
+    Column("id", Integer, primary_key=True),  # SIL-n
+    Column("matchers", JSON, nullable=False),  # as written; all must hold
+    Column("reason", Text, nullable=False, server_default=""),
+    Column("made_by", String(64), nullable=False),
+    Column("begins_at", Utc, nullable=False),
+    Column("ends_at", Utc, nullable=False),
+    Column("ended_at", Utc),  # null: it lasts until ends_at
+    Column("ended_by", String(64)),
+    Index("ix_silences_ends", "ends_at"),
+)
+
+maintenance_windows = Table(
+    "maintenance_windows",
+    metadata,
+    Column("id", Integer, primary_key=True),  # MNT-n
+    Column("service", String(64), nullable=False),
+    Column("reason", Text, nullable=False, server_default=""),
+    Column("made_by", String(64), nullable=False),
+    Column("begins_at", Utc, nullable=False),
+    Column("ends_at", Utc, nullable=False),
+    Column("ended_at", Utc),  # null: it lasts until ends_at
+    Column("ended_by", String(64)),
+    Index("ix_maintenance_windows_service", "service", "ends_at"),
+)
+
+dead_men = Table(
+    "dead_men",
+    metadata,
+    Column("key", String(64), primary_key=True),  # of its route and group labels
+    Column("name", Text, nullable=False),
+    Column("labels", JSON, nullable=False),
+    Column("first_at", Utc, nullable=False),
+    Column("last_at", Utc, nullable=False),
+    Column("last_wall", Float, nullable=False),
+)
+
+hook_refusals = Table(
+    "hook_refusals",
+    metadata,
+    Column("day", String(10), primary_key=True),  # 2026-11-21, UTC
+    Column("vendor", String(32), primary_key=True),
+    Column("reason", String(32), primary_key=True),  # unreadable | too_large | no_token | bad_token | unknown_vendor
+    Column("count", Integer, nullable=False),
+)
+
 alert_storms = Table(
     "alert_storms",
     metadata,
@@ -546,6 +596,9 @@ alert_groups = Table(
     Column("acknowledged_by", String(64)),
     Column("silenced_until", Utc),
     Column("silenced_by", String(64)),
+    Column("silence", ForeignKey("silences.id")),  # the one with matchers that silenced it; null: its own button
+    Column("maintenance", ForeignKey("maintenance_windows.id")),  # while which nobody is bothered with it
+    Column("dead_man", String(64)),  # the key of the watch whose silence it reports
     Column("resolved_at", Utc),
     Column("resolved_by", String(64)),  # a person's id, or "tocsin" where its alerts ended
     Column("firing", Integer, nullable=False),  # of its alerts
@@ -604,4 +657,67 @@ alert_marks = Table(
     metadata,
     Column("fingerprint", String(255), primary_key=True),  # its own, and the others it goes by
     Column("alert", ForeignKey("alerts.id"), nullable=False),  # the newest of that fingerprint
+)
+
+# --- escalation ---------------------------------------------------------------------------------------------------
+
+climbs = Table(
+    "climbs",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("subject", String(32), nullable=False),  # ALR-7 | INC-42
+    Column("alert_group", ForeignKey("alert_groups.id")),
+    Column("incident", ForeignKey("incidents.id")),
+    Column("service", String(64), nullable=False),
+    Column("ladder", String(64), nullable=False),
+    Column("number", Integer, nullable=False),  # 1, 2, … of its subject
+    Column("begins_at", Utc, nullable=False),  # T+0
+    Column("first", Integer, nullable=False, server_default="0"),  # the position it begins at
+    Column("by_hand", Boolean, nullable=False, server_default=text("false")),
+    Column("reached", Integer),  # the highest position that went out, or null
+    Column("ended_at", Utc),
+    Column("ended_why", String(32)),
+    UniqueConstraint("subject", "number"),
+    Index(
+        "uq_climbs_open",
+        "subject",
+        unique=True,
+        sqlite_where=text("ended_at is null"),
+        postgresql_where=text("ended_at is null"),
+    ),
+)
+
+pages = Table(
+    "pages",
+    metadata,
+    Column("key", String(255), primary_key=True),  # PagerDuty's dedup key
+    Column("subject", String(32), nullable=False),  # ALR-7 | INC-42 | RUN-7
+    Column("target", Text, nullable=False),
+    Column("state", String(16), nullable=False),  # sending | open | acknowledged | resolved | failed
+    Column("at", Utc, nullable=False),
+    Column("changed_at", Utc, nullable=False),
+    Column("changed_by", Text),  # a person's id, or who they are at PagerDuty
+    Index("ix_pages_subject", "subject", "state"),
+)
+
+oncall_overrides = Table(
+    "oncall_overrides",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("service", String(64), nullable=False),
+    Column("level", String(64), nullable=False),
+    Column("person", String(64), nullable=False),
+    Column("made_by", String(64), nullable=False),
+    Column("made_at", Utc, nullable=False),
+    Column("begins_at", Utc, nullable=False),
+    Column("ends_at", Utc, nullable=False),
+    Index("ix_oncall_overrides_level", "service", "level", "ends_at"),
+)
+
+schedules = Table(
+    "schedules",
+    metadata,
+    Column("id", String(64), primary_key=True),  # PagerDuty's
+    Column("people", JSON, nullable=False),  # id, name, email of each
+    Column("seen_at", Float, nullable=False),  # wall
 )

@@ -43,6 +43,15 @@ def upgrade() -> None:
     sa.Column('speed', sa.Float(), nullable=False),
     sa.PrimaryKeyConstraint('id', name=op.f('pk_clock'))
     )
+    op.create_table('dead_men',
+    sa.Column('key', sa.String(length=64), nullable=False),
+    sa.Column('name', sa.Text(), nullable=False),
+    sa.Column('labels', sa.JSON(), nullable=False),
+    sa.Column('first_at', sa.DateTime(timezone=True), nullable=False),
+    sa.Column('last_at', sa.DateTime(timezone=True), nullable=False),
+    sa.Column('last_wall', sa.Float(), nullable=False),
+    sa.PrimaryKeyConstraint('key', name=op.f('pk_dead_men'))
+    )
     op.create_table('deliveries',
     sa.Column('id', sa.Integer(), nullable=False),
     sa.Column('kind', sa.String(length=64), nullable=False),
@@ -88,6 +97,13 @@ def upgrade() -> None:
     sa.Column('worker', sa.String(length=64), nullable=False),
     sa.Column('at', sa.Float(), nullable=False),
     sa.PrimaryKeyConstraint('worker', name=op.f('pk_heartbeats'))
+    )
+    op.create_table('hook_refusals',
+    sa.Column('day', sa.String(length=10), nullable=False),
+    sa.Column('vendor', sa.String(length=32), nullable=False),
+    sa.Column('reason', sa.String(length=32), nullable=False),
+    sa.Column('count', sa.Integer(), nullable=False),
+    sa.PrimaryKeyConstraint('day', 'vendor', 'reason', name=op.f('pk_hook_refusals'))
     )
     op.create_table('inbox',
     sa.Column('id', sa.Integer(), nullable=False),
@@ -153,6 +169,41 @@ def upgrade() -> None:
     op.create_index('ix_incidents_open', 'incidents', ['rank', 'id'], unique=False, sqlite_where=sa.text("status not in ('resolved','closed')"), postgresql_where=sa.text("status not in ('resolved','closed')"))
     op.create_index('ix_incidents_postmortem', 'incidents', ['postmortem_due_at'], unique=False, sqlite_where=sa.text('postmortem_due_at is not null and postmortem_done_at is null'), postgresql_where=sa.text('postmortem_due_at is not null and postmortem_done_at is null'))
     op.create_index('ix_incidents_repeat', 'incidents', ['declared_by', 'service', 'declared_wall'], unique=False)
+    op.create_table('maintenance_windows',
+    sa.Column('id', sa.Integer(), nullable=False),
+    sa.Column('service', sa.String(length=64), nullable=False),
+    sa.Column('reason', sa.Text(), server_default='', nullable=False),
+    sa.Column('made_by', sa.String(length=64), nullable=False),
+    sa.Column('begins_at', sa.DateTime(timezone=True), nullable=False),
+    sa.Column('ends_at', sa.DateTime(timezone=True), nullable=False),
+    sa.Column('ended_at', sa.DateTime(timezone=True), nullable=True),
+    sa.Column('ended_by', sa.String(length=64), nullable=True),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_maintenance_windows'))
+    )
+    op.create_index('ix_maintenance_windows_service', 'maintenance_windows', ['service', 'ends_at'], unique=False)
+    op.create_table('oncall_overrides',
+    sa.Column('id', sa.Integer(), nullable=False),
+    sa.Column('service', sa.String(length=64), nullable=False),
+    sa.Column('level', sa.String(length=64), nullable=False),
+    sa.Column('person', sa.String(length=64), nullable=False),
+    sa.Column('made_by', sa.String(length=64), nullable=False),
+    sa.Column('made_at', sa.DateTime(timezone=True), nullable=False),
+    sa.Column('begins_at', sa.DateTime(timezone=True), nullable=False),
+    sa.Column('ends_at', sa.DateTime(timezone=True), nullable=False),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_oncall_overrides'))
+    )
+    op.create_index('ix_oncall_overrides_level', 'oncall_overrides', ['service', 'level', 'ends_at'], unique=False)
+    op.create_table('pages',
+    sa.Column('key', sa.String(length=255), nullable=False),
+    sa.Column('subject', sa.String(length=32), nullable=False),
+    sa.Column('target', sa.Text(), nullable=False),
+    sa.Column('state', sa.String(length=16), nullable=False),
+    sa.Column('at', sa.DateTime(timezone=True), nullable=False),
+    sa.Column('changed_at', sa.DateTime(timezone=True), nullable=False),
+    sa.Column('changed_by', sa.Text(), nullable=True),
+    sa.PrimaryKeyConstraint('key', name=op.f('pk_pages'))
+    )
+    op.create_index('ix_pages_subject', 'pages', ['subject', 'state'], unique=False)
     op.create_table('people',
     sa.Column('id', sa.String(length=32), nullable=False),
     sa.Column('team', sa.String(length=32), nullable=True),
@@ -199,6 +250,24 @@ def upgrade() -> None:
     sa.Column('seen_at', sa.DateTime(timezone=True), nullable=False),
     sa.PrimaryKeyConstraint('version', name=op.f('pk_runbook_versions'))
     )
+    op.create_table('schedules',
+    sa.Column('id', sa.String(length=64), nullable=False),
+    sa.Column('people', sa.JSON(), nullable=False),
+    sa.Column('seen_at', sa.Float(), nullable=False),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_schedules'))
+    )
+    op.create_table('silences',
+    sa.Column('id', sa.Integer(), nullable=False),
+    sa.Column('matchers', sa.JSON(), nullable=False),
+    sa.Column('reason', sa.Text(), server_default='', nullable=False),
+    sa.Column('made_by', sa.String(length=64), nullable=False),
+    sa.Column('begins_at', sa.DateTime(timezone=True), nullable=False),
+    sa.Column('ends_at', sa.DateTime(timezone=True), nullable=False),
+    sa.Column('ended_at', sa.DateTime(timezone=True), nullable=True),
+    sa.Column('ended_by', sa.String(length=64), nullable=True),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_silences'))
+    )
+    op.create_index('ix_silences_ends', 'silences', ['ends_at'], unique=False)
     op.create_table('timers',
     sa.Column('id', sa.Integer(), nullable=False),
     sa.Column('due_at', sa.DateTime(timezone=True), nullable=False),
@@ -249,6 +318,9 @@ def upgrade() -> None:
     sa.Column('acknowledged_by', sa.String(length=64), nullable=True),
     sa.Column('silenced_until', sa.DateTime(timezone=True), nullable=True),
     sa.Column('silenced_by', sa.String(length=64), nullable=True),
+    sa.Column('silence', sa.Integer(), nullable=True),
+    sa.Column('maintenance', sa.Integer(), nullable=True),
+    sa.Column('dead_man', sa.String(length=64), nullable=True),
     sa.Column('resolved_at', sa.DateTime(timezone=True), nullable=True),
     sa.Column('resolved_by', sa.String(length=64), nullable=True),
     sa.Column('firing', sa.Integer(), nullable=False),
@@ -260,6 +332,8 @@ def upgrade() -> None:
     sa.Column('channel', sa.String(length=32), nullable=True),
     sa.Column('ts', sa.String(length=32), nullable=True),
     sa.ForeignKeyConstraint(['incident'], ['incidents.id'], name=op.f('fk_alert_groups_incident_incidents')),
+    sa.ForeignKeyConstraint(['maintenance'], ['maintenance_windows.id'], name=op.f('fk_alert_groups_maintenance_maintenance_windows')),
+    sa.ForeignKeyConstraint(['silence'], ['silences.id'], name=op.f('fk_alert_groups_silence_silences')),
     sa.ForeignKeyConstraint(['storm'], ['alert_storms.id'], name=op.f('fk_alert_groups_storm_alert_storms')),
     sa.PrimaryKeyConstraint('id', name=op.f('pk_alert_groups'))
     )
@@ -279,50 +353,6 @@ def upgrade() -> None:
     sa.PrimaryKeyConstraint('incident', 'role', name=op.f('pk_roles'))
     )
     op.create_index('ix_roles_person', 'roles', ['person'], unique=False)
-    op.create_table('runs',
-    sa.Column('id', sa.Integer(), nullable=False),
-    sa.Column('runbook', sa.String(length=64), nullable=False),
-    sa.Column('version', sa.String(length=64), nullable=False),
-    sa.Column('service', sa.String(length=64), nullable=False),
-    sa.Column('subject', sa.JSON(), nullable=False),
-    sa.Column('parameters', sa.JSON(), nullable=False),
-    sa.Column('connections', sa.JSON(), nullable=False),
-    sa.Column('plan', sa.JSON(), nullable=False),
-    sa.Column('plan_hash', sa.String(length=64), nullable=False),
-    sa.Column('reason', sa.Text(), server_default='', nullable=False),
-    sa.Column('requested_by', sa.String(length=64), nullable=False),
-    sa.Column('edited_by', sa.JSON(), nullable=False),
-    sa.Column('source', sa.String(length=32), nullable=False),
-    sa.Column('incident', sa.Integer(), nullable=True),
-    sa.Column('severity', sa.String(length=32), nullable=True),
-    sa.Column('rank', sa.Integer(), nullable=False),
-    sa.Column('status', sa.String(length=24), nullable=False),
-    sa.Column('sentence', sa.Text(), server_default='', nullable=False),
-    sa.Column('phase', sa.String(length=8), server_default='do', nullable=False),
-    sa.Column('state', sa.String(length=16), nullable=False),
-    sa.Column('owner', sa.String(length=64), nullable=True),
-    sa.Column('epoch', sa.Integer(), server_default='0', nullable=False),
-    sa.Column('lease_until', sa.Float(), nullable=True),
-    sa.Column('next_at', sa.Float(), nullable=False),
-    sa.Column('slot_key', sa.String(length=255), nullable=True),
-    sa.Column('slot_limit', sa.Integer(), server_default='1', nullable=False),
-    sa.Column('has_slot', sa.Boolean(), server_default=sa.text('(false)'), nullable=False),
-    sa.Column('cancelled_by', sa.String(length=64), nullable=True),
-    sa.Column('created_at', sa.DateTime(timezone=True), nullable=False),
-    sa.Column('started_at', sa.DateTime(timezone=True), nullable=True),
-    sa.Column('deadline_at', sa.DateTime(timezone=True), nullable=True),
-    sa.Column('ended_at', sa.DateTime(timezone=True), nullable=True),
-    sa.Column('channel', sa.String(length=32), nullable=True),
-    sa.Column('ts', sa.String(length=32), nullable=True),
-    sa.Column('edited_wall', sa.Float(), server_default='0', nullable=False),
-    sa.ForeignKeyConstraint(['incident'], ['incidents.id'], name=op.f('fk_runs_incident_incidents')),
-    sa.PrimaryKeyConstraint('id', name=op.f('pk_runs'))
-    )
-    op.create_index('ix_runs_incident', 'runs', ['incident'], unique=False)
-    op.create_index('ix_runs_open', 'runs', ['next_at'], unique=False, sqlite_where=sa.text("state in ('ready','running')"), postgresql_where=sa.text("state in ('ready','running')"))
-    op.create_index('ix_runs_place', 'runs', ['channel', 'ts'], unique=False)
-    op.create_index('ix_runs_queued', 'runs', ['slot_key', 'id'], unique=False, sqlite_where=sa.text("status = 'queued'"), postgresql_where=sa.text("status = 'queued'"))
-    op.create_index('ix_runs_runbook', 'runs', ['runbook', 'id'], unique=False)
     op.create_table('timeline',
     sa.Column('id', sa.Integer(), nullable=False),
     sa.Column('incident', sa.Integer(), nullable=False),
@@ -377,6 +407,79 @@ def upgrade() -> None:
     )
     op.create_index('ix_alerts_group', 'alerts', ['group', 'status'], unique=False)
     op.create_index('ix_alerts_last', 'alerts', ['last_at'], unique=False)
+    op.create_table('climbs',
+    sa.Column('id', sa.Integer(), nullable=False),
+    sa.Column('subject', sa.String(length=32), nullable=False),
+    sa.Column('alert_group', sa.Integer(), nullable=True),
+    sa.Column('incident', sa.Integer(), nullable=True),
+    sa.Column('service', sa.String(length=64), nullable=False),
+    sa.Column('ladder', sa.String(length=64), nullable=False),
+    sa.Column('number', sa.Integer(), nullable=False),
+    sa.Column('begins_at', sa.DateTime(timezone=True), nullable=False),
+    sa.Column('first', sa.Integer(), server_default='0', nullable=False),
+    sa.Column('by_hand', sa.Boolean(), server_default=sa.text('(false)'), nullable=False),
+    sa.Column('reached', sa.Integer(), nullable=True),
+    sa.Column('ended_at', sa.DateTime(timezone=True), nullable=True),
+    sa.Column('ended_why', sa.String(length=32), nullable=True),
+    sa.ForeignKeyConstraint(['alert_group'], ['alert_groups.id'], name=op.f('fk_climbs_alert_group_alert_groups')),
+    sa.ForeignKeyConstraint(['incident'], ['incidents.id'], name=op.f('fk_climbs_incident_incidents')),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_climbs')),
+    sa.UniqueConstraint('subject', 'number', name=op.f('uq_climbs_subject'))
+    )
+    op.create_index('uq_climbs_open', 'climbs', ['subject'], unique=True, sqlite_where=sa.text('ended_at is null'), postgresql_where=sa.text('ended_at is null'))
+    op.create_table('runs',
+    sa.Column('id', sa.Integer(), nullable=False),
+    sa.Column('runbook', sa.String(length=64), nullable=False),
+    sa.Column('version', sa.String(length=64), nullable=False),
+    sa.Column('service', sa.String(length=64), nullable=False),
+    sa.Column('subject', sa.JSON(), nullable=False),
+    sa.Column('parameters', sa.JSON(), nullable=False),
+    sa.Column('connections', sa.JSON(), nullable=False),
+    sa.Column('plan', sa.JSON(), nullable=False),
+    sa.Column('plan_hash', sa.String(length=64), nullable=False),
+    sa.Column('reason', sa.Text(), server_default='', nullable=False),
+    sa.Column('requested_by', sa.String(length=64), nullable=False),
+    sa.Column('edited_by', sa.JSON(), nullable=False),
+    sa.Column('source', sa.String(length=32), nullable=False),
+    sa.Column('incident', sa.Integer(), nullable=True),
+    sa.Column('alert_group', sa.Integer(), nullable=True),
+    sa.Column('severity', sa.String(length=32), nullable=True),
+    sa.Column('rank', sa.Integer(), nullable=False),
+    sa.Column('status', sa.String(length=24), nullable=False),
+    sa.Column('sentence', sa.Text(), server_default='', nullable=False),
+    sa.Column('phase', sa.String(length=8), server_default='do', nullable=False),
+    sa.Column('state', sa.String(length=16), nullable=False),
+    sa.Column('owner', sa.String(length=64), nullable=True),
+    sa.Column('epoch', sa.Integer(), server_default='0', nullable=False),
+    sa.Column('lease_until', sa.Float(), nullable=True),
+    sa.Column('next_at', sa.Float(), nullable=False),
+    sa.Column('slot_key', sa.String(length=255), nullable=True),
+    sa.Column('slot_limit', sa.Integer(), server_default='1', nullable=False),
+    sa.Column('has_slot', sa.Boolean(), server_default=sa.text('(false)'), nullable=False),
+    sa.Column('cancelled_by', sa.String(length=64), nullable=True),
+    sa.Column('created_at', sa.DateTime(timezone=True), nullable=False),
+    sa.Column('started_at', sa.DateTime(timezone=True), nullable=True),
+    sa.Column('deadline_at', sa.DateTime(timezone=True), nullable=True),
+    sa.Column('ended_at', sa.DateTime(timezone=True), nullable=True),
+    sa.Column('channel', sa.String(length=32), nullable=True),
+    sa.Column('ts', sa.String(length=32), nullable=True),
+    sa.Column('edited_wall', sa.Float(), server_default='0', nullable=False),
+    sa.ForeignKeyConstraint(['alert_group'], ['alert_groups.id'], name=op.f('fk_runs_alert_group_alert_groups')),
+    sa.ForeignKeyConstraint(['incident'], ['incidents.id'], name=op.f('fk_runs_incident_incidents')),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_runs'))
+    )
+    op.create_index('ix_runs_alert_group', 'runs', ['alert_group'], unique=False)
+    op.create_index('ix_runs_incident', 'runs', ['incident'], unique=False)
+    op.create_index('ix_runs_open', 'runs', ['next_at'], unique=False, sqlite_where=sa.text("state in ('ready','running')"), postgresql_where=sa.text("state in ('ready','running')"))
+    op.create_index('ix_runs_place', 'runs', ['channel', 'ts'], unique=False)
+    op.create_index('ix_runs_queued', 'runs', ['slot_key', 'id'], unique=False, sqlite_where=sa.text("status = 'queued'"), postgresql_where=sa.text("status = 'queued'"))
+    op.create_index('ix_runs_runbook', 'runs', ['runbook', 'id'], unique=False)
+    op.create_table('alert_marks',
+    sa.Column('fingerprint', sa.String(length=255), nullable=False),
+    sa.Column('alert', sa.Integer(), nullable=False),
+    sa.ForeignKeyConstraint(['alert'], ['alerts.id'], name=op.f('fk_alert_marks_alert_alerts')),
+    sa.PrimaryKeyConstraint('fingerprint', name=op.f('pk_alert_marks'))
+    )
     op.create_table('run_gates',
     sa.Column('id', sa.Integer(), nullable=False),
     sa.Column('run', sa.Integer(), nullable=False),
@@ -429,12 +532,6 @@ def upgrade() -> None:
     sa.PrimaryKeyConstraint('key', 'seat', name=op.f('pk_slots')),
     sa.UniqueConstraint('run', name=op.f('uq_slots_run'))
     )
-    op.create_table('alert_marks',
-    sa.Column('fingerprint', sa.String(length=255), nullable=False),
-    sa.Column('alert', sa.Integer(), nullable=False),
-    sa.ForeignKeyConstraint(['alert'], ['alerts.id'], name=op.f('fk_alert_marks_alert_alerts')),
-    sa.PrimaryKeyConstraint('fingerprint', name=op.f('pk_alert_marks'))
-    )
     op.create_table('run_votes',
     sa.Column('gate', sa.Integer(), nullable=False),
     sa.Column('person', sa.String(length=32), nullable=False),
@@ -450,12 +547,21 @@ def upgrade() -> None:
 def downgrade() -> None:
     # ### commands auto generated by Alembic - please adjust! ###
     op.drop_table('run_votes')
-    op.drop_table('alert_marks')
     op.drop_table('slots')
     op.drop_table('run_steps')
     op.drop_index('ix_run_gates_review', table_name='run_gates', sqlite_where=sa.text('review_due_at is not null and reviewed_at is null'), postgresql_where=sa.text('review_due_at is not null and reviewed_at is null'))
     op.drop_index('ix_run_gates_open', table_name='run_gates', sqlite_where=sa.text("state = 'open'"), postgresql_where=sa.text("state = 'open'"))
     op.drop_table('run_gates')
+    op.drop_table('alert_marks')
+    op.drop_index('ix_runs_runbook', table_name='runs')
+    op.drop_index('ix_runs_queued', table_name='runs', sqlite_where=sa.text("status = 'queued'"), postgresql_where=sa.text("status = 'queued'"))
+    op.drop_index('ix_runs_place', table_name='runs')
+    op.drop_index('ix_runs_open', table_name='runs', sqlite_where=sa.text("state in ('ready','running')"), postgresql_where=sa.text("state in ('ready','running')"))
+    op.drop_index('ix_runs_incident', table_name='runs')
+    op.drop_index('ix_runs_alert_group', table_name='runs')
+    op.drop_table('runs')
+    op.drop_index('uq_climbs_open', table_name='climbs', sqlite_where=sa.text('ended_at is null'), postgresql_where=sa.text('ended_at is null'))
+    op.drop_table('climbs')
     op.drop_index('ix_alerts_last', table_name='alerts')
     op.drop_index('ix_alerts_group', table_name='alerts')
     op.drop_table('alerts')
@@ -463,12 +569,6 @@ def downgrade() -> None:
     op.drop_table('updates')
     op.drop_index('ix_timeline_incident', table_name='timeline')
     op.drop_table('timeline')
-    op.drop_index('ix_runs_runbook', table_name='runs')
-    op.drop_index('ix_runs_queued', table_name='runs', sqlite_where=sa.text("status = 'queued'"), postgresql_where=sa.text("status = 'queued'"))
-    op.drop_index('ix_runs_place', table_name='runs')
-    op.drop_index('ix_runs_open', table_name='runs', sqlite_where=sa.text("state in ('ready','running')"), postgresql_where=sa.text("state in ('ready','running')"))
-    op.drop_index('ix_runs_incident', table_name='runs')
-    op.drop_table('runs')
     op.drop_index('ix_roles_person', table_name='roles')
     op.drop_table('roles')
     op.drop_index('uq_alert_groups_open', table_name='alert_groups', sqlite_where=sa.text("status = 'firing'"), postgresql_where=sa.text("status = 'firing'"))
@@ -483,6 +583,9 @@ def downgrade() -> None:
     op.drop_index('ix_timers_subject', table_name='timers')
     op.drop_index('ix_timers_due', table_name='timers', sqlite_where=sa.text("state = 'pending'"), postgresql_where=sa.text("state = 'pending'"))
     op.drop_table('timers')
+    op.drop_index('ix_silences_ends', table_name='silences')
+    op.drop_table('silences')
+    op.drop_table('schedules')
     op.drop_table('runbook_versions')
     op.drop_index('ix_requests_at', table_name='requests')
     op.drop_table('requests')
@@ -491,6 +594,12 @@ def downgrade() -> None:
     op.drop_table('promises')
     op.drop_table('places')
     op.drop_table('people')
+    op.drop_index('ix_pages_subject', table_name='pages')
+    op.drop_table('pages')
+    op.drop_index('ix_oncall_overrides_level', table_name='oncall_overrides')
+    op.drop_table('oncall_overrides')
+    op.drop_index('ix_maintenance_windows_service', table_name='maintenance_windows')
+    op.drop_table('maintenance_windows')
     op.drop_index('ix_incidents_repeat', table_name='incidents')
     op.drop_index('ix_incidents_postmortem', table_name='incidents', sqlite_where=sa.text('postmortem_due_at is not null and postmortem_done_at is null'), postgresql_where=sa.text('postmortem_due_at is not null and postmortem_done_at is null'))
     op.drop_index('ix_incidents_open', table_name='incidents', sqlite_where=sa.text("status not in ('resolved','closed')"), postgresql_where=sa.text("status not in ('resolved','closed')"))
@@ -501,6 +610,7 @@ def downgrade() -> None:
     op.drop_table('incidents')
     op.drop_index('ix_inbox_open', table_name='inbox', sqlite_where=sa.text("state in ('ready','working')"), postgresql_where=sa.text("state in ('ready','working')"))
     op.drop_table('inbox')
+    op.drop_table('hook_refusals')
     op.drop_table('heartbeats')
     op.drop_table('groups')
     op.drop_table('gates')
@@ -510,6 +620,7 @@ def downgrade() -> None:
     op.drop_index('ix_deliveries_open', table_name='deliveries', sqlite_where=sa.text("state in ('ready','sending','doubt')"), postgresql_where=sa.text("state in ('ready','sending','doubt')"))
     op.drop_index('ix_deliveries_gate', table_name='deliveries', sqlite_where=sa.text("state = 'ready'"), postgresql_where=sa.text("state = 'ready'"))
     op.drop_table('deliveries')
+    op.drop_table('dead_men')
     op.drop_table('clock')
     op.drop_table('audit_log')
     op.drop_index('ix_alert_storms_setting', table_name='alert_storms')
