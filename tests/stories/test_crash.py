@@ -10,31 +10,31 @@ from tests.support.story import shown
 pytestmark = pytest.mark.timeout(300)  # dozens of processes start, beside whatever else the machine does
 
 ACTS = ("declare", "update", "overdue", "resolve")
-SQLITE_SEEDS = (2, 3, 4)  # both ways to the bot, typed and filled in
-POSTGRES_SEEDS = (6, 8)
+SQLITE_SEEDS = (2, 3)  # both ways to the bot, typed and filled in; more of them are make soak's
+POSTGRES_SEEDS = (6,)
 
 
 async def test_killed_on_sqlite(new_sqlite: NewDatabase) -> None:
-    """One process, killed in every act of three days, over Socket Mode and over HTTP: the same end, nothing twice."""
+    """One process, killed in every act of two days, over Socket Mode and over HTTP: the same end, nothing twice."""
     days = [seeded(seed, acts=ACTS) for seed in SQLITE_SEEDS]
     outcomes = await told_together(new_sqlite, [undisturbed(False), undisturbed(True), *days])
-    assert sum(outcome.kills for outcome in outcomes) >= 12
+    assert sum(outcome.kills for outcome in outcomes) >= 8
     check(outcomes)
 
 
 async def test_killed_on_postgresql(new_postgres: NewDatabase) -> None:
-    """A bot and a worker beside it, one or the other killed in the acts of two days: the same end, nothing twice."""
+    """A bot and a worker beside it, one or the other killed in the acts of a day: the same end, nothing twice."""
     days = [
         seeded(seed, acts=("declare", "overdue", "resolve"), victims=("serve", "worker")) for seed in POSTGRES_SEEDS
     ]
     outcomes = await told_together(new_postgres, [undisturbed(False), *days])
-    assert sum(outcome.kills for outcome in outcomes) >= 6
+    assert sum(outcome.kills for outcome in outcomes) >= 3
     check(outcomes)
 
 
-async def test_the_clock_passes_a_promise_while_it_is_down(database_url: str) -> None:
+async def test_the_clock_passes_a_promise_while_it_is_down(new_sqlite: NewDatabase) -> None:
     """Two updates fell due while nobody was up: one is posted at once after the start, and the next one is promised."""
-    async with housed(database_url) as house:
+    async with housed(new_sqlite()) as house:
         await house.types("Ada", "/incident declare P1 checkout is down", "general")
         await house.quiet()
         await house.down()
