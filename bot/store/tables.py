@@ -670,14 +670,18 @@ climbs = Table(
     Column("incident", ForeignKey("incidents.id")),
     Column("service", String(64), nullable=False),
     Column("ladder", String(64), nullable=False),
+    Column("pinned", JSON, nullable=False),  # the ladder as it was when the climb began: what was promised stays so
     Column("number", Integer, nullable=False),  # 1, 2, … of its subject
     Column("begins_at", Utc, nullable=False),  # T+0
     Column("first", Integer, nullable=False, server_default="0"),  # the position it begins at
     Column("by_hand", Boolean, nullable=False, server_default=text("false")),
+    Column("begun_by", String(64), nullable=False),  # who escalated by hand, or "tocsin"
     Column("reached", Integer),  # the highest position that went out, or null
     Column("ended_at", Utc),
     Column("ended_why", String(32)),
     UniqueConstraint("subject", "number"),
+    Index("ix_climbs_alert_group", "alert_group"),
+    Index("ix_climbs_incident", "incident"),
     Index(
         "uq_climbs_open",
         "subject",

@@ -414,10 +414,12 @@ def upgrade() -> None:
     sa.Column('incident', sa.Integer(), nullable=True),
     sa.Column('service', sa.String(length=64), nullable=False),
     sa.Column('ladder', sa.String(length=64), nullable=False),
+    sa.Column('pinned', sa.JSON(), nullable=False),
     sa.Column('number', sa.Integer(), nullable=False),
     sa.Column('begins_at', sa.DateTime(timezone=True), nullable=False),
     sa.Column('first', sa.Integer(), server_default='0', nullable=False),
     sa.Column('by_hand', sa.Boolean(), server_default=sa.text('(false)'), nullable=False),
+    sa.Column('begun_by', sa.String(length=64), nullable=False),
     sa.Column('reached', sa.Integer(), nullable=True),
     sa.Column('ended_at', sa.DateTime(timezone=True), nullable=True),
     sa.Column('ended_why', sa.String(length=32), nullable=True),
@@ -426,6 +428,8 @@ def upgrade() -> None:
     sa.PrimaryKeyConstraint('id', name=op.f('pk_climbs')),
     sa.UniqueConstraint('subject', 'number', name=op.f('uq_climbs_subject'))
     )
+    op.create_index('ix_climbs_alert_group', 'climbs', ['alert_group'], unique=False)
+    op.create_index('ix_climbs_incident', 'climbs', ['incident'], unique=False)
     op.create_index('uq_climbs_open', 'climbs', ['subject'], unique=True, sqlite_where=sa.text('ended_at is null'), postgresql_where=sa.text('ended_at is null'))
     op.create_table('runs',
     sa.Column('id', sa.Integer(), nullable=False),
@@ -561,6 +565,8 @@ def downgrade() -> None:
     op.drop_index('ix_runs_alert_group', table_name='runs')
     op.drop_table('runs')
     op.drop_index('uq_climbs_open', table_name='climbs', sqlite_where=sa.text('ended_at is null'), postgresql_where=sa.text('ended_at is null'))
+    op.drop_index('ix_climbs_incident', table_name='climbs')
+    op.drop_index('ix_climbs_alert_group', table_name='climbs')
     op.drop_table('climbs')
     op.drop_index('ix_alerts_last', table_name='alerts')
     op.drop_index('ix_alerts_group', table_name='alerts')
