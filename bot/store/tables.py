@@ -701,7 +701,19 @@ pages = Table(
     Column("at", Utc, nullable=False),
     Column("changed_at", Utc, nullable=False),
     Column("changed_by", Text),  # a person's id, or who they are at PagerDuty
+    Column("climb", Integer),  # the step of a ladder that asked for it, or null
+    Column("position", Integer),
+    Column("remote", String(64)),  # what PagerDuty numbers it
+    Column("said_at", Utc),  # by PagerDuty's clock, of the newest that it told us of it
+    Column("away_since", Utc),  # when it could not be sent for the first time
     Index("ix_pages_subject", "subject", "state"),
+    Index("ix_pages_remote", "remote"),
+    Index(
+        "ix_pages_waiting",
+        "away_since",
+        sqlite_where=text("state = 'sending'"),
+        postgresql_where=text("state = 'sending'"),
+    ),
 )
 
 oncall_overrides = Table(

@@ -201,9 +201,16 @@ def upgrade() -> None:
     sa.Column('at', sa.DateTime(timezone=True), nullable=False),
     sa.Column('changed_at', sa.DateTime(timezone=True), nullable=False),
     sa.Column('changed_by', sa.Text(), nullable=True),
+    sa.Column('climb', sa.Integer(), nullable=True),
+    sa.Column('position', sa.Integer(), nullable=True),
+    sa.Column('remote', sa.String(length=64), nullable=True),
+    sa.Column('said_at', sa.DateTime(timezone=True), nullable=True),
+    sa.Column('away_since', sa.DateTime(timezone=True), nullable=True),
     sa.PrimaryKeyConstraint('key', name=op.f('pk_pages'))
     )
+    op.create_index('ix_pages_remote', 'pages', ['remote'], unique=False)
     op.create_index('ix_pages_subject', 'pages', ['subject', 'state'], unique=False)
+    op.create_index('ix_pages_waiting', 'pages', ['away_since'], unique=False, sqlite_where=sa.text("state = 'sending'"), postgresql_where=sa.text("state = 'sending'"))
     op.create_table('people',
     sa.Column('id', sa.String(length=32), nullable=False),
     sa.Column('team', sa.String(length=32), nullable=True),
@@ -600,7 +607,9 @@ def downgrade() -> None:
     op.drop_table('promises')
     op.drop_table('places')
     op.drop_table('people')
+    op.drop_index('ix_pages_waiting', table_name='pages', sqlite_where=sa.text("state = 'sending'"), postgresql_where=sa.text("state = 'sending'"))
     op.drop_index('ix_pages_subject', table_name='pages')
+    op.drop_index('ix_pages_remote', table_name='pages')
     op.drop_table('pages')
     op.drop_index('ix_oncall_overrides_level', table_name='oncall_overrides')
     op.drop_table('oncall_overrides')
