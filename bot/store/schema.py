@@ -5,21 +5,42 @@ from __future__ import annotations
 import asyncio
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from alembic.util.exc import CommandError
-from sqlalchemy import Connection, Engine, create_engine, event, exc, text
+from sqlalchemy import (
+    Column,
+    Connection,
+    Engine,
+    MetaData,
+    PrimaryKeyConstraint,
+    String,
+    Table,
+    create_engine,
+    event,
+    exc,
+    inspect,
+    select,
+    text,
+)
 from sqlalchemy.pool import NullPool
 
 from bot.domain.errors import Misconfigured
 from bot.ports import Database
 from bot.store.database import cannot_open, parse
+from bot.store.tables import metadata
+
+if TYPE_CHECKING:  # where it is used it is imported: a start without a migration is quicker and smaller
+    from alembic.config import Config
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 MIGRATE_LOCK = 0x746F6373  # an advisory lock of PostgreSQL: one migrator at a time
+# As Alembic makes it.
+_VERSION = Table(
+    "alembic_version",
+    MetaData(),
+    Column("version_num", String(32), nullable=False),
+    PrimaryKeyConstraint("version_num", name="alembic_version_pkc"),
+)
 
 
 def migrate(url: str) -> None:
@@ -29,13 +50,34 @@ def migrate(url: str) -> None:
         with engine.begin() as connection:
             if connection.dialect.name == "postgresql":
                 connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": MIGRATE_LOCK})
-            command.upgrade(alembic_config(connection), "head")
+            _bring_up(connection)
     except exc.DBAPIError as problem:
         raise Misconfigured(cannot_open(parse(url), problem)) from problem
-    except CommandError as problem:
-        raise Misconfigured("The database was made by a newer version of Tocsin: install that one.") from problem
     finally:
         engine.dispose()
+
+
+def _bring_up(connection: Connection) -> None:
+    """An empty database gets the tables at once, which is where the migrations lead; another is migrated."""
+    if _revision(connection) == newest():
+        return
+    if inspect(connection).get_table_names():
+        upgrade(connection)
+        return
+    metadata.create_all(connection)
+    _VERSION.create(connection)
+    connection.execute(_VERSION.insert(), {"version_num": newest()})
+
+
+def upgrade(connection: Connection) -> None:
+    """By the migrations. Raises Misconfigured where the schema is newer than they are."""
+    from alembic import command
+    from alembic.util.exc import CommandError
+
+    try:
+        command.upgrade(alembic_config(connection), "head")
+    except CommandError as problem:
+        raise Misconfigured("The database was made by a newer version of Tocsin: install that one.") from problem
 
 
 async def migrate_beside(url: str) -> None:
@@ -57,12 +99,14 @@ async def must_be_current(database: Database) -> None:
 
 @cache
 def newest() -> str:
-    """The newest revision in the package."""
-    return str(ScriptDirectory(str(MIGRATIONS)).get_current_head())
+    """The newest revision in the package: their files are named `0001_what`, in the order of their numbers."""
+    return max(path.name.partition("_")[0] for path in (MIGRATIONS / "versions").glob("[0-9]*_*.py"))
 
 
 def alembic_config(connection: Connection) -> Config:
     """Alembic without an ini file; `env.py` finds the connection in the attributes."""
+    from alembic.config import Config
+
     config = Config(attributes={"connection": connection})
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
     config.set_main_option("file_template", "%%(rev)s_%%(slug)s")
@@ -81,4 +125,7 @@ def engine_for(url: str) -> Engine:
 
 
 def _revision(connection: Connection) -> str | None:
-    return MigrationContext.configure(connection).get_current_revision()
+    if not inspect(connection).has_table(_VERSION.name):
+        return None
+    found: str | None = connection.execute(select(_VERSION.c.version_num)).scalar()
+    return found

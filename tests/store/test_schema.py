@@ -11,11 +11,22 @@ import pytest
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, text
 
 from bot.domain.errors import Misconfigured
 from bot.store.database import open_database
-from bot.store.schema import alembic_config, engine_for, is_current, migrate, migrate_beside, must_be_current
+from bot.store.schema import (
+    MIGRATIONS,
+    alembic_config,
+    engine_for,
+    is_current,
+    migrate,
+    migrate_beside,
+    must_be_current,
+    newest,
+    upgrade,
+)
 from bot.store.tables import metadata
 from tests.support.backends import Postgres
 
@@ -61,14 +72,26 @@ def catalog(engine: Engine) -> set[tuple[Any, ...]]:
 
 def test_migrations_lead_to_the_tables(empty_url: str, engine: Engine) -> None:
     """A migrated database is what tables.py says; if not, run `python -m bot.store.migrations`."""
-    migrate(empty_url)
+    with engine.begin() as connection:
+        upgrade(connection)
     with engine.connect() as connection:
         assert compare_metadata(MigrationContext.configure(connection), metadata) == []
+    migrate(empty_url)  # nothing to do
     migrated = catalog(engine)
     with engine.begin() as connection:
         metadata.drop_all(connection)
         metadata.create_all(connection)
     assert migrated == catalog(engine)
+
+
+def test_an_empty_database_is_where_the_migrations_lead(empty_url: str, engine: Engine) -> None:
+    """What is made at once counts as migrated: Alembic finds the newest revision, and nothing to do."""
+    migrate(empty_url)
+    with engine.begin() as connection:
+        context = MigrationContext.configure(connection)
+        assert context.get_current_revision() == ScriptDirectory(str(MIGRATIONS)).get_current_head() == newest()
+        upgrade(connection)
+        assert compare_metadata(context, metadata) == []
 
 
 def test_migrating_twice_is_harmless(empty_url: str) -> None:
