@@ -8,7 +8,8 @@ from datetime import UTC, datetime
 # A word joiner: invisible, and unlike a zero-width space no word boundary to Slack.
 JOINER = "\N{WORD JOINER}"
 
-_BROADCAST = re.compile(r"@(?=(?:here|channel|everyone|group)\b)", re.IGNORECASE)
+# Also where a longer word begins so: cut short, it would be one.
+_BROADCAST = re.compile(r"@(?=here|channel|everyone|group)", re.IGNORECASE)
 _OPENING = re.compile(r"(?<!\w)([*_~`]+)(?=\S)(?=[^\n]*\S\1)")
 _QUOTE = re.compile(r"^(?=&gt;)", re.MULTILINE)
 

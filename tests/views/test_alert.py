@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from bot.domain.alert import Links, Status
@@ -72,6 +72,7 @@ def _marked(value: Any) -> Iterator[str]:
 
 
 @given(TEXT, st.booleans())
+@example("<https://evil|x>@here0000@here*b*&lt;\n00", False)  # cut short after @here
 def test_no_markup_comes_out_of_labels(text: str, is_over: bool) -> None:
     """The only mentions, links and dates are ours; broadcasts are broken up; no name ends what is struck through."""
     card = shown(text, is_over=is_over)
