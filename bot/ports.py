@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from typing import Any, Protocol
@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.domain.mail import Mail, Sent
 from bot.domain.masking import Masker
-from bot.domain.page import OnCall, Page
+from bot.domain.page import OnCall, Page, Paged
 from bot.domain.secret import Secret
 
 Tx = AsyncConnection
@@ -67,13 +67,25 @@ class Alarm(Protocol):
         """Raises Undeliverable when it could not be said."""
 
 
+Still = Callable[[], Awaitable[None]]  # raises Undeliverable where it is not wanted any more
+
+
 class Pager(Protocol):
     """PagerDuty. Every method raises Undeliverable (or Throttled) and never retries by itself.
 
     A `dedup_key` names the reason: whatever is said of it twice counts once, so that a lost answer may be repeated.
+    `still` is asked last, just before anything leaves.
     """
 
-    async def trigger(self, page: Page) -> None:
+    @property
+    def has_events(self) -> bool:
+        """Whether it can wake whoever the routing key leads to."""
+
+    @property
+    def has_rest(self) -> bool:
+        """Whether it can wake a service or a person, take notes, and say who is on call."""
+
+    async def trigger(self, page: Page, *, still: Still | None = None) -> None:
         """Wake whoever the routing key leads to."""
 
     async def acknowledge(self, dedup_key: str) -> None:
@@ -82,8 +94,10 @@ class Pager(Protocol):
     async def resolve(self, dedup_key: str) -> None:
         """It is over."""
 
-    async def page(self, page: Page, *, service: str | None = None, person: str | None = None) -> None:
-        """Wake who answers for a service of PagerDuty's, or one person by e-mail address, on that service's behalf.
+    async def page(
+        self, page: Page, *, service: str | None = None, people: Sequence[str] = (), still: Still | None = None
+    ) -> Paged:
+        """Wake who answers for a service of PagerDuty's, or people by e-mail address, on that service's behalf.
 
         Without a service it goes where the routing key leads, and says for whom it is.
         """
@@ -91,8 +105,11 @@ class Pager(Protocol):
     async def note(self, dedup_key: str, text: str) -> None:
         """A remark beside the page, for who reads it there."""
 
-    async def on_call(self, schedule: str) -> tuple[OnCall, ...]:
-        """Who is on call now by a schedule of PagerDuty's; nobody where it has a gap."""
+    async def on_call(self, schedule: str, at: datetime | None = None) -> tuple[OnCall, ...]:
+        """Who is on call by a schedule of PagerDuty's, now or `at` a moment of its clock; nobody where it has a gap."""
+
+    async def who(self, user: str) -> OnCall:
+        """The person of that id of PagerDuty's."""
 
 
 class Mailer(Protocol):

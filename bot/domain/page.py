@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 
 SUMMARY_LIMIT = 1024
 
@@ -26,8 +27,17 @@ class Page:
 
 @dataclass(frozen=True)
 class OnCall:
-    """Somebody who is on call now, as the paging service knows them."""
+    """Somebody who is on call, as the paging service knows them. `until` is by its clock; None: it did not say."""
 
     id: str
     name: str
     email: str | None = None
+    until: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Paged:
+    """What became of a page: what the other side numbers it, where it said; and addresses it knows nobody of."""
+
+    remote: str | None = None
+    unknown: tuple[str, ...] = ()

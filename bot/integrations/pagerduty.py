@@ -6,16 +6,19 @@ Their client is synchronous, so it waits in threads, a few at a time. Nothing el
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timedelta
 from typing import Any, TypeVar
+from urllib.parse import quote
 
 import httpx2
 import pagerduty
 
 from bot.domain.errors import Throttled, Undeliverable
-from bot.domain.page import OnCall, Page
+from bot.domain.page import OnCall, Page, Paged
 from bot.domain.secret import Secret
 from bot.integrations.seats import Seats
+from bot.ports import Still
 
 T = TypeVar("T")
 
@@ -25,6 +28,8 @@ THREADS = 4  # an outage must not take every thread of the process
 THROTTLED_SECONDS = 10.0  # where a 429 does not say for how long
 OPEN = ["triggered", "acknowledged"]
 ERROR_LIMIT = 300
+A_MOMENT = timedelta(seconds=1)
+MOST_KNOWN = 500  # people whose address is kept in mind
 
 # Raised before a byte of the request left.
 NOTHING_LEFT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout, httpx2.UnsupportedProtocol)
@@ -50,6 +55,15 @@ class PagerDuty:
         for client in self._clients():
             client.timeout = timeout_seconds  # type: ignore[assignment]  # theirs is 60, which the types take for a rule
         self._seats = Seats(THREADS)
+        self._known: dict[str, OnCall] = {}
+
+    @property
+    def has_events(self) -> bool:
+        return self._events is not None
+
+    @property
+    def has_rest(self) -> bool:
+        return self._rest is not None
 
     def close(self) -> None:
         for client in self._clients():
@@ -60,8 +74,8 @@ class PagerDuty:
 
     # --- what the port promises ---
 
-    async def trigger(self, page: Page) -> None:
-        await self._in_thread(lambda: self._trigger(page))
+    async def trigger(self, page: Page, *, still: Still | None = None) -> None:
+        await self._in_thread(lambda: self._trigger(page), still)
 
     async def acknowledge(self, dedup_key: str) -> None:
         await self._in_thread(lambda: self._change(dedup_key, "acknowledge", "acknowledged"))
@@ -69,31 +83,46 @@ class PagerDuty:
     async def resolve(self, dedup_key: str) -> None:
         await self._in_thread(lambda: self._change(dedup_key, "resolve", "resolved"))
 
-    async def page(self, page: Page, *, service: str | None = None, person: str | None = None) -> None:
+    async def page(
+        self, page: Page, *, service: str | None = None, people: Sequence[str] = (), still: Still | None = None
+    ) -> Paged:
         if service is None:
-            await self._in_thread(lambda: self._trigger(page, person))
-        else:
-            await self._in_thread(lambda: self._create(page, service, person))
+            await self._in_thread(lambda: self._trigger(page, people), still)
+            return Paged()
+        found = await self._in_thread(lambda: self._users(people)) if people else {}
+        remote = await self._in_thread(lambda: self._create(page, service, list(found.values())), still)
+        return Paged(remote, tuple(one for one in people if one not in found))
 
     async def note(self, dedup_key: str, text: str) -> None:
         await self._in_thread(lambda: self._note(dedup_key, text))
 
-    async def on_call(self, schedule: str) -> tuple[OnCall, ...]:
-        return await self._in_thread(lambda: self._on_call(schedule))
+    async def on_call(self, schedule: str, at: datetime | None = None) -> tuple[OnCall, ...]:
+        return await self._in_thread(lambda: self._on_call(schedule, at))
 
-    async def _in_thread(self, work: Callable[[], T]) -> T:
+    async def who(self, user: str) -> OnCall:
+        """Asked once: hundreds of their webhooks may name the same few people."""
+        if user not in self._known:
+            found = await self._in_thread(lambda: self._user(user))
+            if len(self._known) >= MOST_KNOWN:
+                self._known.clear()
+            self._known[user] = found
+        return self._known[user]
+
+    async def _in_thread(self, work: Callable[[], T], still: Still | None = None) -> T:
         async with self._seats.one():
+            if still:
+                await still()
             return await asyncio.to_thread(_sorting, work)
 
     # --- in a thread ---
 
-    def _trigger(self, page: Page, person: str | None = None) -> None:
+    def _trigger(self, page: Page, people: Sequence[str] = ()) -> None:
         self._needed_events().trigger(
             page.line,
             page.source,
             dedup_key=page.dedup_key,
             severity=page.severity,
-            custom_details=_details(page, person),
+            custom_details=_details(page, people),
             links=[{"href": page.link, "text": page.dedup_key}] if page.link else None,
         )
 
@@ -106,30 +135,41 @@ class PagerDuty:
         if not found and self._events:
             self._events.send_event(action, dedup_key=dedup_key)
 
-    def _create(self, page: Page, service: str, person: str | None) -> None:
+    def _create(self, page: Page, service: str, users: Sequence[str]) -> str | None:
+        """What they number it. They refuse a key that is open already: then an answer was lost, and the page is out."""
         incident: dict[str, Any] = {
             "type": "incident",
             "title": page.line,
             "service": {"id": service, "type": "service_reference"},
             "urgency": "high",
             "incident_key": page.dedup_key,
-            "body": {"type": "incident_body", "details": "\n".join(_details(page, None).values())},
+            "body": {"type": "incident_body", "details": "\n".join(_details(page).values())},
         }
-        if person:
-            incident["assignments"] = [{"assignee": {"id": self._user(person), "type": "user_reference"}}]
+        if users:
+            incident["assignments"] = [{"assignee": {"id": user, "type": "user_reference"}} for user in users]
         try:
-            self._needed_rest().post("/incidents", json={"incident": incident})
+            made = self._needed_rest().post("/incidents", json={"incident": incident})
         except Undeliverable as refusal:
-            # They refuse a key that is open already: an answer was lost, and the page went out.
-            if not refusal.permanent or not self._open_incidents(page.dedup_key):
+            there = self._open_incidents(page.dedup_key) if refusal.permanent else []
+            if not there:
                 raise
+            return there[0]
+        return str(made.json()["incident"]["id"])
 
-    def _user(self, address: str) -> str:
+    def _users(self, addresses: Sequence[str]) -> dict[str, str]:
+        """Their ids by address, of those whom they know. Nobody at all is a refusal."""
+        found = {address: user for address in addresses if (user := self._user_of(address))}
+        if not found:
+            raise Undeliverable("no_such_user: PagerDuty knows nobody of that address", permanent=True)
+        return found
+
+    def _user_of(self, address: str) -> str | None:
         found = self._needed_rest().get("/users", params={"query": address}).json()["users"]
         same = [user["id"] for user in found if str(user.get("email", "")).casefold() == address.casefold()]
-        if not same:
-            raise Undeliverable("no_such_user: PagerDuty knows nobody of that address", permanent=True)
-        return str(same[0])
+        return str(same[0]) if same else None
+
+    def _user(self, user: str) -> OnCall:
+        return _person({"user": self._needed_rest().get(f"/users/{quote(user, safe='')}").json()["user"]})
 
     def _note(self, dedup_key: str, text: str) -> None:
         found = self._open_incidents(dedup_key)
@@ -138,10 +178,12 @@ class PagerDuty:
         for incident in found:
             self._needed_rest().post(f"/incidents/{incident}/notes", json={"note": {"content": text}})
 
-    def _on_call(self, schedule: str) -> tuple[OnCall, ...]:
+    def _on_call(self, schedule: str, at: datetime | None) -> tuple[OnCall, ...]:
         wanted: dict[str, Any] = {"schedule_ids": [schedule], "include": ["users"], "earliest": True}
+        if at is not None:
+            wanted |= {"since": at.isoformat(), "until": (at + A_MOMENT).isoformat()}
         found = self._needed_rest().get("/oncalls", params=wanted).json()["oncalls"]
-        people = [_person(entry["user"]) for entry in sorted(found, key=lambda one: one.get("escalation_level") or 0)]
+        people = [_person(entry) for entry in sorted(found, key=lambda one: one.get("escalation_level") or 0)]
         return tuple({person.id: person for person in people}.values())
 
     def _open_incidents(self, dedup_key: str) -> list[str]:
@@ -226,12 +268,12 @@ def _sorting(work: Callable[[], T]) -> T:
         raise Undeliverable(f"answer_not_understood: {type(problem).__name__}", maybe_done=True) from None
 
 
-def _details(page: Page, person: str | None) -> dict[str, str]:
-    details = {"details": page.details, "link": page.link or "", "for": person or ""}
+def _details(page: Page, people: Sequence[str] = ()) -> dict[str, str]:
+    details = {"details": page.details, "link": page.link or "", "for": ", ".join(people)}
     return {name: text for name, text in details.items() if text}
 
 
-def _person(user: Mapping[str, Any]) -> OnCall:
-    return OnCall(
-        str(user["id"]), str(user.get("name") or user.get("summary") or user["id"]), user.get("email") or None
-    )
+def _person(entry: Mapping[str, Any]) -> OnCall:
+    user, end = entry["user"], entry.get("end")  # who is always on call has no end
+    name = str(user.get("name") or user.get("summary") or user["id"])
+    return OnCall(str(user["id"]), name, user.get("email") or None, datetime.fromisoformat(end) if end else None)

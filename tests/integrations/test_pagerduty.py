@@ -81,18 +81,50 @@ async def test_a_service_is_paged_once(pager: PagerDuty, pagerduty: PagerDutySta
 async def test_a_person_is_paged(pager: PagerDuty, pagerduty: PagerDutyStandIn) -> None:
     """One person is found by exactly their address, and the page is theirs."""
     pagerduty.users.insert(0, {"id": "PUOTHER", "name": "Other", "email": "ada@elsewhere.example"})
-    await pager.page(PAGE, service="PSVC123", person="Ada@Example.com")
+    await pager.page(PAGE, service="PSVC123", people=["Ada@Example.com"])
     (made,) = pagerduty.incidents.values()
     assert made["assignments"] == [{"assignee": {"id": "PUADA", "type": "user_reference"}}]
     with pytest.raises(Undeliverable, match="no_such_user") as problem:
-        await pager.page(PAGE, service="PSVC123", person="nobody@example.com")
+        await pager.page(PAGE, service="PSVC123", people=["nobody@example.com"])
     assert problem.value.permanent
 
 
 async def test_a_person_without_a_service(pager: PagerDuty, pagerduty: PagerDutyStandIn) -> None:
     """Where no service is named, the page goes where the routing key leads and says for whom it is."""
-    await pager.page(PAGE, person="ada@example.com")
+    await pager.page(PAGE, people=["ada@example.com"])
     assert pagerduty.events[0]["payload"]["custom_details"]["for"] == "ada@example.com"
+
+
+async def test_several_people_are_one_page(pager: PagerDuty, pagerduty: PagerDutyStandIn) -> None:
+    """Whoever of them is first ends it for all; whom PagerDuty does not know is said."""
+    pagerduty.users.append({"id": "PUBEN", "name": "Ben", "email": "ben@example.com"})
+    people = ["ben@example.com", "nobody@example.com", "ada@example.com"]
+    paged = await pager.page(PAGE, service="PSVC123", people=people)
+    (made,) = pagerduty.incidents.values()
+    assert [one["assignee"]["id"] for one in made["assignments"]] == ["PUBEN", "PUADA"]
+    assert (paged.remote, paged.unknown) == (made["id"], ("nobody@example.com",))
+
+
+async def test_it_is_asked_last_whether_it_is_wanted(pager: PagerDuty, pagerduty: PagerDutyStandIn) -> None:
+    """What is not wanted any more at the last moment does not leave."""
+
+    async def no_more() -> None:
+        raise Undeliverable("somebody is on it", permanent=True)
+
+    for service in (None, "PSVC123"):
+        with pytest.raises(Undeliverable, match="somebody is on it"):
+            await pager.page(PAGE, service=service, people=["ada@example.com"], still=no_more)
+    assert pagerduty.incidents == {}
+
+
+async def test_who_somebody_is(pager: PagerDuty, pagerduty: PagerDutyStandIn) -> None:
+    """A person of PagerDuty's has a name and an address, and is asked about once."""
+    assert await pager.who("PUADA") == OnCall("PUADA", "Ada", "ada@example.com")
+    assert await pager.who("PUADA") == OnCall("PUADA", "Ada", "ada@example.com")
+    assert pagerduty.requests == ["GET /users/PUADA"]
+    with pytest.raises(Undeliverable) as problem:
+        await pager.who("PUNOBODY")
+    assert problem.value.permanent
 
 
 async def test_a_note_stands_beside_the_page(pager: PagerDuty, pagerduty: PagerDutyStandIn) -> None:

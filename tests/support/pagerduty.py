@@ -37,6 +37,7 @@ class PagerDutyStandIn:
         application.router.add_put("/incidents/{id}", self._change)
         application.router.add_post("/incidents/{id}/notes", self._note)
         application.router.add_get("/users", self._find_users)
+        application.router.add_get("/users/{id}", self._user)
         application.router.add_get("/oncalls", self._on_calls)
         runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.1)
         await runner.setup()
@@ -125,6 +126,11 @@ class PagerDutyStandIn:
         _must_be_let_in(request)
         wanted = request.query["query"].casefold().partition("@")[0]
         return web.json_response({"users": [one for one in self.users if wanted in one["email"].casefold()]})
+
+    async def _user(self, request: web.Request) -> web.Response:
+        _must_be_let_in(request)
+        found = [one for one in self.users if one["id"] == request.match_info["id"]]
+        return web.json_response({"user": found[0]} if found else {}, status=200 if found else 404)
 
     async def _on_calls(self, request: web.Request) -> web.Response:
         _must_be_let_in(request)
