@@ -31,6 +31,7 @@ bench: $(VENV)/.full
 
 soak: $(VENV)/.full
 	$(BIN)/python -m pytest -m soak -n 0 $(PYTEST_ARGS)
+	TEST_BOTH_DATABASES=1 $(BIN)/python -m pytest tests/stories
 
 # Re-pin every dependency to the newest release that pyproject.toml admits.
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from pathlib import Path
+from zlib import crc32
 
 import pytest
 
@@ -162,6 +164,37 @@ LONG = (
 )
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The longest files first, so that no worker is left alone with one of them at the end."""
+BOTH = "TEST_BOTH_DATABASES"  # set: every story on SQLite and on PostgreSQL, as make soak tells them
+DIALECTS = ("sqlite", "postgresql")
+
+
+@pytest.hookimpl(trylast=True)  # after -k: who asks for one database gets it
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """The longest files first, so that no worker is left alone with one of them at the end.
+
+    A story that is written for both databases is told on one of them, the next story on the other, to save time:
+    what differs between them is the kernel's and the store's, whose tests all run on both.
+    """
     items.sort(key=lambda item: not item.nodeid.startswith(LONG))
+    if os.environ.get(BOTH):
+        return
+    all_ids = {item.nodeid for item in items}
+    told_elsewhere = [item for item in items if _is_told_elsewhere(item, all_ids)]
+    config.hook.pytest_deselected(items=told_elsewhere)
+    left_out = set(told_elsewhere)
+    items[:] = [item for item in items if item not in left_out]
+
+
+def _is_told_elsewhere(item: pytest.Item, all_ids: set[str]) -> bool:
+    if not item.nodeid.startswith("tests/stories/") or item.get_closest_marker("both_databases"):
+        return False
+    pair = [_on(item.nodeid, dialect) for dialect in DIALECTS]
+    if not all_ids.issuperset(pair) or item.nodeid not in pair:
+        return False
+    return item.nodeid != pair[crc32(pair[0].encode()) % 2]
+
+
+def _on(nodeid: str, dialect: str) -> str:
+    """The same test on that database."""
+    name, bracket, parameters = nodeid.partition("[")
+    return name + bracket + re.sub("sqlite|postgresql", dialect, parameters)

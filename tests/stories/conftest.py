@@ -1,4 +1,4 @@
-"""Every story ends without a call that Slack would refuse. `story` is told on both databases, `tale` on SQLite."""
+"""Every story ends without a call that Slack would refuse. `story` is told on one of the two databases (tests/conftest.py), `tale` on SQLite."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.support.story import Story, well_told
 
 @pytest.fixture
 async def story(database: Database, clock: HandClock) -> AsyncIterator[Story]:
-    """A whole installation with the packaged catalogue, on SQLite and on PostgreSQL."""
+    """A whole installation with the packaged catalogue, on SQLite or on PostgreSQL."""
     async with well_told(database, clock) as story:
         yield story
 
