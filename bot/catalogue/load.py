@@ -33,6 +33,8 @@ def load(folders: Sequence[Path], *, templates: Sequence[Path] = (), allow_shell
     documents = _read_all(folders, findings)
     organisation = org.merge([d for d in documents if _is_org(d)], findings)
     services = _services([d for d in documents if _is_service(d)], organisation, findings)
+    if not findings:
+        findings.extend(org.on_call([d for d in documents if _is_org(d)], services))
     default = org.default_service(organisation, services, str(folders[0] / "org.yml"), findings) if services else None
     if not services and not findings and folders:
         findings.append(Finding(str(folders[0]), 1, "No service is here. Add <key>/service.yml."))

@@ -82,6 +82,17 @@ def default_service(
     return None
 
 
+def on_call(documents: Sequence[Document], services: Mapping[str, Service]) -> Iterator[Finding]:
+    """Levels of on-call that `access` names and no service has. Of which service they are depends on what is done."""
+    levels = {key for service in services.values() for key in service.oncall}
+    for document in documents:
+        for what, entries in OrgShape.model_validate(document.data).access:
+            for index, entry in enumerate(entries):
+                problem = who.who_problem(entry, None, levels) if entry.startswith("oncall") else None
+                if problem:
+                    yield document.finding(("access", what, index), problem.replace("this service", "any service"))
+
+
 def _implied_default(services: Mapping[str, Service], file: str, findings: list[Finding]) -> str | None:
     if len(services) == 1:
         return next(iter(services))

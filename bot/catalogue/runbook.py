@@ -64,10 +64,15 @@ def read(document: Document, around: Surroundings, findings: list[Finding]) -> R
 
 def _findings(document: Document, shape: RunbookShape, made: Runbook, around: Surroundings) -> Iterator[Finding]:
     yield from _names(document, shape)
-    yield from runbook_rules.findings(document, shape, made, around.services.get(shape.service), around.teams)
-    contacts = around.contacts.get(shape.service, ())
+    service = around.services.get(shape.service)
+    yield from runbook_rules.findings(document, shape, made, service, around.teams)
     place = runbook_steps.Where(
-        made, around.connections, around.teams, contacts, _may_use_shell(document, around.allow_shell)
+        runbook=made,
+        connections=around.connections,
+        teams=around.teams,
+        contacts=around.contacts.get(shape.service, ()),
+        shell=_may_use_shell(document, around.allow_shell),
+        levels=service.oncall if service else None,
     )
     yield from runbook_steps.findings(document, shape, place)
 

@@ -23,7 +23,7 @@ def findings(
     yield from _triggers(document, made)
     yield from _severities(document, shape, service)
     yield from _policy(document, made)
-    yield from _people(document, shape, teams)
+    yield from _people(document, shape, teams, service.oncall if service else None)
     yield from _concurrency(document, made)
 
 
@@ -103,7 +103,9 @@ def _with_undo(step: Step) -> list[Step]:
     return [step, step.undo] if step.undo else [step]
 
 
-def _people(document: Document, shape: RunbookShape, teams: Collection[str] | None) -> Iterator[Finding]:
+def _people(
+    document: Document, shape: RunbookShape, teams: Collection[str] | None, levels: Collection[str] | None
+) -> Iterator[Finding]:
     named: list[tuple[Place, list[str]]] = [(("policy", "execute"), shape.policy.execute or [])]
     gate = shape.policy.approval
     if gate:
@@ -115,7 +117,7 @@ def _people(document: Document, shape: RunbookShape, teams: Collection[str] | No
         named.append((("steps", index, "approval", "who"), step.approval.who if step.approval else []))
         named.append((("steps", index, "manual", "who"), step.manual.who if step.manual else []))
     for place, entries in named:
-        for index, sentence in who.problems(entries, teams):
+        for index, sentence in who.problems(entries, teams, levels):
             yield document.finding((*place, index), sentence)
 
 

@@ -58,6 +58,7 @@ class Where:
     teams: Collection[str] | None
     contacts: Collection[str]
     shell: bool
+    levels: Collection[str] | None = None  # of on-call
 
 
 def make(shape: StepShape, written: Mapping[str, Any]) -> Step:
@@ -493,7 +494,7 @@ def _target(document: Document, place: Place, target: str, where: Where) -> Iter
         sentence = f"“{target}” cannot be written to in this release. Write slack:#channel or dm:WHO."
         yield document.finding(place, sentence)
         return
-    problem = who.target_problem(target, where.teams, where.contacts)
+    problem = who.target_problem(target, where.teams, where.contacts, where.levels)
     if problem:
         yield document.finding(place, problem)
 

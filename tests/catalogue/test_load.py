@@ -309,6 +309,7 @@ ORG_FINDINGS = [
     ("access: {decare: []}", "There is no key “decare” here. Did you mean “declare”?"),
     ("access: {declare: [nobody]}", "“nobody” is not somebody. Write a member id (U0ADA)"),
     ("access: {approve: [team:x]}", "There is no team “x”. Add it under teams in org.yml."),
+    ("access: {approve: [oncall]}", "Nobody is on call in any service. Add a level under oncall."),
     ("routes: {}", "routes must be a list, like [a, b]."),
 ]
 
@@ -320,6 +321,16 @@ def test_org_finding(files: Files, line: str, sentence: str) -> None:
     files.write("org.yml", f"# ours\n{line}\n")
     (found,) = files.findings()
     assert found.startswith(f"org.yml:2: {sentence}")
+
+
+def test_access_by_on_call(files: Files) -> None:
+    """Of whose on-call `access` speaks depends on what is done, so any service may have the level."""
+    files.service("default")
+    files.service("payments", extra="oncall: {nights: {who: [U0ADA]}}")
+    files.write("org.yml", "access: {approve: [oncall, 'oncall:nigths']}")
+    assert files.findings() == [
+        "org.yml:1: There is no level “nigths” of on-call in any service. Did you mean “nights”?"
+    ]
 
 
 def test_known_team_is_suggested(files: Files) -> None:

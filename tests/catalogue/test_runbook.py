@@ -110,7 +110,7 @@ class Runbooks:
     def __init__(self, files: Files) -> None:
         self.files = files
         files.write("org.yml", ORG)
-        files.service()
+        files.service(extra="\noncall: {primary: {who: [U0ADA]}}\n")
 
     def write(self, text: str, name: str = "try_it") -> Path:
         return self.files.write(f"default/{name}.yml", text)
@@ -328,6 +328,14 @@ LINES = [
     ("guide: {overveiw: x}", "There is no key “overveiw” here. Did you mean “overview”?"),
     ("policy: {execute: [team:srre]}", "There is no team “srre” in org.yml. Did you mean “sre”?"),
     ("policy: {approval: {who: [ada]}}", "“ada” is not somebody. "),
+    (
+        "policy: {execute: ['oncall:second']}",
+        "There is no level “second” of on-call in this service. There is primary.",
+    ),
+    (
+        "policy: {approval: {who: [oncall], by_severity: {P1: {who: ['oncall:pirmary']}}}}",
+        "There is no level “pirmary” of on-call in this service. Did you mean “primary”?",
+    ),
     ("policy: {approval: {quorum: 0}}", "policy.approval.quorum: Input should be greater than or equal to 1."),
     ("policy: {approval: never}", "policy.approval must be a mapping of keys to values."),
     ("policy: {approval: {four_eyes: false}}", "There is no key “four_eyes” here. "),

@@ -111,6 +111,11 @@ WRONG = [
         "“params.words” may be any text",
     ),
     ("manual: {text: x, who: [team:web]}", "There is no team “web” in org.yml. "),
+    (
+        "manual: {text: x, who: ['oncall:primry']}",
+        "There is no level “primry” of on-call in this service. Did you mean “primary”?",
+    ),
+    ("message: {to: 'dm:oncall:nights', text: x}", "There is no level “nights” of on-call in this service. "),
     ("message: {to: 'email:ops', text: x}", "“email:ops” cannot be written to in this release. "),
     ("message: {to: 'slack:#{{ params.host }}', text: x}", "“to” is not a template. Write it out."),
     ("message: {to: '#ops', text: x}", "“#ops” is not a target. "),
