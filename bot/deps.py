@@ -53,6 +53,7 @@ class Known:
         self.team = ""
         self.url = ""
         self.people: dict[str, tuple[float, Any]] = {}  # read lately: wall time and row, to save a look per command
+        self.unanswered: dict[str, float] = {}  # schedules that PagerDuty did not tell of when asked last: wall time
 
     def learn(self, bot_user: str, team: str, url: str = "") -> None:
         self.bot_user, self.team, self.url = bot_user, team, url or self.url

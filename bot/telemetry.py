@@ -54,6 +54,7 @@ class Event(StrEnum):
     INBOX_FAILED = "inbox.failed"
     PROMISE_MISSED = "promise.missed"
     AUDIT_SEALED = "audit.sealed"
+    PAGER_SILENT = "pager.silent"
     CATALOGUE_REFUSED = "catalogue.refused"
 
 

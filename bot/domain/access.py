@@ -13,6 +13,7 @@ Groups = Mapping[str, frozenset[str]]  # user group's id -> members' ids
 
 GROUP = re.compile(r"S[A-Z0-9]+")
 USER = re.compile(r"[UW][A-Z0-9]+")
+ON_CALL = "oncall"
 
 DEEDS = {
     "declare": "declare incidents",
@@ -80,6 +81,17 @@ def _open_teams(catalogue: Catalogue, who: Sequence[str], seen: set[str]) -> Ite
             yield from _open_teams(catalogue, catalogue.teams.get(key, ()), seen)
 
 
+def is_on_call(entry: str) -> bool:
+    """`oncall` or `oncall:LEVEL`. Who that is depends on the service and the moment."""
+    return entry.partition(":")[0] == ON_CALL
+
+
+def with_on_call(who: Sequence[str], holders: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
+    """The list with who has each level in its place: people, user groups, teams. A level not handed in is nobody."""
+    found = (holders.get(entry, ()) if is_on_call(entry) else (entry,) for entry in who)
+    return tuple(dict.fromkeys(entry for entries in found for entry in entries))
+
+
 def groups_in(catalogue: Catalogue, who: Sequence[str]) -> list[str]:
     """The user groups whose members must be known before the list can be applied."""
     return [entry for entry in flattened(catalogue, who) if GROUP.fullmatch(entry)]
@@ -103,4 +115,5 @@ def spoken(entry: str) -> str:
     if GROUP.fullmatch(entry):
         return f"<!subteam^{entry}>"
     kind, _, key = entry.partition(":")
-    return {"team": f"the team {key}", "role": f"the incident's {key}"}.get(kind, entry)
+    on_call = f"whoever is on call ({key})" if key else "whoever is on call"
+    return {"team": f"the team {key}", "role": f"the incident's {key}", ON_CALL: on_call}.get(kind, entry)

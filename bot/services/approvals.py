@@ -22,7 +22,7 @@ from bot.domain.run import Phase, Run, Status, outcome_of
 from bot.domain.runbook import Gate
 from bot.domain.timer import Timer
 from bot.ports import Tx
-from bot.services import audit, deliveries, endings, hiding, people, run_parcels, timers
+from bot.services import audit, deliveries, duty, endings, hiding, people, run_parcels, timers
 from bot.services.planned import hash_in_force
 from bot.services.transactions import begin
 from bot.store import gates_of_runs as store
@@ -120,21 +120,23 @@ async def approve(deps: Deps, given: Ballot, by: Actor) -> Decision:
     """One vote for it. Raises Refused, Conflict (who was first), Missing."""
     async with _refusals_are_kept(deps, given, by, "approve"):
         asked = await _look(deps, given, by)
-        groups = await _groups_for(deps, asked)
-        return await _approve(deps, given, by, groups)
+        learnt = await _learnt_for(deps, asked)
+        return await _approve(deps, given, by, learnt)
 
 
-async def _approve(deps: Deps, given: Ballot, by: Actor, groups: access.Groups) -> Decision:
+async def _approve(deps: Deps, given: Ballot, by: Actor, learnt: _Learnt) -> Decision:
     async with begin(deps, by) as tx:
         run, asked = await _in_hand(deps, tx, given)
-        standing = await _standing(deps, tx, run, await _lists(deps, tx, run, asked), groups)
-        is_named = standing.includes(by.person)
+        standing = await _standing(deps, tx, run, await _lists(deps, tx, run, asked), learnt)
+        is_named = standing.names(by.person)
         rules.may_vote(asked, by.id, involved=run.involved, is_named=is_named, whom=spoken(asked.who))
         await store.vote(tx, asked.id, by.id, "approve", "", deps.clock.now())
         voters = [*(vote.person for vote in asked.approvals), by.id]
         qualified = await _qualified(tx, standing, voters)
         await audit.record(tx, deps.clock, by.id, "approval.given", run.name, **_about(asked))
         if not rules.is_reached(asked, voters, qualified=qualified, involved=run.involved):
+            if set(voters) - qualified:  # an earlier vote may count, but for what PagerDuty did not tell
+                standing.must_be_told()
             await deliveries.enqueue(deps, tx, run_parcels.approval_edit(run, asked.id))
             return Decision(run, asked, missing=rules.missing(asked, set(voters) & qualified))
         await _close(deps, tx, run, asked, State.APPROVED, by.id)
@@ -147,11 +149,11 @@ async def reject(deps: Deps, given: Ballot, by: Actor, reason: str) -> Decision:
         asked = await _look(deps, given, by)
         if not rules.is_said(reason):
             raise Refused("Say why: whoever asked for the run needs to know what to change.")
-        groups = await _groups_for(deps, asked)
+        learnt = await _learnt_for(deps, asked)
         async with begin(deps, by) as tx:
             run, asked = await _in_hand(deps, tx, given)
-            standing = await _standing(deps, tx, run, await _lists(deps, tx, run, asked), groups)
-            if by.id not in run.involved and not standing.includes(by.person):
+            standing = await _standing(deps, tx, run, await _lists(deps, tx, run, asked), learnt)
+            if by.id not in run.involved and not standing.names(by.person):
                 raise Refused(f"You are not among those who may decide this: {spoken(asked.who)}.")
             reason = hiding.typed(deps, run, reason)
             await store.vote(tx, asked.id, by.id, "reject", reason, deps.clock.now())
@@ -173,12 +175,11 @@ async def break_glass(deps: Deps, given: Ballot, by: Actor, reason: str) -> Deci
     """Start without the others. Loud, with a reason, and reviewed by somebody else afterwards. Raises as `approve`."""
     async with _refusals_are_kept(deps, given, by, "break_glass"):
         asked = await _look(deps, given, by)
-        who = asked.break_glass
-        groups = await _groups(deps, who)
+        learnt = await _learnt(deps, asked, [asked.break_glass])
         async with begin(deps, by) as tx:
             run, asked = await _in_hand(deps, tx, given)
-            standing = await _standing(deps, tx, run, (asked.break_glass,), groups)
-            rules.may_break_glass(asked, is_named=standing.includes(by.person), reason=reason)
+            standing = await _standing(deps, tx, run, (asked.break_glass,), learnt)
+            rules.may_break_glass(asked, is_named=standing.names(by.person), reason=reason)
             reason = hiding.typed(deps, run, reason)
             due = deps.clock.now() + rules.REVIEW_WITHIN
             await _close(deps, tx, run, asked, State.APPROVED, by.id, glass_broken=True, review_due_at=due)
@@ -201,14 +202,12 @@ async def review(deps: Deps, given: Ballot, by: Actor) -> Asked:
         _in_slack_only(by)
         async with deps.database.reading() as tx:
             asked = await _of_this_message(tx, given)
-        groups = await _groups_for(deps, asked)
+        learnt = await _learnt_for(deps, asked)
         async with begin(deps, by) as tx:
             run, asked = await runs_store.lock(tx, given.run), await _of_this_message(tx, given)
-            standing = await _standing(deps, tx, run, await _lists(deps, tx, run, asked), groups)
+            standing = await _standing(deps, tx, run, await _lists(deps, tx, run, asked), learnt)
             involved = {*run.involved, asked.decided_by or ""}
-            rules.may_vote(
-                asked, by.id, involved=involved, is_named=standing.includes(by.person), whom=spoken(asked.who)
-            )
+            rules.may_vote(asked, by.id, involved=involved, is_named=standing.names(by.person), whom=spoken(asked.who))
             if not asked.glass_broken:
                 raise Conflict("No glass was broken here: there is nothing to review.")
             if not await store.review(tx, asked.id, by=by.id, at=deps.clock.now()):
@@ -290,20 +289,29 @@ async def _names(tx: Tx, asked: Asked) -> dict[str, str]:
     return {person.id: person.name for person in found}
 
 
-async def _groups_for(deps: Deps, asked: Asked) -> dict[str, frozenset[str]]:
+@dataclass(frozen=True)
+class _Learnt:
+    """What Slack and PagerDuty said in the last minute, asked before anything was locked."""
+
+    groups: access.Groups
+    told: duty.Told
+
+
+async def _learnt_for(deps: Deps, asked: Asked) -> _Learnt:
     async with deps.database.reading() as tx:
         lists = await _lists(deps, tx, await runs_store.get(tx, asked.run), asked)
-    return await _groups(deps, [entry for who in lists for entry in who])
+    return await _learnt(deps, asked, lists)
 
 
-async def _groups(deps: Deps, who: Sequence[str]) -> dict[str, frozenset[str]]:
-    """At most 60 s old. May ask Slack. Raises Refused where it did not tell."""
-    needed = access.groups_in(deps.catalogue, who)
+async def _learnt(deps: Deps, asked: Asked, lists: Sequence[Sequence[str]]) -> _Learnt:
+    """At most 60 s old. May ask Slack and PagerDuty. Raises Refused where Slack did not tell."""
+    async with deps.database.reading() as tx:
+        service = (await runs_store.get(tx, asked.run)).service
+    who = [entry for one in lists for entry in one]
+    needed = access.groups_in(deps.catalogue, duty.everybody(deps, who, service))
     groups = await people.memberships(deps, needed) if needed else {}
-    unread = [group for group in needed if group not in groups]
-    if unread:
-        raise Refused(f"Slack did not tell me who is in {access.spoken(unread[0])}. Try again in a moment.")
-    return groups
+    people.must_be_told([group for group in needed if group not in groups], ())
+    return _Learnt(groups, await duty.ask(deps, who, service, strictly=True))
 
 
 Lists = tuple[tuple[str, ...], ...]
@@ -311,18 +319,29 @@ Lists = tuple[tuple[str, ...], ...]
 
 @dataclass(frozen=True)
 class _Standing:
-    """`who` lists with all that is needed to apply them."""
+    """`who` lists with all that is needed to apply them. `untold`: levels of which PagerDuty did not tell."""
 
     deps: Deps
     lists: Lists  # somebody must be on each of them
     roles: Mapping[str, str]
     groups: access.Groups
+    untold: tuple[str, ...] = ()
 
     def includes(self, person: Person) -> bool:
         return all(
             access.includes(self.deps.catalogue, who, person, roles=self.roles, groups=self.groups)
             for who in self.lists
         )
+
+    def names(self, person: Person) -> bool:
+        """The same. Raises Refused where it is not known, since PagerDuty did not tell."""
+        found = self.includes(person)
+        if not found and person.is_full_member:
+            self.must_be_told()
+        return found
+
+    def must_be_told(self) -> None:
+        people.must_be_told((), self.untold)
 
 
 async def _lists(deps: Deps, tx: Tx, run: Run, asked: Asked) -> Lists:
@@ -333,9 +352,12 @@ async def _lists(deps: Deps, tx: Tx, run: Run, asked: Asked) -> Lists:
     return (asked.who,) if is_own else (asked.who, deps.catalogue.access.approve)
 
 
-async def _standing(deps: Deps, tx: Tx, run: Run, lists: Lists, groups: access.Groups) -> _Standing:
+async def _standing(deps: Deps, tx: Tx, run: Run, lists: Lists, learnt: _Learnt) -> _Standing:
+    """Who is on call at this moment is on the lists in place of `oncall`, and nobody whose shift is over."""
     roles = await incidents_store.roles_of(tx, run.incident) if run.incident else {}
-    return _Standing(deps, lists, roles, groups)
+    opened = [await duty.opened(deps, tx, who, run.service, learnt.told, strictly=True) for who in lists]
+    untold = tuple(level for one in opened for level in one.untold)
+    return _Standing(deps, tuple(one.who for one in opened), roles, learnt.groups, untold)
 
 
 async def _qualified(tx: Tx, standing: _Standing, voters: Collection[str]) -> set[str]:
@@ -436,13 +458,13 @@ async def waiting_for(deps: Deps, by: Actor) -> list[tuple[Run, Asked]]:
         run = found[one.run]
         held = roles.get(run.incident or 0, {})
         done = any(vote.person == by.id for vote in one.votes) or one.decided_by == by.id
-        if by.id not in run.involved and not done and await _may_decide(deps, by, one, held):
+        if by.id not in run.involved and not done and await _may_decide(deps, by, run, one, held):
             mine.append((run, one))
     return mine
 
 
-async def _may_decide(deps: Deps, by: Actor, asked: Asked, roles: Mapping[str, str]) -> bool:
+async def _may_decide(deps: Deps, by: Actor, run: Run, asked: Asked, roles: Mapping[str, str]) -> bool:
     try:
-        return await people.is_named(deps, by.person, asked.who, roles=roles)
+        return await people.is_named(deps, by.person, asked.who, roles=roles, service=run.service, strictly=False)
     except Refused:
         return False

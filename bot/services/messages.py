@@ -160,10 +160,12 @@ class TellWho(Plain):
 
     async def prepare(self, deps: Deps, tx: Tx, delivery: Delivery) -> Plan:
         incident = await of(tx, delivery)
-        return Call({"who": delivery.payload["who"], "roles": await store.roles_of(tx, incident.id)})
+        roles = await store.roles_of(tx, incident.id)
+        return Call({"who": delivery.payload["who"], "roles": roles, "service": incident.service})
 
     async def act(self, deps: Deps, delivery: Delivery, arguments: dict[str, Any], method: str) -> dict[str, Any]:
-        return {"people": await people.expand(deps, [arguments["who"]], arguments["roles"])}
+        who, roles = [arguments["who"]], arguments["roles"]
+        return {"people": await people.expand(deps, who, roles, service=arguments["service"])}
 
     async def settle(self, deps: Deps, tx: Tx, delivery: Delivery, answer: dict[str, Any]) -> None:
         incident = await of(tx, delivery)

@@ -168,10 +168,11 @@ class Invite(Plain):
         if not incident.channel or incident.home is Home.THREAD:
             return Skip("it has no channel")
         held = await store.roles_of(tx, incident.id)
-        return Call({"channel": incident.channel, "who": delivery.payload["who"], "roles": held})
+        meant = {"who": delivery.payload["who"], "roles": held, "service": incident.service}
+        return Call({"channel": incident.channel, **meant})
 
     async def act(self, deps: Deps, delivery: Delivery, arguments: dict[str, Any], method: str) -> dict[str, Any]:
-        wanted = await people.expand(deps, arguments["who"], arguments["roles"])
+        wanted = await people.expand(deps, arguments["who"], arguments["roles"], service=arguments["service"])
         wanted = [person for person in wanted if person != deps.config.bot_user]
         if not wanted:
             return {"ok": True}

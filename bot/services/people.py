@@ -11,13 +11,14 @@ from bot.domain import access
 from bot.domain.catalogue import Catalogue
 from bot.domain.errors import Refused, Undeliverable
 from bot.domain.person import Kind, Person
-from bot.services import audit
+from bot.services import audit, duty
 from bot.services.paging import pages
 from bot.store import people as store
 
 FRESH_SECONDS = 600.0
 REREAD_SECONDS = 2.0  # how long another process may not know yet that somebody was deactivated
 GROUP_FRESH_SECONDS = 60.0
+HARMLESS = ("declare", "respond")  # for these, who is on call may be as PagerDuty last said
 PAGE = 200
 NAME_LIMIT = 255
 
@@ -186,28 +187,50 @@ async def admitted(
     return person
 
 
-async def must(deps: Deps, person: Person, what: str, *, roles: Mapping[str, str] | None = None) -> None:
-    """Raises Refused with a sentence that names what is needed. Call it before a transaction: it may ask Slack."""
-    needed = access.groups_in(deps.catalogue, access.allowed(deps.catalogue, what)) if person.is_full_member else []
-    groups = await memberships(deps, needed) if needed else {}
-    if access.may(deps.catalogue, person, what, roles=roles, groups=groups):
-        return
-    unread = [group for group in needed if group not in groups]
-    if unread:
-        raise Refused(f"Slack did not tell me who is in {access.spoken(unread[0])}. Try again in a moment.")
-    raise Refused(access.refusal(deps.catalogue, person, what))
+async def must(
+    deps: Deps, person: Person, what: str, *, roles: Mapping[str, str] | None = None, service: str | None = None
+) -> None:
+    """Raises Refused with a sentence that names what is needed. Call it before a transaction: it may ask the world.
+
+    Who is on call is that of `service`, or of the default one.
+    """
+    who, strictly = access.allowed(deps.catalogue, what), what not in HARMLESS
+    service = service or deps.catalogue.default_service
+    if not await is_named(deps, person, who, roles=roles, service=service, strictly=strictly):
+        raise Refused(access.refusal(deps.catalogue, person, what))
 
 
-async def is_named(deps: Deps, person: Person, who: Sequence[str], *, roles: Mapping[str, str] | None = None) -> bool:
-    """Whether a `who` list names this person now. May ask Slack. Raises Refused where Slack did not tell of a group."""
-    needed = access.groups_in(deps.catalogue, who) if person.is_full_member else []
+async def is_named(
+    deps: Deps,
+    person: Person,
+    who: Sequence[str],
+    *,
+    roles: Mapping[str, str] | None = None,
+    service: str | None = None,
+    strictly: bool = True,
+) -> bool:
+    """Whether a `who` list names this person now. May ask Slack, and PagerDuty for who is on call in `service`.
+
+    Raises Refused where either did not tell. Not `strictly`: the last that PagerDuty said will do.
+    """
+    if not person.is_full_member:
+        return False
+    meant = await duty.look(deps, who, service, strictly=strictly)
+    needed = access.groups_in(deps.catalogue, meant.who)
     groups = await memberships(deps, needed) if needed else {}
-    if access.includes(deps.catalogue, who, person, roles=roles, groups=groups):
+    if access.includes(deps.catalogue, meant.who, person, roles=roles, groups=groups):
         return True
-    unread = [group for group in needed if group not in groups]
-    if unread:
-        raise Refused(f"Slack did not tell me who is in {access.spoken(unread[0])}. Try again in a moment.")
+    must_be_told([group for group in needed if group not in groups], meant.untold)
     return False
+
+
+def must_be_told(groups: Sequence[str], levels: Sequence[str]) -> None:
+    """Raises Refused where there are any: whether somebody is among these is not known."""
+    if groups:
+        raise Refused(f"Slack did not tell me who is in {access.spoken(groups[0])}. Try again in a moment.")
+    if levels:
+        is_on_call = access.spoken(levels[0]).removeprefix("whoever ")
+        raise Refused(f"PagerDuty did not tell me who {is_on_call}. Try again in a moment.")
 
 
 async def known(deps: Deps, ids: Sequence[str]) -> list[Person]:
@@ -239,12 +262,15 @@ async def _read_group(deps: Deps, group: str) -> dict[str, frozenset[str]]:
     return {group: frozenset(members)}
 
 
-async def expand(deps: Deps, who: Sequence[str], roles: Mapping[str, str] | None = None) -> list[str]:
+async def expand(
+    deps: Deps, who: Sequence[str], roles: Mapping[str, str] | None = None, *, service: str | None = None
+) -> list[str]:
     """The people a `who` list stands for, each once, as ids to invite. `everyone` is nobody in particular.
 
-    May ask Slack: call it outside a transaction. A group that cannot be read now counts as it was last known.
+    `oncall` is who has the first level of `service` now, `oncall:LEVEL` that level. May ask Slack and PagerDuty: call
+    it outside a transaction. What cannot be asked now counts as it was last known.
     """
-    entries = access.flattened(deps.catalogue, who)
+    entries = access.flattened(deps.catalogue, (await duty.look(deps, who, service)).who)
     groups = await _memberships_or_last_known(deps, [entry for entry in entries if access.GROUP.fullmatch(entry)])
     return list(dict.fromkeys(user for entry in entries for user in _users(entry, roles or {}, groups)))
 

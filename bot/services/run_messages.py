@@ -283,10 +283,12 @@ class MessageWho(Plain):
     async def prepare(self, deps: Deps, tx: Tx, delivery: Delivery) -> Plan:
         run = (await _of(tx, delivery)).run
         roles = await incidents_store.roles_of(tx, run.incident) if run.incident else {}
-        return Call({"who": str(delivery.payload["to"]).removeprefix("dm:"), "roles": roles})
+        who = str(delivery.payload["to"]).removeprefix("dm:")
+        return Call({"who": who, "roles": roles, "service": run.service})
 
     async def act(self, deps: Deps, delivery: Delivery, arguments: dict[str, Any], method: str) -> dict[str, Any]:
-        return {"people": await people.expand(deps, [arguments["who"]], arguments["roles"])}
+        who, roles = [arguments["who"]], arguments["roles"]
+        return {"people": await people.expand(deps, who, roles, service=arguments["service"])}
 
     async def settle(self, deps: Deps, tx: Tx, delivery: Delivery, answer: dict[str, Any]) -> None:
         for person in answer["people"]:

@@ -184,9 +184,10 @@ async def may_execute(deps: Deps, runbook: Runbook, by: Actor, incident: int | N
     people.welcome(by.person)
     async with deps.database.reading() as tx:
         roles = await incidents_store.roles_of(tx, incident) if incident else {}
+    service = runbook.service  # whose on-call is meant
     if runbook.policy.execute is None:
-        await people.must(deps, by.person, "execute" if runbook.has_effect else "respond", roles=roles)
-    elif not await people.is_named(deps, by.person, runbook.policy.execute, roles=roles):
+        await people.must(deps, by.person, "execute" if runbook.has_effect else "respond", roles=roles, service=service)
+    elif not await people.is_named(deps, by.person, runbook.policy.execute, roles=roles, service=service):
         who = listing([access.spoken(one) for one in runbook.policy.execute], "or")
         raise Refused(f"You may not run {runbook.id}: its policy names {who}.")
 
@@ -675,7 +676,7 @@ async def _may_tick(deps: Deps, run: Run, runbook: Runbook, step: Step, by: Acto
     people.welcome(by.person)
     async with deps.database.reading() as tx:
         roles = await incidents_store.roles_of(tx, run.incident) if run.incident else {}
-    if not await people.is_named(deps, by.person, who, roles=roles):
+    if not await people.is_named(deps, by.person, who, roles=roles, service=run.service):
         raise Refused(f"This step is for {approvals.spoken(who)}.")
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Table, bindparam, select
+from sqlalchemy import Table, bindparam, func, select
 
 from bot.domain.person import Kind, Person
 from bot.ports import Tx
@@ -33,6 +33,16 @@ async def find(tx: Tx, person: str) -> Known | None:
 async def find_all(tx: Tx, ids: Sequence[str]) -> list[Person]:
     rows = (await tx.execute(select(people).where(people.c.id.in_(ids)))).mappings()
     return [_known(dict(row)).person for row in rows]
+
+
+async def by_email(tx: Tx, addresses: Sequence[str]) -> dict[str, str]:
+    """The ids of full members by their address in lower case. Whoever has an account at last is who it belongs to."""
+    wanted = {address.lower() for address in addresses}
+    query = select(people.c.id, people.c.email).where(
+        func.lower(people.c.email).in_(wanted), people.c.kind == Kind.MEMBER.value
+    )
+    rows = await tx.execute(query.order_by(people.c.seen_at, people.c.id)) if wanted else ()
+    return {row.email.lower(): row.id for row in rows}
 
 
 async def save(tx: Tx, persons: Sequence[Person], *, team: str | None, seen_at: float) -> None:
