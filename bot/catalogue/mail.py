@@ -12,7 +12,7 @@ from jinja2 import TemplateRuntimeError
 from bot.catalogue.sandbox import Sandbox
 from bot.views.mrkdwn import Safe
 
-MAILS = ("declared", "update", "resolved")
+MAILS = ("declared", "update", "resolved", "reopened")
 SUBJECT_LIMIT = 200
 MAIL_LIMIT = 20_000
 

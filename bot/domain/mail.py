@@ -45,6 +45,7 @@ class Refusal:
     address: str
     reason: str
     permanent: bool = True
+    is_placeholder: bool = False
 
     def __str__(self) -> str:
         return f"{self.address}: {self.reason}"

@@ -164,7 +164,7 @@ def _writable(to: tuple[str, ...]) -> tuple[list[str], list[Refusal]]:
         if not is_address(address):
             refused.append(Refusal(one_line(address)[:REASON_LIMIT], "not an address"))
         elif is_nowhere(address):
-            refused.append(Refusal(address, "a placeholder"))
+            refused.append(Refusal(address, "a placeholder", is_placeholder=True))
         else:
             addresses.append(address)
     return addresses, refused

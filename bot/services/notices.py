@@ -16,11 +16,16 @@ PLACE_WAIT_SECONDS = 60.0
 
 async def say(deps: Deps, setting: str, text: str, key: str) -> None:
     """`setting` is a channel as an operator wrote it."""
+    async with deps.database.transaction() as tx:
+        await enqueue(deps, tx, setting, text, key)
+    deps.hints.wake()
+
+
+async def enqueue(deps: Deps, tx: Tx, setting: str, text: str, key: str) -> None:
+    """The same, beside the fact."""
     payload = {"setting": setting, "text": text[:2900]}
     parcel = Parcel(KIND, KIND, "chat.postMessage", payload, dedupe_key=f"{KIND}:{key}"[:255])
-    async with deps.database.transaction() as tx:
-        await deliveries.enqueue(deps, tx, parcel)
-    deps.hints.wake()
+    await deliveries.enqueue(deps, tx, parcel)
 
 
 async def _render(deps: Deps, tx: Tx, delivery: Delivery) -> Message | Skip | Wait:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from sqlalchemy.exc import SQLAlchemyError
 
 from bot.deps import Deps
-from bot.services import places
+from bot.services import mailing, places
 from bot.store import heartbeats, schema
 
 ANSWER_SECONDS = 3.0
@@ -61,4 +61,5 @@ def _pulse(newest: float | None, wall: float) -> str | None:
 
 async def _notes(deps: Deps) -> tuple[str, ...]:
     findings = [f"The newest edit of the catalogue is not in force: {finding}" for finding in deps.box.findings]
-    return (*await places.problems(deps), *findings)
+    mail = mailing.wanted_in_vain(deps)
+    return (*await places.problems(deps), *findings, *([mail] if mail else []))

@@ -12,7 +12,7 @@ from bot.domain.incident import Incident, Status
 from bot.domain.person import BOT, Actor
 from bot.domain.timer import Timer
 from bot.ports import Tx
-from bot.services import audit, cadence, cards, incidents, postmortems, timers
+from bot.services import audit, cadence, cards, incidents, mailing, postmortems, timers
 from bot.services.transactions import begin
 from bot.store import alerts as alerts_store
 from bot.store import incidents as store
@@ -41,6 +41,7 @@ async def resolve(
         incident = await _record(deps, tx, incident, fix.strip(), impact.strip(), now)
         incident = await _watch(deps, tx, incident, watch)
         await cards.say(deps, tx, incident, "resolved", _slot(incident))
+        await mailing.keep_posted(deps, tx, incident, "resolved", nth=_nth(incident))
         await postmortems.start(deps, tx, incident)
         await cards.refresh(deps, tx, incident)
         await audit.record(tx, deps.clock, by.id, "incident.resolved", incident.name)
@@ -77,6 +78,11 @@ async def _alarm(deps: Deps, tx: Tx, kind: str, incident: Incident, at: Any) -> 
 def _slot(incident: Incident) -> str:
     """Which resolution this is: an incident may be reopened and resolved again."""
     return incident.resolved_at.isoformat() if incident.resolved_at else "open"
+
+
+def _nth(incident: Incident) -> int:
+    """The same as a number, which stands in a Message-ID."""
+    return int(incident.resolved_at.timestamp()) if incident.resolved_at else 0
 
 
 async def watch_over(deps: Deps, tx: Tx, timer: Timer) -> None:
@@ -144,7 +150,7 @@ async def reopen(deps: Deps, number: int, by: Actor) -> Incident:
             raise Conflict(f"{incident} is open already: {incident.status}.")
         await _stop_watching(tx, incident)
         await postmortems.withdraw(tx, incident)
-        slot = _slot(incident)
+        slot, nth = _slot(incident), _nth(incident)
         entry = await incidents.log(deps, tx, incident, by.id, "reopened", "reopened", told=True)
         incident = await store.change(
             tx,
@@ -158,6 +164,7 @@ async def reopen(deps: Deps, number: int, by: Actor) -> Incident:
         due = rules.next_update(incident, cadence.level(deps, incident), deps.clock.now())
         incident = await cadence.promise(deps, tx, incident, due, entry)
         await cards.say(deps, tx, incident, "reopened", slot, actor=by.id)
+        await mailing.keep_posted(deps, tx, incident, "reopened", nth=nth)
         await cards.refresh(deps, tx, incident)
         await audit.record(tx, deps.clock, by.id, "incident.reopened", incident.name)
         return incident

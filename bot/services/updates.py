@@ -11,7 +11,7 @@ from bot.domain.incident import Incident, Status, Update
 from bot.domain.person import BOT, Actor
 from bot.domain.timer import Timer
 from bot.ports import Tx
-from bot.services import cadence, cards, incidents, promises, requests
+from bot.services import cadence, cards, incidents, mailing, promises, requests
 from bot.services.transactions import begin
 from bot.store import incidents as store
 from bot.store import requests as kept
@@ -84,6 +84,7 @@ async def _write(
         grace_seconds=cadence.grace_seconds(deps),
     )
     await cards.say(deps, tx, incident, "update", str(update.id), update=update.id)
+    await mailing.keep_posted(deps, tx, incident, "update", nth=update.id)
     await cards.refresh(deps, tx, incident)
     return incident, update
 

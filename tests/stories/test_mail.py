@@ -13,7 +13,7 @@ from sqlalchemy import select
 
 from bot.integrations.email import SmtpMailer
 from bot.ports import Database, Mailer
-from bot.services import mailing, people
+from bot.services import mailing, people, readiness
 from bot.services.trips import ERRANDS, TIMERS
 from bot.slack.events import EventDesk
 from bot.store import incidents as store
@@ -46,10 +46,16 @@ def speaking(server: MailServer) -> SmtpMailer:
 
 @asynccontextmanager
 async def installed(
-    database: Database, clock: HandClock, folder: Path, mailer: Mailer | None, **files: str
+    database: Database,
+    clock: HandClock,
+    folder: Path,
+    mailer: Mailer | None,
+    *,
+    payments: str = PAYMENTS,
+    **files: str,
 ) -> AsyncIterator[Story]:
     """An installation with this mailer, where Slack has said how Dan is reached."""
-    folders = [catalogue(folder, org=ORG, payments=PAYMENTS)]
+    folders = [catalogue(folder, org=ORG, payments=payments)]
     words = [templates(folder, **files)] if files else []
     async with told(database, clock, catalogue=folders, templates=words) as story:
         deps = replace(story.deps, mailer=mailer)
@@ -111,10 +117,8 @@ async def test_the_thread_goes_on(story: Story, server: MailServer) -> None:
     """Updates and the end answer the first message, say what changed with people's names, and come once each."""
     room = await story.declared("S1 payments card payments fail")
     await story.types("Ada", "/incident update rolled back to <1.41> & watching", room)
-    await say(story, "update", update=1)
-    await say(story, "update", update=1)
+    await say(story, "update", nth=1)
     await story.types("Ada", "/incident resolve It was the cache", room)
-    await say(story, "resolved")
     first, update, end = [one.message for one in server.received if one.to == ["dan@example.com"]]
     assert (update["Subject"], end["Subject"]) == ("Re: [INC-1] card payments fail",) * 2
     assert update["References"] == end["In-Reply-To"] == first["Message-ID"]
@@ -125,10 +129,10 @@ async def test_the_thread_goes_on(story: Story, server: MailServer) -> None:
     assert "<@" not in "".join(said)
 
 
-async def say(story: Story, template: str, *, update: int | None = None) -> None:
+async def say(story: Story, template: str, *, nth: int | None = None) -> None:
     async with story.deps.database.transaction() as tx:
         incident = await store.get(tx, 1)
-        await mailing.keep_posted(story.deps, tx, incident, template, update=update)
+        await mailing.keep_posted(story.deps, tx, incident, template, nth=nth)
     await story.settle()
 
 
@@ -243,3 +247,93 @@ async def test_words_that_stand_already(story: Story, server: MailServer) -> Non
     (got,) = server.received
     assert (got.message["Subject"], got.part("plain").strip(), got.to) == ("Backup", "Done", ["dan@example.com"])
     assert got.message["References"] == "<run-7@example.com>"
+
+
+# --- what people are told of it ---------------------------------------------------------------------------------------
+
+
+async def lines(story: Story, channel: str, about: str = "e-mail") -> list[str]:
+    return [text for text in await story.by_the_bot(channel) if about in text]
+
+
+async def test_people_read_who_was_not_reached(
+    database: Database, clock: HandClock, tmp_path: Path, server: MailServer
+) -> None:
+    """A refused address and a person without one stand in the incident's channel, once, whatever follows by mail."""
+    server.refusals = {"bob@example.com": "550 No such <user>"}
+    async with installed(database, clock, tmp_path, speaking(server)) as story:
+        await people.remember(story.deps, {"id": "U0DAN", "name": "dan", "deleted": True})
+        room = await story.declared("S1 payments card payments fail")
+        await story.types("Ada", "/incident update rolled back", room)
+        await story.types("Ada", "/incident update it holds", room)
+        missed = "The e-mail about INC-1 did not reach bob@example.com (550 No such &lt;user&gt;). The others have it."
+        nobody = [line for line in await lines(story, room) if "did not go out" in line]
+        assert [line for line in await lines(story, room) if "did not reach" in line] == [missed]
+        assert "<@U0DAN>: no address is known" in nobody[0]
+
+
+async def test_reopened_and_resolved_again(story: Story, server: MailServer) -> None:
+    """Whoever read that it is resolved reads that it is not, and later that it is; each is a message of its own."""
+    room = await story.declared("S1 payments card payments fail")
+    await story.types("Ada", "/incident resolve It was the cache", room)
+    story.clock.advance(minutes=5)
+    await story.types("Ada", "/incident reopen", room)
+    story.clock.advance(minutes=5)
+    await story.types("Ada", "/incident resolve It was the proxy", room)
+    mine = [one for one in server.received if one.to == ["dan@example.com"]]
+    said = [one.part("plain") for one in mine]
+    assert ["is resolved" in said[1], "is open again: investigating" in said[2], "the proxy" in said[3]] == [True] * 3
+    assert len({one.message["Message-ID"] for one in mine}) == 4
+    assert {one.message["In-Reply-To"] for one in mine[1:]} == {mine[0].message["Message-ID"]}
+
+
+async def test_what_was_overtaken_is_not_sent(
+    sqlite_database: Database, clock: HandClock, tmp_path: Path, server: MailServer
+) -> None:
+    """After an outage the newest of the bot's own updates goes out, and not that it was resolved when it is not."""
+    async with MailServer().serving() as gone:
+        pass
+    update = PAYMENTS.replace("name: Urgent,", "name: Urgent, update_every: 30m,")
+    async with installed(sqlite_database, clock, tmp_path, speaking(gone), payments=update) as story:
+        room = await story.declared("S1 payments card payments fail")
+        await story.fast_forward(hours=2)
+        await story.types("Ada", "/incident resolve It was the cache", room)
+        await story.types("Ada", "/incident reopen", room)
+        async with gone.serving(gone.port):
+            await story.fast_forward(minutes=5)
+        said = [one.part("plain") for one in gone.received if one.to == ["dan@example.com"]]
+        assert len(said) == 3
+        assert not any("is resolved" in text for text in said)
+
+
+async def test_an_outage_is_said_once(
+    sqlite_database: Database, clock: HandClock, tmp_path: Path, server: MailServer
+) -> None:
+    """Where mail does not go out for half a minute, the incident reads it once, and that it is tried again."""
+    async with MailServer().serving() as gone:
+        pass
+    async with installed(sqlite_database, clock, tmp_path, speaking(gone)) as story:
+        room = await story.declared("S1 payments card payments fail")
+        await story.fast_forward(minutes=30)
+        (line,) = await lines(story, room)
+        assert line.startswith("The e-mail about INC-1 has not gone out yet: SMTPConnectError")
+        assert line.endswith("It is tried again.")
+
+
+async def test_what_is_given_up_is_said(story: Story, server: MailServer) -> None:
+    """Content that no server takes: the incident's channel reads to whom nothing went, and why."""
+    server.bad_days = ["554 Looks like spam"] * 2
+    room = await story.declared("S1 payments card payments fail")
+    said = sorted(await lines(story, room))
+    why = "did not go out: content_refused: 554 Looks like spam."
+    assert said == [f"The e-mail about INC-1 to ops {why}", f"The e-mail about INC-1 to team:management {why}"]
+    assert story.alarm.heard == []
+
+
+async def test_a_server_is_missing(sqlite_database: Database, clock: HandClock, tmp_path: Path) -> None:
+    """That SMTP_SERVER is not set stands in the alerts channel once, however many messages there would be."""
+    async with installed(sqlite_database, clock, tmp_path, None) as story:
+        room = await story.declared("S1 payments card payments fail")
+        await story.types("Ada", "/incident update rolled back", room)
+        assert await lines(story, "ops-alerts", "SMTP") == [mailing.NEEDS_A_SERVER]
+        assert mailing.NEEDS_A_SERVER in (await readiness.look(story.deps, None)).notes
