@@ -1,22 +1,28 @@
-"""`/api/sre/incidents`: declare one, list them."""
+"""`/api/sre/incidents`: declare one, list them with their alerts, acknowledge and resolve either."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from bot.domain.draft import TITLE_LIMIT, Draft
+from bot.deps import Deps
+from bot.domain import alert_group
+from bot.domain.alert_group import AlertGroup
+from bot.domain.draft import TITLE_LIMIT, Draft, readable
+from bot.domain.errors import Conflict
 from bot.domain.incident import Incident
 from bot.domain.person import Actor
 from bot.http import keyed
-from bot.http.access import Reader, Writer
+from bot.http.access import Caller, Reader, Writer
+from bot.http.alerts import AlertShape, FatigueShape, fatigue_shape
 from bot.http.door import TheDeps
 from bot.http.keyed import Key
-from bot.services import incidents, overview
+from bot.http.problems import documented
+from bot.services import alert_groups, incidents, overview, resolution
 from bot.services.overview import Overview, Wanted
 
 router = APIRouter(prefix="/api/sre", tags=["incidents"])
@@ -65,14 +71,14 @@ class IncidentShape(BaseModel):
 
 
 class Listing(BaseModel):
-    """Incidents and figures. `recent_alerts` and `alert_fatigue` are empty as long as no alerts come in."""
+    """Incidents, the newest hundred alerts, and figures."""
 
-    recent_alerts: list[dict[str, Any]]
+    recent_alerts: list[AlertShape]
     incidents: list[IncidentShape]
     active_by_severity: dict[str, int]
     mtta_seconds: float | None
     mttr_seconds: float | None
-    alert_fatigue: dict[str, Any]
+    alert_fatigue: FatigueShape
 
 
 Words = Annotated[list[str], Query(max_length=20)]
@@ -88,7 +94,10 @@ async def list_incidents(
     status: Words = [],  # noqa: B006
     limit: Annotated[int, Query(ge=1, le=500)] = 100,
 ) -> Listing:
-    """The newest first. A filter takes keys and aliases and may be repeated. Private incidents are never listed."""
+    """The newest first. A filter takes keys and aliases, may be repeated, and holds for incidents and alerts.
+
+    Private incidents are never listed, nor are alerts that belong to one.
+    """
     wanted = Wanted(tuple(severity), tuple(service), tuple(status), tuple(source), limit)
     return _listing(await overview.overview(deps, wanted))
 
@@ -117,14 +126,105 @@ async def show_incident(id: str, deps: TheDeps, reader: Reader) -> IncidentShape
     return shape(*await overview.one(deps, id, Actor(reader.person, source="api") if reader else None))
 
 
+# --- what a program may do to one -------------------------------------------------------------------------------------
+
+
+class Resolution(BaseModel):
+    """What ended an incident. An alert needs neither."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    fix: str = Field(default="", max_length=resolution.LIMIT, examples=["Rolled back 1.42"])
+    impact: str = Field(default="", max_length=resolution.LIMIT, examples=["Nobody could pay for ten minutes"])
+
+
+class Deed(BaseModel):
+    """How it stands now. An alert's status is firing, acknowledged or resolved; an incident's is its own."""
+
+    id: str = Field(examples=["ALR-42", "INC-42"])
+    status: str = Field(examples=["acknowledged"])
+    acknowledged_at: datetime | None
+    acknowledged_by: str | None = Field(examples=["U024BE7LH"])
+    resolved_at: datetime | None
+
+
+REFUSALS = documented(
+    _401="No token, or one that is not in force.",
+    _403="The token has no write scope, or its owner may not respond.",
+    _404="There is no such incident or alert.",
+    _409="It is over already.",
+)
+
+
+@router.post("/incidents/{id}/acknowledge", responses=REFUSALS)
+async def acknowledge(id: str, deps: TheDeps, caller: Writer) -> Deed:  # noqa: A002
+    """The token's owner is on it: an alert (`ALR-42`) or an incident (`INC-42`). The first one stays, however often."""
+    number, by = alert_group.number(id), _actor(caller)
+    if number is not None:
+        group, _ = await alert_groups.acknowledge(deps, number, by)
+        return _deed_of_alert(group)
+    named, _ = await overview.one(deps, id, by)
+    incident, _ = await incidents.acknowledge(deps, named.id, by)
+    await alert_groups.acknowledge_with(deps, incident, by)
+    return _deed_of_incident(incident)
+
+
+@router.post("/incidents/{id}/resolve", responses=REFUSALS)
+async def resolve(id: str, deps: TheDeps, caller: Writer, said: Resolution | None = None) -> Deed:  # noqa: A002
+    """It is over, says the token's owner: an alert (`ALR-42`) or an incident (`INC-42`). Again changes nothing."""
+    number, by = alert_group.number(id), _actor(caller)
+    if number is not None:
+        group, _ = await alert_groups.resolve(deps, number, by)
+        return _deed_of_alert(group)
+    return _deed_of_incident(await _resolved(deps, id, said or Resolution(), by))
+
+
+def _actor(caller: Caller) -> Actor:
+    return Actor(caller.person, source="api")
+
+
+async def _resolved(deps: Deps, name: str, said: Resolution, by: Actor) -> Incident:
+    incident, _ = await overview.one(deps, name, by)
+    try:
+        fix, impact = readable(said.fix), readable(said.impact)
+        return await resolution.resolve(deps, incident.id, by, fix=fix, impact=impact)
+    except Conflict:  # somebody was first: as it stands
+        incident, _ = await overview.one(deps, name, by)
+        return incident
+
+
+def _deed_of_alert(group: AlertGroup) -> Deed:
+    status = "acknowledged" if group.is_open and group.acknowledged_at else group.status.value
+    return Deed(
+        id=str(group),
+        status=status,
+        acknowledged_at=group.acknowledged_at,
+        acknowledged_by=group.acknowledged_by,
+        resolved_at=group.resolved_at,
+    )
+
+
+def _deed_of_incident(incident: Incident) -> Deed:
+    return Deed(
+        id=incident.name,
+        status=incident.status.value,
+        acknowledged_at=incident.acknowledged_at,
+        acknowledged_by=incident.acknowledged_by,
+        resolved_at=incident.resolved_at,
+    )
+
+
+# --- as programs read them --------------------------------------------------------------------------------------------
+
+
 def _listing(found: Overview) -> Listing:
     return Listing(
-        recent_alerts=[],
+        recent_alerts=[AlertShape.of(one) for one in found.alerts],
         incidents=[shape(one, found.roles.get(one.id, {})) for one in found.incidents],
         active_by_severity=found.open_by_severity,
         mtta_seconds=found.mtta_seconds,
         mttr_seconds=found.mttr_seconds,
-        alert_fatigue={},
+        alert_fatigue=fatigue_shape(found.fatigue),
     )
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from bot.deps import Deps
-from bot.services import promises
+from bot.services import fatigue, promises
 from bot.store import deliveries, gates, heartbeats, inbox, requests, timers
 
 KEEP_KEYS = timedelta(days=3)  # longer than anybody repeats a request
@@ -54,4 +54,5 @@ async def purge(deps: Deps) -> int:
 CHORES = {
     "promises": Chore(5, promises.audit_promises),
     "purge": Chore(3600, purge),
+    "fatigue": Chore(60, fatigue.plant),
 }

@@ -1,4 +1,4 @@
-"""Incidents seen from outside: a filtered list, and the figures beside it. Never private ones."""
+"""Incidents and alerts seen from outside: filtered lists, and the figures beside them. Never private ones."""
 
 from __future__ import annotations
 
@@ -7,16 +7,22 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from bot.deps import Deps
+from bot.domain import alert
 from bot.domain import incident as rules
 from bot.domain.catalogue import Catalogue, Severity, listing
 from bot.domain.errors import Missing, Unclear
 from bot.domain.incident import WORKING, Incident, Status
 from bot.domain.person import Actor
-from bot.services import incidents
-from bot.store import figures
+from bot.services import fatigue, incidents
+from bot.services.fatigue import Fatigue
+from bot.store import figures, recent_alerts
 from bot.store import incidents as store
+from bot.store.recent_alerts import RecentAlert
 
 MEASURED_OVER = timedelta(days=30)
+MOST_ALERTS = 100
+
+Filters = dict[str, Sequence[str]]
 
 
 @dataclass(frozen=True)
@@ -39,19 +45,22 @@ class Overview:
     open_by_severity: dict[str, int]
     mtta_seconds: float | None
     mttr_seconds: float | None
+    alerts: list[RecentAlert]
+    fatigue: Fatigue
 
 
 async def overview(deps: Deps, wanted: Wanted) -> Overview:
     """Newest first. Raises Unclear for a severity, service or status that does not exist."""
-    filters = _filters(deps.catalogue, wanted)
+    of_incidents, of_alerts = _filters(deps.catalogue, wanted)
     async with deps.database.reading() as tx:
-        found = await store.search(tx, filters, limit=wanted.limit)
+        found = await store.search(tx, of_incidents, limit=wanted.limit)
+        alerts = await recent_alerts.newest(tx, of_alerts, MOST_ALERTS)
         held = await store.roles_of_many(tx, [one.id for one in found])
         active = await figures.open_by_severity(tx)
         times = await figures.times_since(tx, deps.clock.now() - MEASURED_OVER)
     to_acknowledge = _mean((one.detected_at, one.acknowledged_at) for one in times)
     to_resolve = _mean((one.detected_at, one.resolved_at) for one in times)
-    return Overview(found, held, active, to_acknowledge, to_resolve)
+    return Overview(found, held, active, to_acknowledge, to_resolve, alerts, await fatigue.figures(deps))
 
 
 async def one(deps: Deps, name: str, reader: Actor | None) -> tuple[Incident, dict[str, str]]:
@@ -69,14 +78,20 @@ async def one(deps: Deps, name: str, reader: Actor | None) -> tuple[Incident, di
     return incident, await incidents.roles_of(deps, incident)
 
 
-def _filters(catalogue: Catalogue, wanted: Wanted) -> dict[str, Sequence[str]]:
+def _filters(catalogue: Catalogue, wanted: Wanted) -> tuple[Filters, Filters]:
+    """For incidents, and for alerts: what is not asked for is not filtered by."""
     filters: dict[str, Sequence[str]] = {
         "service": [catalogue.service(word).key for word in wanted.service],
         "severity": sorted({key for word in wanted.severity for key in _severities(catalogue, word)}),
-        "status": sorted({status.value for word in wanted.status for status in _statuses(word)}),
         "source": [word.casefold() for word in wanted.source],
     }
-    return {column: values for column, values in filters.items() if values}
+    shared = {column: values for column, values in filters.items() if values}
+    if not wanted.status:
+        return shared, shared
+    meant = [_statuses(word) for word in wanted.status]
+    incidents_are = sorted({status.value for either, _ in meant for status in either})
+    alerts_are = sorted({status.value for _, either in meant for status in either})
+    return shared | {"status": incidents_are}, shared | {"status": alerts_are}
 
 
 def _severities(catalogue: Catalogue, word: str) -> set[str]:
@@ -93,13 +108,16 @@ def _every_severity(catalogue: Catalogue) -> list[Severity]:
     return [level for service in catalogue.services.values() for level in service.severities]
 
 
-def _statuses(word: str) -> tuple[Status, ...]:
-    if word.casefold() == "open":
-        return WORKING
-    try:
-        return (Status(word.casefold()),)
-    except ValueError:
-        raise Unclear(f"“{word}” is no status. There is open, {listing(Status)}.") from None
+def _statuses(word: str) -> tuple[tuple[Status, ...], tuple[alert.Status, ...]]:
+    """Of incidents and of alerts: what is open among alerts fires."""
+    meant = word.casefold()
+    if meant == "open":
+        return WORKING, (alert.Status.FIRING,)
+    of_incidents = tuple(status for status in Status if status == meant)
+    of_alerts = tuple(status for status in alert.Status if status == meant)
+    if not of_incidents and not of_alerts:
+        raise Unclear(f"“{word}” is no status. There is open, {listing([*Status, alert.Status.FIRING])}.")
+    return of_incidents, of_alerts
 
 
 def _mean(spans: Iterable[tuple[datetime, datetime | None]]) -> float | None:
