@@ -74,11 +74,15 @@ class Climb:
 
 @dataclass(frozen=True)
 class Standing:
-    """What has become of the alert: each None until it is so, and again when it is taken back."""
+    """What has become of the alert: each None until it is so, and again when it is taken back.
+
+    Quiet is an alert that has ended while its incident is open: only steps that wait for the resolution go on.
+    """
 
     acknowledged_at: datetime | None = None
     assigned_at: datetime | None = None
     resolved_at: datetime | None = None
+    quiet_at: datetime | None = None
 
     def when(self, what: Unless) -> datetime | None:
         at: datetime | None = getattr(self, f"{what.value}_at")
@@ -134,6 +138,8 @@ def _stop(due: Due, standing: Standing) -> tuple[datetime, Unless] | None:
     # Who escalates by hand wants that step out although it is acknowledged.
     words = {Unless.RESOLVED} if due.by_hand else {due.step.unless, Unless.RESOLVED}
     found = [(at, word) for word in sorted(words) if (at := standing.when(word))]
+    if standing.quiet_at and not due.by_hand and due.step.unless is not Unless.RESOLVED:
+        found.append((standing.quiet_at, Unless.RESOLVED))
     return min(found, default=None)
 
 

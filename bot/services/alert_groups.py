@@ -10,7 +10,7 @@ from bot.domain.alert_group import AlertGroup
 from bot.domain.errors import Conflict, Missing, Repeated, Unclear
 from bot.domain.incident import Incident
 from bot.domain.person import Actor
-from bot.services import alert_messages, people, requests
+from bot.services import alert_messages, ladder_words, people, requests
 from bot.services import alert_parcels as parcels
 from bot.services import alert_turns as turns
 from bot.services.transactions import begin
@@ -47,7 +47,8 @@ async def why(deps: Deps, group: AlertGroup) -> str:
     async with deps.database.reading() as tx:
         place = await find_place(tx, group.setting)
         channel = place.name if place and place.name else group.setting
-        return view.why(await alert_messages.shown(deps, tx, group), literal(f"#{channel}"))
+        ladder = await ladder_words.steps(deps, tx, str(group))
+        return view.why(await alert_messages.shown(deps, tx, group), literal(f"#{channel}"), ladder)
 
 
 def _must_be_open(group: AlertGroup) -> None:

@@ -13,7 +13,7 @@ from bot.domain.delivery import Call, Delivery, Plan, Skip, Wait
 from bot.domain.errors import Undeliverable
 from bot.ports import Tx
 from bot.services import alert_turns as turns
-from bot.services import deliveries, places, telling
+from bot.services import deliveries, ladder_words, places, telling
 from bot.services.posting import PLACE_GONE, Message, Plain, Post
 from bot.services.run_messages import GONE_FOR_GOOD
 from bot.store import alerts as store
@@ -44,6 +44,8 @@ async def shown(deps: Deps, tx: Tx, group: AlertGroup) -> view.Card:
         incident_url=telling.permalink(deps, *incident.card) if incident else None,
         runbook=(runbook.id, runbook.title) if runbook else None,
     )
+        maintenance=await maintenance.get(tx, group.maintenance) if group.maintenance else None,
+        coming=await ladder_words.coming(deps, tx, str(group)),
 
 
 async def _of(tx: Tx, delivery: Delivery) -> AlertGroup:

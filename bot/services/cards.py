@@ -6,7 +6,7 @@ from bot.deps import Deps
 from bot.domain.delivery import Parcel
 from bot.domain.incident import Home, Incident
 from bot.ports import Tx
-from bot.services import cadence, deliveries, places, telling
+from bot.services import cadence, deliveries, ladder_words, places, telling
 from bot.store import incidents as store
 from bot.store.places import find as find_place
 from bot.views import incident as view
@@ -56,6 +56,8 @@ async def shown(deps: Deps, tx: Tx, incident: Incident, *, is_home: bool) -> vie
         is_home=is_home,
         source=telling.permalink(deps, incident.source_channel, incident.source_ts),
     )
+        maintenance=await maintenance.of_service(tx, incident.service, deps.clock.now()),
+        coming=await ladder_words.coming(deps, tx, incident.name),
 
 
 def announce_setting(deps: Deps, incident: Incident) -> str:

@@ -18,12 +18,26 @@ from bot.domain.errors import Missing, Refused, Repeated, Unclear, Undeliverable
 from bot.domain.incident import Entry, Home, Incident, Status
 from bot.domain.person import Actor, Kind, Person
 from bot.ports import Tx
-from bot.services import audit, cadence, cards, deliveries, mailing, people, places, requests
+from bot.services import (
+    audit,
+    cadence,
+    cards,
+    deliveries,
+    escalations,
+    mailing,
+    pages,
+    people,
+    places,
+    requests,
+    timers,
+)
 from bot.services.transactions import begin
+from bot.store import alerts as alerts_store
 from bot.store import incidents as store
 from bot.store.locks import serialise
 from bot.views import incident as view
 
+ACKNOWLEDGED = "incident.acknowledged"
 REPEAT_SECONDS = 60.0  # wall time in which the same words are the same incident
 
 
@@ -41,6 +55,8 @@ async def declare(deps: Deps, draft: Draft, by: Actor) -> tuple[Incident, bool]:
     try:
         async with begin(deps, by) as tx:
             incident, is_new = await declare_in(deps, tx, draft, draft.title, by)
+            if is_new:
+                await escalations.begin(deps, tx, incident)
             await requests.answered(tx, by.key, subject=incident.name, answer=None)
             return incident, is_new
     except Repeated as repeated:
@@ -303,7 +319,32 @@ async def noticed(deps: Deps, tx: Tx, incident: Incident, by: Actor, at: datetim
     if incident.acknowledged_at:
         return incident
     await log(deps, tx, incident, by.id, "acknowledged", "acknowledged", told=True)
-    return await store.change(tx, incident.id, acknowledged_at=at, acknowledged_by=by.id)
+    incident = await store.change(tx, incident.id, acknowledged_at=at, acknowledged_by=by.id)
+    await escalations.acknowledged(deps, tx, incident, by)
+    await pages.acknowledged(deps, tx, incident.name, by.id)
+    await _be_on_its_alerts(tx, incident, by, at)
+    return incident
+
+
+async def _be_on_its_alerts(tx: Tx, incident: Incident, by: Actor, at: datetime) -> None:
+    """A moment later, since whoever changes an alert holds it before its incident. Its ladder has stopped already."""
+    if any(not group.acknowledged_at for group in await alerts_store.of_incident(tx, incident.id)):
+        await timers.schedule(
+            tx,
+            kind=ACKNOWLEDGED,
+            subject=incident.name,
+            due_at=at,
+            dedupe_key=f"{ACKNOWLEDGED}:{incident.id}:{at.isoformat()}",
+            payload={"incident": incident.id, "by": by.id},
+        )
+
+
+async def unnoticed(deps: Deps, tx: Tx, incident: Incident, by: Actor, alert: str) -> Incident:
+    """Whoever was on its alert is not any more, so nobody is on it until somebody says so again."""
+    await log(deps, tx, incident, by.id, "acknowledged", f"took back the acknowledgement of {alert}", told=True)
+    incident = await store.change(tx, incident.id, acknowledged_at=None, acknowledged_by=None)
+    await cards.refresh(deps, tx, incident)
+    return incident
 
 
 async def set_severity(deps: Deps, number: int, word: str, by: Actor) -> tuple[Incident, bool]:
@@ -322,6 +363,7 @@ async def set_severity(deps: Deps, number: int, word: str, by: Actor) -> tuple[I
         due = rules.next_update(incident, severity, deps.clock.now())
         incident = await cadence.promise(deps, tx, incident, due, entry)
         incident = await _live_up_to(deps, tx, incident, severity)
+        await escalations.severity_changed(deps, tx, incident)
         await cards.refresh(deps, tx, incident)
         await audit.record(tx, deps.clock, by.id, "incident.severity", incident.name, to=severity.key)
         return incident, True

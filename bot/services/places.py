@@ -69,6 +69,7 @@ def settings(deps: Deps) -> list[str]:
     for service in deps.catalogue.services.values():
         named += [service.incidents_channel, service.alerts_channel]
         told = [target for level in service.severities for target in level.tell]
+        told += [target for ladder in service.ladders.values() for step in ladder.steps for target in step.notify]
         named += [target.removeprefix("slack:") for target in told if target.startswith("slack:")]
     named += [route.channel for route in deps.catalogue.routes]
     named += _told_by_runbooks(deps)

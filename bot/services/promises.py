@@ -30,22 +30,38 @@ async def release(tx: Tx, *, subject: str, kind: str | None = None, at: datetime
     return await store.release(tx, subject=subject, kind=kind, at=at)
 
 
+def grace_seconds(deps: Deps, least: float, *, wall: float) -> float:
+    """How late something may be before it counts as missed, in the time of promises: `wall` seconds or `least`."""
+    now = deps.clock.wall()
+    return max(least, (deps.clock.from_wall(now + wall) - deps.clock.from_wall(now)).total_seconds())
+
+
 async def audit_promises(deps: Deps) -> int:
     """Mark what was missed and say so through the second channel, once each; returns how many."""
+    from bot.services import missed as ladders  # here: it writes e-mail, which tells of what was promised
+
     async with deps.database.transaction() as tx:
         missed = await store.miss(tx, at=deps.clock.now())
+        steps = [promise for promise in missed if promise.kind.startswith(ladders.FAMILY)]
         for promise in missed:
-            await _report(deps, tx, promise)
+            await _note(deps, tx, promise)
+            if promise not in steps:
+                await _report(deps, tx, promise)
+        await ladders.report(deps, tx, steps)
     if missed:
         deps.hints.wake()
     return len(missed)
 
 
-async def _report(deps: Deps, tx: Tx, promise: Promise) -> None:
+async def _note(deps: Deps, tx: Tx, promise: Promise) -> None:
     due = f"{promise.due_at:%Y-%m-%d %H:%M} UTC"
     log.error(Event.PROMISE_MISSED, promise=promise.id, kind=promise.kind, subject=promise.subject, due=due)
+    detail = {"promise": promise.id, "kind": promise.kind, "due_at": promise.due_at.isoformat()}
+    await audit.record(tx, deps.clock, "tocsin", "promise.missed", promise.subject, **detail)
+
+
+async def _report(deps: Deps, tx: Tx, promise: Promise) -> None:
+    due = f"{promise.due_at:%Y-%m-%d %H:%M} UTC"
     what = {"postmortem": "reminder of the post-mortem"}.get(promise.kind, promise.kind)
     sentence = f"{promise.subject}: the {what} promised for {due} was not delivered in time."
     await alarms.raise_later(deps, tx, subject=promise.subject, sentence=sentence, key=f"promise:{promise.id}")
-    detail = {"promise": promise.id, "kind": promise.kind, "due_at": promise.due_at.isoformat()}
-    await audit.record(tx, deps.clock, "tocsin", "promise.missed", promise.subject, **detail)

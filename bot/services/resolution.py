@@ -12,7 +12,7 @@ from bot.domain.incident import Incident, Status
 from bot.domain.person import BOT, Actor
 from bot.domain.timer import Timer
 from bot.ports import Tx
-from bot.services import audit, cadence, cards, incidents, mailing, postmortems, timers
+from bot.services import audit, cadence, cards, escalations, incidents, mailing, postmortems, timers
 from bot.services.transactions import begin
 from bot.store import alerts as alerts_store
 from bot.store import incidents as store
@@ -40,6 +40,7 @@ async def resolve(
         incident = await incidents.change_status(deps, tx, incident, Status.RESOLVED, by, now)
         incident = await _record(deps, tx, incident, fix.strip(), impact.strip(), now)
         incident = await _watch(deps, tx, incident, watch)
+        await escalations.end(deps, tx, incident, "resolved")
         await cards.say(deps, tx, incident, "resolved", _slot(incident))
         await mailing.keep_posted(deps, tx, incident, "resolved", nth=_nth(incident))
         await postmortems.start(deps, tx, incident)
@@ -163,6 +164,7 @@ async def reopen(deps: Deps, number: int, by: Actor) -> Incident:
         )
         due = rules.next_update(incident, cadence.level(deps, incident), deps.clock.now())
         incident = await cadence.promise(deps, tx, incident, due, entry)
+        await escalations.reopened(deps, tx, incident)
         await cards.say(deps, tx, incident, "reopened", slot, actor=by.id)
         await mailing.keep_posted(deps, tx, incident, "reopened", nth=nth)
         await cards.refresh(deps, tx, incident)

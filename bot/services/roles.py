@@ -8,7 +8,7 @@ from bot.domain.errors import Conflict, Refused
 from bot.domain.incident import Home, Incident, Role
 from bot.domain.person import Actor, Person
 from bot.ports import Tx
-from bot.services import cards, deliveries, incidents, people
+from bot.services import cards, deliveries, escalations, incidents, people
 from bot.services.transactions import begin
 from bot.store import incidents as store
 
@@ -24,6 +24,7 @@ async def claim(deps: Deps, number: int, role: Role, by: Actor) -> Incident:
             raise Conflict(await _who_was_first(deps, incident, role, holder, by))
         await incidents.log(deps, tx, incident, by.id, "role", f"took the role {role}", told=True)
         incident = await incidents.noticed(deps, tx, incident, by, deps.clock.now())
+        await escalations.acknowledged(deps, tx, incident, by)
         await _joined(deps, tx, incident, by.id)
         return incident
 
@@ -48,6 +49,7 @@ async def assign(deps: Deps, number: int, role: Role, person: Person, by: Actor)
         text = f"took the role {role}" if person.id == by.id else f"gave the role {role} to {person}"
         await incidents.log(deps, tx, incident, by.id, "role", text, told=True)
         incident = await incidents.noticed(deps, tx, incident, by, deps.clock.now())
+        await escalations.acknowledged(deps, tx, incident, by)
         await _joined(deps, tx, incident, person.id)
         return incident
 

@@ -40,6 +40,8 @@ class Card:
     runbook: tuple[str, str] | None = None  # id and title, where it may be offered
 
 
+    maintenance: Window | None = None
+    coming: str = ""  # what its ladder does next
 def marker(group: AlertGroup) -> str:
     return MARKERS[min(group.rank, len(MARKERS) - 1)] if group.is_open else DONE
 
@@ -63,6 +65,7 @@ def card(shown: Card) -> list[Block]:
         *_states(shown),
         *_buttons(shown),
     ]
+        *([b.context(shown.coming)] if shown.coming else []),
 
 
 def _one_line(text: str) -> str:
@@ -255,8 +258,8 @@ def _attend(shown: StormCard) -> list[Block]:
 # --- why --------------------------------------------------------------------------------------------------------------
 
 
-def why(shown: Card, channel: str) -> str:
-    """`channel` as people write it."""
+def why(shown: Card, channel: str, ladder: Sequence[str] = ()) -> str:
+    """`channel` as people write it, `ladder` the lines about its steps."""
     group = shown.group
     lines = [
         f"*{group} {_name(group)}*: {literal(_level(shown.severity))} of {literal(shown.service.name)}, {channel}."
@@ -267,3 +270,4 @@ def why(shown: Card, channel: str) -> str:
     lines.append(f"• It {'led to ' + shown.incident if shown.incident else 'led to no incident'}.")
     lines += [f"• {literal(sentence)}" for sentence in group.noticed[:10]]
     return clip("\n".join(lines), 3800)
+    lines += [f"• {line}" for line in ladder]

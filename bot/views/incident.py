@@ -31,6 +31,8 @@ class Card:
     source: str | None = None  # address of the message it was declared from
 
 
+    maintenance: Window | None = None  # that its service is in
+    coming: str = ""  # what its ladder does next
 def marker(incident: Incident) -> str:
     return MARKERS[min(incident.rank, len(MARKERS) - 1)] if incident.is_open else DONE
 
@@ -60,6 +62,8 @@ def card(shown: Card) -> list[Block]:
         parts.append(b.context(f"Declared from {link(shown.source, 'this message')}."))
     parts.append(b.context(_where(shown)))
     return parts + (_buttons(shown) if shown.is_home else _announced_buttons(incident))
+    if shown.coming:
+        parts.append(b.context(shown.coming))
 
 
 def _flags(incident: Incident) -> list[Block]:

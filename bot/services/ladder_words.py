@@ -1,0 +1,98 @@
+"""What a step of a ladder says, from the state of this moment."""
+
+from __future__ import annotations
+
+from bot.deps import Deps
+from bot.domain import escalation as rules
+from bot.domain.access import USER
+from bot.domain.alert_group import AlertGroup
+from bot.domain.escalation import Due
+from bot.domain.incident import Incident
+from bot.ports import Tx
+from bot.services import standing, telling
+from bot.store import escalations as store
+from bot.store import incidents as incidents_store
+from bot.store import people as people_store
+from bot.store.escalations import Way
+from bot.views import escalation as view
+
+
+async def told(deps: Deps, tx: Tx, way: Way, position: int, target: str) -> view.Told:
+    group, incident = await standing.about(tx, way)
+    one: AlertGroup | Incident | None = group or incident
+    service = deps.catalogue.service_or_default(way.service)
+    severity = service.find_severity(one.severity) if one else None
+    level = f"{severity.key} {severity.name}".strip() if severity else one.severity if one else ""
+    roles = await incidents_store.roles_of(tx, incident.id) if incident else {}
+    return view.Told(
+        subject=way.subject,
+        title=group.called if group else incident.title if incident else "",
+        level=level,
+        service=service.name,
+        ladder=way.ladder,
+        climb=way.climb,
+        due=way.due(position),
+        standing=await standing.of(tx, way),
+        now=deps.clock.now(),
+        target=target,
+        is_alert=group is not None,
+        acknowledged_by=_whoever(group, incident),
+        led_by=roles.get("commander", ""),
+        begun_by=way.begun_by,
+        ask=incident.declared_by if incident and incident.private else "",
+        is_drill=bool(incident and incident.drill),
+        link=_link(deps, group, incident),
+        people=await _names(tx, way, group, incident, roles.get("commander", "")),
+    )
+
+
+async def message(deps: Deps, tx: Tx, way: Way, position: int, target: str) -> str:
+    return view.message(await told(deps, tx, way, position, target))
+
+
+async def mail(deps: Deps, tx: Tx, way: Way, position: int, target: str) -> tuple[str, str]:
+    return view.mail(await told(deps, tx, way, position, target))
+
+
+async def following(deps: Deps, tx: Tx, way: Way | None) -> Due | None:
+    """The step that goes out next if nothing more happens."""
+    if way is None or way.ended_at:
+        return None
+    return rules.next_step(way.ladder, way.climb, await standing.of(tx, way), deps.clock.now())
+
+
+async def coming(deps: Deps, tx: Tx, subject: str) -> str:
+    """The line of its card that says what comes next."""
+    return view.coming(await following(deps, tx, await store.latest(tx, subject)))
+
+
+async def steps(deps: Deps, tx: Tx, subject: str) -> list[str]:
+    """What became of each step of its newest climb."""
+    way = await store.latest(tx, subject)
+    if way is None:
+        return []
+    planned = rules.plan(way.ladder, way.climb, await standing.of(tx, way), way.ended_at or deps.clock.now())
+    kinds = {due.position: standing.promises_of(way, due.position) for due in way.schedule}
+    states = await store.promised(tx, way.subject, [kind for some in kinds.values() for kind in some])
+    became = {position: [states[kind] for kind in some if kind in states] for position, some in kinds.items()}
+    return view.steps(way.ladder, planned, became, standing.ENDED.get(way.ended_why or "", ""))
+
+
+def _whoever(group: AlertGroup | None, incident: Incident | None) -> str:
+    """Who acknowledged either."""
+    return next((one.acknowledged_by for one in (group, incident) if one and one.acknowledged_by), "")
+
+
+def _link(deps: Deps, group: AlertGroup | None, incident: Incident | None) -> str | None:
+    if group and group.ts:
+        return telling.permalink(deps, group.channel, group.ts)
+    return telling.permalink(deps, *incident.card) if incident and not incident.private else None
+
+
+async def _names(
+    tx: Tx, way: Way, group: AlertGroup | None, incident: Incident | None, commander: str
+) -> dict[str, str]:
+    named = [target.partition(":")[2] for due in way.schedule for target in due.step.notify]
+    wanted = [*named, way.begun_by, _whoever(group, incident), commander, incident.declared_by if incident else ""]
+    found = await people_store.find_all(tx, sorted({one for one in wanted if USER.fullmatch(one)}))
+    return {person.id: person.name for person in found}

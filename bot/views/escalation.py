@@ -1,0 +1,254 @@
+"""Ladders in words: what a step says to whom, what the card shows of the next one, and what became of each.
+
+Each message says what is so, who is told now, what to do, and what comes next. The same sentences go to Slack, where
+people are mentions and times are everybody's own, and into e-mail, where they are names and UTC. What came with an
+alert or was typed by somebody is shown as it was typed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from bot.domain.access import USER
+from bot.domain.catalogue import listing
+from bot.domain.escalation import Climb, Due, Fate, Ladder, Planned, Standing, Unless, next_step
+from bot.views.incident import spoken
+from bot.views.mrkdwn import clip, clock, literal, mention
+
+NAME_LIMIT = 200
+KEPT, MISSED = "kept", "missed"  # what became of a promise
+
+
+@dataclass(frozen=True)
+class Told:
+    """What a message of a ladder speaks of. `target` is whom this one goes to, as in the step."""
+
+    subject: str  # ALR-7 | INC-42
+    title: str
+    level: str  # P0 Critical
+    service: str
+    ladder: Ladder
+    climb: Climb
+    due: Due
+    standing: Standing
+    now: datetime
+    target: str = ""
+    is_alert: bool = True
+    acknowledged_by: str = ""
+    led_by: str = ""
+    begun_by: str = ""
+    ask: str = ""  # who lets people into a private incident
+    is_drill: bool = False
+    link: str | None = None
+    people: Mapping[str, str] = field(default_factory=dict)  # what they are called
+
+    @property
+    def is_private(self) -> bool:
+        return bool(self.ask)
+
+
+@dataclass(frozen=True)
+class Tongue:
+    """How people, moments and what others wrote are said in one place."""
+
+    person: Callable[[str], str]
+    at: Callable[[datetime], str]
+    quoted: Callable[[str], str]
+    code: Callable[[str], str]
+
+
+SLACK = Tongue(mention, clock, literal, lambda text: f"`{text}`")
+
+
+def plain(people: Mapping[str, str]) -> Tongue:
+    return Tongue(
+        person=lambda one: people.get(one, one),
+        at=lambda at: at.astimezone(UTC).strftime("%H:%M UTC"),
+        quoted=lambda text: text,
+        code=lambda text: f"“{text}”",
+    )
+
+
+# --- a message --------------------------------------------------------------------------------------------------------
+
+
+def message(told: Told) -> str:
+    """For Slack."""
+    return " ".join(_sentences(told, SLACK))
+
+
+def mail(told: Told) -> tuple[str, str]:
+    """Subject and text, for e-mail and for a pager."""
+    tongue = plain(told.people)
+    drill = "[Drill] " if told.is_drill else ""
+    link = [f"In Slack: {told.link}"] if told.link else []
+    title = f"{drill}[{told.subject}] {_what(told, tongue).rstrip('.').replace(f'{told.subject} ', '', 1)}"
+    return title, "\n\n".join(["\n".join(_sentences(told, tongue)), *link])
+
+
+def _sentences(told: Told, tongue: Tongue) -> list[str]:
+    parts = [_what(told, tongue), _who(told, tongue), _others(told, tongue), _deed(told, tongue), _next(told, tongue)]
+    drill = "This is a drill: practise as if it were real." if told.is_drill else ""
+    return [part for part in (drill, *parts) if part]
+
+
+def _name(told: Told, tongue: Tongue) -> str:
+    title = clip(" ".join(told.title.split()), NAME_LIMIT)
+    return told.subject if told.is_private else f"{told.subject} {tongue.quoted(title)}"
+
+
+def _what(told: Told, tongue: Tongue) -> str:
+    name = _name(told, tongue)
+    since = told.due.due_at - told.climb.begins_at
+    span = spoken(since)
+    if told.due.by_hand:
+        return f"{tongue.person(told.begun_by)} escalated {name}."
+    if since.total_seconds() < 1:
+        state = "fires" if told.is_alert else "is declared"
+        return f"{name} {state}: {tongue.quoted(told.level)} of {tongue.quoted(told.service)}."
+    if told.due.step.unless is Unless.ACKNOWLEDGED:
+        return f"Nobody has acknowledged {name} for {span}."
+    if told.due.step.unless is Unless.ASSIGNED:
+        return f"Nobody leads {name} after {span}."
+    return f"{name} is not resolved after {span}."
+
+
+def _who(told: Told, tongue: Tongue) -> str:
+    """Who is on it, where the first sentence has not said so."""
+    if told.led_by:
+        return f"{tongue.person(told.led_by)} leads it."
+    if told.acknowledged_by:
+        return f"{tongue.person(told.acknowledged_by)} is on it."
+    if told.due.step.unless is Unless.ACKNOWLEDGED and not told.due.by_hand and told.due.due_at > told.climb.begins_at:
+        return ""
+    return "Nobody is on it yet."
+
+
+def _others(told: Told, tongue: Tongue) -> str:
+    """Who is told beside the reader."""
+    others = [one for one in told.due.step.notify if one != told.target]
+    return f"{_capital(listing(_passive(one, tongue) for one in others))} now." if others else ""
+
+
+def _deed(told: Told, tongue: Tongue) -> str:
+    """What whoever reads it is to do."""
+    if told.is_private:
+        return f"It is private: ask {tongue.person(told.ask)} to let you in."
+    if not told.standing.acknowledged_at:
+        command = tongue.code(f"/incident ack {told.subject}")
+        return f"Acknowledge with the button on its card or {command}."
+    if not told.is_alert and told.due.step.unless is Unless.ASSIGNED:
+        return f"Take the lead: {tongue.code(f'/incident role {told.subject} commander')}."
+    return ""
+
+
+def _next(told: Told, tongue: Tongue) -> str:
+    due = next_step(told.ladder, told.climb, told.standing, max(told.now, told.due.due_at))
+    if due is None:
+        return "That was the last step of its ladder."
+    people = listing(_passive(one, tongue) for one in due.step.notify)
+    return f"At {tongue.at(due.due_at)} {people}, unless it is {due.step.unless} by then."
+
+
+# --- whom a target means ----------------------------------------------------------------------------------------------
+
+
+def _passive(target: str, tongue: Tongue) -> str:
+    """`management gets an e-mail`"""
+    kind, _, rest = target.partition(":")
+    if kind == "slack":
+        return f"{_place(rest, tongue)} reads of it"
+    deed = {"page": "is paged", "email": "gets an e-mail", "dm": "gets a message"}[kind]
+    return f"{someone(rest, tongue)} {deed}"
+
+
+def active(target: str, tongue: Tongue = SLACK) -> str:
+    """`e-mail management`"""
+    kind, _, rest = target.partition(":")
+    if kind == "slack":
+        return f"post in {_place(rest, tongue)}"
+    return f"{ {'page': 'page', 'email': 'e-mail', 'dm': 'message'}[kind] } {someone(rest, tongue)}"
+
+
+def someone(who: str, tongue: Tongue = SLACK) -> str:
+    kind, _, key = who.partition(":")
+    if USER.fullmatch(who):
+        return tongue.person(who)
+    if who == "oncall":
+        return "whoever is on call"
+    named = {"oncall": f"{key} on-call", "team": f"the team {key}", "role": f"the {key}"}
+    return named.get(kind, who) if key else ("everyone" if who == "everyone" else tongue.quoted(who))
+
+
+def _place(setting: str, tongue: Tongue) -> str:
+    return tongue.quoted(setting if setting.startswith(("#", "C")) else f"#{setting}")
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+# --- on cards and in lists --------------------------------------------------------------------------------------------
+
+
+def coming(due: Due | None) -> str:
+    """The line of a card; empty where nothing comes."""
+    if due is None:
+        return ""
+    deeds = listing(active(target) for target in due.step.notify)
+    return f"Next: at {clock(due.due_at)} {deeds}, unless {due.step.unless}."
+
+
+def timeline(subject: str, ladder: str, due: Due) -> str:
+    """Plain text: what the timeline says of a step that went out."""
+    deeds = listing(active(target, plain({})) for target in due.step.notify)
+    return f"step {due.position + 1} of the ladder “{ladder}” of {subject}: {deeds}"
+
+
+def missed(subject: str, ladder: str, position: int, target: str, due: str) -> str:
+    """Plain text, for operators: what was promised and did not happen."""
+    kind, _, rest = target.partition(":")
+    said = f"{subject}: step {position + 1} of the ladder “{ladder}” ({kind} {rest}) was due at {due}"
+    return f"{said} and did not go out."
+
+
+def steps(ladder: Ladder, planned: Sequence[Planned], states: Mapping[int, Sequence[str]], ended: str) -> list[str]:
+    """A line for each step and what became of it. `states` are those of its promises, `ended` why the climb is over."""
+    title = (
+        f"Its ladder is “{literal(ladder.key)}”{f', which it does not climb any more: it {ended}' if ended else ''}."
+    )
+    return [title, *(_step(one, states.get(one.due.position, ()), ended) for one in planned)]
+
+
+def _step(one: Planned, states: Sequence[str], ended: str) -> str:
+    deeds = listing(active(target) for target in one.due.step.notify)
+    return f"Step {one.due.position + 1}, {clock(one.due.due_at)}: {deeds}. {_became(one, states, ended)}"
+
+
+def _became(one: Planned, states: Sequence[str], ended: str) -> str:
+    if MISSED in states:
+        return "It did not go out in time."
+    if states and set(states) <= {KEPT}:
+        return "It went out."
+    if KEPT in states:
+        return "It went out in part."
+    if one.fate is Fate.SKIPPED:
+        return one.why
+    if ended:
+        return f"It did not go out: it {ended}."
+    return "It is on its way." if one.fate is Fate.DUE else one.why
+
+
+# --- by hand ----------------------------------------------------------------------------------------------------------
+
+
+def escalated(subject: str, ladder: Ladder, first: Due, following: Due | None) -> str:
+    """The answer to `/incident escalate`."""
+    people = listing(_passive(target, SLACK) for target in first.step.notify)
+    then = ""
+    if following:
+        later = listing(_passive(target, SLACK) for target in following.step.notify)
+        then = f" At {clock(following.due_at)} {later}, unless it is {following.step.unless} by then."
+    return f"Escalated {subject}: {people} now.{then or ' That is the last step of its ladder.'}"
