@@ -125,6 +125,7 @@ class Table:
 
     commands: Mapping[str, Mapping[str, Verb]]  # "/incident" -> verb -> what it does; "" is the bare command
     aliases: Mapping[str, Mapping[str, str]]  # "/incident" -> alias -> verb
+    shapes: Mapping[str, Mapping[str, str]]  # "/incident" -> how an id looks -> the verb meant by an id alone
     presses: Mapping[str, PressFunction]  # action_id up to the colon
     submissions: Mapping[str, SubmissionFunction]  # callback_id
     marks: Mapping[str, MarkFunction]  # callback_id of a shortcut

@@ -62,6 +62,10 @@ TABLE = Table(
         "/incident": {"create": "declare", "new": "declare", "acknowledge": "ack", "post-mortem": "postmortem"},
         "/runbook": {"execute": "run", "stop": "cancel", "find": "list", "search": "list"},
     },
+    shapes={
+        "/incident": {r"inc-?\d+": "show", r"alr-?\d+": "why"},
+        "/runbook": {r"run-?\d+": "status", r"[a-z][a-z0-9]*(_[a-z0-9]+)+": "show"},
+    },
     presses={
         "incident.declare": declare.press,
         "incident.declare/service": declare.service_chosen,

@@ -24,7 +24,10 @@ HERE = "Type `{command}` in a channel: that form cannot be opened from here."
 
 
 def pick(table: Table, command: str, text: str) -> tuple[Verb, str] | Reply:
-    """The verb and what follows it; or, for `help`, what there is. Raises Unclear with the nearest verb."""
+    """The verb and what follows it; or, for `help`, what there is. An id where the verb belongs is shown.
+
+    Raises Unclear with the nearest verb.
+    """
     verbs = table.commands.get(command)
     if verbs is None:
         raise Unclear(f"I do not know {command}. I know {', '.join(sorted(table.commands))}.")
@@ -34,6 +37,9 @@ def pick(table: Table, command: str, text: str) -> tuple[Verb, str] | Reply:
         return verbs[verb], rest
     if verb in {HELP, ""}:
         return help_on(table, command, rest)
+    for shape, meant in table.shapes.get(command, {}).items():
+        if re.fullmatch(shape, word):
+            return verbs[meant], text.strip()
     raise Unclear(_unknown(table, command, word))
 
 

@@ -82,6 +82,7 @@ class Shop:
                 "/runbook": {"list": Verb(self.runbooks, "", "lists runbooks")},
             },
             aliases={"/incident": {"purchase": "buy"}},
+            shapes={},
             presses={
                 "thing.take": self.take,
                 "thing.swap": self.swap,

@@ -148,6 +148,14 @@ async def test_an_unknown_verb_gets_the_nearest(tale: Story) -> None:
     assert "`/incident timeline`" in (await tale.whispers("Ada", "general"))[-1]
 
 
+async def test_an_id_alone_is_shown(tale: Story) -> None:
+    """Who types an id where the verb belongs sees what it stands for."""
+    room = await tale.declared("P1 checkout is down")
+    assert "checkout is down" in await tale.types("Ada", "/incident INC-1", "general")
+    assert "“restart_api”" in await tale.types("Ada", "/runbook restart_apii", room)
+    assert "There is no RUN-7" in await tale.types("Ada", "/runbook RUN-7", room)
+
+
 async def test_a_missing_number_asks_which(tale: Story) -> None:
     """Where no incident is meant, the open ones are offered; where none is open, how to declare one."""
     assert "/incident declare" in await tale.types("Ada", "/incident update hello")
@@ -176,10 +184,11 @@ async def test_help_lists_every_verb(tale: Story) -> None:
     text = await tale.reads("Ada", "/incident help")
     for verb in (
         "declare", "list", "show", "ack", "severity", "status", "role", "update", "remind", "note", "timeline",
-        "resolve", "reopen", "close", "postmortem", "runbook", "why",
+        "resolve", "reopen", "close", "postmortem", "runbook", "why", "silence",
+        "maintenance", "page", "escalate", "oncall",
     ):  # fmt: skip
         assert f"`/incident {verb}" in text
-    for later in ("page", "escalate", "oncall", "stats", "maintenance", "merge", "link", "action"):
+    for later in ("stats", "merge", "link", "action"):
         assert f"/incident {later}" not in text
 
 
