@@ -43,9 +43,8 @@ async def shown(deps: Deps, tx: Tx, group: AlertGroup) -> view.Card:
         incident=str(incident) if incident else "",
         incident_url=telling.permalink(deps, *incident.card) if incident else None,
         runbook=(runbook.id, runbook.title) if runbook else None,
-    )
-        maintenance=await maintenance.get(tx, group.maintenance) if group.maintenance else None,
         coming=await ladder_words.coming(deps, tx, str(group)),
+    )
 
 
 async def _of(tx: Tx, delivery: Delivery) -> AlertGroup:

@@ -90,14 +90,25 @@ async def acknowledged(deps: Deps, tx: Tx, group: AlertGroup, by: Actor) -> None
         await cards.refresh(deps, tx, incident)
 
 
+async def acknowledged_with(deps: Deps, tx: Tx, timer: Timer) -> None:
+    """Somebody is on its incident, and so on those of its alerts that nobody is on."""
+    number, by = int(timer.payload["incident"]), Actor(Person(timer.payload["by"], timer.payload["by"]))
+    waiting = [group.id for group in await store.of_incident(tx, number) if not group.acknowledged_at]
+    groups = await store.locked(tx, waiting)
+    incident = await incidents_store.lock(tx, number)
+    for group in groups.values() if incident.is_open and incident.acknowledged_by == by.id else ():
+        if group.is_open and not group.acknowledged_at:
+            on_it = {"acknowledged_at": deps.clock.now(), "acknowledged_by": by.id}
+            await acknowledged(deps, tx, await store.change(tx, group.id, **on_it), by)
+
+
 async def unacknowledged(deps: Deps, tx: Tx, group: AlertGroup, by: Actor) -> None:
     """They are not on it any more, and nobody else is."""
     await audit.record(tx, deps.clock, by.id, "alert.unacknowledged", str(group))
     incident = await _open_incident(tx, group)
     if incident and incident.acknowledged_at:
         await incidents.unnoticed(deps, tx, incident, by, str(group))
-    if not group.is_quiet(deps.clock.now()):
-        await escalations.again(deps, tx, group)
+    await escalations.again(deps, tx, group)
     await parcels.refresh(deps, tx, group)
 
 
@@ -136,24 +147,14 @@ async def declare(deps: Deps, tx: Tx, group: AlertGroup, by: Actor) -> tuple[Ale
         incident, is_new = await incidents_store.get(tx, number), False
     else:
         incident, is_new = await incidents.declare_in(deps, tx, _draft(deps, group), _title(group), by)
+    if is_new and group.ladder is None:
+        await escalations.begin(deps, tx, incident)
     if group.incident is None:
         group = await store.change(tx, group.id, incident=incident.id)
         if is_new:
             incident = await incidents_store.change(tx, incident.id, detected_at=group.opened_at)
         await _note(deps, tx, group, f"{group}, {group.called}, belongs to it", told=not is_new)
     return group, incident, is_new
-async def acknowledged_with(deps: Deps, tx: Tx, timer: Timer) -> None:
-    """Somebody is on its incident, and so on those of its alerts that nobody is on."""
-    number, by = int(timer.payload["incident"]), Actor(Person(timer.payload["by"], timer.payload["by"]))
-    waiting = [group.id for group in await store.of_incident(tx, number) if not group.acknowledged_at]
-    groups = await store.locked(tx, waiting)
-    incident = await incidents_store.lock(tx, number)
-    for group in groups.values() if incident.is_open and incident.acknowledged_by == by.id else ():
-        if group.is_open and not group.acknowledged_at:
-            on_it = {"acknowledged_at": deps.clock.now(), "acknowledged_by": by.id}
-            await acknowledged(deps, tx, await store.change(tx, group.id, **on_it), by)
-
-
 
 
 def _draft(deps: Deps, group: AlertGroup) -> Draft:
@@ -191,5 +192,3 @@ async def _wait_for_the_end_of_silence(tx: Tx, group: AlertGroup) -> None:
         dedupe_key=f"{SILENCE_OVER}:{group.id}:{group.silenced_until.isoformat()}",
         payload={"group": group.id},
     )
-    if is_new and group.ladder is None:
-        await escalations.begin(deps, tx, incident)

@@ -55,9 +55,8 @@ async def shown(deps: Deps, tx: Tx, incident: Incident, *, is_home: bool) -> vie
         last=await store.last_update(tx, incident.id),
         is_home=is_home,
         source=telling.permalink(deps, incident.source_channel, incident.source_ts),
-    )
-        maintenance=await maintenance.of_service(tx, incident.service, deps.clock.now()),
         coming=await ladder_words.coming(deps, tx, incident.name),
+    )
 
 
 def announce_setting(deps: Deps, incident: Incident) -> str:

@@ -38,10 +38,9 @@ class Card:
     incident: str = ""
     incident_url: str | None = None
     runbook: tuple[str, str] | None = None  # id and title, where it may be offered
-
-
-    maintenance: Window | None = None
     coming: str = ""  # what its ladder does next
+
+
 def marker(group: AlertGroup) -> str:
     return MARKERS[min(group.rank, len(MARKERS) - 1)] if group.is_open else DONE
 
@@ -63,9 +62,9 @@ def card(shown: Card) -> list[Block]:
         *_labels(shown),
         *_links(shown),
         *_states(shown),
+        *([b.context(shown.coming)] if shown.coming else []),
         *_buttons(shown),
     ]
-        *([b.context(shown.coming)] if shown.coming else []),
 
 
 def _one_line(text: str) -> str:
@@ -268,6 +267,6 @@ def why(shown: Card, channel: str, ladder: Sequence[str] = ()) -> str:
     common = ", ".join(_pair(name, value) for name, value in group.labels)
     lines.append(f"• Alerts with the same {common} are one group.")
     lines.append(f"• It {'led to ' + shown.incident if shown.incident else 'led to no incident'}.")
+    lines += [f"• {line}" for line in ladder]
     lines += [f"• {literal(sentence)}" for sentence in group.noticed[:10]]
     return clip("\n".join(lines), 3800)
-    lines += [f"• {line}" for line in ladder]

@@ -29,10 +29,9 @@ class Card:
     last: Update | None
     is_home: bool  # whether people work here, and so whether it carries the buttons
     source: str | None = None  # address of the message it was declared from
-
-
-    maintenance: Window | None = None  # that its service is in
     coming: str = ""  # what its ladder does next
+
+
 def marker(incident: Incident) -> str:
     return MARKERS[min(incident.rank, len(MARKERS) - 1)] if incident.is_open else DONE
 
@@ -60,10 +59,10 @@ def card(shown: Card) -> list[Block]:
         parts.append(b.section(f"*Latest update*, {_author(shown.last.author)}\n{clip(escape(shown.last.text), 600)}"))
     if shown.source:
         parts.append(b.context(f"Declared from {link(shown.source, 'this message')}."))
-    parts.append(b.context(_where(shown)))
-    return parts + (_buttons(shown) if shown.is_home else _announced_buttons(incident))
     if shown.coming:
         parts.append(b.context(shown.coming))
+    parts.append(b.context(_where(shown)))
+    return parts + (_buttons(shown) if shown.is_home else _announced_buttons(incident))
 
 
 def _flags(incident: Incident) -> list[Block]:
