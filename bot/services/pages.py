@@ -1,10 +1,25 @@
-"""Waking people by PagerDuty, through the outbox."""
+"""Waking people by PagerDuty, through the outbox. What stops a page stops it until the request leaves."""
 
 from __future__ import annotations
 
+from typing import Any
+
 from bot.deps import Deps
+from bot.domain.access import USER
+from bot.domain.delivery import Parcel
 from bot.domain.person import BOT
 from bot.ports import Tx
+from bot.services import asides, audit, deliveries, page_subjects, standing
+from bot.services.page_subjects import About
+from bot.store import pages as store
+from bot.store import people as people_store
+from bot.store.pages import Sent, State
+
+KIND = "page"
+CHANGE = "page.change"
+NOTE = "page.note"
+OURS = "In Slack: "  # how notes of ours begin, so that we know them when PagerDuty tells us of them
+NOTE_LIMIT = 1_000
 
 
 async def wake(
@@ -27,11 +42,110 @@ async def wake(
     `climb` and `position` name the step of a ladder that asks for it: what stops the step stops the page, too, until
     the request leaves.
     """
+    about = await page_subjects.about(deps, tx, subject)
+    to = target.removeprefix("page:")
+    if about.is_drill:
+        whom = await page_subjects.spoken(tx, to)
+        await asides.say(deps, tx, subject, f"This is a drill: now {whom} would be paged.", f"page drill {to} {key}")
+        return
+    name, now = page_subjects.dedup_key(about, to, key), deps.clock.now()
+    row = {"key": name, "subject": subject, "target": to, "state": State.SENDING.value, "at": now, "changed_at": now}
+    if not await store.add(tx, row | {"changed_by": by, "climb": climb, "position": position}):
+        return
+    payload: dict[str, Any] = {"page": name, "target": target, "to": to, "service": service}
+    payload |= {"title": title, "text": text}
+    if climb is not None:
+        payload |= {"climb": climb, "position": position}
+    await deliveries.enqueue(deps, tx, Parcel(KIND, subject, KIND, payload, rank=rank, dedupe_key=f"{KIND}:{name}"))
+    await audit.record(tx, deps.clock, by, "page.asked", subject, page=name, to=to)
 
 
 async def acknowledged(deps: Deps, tx: Tx, subject: str, by: str) -> None:
     """Somebody is on it: whoever PagerDuty would wake next is left alone. Nothing goes back to where it came from."""
+    open_there = []
+    for page in await store.unsettled(tx, subject):
+        if page.state is not State.OPEN and not await _is_stopped_by_this(deps, tx, page):
+            continue
+        await mark(deps, tx, page, State.ACKNOWLEDGED, by)
+        open_there += [page] if page.state is State.OPEN else []
+    for page in open_there:
+        await change_there(deps, tx, page)
+    if open_there:
+        await _note_who(deps, tx, subject, open_there, by)
 
 
 async def resolved(deps: Deps, tx: Tx, subject: str, by: str) -> None:
     """It is over, so it is over there."""
+    for page in await store.not_over(tx, subject):
+        await mark(deps, tx, page, State.RESOLVED, by)
+        if page.state in (State.OPEN, State.ACKNOWLEDGED):
+            await change_there(deps, tx, page)
+
+
+async def noted(deps: Deps, tx: Tx, subject: str, text: str, by: str) -> None:
+    """What somebody wrote down about it is read beside the pages that are open."""
+    there = [page for page in await store.not_over(tx, subject) if page.state in (State.OPEN, State.ACKNOWLEDGED)]
+    about = await page_subjects.about(deps, tx, subject) if there else None
+    if about and not about.is_private:
+        who = await _called(tx, by)
+        await _note(deps, tx, there, f"{who} noted: {text}", deps.clock.now().isoformat())
+
+
+# --- what errands and webhooks need -----------------------------------------------------------------------------------
+
+
+async def stopped(deps: Deps, tx: Tx, page: Sent) -> str | None:
+    """Why it is not to go out any more; None: it is wanted."""
+    if page.state is not State.SENDING:
+        return f"it is {page.state} meanwhile"
+    return await stopped_at_its_step(deps, tx, page)
+
+
+async def stopped_at_its_step(deps: Deps, tx: Tx, page: Sent) -> str | None:
+    """Why the step of the ladder that asked for it is not wanted any more."""
+    if page.climb is None or page.position is None:
+        return None
+    return await standing.stopped(deps, tx, page.climb, page.position)
+
+
+async def _is_stopped_by_this(deps: Deps, tx: Tx, page: Sent) -> bool:
+    """One that was asked for by hand is stopped by any acknowledgement that comes after it."""
+    return page.climb is None or await stopped_at_its_step(deps, tx, page) is not None
+
+
+async def mark(deps: Deps, tx: Tx, page: Sent, state: State, by: str, **more: Any) -> Sent:
+    return await store.change(tx, page.key, state=state.value, changed_at=deps.clock.now(), changed_by=by[:200], **more)
+
+
+async def change_there(deps: Deps, tx: Tx, page: Sent) -> None:
+    """PagerDuty will be told what has become of it: what it then is."""
+    if deps.pager is None:
+        return
+    key = f"{CHANGE}:{page.key}"
+    await deliveries.enqueue(deps, tx, Parcel(CHANGE, page.subject, CHANGE, {"page": page.key}, collapse_key=key))
+
+
+# --- notes ------------------------------------------------------------------------------------------------------------
+
+
+async def _note_who(deps: Deps, tx: Tx, subject: str, there: list[Sent], by: str) -> None:
+    """Only of what was done in Slack: what was done there they know there."""
+    about: About = await page_subjects.about(deps, tx, subject)
+    if USER.fullmatch(by) and not about.is_private:
+        who = await _called(tx, by)
+        await _note(deps, tx, there, f"{who} acknowledged {subject}.", f"ack:{deps.clock.now().isoformat()}")
+
+
+async def _note(deps: Deps, tx: Tx, there: list[Sent], text: str, key: str) -> None:
+    if deps.pager is None or not deps.pager.has_rest:
+        return
+    said = deps.vault.masker.mask(f"{OURS}{text}")[:NOTE_LIMIT]
+    for page in there:
+        payload = {"page": page.key, "text": said}
+        name = f"{NOTE}:{page.key}:{key}"[:255]
+        await deliveries.enqueue(deps, tx, Parcel(NOTE, page.subject, NOTE, payload, dedupe_key=name))
+
+
+async def _called(tx: Tx, person: str) -> str:
+    known = await people_store.find(tx, person)
+    return known.person.name if known else person

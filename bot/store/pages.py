@@ -70,13 +70,13 @@ async def change(tx: Tx, key: str, **values: Any) -> Sent:
 
 
 async def unsettled(tx: Tx, subject: str) -> list[Sent]:
-    """Those of the subject that somebody may still be woken by, held until the transaction ends."""
-    return await _those(tx, _of(subject, State.SENDING, State.OPEN))
+    """Those of the subject that nobody took on, held until the transaction ends."""
+    return await _those(tx, _of(subject, State.SENDING, State.OPEN, State.FAILED))
 
 
 async def not_over(tx: Tx, subject: str) -> list[Sent]:
     """Those of the subject that are not resolved, held until the transaction ends."""
-    return await _those(tx, _of(subject, State.SENDING, State.OPEN, State.ACKNOWLEDGED))
+    return await _those(tx, _of(subject, State.SENDING, State.OPEN, State.ACKNOWLEDGED, State.FAILED))
 
 
 def _of(subject: str, *states: State) -> Select[Any]:

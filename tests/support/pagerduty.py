@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from datetime import datetime
+from pathlib import Path
 from typing import Any
 
+import pytest
+import trustme
 from aiohttp import web
+
+from bot.domain.secret import Secret
+from bot.integrations.pagerduty import PagerDuty
+from tests.support.clock import HandClock
 
 ROUTING_KEY = "R0UT1NGK3Y"
 API_KEY = "4P1K3Y"
@@ -26,7 +34,10 @@ class PagerDutyStandIn:
         self.notes: list[tuple[str, str]] = []
         self.users = [{"id": "PUADA", "name": "Ada", "email": "ada@example.com", "type": "user"}]
         self.schedules: dict[str, list[dict[str, Any]]] = {}
+        self.clock: HandClock | None = None  # its own, where shifts begin and end
+        self.meanwhile: Callable[[], Awaitable[None]] | None = None  # done before the next request is answered
         self._bad_days: list[web.Response | str] = []
+        self._is_away = False
 
     @asynccontextmanager
     async def serving(self, tls: ssl.SSLContext) -> AsyncIterator[PagerDutyStandIn]:
@@ -60,13 +71,23 @@ class PagerDutyStandIn:
         """The connection of the next request drops: before anything happens, or after it did."""
         self._bad_days.append("after" if after else "before")
 
+    def goes_away(self) -> None:
+        """Every connection drops before anything happens, until it comes back."""
+        self._is_away = True
+
+    def comes_back(self) -> None:
+        self._is_away = False
+
     @web.middleware
     async def _on_a_bad_day(self, request: web.Request, handler: Any) -> web.StreamResponse:
         self.requests.append(f"{request.method} {request.path}")
-        bad = self._bad_days.pop(0) if self._bad_days else None
+        bad = "before" if self._is_away else self._bad_days.pop(0) if self._bad_days else None
         if isinstance(bad, web.Response):
             return bad
         answer: web.StreamResponse = web.Response() if bad == "before" else await handler(request)
+        if self.meanwhile:
+            meanwhile, self.meanwhile = self.meanwhile, None
+            await meanwhile()
         if bad is not None:
             assert request.transport is not None
             request.transport.abort()
@@ -137,7 +158,36 @@ class PagerDutyStandIn:
         (schedule,) = request.query.getall("schedule_ids[]")
         if schedule not in self.schedules:
             return web.json_response({"error": {"message": "Not Found", "code": 2100}}, status=404)
-        return web.json_response({"oncalls": self.schedules[schedule]})
+        since = request.query.get("since")
+        at = datetime.fromisoformat(since) if since else self.clock.now() if self.clock else None
+        return web.json_response({"oncalls": [one for one in self.schedules[schedule] if _is_on(one, at)]})
+
+
+def shift(name: str, start: datetime, end: datetime) -> dict[str, Any]:
+    """An entry of `/oncalls`: this person, by `name@example.com`."""
+    user = {"id": f"PU{name.upper()}", "name": name, "email": f"{name.lower()}@example.com"}
+    return {"user": user, "escalation_level": 1, "start": start.isoformat(), "end": end.isoformat()}
+
+
+def _is_on(entry: dict[str, Any], at: datetime | None) -> bool:
+    if at is None or "start" not in entry:
+        return True
+    return datetime.fromisoformat(entry["start"]) <= at < datetime.fromisoformat(entry["end"])
+
+
+def trusted(folder: Path, monkeypatch: pytest.MonkeyPatch) -> ssl.SSLContext:
+    """For a server on 127.0.0.1 that everybody trusts who honours SSL_CERT_FILE."""
+    authority, kept = trustme.CA(), folder / "authority.pem"
+    authority.cert_pem.write_to_path(kept)
+    monkeypatch.setenv("SSL_CERT_FILE", str(kept))
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    return context
+
+
+def pager(stand_in: PagerDutyStandIn) -> PagerDuty:
+    """The bot's own client, speaking to it."""
+    return PagerDuty(api_key=Secret(API_KEY), sender=SENDER, api_url=stand_in.url, timeout_seconds=5)
 
 
 def _wrong(event: dict[str, Any]) -> list[str]:

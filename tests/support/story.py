@@ -375,9 +375,13 @@ async def told(
     catalogue: Sequence[Path] = (),
     templates: Sequence[Path] = (),
     environment: Mapping[str, str] | None = None,
+    parts: Mapping[str, Any] | None = None,
     **config: Any,
 ) -> AsyncIterator[Story]:
-    """A whole installation over Socket Mode, with the packaged catalogue unless another is given."""
+    """A whole installation over Socket Mode, with the packaged catalogue unless another is given.
+
+    `parts` are further ones of `Deps`: a pager, a mailer.
+    """
     loaded = load(catalogue or [data("runbooks")], allow_shell=config.get("shell_folders", ()))
     assert loaded.catalogue is not None
     assert not loaded.findings, loaded.findings
@@ -400,6 +404,7 @@ async def told(
             box=CatalogueBox(loaded.catalogue),
             words=TemplateWords(templates),
             vault=Secrets(environment or {}, handed_on=environment),
+            **(parts or {}),
         )
         door = SlackDoor(
             TABLE,

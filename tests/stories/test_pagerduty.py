@@ -1,0 +1,344 @@
+"""People are paged by PagerDuty, and what they do there happens here; whatever becomes of PagerDuty."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trustme
+from sqlalchemy import select
+
+from bot.domain.secret import Secret
+from bot.integrations.email import SmtpMailer
+from bot.integrations.pagerduty import PagerDuty
+from bot.ports import Database
+from bot.services import pages, people
+from bot.store import tables
+from tests.support.alerts import OPS, Monitoring, firing, monitoring
+from tests.support.catalogues import catalogue
+from tests.support.clock import START, HandClock
+from tests.support.mail_server import MailServer
+from tests.support.pagerduty import API_KEY, ROUTING_KEY, SENDER, PagerDutyStandIn
+from tests.support.story import Story, told
+
+SHOP = """
+service: shop
+name: Shop
+default_severity: S1
+owners: [U0BEN]
+severities:
+  - {key: S1, name: Urgent, ladder: urgent}
+  - {key: S2, name: Normal}
+ladders:
+  urgent:
+    steps:
+      - {after: 15m, unless: acknowledged, notify: ["page:oncall"]}
+      - {after: 30m, unless: acknowledged, notify: ["page:production"]}
+oncall:
+  primary: {who: [U0ADA]}
+contacts:
+  production: {pagerduty_service: PSVC123}
+  ops: {email: [ops@example.com], who: [U0BEN]}
+"""
+INSTEAD = "e-mail and a direct message go to them instead"
+ADDRESSES = {"U0ADA": "ada@example.com", "U0BEN": "ben@example.com"}
+
+
+@pytest.fixture
+async def pagerduty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[PagerDutyStandIn]:
+    """A PagerDuty of one's own, whose certificate is trusted."""
+    authority, trusted = trustme.CA(), tmp_path / "authority.pem"
+    authority.cert_pem.write_to_path(trusted)
+    monkeypatch.setenv("SSL_CERT_FILE", str(trusted))
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    async with PagerDutyStandIn().serving(context) as stand_in:
+        yield stand_in
+
+
+@pytest.fixture
+async def mail_server() -> AsyncIterator[MailServer]:
+    async with MailServer().serving() as server:
+        yield server
+
+
+def pager(stand_in: PagerDutyStandIn, *, rest: bool = True) -> PagerDuty:
+    return PagerDuty(
+        routing_key=Secret(ROUTING_KEY),
+        api_key=Secret(API_KEY) if rest else None,
+        sender=SENDER,
+        events_url=stand_in.url,
+        api_url=stand_in.url,
+        timeout_seconds=5,
+    )
+
+
+def mailer(server: MailServer) -> SmtpMailer:
+    return SmtpMailer("127.0.0.1", server.port, sender="tocsin@example.com", timeout_seconds=5, starttls="off")
+
+
+@asynccontextmanager
+async def scene(
+    database: Database, clock: HandClock, folder: Path, *, pager: PagerDuty | None, mailer: SmtpMailer | None = None
+) -> AsyncIterator[Monitoring]:
+    folders = [catalogue(folder, org="default_service: shop", shop=SHOP)]
+    async with told(database, clock, catalogue=folders, parts={"pager": pager, "mailer": mailer}) as story:
+        for person, address in ADDRESSES.items():
+            name = address.partition("@")[0]
+            await people.remember(story.deps, {"id": person, "name": name, "profile": {"email": address}})
+        async with monitoring(story) as sender:
+            yield sender
+        assert story.violations() == []
+    if pager:
+        pager.close()
+
+
+@pytest.fixture
+async def sent(
+    sqlite_database: Database, clock: HandClock, tmp_path: Path, pagerduty: PagerDutyStandIn, mail_server: MailServer
+) -> AsyncIterator[Monitoring]:
+    async with scene(sqlite_database, clock, tmp_path, pager=pager(pagerduty), mailer=mailer(mail_server)) as sender:
+        yield sender
+
+
+async def wake(story: Story, target: str, key: str = "by hand", subject: str = "ALR-1") -> None:
+    async with story.deps.database.transaction() as tx:
+        await pages.wake(
+            story.deps,
+            tx,
+            subject=subject,
+            target=target,
+            service="shop",
+            title=f"{subject} Slow fires",
+            text="Requests take 4 s",
+            key=key,
+            by="U0CLEO",
+        )
+    await story.settle()
+
+
+async def states(story: Story) -> list[str]:
+    async with story.deps.database.reading() as tx:
+        return list((await tx.execute(select(tables.pages.c.state).order_by(tables.pages.c.at))).scalars())
+
+
+def urgent(**labels: str) -> dict[str, Any]:
+    return firing("Slow", since=START, severity="S1", service="shop", **labels)
+
+
+# --- out --------------------------------------------------------------------------------------------------------------
+
+
+async def test_a_contact_is_paged(sent: Monitoring, pagerduty: PagerDutyStandIn) -> None:
+    """Whoever answers for a service of PagerDuty's is paged there once, however often the same step asks."""
+    await sent.sends(urgent())
+    for _ in range(2):
+        await wake(sent.story, "page:production")
+    (made,) = pagerduty.incidents.values()
+    assert (made["title"], made["service"]["id"]) == ("ALR-1 Slow fires", "PSVC123")
+    assert "Requests take 4 s" in made["body"]["details"]
+    assert "/incident ack ALR-1" in made["body"]["details"]
+    assert await states(sent.story) == ["open"]
+    await wake(sent.story, "page:production", "the next step")
+    assert len(pagerduty.incidents) == 2
+
+
+async def test_people_are_paged_by_their_address(sent: Monitoring, pagerduty: PagerDutyStandIn) -> None:
+    """Who is on call is looked up when it goes out, and found at PagerDuty by their address."""
+    await sent.sends(urgent())
+    await wake(sent.story, "page:oncall")
+    (made,) = pagerduty.incidents.values()
+    assert [one["assignee"]["id"] for one in made["assignments"]] == ["PUADA"]
+
+
+async def test_an_acknowledgement_ends_it_there(sent: Monitoring, pagerduty: PagerDutyStandIn) -> None:
+    """Who acknowledges in Slack acknowledges every open page of it, with a note of who that was; the end ends all."""
+    await sent.sends(urgent())
+    await wake(sent.story, "page:production", "1")
+    await wake(sent.story, "page:oncall", "2")
+    await sent.story.types("Ben", "/incident ack ALR-1")
+    assert {one["status"] for one in pagerduty.incidents.values()} == {"acknowledged"}
+    assert {text for _, text in pagerduty.notes} == {"In Slack: ben acknowledged ALR-1."}
+    card = await sent.card()
+    await sent.story.clicks("Ben", OPS, card, "alert.resolve")
+    assert {one["status"] for one in pagerduty.incidents.values()} == {"resolved"}
+    assert await states(sent.story) == ["resolved", "resolved"]
+
+
+async def test_by_the_routing_key_alone(
+    sqlite_database: Database, clock: HandClock, tmp_path: Path, pagerduty: PagerDutyStandIn
+) -> None:
+    """Without an API key the page goes where the routing key leads, says for whom it is, and ends there, too."""
+    async with scene(sqlite_database, clock, tmp_path, pager=pager(pagerduty, rest=False)) as sent:
+        await sent.sends(urgent())
+        await wake(sent.story, "page:oncall")
+        await sent.story.types("Ben", "/incident ack ALR-1")
+        trigger, acknowledge = pagerduty.events
+        assert trigger["payload"]["custom_details"]["for"] == "whoever is on call"
+        assert (trigger["event_action"], acknowledge["event_action"]) == ("trigger", "acknowledge")
+        assert trigger["dedup_key"] == acknowledge["dedup_key"]
+        assert len(trigger["dedup_key"]) <= 255
+
+
+async def test_a_lost_answer_wakes_nobody_twice(sent: Monitoring, pagerduty: PagerDutyStandIn) -> None:
+    """Where the answer is lost, the same key is said again."""
+    await sent.sends(urgent())
+    pagerduty.hangs_up()
+    pagerduty.hangs_up(after=True)
+    await wake(sent.story, "page:production")
+    assert len(pagerduty.incidents) == 1
+    assert await states(sent.story) == ["open"]
+
+
+async def test_private_and_drill(sent: Monitoring, pagerduty: PagerDutyStandIn, mail_server: MailServer) -> None:
+    """Of a private incident only its name leaves the house; a drill pages nobody, and says whom it would."""
+    story = sent.story
+    await story.declared("private S1 shop keys are on the internet")
+    await wake(story, "page:production", subject="INC-1")
+    (made,) = pagerduty.incidents.values()
+    assert made["title"] == "INC-1"
+    assert "internet" not in str(made)
+    room = await story.declared("drill S1 shop the cellar burns")
+    await wake(story, "page:oncall", subject="INC-2")
+    assert len(pagerduty.incidents) == 1
+    assert "This is a drill: now whoever is on call would be paged." in await story.by_the_bot(room)
+
+
+# --- bad days ---------------------------------------------------------------------------------------------------------
+
+
+async def test_an_outage_delays_and_people_are_told_otherwise(
+    sent: Monitoring, pagerduty: PagerDutyStandIn, mail_server: MailServer
+) -> None:
+    """While PagerDuty is away the page waits: the channel is told once, who is meant by e-mail and a direct message at
+    once; when it gets through, that is said.
+    """
+    story = sent.story
+    pagerduty.users.append({"id": "PUBEN", "name": "Ben", "email": "ben@example.com"})
+    await sent.sends(urgent())
+    pagerduty.goes_away()
+    await wake(story, "page:ops")
+    await wake(story, "page:oncall", "2")
+    assert await states(story) == ["sending", "sending"]
+    assert sorted(one.to for one in mail_server.received) == [
+        ["ada@example.com"],
+        ["ops@example.com", "ben@example.com"],
+    ]
+    letter = next(one for one in mail_server.received if one.to == ["ada@example.com"])
+    assert letter.message["Subject"] == "ALR-1 Slow fires"
+    assert "PagerDuty cannot be reached, so you are told here." in letter.part("plain")
+    (told,) = await story.direct("U0ADA")
+    assert "You are paged" in told
+    assert "To take it on: `/incident ack ALR-1`." in told
+    assert len(await story.direct("U0BEN")) == 1
+    (channel,) = [one for one in await story.by_the_bot(OPS) if "Pages wait" in one]
+    assert channel == (
+        "PagerDuty cannot be reached since 09:00 UTC. Pages wait and are tried again; "
+        "e-mail and direct messages go out instead."
+    )
+    beside = await story.thread(OPS, (await sent.card())["ts"])
+    assert beside == [
+        f"PagerDuty cannot be reached since 09:00 UTC. The page to {whom} waits and is tried again; {INSTEAD}."
+        for whom in ("ops", "whoever is on call")
+    ]
+    pagerduty.comes_back()
+    story.clock.advance(minutes=12)
+    await story.settle()
+    assert len(pagerduty.incidents) == 2
+    assert len(mail_server.received) == 2
+    beside = await story.thread(OPS, (await sent.card())["ts"])
+    assert sorted(beside[2:]) == sorted(
+        [
+            f"PagerDuty answers again: the page to {whom} went out at 09:12 UTC, 12 min late."
+            for whom in ("ops", "whoever is on call")
+        ]
+    )
+    (again,) = [one for one in await story.by_the_bot(OPS) if one.startswith("PagerDuty answers again.")]
+    assert again == "PagerDuty answers again. It could not be reached since 09:00 UTC; what waited goes out now."
+    assert await states(story) == ["open", "open"]
+
+
+async def test_acknowledged_in_an_outage(
+    sent: Monitoring, pagerduty: PagerDutyStandIn, mail_server: MailServer
+) -> None:
+    """What waited is not sent when somebody is on it, however long ago the request was made."""
+    await sent.sends(urgent())
+    pagerduty.goes_away()
+    await wake(sent.story, "page:oncall")
+    await sent.story.types("Ben", "/incident ack ALR-1")
+    pagerduty.comes_back()
+    before = len(pagerduty.requests)
+    sent.story.clock.advance(minutes=30)
+    await sent.story.settle()
+    assert pagerduty.incidents == {}
+    assert len(pagerduty.requests) == before
+    assert await states(sent.story) == ["acknowledged"]
+
+
+async def test_acknowledged_while_it_leaves(sent: Monitoring, pagerduty: PagerDutyStandIn) -> None:
+    """A page that was under way at that moment is acknowledged there as soon as it has arrived."""
+    story = sent.story
+    await sent.sends(urgent())
+
+    async def meanwhile() -> None:
+        await story.does("command", user="Ben", channel="general", text="/incident ack ALR-1")
+
+    pagerduty.meanwhile = meanwhile
+    await wake(story, "page:production")
+    (made,) = pagerduty.incidents.values()
+    assert made["status"] == "acknowledged"
+
+
+async def test_too_many_requests(sent: Monitoring, pagerduty: PagerDutyStandIn, mail_server: MailServer) -> None:
+    """A throttled page waits as long as PagerDuty asks for, and whoever is meant is told meanwhile."""
+    await sent.sends(urgent())
+    pagerduty.answers(429, Retry_After="600")
+    await wake(sent.story, "page:production")
+    assert [one.to for one in mail_server.received] == [["ada@example.com"]]
+    assert pagerduty.incidents == {}
+    sent.story.clock.advance(minutes=10)
+    await sent.story.settle()
+    assert len(pagerduty.incidents) == 1
+
+
+@pytest.mark.parametrize("status", [401, 403])
+async def test_a_key_that_does_not_count(status: int, sent: Monitoring, pagerduty: PagerDutyStandIn) -> None:
+    """Where PagerDuty does not accept the key an operator is told, and the page waits for a better one."""
+    await sent.sends(urgent())
+    pagerduty.answers(status)
+    await wake(sent.story, "page:production")
+    assert any("PagerDuty does not accept our key" in one for one in sent.story.alarm.heard)
+    assert len(pagerduty.incidents) == 1
+
+
+async def test_nobody_of_that_address(sent: Monitoring, pagerduty: PagerDutyStandIn, mail_server: MailServer) -> None:
+    """Somebody whom PagerDuty does not know is told otherwise at once, and an operator hears why."""
+    await sent.sends(urgent())
+    await wake(sent.story, "page:U0BEN")
+    assert await states(sent.story) == ["failed"]
+    assert [one.to for one in mail_server.received] == [["ben@example.com"]]
+    assert len(await sent.story.direct("U0BEN")) == 1
+    (alarm,) = sent.story.alarm.heard
+    assert alarm == (
+        "ALR-1: PagerDuty did not take the page to U0BEN (no_such_user: PagerDuty knows nobody of that address), "
+        "so e-mail and a direct message go to them instead."
+    )
+
+
+async def test_not_set_up(sqlite_database: Database, clock: HandClock, tmp_path: Path, mail_server: MailServer) -> None:
+    """Without PagerDuty a page is e-mail and a direct message, and that is said; without both it is the message."""
+    async with scene(sqlite_database, clock, tmp_path, pager=None, mailer=mailer(mail_server)) as sent:
+        await sent.sends(urgent())
+        await wake(sent.story, "page:oncall")
+        assert [one.to for one in mail_server.received] == [["ada@example.com"]]
+        (letter,) = await sent.story.direct("U0ADA")
+        assert "PagerDuty is not set up here, so you are told this way." in letter
+        beside = await sent.story.thread(OPS, (await sent.card())["ts"])
+        assert beside == [f"PagerDuty is not set up here, so of the page to whoever is on call {INSTEAD}."]
+        assert sent.story.alarm.heard == []
+        await sent.story.types("Ben", "/incident ack ALR-1")
+        assert await states(sent.story) == ["acknowledged"]
