@@ -72,6 +72,10 @@ class AlertGroup:
     def is_silenced(self, now: datetime) -> bool:
         return self.silenced_until is not None and self.silenced_until > now
 
+    def is_quiet(self, now: datetime) -> bool:
+        """Whether nobody is to be paged for it: it is silenced, or its service is in maintenance."""
+        return self.maintenance is not None or self.is_silenced(now)
+
 
 @dataclass(frozen=True)
 class Single:

@@ -16,6 +16,7 @@ _SHAPE = re.compile(
 )
 _PLAIN = re.compile(r"[A-Za-z_:][A-Za-z0-9_:]{0,127}", re.ASCII)
 _ESCAPED = re.compile(r"\\(.)")
+_BETWEEN = "{}, \t\n"
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,16 @@ def parse(text: str) -> Matcher:
     if found.op.endswith("~"):
         linear.matcher(found.value)
     return found
+
+
+def leading(text: str) -> tuple[tuple[Matcher, ...], str]:
+    """The matchers at the beginning, in braces and with commas or without; and what follows. Raises Unclear."""
+    found, rest = [], text.strip()
+    while shape := _SHAPE.match(rest.lstrip(_BETWEEN)):
+        whole = shape[0]
+        found.append(parse(whole))
+        rest = rest.lstrip(_BETWEEN)[len(whole) :]
+    return tuple(found), rest.strip(_BETWEEN) if found else rest
 
 
 def _quoted(text: str) -> str:

@@ -118,9 +118,20 @@ async def silence(deps: Deps, number: int, word: str, by: Actor) -> AlertGroup:
         _must_be_open(group)
         service, _ = turns.level(deps, group)
         until = rules.silent_until(word, deps.clock.now(), service.timezone)
-        group = await store.change(tx, number, silenced_until=until, silenced_by=by.id)
-        await turns.silenced(deps, tx, group, by)
+        group = await store.change(tx, number, silenced_until=until, silenced_by=by.id, silence=None)
+        await turns.silenced(deps, tx, group, by.id)
         return group
+
+
+async def unsilence(deps: Deps, number: int, by: Actor) -> tuple[AlertGroup, bool]:
+    """The group, and whether it was silenced. A silence with matchers that held it stays as it is for others."""
+    await people.must(deps, by.person, "respond")
+    async with begin(deps, by) as tx:
+        group = await store.lock(tx, number)
+        _must_be_open(group)
+        if not group.is_silenced(deps.clock.now()):
+            return group, False
+        return await turns.woken(deps, tx, group, by.id), True
 
 
 async def declare(deps: Deps, number: int, by: Actor) -> tuple[Incident, bool]:

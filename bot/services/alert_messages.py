@@ -18,6 +18,7 @@ from bot.services.posting import PLACE_GONE, Message, Plain, Post
 from bot.services.run_messages import GONE_FOR_GOOD
 from bot.store import alerts as store
 from bot.store import incidents as incidents_store
+from bot.store import maintenance
 from bot.views import alert as view
 
 PLACE_WAIT_SECONDS = 60.0
@@ -43,6 +44,7 @@ async def shown(deps: Deps, tx: Tx, group: AlertGroup) -> view.Card:
         incident=str(incident) if incident else "",
         incident_url=telling.permalink(deps, *incident.card) if incident else None,
         runbook=(runbook.id, runbook.title) if runbook else None,
+        maintenance=await maintenance.get(tx, group.maintenance) if group.maintenance else None,
         coming=await ladder_words.coming(deps, tx, str(group)),
     )
 

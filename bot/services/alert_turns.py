@@ -12,16 +12,19 @@ from bot.domain.alert_group import AlertGroup
 from bot.domain.catalogue import OnAlert, Service, Severity
 from bot.domain.draft import Draft
 from bot.domain.incident import Incident
+from bot.domain.maintenance import Window
 from bot.domain.person import BOT, Actor, Kind, Person
+from bot.domain.silence import Silence
 from bot.domain.timer import Timer
 from bot.ports import Tx
 from bot.services import alert_parcels as parcels
-from bot.services import audit, cards, escalations, incidents, pages, storms, timers, triggers
+from bot.services import audit, cards, escalations, incidents, pages, quiet, storms, timers, triggers
 from bot.store import alerts as store
 from bot.store import incidents as incidents_store
 from bot.views import incident as incident_view
 
 SILENCE_OVER = "alert.silence_over"
+NOT_SILENCED = {"silenced_until": None, "silenced_by": None, "silence": None}
 ONE_AT_A_TIME = "alerts"  # what is serialised wherever single alerts begin and end
 TITLE_LIMIT = 250
 OURSELVES = Actor(Person(BOT, BOT, Kind.BOT), source="alert")
@@ -68,11 +71,56 @@ async def resolved(deps: Deps, tx: Tx, group: AlertGroup, by: str) -> None:
 
 
 async def silence_over(deps: Deps, tx: Tx, timer: Timer) -> None:
-    """What was put off is done now, if it fires still."""
+    """What was put off is done now, if it fires still and no other silence means it."""
     group = await store.lock(tx, int(timer.payload["group"]))
-    if not group.is_open or group.is_silenced(deps.clock.now()):
+    if not group.is_open or group.is_silenced(deps.clock.now()) or await _held_by_another(deps, tx, group):
         return
     await parcels.refresh(deps, tx, await _do_at_once(deps, tx, group))
+
+
+# --- by silences with matchers and by maintenance ---------------------------------------------------------------------
+
+
+async def held(deps: Deps, tx: Tx, group: AlertGroup, silence: Silence) -> AlertGroup:
+    """A silence means all of its alerts: until its end it is nobody's business."""
+    until = {"silenced_until": silence.ends_at, "silenced_by": silence.made_by, "silence": silence.id}
+    group = await store.change(tx, group.id, **until)
+    await silenced(deps, tx, group, silence.made_by)
+    return group
+
+
+async def let_go(deps: Deps, tx: Tx, group: AlertGroup, by: str) -> AlertGroup:
+    """Its silence is over, or does not mean all of its alerts any more; another one may."""
+    return await _held_by_another(deps, tx, group) or await woken(deps, tx, group, by)
+
+
+async def woken(deps: Deps, tx: Tx, group: AlertGroup, by: str) -> AlertGroup:
+    """What was put off is done now."""
+    await audit.record(tx, deps.clock, by, "alert.unsilenced", str(group))
+    await timers.cancel(tx, subject=str(group), kind=SILENCE_OVER)
+    group = await _do_at_once(deps, tx, await store.change(tx, group.id, **NOT_SILENCED))
+    await parcels.refresh(deps, tx, group)
+    return group
+
+
+async def _held_by_another(deps: Deps, tx: Tx, group: AlertGroup) -> AlertGroup | None:
+    other = (await quiet.covering(deps, tx, [group])).get(group.id)
+    return await held(deps, tx, group, other) if other else None
+
+
+async def maintained(deps: Deps, tx: Tx, group: AlertGroup, window: Window) -> None:
+    """Its service is in maintenance: it stays on its card, and nobody is paged."""
+    group = await store.change(tx, group.id, maintenance=window.id)
+    await escalations.end(deps, tx, group, "maintenance")
+    await parcels.refresh(deps, tx, group)
+
+
+async def maintenance_over(deps: Deps, tx: Tx, group: AlertGroup) -> None:
+    """It fires still, so what was put off is done now."""
+    group = await store.change(tx, group.id, maintenance=None)
+    if not group.is_silenced(deps.clock.now()):
+        group = await _do_at_once(deps, tx, group)
+    await parcels.refresh(deps, tx, group)
 
 
 # --- by people --------------------------------------------------------------------------------------------------------
@@ -108,14 +156,15 @@ async def unacknowledged(deps: Deps, tx: Tx, group: AlertGroup, by: Actor) -> No
     incident = await _open_incident(tx, group)
     if incident and incident.acknowledged_at:
         await incidents.unnoticed(deps, tx, incident, by, str(group))
-    await escalations.again(deps, tx, group)
+    if not group.is_quiet(deps.clock.now()):
+        await escalations.again(deps, tx, group)
     await parcels.refresh(deps, tx, group)
 
 
-async def silenced(deps: Deps, tx: Tx, group: AlertGroup, by: Actor) -> None:
+async def silenced(deps: Deps, tx: Tx, group: AlertGroup, by: str) -> None:
     """Until `group.silenced_until` it is nobody's business, and neither is the next group of its key."""
     until = group.silenced_until
-    await audit.record(tx, deps.clock, by.id, "alert.silenced", str(group), until=until.isoformat() if until else None)
+    await audit.record(tx, deps.clock, by, "alert.silenced", str(group), until=until.isoformat() if until else None)
     await timers.cancel(tx, subject=str(group), kind=SILENCE_OVER)
     await _wait_for_the_end_of_silence(tx, group)
     await escalations.end(deps, tx, group, "silenced")
@@ -126,12 +175,17 @@ async def silenced(deps: Deps, tx: Tx, group: AlertGroup, by: Actor) -> None:
 
 
 async def _do_at_once(deps: Deps, tx: Tx, group: AlertGroup) -> AlertGroup:
-    """What its severity wants: nothing, a card, or a card and an incident. Nothing twice."""
+    """What its severity wants: nothing, a card, or a card and an incident; in maintenance no more than a card.
+
+    Nothing twice.
+    """
     _, severity = level(deps, group)
     if severity.on_alert is OnAlert.LOG:
         return group
     if not group.has_card:
         group = await storms.card_for(deps, tx, await store.change(tx, group.id, has_card=True))
+    if group.maintenance:
+        return group
     if severity.on_alert is OnAlert.DECLARE and not group.incident:
         group, _, _ = await declare(deps, tx, group, OURSELVES)
         await parcels.refresh(deps, tx, group)

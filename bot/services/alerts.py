@@ -16,14 +16,18 @@ from bot.domain import routing
 from bot.domain.alert import Alert, Intake, Status
 from bot.domain.alert_group import AlertGroup, Known, Verdict
 from bot.domain.errors import Repeated
+from bot.domain.maintenance import Window
 from bot.domain.person import BOT
 from bot.domain.routing import Routed
+from bot.domain.silence import Silence, longest
 from bot.ports import Tx
 from bot.services import alert_turns as turns
-from bot.services import arrivals, places, requests
+from bot.services import arrivals, places, quiet, requests
 from bot.services.inbox import Handler, InboxItem
 from bot.services.transactions import begin
 from bot.store import alerts as store
+from bot.store import maintenance as maintenance_store
+from bot.store import silences as silences_store
 from bot.store.locks import serialise
 from bot.store.turns import after_people
 from bot.telemetry import Event, get_logger
@@ -138,7 +142,10 @@ class _Desk:
         self._groups: dict[int, AlertGroup] = {}
         self._opened: set[int] = set()
         self._worse: set[int] = set()
+        self._woken: set[int] = set()
         self._joined: dict[int, int] = {}
+        self._silences: dict[int, Silence] = {}
+        self._windows: dict[str, Window] = {}
 
     async def take(self, part: Sequence[Alert]) -> None:
         await self._recall(part)
@@ -195,12 +202,19 @@ class _Desk:
         new = [(entry, routed) for entry, routed in ways if not entry.in_open_group]
         by_key = await store.open_of(self._tx, {routed.group_key for _, routed in new}) if new else {}
         self._groups |= {group.id: group for group in by_key.values()}
+        await self._look_for_quiet(ways)
         for entry, routed in new:
             group = by_key.get(routed.group_key) or await self._open(entry, routed)
             by_key[routed.group_key] = group
             entry.group, entry.in_open_group = group.id, True
         for entry, routed in ways:
             await self._raise(entry, routed)
+
+    async def _look_for_quiet(self, ways: Collection[object]) -> None:
+        """What is in force at this moment: nobody changes it before this transaction ends."""
+        if ways:
+            self._silences = {one.id: one for one in await silences_store.in_force(self._tx, self._now)}
+            self._windows = await maintenance_store.on(self._tx, self._now)
 
     async def _open(self, entry: _Entry, routed: Routed) -> AlertGroup:
         group = await store.add(self._tx, await self._birth(entry.alert, routed))
@@ -209,8 +223,7 @@ class _Desk:
         return group
 
     async def _birth(self, alert: Alert, routed: Routed) -> dict[str, Any]:
-        before = await store.latest(self._tx, routed.group_key)
-        is_silenced = before is not None and before.is_silenced(self._now)
+        window = self._windows.get(routed.service.key)
         return {
             "key": routed.group_key,
             "name": alert.name,
@@ -227,11 +240,20 @@ class _Desk:
             "since": self._since(alert),
             "opened_at": self._now,
             "opened_wall": self._deps.clock.wall(),
-            "silenced_until": before.silenced_until if before and is_silenced else None,
-            "silenced_by": before.silenced_by if before and is_silenced else None,
+            "maintenance": window.id if window else None,
             "firing": 0,
             "total": 0,
+            **await self._silence(alert, routed),
         }
+
+    async def _silence(self, alert: Alert, routed: Routed) -> dict[str, Any]:
+        """Its key's own, from its card, or one with matchers that means it: whichever lasts longer."""
+        before = await store.latest(self._tx, routed.group_key)
+        found = longest(one for one in self._silences.values() if quiet.means(one, alert.labels, routed))
+        own = before.silenced_until if before and before.is_silenced(self._now) and not before.silence else None
+        if before and own and (found is None or own >= found.ends_at):
+            return {"silenced_until": own, "silenced_by": before.silenced_by}
+        return {"silenced_until": found.ends_at, "silenced_by": found.made_by, "silence": found.id} if found else {}
 
     def _since(self, alert: Alert) -> datetime:
         """When it began, in our time: never in the future."""
@@ -250,8 +272,18 @@ class _Desk:
             changes |= {"severity": routed.severity.key, "rank": routed.severity.rank, "why": list(routed.why)}
             changes |= {"ladder": routed.ladder.key if routed.ladder else None}
             self._worse.add(group.id)
+        if self._wakes(entry, routed, group):
+            changes |= turns.NOT_SILENCED if group.id in self._opened else {}
+            self._woken.add(group.id)
         if changes:
             self._groups[group.id] = await store.change(self._tx, group.id, **changes)
+
+    def _wakes(self, entry: _Entry, routed: Routed, group: AlertGroup) -> bool:
+        """Whether it is silenced by matchers that do not mean this alert."""
+        if not group.silence or not group.is_silenced(self._now):
+            return False
+        silence = self._silences.get(group.silence)
+        return silence is None or not quiet.means(silence, entry.alert.labels, routed)
 
     # --- keeping ---
 
@@ -317,6 +349,8 @@ class _Desk:
             over = {"status": Status.RESOLVED.value, "resolved_at": self._now, "resolved_by": BOT}
             await turns.resolved(self._deps, self._tx, await store.change(self._tx, group.id, **over), BOT)
         elif not is_new:
+            if group.id in self._woken:
+                group = await turns.let_go(self._deps, self._tx, group, BOT)
             joined, is_worse = self._joined.get(group.id, 0), group.id in self._worse
             await turns.changed(self._deps, self._tx, group, joined=joined, is_worse=is_worse)
 

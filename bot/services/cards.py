@@ -8,6 +8,7 @@ from bot.domain.incident import Home, Incident
 from bot.ports import Tx
 from bot.services import cadence, deliveries, ladder_words, places, telling
 from bot.store import incidents as store
+from bot.store import maintenance
 from bot.store.places import find as find_place
 from bot.views import incident as view
 
@@ -55,6 +56,7 @@ async def shown(deps: Deps, tx: Tx, incident: Incident, *, is_home: bool) -> vie
         last=await store.last_update(tx, incident.id),
         is_home=is_home,
         source=telling.permalink(deps, incident.source_channel, incident.source_ts),
+        maintenance=await maintenance.of_service(tx, incident.service, deps.clock.now()),
         coming=await ladder_words.coming(deps, tx, incident.name),
     )
 

@@ -113,6 +113,11 @@ async def open_ones(tx: Tx, limit: int = 20) -> list[Incident]:
     return [_incident(row) for row in await tx.execute(query)]
 
 
+async def open_of_service(tx: Tx, service: str) -> list[Incident]:
+    query = select(*_FIELDS).where(_OPEN, incidents.c.service == service).order_by(incidents.c.id)
+    return [_incident(row) for row in await tx.execute(query)]
+
+
 async def count_open(tx: Tx) -> int:
     return (await tx.execute(select(func.count()).select_from(incidents).where(_OPEN))).scalar_one()
 

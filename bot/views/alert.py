@@ -12,8 +12,10 @@ from datetime import datetime
 from bot.asks import Block
 from bot.domain.alert_group import AlertGroup, Single
 from bot.domain.catalogue import Service, Severity
+from bot.domain.maintenance import Window
 from bot.domain.person import BOT
 from bot.views import blocks as b
+from bot.views import quiet
 from bot.views.incident import DONE, MARKERS, spoken
 from bot.views.mrkdwn import Safe, clip, clock, link, literal, mention, moment
 
@@ -38,6 +40,7 @@ class Card:
     incident: str = ""
     incident_url: str | None = None
     runbook: tuple[str, str] | None = None  # id and title, where it may be offered
+    maintenance: Window | None = None
     coming: str = ""  # what its ladder does next
 
 
@@ -155,10 +158,9 @@ def _links(shown: Card) -> list[Block]:
 
 
 def _states(shown: Card) -> list[Block]:
-    group = shown.group
-    if group.silenced_until is None or not group.is_silenced(shown.now):
-        return []
-    return [b.context(f"Silenced until {moment(group.silenced_until)} by {mention(group.silenced_by or '')}.")]
+    held = [quiet.held(shown.group)] if shown.group.is_silenced(shown.now) else []
+    window = [quiet.on_card(shown.maintenance)] if shown.maintenance else []
+    return [b.context(*held, *window)] if held or window else []
 
 
 def _buttons(shown: Card) -> list[Block]:
@@ -171,6 +173,7 @@ def _buttons(shown: Card) -> list[Block]:
         None if group.incident else b.button("Declare incident", "alert.declare", name),
         b.button("Resolve", "alert.resolve", name),
         b.button(clip(f"Run {_one_line(runbook[1])}", 75), "runbook.run", runbook[0]) if runbook else None,
+        b.button("End silence", "alert.unsilence", name) if group.is_silenced(shown.now) else None,
         _silence(),
     )
 

@@ -9,8 +9,10 @@ from datetime import datetime, timedelta
 from bot.asks import Block
 from bot.domain.catalogue import Service, Severity
 from bot.domain.incident import Entry, Home, Incident, Role, Status, Update, measures
+from bot.domain.maintenance import Window
 from bot.domain.person import BOT
 from bot.views import blocks as b
+from bot.views import quiet
 from bot.views.mrkdwn import Safe, channel, clip, clock, escape, link, literal, mention, moment
 
 MARKERS = ("\N{LARGE RED CIRCLE}", "\N{LARGE ORANGE CIRCLE}", "\N{LARGE YELLOW CIRCLE}", "\N{LARGE BLUE CIRCLE}")
@@ -29,6 +31,7 @@ class Card:
     last: Update | None
     is_home: bool  # whether people work here, and so whether it carries the buttons
     source: str | None = None  # address of the message it was declared from
+    maintenance: Window | None = None  # that its service is in
     coming: str = ""  # what its ladder does next
 
 
@@ -48,7 +51,7 @@ def fallback(incident: Incident, text: str) -> str:
 
 def card(shown: Card) -> list[Block]:
     incident = shown.incident
-    parts = [b.header(headline(incident)), *_flags(incident), _facts(shown)]
+    parts = [b.header(headline(incident)), *_flags(shown), _facts(shown)]
     if len(incident.title) > len(incident.short_title):
         parts.append(b.section(literal(incident.title)))
     if incident.impact:
@@ -65,12 +68,14 @@ def card(shown: Card) -> list[Block]:
     return parts + (_buttons(shown) if shown.is_home else _announced_buttons(incident))
 
 
-def _flags(incident: Incident) -> list[Block]:
-    flags = []
+def _flags(shown: Card) -> list[Block]:
+    incident, flags = shown.incident, []
     if incident.drill:
         flags.append("Drill: practise as if it were real; it does not count in the figures.")
     if incident.private:
         flags.append("Private: only people in this channel see it.")
+    if shown.maintenance and incident.is_open:
+        flags.append(quiet.on_incident(shown.maintenance, shown.service.name))
     return [b.context(*flags)] if flags else []
 
 

@@ -1,4 +1,4 @@
-"""The buttons of an alert's card: Acknowledge, Unacknowledge, Declare incident, Resolve, Silence"""
+"""The buttons of an alert's card: Acknowledge, Unacknowledge, Declare incident, Resolve, Silence, End silence"""
 
 from __future__ import annotations
 
@@ -43,6 +43,20 @@ async def resolve(press: Press, deps: Deps) -> Reply:
 async def silence(press: Press, deps: Deps) -> Reply:
     """The choice says how long; which alert it is about, the message that it stands in."""
     group = await alert_groups.by_card(deps, press.where)
-    group = await alert_groups.silence(deps, group.id, press.value, press.by)
+    return await silenced(deps, group.id, press.value, press.by)
+
+
+async def silenced(deps: Deps, number: int, word: str, by: Actor) -> Reply:
+    group = await alert_groups.silence(deps, number, word, by)
     until = moment(group.silenced_until) if group.silenced_until else "now"
     return Reply(f"{group} is silent until {until}. It stays on the card, and nobody is bothered with it.")
+
+
+async def unsilence(press: Press, deps: Deps) -> Reply:
+    group = await alert_groups.by_name(deps, press.value)
+    return await unsilenced(deps, group.id, press.by)
+
+
+async def unsilenced(deps: Deps, number: int, by: Actor) -> Reply:
+    group, was_so = await alert_groups.unsilence(deps, number, by)
+    return Reply(f"{group} is not silenced any more." if was_so else f"{group} was not silenced.")

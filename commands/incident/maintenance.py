@@ -1,0 +1,39 @@
+"""/incident maintenance · maintenance [on] <service> 2h [reason] · maintenance end MNT-3|<service>"""
+
+from __future__ import annotations
+
+from bot.asks import Ask, Reply
+from bot.deps import Deps
+from bot.domain import maintenance as rules
+from bot.domain.errors import Unclear
+from bot.domain.maintenance import Window
+from bot.domain.person import Actor
+from bot.services import maintenance
+from bot.views import quiet as view
+
+
+async def ask(ask: Ask, deps: Deps) -> Reply:
+    first, _, rest = ask.text.strip().partition(" ")
+    if not first:
+        found, firing = await maintenance.on(deps)
+        services = {key: service.name for key, service in deps.catalogue.services.items()}
+        return Reply(view.windows(found, services, firing))
+    if first.casefold() == "end":
+        return await _end(deps, rest.strip(), ask.by)
+    window, total, is_new = await maintenance.begin(deps, rules.read(ask.text), ask.by)
+    return Reply(view.begun(window, _name(deps, window), total, is_new=is_new))
+
+
+async def _end(deps: Deps, word: str, by: Actor) -> Reply:
+    if not word:
+        raise Unclear("Say what ends: `/incident maintenance end MNT-3`, or the service.")
+    number = rules.number(word)
+    if number is None:
+        number = await maintenance.named(deps, word)
+    window, total = await maintenance.end(deps, number, by)
+    return Reply(view.window_over(window, _name(deps, window), total))
+
+
+def _name(deps: Deps, window: Window) -> str:
+    service = deps.catalogue.services.get(window.service)
+    return service.name if service else window.service

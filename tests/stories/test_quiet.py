@@ -1,0 +1,336 @@
+"""Silences with matchers, maintenance, and alerts that must keep arriving."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import func, select, update
+
+from bot.ports import Database
+from bot.services import maintenance, silences
+from bot.store import tables
+from tests.support.alerts import OPS, Monitoring, elements, firing, monitoring, over
+from tests.support.catalogues import catalogue
+from tests.support.clock import START, HandClock
+from tests.support.story import Story, shown, tidy, told
+
+SHOP = """
+service: shop
+name: Shop
+channels: {alerts: shop-alerts}
+default_severity: P2
+severities:
+  - {key: P0, aliases: [critical], name: Critical, on_alert: declare, channel: true}
+  - {key: P2, aliases: [warning], name: Warning, on_alert: card}
+  - {key: P3, aliases: [info], name: Info, on_alert: log}
+"""
+
+
+@pytest.fixture
+async def sent(story: Story) -> AsyncIterator[Monitoring]:
+    """On both databases."""
+    async with monitoring(story) as found:
+        yield found
+
+
+@pytest.fixture
+async def sender(tale: Story) -> AsyncIterator[Monitoring]:
+    async with monitoring(tale) as found:
+        yield found
+
+
+@pytest.fixture
+async def shop(sqlite_database: Database, clock: HandClock, tmp_path: Path) -> AsyncIterator[Monitoring]:
+    """With a service that has an alerts channel of its own."""
+    folder = catalogue(tmp_path, shop=SHOP)
+    async with told(sqlite_database, clock, catalogue=[folder]) as story, monitoring(story) as found:
+        yield found
+        assert story.violations() == []
+
+
+async def count(story: Story, table: str) -> int:
+    async with story.deps.database.reading() as tx:
+        return int((await tx.execute(select(func.count()).select_from(tables.metadata.tables[table]))).scalar_one())
+
+
+async def said(story: Story, name: str, channel: str = OPS) -> list[str]:
+    """The lines in that channel that begin with this name."""
+    return [tidy(one) for one in await story.by_the_bot(channel) if one.startswith(f"{name}:") or f"{name} was" in one]
+
+
+# --- silences ---------------------------------------------------------------------------------------------------------
+
+
+async def test_silenced_by_matchers(sent: Monitoring) -> None:
+    """What is open falls silent, what opens stays away, what is not meant is told; at the end what fires is told."""
+    story = sent.story
+    await sent.sends(firing("Slow", host="a"))
+    await sent.sends(firing("Other", host="a"))
+    answer = tidy(await story.types("Ben", '/incident silence 2h alertname=~"Slow|Down" host="a" -- new disks'))
+    assert answer == ('SIL-1 silences alertname=~"Slow|Down" host="a" until 20 Nov, 11:00 UTC. It silences ALR-1 now.')
+    assert await said(story, "SIL-1") == [
+        'SIL-1: <@U0BEN> silenced alertname=~"Slow|Down" host="a" until 20 Nov, 11:00 UTC. Reason: new disks'
+    ]
+    assert "Silenced until 20 Nov, 11:00 UTC by <@U0BEN> (SIL-1)." in tidy(await sent.words())
+    assert "Silenced" not in await sent.words("ALR-2")
+
+    await sent.sends(firing("Down", host="a", severity="critical"))
+    assert await count(story, "incidents") == 0
+    assert [name for name in ("ALR-1", "ALR-2", "ALR-3") if any(name in shown(one) for one in await sent.cards())] == [
+        "ALR-1",
+        "ALR-2",
+    ]
+    listed = tidy(await story.types("Ada", "/incident silence"))
+    assert "*SIL-1*" in listed
+    assert "by <@U0BEN>, until 20 Nov, 11:00 UTC, holds 2 groups of alerts. Reason: new disks" in listed
+
+    await story.fast_forward(hours=2)
+    assert "*ALR-3 Down*" in await sent.words("ALR-3")
+    assert await count(story, "incidents") == 1
+    assert "Silenced" not in await sent.words()
+    assert await story.types("Ada", "/incident silence") == "No silence is in force."
+    assert ("U0BEN", "silence.made") in await story.audited("SIL-1")
+
+
+async def test_who_joins_and_is_not_meant_wakes(sent: Monitoring) -> None:
+    """An alert that the silence does not mean wakes its whole group, whether it is silent for long or was just born."""
+    story = sent.story
+    await story.types("Ben", '/incident silence 2h alertname="Slow" host="a"')
+    await sent.sends(firing("Slow", host="a"))
+    assert await sent.cards() == [one for one in await sent.cards() if "SIL-1" in shown(one)]
+    await sent.sends(firing("Slow", host="a"), firing("Slow", host="b"))
+    assert "*Firing*\n2 alerts" in await sent.words()
+    assert "Silenced" not in await sent.words()
+    assert ("tocsin", "alert.unsilenced") in await story.audited("ALR-1")
+    await story.types("Ben", '/incident silence 2h alertname="Down" host="a"')
+    await sent.sends(firing("Down", host="a"), firing("Down", host="b"))
+    assert "*ALR-2 Down*" in await sent.words("ALR-2")
+    await story.fast_forward(hours=3)
+    assert len([one for one in await sent.cards() if "ALR-" in shown(one)]) == 2
+
+
+async def test_ended_early(sent: Monitoring) -> None:
+    """Ending it wakes what fires still, and the channel hears of it; a second end is told that it is over."""
+    story = sent.story
+    await story.types("Ben", '/incident silence 2h service="default" severity="critical"')
+    await sent.sends(firing("Down", severity="critical"))
+    await sent.sends(firing("Gone", severity="critical", since=START))
+    await sent.sends(over(firing("Gone", severity="critical", since=START), START + timedelta(minutes=1)))
+    assert await count(story, "incidents") == 0
+    assert await story.types("Ada", "/incident silence end sil-1") == "SIL-1 is over. Awake again: ALR-1."
+    assert await count(story, "incidents") == 1
+    assert "*ALR-1 Down*" in await sent.words()
+    assert (await said(story, "SIL-1"))[-1].startswith("SIL-1 was ended by <@U0ADA>")
+    assert await story.types("Ada", "/incident unsilence SIL-1") == "SIL-1 is over already."
+    assert "There is no SIL-9." in await story.types("Ada", "/incident silence end SIL-9")
+    assert "Name the silence" in await story.types("Ada", "/incident silence end")
+    await story.fast_forward(hours=3)
+    assert await count(story, "incidents") == 1
+
+
+async def test_two_silences(sender: Monitoring) -> None:
+    """The one that lasts longest holds a group; when it is ended, another that means the same alerts goes on."""
+    story = sender.story
+    await story.types("Ben", '/incident silence 3h alertname="Slow"')
+    await story.types("Ada", '/incident silence 1h host="a"')
+    await sender.sends(firing("Slow", host="a"))
+    await story.types("Ben", "/incident silence end SIL-1")
+    assert "1 group of alerts" in await story.types("Ada", "/incident silence")
+    await story.fast_forward(minutes=61)
+    assert "*ALR-1 Slow*" in await sender.words()
+
+
+async def test_the_shorter_one_ends_first(sender: Monitoring) -> None:
+    """A group that its card silenced for an hour goes on to be silent while a silence with matchers means it."""
+    story = sender.story
+    await sender.sends(firing("Slow", host="a"))
+    await story.clicks("Ben", OPS, await sender.card(), "alert.silence", selected="15m")
+    await story.types("Ben", '/incident silence 10m alertname="Slow"')
+    assert "until 20 Nov, 09:15 UTC by <@U0BEN>." in tidy(await sender.words())
+    await story.types("Ben", '/incident silence 30m alertname="Slow"')
+    assert "until 20 Nov, 09:30 UTC by <@U0BEN> (SIL-2)." in tidy(await sender.words())
+    await story.clicks("Ben", OPS, await sender.card(), "alert.silence", selected="15m")
+    await story.fast_forward(minutes=16)
+    assert "until 20 Nov, 09:30 UTC by <@U0BEN> (SIL-2)." in tidy(await sender.words())
+    await story.fast_forward(minutes=15)
+    assert "Silenced" not in await sender.words()
+
+
+async def test_one_group_by_word_and_back(sent: Monitoring) -> None:
+    """`silence ALR-1 1h` is the card's select; its button, or `unsilence`, takes it back for this group alone."""
+    story = sent.story
+    await sent.sends(firing())
+    assert "ALR-1 is silent until" in await story.types("Ben", "/incident silence ALR-1 1h")
+    assert "alert.unsilence" in elements(await sent.card())
+    await story.clicks("Ada", OPS, await sent.card(), "alert.unsilence")
+    assert "Silenced" not in await sent.words()
+    assert "alert.unsilence" not in elements(await sent.card())
+    await story.types("Ben", "/incident silence alr-1 morning")
+    assert await story.types("Ada", "/incident unsilence ALR-1") == "ALR-1 is not silenced any more."
+    assert await story.types("Ada", "/incident silence end ALR-1") == "ALR-1 was not silenced."
+    assert "Say for how long" in await story.types("Ada", "/incident silence ALR-1")
+
+
+@pytest.mark.parametrize(
+    ("words", "answer"),
+    [
+        ('2h alertname=~".*"', "That would silence every alert."),
+        ('2h alertname=~".+" host!="a"', "That would silence every alert."),
+        ("2h", "Say for how long and what"),
+        ('alertname="Slow"', "Say for how long and what"),
+        ('2h alertname="Slow" soon', "I could not read “soon”."),
+        ('8d alertname="Slow"', "A silence lasts from a second to 7d."),
+        ('2h alertname=~"("', "is not a pattern"),
+        ("soon alertname=Slow", "is not a duration"),
+    ],
+)
+async def test_silences_that_are_refused(tale: Story, words: str, answer: str) -> None:
+    """One that means everything, nothing or no time makes no silence, and a sentence says what is missing."""
+    assert answer in await tale.types("Ada", f"/incident silence {words}")
+    assert await count(tale, "silences") == 0
+
+
+async def test_guests_silence_nothing(tale: Story) -> None:
+    """It needs whatever responding needs."""
+    for words in ('silence 2h alertname="Slow"', "maintenance default 2h"):
+        await tale.types("Gus", f"/incident {words}")
+    assert await count(tale, "silences") + await count(tale, "maintenance_windows") == 0
+
+
+async def test_as_telephones_write(tale: Story) -> None:
+    """Curly quotes and dashes are what they stand for; nothing that was typed becomes markup."""
+    await tale.types("Ada", "/incident silence alertname=“Slow <!channel> *b*” 1h — <@U0BEN> _knows_")
+    (line,) = await said(tale, "SIL-1")
+    assert "<!channel" not in line
+    assert "<@U0BEN>" not in line
+    assert line.replace("\N{WORD JOINER}", "").endswith("Reason: &lt;@U0BEN&gt; _knows_")
+
+
+async def test_many_groups_fall_silent(sender: Monitoring, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is too much for one transaction follows at once."""
+    monkeypatch.setattr(silences, "AT_ONCE", 2)
+    story = sender.story
+    await sender.sends(*[firing(f"Slow{number}", host="a") for number in range(5)])
+    answer = await story.types("Ben", '/incident silence 2h host="a"')
+    assert "It silences ALR-1, ALR-2, ALR-3, ALR-4 and ALR-5 now." in answer
+    assert "holds 5 groups of alerts" in await story.types("Ben", "/incident silence")
+    await story.types("Ben", "/incident silence end SIL-1")
+    for number in range(1, 6):
+        assert ("U0BEN", "alert.unsilenced") in await story.audited(f"ALR-{number}")
+
+
+# --- maintenance ------------------------------------------------------------------------------------------------------
+
+
+async def test_maintenance(shop: Monitoring) -> None:
+    """Alerts are kept and shown, nothing is declared; at the end what fires still is done; a line says both."""
+    story = shop.story
+    answer = tidy(await story.types("Ben", "/incident maintenance shop 2h new disks"))
+    assert answer == "MNT-1: Shop is in maintenance until 20 Nov, 11:00 UTC. Nobody is paged meanwhile."
+    alerts = [firing("Down", service="shop", severity="critical", host=host, since=START) for host in ("a", "b")]
+    await shop.sends(*alerts)
+    (card,) = [one for one in await story.by_the_bot("shop-alerts") if "ALR-1" in one]
+    assert "Maintenance MNT-1 until 11:00 UTC: nobody is paged." in tidy(card)
+    assert "*Firing*\n2 alerts" in card
+    assert await count(story, "incidents") == 0
+    assert "1 group of alerts fires." in await story.types("Ada", "/incident maintenance")
+    await shop.sends(firing("Other", severity="critical"))
+    assert await count(story, "incidents") == 1
+
+    await story.fast_forward(hours=2)
+    assert await count(story, "incidents") == 2
+    (card,) = [one for one in await story.by_the_bot("shop-alerts") if "*ALR-1" in one]
+    assert "Maintenance" not in card
+    assert await said(story, "MNT-1", "shop-alerts") == [
+        "MNT-1: <@U0BEN> began maintenance of Shop, until 20 Nov, 11:00 UTC."
+        " Alerts are shown, and nobody is paged. Reason: new disks",
+        "MNT-1: maintenance of Shop is over. 1 group of alerts fires still.",
+    ]
+    assert await story.audited("MNT-1") == [("U0BEN", "maintenance.begun"), ("tocsin", "maintenance.ended")]
+
+
+async def test_maintenance_moved_and_ended(sent: Monitoring) -> None:
+    """Saying it again moves its end; ending it, by number or by service, wakes what fires; what is over stays kept."""
+    story = sent.story
+    await sent.sends(firing("Slow"))
+    assert "1 group of alerts fires" in await story.types("Ben", "/incident maintenance on default 1h")
+    assert "MNT-1 until 10:00 UTC" in tidy(await sent.words())
+    assert "It was on already." in await story.types("Ben", "/incident maintenance default on 3h")
+    await story.fast_forward(hours=2)
+    assert "MNT-1 until 12:00 UTC" in tidy(await sent.words())
+    await sent.sends(firing("Down", severity="critical"))
+    assert await count(story, "incidents") == 0
+    assert "MNT-1: maintenance of Default service is over." in await story.types(
+        "Ada", "/incident maintenance end default"
+    )
+    assert await count(story, "incidents") == 1
+    assert "Maintenance" not in await sent.words()
+    assert await story.types("Ada", "/incident maintenance end MNT-1") == "MNT-1 is over already."
+    assert "is not in maintenance" in await story.types("Ada", "/incident maintenance end default")
+    assert "Nothing is in maintenance." in await story.types("Ada", "/incident maintenance")
+    await story.fast_forward(hours=2)
+    assert len(await said(story, "MNT-1")) == 3
+
+
+@pytest.mark.parametrize(
+    ("words", "answer"),
+    [
+        ("defualt 2h", "Did you mean “default”?"),
+        ("default", "Say which service and for how long"),
+        ("default soon", "is not a duration"),
+        ("default 8d", "Maintenance lasts from a second to 7d."),
+        ("end", "Say what ends"),
+        ("end MNT-9", "There is no MNT-9."),
+    ],
+)
+async def test_maintenance_that_is_refused(tale: Story, words: str, answer: str) -> None:
+    """A sentence says what is missing."""
+    assert answer in await tale.types("Ada", f"/incident maintenance {words}")
+    assert await count(tale, "maintenance_windows") == 0
+
+
+async def test_what_people_declare_meanwhile(tale: Story) -> None:
+    """An incident of a person is an incident; its card says that maintenance is on, and no longer when it is over."""
+    before = await tale.declared("P1 checkout is down")
+    await tale.types("Ben", "/incident maintenance default 1h")
+    after = await tale.declared("P1 search is down")
+    for channel in (before, after):
+        assert "Maintenance MNT-1 of Default service is on until 10:00 UTC." in tidy(shown(await tale.card(channel)))
+    await tale.types("Ben", "/incident maintenance end MNT-1")
+    for channel in (before, after):
+        assert "Maintenance" not in shown(await tale.card(channel))
+
+
+async def test_silenced_in_maintenance(sender: Monitoring) -> None:
+    """Both must be over before anything is done."""
+    story = sender.story
+    await story.types("Ben", "/incident maintenance default 2h")
+    await story.types("Ben", '/incident silence 1h alertname="Down"')
+    await sender.sends(firing("Down", severity="critical"))
+    assert not any("ALR-1" in shown(one) for one in await sender.cards())
+    await story.fast_forward(minutes=61)
+    assert "Maintenance MNT-1" in await sender.words()
+    assert await count(story, "incidents") == 0
+    await story.types("Ben", '/incident silence 2h alertname="Down"')
+    await story.fast_forward(minutes=60)
+    assert "Maintenance" not in await sender.words()
+    assert await count(story, "incidents") == 0
+    await story.fast_forward(minutes=61)
+    assert await count(story, "incidents") == 1
+
+
+async def test_many_groups_in_maintenance(sender: Monitoring, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is too much for one transaction follows at once."""
+    monkeypatch.setattr(maintenance, "AT_ONCE", 2)
+    story = sender.story
+    await sender.sends(*[firing(f"Slow{number}") for number in range(5)])
+    assert "5 groups of alerts fire" in await story.types("Ben", "/incident maintenance default 1h")
+    assert "5 groups of alerts fire." in await story.types("Ben", "/incident maintenance")
+    await story.types("Ben", "/incident maintenance end default")
+    async with story.deps.database.reading() as tx:
+        kept = (await tx.execute(select(tables.alert_groups.c.maintenance))).scalars().all()
+    assert set(kept) == {None}
