@@ -420,6 +420,7 @@ async def listening(house: House, door: SlackDoor, stop: asyncio.Event) -> Async
         server.should_exit = True
         closing.cancel()
         await serving
+        await app.state.refusals.flush()
 
 
 async def _close_at(stop: asyncio.Event, server: uvicorn.Server) -> None:

@@ -26,6 +26,7 @@ class Event(StrEnum):
     HTTP_REQUEST = "http.request"
     HTTP_ERROR = "http.error"
     HOOK_REFUSED = "hook.refused"
+    HOOK_REFUSALS = "hook.refusals"
     HOOK_CONTEXT = "hook.context"
     HOOK_CONTROL = "hook.control"
     ACCESS_REFUSED = "access.refused"

@@ -7,6 +7,7 @@ from fastapi import APIRouter, FastAPI, Request, Response
 from bot.http import health, hooks, incidents, problems, runs
 from bot.http.door import HttpDoor, TheDoor
 from bot.http.limits import BodyLimit
+from bot.http.refusals import CountRefusals, Refusals
 
 NOT_HTTP = "Slack does not reach this bot over HTTP: SLACK_SIGNING_SECRET is not set."
 NOT_SLACK = (
@@ -35,7 +36,9 @@ def make_app(door: HttpDoor) -> FastAPI:
         redoc_url=None,
     )
     app.state.door = door
+    app.state.refusals = Refusals(door.deps)
     app.add_middleware(BodyLimit)
+    app.add_middleware(CountRefusals, refusals=app.state.refusals)  # outside of it: what is too large counts
     problems.install(app)
     for router in (slack, health.router, hooks.router, incidents.router, runs.router):
         app.include_router(router)

@@ -185,5 +185,7 @@ async def test_documentation_names_what_there_is(api: httpx.AsyncClient) -> None
         "/hooks/{vendor}",
         "/api/sre/incidents",
         "/api/sre/incidents/{id}",
+        "/api/sre/incidents/{id}/acknowledge",
+        "/api/sre/incidents/{id}/resolve",
         *runbooks,
     } == set(paths)
