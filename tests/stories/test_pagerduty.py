@@ -251,12 +251,9 @@ async def test_an_outage_delays_and_people_are_told_otherwise(
     assert len(pagerduty.incidents) == 2
     assert len(mail_server.received) == 2
     beside = await story.thread(OPS, (await sent.card())["ts"])
-    assert sorted(beside[2:]) == sorted(
-        [
-            f"PagerDuty answers again: the page to {whom} went out at 09:12 UTC, 12 min late."
-            for whom in ("ops", "whoever is on call")
-        ]
-    )
+    for whom in ("ops", "whoever is on call"):
+        said = f"PagerDuty answers again: the page to {whom} went out at 09:12 UTC, 12 min"
+        assert len([one for one in beside[2:] if one.startswith(said)]) == 1
     (again,) = [one for one in await story.by_the_bot(OPS) if one.startswith("PagerDuty answers again.")]
     assert again == "PagerDuty answers again. It could not be reached since 09:00 UTC; what waited goes out now."
     assert await states(story) == ["open", "open"]
