@@ -623,6 +623,12 @@ alert_groups = Table(
     Index("ix_alert_groups_incident", "incident"),
     Index("ix_alert_groups_place", "channel", "ts"),
     Index("ix_alert_groups_opened", "opened_at"),
+    Index(
+        "ix_alert_groups_silence",
+        "silence",
+        sqlite_where=text("silence is not null"),
+        postgresql_where=text("silence is not null"),
+    ),
 )
 
 alerts = Table(
@@ -657,6 +663,7 @@ alert_marks = Table(
     metadata,
     Column("fingerprint", String(255), primary_key=True),  # its own, and the others it goes by
     Column("alert", ForeignKey("alerts.id"), nullable=False),  # the newest of that fingerprint
+    Index("ix_alert_marks_alert", "alert"),  # without it an alert is forgotten at the cost of reading all marks
 )
 
 # --- escalation ---------------------------------------------------------------------------------------------------
@@ -680,6 +687,7 @@ climbs = Table(
     Column("ended_at", Utc),
     Column("ended_why", String(32)),
     UniqueConstraint("subject", "number"),
+    Index("ix_climbs_alert_group", "alert_group"),
     Index("ix_climbs_alert_group", "alert_group"),
     Index("ix_climbs_incident", "incident"),
     Index(

@@ -349,6 +349,7 @@ def upgrade() -> None:
     op.create_index('ix_alert_groups_opened', 'alert_groups', ['opened_at'], unique=False)
     op.create_index('ix_alert_groups_place', 'alert_groups', ['channel', 'ts'], unique=False)
     op.create_index('ix_alert_groups_setting', 'alert_groups', ['setting', 'opened_wall'], unique=False)
+    op.create_index('ix_alert_groups_silence', 'alert_groups', ['silence'], unique=False, sqlite_where=sa.text('silence is not null'), postgresql_where=sa.text('silence is not null'))
     op.create_index('ix_alert_groups_storm', 'alert_groups', ['storm'], unique=False)
     op.create_index('uq_alert_groups_open', 'alert_groups', ['key'], unique=True, sqlite_where=sa.text("status = 'firing'"), postgresql_where=sa.text("status = 'firing'"))
     op.create_table('roles',
@@ -491,6 +492,7 @@ def upgrade() -> None:
     sa.ForeignKeyConstraint(['alert'], ['alerts.id'], name=op.f('fk_alert_marks_alert_alerts')),
     sa.PrimaryKeyConstraint('fingerprint', name=op.f('pk_alert_marks'))
     )
+    op.create_index('ix_alert_marks_alert', 'alert_marks', ['alert'], unique=False)
     op.create_table('run_gates',
     sa.Column('id', sa.Integer(), nullable=False),
     sa.Column('run', sa.Integer(), nullable=False),
@@ -563,6 +565,7 @@ def downgrade() -> None:
     op.drop_index('ix_run_gates_review', table_name='run_gates', sqlite_where=sa.text('review_due_at is not null and reviewed_at is null'), postgresql_where=sa.text('review_due_at is not null and reviewed_at is null'))
     op.drop_index('ix_run_gates_open', table_name='run_gates', sqlite_where=sa.text("state = 'open'"), postgresql_where=sa.text("state = 'open'"))
     op.drop_table('run_gates')
+    op.drop_index('ix_alert_marks_alert', table_name='alert_marks')
     op.drop_table('alert_marks')
     op.drop_index('ix_runs_runbook', table_name='runs')
     op.drop_index('ix_runs_queued', table_name='runs', sqlite_where=sa.text("status = 'queued'"), postgresql_where=sa.text("status = 'queued'"))
@@ -586,6 +589,7 @@ def downgrade() -> None:
     op.drop_table('roles')
     op.drop_index('uq_alert_groups_open', table_name='alert_groups', sqlite_where=sa.text("status = 'firing'"), postgresql_where=sa.text("status = 'firing'"))
     op.drop_index('ix_alert_groups_storm', table_name='alert_groups')
+    op.drop_index('ix_alert_groups_silence', table_name='alert_groups', sqlite_where=sa.text('silence is not null'), postgresql_where=sa.text('silence is not null'))
     op.drop_index('ix_alert_groups_setting', table_name='alert_groups')
     op.drop_index('ix_alert_groups_place', table_name='alert_groups')
     op.drop_index('ix_alert_groups_opened', table_name='alert_groups')
