@@ -688,7 +688,6 @@ climbs = Table(
     Column("ended_why", String(32)),
     UniqueConstraint("subject", "number"),
     Index("ix_climbs_alert_group", "alert_group"),
-    Index("ix_climbs_alert_group", "alert_group"),
     Index("ix_climbs_incident", "incident"),
     Index(
         "uq_climbs_open",
