@@ -19,6 +19,7 @@ from bot.services import (
     maintenance,
     messages,
     notices,
+    oncall,
     opening,
     page_errands,
     page_instead,
@@ -47,6 +48,7 @@ TIMERS: Mapping[str, TimerFunction] = {
     turn.DEADLINE: runs.deadline,
     turn.WAKE: runs.wake,
     alert_turns.SILENCE_OVER: alert_turns.silence_over,
+    oncall.OVER: oncall.over,
     incidents.ACKNOWLEDGED: alert_turns.acknowledged_with,
     escalations.STEP: escalations.step,
     silences.SWEEP: silences.sweep,
@@ -108,4 +110,7 @@ ERRANDS: Mapping[str, Errand] = {
     "run.message": run_messages.message,
     "run.message.who": run_messages.MessageWho(),
     "run.file": run_messages.WholeOutput(),
+    oncall.LETTER: oncall.letter,
+    oncall.LINE: oncall.line,
+    oncall.BACK: oncall.GiveBack(),
 }

@@ -1,0 +1,173 @@
+"""Who is on call, as people read it: every level with who has it, until when, and who is next."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from bot.asks import Block
+from bot.domain.access import spoken
+from bot.domain.catalogue import Service, listing
+from bot.views import blocks as b
+from bot.views.mrkdwn import literal, mention, moment
+
+
+@dataclass(frozen=True)
+class Shift:
+    """One level at this moment. `who` and `then` are entries of `who` lists; `strangers` are unknown to Slack.
+
+    `until` None: nothing changes, or PagerDuty does not say. `said_at`: PagerDuty cannot be asked, and said it then.
+    """
+
+    level: str
+    who: tuple[str, ...]
+    source: str
+    strangers: tuple[str, ...] = ()
+    until: datetime | None = None
+    then: tuple[str, ...] = ()
+    then_by: str | None = None  # the schedule of PagerDuty's that has it again
+    schedule: str | None = None
+    is_told: bool = True  # by PagerDuty, at some time
+    said_at: datetime | None = None
+
+
+def shifts(service: Service, found: Sequence[Shift]) -> list[Block]:
+    lines = [b.section(_line(service, one)) for one in found]
+    said = [b.context(text) for one in found for text in _remarks(one)]
+    hint = b.context("`/incident oncall take 2h` takes it over, `/incident oncall end` gives it back.")
+    return [
+        b.section(f"*On call for {literal(service.name)}*"),
+        *(lines or [b.section(no_levels(service))]),
+        *said,
+        hint,
+    ]
+
+
+def headline(service: Service, found: Sequence[Shift]) -> str:
+    """In one line, where blocks are not shown."""
+    if not found:
+        return no_levels(service)
+    first = found[0]
+    return f"On call for {literal(service.name)} ({first.level}): {_people(first) or 'nobody'}."
+
+
+def no_levels(service: Service) -> str:
+    return f"Nobody is on call for {literal(service.name)}: add a level under `oncall` in its service.yml."
+
+
+def where(service: Service, level: str) -> str:
+    """`Payments (primary)`"""
+    return f"{literal(service.name)} ({literal(level)})"
+
+
+def people(who: Sequence[str], joiner: str = "and") -> str:
+    """Entries of a `who` list, as Slack shows them."""
+    return listing([spoken(entry) for entry in who], joiner) if who else "nobody"
+
+
+def _people(shift: Shift) -> str:
+    named = [*(spoken(entry) for entry in shift.who), *(str(literal(name)) for name in shift.strangers)]
+    return listing(named) if named else ""
+
+
+def _line(service: Service, shift: Shift) -> str:
+    has_it = _people(shift)
+    if not has_it:
+        return f"*{literal(shift.level)}*: nobody. {_what_to_do(service, shift)}"
+    return f"*{literal(shift.level)}*: {has_it}{_until(shift)} _({shift.source})_"
+
+
+def _until(shift: Shift) -> str:
+    if shift.until is None:
+        return ""
+    if shift.then_by:
+        return f" until {moment(shift.until)}, then PagerDuty's schedule {shift.then_by} again"
+    return f" until {moment(shift.until)}" + (f", then {people(shift.then)}" if shift.then else "")
+
+
+def _what_to_do(service: Service, shift: Shift) -> str:
+    take = f"take it: `/incident oncall take 2h {service.key} {shift.level}`."
+    if shift.schedule is None:
+        return f"Its list in service.yml is empty. Name somebody there, or {take}"
+    if not shift.is_told:
+        return f"PagerDuty has not told me about its schedule {shift.schedule}. Look there, or {take}"
+    return f"PagerDuty's schedule {shift.schedule} has a gap now. Fill it there, or {take}"
+
+
+def _remarks(shift: Shift) -> list[str]:
+    found = []
+    if shift.strangers:
+        names = listing(literal(name) for name in shift.strangers)
+        found.append(
+            f"{names}: not found in Slack by the address that PagerDuty has, so I cannot reach them. "
+            "Give both accounts the same address."
+        )
+    if shift.said_at:
+        found.append(f"PagerDuty cannot be asked just now. What it said {moment(shift.said_at)} counts until it can.")
+    return found
+
+
+# --- what is said of a change ---
+
+
+UNCHANGED = "PagerDuty's own schedule {schedule} is unchanged: whoever it names may still be paged from there."
+
+
+def taken(service: Service, level: str, until: datetime, relieved: Sequence[str], schedule: str | None) -> str:
+    """To whoever took it."""
+    who = f" It relieves {people(relieved)}." if relieved else ""
+    note = f" {UNCHANGED.format(schedule=schedule)}" if schedule else ""
+    return f"You are on call for {where(service, level)} until {moment(until)}.{who}{note}"
+
+
+def given(person: str, service: Service, level: str, until: datetime, schedule: str | None) -> str:
+    """To whoever gave it."""
+    note = f" {UNCHANGED.format(schedule=schedule)}" if schedule else ""
+    return f"{mention(person)} is on call for {where(service, level)} until {moment(until)}, and hears of it.{note}"
+
+
+def line(place: str, person: str, until: datetime, relieved: Sequence[str], by: str) -> str:
+    """To the channel of alerts."""
+    instead = f", in place of {people(relieved)}" if relieved else ""
+    made = "" if by == person else f" {mention(by)} arranged it."
+    return f"{mention(person)} is on call for {place} until {moment(until)}{instead}.{made}"
+
+
+def line_of_end(place: str, person: str, by: str, now: Sequence[str]) -> str:
+    gave = f"{mention(by)} ended the time of {mention(person)} on call" if by != person else f"{mention(person)} gave"
+    back = f" for {place}" if by != person else f" on-call for {place} back"
+    return f"{gave}{back}. {_has_it(now)}"
+
+
+def relieved_letter(place: str, person: str, until: datetime, by: str, schedule: str | None) -> str:
+    made = "has taken over from you" if by == person else f"was put in your place by {mention(by)}"
+    note = f" {UNCHANGED.format(schedule=schedule)}" if schedule else ""
+    return f"{mention(person)} {made}: they are on call for {place} until {moment(until)}.{note}"
+
+
+def given_letter(place: str, until: datetime, by: str) -> str:
+    return (
+        f"{mention(by)} gave you on-call for {place} until {moment(until)}. "
+        "If you cannot, `/incident oncall end` gives it back."
+    )
+
+
+def over_letter(place: str, now: Sequence[str]) -> str:
+    return f"Your time on call for {place} is over. {_has_it(now)}"
+
+
+def again_letter(place: str, person: str, until: datetime | None) -> str:
+    when = f" until {moment(until)}" if until else ""
+    return f"You are on call for {place} again{when}: the time of {mention(person)} is over."
+
+
+def still_letter(place: str, until: datetime | None) -> str:
+    when = f" until {moment(until)}" if until else ""
+    return f"What you took over for {place} is over, and by the schedule you are on call still{when}."
+
+
+def _has_it(now: Sequence[str]) -> str:
+    if now:
+        return f"{people(now)} {'has' if len(now) == 1 else 'have'} it now."
+    return "Nobody has it now: `/incident oncall` says what to do."
