@@ -88,8 +88,6 @@ def _until(shift: Shift) -> str:
 
 def _what_to_do(service: Service, shift: Shift) -> str:
     take = f"take it: `/incident oncall take 2h {service.key} {shift.level}`."
-    if shift.schedule is None:
-        return f"Its list in service.yml is empty. Name somebody there, or {take}"
     if not shift.is_told:
         return f"PagerDuty has not told me about its schedule {shift.schedule}. Look there, or {take}"
     return f"PagerDuty's schedule {shift.schedule} has a gap now. Fill it there, or {take}"

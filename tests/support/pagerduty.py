@@ -164,8 +164,8 @@ class PagerDutyStandIn:
 
 
 def shift(name: str, start: datetime, end: datetime) -> dict[str, Any]:
-    """An entry of `/oncalls`: this person, by `name@example.com`."""
-    user = {"id": f"PU{name.upper()}", "name": name, "email": f"{name.lower()}@example.com"}
+    """An entry of `/oncalls`: this person, by their address in the simulated workspace."""
+    user = {"id": f"PU{name.upper()}", "name": name, "email": f"{name.lower()}@company.invalid"}
     return {"user": user, "escalation_level": 1, "start": start.isoformat(), "end": end.isoformat()}
 
 
