@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from bot.deps import Deps
-from bot.services import fatigue, promises
+from bot.services import fatigue, forgetting, promises
 from bot.store import deliveries, gates, heartbeats, inbox, requests, timers
 
 KEEP_KEYS = timedelta(days=3)  # longer than anybody repeats a request
@@ -39,16 +39,17 @@ async def may_do(deps: Deps, name: str, chore: Chore) -> bool:
 
 
 async def purge(deps: Deps) -> int:
-    """Forget what nobody will ask for again: old keys, worked inbox items, fired timers, settled deliveries."""
+    """Forget what nobody will ask for again: old keys, worked inbox items, fired timers, settled deliveries, alerts."""
     now, wall = deps.clock.now(), deps.clock.wall()
     async with deps.database.transaction() as tx:
         await heartbeats.forget(tx, before=wall - KEEP_HEARTBEATS_SECONDS)
-        return (
+        forgotten = (
             await requests.forget(tx, before=now - KEEP_KEYS)
             + await inbox.forget(tx, before=now - KEEP_KEYS)
             + await timers.forget(tx, before=now - KEEP_ROWS)
             + await deliveries.forget(tx, before=now - KEEP_ROWS)
         )
+    return forgotten + await forgetting.forget(deps)
 
 
 CHORES = {

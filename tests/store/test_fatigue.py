@@ -15,19 +15,10 @@ from sqlalchemy import delete, insert, text
 from bot.domain.fatigue import FLAPPING_WITHIN, SOON, WINDOW, Rule
 from bot.ports import Database
 from bot.store import fatigue, tables
+from tests.support.alert_rows import group, incident, run
 from tests.support.clock import START
 
 Episode = tuple[str, int, int, bool, bool]  # key, minutes since the one before it ended, minutes it took, told, acted
-
-
-def group(key: str, opened: datetime, took: timedelta | None = timedelta(minutes=5), **more: Any) -> dict[str, Any]:
-    """A group that its alerts ended, as the store writes it."""
-    ended = {"status": "firing"} if took is None else {"status": "resolved", "resolved_at": opened + took}
-    return {
-        "key": key, "name": "Slow", "labels": [], "service": "default", "severity": "P2", "rank": 2, "setting": "ops",
-        "why": [], "noticed": [], "since": opened, "opened_at": opened, "opened_wall": opened.timestamp(),
-        "firing": 0, "total": 2, "has_card": True, "resolved_by": "tocsin", **ended, **more,
-    }  # fmt: skip
 
 
 async def fill(database: Database, *rows: dict[str, Any]) -> None:
@@ -63,20 +54,10 @@ async def test_by_service_and_name(database: Database) -> None:
 
 async def test_who_acted(database: Database) -> None:
     """A person who acknowledges, resolves, declares or starts a run acts; the bot and the end of the alerts do not."""
-    run = {
-        "runbook": "r", "version": "1", "service": "default", "subject": {}, "parameters": {}, "connections": {},
-        "plan": {}, "plan_hash": "", "requested_by": "U0ADA", "edited_by": [], "source": "slack", "rank": 0,
-        "status": "running", "state": "parked", "next_at": 0.0, "created_at": START,
-    }  # fmt: skip
-    incident = {
-        "title": "x", "service": "default", "severity": "P1", "rank": 1, "status": "closed", "private": False,
-        "drill": False, "source": "alert", "declared_by": "tocsin", "declared_at": START, "declared_wall": 0.0,
-        "detected_at": START, "home": "thread",
-    }  # fmt: skip
     async with database.transaction() as tx:
         for declarer in ("tocsin", "U0ADA", "tocsin"):
-            await tx.execute(insert(tables.incidents), {**incident, "declared_by": declarer})
-        await tx.execute(insert(tables.incidents), {**incident, "private": True})
+            await tx.execute(insert(tables.incidents), incident(declared_by=declarer))
+        await tx.execute(insert(tables.incidents), incident(private=True))
     acting: list[dict[str, Any]] = [
         {"acknowledged_at": START, "acknowledged_by": "U0ADA"},
         {"resolved_by": "U0ADA"},
@@ -88,9 +69,9 @@ async def test_who_acted(database: Database) -> None:
     every = [group(f"k{number}", START - HOUR, **more) for number, more in enumerate([*acting, *idle])]
     await fill(database, *every, group("private", START - HOUR, incident=4, name="Secret"))
     async with database.transaction() as tx:
-        await tx.execute(insert(tables.runs), {**run, "incident": 3})
-        await tx.execute(insert(tables.runs), {**run, "alert_group": len(acting)})
-        await tx.execute(insert(tables.runs), {**run, "alert_group": len(acting) + 1, "source": "automation"})
+        await tx.execute(insert(tables.runs), run(incident=3))
+        await tx.execute(insert(tables.runs), run(alert_group=len(acting)))
+        await tx.execute(insert(tables.runs), run(alert_group=len(acting) + 1, source="automation"))
     (rule,) = await counted(database)
     assert (rule.name, rule.fired, rule.acted_on) == ("Slow", len(acting) + len(idle), len(acting))
 
