@@ -30,7 +30,7 @@ from bot.slack.app import SlackDoor
 from bot.store.tables import audit_log
 from commands import TABLE
 from tests.support.clock import HandClock
-from tests.support.runbooks import ORG, RESTART, Target, opened_shop
+from tests.support.runbooks import ORG, RESTART, SERVICE, Target, opened_shop
 from tests.support.story import Story, shown
 
 OPS, OPS_ID = "ops-alerts", "C0OPSALERTS"
@@ -199,12 +199,15 @@ async def opened(
     folder: Path,
     *,
     org: str = ORG,
+    service: str = SERVICE,
+    config: Mapping[str, Any] | None = None,
     runbooks: Mapping[str, str] | None = None,
 ) -> AsyncIterator[Scene]:
     """The shop with these runbooks, or with `restart` alone."""
     texts: dict[str, Any] = dict(runbooks or {"restart": RESTART})
     async with AsyncExitStack() as stack:
-        story, there = await stack.enter_async_context(opened_shop(database, clock, folder, org=org, **texts))
+        made = opened_shop(database, clock, folder, org=org, service=service, config=config, **texts)
+        story, there = await stack.enter_async_context(made)
         session = await stack.enter_async_context(open_session(10))
         secret = Secret(story.simulator.signing_secret)
         door = SlackDoor(TABLE, story.deps, session=session, base_url=story.simulator.api_url, signing_secret=secret)

@@ -2,16 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from pathlib import Path
+
 import pytest
 
+from bot.services import people
 from tests.bypass.conftest import Opener
 from tests.bypass.scene import APPROVE, OPS, QUICK, TWO, Scene, form
-from tests.support.runbooks import ORG, RESTART
+from tests.support.clock import START, HandClock
+from tests.support.pagerduty import PagerDutyStandIn, pager, shift, trusted
+from tests.support.runbooks import ORG, RESTART, SERVICE
 
 OF_GROUP = RESTART.replace("team:sre", "S0SRE")
 OF_ALL = RESTART.replace("team:sre", "everyone")
 GLASS = RESTART.replace("expires: 30m", "expires: 30m, break_glass: [U0ADA, U0CLEO]")
 NOT_NAMED = "not among those"
+
+# Ben until 09:10, then Cleo for an hour.
+SHIFTS = f"""{SERVICE}
+oncall: {{primary: {{rotation: {{people: [U0BEN, U0CLEO], every: 1h, start: 2026-11-20T08:10:00+00:00}}}}}}
+"""
+THERE = f"{SERVICE}\noncall: {{primary: {{pagerduty_schedule: PABC123}}}}\n"
+ON_CALL = RESTART.replace("team:sre", "oncall")
 
 
 async def test_somebody_who_is_not_named(it: Scene) -> None:
@@ -164,3 +178,129 @@ async def test_nobody_may_approve(opens: Opener) -> None:
         await it.story.types("Ada", "/runbook run restart", OPS)
         assert not it.there.counts
         await it.is_audited("U0ADA", "restart", because="Nobody may approve runs yet")
+
+
+# --- whoever is on call -----------------------------------------------------------------------------------------------
+
+
+async def test_whose_shift_is_over(opens: Opener) -> None:
+    """Who was on call when it was asked, and is not when they click, does not approve; who is on call then does."""
+    async with opens(service=SHIFTS, runbooks={"restart": ON_CALL}) as it:
+        question = await it.asked()
+        await it.story.clicks("Cleo", OPS, question, APPROVE)
+        await it.is_refused("U0CLEO", because="You are not among those who may approve this: whoever is on call.")
+        it.story.clock.advance(minutes=11)
+        await it.story.clicks("Ben", OPS, question, APPROVE)
+        await it.is_refused("U0BEN", because="You are not among those who may approve this: whoever is on call.")
+        await it.story.clicks("Cleo", OPS, question, APPROVE)
+        assert dict(it.there.counts) == QUICK
+
+
+async def test_a_vote_whose_shift_is_over(opens: Opener) -> None:
+    """A vote given on call does not make up the quorum once the shift is over."""
+    two = ON_CALL.replace("quorum: 1", "quorum: 2")
+    async with opens(service=SHIFTS, runbooks={"restart": two}) as it:
+        question = await it.asked()
+        await it.story.clicks("Ben", OPS, question, APPROVE)
+        it.story.clock.advance(minutes=11)
+        await it.story.clicks("Cleo", OPS, question, APPROVE)
+        assert not it.there.counts
+        assert "waits for approval" in await it.words()
+
+
+async def test_taken_over_and_given_back(opens: Opener) -> None:
+    """Who took on-call over approves as long as they have it; whom they relieved does not meanwhile."""
+    async with opens(service=SHIFTS, runbooks={"restart": ON_CALL}) as it:
+        question = await it.asked()
+        await it.story.types("Dan", "/incident oncall take 1h", OPS)
+        await it.story.clicks("Ben", OPS, question, APPROVE)
+        await it.is_refused("U0BEN", because=NOT_NAMED)
+        await it.story.types("Dan", "/incident oncall end", OPS)
+        await it.story.clicks("Dan", OPS, question, APPROVE)
+        await it.is_refused("U0DAN", because=NOT_NAMED)
+        await it.story.clicks("Ben", OPS, question, APPROVE)
+        assert dict(it.there.counts) == QUICK
+
+
+async def test_ones_own_run_on_call(opens: Opener) -> None:
+    """Four eyes stay: who asked does not approve by being on call, nor by taking it."""
+    async with opens(service=SHIFTS, runbooks={"restart": ON_CALL}) as it:
+        question = await it.asked()
+        await it.story.types("Ada", "/incident oncall take 1h", OPS)
+        await it.story.clicks("Ada", OPS, question, APPROVE)
+        await it.is_refused("U0ADA", because="somebody else must approve it")
+
+
+async def test_a_guest_is_given_on_call(opens: Opener) -> None:
+    """A guest is never on call, so none approves that way."""
+    async with opens(service=SHIFTS, runbooks={"restart": ON_CALL}) as it:
+        question = await it.asked()
+        await it.story.types("Ben", "/incident oncall give <@U0GUS> 1h", OPS)
+        await it.clicks("U0GUS", question, APPROVE)
+        await it.is_refused("U0GUS")
+
+
+async def test_on_call_in_org_is_that_of_the_runbooks_service(opens: Opener) -> None:
+    """`access.approve: [oncall]` means who is on call for the runbook's own service."""
+    plain = RESTART.replace("policy:\n  approval: {who: [team:sre], quorum: 1, expires: 30m}\n", "")
+    org = ORG.replace("approve: [team:sre]", "approve: [oncall]")
+    async with opens(org=org, service=SHIFTS, runbooks={"restart": plain}) as it:
+        question = await it.asked()
+        await it.story.clicks("Cleo", OPS, question, APPROVE)
+        await it.is_refused("U0CLEO", because=NOT_NAMED)
+        await it.story.clicks("Ben", OPS, question, APPROVE)
+        assert dict(it.there.counts) == QUICK
+
+
+async def test_who_may_run_by_being_on_call(opens: Opener) -> None:
+    """`policy.execute: [oncall]` lets nobody ask who is not on call at that moment."""
+    mine = RESTART.replace("policy:\n", "policy:\n  execute: [oncall]\n")
+    async with opens(service=SHIFTS, runbooks={"restart": mine}) as it:
+        await it.story.types("Cleo", "/runbook run restart", OPS)
+        await it.is_audited("U0CLEO", "restart", because="its policy names whoever is on call")
+        await it.asked(user="Ben")
+        assert "waits for approval" in await it.words()
+
+
+@pytest.fixture
+async def stand_in(
+    clock: HandClock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[PagerDutyStandIn]:
+    """A PagerDuty where Ben is on call for half a minute more, and Cleo after that."""
+    soon, later = START + timedelta(seconds=30), START + timedelta(hours=1)
+    async with PagerDutyStandIn().serving(trusted(tmp_path, monkeypatch)) as made:
+        made.clock = clock
+        made.schedules["PABC123"] = [shift("ben", START - timedelta(hours=1), soon), shift("cleo", soon, later)]
+        yield made
+
+
+async def test_whose_shift_at_pagerduty_is_over(opens: Opener, stand_in: PagerDutyStandIn) -> None:
+    """An answer of PagerDuty's of half a minute ago is not good enough where a shift in it has ended since."""
+    there = pager(stand_in)
+    async with opens(service=THERE, config={"parts": {"pager": there}}, runbooks={"restart": ON_CALL}) as it:
+        await people.prefill(it.story.deps)
+        question = await it.asked()
+        await it.story.clicks("Cleo", OPS, question, APPROVE)
+        await it.is_refused("U0CLEO", because=NOT_NAMED)
+        it.story.clock.advance(31)
+        await it.story.clicks("Ben", OPS, question, APPROVE)
+        await it.is_refused("U0BEN", because=NOT_NAMED)
+        await it.story.clicks("Cleo", OPS, question, APPROVE)
+        assert dict(it.there.counts) == QUICK
+    there.close()
+
+
+async def test_pagerduty_does_not_tell_who_is_on_call(opens: Opener, stand_in: PagerDutyStandIn) -> None:
+    """What PagerDuty said more than a minute ago is not good enough; who is named otherwise approves all the same."""
+    there, named = pager(stand_in), RESTART.replace("team:sre", "oncall, U0DAN")
+    async with opens(service=THERE, config={"parts": {"pager": there}}, runbooks={"restart": named}) as it:
+        await people.prefill(it.story.deps)
+        question = await it.asked()
+        await it.story.reads("Ada", "/incident oncall", OPS)
+        stand_in.goes_away()
+        it.story.clock.advance(61)
+        await it.story.clicks("Cleo", OPS, question, APPROVE)
+        await it.is_refused("U0CLEO", because="PagerDuty did not tell me who is on call. Try again in a moment.")
+        await it.story.clicks("Dan", OPS, question, APPROVE)
+        assert dict(it.there.counts) == QUICK
+    there.close()

@@ -58,12 +58,12 @@ steps:
 """
 
 
-def shop(folder: Path, *, org: str = ORG, **runbooks: str) -> Path:
+def shop(folder: Path, *, org: str = ORG, service: str = SERVICE, **runbooks: str) -> Path:
     """A catalogue with one service and these runbooks."""
     made = folder / "catalogue"
     (made / "shop").mkdir(parents=True)
     (made / "org.yml").write_text(org)
-    (made / "shop" / "service.yml").write_text(SERVICE)
+    (made / "shop" / "service.yml").write_text(service)
     for name, text in runbooks.items():
         (made / "shop" / f"{name}.yml").write_text(text)
     return made
@@ -121,6 +121,7 @@ async def opened_shop(
     folder: Path,
     *,
     org: str = ORG,
+    service: str = SERVICE,
     config: Mapping[str, Any] | None = None,
     environment: Mapping[str, str] | None = None,
     **runbooks: str,
@@ -128,7 +129,7 @@ async def opened_shop(
     """An installation with these runbooks (`{url}` is the target's), and the target. Slack's rules are kept."""
     async with target() as there:
         made = {name: text.replace("{url}", there.url) for name, text in runbooks.items()}
-        catalogue = shop(folder, org=org, **made)
+        catalogue = shop(folder, org=org, service=service, **made)
         async with told(database, clock, catalogue=[catalogue], environment=environment, **(config or {})) as story:
             yield story, there
             assert story.violations() == []
