@@ -193,6 +193,8 @@ def _quiet(settings: Settings, catalogue: Catalogue, database: Database, clock: 
         box=CatalogueBox(catalogue),
         words=TemplateWords(settings.templates),
         vault=_vault(settings),
+        pager=_pager(settings, _config(settings), AsyncExitStack()),  # of both, a plan only needs to know that they are
+        mailer=_mailer(settings, _config(settings)),
     )
 
 

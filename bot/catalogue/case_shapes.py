@@ -111,6 +111,8 @@ class ResultShape(Shape):
     stdout: Output | None = None
     stderr: Output | None = None
     evidence: Output | None = None
+    reached: list[StrictStr] | None = None
+    missed: list[StrictStr] | None = None
 
     @model_validator(mode="after")
     def _one_fate(self) -> Self:

@@ -18,7 +18,7 @@ from bot.catalogue.runbook_shapes import NO_APPROVAL, RUNBOOK_ID, GateShape, Par
 from bot.domain.catalogue import Finding, Service
 from bot.domain.errors import Unclear
 from bot.domain.parameters import check
-from bot.domain.runbook import Concurrency, Connection, Gate, Parameter, Policy, Runbook, Trigger
+from bot.domain.runbook import Concurrency, Connection, Gate, Parameter, Policy, Runbook, Step, Trigger
 
 
 @dataclass(frozen=True)
@@ -94,13 +94,14 @@ def _may_use_shell(document: Document, allowed: Sequence[Path]) -> bool:
 
 def _runbook(document: Document, shape: RunbookShape, service: Service | None) -> Runbook:
     path = Path(document.file)
+    written = zip(shape.steps, document.data["steps"], strict=True)
+    contacts = service.contacts if service else {}
+    steps = tuple(runbook_steps.with_contact(runbook_steps.make(step, one), contacts) for step, one in written)
     return Runbook(
         id=path.stem,
         service=shape.service,
         title=shape.title,
-        steps=tuple(
-            runbook_steps.make(step, written) for step, written in zip(shape.steps, document.data["steps"], strict=True)
-        ),
+        steps=steps,
         parameters=tuple(map(_parameter, shape.parameters)),
         guide={key: text for key, text in shape.guide if text is not None},
         mttr_target=shape.mttr_target,
@@ -108,10 +109,16 @@ def _runbook(document: Document, shape: RunbookShape, service: Service | None) -
         policy=_policy(shape, service),
         concurrency=Concurrency(shape.concurrency.key, shape.concurrency.limit) if shape.concurrency else None,
         deadline=shape.deadline,
-        version=version(document.data),
+        version=version([document.data, *meant] if (meant := _contacts_in(steps)) else document.data),
         file=str(path),
         folder=str(path.parent.parent),
     )
+
+
+def _contacts_in(steps: Sequence[Step]) -> list[Any]:
+    """Whom its steps mean by name: the same file with another contact behind it is another version."""
+    every = [one for step in steps for one in (step, step.undo) if one]
+    return [one.body["contact"] for one in every if "contact" in one.body and one.kind in runbook_steps.REACHING]
 
 
 def version(data: Any) -> str:

@@ -32,7 +32,7 @@ STEP_ID = re.compile(r"[a-z][a-z0-9_]{0,59}", re.ASCII)
 NAME = re.compile(r"[a-z][a-z0-9_]{0,39}", re.ASCII)
 VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}", re.ASCII)
 KINDS = tuple(kind.value for kind in Kind)
-LATER = ("page", "email", "statuspage", "parallel", "runbook")
+LATER = ("statuspage", "parallel", "runbook")
 RESERVED_NAMES = ("reason",)  # a field that every run's modal has
 
 MAX_STEPS = 100
@@ -73,6 +73,7 @@ Markdown = Annotated[str, StringConstraints(max_length=50_000)]
 Lasting = Annotated[Duration, AfterValidator(_not_zero)]
 Quorum = Annotated[StrictInt, Field(ge=1, le=20)]
 Later = Annotated[Any, BeforeValidator(_later)]
+Recipient = Annotated[Text, Field(description="WHO-or-CONTACT")]
 # A duration that may also be a template: what it renders to is held to the rule when it is planned.
 DurationText = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 
@@ -197,6 +198,17 @@ class ApprovalShape(BodyShape):
 
 class MessageShape(Shape):
     to: Target
+    text: Long
+
+
+class EmailShape(BodyShape):
+    to: Recipient
+    subject: Annotated[str, StringConstraints(min_length=1, max_length=500)]
+    text: Long
+
+
+class PageShape(BodyShape):
+    to: Recipient
     text: Long
 
 
@@ -331,13 +343,13 @@ class ActionShape(Shape):
     manual: ManualShape | None = None
     approval: ApprovalShape | None = None
     message: MessageShape | None = None
+    email: EmailShape | None = None
+    page: PageShape | None = None
     set: Annotated[dict[Name, Long], Field(min_length=1, max_length=50)] | None = None
     effect: Literal["read", "repeatable", "once"] | None = None
     title: Text | None = None
     timeout: Lasting = timedelta(seconds=60)
     retries: RetriesShape = RetriesShape()
-    page: Later = None
-    email: Later = None
     statuspage: Later = None
     parallel: Later = None
     runbook: Later = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
@@ -15,7 +15,7 @@ from bot.catalogue.reading import Document, Place
 from bot.catalogue.runbook_shapes import ActionShape, ApprovalShape, RunbookShape, StepShape
 from bot.catalogue.runbook_words import Scope
 from bot.domain import duration
-from bot.domain.catalogue import Finding, hint
+from bot.domain.catalogue import Contact, Finding, hint
 from bot.domain.errors import Unclear
 from bot.domain.runbook import (
     FIXED_EFFECTS,
@@ -37,9 +37,12 @@ RESULTS: Mapping[Kind, tuple[str, ...]] = {
     Kind.PROMQL: ("value", "samples"),
     Kind.SHELL: ("exit_code", "stdout", "stderr"),
     Kind.MANUAL: ("evidence",),
+    Kind.EMAIL: ("reached", "missed"),
+    Kind.PAGE: ("reached", "missed"),
 }
 _LOOKING = (Kind.HTTP, Kind.SQL, Kind.REDIS, Kind.PROMQL, Kind.SHELL)
 CHECKED = ("value", "values", "labels", "at", "samples")  # what the check of promql sees of each series
+REACHING = (Kind.EMAIL, Kind.PAGE)
 _CONNECTION_KINDS = {Kind.SQL: "sql", Kind.REDIS: "redis", Kind.PROMQL: "prometheus"}
 _READING_METHODS = ("GET", "HEAD", "OPTIONS", "POST")  # a POST may be a search; what it does is the author's to say
 _URL = re.compile(
@@ -106,8 +109,27 @@ def _gate(shape: ApprovalShape) -> Gate:
 
 
 def _body(kind: Kind, written: Mapping[str, Any]) -> dict[str, Any]:
-    """As written; the values of `set` always as `{{ … }}`, so that they are worked out like any other argument."""
-    return {name: words.wrapped(text) for name, text in written.items()} if kind is Kind.SET else dict(written)
+    """As written; the values of `set` always as `{{ … }}`, so that they are worked out like any other argument.
+
+    `to: email:ops` of an e-mail step means what `to: ops` does.
+    """
+    if kind is Kind.SET:
+        return {name: words.wrapped(text) for name, text in written.items()}
+    if kind in REACHING:
+        return {**written, "to": str(written["to"]).removeprefix(f"{kind}:")}
+    return dict(written)
+
+
+def with_contact(step: Step, contacts: Mapping[str, Contact]) -> Step:
+    """An e-mail or a page to a contact says whom that means: it stands in the plan, and is what is approved."""
+    undo = with_contact(step.undo, contacts) if step.undo else None
+    found = contacts.get(step.body["to"]) if step.kind in REACHING else None
+    if found is None:
+        return replace(step, undo=undo)
+    known: dict[str, Any] = {"email": list(found.email), "who": list(found.who)}
+    if step.kind is Kind.PAGE:
+        known = {"pagerduty_service": found.pagerduty_service, "who": list(found.who)}
+    return replace(step, undo=undo, body={**step.body, "contact": {key: one for key, one in known.items() if one}})
 
 
 # --- findings -------------------------------------------------------------------------------------------------------
@@ -231,6 +253,8 @@ def _effect_findings(document: Document, place: Place, shape: ActionShape, step:
 
 def _not_reading(kind: Kind, body: Mapping[str, Any]) -> str | None:
     """Why this cannot be called a read, or None."""
+    if kind in REACHING:
+        return "It reaches people, so it is not a read."
     if kind is Kind.SQL and body.get("write"):
         return "A query with write: true is not a read."
     if kind is Kind.HTTP and body.get("method", "GET") not in _READING_METHODS:
@@ -478,6 +502,8 @@ def _special(
 ) -> Iterator[Finding]:
     if kind is Kind.MESSAGE:
         yield from _target(document, (*place, "to"), body["to"], where)
+    if kind in REACHING:
+        yield from _recipient(document, (*place, "to"), kind, body, where)
     if kind is Kind.PROMQL:
         check = words.with_zeros(body.get("check", "1"))
         for sentence in words.expression_problems(check, Scope({}, {}, own=CHECKED)):
@@ -491,10 +517,27 @@ def _special(
 
 def _target(document: Document, place: Place, target: str, where: Where) -> Iterator[Finding]:
     if target.startswith(("email:", "page:")):
-        sentence = f"“{target}” cannot be written to in this release. Write slack:#channel or dm:WHO."
+        kind = "an e-mail" if target.startswith("email:") else "a page"
+        sentence = f"A message is posted in Slack. “{target}” takes {kind} step: {_EXAMPLES[kind]}."
         yield document.finding(place, sentence)
         return
     problem = who.target_problem(target, where.teams, where.contacts, where.levels)
+    if problem:
+        yield document.finding(place, problem)
+
+
+_EXAMPLES = {"an e-mail": "email: {to, subject, text}", "a page": "page: {to, text}"}
+
+
+def _recipient(
+    document: Document, place: Place, kind: Kind, body: Mapping[str, Any], where: Where
+) -> Iterator[Finding]:
+    to, contact = body["to"], body.get("contact")
+    problem = who.target_problem(f"{kind}:{to}", where.teams, where.contacts, where.levels)
+    if problem is None and to == "everyone":
+        problem = "“everyone” is nobody in particular. Name a team, a contact or people."
+    if problem is None and contact is not None and not contact.get("who"):
+        problem = who.no_way_to(kind.value, to, contact)
     if problem:
         yield document.finding(place, problem)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 
 from bot.domain.catalogue import hint
 
@@ -73,6 +73,15 @@ def target_problem(
     if rest == "oncall" or ":" in rest:
         return problem
     return _contact_problem(rest, contacts)
+
+
+def no_way_to(kind: str, key: str, contact: Mapping[str, object]) -> str | None:
+    """A contact that this kind of target does not reach, as a sentence."""
+    if kind == "email" and not contact.get("email"):
+        return f"The contact “{key}” has no address. Add email or who to it."
+    if kind == "page" and not contact.get("pagerduty_service"):
+        return f"The contact “{key}” cannot be paged. Add pagerduty_service or who to it."
+    return None
 
 
 def _contact_problem(key: str, contacts: Collection[str]) -> str:

@@ -8,10 +8,14 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Done:
-    """It worked. `result` is what later steps may read (by the kind's result names); `output` is for people."""
+    """It worked. `result` is what later steps may read (by the kind's result names); `output` is for people.
+
+    `sentence`: what of it did not, such as an address that was refused while others were not.
+    """
 
     result: dict[str, Any] = field(default_factory=dict)
     output: str = ""
+    sentence: str = ""
 
 
 @dataclass(frozen=True)

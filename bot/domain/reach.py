@@ -24,3 +24,20 @@ class Reach:
     @property
     def missing(self) -> list[str]:
         return [f"{person}: {NO_ADDRESS}" for person in self.unreachable]
+
+
+@dataclass(frozen=True)
+class Meant:
+    """Whom a step of a runbook means, and what its words belong to, at the moment in which it is done.
+
+    `on_behalf`: the service of PagerDuty's for which people are paged. `thread`, `era` and `part` as in `Mail`.
+    """
+
+    reach: Reach
+    thread: str
+    era: str = ""
+    part: str = ""
+    on_behalf: str | None = None
+    link: str | None = None
+    is_drill: bool = False
+    is_private: bool = False

@@ -148,6 +148,11 @@ def step_key(run: Run, step_id: str, attempt: int) -> str:
     return f"tocsin-{run.created_at:%Y%m%d%H%M%S}-RUN-{run.id}-{step_id}-{attempt}"
 
 
+def step_name(run: Run, step_id: str) -> str:
+    """Of a step whatever the attempt: for pages and mail, which under one name reach nobody twice."""
+    return f"tocsin-{run.created_at:%Y%m%d%H%M%S}-RUN-{run.id}-{step_id}"
+
+
 # --- what comes next -------------------------------------------------------------------------------------------------
 
 

@@ -37,6 +37,8 @@ class Kind(StrEnum):
     MANUAL = "manual"
     APPROVAL = "approval"
     MESSAGE = "message"
+    EMAIL = "email"
+    PAGE = "page"
     SET = "set"
 
 

@@ -141,6 +141,12 @@ def _a_command(arguments: Mapping[str, Any]) -> None:
     read.texts(arguments, "command")
 
 
+def _a_letter(arguments: Mapping[str, Any]) -> None:
+    for name in ("subject", "text"):
+        if name in arguments and not read.text(arguments, name).strip():
+            raise Unclear("The message is empty. Say something in it.")
+
+
 def _a_task(arguments: Mapping[str, Any]) -> None:
     read.text(arguments, "text")
 
@@ -151,6 +157,8 @@ _CAN_BE_DONE: Mapping[Kind, Callable[[Mapping[str, Any]], None]] = {
     Kind.SHELL: _a_program,
     Kind.REDIS: _a_command,
     Kind.MANUAL: _a_task,
+    Kind.EMAIL: _a_letter,
+    Kind.PAGE: _a_letter,
 }
 
 
@@ -248,6 +256,11 @@ def _manual(_arguments: Mapping[str, Any], canned: Canned) -> Outcome:
     return Done({"evidence": str(canned.values.get("evidence", "")).strip()})
 
 
+def _reaching(arguments: Mapping[str, Any], canned: Canned) -> Outcome:
+    reached = canned.values.get("reached") or [str(arguments.get("to", ""))]
+    return Done({"reached": reached, "missed": canned.values.get("missed") or []})
+
+
 _GIVES: Mapping[Kind, Callable[[Mapping[str, Any], Canned], Outcome]] = {
     Kind.HTTP: _http,
     Kind.SQL: _sql,
@@ -255,6 +268,8 @@ _GIVES: Mapping[Kind, Callable[[Mapping[str, Any], Canned], Outcome]] = {
     Kind.PROMQL: _promql,
     Kind.SHELL: _shell,
     Kind.MANUAL: _manual,
+    Kind.EMAIL: _reaching,
+    Kind.PAGE: _reaching,
 }
 
 

@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from bot.domain.errors import Unclear
+from bot.domain.mail import is_nowhere
 from bot.domain.parameters import Reference
 from bot.domain.plan import LATE, NO, YES, Late, Plan, PlannedStep
 from bot.domain.runbook import Connection, Effect, Kind, Runbook, Step
@@ -132,9 +133,22 @@ def target(kind: Kind, arguments: Mapping[str, Any], connections: Mapping[str, C
             return _waited_for(arguments, connections)
         case Kind.MESSAGE:
             return _said(arguments.get("to", ""))
+        case Kind.EMAIL | Kind.PAGE:
+            return _meant(arguments)
         case Kind.MANUAL | Kind.APPROVAL:
             return ", ".join(_said(one) for one in arguments.get("who") or ()) or "people"
     return ""
+
+
+def _meant(arguments: Mapping[str, Any]) -> str:
+    """`ops (ann@example.com, team:sre)`, `production (PagerDuty PSVC123)`: a contact and what stands behind it."""
+    to, contact = _said(arguments.get("to", "")), arguments.get("contact")
+    if not isinstance(contact, Mapping):
+        return to
+    service = contact.get("pagerduty_service")
+    addresses = [one for one in contact.get("email", ()) if not is_nowhere(one)]
+    behind = [*([f"PagerDuty {service}"] if service else []), *addresses, *contact.get("who", ())]
+    return f"{to} ({', '.join(map(str, behind))})" if behind else f"{to} (placeholders only)"
 
 
 def _said(value: Any) -> str:

@@ -1,4 +1,6 @@
-"""What the plan may really look at: the reads that are marked so, done once, with nothing changed and nothing kept."""
+"""What the plan may really look at: the reads that are marked so, done once, with nothing changed and nothing kept;
+and whom its e-mails and pages would reach.
+"""
 
 from __future__ import annotations
 
@@ -9,18 +11,22 @@ from typing import Any
 
 from bot.deps import Deps
 from bot.domain.errors import Problem
+from bot.domain.incident import Incident
 from bot.domain.outcome import Done, Outcome, Waiting
 from bot.domain.parameters import Reference
-from bot.domain.plan import YES, Plan
-from bot.domain.runbook import Effect, Runbook, Step
+from bot.domain.plan import NO, YES, Plan, PlannedStep
+from bot.domain.reach import Reach
+from bot.domain.runbook import Effect, Kind, Runbook, Step
 from bot.engine import expressions
 from bot.engine.steps import STEPS, Connections, ShellRules, StepContext
+from bot.services import outreach
+from bot.store import people as people_store
 
 MOST_SECONDS = 5.0
 SHOWN = 600
 
 
-async def looks(deps: Deps, runbook: Runbook, plan: Plan) -> dict[str, str]:
+async def looks(deps: Deps, runbook: Runbook, plan: Plan, incident: Incident | None = None) -> dict[str, str]:
     """Step id -> what it would see now, masked and short."""
     planned = {one.id: one for one in plan.steps}
     steps = [
@@ -29,8 +35,33 @@ async def looks(deps: Deps, runbook: Runbook, plan: Plan) -> dict[str, str]:
         if step.in_plan and step.effect is Effect.READ and planned[step.id].runs == YES and not planned[step.id].is_late
     ]
     found = await asyncio.gather(*(_look(deps, runbook, plan, step) for step in steps))
-    masker = deps.vault.masker
-    return {step.id: masker.mask(said)[:SHOWN] for step, said in zip(steps, found, strict=True)}
+    seen = {step.id: said for step, said in zip(steps, found, strict=True)}
+    reaching = [step for step in plan.steps if step.kind in (Kind.EMAIL, Kind.PAGE) and step.runs != NO]
+    told = await asyncio.gather(*(_reach(deps, runbook, step, incident) for step in reaching))
+    seen |= {step.id: said for step, said in zip(reaching, told, strict=True) if said}
+    return {step: deps.vault.masker.mask(said)[:SHOWN] for step, said in seen.items()}
+
+
+async def _reach(deps: Deps, runbook: Runbook, step: PlannedStep, incident: Incident | None) -> str:
+    """Nothing where it cannot be told from here: the plan names whom it is for all the same."""
+    look = outreach.of_plan(deps, runbook.service, incident).look
+    try:
+        async with asyncio.timeout(MOST_SECONDS):
+            meant = (await look(str(step.arguments["to"]), step.arguments.get("contact"))).reach
+        async with deps.database.reading() as tx:
+            names = {
+                one.id: one.name for one in await people_store.find_all(tx, [*dict(meant.people), *meant.unreachable])
+            }
+    except (Problem, TimeoutError):
+        return ""
+    return _whom(meant, names, step.kind)
+
+
+def _whom(meant: Reach, names: Mapping[str, str], kind: Kind) -> str:
+    said = [f"PagerDuty {meant.pagerduty_service}"] if kind is Kind.PAGE and meant.pagerduty_service else []
+    said += [*meant.written, *(f"{names.get(one, one)} ({address})" for one, address in meant.people)]
+    missed = [f"{names.get(one, one)} has no address" for one in meant.unreachable]
+    return f"It would reach {', '.join(said) or 'nobody'}.{''.join(f' {one}.' for one in missed)}"
 
 
 async def _look(deps: Deps, runbook: Runbook, plan: Plan, step: Step) -> str:

@@ -11,11 +11,15 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from bot.deps import Deps
+from bot.domain import access
+from bot.domain.catalogue import hint
 from bot.domain.errors import Misconfigured
+from bot.domain.mail import is_nowhere
 from bot.domain.parameters import Reference
 from bot.domain.plan import NO, Late, Plan, PlannedStep
 from bot.domain.runbook import Kind, Runbook
 from bot.engine import planning
+from bot.engine.steps import email, page
 from bot.services import choices
 
 KNOCK_SECONDS = 1.5
@@ -34,9 +38,34 @@ async def problems(deps: Deps, runbook: Runbook, plan: Plan) -> dict[str, str]:
     sentences = await asyncio.gather(*knocks.values())
     found |= {id_: said for id_, said in zip(knocks, sentences, strict=True) if said}
     for step in steps:
-        if said := _program(deps, runbook, step):
+        if said := _program(deps, runbook, step) or _nobody_to_reach(deps, runbook, step):
             found.setdefault(step.id, said)
     return found
+
+
+def _nobody_to_reach(deps: Deps, runbook: Runbook, step: PlannedStep) -> str:
+    """An e-mail or a page that could not go out to anybody."""
+    if step.kind not in (Kind.EMAIL, Kind.PAGE):
+        return ""
+    if step.kind is Kind.EMAIL and deps.mailer is None:
+        return email.NOT_SET_UP
+    if step.kind is Kind.PAGE and deps.pager is None:
+        return page.NOT_SET_UP
+    to, contact = str(step.arguments.get("to", "")), step.arguments.get("contact")
+    if contact is None:
+        return _nobody(deps, runbook, to)
+    written = [one for one in contact.get("email", ()) if not is_nowhere(one)]
+    if step.kind is Kind.EMAIL and not written and not contact.get("who"):
+        return f"The contact “{to}” has placeholders only, which are never written to."
+    return ""
+
+
+def _nobody(deps: Deps, runbook: Runbook, to: str) -> str:
+    """What is neither a contact nor people: it was a contact when this version of the runbook was read."""
+    known = deps.catalogue.service_or_default(runbook.service).contacts
+    if access.USER.fullmatch(to) or access.GROUP.fullmatch(to) or to == access.ON_CALL or ":" in to:
+        return ""
+    return f"There is no contact “{to[:60]}” in {runbook.service}. {hint(to, known) if known else ''}".strip()
 
 
 def _resolve(deps: Deps, reference: str, name: str, found: dict[str, str]) -> None:

@@ -30,7 +30,7 @@ async def reach(
     written = [one for one in to if is_address(one)] + [address for contact in named for address in contact.addresses]
     who = [one for one in to if one not in known and not is_address(one)]
     who += [one for contact in named for one in contact.who]
-    found = {person: await _address(deps, person) for person in await people.expand(deps, who, roles)}
+    found = {person: await _address(deps, person) for person in await people.expand(deps, who, roles, service=service)}
     return Reach(
         written=tuple(written),
         people=tuple((person, address) for person, address in found.items() if address),

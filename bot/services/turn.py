@@ -18,14 +18,26 @@ from bot.domain.outcome import Done, Failed, Outcome, Unknown, Waiting
 from bot.domain.parameters import Reference
 from bot.domain.person import BOT
 from bot.domain.plan import PlannedStep
-from bot.domain.run import Phase, Run, Status, StepRun, StepState, following, outcome_of, scope, step_key, steps_of
+from bot.domain.run import (
+    Phase,
+    Run,
+    Status,
+    StepRun,
+    StepState,
+    following,
+    outcome_of,
+    scope,
+    step_key,
+    step_name,
+    steps_of,
+)
 from bot.domain.runbook import Effect, Gate, Kind, OnFailure, Runbook, Step
 from bot.engine import expressions
 from bot.engine.claim import Claim, Fenced
 from bot.engine.steps import STEPS, Connections, StepContext
 from bot.engine.steps.bounds import HeadAndTail
 from bot.ports import Tx
-from bot.services import approvals, audit, deliveries, endings, glance, planned, run_parcels, timers
+from bot.services import approvals, audit, deliveries, endings, glance, outreach, planned, run_parcels, timers
 from bot.store import runs as store
 from bot.telemetry import Event, get_logger
 
@@ -363,7 +375,7 @@ class Turn:
     def _context(self, step: Step, attempt: StepRun, tail: _Tail) -> StepContext:
         deps = self._deps
         return StepContext(
-            key=step_key(self._run, step.id, attempt.attempt),
+            key=_key(self._run, step, attempt),
             timeout_seconds=step.timeout.total_seconds(),
             clock=deps.clock,
             connections=Connections(store.connections_of(self._run), deps.vault.resolve),
@@ -371,6 +383,7 @@ class Turn:
             masker=deps.vault.masker,
             shell=glance.shell_rules(deps, self._runbook),
             started_at=attempt.started_at,
+            outreach=outreach.of_run(deps, self._run, step.id),
         )
 
     # --- its fate -----------------------------------------------------------------------------------------------------
@@ -393,7 +406,7 @@ class Turn:
                 return await self._failed(step, attempt, outcome)
 
     def _done(self, step: Step, attempt: StepRun, outcome: Done) -> Rest | None:
-        made = self._ended(attempt, StepState.DONE, "", outcome.output)
+        made = self._ended(attempt, StepState.DONE, outcome.sentence, outcome.output)
         result = _bounded(outcome.result)
         try:
             saved = self._saved(step, outcome.result)  # whole: nothing goes on with half a value
@@ -621,6 +634,13 @@ class Turn:
         )
         self._steps, self._audit, self._then = [], [], []
         return write
+
+
+def _key(run: Run, step: Step, attempt: StepRun) -> str:
+    """Nobody is woken or written to twice for one step, however often it is tried."""
+    if step.kind in (Kind.EMAIL, Kind.PAGE):
+        return step_name(run, step.id)
+    return step_key(run, step.id, attempt.attempt)
 
 
 async def _cancel_parked(deps: Deps, run_id: int, by: str) -> None:

@@ -45,7 +45,7 @@ async def _seen(deps: Deps, found: Draft, by: Actor) -> dict[str, str]:
         await people.must(deps, by.person, "respond")
     except Refused:
         return {}
-    return await glance.looks(deps, found.runbook, found.plan)
+    return await glance.looks(deps, found.runbook, found.plan, found.incident)
 
 
 def _summary(found: Draft) -> str:

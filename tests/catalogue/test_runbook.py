@@ -110,7 +110,11 @@ class Runbooks:
     def __init__(self, files: Files) -> None:
         self.files = files
         files.write("org.yml", ORG)
-        files.service(extra="\noncall: {primary: {who: [U0ADA]}}\n")
+        self.contacts("{ops: {email: [ann@example.com, ops@company.invalid]}, desk: {pagerduty_service: PSVC123}}")
+
+    def contacts(self, text: str) -> None:
+        """Whom its service knows beyond Slack."""
+        self.files.service(extra=f"\noncall: {{primary: {{who: [U0ADA]}}}}\ncontacts: {text}\n")
 
     def write(self, text: str, name: str = "try_it") -> Path:
         return self.files.write(f"default/{name}.yml", text)
@@ -152,6 +156,19 @@ def test_specified(books: Runbooks) -> None:
     assert found.concurrency.key == "api-{{ params.host }}"
     assert (found.file, found.folder) == (str(path), str(books.files.root))
     assert found.has_effect
+
+
+def test_whom_a_contact_means_is_part_of_the_version(books: Runbooks) -> None:
+    """The same file with another address behind its contact is another version; an `email:` before it is not."""
+    text = "title: Tell\nservice: default\nsteps:\n  - {id: tell, email: {to: TO, subject: s, text: t}}\n"
+    books.write(text.replace("TO", "'email:ops'"))
+    before = books.one()
+    known = {"email": ["ann@example.com", "ops@company.invalid"]}
+    assert before.steps[0].body == {"to": "ops", "subject": "s", "text": "t", "contact": known}
+    books.contacts("{ops: {email: [bob@example.com]}}")
+    assert books.one().version != before.version
+    books.write(text.replace("TO", "U0ADA"))
+    assert "contact" not in books.one().steps[0].body
 
 
 def test_specified_policy(books: Runbooks) -> None:

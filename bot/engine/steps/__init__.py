@@ -12,9 +12,9 @@ from typing import Any
 from bot.domain.outcome import Outcome
 from bot.domain.runbook import Kind
 from bot.engine.steps import fit
-from bot.engine.steps.context import Connections, ShellRules, StepContext
+from bot.engine.steps.context import Connections, Outreach, ShellRules, StepContext
 
-__all__ = ["STEPS", "Connections", "Perform", "ShellRules", "StepContext"]
+__all__ = ["STEPS", "Connections", "Outreach", "Perform", "ShellRules", "StepContext"]
 
 Perform = Callable[[Mapping[str, Any], StepContext], Awaitable[Outcome]]
 

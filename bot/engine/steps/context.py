@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bot.domain.errors import Misconfigured
 from bot.domain.masking import Masker
+from bot.domain.reach import Meant
 from bot.domain.runbook import Connection
 from bot.domain.secret import Secret
 from bot.engine.steps import bounds
-from bot.ports import Clock
+from bot.ports import Clock, Mailer, Pager
 
 if TYPE_CHECKING:
     import httpx
@@ -44,6 +45,16 @@ class ShellRules:
 
     folder: Path | None = None
     environment: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Outreach:
+    """How people beyond Slack are reached, where that is set up. `look` says whom a `to` means, and its contact."""
+
+    look: Callable[[str, Mapping[str, Any] | None], Awaitable[Meant]]
+    service: str = ""
+    mailer: Mailer | None = None
+    pager: Pager | None = None
 
 
 @lru_cache(maxsize=2)
@@ -78,6 +89,7 @@ class StepContext:
     client: Callable[[bool], httpx.AsyncClient] = new_client
     started_at: datetime | None = None
     masker: Masker = field(default_factory=Masker)
+    outreach: Outreach | None = None
 
     def shown(self, text: str) -> str:
         """The beginning and the end of a text. Masked first: half a secret is known to nobody afterwards."""

@@ -40,7 +40,8 @@ def outcome(made: Outcome, masker: Masker) -> Outcome:
         case Waiting():
             return replace(made, sentence=text(made.sentence, masker))
         case Done():
-            return replace(made, result=value(made.result, masker), output=text(made.output, masker))
+            said, output = text(made.sentence, masker), text(made.output, masker)
+            return replace(made, result=value(made.result, masker), output=output, sentence=said)
         case Failed():
             said, output = text(made.sentence, masker), text(made.output, masker)
             return replace(made, sentence=said, result=value(made.result, masker), output=output)
