@@ -57,6 +57,7 @@ class Event(StrEnum):
     AUDIT_SEALED = "audit.sealed"
     PAGER_SILENT = "pager.silent"
     CATALOGUE_REFUSED = "catalogue.refused"
+    DEAD_MAN_ENDED = "dead_man.ended"
 
 
 def get_logger() -> structlog.stdlib.BoundLogger:

@@ -11,7 +11,7 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from sqlalchemy.exc import SQLAlchemyError
 
 from bot.deps import Deps
-from bot.services import deliveries, inbox, running, timers
+from bot.services import dead_men, deliveries, inbox, running, timers
 from bot.services.alarms import KIND as ALARM
 from bot.services.alarms import AlarmErrand
 from bot.services.errands import Errand
@@ -65,11 +65,14 @@ class Worker:
             event.set()
 
     async def recover(self) -> None:
-        """At start. SQLite has this one process, so what is still leased was left by a crash and may go on at once."""
+        """At start. SQLite has this one process, so what is still leased was left by a crash and may go on at once;
+        and nobody is missed who could not be heard.
+        """
         if self._deps.database.dialect == "sqlite":
             await deliveries.release_all_leases(self._deps)
             await inbox.release_all_leases(self._deps)
             await running.release_all_leases(self._deps)
+        await dead_men.came_back(self._deps)
 
     async def turn(self) -> int:
         """Do everything that is due at this moment, and what follows from it; returns how much that was."""

@@ -153,6 +153,25 @@ def _dead_man(found: Route | None, why: list[str]) -> DeadMan | None:
     return found.dead_man if found else None
 
 
+def absence(routed: Routed, name: str, key: str) -> Routed:
+    """Where the silence of an alert that must keep arriving goes, as an alert of that name. `key` keeps it apart."""
+    found, service, why = routed.route, routed.service, [_matched(routed.route)] if routed.route else []
+    said = routed.dead_man.severity if routed.dead_man else None
+    severity = (service.find_severity(said) if said else None) or service.severity(service.default_severity)
+    why.append(f"It must keep arriving, and did not: that is {severity.key} of {service.key}.")
+    common = [pair for pair in routed.group if pair[0] not in (NAME, SEVERITY)]
+    return Routed(
+        service=service,
+        severity=severity,
+        channel=_channel(service, found, why),
+        ladder=_ladder(service, severity, found, why),
+        runbook=routed.runbook,
+        route=found,
+        group=(*common, (NAME, name), ("dead_man", key[:12])),
+        why=tuple(why),
+    )
+
+
 def shown(text: str) -> str:
     """Text from outside in a sentence, or in a terminal."""
     return "".join(letter for letter in text[:SHOWN] if letter.isprintable())

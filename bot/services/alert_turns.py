@@ -65,7 +65,8 @@ async def resolved(deps: Deps, tx: Tx, group: AlertGroup, by: str) -> None:
     await escalations.end(deps, tx, group, "resolved")
     await pages.resolved(deps, tx, str(group), by)
     took = incident_view.spoken((group.resolved_at or group.since) - group.since)
-    await _note(deps, tx, group, f"{group}, {group.called}, is resolved after {took}", told=True, by=by)
+    end = "is over: heard again" if group.dead_man and by == BOT else "is resolved"
+    await _note(deps, tx, group, f"{group}, {group.called}, {end} after {took}", told=True, by=by)
     await parcels.refresh(deps, tx, group)
     await audit.record(tx, deps.clock, by, "alert.resolved", str(group))
 

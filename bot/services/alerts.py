@@ -12,7 +12,7 @@ from sqlalchemy.exc import InterfaceError, OperationalError
 
 from bot.deps import Deps
 from bot.domain import alert_group as rules
-from bot.domain import routing
+from bot.domain import dead_man, routing
 from bot.domain.alert import Alert, Intake, Status
 from bot.domain.alert_group import AlertGroup, Known, Verdict
 from bot.domain.errors import Repeated
@@ -20,9 +20,11 @@ from bot.domain.maintenance import Window
 from bot.domain.person import BOT
 from bot.domain.routing import Routed
 from bot.domain.silence import Silence, longest
+from bot.domain.timer import Timer
 from bot.ports import Tx
 from bot.services import alert_turns as turns
-from bot.services import arrivals, places, quiet, requests
+from bot.services import arrivals, dead_men, places, quiet, requests
+from bot.services.dead_men import Missed
 from bot.services.inbox import Handler, InboxItem
 from bot.services.transactions import begin
 from bot.store import alerts as store
@@ -112,6 +114,15 @@ async def _take(deps: Deps, message: _Message, part: Sequence[Alert]) -> None:
         return  # done before a crash took us
 
 
+async def missing(deps: Deps, tx: Tx, timer: Timer) -> None:
+    """One that must keep arriving may have been silent for too long: that is an alert like any other."""
+    await serialise(tx, turns.ONE_AT_A_TIME)
+    missed = await dead_men.missed(deps, tx, timer)
+    if missed:
+        message = _Message(timer.dedupe_key, deps.clock.wall(), 0, ())
+        await _Desk(deps, tx, message, missed).take([missed.absence.alert])
+
+
 @dataclass(eq=False)
 class _Entry:
     """One alert while the message is worked: what we knew of it, and what becomes of it."""
@@ -135,8 +146,8 @@ class _Entry:
 class _Desk:
     """Works alerts within one transaction, which nobody else does at the same time."""
 
-    def __init__(self, deps: Deps, tx: Tx, message: _Message) -> None:
-        self._deps, self._tx, self._message = deps, tx, message
+    def __init__(self, deps: Deps, tx: Tx, message: _Message, missed: Missed | None = None) -> None:
+        self._deps, self._tx, self._message, self._missed = deps, tx, message, missed
         self._now = deps.clock.now()
         self._entries: dict[str, _Entry] = {}
         self._groups: dict[int, AlertGroup] = {}
@@ -148,9 +159,12 @@ class _Desk:
         self._windows: dict[str, Window] = {}
 
     async def take(self, part: Sequence[Alert]) -> None:
-        await self._recall(part)
+        heard = {} if self._missed else dead_man.arrivals(self._deps.catalogue, part)
+        await self._recall(part, heard)
         for alert in part:
-            self._weigh(alert)
+            self._weigh(alert, self._message.wall)
+        self._hear(heard)
+        await dead_men.heard(self._deps, self._tx, heard, self._message.wall)
         entries = list({id(entry): entry for entry in self._entries.values()}.values())
         await self._find_groups([entry for entry in entries if entry.begins])
         await self._keep(entries)
@@ -158,8 +172,8 @@ class _Desk:
 
     # --- telling them apart ---
 
-    async def _recall(self, part: Sequence[Alert]) -> None:
-        names = {name for alert in part for name in _names(alert)}
+    async def _recall(self, part: Sequence[Alert], heard: Collection[str]) -> None:
+        names = {name for alert in part for name in _names(alert)} | {dead_man.fingerprint(key) for key in heard}
         by_id: dict[int, _Entry] = {}
         for name, kept in (await store.kept(self._tx, names)).items():
             nothing = Alert("", kept.known.status, "")
@@ -169,8 +183,16 @@ class _Desk:
             entry.names.add(name)
             self._entries[name] = entry
 
-    def _weigh(self, alert: Alert) -> None:
-        names, wall = _names(alert), self._message.wall
+    def _hear(self, heard: dead_men.Heard) -> None:
+        """Whose silence was told is silent no longer."""
+        for key, (alert, routed) in heard.items():
+            entry = self._entries.get(dead_man.fingerprint(key))
+            if entry and entry.status is Status.FIRING:
+                again = dead_man.absence(alert.name, alert.labels, routed, Status.RESOLVED)
+                self._weigh(again.alert, self._deps.clock.wall())
+
+    def _weigh(self, alert: Alert, wall: float) -> None:
+        names = _names(alert)
         entry = next((self._entries[name] for name in names if name in self._entries), None)
         verdict = rules.judge(entry.known if entry else None, alert, wall)
         known = rules.learned(entry.known if entry else None, alert, verdict, wall)
@@ -179,7 +201,7 @@ class _Desk:
         entry.known, entry.more = known, entry.more + 1
         if verdict is not Verdict.LATE:
             entry.alert, entry.is_changed = alert, True
-        entry.begins = entry.begins or verdict is Verdict.BEGINS
+        entry.begins = entry.begins or verdict is Verdict.BEGINS or _is_homeless(entry, verdict)
         entry.ends = entry.ends or verdict is Verdict.ENDS
         for name in names:
             self._entries[name] = entry
@@ -194,7 +216,7 @@ class _Desk:
         """The open group of its key, or a new one: the worst first."""
         staying = [entry for entry in beginning if entry.in_open_group]
         self._groups |= await store.locked(self._tx, {entry.group for entry in staying if entry.group})
-        ways = [(entry, routing.route(self._deps.catalogue, entry.alert.labels)) for entry in beginning]
+        ways = [(entry, self._routed(entry.alert)) for entry in beginning]
         # One that must keep arriving says by firing that all is well: when it came last is kept, and nobody is told.
         for entry in (entry for entry, routed in ways if routed.dead_man):
             entry.begins = False
@@ -215,6 +237,12 @@ class _Desk:
         if ways:
             self._silences = {one.id: one for one in await silences_store.in_force(self._tx, self._now)}
             self._windows = await maintenance_store.on(self._tx, self._now)
+
+    def _routed(self, alert: Alert) -> Routed:
+        """No route is asked about the absence of another alert."""
+        if self._missed and alert.fingerprint == self._missed.absence.alert.fingerprint:
+            return self._missed.absence.routed
+        return routing.route(self._deps.catalogue, alert.labels)
 
     async def _open(self, entry: _Entry, routed: Routed) -> AlertGroup:
         group = await store.add(self._tx, await self._birth(entry.alert, routed))
@@ -241,6 +269,7 @@ class _Desk:
             "opened_at": self._now,
             "opened_wall": self._deps.clock.wall(),
             "maintenance": window.id if window else None,
+            "dead_man": self._missed.absence.key if self._missed else None,
             "firing": 0,
             "total": 0,
             **await self._silence(alert, routed),
@@ -257,6 +286,8 @@ class _Desk:
 
     def _since(self, alert: Alert) -> datetime:
         """When it began, in our time: never in the future."""
+        if self._missed:
+            return self._missed.since
         if alert.starts_at is None:
             return self._now
         return min(self._deps.clock.from_wall(alert.starts_at.timestamp()), self._now)
@@ -353,6 +384,11 @@ class _Desk:
                 group = await turns.let_go(self._deps, self._tx, group, BOT)
             joined, is_worse = self._joined.get(group.id, 0), group.id in self._worse
             await turns.changed(self._deps, self._tx, group, joined=joined, is_worse=is_worse)
+
+
+def _is_homeless(entry: _Entry, verdict: Verdict) -> bool:
+    """It fires and belongs nowhere, as one that must keep arriving; the catalogue may think otherwise by now."""
+    return verdict is Verdict.AGAIN and entry.status is Status.FIRING and entry.group is None
 
 
 def _names(alert: Alert) -> tuple[str, ...]:

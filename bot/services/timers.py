@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from random import SystemRandom
 from typing import Any
@@ -56,6 +57,22 @@ async def schedule(
         dedupe_key=dedupe_key,
         policy=Policy(policy).value,
     )
+
+
+@dataclass(frozen=True)
+class Arming:
+    """A timer that is moved and fires again and again under the same key."""
+
+    kind: str
+    subject: str
+    due_at: datetime
+    dedupe_key: str
+    payload: dict[str, Any] = field(default_factory=dict)
+
+
+async def arm_all(tx: Tx, armings: Sequence[Arming]) -> None:
+    """Due at these times from now on, whether they were pending, fired or never there. Not for one that is firing."""
+    await store.arm_all(tx, [{**asdict(one), "policy": Policy.FIRE_LATE.value} for one in armings])
 
 
 async def reschedule(tx: Tx, *, dedupe_key: str, due_at: datetime) -> bool:

@@ -51,6 +51,12 @@ async def any_claimable(tx: Tx, *, wall: float) -> bool:
     return (await tx.execute(claimable(wall=wall, limit=1))).first() is not None
 
 
+async def any_open(tx: Tx, family: str, *, before: datetime, wall: float) -> bool:
+    """Whether anything of that family came before and is not worked yet; what failed and rests does not count."""
+    mine = select(inbox.c.id).where(_OPEN, inbox.c.kind.startswith(f"{family}:"), inbox.c.received_at <= before)
+    return (await tx.execute(mine.where(inbox.c.next_at <= wall).limit(1))).first() is not None
+
+
 async def forget(tx: Tx, *, before: datetime) -> int:
     old = delete(inbox).where(state_is(inbox, "done", "failed"), inbox.c.received_at < before)
     return (await tx.execute(old)).rowcount

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -48,6 +48,21 @@ async def insert(
     """False when the key is pending or was fired. A cancelled one with this key comes back to life."""
     row = {"due_at": due_at, "kind": kind, "subject": subject, "payload": payload, "dedupe_key": dedupe_key}
     return await tx.scalar(_INSERT.on(tx), {**row, "policy": policy, "state": "pending"}) is not None
+
+
+def _or_arm(statement: Insert) -> Any:
+    fresh = {name: statement.excluded[name] for name in ("due_at", "payload", "policy", "state")}
+    anew = {**fresh, "attempts": 0, "retry_at": None, "fired_at": None, "error": None}
+    return statement.on_conflict_do_update(index_elements=[timers.c.dedupe_key], set_=anew)
+
+
+_ARM = Inserting(timers, _or_arm)
+
+
+async def arm_all(tx: Tx, rows: Sequence[dict[str, Any]]) -> None:
+    """Pending at these times, whatever became of them before."""
+    if rows:
+        await tx.execute(_ARM.on(tx), [{**row, "state": "pending"} for row in rows])
 
 
 async def move(tx: Tx, *, dedupe_key: str, due_at: datetime) -> list[int]:

@@ -87,7 +87,8 @@ def clip_safe(text: Safe, limit: int) -> Safe:
 def _over(group: AlertGroup) -> str:
     took = spoken((group.resolved_at or group.since) - group.since)
     by = "" if group.resolved_by in (None, BOT) else f" by {mention(group.resolved_by or '')}"
-    return f"{DONE} ~{group} {_name(group)}~\nResolved{by} after {took}."
+    end = "Heard again" if group.dead_man and not by else f"Resolved{by}"
+    return f"{DONE} ~{group} {_name(group)}~\n{end} after {took}."
 
 
 def _summary(shown: Card) -> list[Block]:
@@ -126,10 +127,10 @@ def _counted(group: AlertGroup) -> str:
 
 
 def _labels(shown: Card) -> list[Block]:
-    """What the first alert has beside what the group has in common."""
+    """What the first alert has beside what stands above."""
     if not shown.alerts:
         return []
-    known = {"alertname", "service", "severity", *(name for name, _ in shown.group.labels)}
+    known = {"alertname", "service", "severity"}
     pairs = [(name, value) for name, value in sorted(shown.alerts[0].labels.items()) if name not in known]
     if not pairs:
         return []
@@ -267,7 +268,7 @@ def why(shown: Card, channel: str, ladder: Sequence[str] = ()) -> str:
         f"*{group} {_name(group)}*: {literal(_level(shown.severity))} of {literal(shown.service.name)}, {channel}."
     ]
     lines += [f"• {literal(sentence)}" for sentence in group.why]
-    common = ", ".join(_pair(name, value) for name, value in group.labels)
+    common = ", ".join(_pair(name, value) for name, value in group.labels if name != "dead_man")
     lines.append(f"• Alerts with the same {common} are one group.")
     lines.append(f"• It {'led to ' + shown.incident if shown.incident else 'led to no incident'}.")
     lines += [f"• {line}" for line in ladder]

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import func, select, update
+from sqlalchemy import func, select
 
+from bot.catalogue.load import load
 from bot.ports import Database
 from bot.services import maintenance, silences
 from bot.store import tables
@@ -246,8 +247,10 @@ async def test_maintenance(shop: Monitoring) -> None:
     (card,) = [one for one in await story.by_the_bot("shop-alerts") if "*ALR-1" in one]
     assert "Maintenance" not in card
     assert await said(story, "MNT-1", "shop-alerts") == [
-        "MNT-1: <@U0BEN> began maintenance of Shop, until 20 Nov, 11:00 UTC."
-        " Alerts are shown, and nobody is paged. Reason: new disks",
+        (
+            "MNT-1: <@U0BEN> began maintenance of Shop, until 20 Nov, 11:00 UTC."
+            " Alerts are shown, and nobody is paged. Reason: new disks"
+        ),
         "MNT-1: maintenance of Shop is over. 1 group of alerts fires still.",
     ]
     assert await story.audited("MNT-1") == [("U0BEN", "maintenance.begun"), ("tocsin", "maintenance.ended")]
@@ -334,3 +337,184 @@ async def test_many_groups_in_maintenance(sender: Monitoring, monkeypatch: pytes
     async with story.deps.database.reading() as tx:
         kept = (await tx.execute(select(tables.alert_groups.c.maintenance))).scalars().all()
     assert set(kept) == {None}
+
+
+# --- alerts that must keep arriving -----------------------------------------------------------------------------------
+
+WATCHED = """
+routes:
+  - {match: ['alertname="Watchdog"'], dead_man: {every: 5m, severity: P0}}
+group_by: [service, alertname, cluster]
+"""
+SILENT = "Watchdog is silent"
+
+
+@pytest.fixture
+async def watched(database: Database, clock: HandClock, tmp_path: Path) -> AsyncIterator[Monitoring]:
+    """With a route whose alert must keep arriving; on both databases."""
+    folder = catalogue(tmp_path, org=WATCHED)
+    async with told(database, clock, catalogue=[folder]) as story, monitoring(story) as found:
+        yield found
+        assert story.violations() == []
+
+
+def watchdog(**labels: str) -> dict[str, Any]:
+    return firing("Watchdog", severity="none", since=START, **labels)
+
+
+async def test_it_arrives_and_nobody_is_told(watched: Monitoring) -> None:
+    """As long as it arrives in time, however often, there is no card, no group and one timer."""
+    for _ in range(4):
+        await watched.sends(watchdog())
+        await watched.story.fast_forward(minutes=4, seconds=59)
+    assert await watched.cards() == []
+    assert await count(watched.story, "alert_groups") == 0
+
+
+async def test_it_is_silent_and_heard_again(watched: Monitoring) -> None:
+    """Its absence is an alert of its own severity, once; the next arrival ends it, and another absence is another."""
+    story = watched.story
+    await watched.sends(watchdog())
+    await story.fast_forward(minutes=5)
+    text = await watched.words()
+    assert f"*ALR-1 {SILENT}*" in text
+    assert "P0 Critical" in text
+    assert "Watchdog must arrive every 5 minutes." in text
+    assert "*Since*\n20 Nov, 09:00 UTC" in tidy(text)
+    assert await count(story, "incidents") == 1
+    why = await story.types("Ada", "/incident why ALR-1")
+    assert "It must keep arriving, and did not: that is P0 of default." in why
+    await story.fast_forward(minutes=7)
+    assert len(await watched.cards()) == 1
+
+    await watched.sends(watchdog())
+    assert f"~ALR-1 {SILENT}~\nHeard again after 12 min" in await watched.words()
+    assert "is over: heard again after 12 min" in await story.reads("Ada", "/incident timeline INC-1")
+    await story.fast_forward(minutes=4)
+    await watched.sends(watchdog())
+    await story.fast_forward(minutes=4)
+    assert len(await watched.cards()) == 1
+    await story.fast_forward(minutes=2)
+    assert f"*ALR-2 {SILENT}*" in await watched.words("ALR-2")
+
+
+async def test_its_end_is_no_arrival(watched: Monitoring) -> None:
+    """A message that says that it is resolved does not count."""
+    await watched.sends(watchdog())
+    await watched.story.fast_forward(minutes=4)
+    await watched.sends(over(watchdog(), START + timedelta(minutes=4)))
+    await watched.story.fast_forward(minutes=1)
+    assert SILENT in await watched.words()
+
+
+async def test_each_cluster_is_watched(watched: Monitoring) -> None:
+    """What has a group of its own has a watch of its own."""
+    story = watched.story
+    await watched.sends(watchdog(cluster="a"), watchdog(cluster="b"))
+    await story.fast_forward(minutes=3)
+    await watched.sends(watchdog(cluster="b"), firing("Other"))
+    await story.fast_forward(minutes=2)
+    assert await count(story, "alert_groups") == 2
+    assert "cluster=a" in await watched.words("ALR-2")
+    assert "service=default, cluster=a, alertname" in await story.types("Ada", "/incident why ALR-2")
+    assert f"*ALR-2 {SILENT}*" in await watched.words("ALR-2")
+    await story.fast_forward(minutes=3)
+    assert f"*ALR-3 {SILENT}*" in await watched.words("ALR-3")
+
+
+async def test_resolved_by_hand_it_is_silent_no_more(watched: Monitoring) -> None:
+    """Whoever says that it is over is not told again before it has been heard once more."""
+    story = watched.story
+    await watched.sends(watchdog())
+    await story.fast_forward(minutes=6)
+    await story.clicks("Ben", OPS, await watched.card(), "alert.resolve")
+    await story.fast_forward(hours=1)
+    assert len([one for one in await watched.cards() if SILENT in shown(one)]) == 1
+    await watched.sends(watchdog())
+    await story.fast_forward(minutes=5)
+    assert f"*ALR-2 {SILENT}*" in await watched.words("ALR-2")
+
+
+async def test_after_a_stop_it_has_all_of_its_time_again(watched: Monitoring) -> None:
+    """While no worker was there nobody could be heard: it is counted anew from the start, once, and then it is told."""
+    story = watched.story
+    await watched.sends(watchdog())
+    story.clock.advance(minutes=20)
+    await story.worker.recover()
+    await story.settle()
+    assert await watched.cards() == []
+    await story.fast_forward(minutes=4)
+    await story.worker.recover()
+    await story.fast_forward(seconds=59)
+    assert await watched.cards() == []
+    story.clock.advance(minutes=1)
+    await story.worker.recover()
+    await story.settle()
+    assert SILENT in await watched.words()
+
+
+async def test_a_short_stop_changes_nothing(watched: Monitoring) -> None:
+    """A restart of seconds gives nobody more time."""
+    story = watched.story
+    await watched.sends(watchdog())
+    await story.fast_forward(minutes=4)
+    story.clock.advance(seconds=10)
+    await story.worker.recover()
+    await story.fast_forward(seconds=50)
+    assert SILENT in await watched.words()
+
+
+async def test_what_came_and_is_not_worked_yet_counts(watched: Monitoring) -> None:
+    """A message that waits to be worked when the time is over was in time."""
+    story = watched.story
+    await watched.sends(watchdog())
+    story.clock.advance(minutes=4, seconds=59)
+    await watched.posts({"version": "4", "alerts": [watchdog()]})
+    story.clock.advance(minutes=1)
+    await story.settle()
+    await story.fast_forward(seconds=60)
+    assert await watched.cards() == []
+
+
+async def test_a_route_that_left_the_catalogue(
+    sqlite_database: Database, clock: HandClock, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its watch ends, said in the log; what still fires is an alert like any other."""
+    (tmp_path / "with").mkdir()
+    with_route = load([catalogue(tmp_path / "with", org=WATCHED)]).catalogue
+    async with told(sqlite_database, clock) as story, monitoring(story) as sender:
+        without, box = story.deps.catalogue, story.deps.box
+        assert with_route is not None
+        box.current = with_route
+        await sender.sends(watchdog())
+        box.current = without
+        await story.fast_forward(minutes=6)
+        assert await count(story, "dead_men") == 0
+        assert "dead_man.ended" in capsys.readouterr().out
+        assert await sender.cards() == []
+        await sender.sends(watchdog())
+        assert "*ALR-1 Watchdog*" in await sender.words()
+
+
+async def test_an_absence_in_maintenance(watched: Monitoring) -> None:
+    """It stays on its card like any other alert, and pages nobody before the end."""
+    story = watched.story
+    await watched.sends(watchdog())
+    await story.types("Ben", "/incident maintenance default 1h")
+    await story.fast_forward(minutes=6)
+    assert "Maintenance MNT-1" in await watched.words()
+    assert await count(story, "incidents") == 0
+    await story.fast_forward(minutes=55)
+    assert await count(story, "incidents") == 1
+
+
+async def test_an_absence_that_is_silenced(watched: Monitoring) -> None:
+    """It goes by its own name, and by its own severity."""
+    story = watched.story
+    await story.types("Ben", f'/incident silence 1h alertname="{SILENT}" severity="critical"')
+    await watched.sends(watchdog())
+    await story.fast_forward(minutes=6)
+    assert SILENT not in "".join(shown(one) for one in await watched.cards() if "SIL-1" not in shown(one))
+    await story.types("Ben", "/incident silence end SIL-1")
+    assert "Silenced" not in await watched.words()
+    assert "silences ALR-1 now" in await story.types("Ben", '/incident silence 1h severity="P0" service="default"')
