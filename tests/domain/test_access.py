@@ -49,6 +49,18 @@ def test_which_groups_must_be_known() -> None:
     assert access.groups_in(catalogue(), ["team:all", "S0OPS", "U0ADA"]) == ["S0SRE", "S0OPS"]
 
 
+def test_who_is_on_call_stands_in_its_place() -> None:
+    """`oncall` and `oncall:LEVEL` become who has the level; one that nobody has is nobody."""
+    who = ["U0DAN", "oncall", "oncall:nights", "oncall:gone", "U0BEN"]
+    holders = {"oncall": ("U0ADA", "team:all"), "oncall:nights": ("U0BEN",)}
+    assert access.with_on_call(who, holders) == ("U0DAN", "U0ADA", "team:all", "U0BEN")
+    assert access.with_on_call(["oncall"], {}) == ()
+    assert [access.spoken(entry) for entry in ("oncall", "oncall:nights")] == [
+        "whoever is on call",
+        "whoever is on call (nights)",
+    ]
+
+
 @given(
     st.lists(st.sampled_from(["everyone", "U0ADA", "S0SRE", "team:all", "role:ops", "oncall"])), st.sampled_from(Kind)
 )

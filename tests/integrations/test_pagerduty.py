@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -13,8 +14,10 @@ from bot.domain.errors import Throttled, Undeliverable
 from bot.domain.page import OnCall, Page
 from bot.domain.secret import Secret
 from bot.integrations.pagerduty import PagerDuty
-from tests.support.pagerduty import API_KEY, ROUTING_KEY, SENDER, PagerDutyStandIn
+from tests.support.clock import START, HandClock
+from tests.support.pagerduty import API_KEY, ROUTING_KEY, SENDER, PagerDutyStandIn, shift
 
+HOUR = timedelta(hours=1)
 PAGE = Page("Checkout is down", "INC-42", "checkout", details="Nobody can pay", link="https://acme.slack.com/x")
 
 
@@ -150,6 +153,20 @@ async def test_who_is_on_call(pager: PagerDuty, pagerduty: PagerDutyStandIn) -> 
     with pytest.raises(Undeliverable, match="http_404: Not Found") as problem:
         await pager.on_call("PNONE")
     assert problem.value.permanent
+
+
+async def test_until_when_and_who_is_next(pager: PagerDuty, pagerduty: PagerDutyStandIn) -> None:
+    """A shift says when it ends, and at that moment the next one is on call; who always is has no end."""
+    pagerduty.clock = HandClock()
+    there = [shift("ada", START - HOUR, START + HOUR), shift("ben", START + HOUR, START + 2 * HOUR)]
+    pagerduty.schedules = {"PABC123": there, "PALWAYS": [{**there[0], "end": None, "start": None}]}
+    (ada,) = await pager.on_call("PABC123")
+    assert (ada.name, ada.until) == ("ada", START + HOUR)
+    (ben,) = await pager.on_call("PABC123", ada.until)
+    assert (ben.name, ben.until) == ("ben", START + 2 * HOUR)
+    pagerduty.clock = None
+    (always,) = await pager.on_call("PALWAYS")
+    assert always.until is None
 
 
 async def test_an_event_that_is_refused(pager: PagerDuty, pagerduty: PagerDutyStandIn) -> None:
