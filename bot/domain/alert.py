@@ -64,6 +64,7 @@ class Happening(StrEnum):
     DEPLOYMENT = "deployment"
     WORKFLOW = "workflow"
     ACKNOWLEDGED = "acknowledged"
+    RESOLVED = "resolved"
     UNACKNOWLEDGED = "unacknowledged"
     ESCALATED = "escalated"
     ASSIGNED = "assigned"
@@ -91,6 +92,7 @@ class Context:
     url: str = ""
     labels: Mapping[str, str] = field(default_factory=dict)
     extra: Mapping[str, Any] = field(default_factory=dict)
+    by_id: str = ""  # the sender's own id of whoever did it
 
 
 @dataclass(frozen=True)

@@ -34,13 +34,25 @@ class Person:
         return self.name
 
 
+AT_PAGERDUTY = " at PagerDuty"  # what ends the id of whoever acts there, so that it is read wherever they are named
+LONGEST_NAME = 40
+
+
+def at_pagerduty(person: Person | None, name: str) -> Person:
+    """Who acts at PagerDuty: somebody of this workspace, or whoever they are called there."""
+    called = " ".join((person.name if person else name).split())[:LONGEST_NAME] or "Somebody"
+    if person is None and called.isalnum() and called.isupper():
+        called = f"“{called}”"  # a name there that looks like an id here is nobody's id
+    return Person(f"{person.id if person else called}{AT_PAGERDUTY}", f"{called}{AT_PAGERDUTY}", Kind.STRANGER)
+
+
 @dataclass(frozen=True)
 class Actor:
     """Who asks, and the key of the request: the same key twice is the same request and is done once."""
 
     person: Person
     key: str | None = None
-    source: str = "slack"  # slack | api
+    source: str = "slack"  # slack | api | pagerduty
     channel: str | None = None  # where they act: who acts in a private channel is in it
 
     @property

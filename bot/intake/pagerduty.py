@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -33,8 +34,12 @@ _HAPPENINGS = {
     "annotated": Happening.NOTE,
     "annotate": Happening.NOTE,
     "status_update_published": Happening.NOTE,
+    "resolved": Happening.RESOLVED,
+    "resolve": Happening.RESOLVED,
 }
-_OF_THE_ALERT_ITSELF = frozenset({"triggered", "trigger", "resolved", "resolve", "reopened"})
+_BEGINNING = frozenset({"triggered", "trigger", "reopened"})
+_OF_THE_ALERT_ITSELF = _BEGINNING | {"resolved", "resolve"}
+_NO_PERSON = ("service_reference", "integration_reference")
 _REFERRING = frozenset({"annotated", "status_update_published", "responder.added", "responder.replied"})
 _HASH_OF_A_GROUP = re.compile(r"[0-9a-f]{64}", re.ASCII)
 
@@ -56,7 +61,7 @@ def read(payload: Mapping[str, Any], *, received_at: datetime, headers: Mapping[
 def _event(message: Item, received_at: datetime) -> tuple[list[Alert], list[Context]]:
     event = message.open("event")
     what, said_at = event.text("event_type", longest=LONGEST_NAME), event.time("occurred_at")
-    by = _named(event, "agent")
+    by = _agent(event, "agent")
     data = event.open("data")
     event.drop("id", "resource_type")
     if what == "pagey.ping":
@@ -66,6 +71,24 @@ def _event(message: Item, received_at: datetime) -> tuple[list[Alert], list[Cont
     draft = _incident(data, what, said_at)
     found = alert(draft, message, received_at=received_at)
     return [found], _done(what, found, at=said_at, by=by)
+
+
+@dataclass(frozen=True)
+class _Agent:
+    """Who did it: a person. Where PagerDuty itself or an integration did, nobody."""
+
+    name: str = ""
+    id: str = ""
+
+
+def _agent(item: Item, field: str) -> _Agent:
+    said = item.peek(field)
+    kind = said.get("type") if isinstance(said, Mapping) else None
+    number = said.get("id") if isinstance(said, Mapping) else None
+    name = _named(item, field)
+    if isinstance(kind, str) and kind.endswith(_NO_PERSON):
+        return _Agent()
+    return _Agent(name, number[:LONGEST_NAME] if isinstance(number, str) and number.isalnum() else "")
 
 
 def _tells_the_state(what: str, data: Item) -> bool:
@@ -81,7 +104,7 @@ def _second_version(message: Item, received_at: datetime) -> tuple[list[Alert], 
     for one in items(message.listed("messages"), "messages", message.notes):
         what, said_at = one.text("event", longest=LONGEST_NAME), one.time("created_on")
         incident = one.open("incident")
-        by = _named(incident, "last_status_change_by")
+        by = _agent(incident, "last_status_change_by")
         one.drop("id", "webhook", "log_entries")
         found = alert(_incident(incident, what, said_at), one, received_at=received_at)
         alerts.append(found)
@@ -119,23 +142,23 @@ def _status(what: str, data: Item) -> Status:
     return known_status(said) or Status.FIRING
 
 
-def _done(what: str, found: Alert, *, at: datetime | None, by: str) -> list[Context]:
+def _done(what: str, found: Alert, *, at: datetime | None, by: _Agent) -> list[Context]:
     """What somebody did, beside what the alert now is."""
     tail = _tail(what)
-    if tail in _OF_THE_ALERT_ITSELF or not tail:
+    if tail in _BEGINNING or not tail:
         return []
-    kind = _HAPPENINGS.get(tail, Happening.OTHER)
-    done = Context(kind, SOURCE, found.name, what, about=found.fingerprint, by=by, at=at, url=found.links.source)
-    return [done]
+    kind, url = _HAPPENINGS.get(tail, Happening.OTHER), found.links.source
+    return [Context(kind, SOURCE, found.name, what, about=found.fingerprint, by=by.name, at=at, url=url, by_id=by.id)]
 
 
-def _beside_the_alert(what: str, message: Item, data: Item, *, at: datetime | None, by: str) -> Context:
+def _beside_the_alert(what: str, message: Item, data: Item, *, at: datetime | None, by: _Agent) -> Context:
     """A note, a responder, a status update, a service: what it belongs to is only referred to."""
     incident = data.open("incident") if "incident" in data else data
     about = own_fingerprint(SOURCE, incident.text("id", longest=LONGEST_KEY)) if incident is not data else ""
     title = data.text("content", "message") or incident.text("summary", "title")
     kind, url = _HAPPENINGS.get(_tail(what), Happening.OTHER), incident.url("html_url")
-    return context(kind, SOURCE, message, at=at, title=title, state=what, about=about, by=by, url=url)
+    found = context(kind, SOURCE, message, at=at, title=title, state=what, about=about, by=by.name, url=url)
+    return replace(found, by_id=by.id)
 
 
 def _sent_to_pagerduty(message: Item, received_at: datetime) -> tuple[list[Alert], list[Context]]:
@@ -151,7 +174,7 @@ def _sent_to_pagerduty(message: Item, received_at: datetime) -> tuple[list[Alert
     _label_sent(draft, payload)
     draft.link = message.url("client_url")
     found = alert(draft, message, received_at=received_at)
-    return [found], _done(action, found, at=None, by="") if action in _HAPPENINGS else []
+    return [found], _done(action, found, at=None, by=_Agent()) if action in _HAPPENINGS else []
 
 
 def _label_sent(draft: Draft, payload: Item) -> None:

@@ -10,6 +10,7 @@ from bot.domain.alert_group import AlertGroup
 from bot.domain.errors import Conflict, Missing, Repeated, Unclear
 from bot.domain.incident import Incident
 from bot.domain.person import Actor
+from bot.ports import Tx
 from bot.services import alert_messages, ladder_words, people, requests
 from bot.services import alert_parcels as parcels
 from bot.services import alert_turns as turns
@@ -62,11 +63,16 @@ async def acknowledge(deps: Deps, number: int, by: Actor) -> tuple[AlertGroup, b
     async with begin(deps, by) as tx:
         group = await store.lock(tx, number)
         _must_be_open(group)
-        if group.acknowledged_at:
-            return group, False
-        group = await store.change(tx, number, acknowledged_at=deps.clock.now(), acknowledged_by=by.id)
-        await turns.acknowledged(deps, tx, group, by)
-        return group, True
+        return await acknowledge_in(deps, tx, group, by)
+
+
+async def acknowledge_in(deps: Deps, tx: Tx, group: AlertGroup, by: Actor) -> tuple[AlertGroup, bool]:
+    """Within somebody's transaction, which holds the group."""
+    if group.acknowledged_at:
+        return group, False
+    group = await store.change(tx, group.id, acknowledged_at=deps.clock.now(), acknowledged_by=by.id)
+    await turns.acknowledged(deps, tx, group, by)
+    return group, True
 
 
 async def acknowledge_with(deps: Deps, incident: Incident, by: Actor) -> None:
@@ -87,11 +93,16 @@ async def unacknowledge(deps: Deps, number: int, by: Actor) -> tuple[AlertGroup,
     async with begin(deps, by) as tx:
         group = await store.lock(tx, number)
         _must_be_open(group)
-        if not group.acknowledged_at:
-            return group, False
-        group = await store.change(tx, number, acknowledged_at=None, acknowledged_by=None)
-        await turns.unacknowledged(deps, tx, group, by)
-        return group, True
+        return await unacknowledge_in(deps, tx, group, by)
+
+
+async def unacknowledge_in(deps: Deps, tx: Tx, group: AlertGroup, by: Actor) -> tuple[AlertGroup, bool]:
+    """Within somebody's transaction, which holds the group."""
+    if not group.acknowledged_at:
+        return group, False
+    group = await store.change(tx, group.id, acknowledged_at=None, acknowledged_by=None)
+    await turns.unacknowledged(deps, tx, group, by)
+    return group, True
 
 
 async def resolve(deps: Deps, number: int, by: Actor) -> tuple[AlertGroup, bool]:
@@ -99,15 +110,19 @@ async def resolve(deps: Deps, number: int, by: Actor) -> tuple[AlertGroup, bool]
     await people.must(deps, by.person, "respond")
     async with begin(deps, by) as tx:
         await serialise(tx, turns.ONE_AT_A_TIME)
-        group = await store.lock(tx, number)
-        if not group.is_open:
-            return group, False
-        now = deps.clock.now()
-        await store.end_all(tx, number, at=now, wall=deps.clock.wall())
-        over = {"status": Status.RESOLVED.value, "resolved_at": now, "resolved_by": by.id, "firing": 0}
-        group = await store.change(tx, number, **over)
-        await turns.resolved(deps, tx, group, by.id)
-        return group, True
+        return await resolve_in(deps, tx, await store.lock(tx, number), by)
+
+
+async def resolve_in(deps: Deps, tx: Tx, group: AlertGroup, by: Actor) -> tuple[AlertGroup, bool]:
+    """Within somebody's transaction, in which alerts begin and end one at a time, and which holds the group."""
+    if not group.is_open:
+        return group, False
+    now = deps.clock.now()
+    await store.end_all(tx, group.id, at=now, wall=deps.clock.wall())
+    over = {"status": Status.RESOLVED.value, "resolved_at": now, "resolved_by": by.id, "firing": 0}
+    group = await store.change(tx, group.id, **over)
+    await turns.resolved(deps, tx, group, by.id)
+    return group, True
 
 
 async def silence(deps: Deps, number: int, word: str, by: Actor) -> AlertGroup:

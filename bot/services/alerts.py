@@ -23,7 +23,7 @@ from bot.domain.silence import Silence, longest
 from bot.domain.timer import Timer
 from bot.ports import Tx
 from bot.services import alert_turns as turns
-from bot.services import arrivals, dead_men, places, quiet, requests
+from bot.services import arrivals, controls, dead_men, places, quiet, requests
 from bot.services.dead_men import Missed
 from bot.services.inbox import Handler, InboxItem
 from bot.services.transactions import begin
@@ -53,7 +53,7 @@ def one_by_one() -> Handler:
 async def handle(deps: Deps, item: InboxItem) -> None:
     """One stored message. Working it again changes nothing."""
     arrival = arrivals.stored(item)
-    intake = await arrivals.read_beside(deps, arrival)
+    intake = await controls.follow(deps, item, await arrivals.read_beside(deps, arrival))
     _log(item, intake)
     for start in range(0, len(intake.alerts), TOGETHER):
         part = intake.alerts[start : start + TOGETHER]

@@ -307,11 +307,16 @@ async def acknowledge(deps: Deps, number: int, by: Actor) -> tuple[Incident, boo
     async with begin(deps, by) as tx:
         incident = await store.lock(tx, number)
         rules.must_be_open(incident)
-        if incident.acknowledged_at:
-            return incident, False
-        incident = await noticed(deps, tx, incident, by, deps.clock.now())
-        await cards.refresh(deps, tx, incident)
-        return incident, True
+        return await acknowledge_in(deps, tx, incident, by)
+
+
+async def acknowledge_in(deps: Deps, tx: Tx, incident: Incident, by: Actor) -> tuple[Incident, bool]:
+    """Within somebody's transaction, which holds the incident."""
+    if incident.acknowledged_at:
+        return incident, False
+    incident = await noticed(deps, tx, incident, by, deps.clock.now())
+    await cards.refresh(deps, tx, incident)
+    return incident, True
 
 
 async def noticed(deps: Deps, tx: Tx, incident: Incident, by: Actor, at: datetime) -> Incident:
@@ -414,6 +419,7 @@ async def note(deps: Deps, number: int, text: str, by: Actor) -> Incident:
     async with begin(deps, by) as tx:
         incident = await store.lock(tx, number)
         await log(deps, tx, incident, by.id, "note", text.strip()[:3000], told=True)
+        await pages.noted(deps, tx, incident.name, text.strip(), by.id)
         return incident
 
 

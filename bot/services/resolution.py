@@ -12,7 +12,7 @@ from bot.domain.incident import Incident, Status
 from bot.domain.person import BOT, Actor
 from bot.domain.timer import Timer
 from bot.ports import Tx
-from bot.services import audit, cadence, cards, escalations, incidents, mailing, postmortems, timers
+from bot.services import audit, cadence, cards, escalations, incidents, mailing, pages, postmortems, timers
 from bot.services.transactions import begin
 from bot.store import alerts as alerts_store
 from bot.store import incidents as store
@@ -35,18 +35,33 @@ async def resolve(
         incident = await store.lock(tx, number)
         if not incident.is_open:
             raise Conflict(f"{incident} is already {incident.status}.")
-        now = deps.clock.now()  # once, so that mitigated and resolved are one moment
-        incident = await incidents.noticed(deps, tx, incident, by, now)
-        incident = await incidents.change_status(deps, tx, incident, Status.RESOLVED, by, now)
-        incident = await _record(deps, tx, incident, fix.strip(), impact.strip(), now)
-        incident = await _watch(deps, tx, incident, watch)
-        await escalations.end(deps, tx, incident, "resolved")
-        await cards.say(deps, tx, incident, "resolved", _slot(incident))
-        await mailing.keep_posted(deps, tx, incident, "resolved", nth=_nth(incident))
-        await postmortems.start(deps, tx, incident)
-        await cards.refresh(deps, tx, incident)
-        await audit.record(tx, deps.clock, by.id, "incident.resolved", incident.name)
-        return incident
+        return await resolve_in(deps, tx, incident, by, fix=fix, impact=impact, watch=watch)
+
+
+async def resolve_in(
+    deps: Deps,
+    tx: Tx,
+    incident: Incident,
+    by: Actor,
+    *,
+    fix: str = "",
+    impact: str = "",
+    watch: timedelta | None = None,
+) -> Incident:
+    """Within somebody's transaction, which holds the incident; it is open."""
+    now = deps.clock.now()  # once, so that mitigated and resolved are one moment
+    incident = await incidents.noticed(deps, tx, incident, by, now)
+    incident = await incidents.change_status(deps, tx, incident, Status.RESOLVED, by, now)
+    incident = await _record(deps, tx, incident, fix.strip(), impact.strip(), now)
+    incident = await _watch(deps, tx, incident, watch)
+    await escalations.end(deps, tx, incident, "resolved")
+    await _leave_people_alone(deps, tx, incident, by)
+    await cards.say(deps, tx, incident, "resolved", _slot(incident))
+    await mailing.keep_posted(deps, tx, incident, "resolved", nth=_nth(incident))
+    await postmortems.start(deps, tx, incident)
+    await cards.refresh(deps, tx, incident)
+    await audit.record(tx, deps.clock, by.id, "incident.resolved", incident.name)
+    return incident
 
 
 async def _record(deps: Deps, tx: Tx, incident: Incident, fix: str, impact: str, now: datetime) -> Incident:
@@ -55,6 +70,13 @@ async def _record(deps: Deps, tx: Tx, incident: Incident, fix: str, impact: str,
     if impact:
         changes["impact"] = impact
     return await store.change(tx, incident.id, **changes)
+
+
+async def _leave_people_alone(deps: Deps, tx: Tx, incident: Incident, by: Actor) -> None:
+    """Whom PagerDuty would wake next. What an alert paged for is over there when the alert is."""
+    await pages.resolved(deps, tx, incident.name, by.id)
+    for group in await alerts_store.of_incident(tx, incident.id):
+        await pages.acknowledged(deps, tx, str(group), by.id)
 
 
 async def _watch(deps: Deps, tx: Tx, incident: Incident, watch: timedelta | None) -> Incident:

@@ -10,7 +10,7 @@ from bot.deps import Deps
 from bot.domain.catalogue import Service
 from bot.domain.draft import readable
 from bot.domain.incident import Entry, Incident, Update, measures
-from bot.domain.person import BOT
+from bot.domain.person import AT_PAGERDUTY, BOT
 from bot.domain.postmortem import written
 from bot.ports import Tx
 from bot.services import cadence
@@ -107,8 +107,9 @@ async def draft(deps: Deps, tx: Tx, incident: Incident) -> str:
 
 
 async def _names(tx: Tx, ids: Sequence[str]) -> dict[str, str]:
-    known = {person.id: person.name for person in await people_store.find_all(tx, sorted(set(ids)))}
-    return {one: known.get(one, one) for one in ids} | {BOT: BOT}
+    own = {one: one.removesuffix(AT_PAGERDUTY) for one in ids}
+    known = {person.id: person.name for person in await people_store.find_all(tx, sorted(set(own.values())))}
+    return {one: one.replace(own[one], known.get(own[one], own[one]), 1) for one in ids} | {BOT: BOT}
 
 
 def _line(entry: Entry, names: Mapping[str, str]) -> dict[str, Any]:

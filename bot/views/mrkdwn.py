@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime
 
+from bot.domain.person import AT_PAGERDUTY
+
 # A word joiner: invisible, and unlike a zero-width space no word boundary to Slack.
 JOINER = "\N{WORD JOINER}"
 
@@ -39,7 +41,10 @@ def literal(text: str) -> Safe:
 
 
 def mention(person: str) -> Safe:
-    """A person's or a user group's id as a mention; anything else as text."""
+    """A person's or a user group's id as a mention, and where else they acted; anything else as text."""
+    who, at, rest = person.partition(AT_PAGERDUTY)
+    if at and not rest:
+        return Safe(f"{mention(who)}{at}")
     if re.fullmatch(r"[UW][A-Z0-9]+", person, re.ASCII):
         return Safe(f"<@{person}>")
     if re.fullmatch(r"S[A-Z0-9]+", person, re.ASCII):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from tests.support.catalogues import catalogue
 from tests.support.clock import START, HandClock
 from tests.support.mail_server import MailServer
 from tests.support.pagerduty import API_KEY, ROUTING_KEY, SENDER, PagerDutyStandIn
-from tests.support.story import Story, told
+from tests.support.story import Story, shown, tidy, told
 
 SHOP = """
 service: shop
@@ -45,6 +46,7 @@ contacts:
   ops: {email: [ops@example.com], who: [U0BEN]}
 """
 INSTEAD = "e-mail and a direct message go to them instead"
+NAMES = {"PUADA": "Ada Lovelace", "PUEVE": "U0BEN"}
 ADDRESSES = {"U0ADA": "ada@example.com", "U0BEN": "ben@example.com"}
 
 
@@ -167,6 +169,14 @@ async def test_an_acknowledgement_ends_it_there(sent: Monitoring, pagerduty: Pag
     await sent.story.clicks("Ben", OPS, card, "alert.resolve")
     assert {one["status"] for one in pagerduty.incidents.values()} == {"resolved"}
     assert await states(sent.story) == ["resolved", "resolved"]
+
+
+async def test_a_note_is_read_there(sent: Monitoring, pagerduty: PagerDutyStandIn) -> None:
+    """What is noted about an incident stands beside its open pages, too."""
+    room = await sent.story.declared("S2 shop nobody can pay")
+    await wake(sent.story, "page:oncall", subject="INC-1")
+    await sent.story.types("Ada", "/incident note rolled back to 1.41", room)
+    assert [text for _, text in pagerduty.notes] == ["In Slack: ada noted: rolled back to 1.41"]
 
 
 async def test_by_the_routing_key_alone(
@@ -339,3 +349,161 @@ async def test_not_set_up(sqlite_database: Database, clock: HandClock, tmp_path:
         assert sent.story.alarm.heard == []
         await sent.story.types("Ben", "/incident ack ALR-1")
         assert await states(sent.story) == ["acknowledged"]
+
+
+# --- back -------------------------------------------------------------------------------------------------------------
+
+
+def event(
+    sent: Monitoring,
+    made: dict[str, Any],
+    what: str,
+    *,
+    by: str | None = "PUADA",
+    at: datetime | None = None,
+    **data: Any,
+) -> dict[str, Any]:
+    """What PagerDuty's webhook says of a page of ours."""
+    agent = {"id": by, "summary": NAMES.get(by, by), "type": "user_reference"} if by else None
+    incident = {"id": made["id"], "type": "incident", "incident_key": made["incident_key"], "title": made["title"]}
+    body = {"event_type": f"incident.{what}", "occurred_at": (at or sent.story.clock.now()).isoformat(), "agent": agent}
+    return {"event": {"id": "E1", **body, "data": data or {**incident, "status": what}}}
+
+
+async def says(sent: Monitoring, *said: dict[str, Any]) -> None:
+    for one in said:
+        await sent.posts(one, vendor="pagerduty")
+    await sent.story.settle()
+
+
+async def paged(sent: Monitoring, pagerduty: PagerDutyStandIn) -> dict[str, Any]:
+    """The page that the ladder sends a quarter of an hour after the alert."""
+    await sent.sends(urgent())
+    await sent.story.fast_forward(minutes=15)
+    (made,) = pagerduty.incidents.values()
+    return made
+
+
+async def test_acknowledged_there(sent: Monitoring, pagerduty: PagerDutyStandIn) -> None:
+    """Who acknowledges at PagerDuty has acknowledged: by their name here, on the card and in the log; the ladder stops,
+    and nothing goes back.
+    """
+    made = await paged(sent, pagerduty)
+    asked = len(pagerduty.requests)
+    sent.story.clock.advance(minutes=1)
+    await says(sent, event(sent, made, "triggered"), event(sent, made, "acknowledged"))
+    assert "*On it*\n<@U0ADA> at PagerDuty, 20 Nov, 09:16 UTC" in tidy(await sent.words())
+    await sent.story.fast_forward(hours=1)
+    assert list(pagerduty.incidents) == [made["incident_key"]]
+    assert pagerduty.requests[asked:] == ["GET /users/PUADA"]
+    audited = await sent.story.audited("ALR-1")
+    assert ("U0ADA at PagerDuty", "alert.acknowledged") in audited
+    assert ("U0ADA at PagerDuty", "page.acknowledged") in audited
+
+
+async def test_nobody_here_has_that_address(sent: Monitoring, pagerduty: PagerDutyStandIn) -> None:
+    """Somebody who is not in Slack is called by their name there, and no mention comes out of it."""
+    pagerduty.users.append({"id": "PUEVE", "name": "U0BEN", "email": "eve@example.com"})
+    made = await paged(sent, pagerduty)
+    await says(sent, event(sent, made, "acknowledged", by="PUEVE"))
+    assert "*On it*\n“U0BEN” at PagerDuty, " in tidy(await sent.words())
+
+
+async def test_acknowledged_there_by_one_of_several(sent: Monitoring, pagerduty: PagerDutyStandIn) -> None:
+    """The other pages of the same alert are acknowledged there, and not the one from which the news came."""
+    made = await paged(sent, pagerduty)
+    await wake(sent.story, "page:production")
+    await says(sent, event(sent, made, "acknowledged"))
+    first, second = pagerduty.incidents.values()
+    assert (first["status"], second["status"]) == ("triggered", "acknowledged")
+    await says(sent, event(sent, second, "acknowledged", by=None))
+    assert await states(sent.story) == ["acknowledged", "acknowledged"]
+
+
+async def test_resolved_there(sent: Monitoring, pagerduty: PagerDutyStandIn) -> None:
+    """Who resolves a page at PagerDuty resolves the alert; said twice, or after an acknowledgement that was late, it is
+    the same.
+    """
+    made = await paged(sent, pagerduty)
+    earlier = sent.story.clock.now()
+    sent.story.clock.advance(minutes=2)
+    await says(sent, event(sent, made, "resolved"), event(sent, made, "resolved"))
+    await says(sent, event(sent, made, "acknowledged", at=earlier))
+    assert tidy(await sent.words()).splitlines()[:2] == [
+        "✅ ~ALR-1 Slow~",
+        "Resolved by <@U0ADA> at PagerDuty after 17 min.",
+    ]
+    assert [action for _, action in await sent.story.audited("ALR-1")].count("alert.resolved") == 1
+
+
+async def test_taken_back_there(sent: Monitoring, pagerduty: PagerDutyStandIn) -> None:
+    """An acknowledgement that runs out there has run out here: the ladder is climbed again. What is older changes
+    nothing.
+    """
+    made = await paged(sent, pagerduty)
+    before = sent.story.clock.now()
+    sent.story.clock.advance(minutes=1)
+    await sent.story.types("Ben", "/incident ack ALR-1")
+    await says(sent, event(sent, made, "unacknowledged", by=None, at=before))
+    assert "*On it*" in await sent.words()
+    sent.story.clock.advance(minutes=30)
+    await says(sent, event(sent, made, "unacknowledged", by=None))
+    assert "*On it*" not in await sent.words()
+    await sent.story.fast_forward(minutes=15)
+    assert len(pagerduty.incidents) == 2
+
+
+async def test_an_incident_of_a_page(sent: Monitoring, pagerduty: PagerDutyStandIn) -> None:
+    """A page about an incident: acknowledged, noted and resolved there, it is so in its timeline, “at PagerDuty”."""
+    story = sent.story
+    room = await story.declared("S2 shop nobody can pay")
+    await wake(story, "page:oncall", subject="INC-1")
+    (made,) = pagerduty.incidents.values()
+    await says(sent, event(sent, made, "acknowledged"))
+    about = {"type": "incident_note", "content": "the <@U0BEN> cache", "incident": {"id": made["id"]}}
+    await says(sent, event(sent, made, "annotated", **about))
+    await says(sent, event(sent, made, "reassigned"))
+    story.clock.advance(minutes=1)
+    await says(sent, event(sent, made, "resolved"))
+    lines = tidy(await story.reads("Ada", "/incident timeline", room))
+    assert "<@U0ADA> at PagerDuty acknowledged" in lines
+    assert "<@U0ADA> at PagerDuty noted: the &lt;@U0BEN&gt; cache" in lines
+    assert "<@U0ADA> at PagerDuty passed the page to whoever is on call on" in lines
+    assert "resolved" in await story.reads("Ada", "/incident show INC-1")
+    assert made["status"] == "triggered"  # what was done there is not told back
+
+
+async def test_ended_there_by_nobody(sent: Monitoring, pagerduty: PagerDutyStandIn) -> None:
+    """What PagerDuty closes by itself goes on here, and that is said."""
+    made = await paged(sent, pagerduty)
+    card = await sent.card()
+    await says(sent, event(sent, made, "resolved", by=None))
+    assert "*ALR-1 Slow*" in shown((await sent.cards())[0])
+    beside = await sent.story.thread(OPS, card["ts"])
+    assert "PagerDuty ended the page to whoever is on call by itself. ALR-1 goes on here." in beside
+
+
+async def test_no_loop(sent: Monitoring, pagerduty: PagerDutyStandIn) -> None:
+    """What PagerDuty says of our pages, or of another installation's, is no alert; what others raised there is one."""
+    made = await paged(sent, pagerduty)
+    other = {"id": "QX", "incident_key": "tocsin:ALR-9:0123", "title": "ALR-9 Elsewhere"}
+    await says(sent, event(sent, made, "triggered"), event(sent, other, "triggered"))
+    await says(sent, event(sent, other, "acknowledged"))
+    assert len(await sent.cards()) == 1
+    by_hand = {"id": "QY", "incident_key": "", "title": "Somebody called"}
+    await says(sent, event(sent, by_hand, "triggered"))
+    assert "Somebody called" in await sent.words("ALR-2")
+
+
+async def test_what_we_say_there_is_not_news(sent: Monitoring, pagerduty: PagerDutyStandIn) -> None:
+    """Our own acknowledgement, note and end come back from PagerDuty and change nothing."""
+    made = await paged(sent, pagerduty)
+    await sent.story.types("Ben", "/incident ack ALR-1")
+    asked = len(pagerduty.requests)
+    ((_, note),) = pagerduty.notes
+    about = {"type": "incident_note", "content": note, "incident": {"id": made["id"]}}
+    await says(sent, event(sent, made, "annotated", **about), event(sent, made, "acknowledged"))
+    assert "<@U0BEN>," in await sent.words()
+    beside = await sent.story.thread(OPS, (await sent.card())["ts"])
+    assert not [one for one in beside if "noted" in one]
+    assert [one for one in pagerduty.requests[asked:] if not one.startswith("GET /users/")] == []
