@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import shlex
+import socket
 import tempfile
 import time
 from collections.abc import Callable
@@ -14,13 +17,16 @@ from pathlib import Path
 from bot import main, manifest
 from bot.domain.errors import Misconfigured
 from bot.domain.secret import Secret
+from bot.domain.token import Scope
 from bot.paths import data
-from bot.services import timers
+from bot.services import timers, tokens
 from bot.settings import Settings
 from bot.signals import stopping
 from bot.simulator import Simulator
 
 STAMP = "%Y%m%d-%H%M%S"  # the simulated workspace begins anew each time, and so must what the bot knows of it
+OWNER = "U0ADA"
+ALERT = {"alertname": "CheckoutErrors", "service": "shop", "severity": "P1"}
 BEFORE_SECONDS = 0.2  # a jump lands a moment before what is due, so that it is seen to happen
 
 
@@ -77,7 +83,7 @@ async def run(
                 clock.house = house
                 await _start(simulator, host, port)
                 stack.push_async_callback(simulator.stop)
-                say(_welcome(simulator.url, speed))
+                say(_welcome(simulator.url, speed, await _an_alert(house)))
                 await main.run(house, stop)
 
 
@@ -93,9 +99,29 @@ def _settings(settings: Settings, simulator: Simulator, folder: Path, host: str,
         slack_webhook_url=None,
         catalog=settings.catalog or (data("runbooks"), data("demo")),
         http_host="127.0.0.1",
-        http_port=0,
+        http_port=_free_port(port + 1),
         clock_speed=speed,
     )
+
+
+def _free_port(wished: int) -> int:
+    """That one, or any other: where alerts come in must be said before it is open."""
+    for port in (wished, 0):
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except (OSError, OverflowError):
+                continue
+            return int(probe.getsockname()[1])
+    return wished
+
+
+async def _an_alert(house: main.House) -> str:
+    """What to type in a shell so that an alert fires."""
+    secret = await tokens.create(house.deps, "demo", [Scope.INGEST], OWNER, by=OWNER)
+    body = json.dumps({"alerts": [{"status": "firing", "labels": ALERT}]})
+    url = f"http://127.0.0.1:{house.settings.http_port}/hooks/alertmanager"
+    return f"curl -H {shlex.quote(f'Authorization: Bearer {secret.reveal()}')} -d {shlex.quote(body)} {url}"
 
 
 async def _start(simulator: Simulator, host: str, port: int) -> None:
@@ -107,11 +133,12 @@ async def _start(simulator: Simulator, host: str, port: int) -> None:
         ) from problem
 
 
-def _welcome(url: str, speed: float) -> str:
+def _welcome(url: str, speed: float, alert: str) -> str:
     return (
         f"The simulated workspace is at {url}\n"
         f"Time runs {speed:g} times faster there, and the page can jump to the next timer.\n"
         "As Ada, in #incidents, type:  /incident declare P1 checkout is down\n"
         "Then, in #ops-alerts:  /runbook run practice  and approve it as Ben, in its thread\n"
+        f"An alert comes in when you type in another shell:\n  {alert}\n"
         "Stop with Ctrl-C."
     )

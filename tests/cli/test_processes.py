@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shlex
 import signal
 import subprocess
 import sys
@@ -50,21 +51,39 @@ def ended(process: subprocess.Popen[str], sent: signal.Signals) -> tuple[int, st
     return process.returncode, out, err
 
 
+def sends_what_it_says(line: str) -> None:
+    """The request of `curl -H HEADER -d BODY URL`."""
+    _, _, header, _, body, url = shlex.split(line)
+    name, _, value = header.partition(": ")
+    request = urllib.request.Request(url, body.encode(), {name: value})  # noqa: S310 - the same
+    with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310 - the same
+        assert answer.status == 202
+
+
 def test_demo_shows_a_page_and_ends_cleanly(start: Start, tmp_path: Path) -> None:
     """The demo says where its page is and what to type; what is typed there works; a signal ends it without a word."""
     port = free_port()
     demo = start("demo", "--port", str(port), "--data", str(tmp_path))
     url = f"http://127.0.0.1:{port}"
     assert b"<html" in wait_for(f"{url}/", demo)
-    declared = {}
+    declared: dict[str, object] = {}
     deadline = time.monotonic() + PATIENCE_SECONDS
     while not declared.get("ok") and time.monotonic() < deadline:  # the bot connects a moment after the page is there
         declared = post(f"{url}/_sim/command", user="Ada", channel="incidents", text="/incident declare P1 x is down")
     assert "INC-1" in str(declared["response"])
+    assert demo.stdout is not None
+    said = [demo.stdout.readline()]
+    while "curl" not in said[-1]:
+        said.append(demo.stdout.readline())
+    sends_what_it_says(said[-1])
+    while b"CheckoutErrors" not in wait_for(f"{url}/_sim/channels/ops-alerts/messages", demo):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
     code, out, err = ended(demo, signal.SIGTERM)
     assert (code, err) == (0, "")
-    assert url in out
-    assert "/incident declare" in out
+    assert url in "".join(said)
+    assert "/incident declare" in "".join(said)
+    assert "Stop with" in out
 
 
 def test_second_demo_on_a_port_is_a_sentence(start: Start, tmp_path: Path) -> None:
