@@ -112,6 +112,8 @@ class Run:
     edited_wall: float
     epoch: int = 0
     owner: str | None = None
+    alert_group: int | None = None  # whose alerts or card began it
+    thread: str | None = None  # the message it stands under, where it has no thread of its own
 
     @property
     def name(self) -> str:
@@ -123,6 +125,11 @@ class Run:
     @property
     def is_over(self) -> bool:
         return self.status in OVER
+
+    @property
+    def root(self) -> str | None:
+        """Under which message its questions and its end are said; None while it is not posted."""
+        return self.ts and (self.thread or self.ts)
 
     @property
     def involved(self) -> frozenset[str]:

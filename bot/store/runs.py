@@ -32,7 +32,7 @@ from bot.domain.run import OVER, Phase, Run, Status, StepRun, StepState
 from bot.domain.runbook import Connection, Runbook
 from bot.ports import Tx
 from bot.store.dialect import Inserting, state_is
-from bot.store.tables import run_steps, runbook_versions, runs, slots
+from bot.store.tables import alert_groups, run_steps, runbook_versions, runs, slots
 
 _OVER = [status.value for status in OVER]
 
@@ -54,6 +54,7 @@ def run(row: Row[Any]) -> Run:
         edited_by=tuple(row.edited_by),
         source=row.source,
         incident=row.incident,
+        alert_group=row.alert_group,
         severity=row.severity,
         rank=row.rank,
         status=Status(row.status),
@@ -69,6 +70,7 @@ def run(row: Row[Any]) -> Run:
         deadline_at=row.deadline_at,
         ended_at=row.ended_at,
         channel=row.channel,
+        thread=row.thread,
         ts=row.ts,
         edited_wall=row.edited_wall,
         epoch=row.epoch,
@@ -418,10 +420,33 @@ async def of_incident(tx: Tx, incident: int) -> list[Run]:
     return [run(row) for row in await tx.execute(found)]
 
 
+async def of_group(tx: Tx, group: int) -> list[Run]:
+    """Those that an alert group's alerts or card began, the oldest first."""
+    found = select(*runs.c).where(runs.c.alert_group == group).order_by(runs.c.id)
+    return [run(row) for row in await tx.execute(found)]
+
+
+async def begun_since(tx: Tx, runbook: str, source: str, since: datetime) -> list[Run]:
+    """Those of a runbook that came from there since then, the oldest first."""
+    mine = (runs.c.runbook == runbook, runs.c.source == source, runs.c.created_at > since)
+    return [run(row) for row in await tx.execute(select(*runs.c).where(*mine).order_by(runs.c.id))]
+
+
 async def in_thread(tx: Tx, channel: str, ts: str) -> Run | None:
-    """The run whose live message this is."""
+    """The run whose live message this is; under an alert's card the newest that stands there."""
     row = (await tx.execute(select(*runs.c).where(runs.c.channel == channel, runs.c.ts == ts))).first()
+    row = row or (await tx.execute(_UNDER_CARD, {"channel": channel, "ts": ts})).first()
     return run(row) if row else None
+
+
+_UNDER_CARD = (
+    select(*runs.c)
+    .join(alert_groups, runs.c.alert_group == alert_groups.c.id)
+    .where(alert_groups.c.channel == bindparam("channel"), alert_groups.c.ts == bindparam("ts"))
+    .where(runs.c.channel == alert_groups.c.channel, runs.c.thread == alert_groups.c.ts)
+    .order_by(runs.c.id.desc())
+    .limit(1)
+)
 
 
 async def of_ids(tx: Tx, ids: Sequence[int]) -> list[Run]:

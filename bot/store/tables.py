@@ -421,6 +421,7 @@ runs = Table(
     Column("ended_at", Utc),
     # where it is shown
     Column("channel", String(32)),
+    Column("thread", String(32)),  # under which message, where it has no thread of its own: its alert's card
     Column("ts", String(32)),
     Column("edited_wall", Float, nullable=False, server_default="0"),
     Index(

@@ -474,6 +474,7 @@ def upgrade() -> None:
     sa.Column('deadline_at', sa.DateTime(timezone=True), nullable=True),
     sa.Column('ended_at', sa.DateTime(timezone=True), nullable=True),
     sa.Column('channel', sa.String(length=32), nullable=True),
+    sa.Column('thread', sa.String(length=32), nullable=True),
     sa.Column('ts', sa.String(length=32), nullable=True),
     sa.Column('edited_wall', sa.Float(), server_default='0', nullable=False),
     sa.ForeignKeyConstraint(['alert_group'], ['alert_groups.id'], name=op.f('fk_runs_alert_group_alert_groups')),
