@@ -79,11 +79,10 @@ def test_demo_shows_a_page_and_ends_cleanly(start: Start, tmp_path: Path) -> Non
     while b"CheckoutErrors" not in wait_for(f"{url}/_sim/channels/ops-alerts/messages", demo):
         assert time.monotonic() < deadline
         time.sleep(0.05)
-    code, out, err = ended(demo, signal.SIGTERM)
+    code, _, err = ended(demo, signal.SIGTERM)
     assert (code, err) == (0, "")
     assert url in "".join(said)
     assert "/incident declare" in "".join(said)
-    assert "Stop with" in out
 
 
 def test_second_demo_on_a_port_is_a_sentence(start: Start, tmp_path: Path) -> None:
