@@ -29,7 +29,7 @@ from bot.integrations.alarm import LogAlarm, WebhookAlarm
 from bot.integrations.slack import SlackChat, open_session
 from bot.paths import data
 from bot.ports import Alarm, Database, Mailer, Pager, Tx
-from bot.services import alerts, arrivals, inbox, notices, people, places, running
+from bot.services import alerts, arrivals, fatigue, inbox, notices, people, places, running
 from bot.services import audit as audit_service
 from bot.services.housekeeping import Chore
 from bot.services.trips import ERRANDS, TIMERS
@@ -85,6 +85,7 @@ class House:
             "catalogue": Chore(RELOAD_SECONDS, look, alone=False),
             "places": Chore(60, places.look_again),
             "queues": Chore(5, running.wake_queues),
+            "fatigue": Chore(60, fatigue.plant),
         }
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from bot.deps import Deps
-from bot.services import fatigue, forgetting, promises
+from bot.services import forgetting, promises
 from bot.store import deliveries, gates, heartbeats, inbox, requests, timers
 
 KEEP_KEYS = timedelta(days=3)  # longer than anybody repeats a request
@@ -55,5 +55,4 @@ async def purge(deps: Deps) -> int:
 CHORES = {
     "promises": Chore(5, promises.audit_promises),
     "purge": Chore(3600, purge),
-    "fatigue": Chore(60, fatigue.plant),
 }

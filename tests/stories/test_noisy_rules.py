@@ -164,7 +164,7 @@ async def test_it_is_acted_on_before_it_is_posted(sender: Monitoring) -> None:
 
 
 async def test_nine_where_the_default_service_is(sqlite_database: Database, clock: HandClock, tmp_path: Path) -> None:
-    """Monday, nine o'clock, in the time zone of the default service; the worker promises it by itself."""
+    """Monday, nine o'clock, in the time zone of the default service."""
     sydney = """
 service: shop
 name: Shop
@@ -174,6 +174,6 @@ severities: [{key: S1, name: Normal}]
 """
     folder = catalogue(tmp_path, org="default_service: shop", shop=sydney)
     async with told(sqlite_database, clock, catalogue=[folder]) as story:
-        await story.worker.do_chores()
+        await fatigue.plant(story.deps)
         (found,) = await planted(story)
     assert found == (datetime(2026, 11, 22, 22, tzinfo=UTC), "alerts.noisy:2026-11-23")
