@@ -46,10 +46,16 @@ def who_of(deps: Deps, gate: Gate) -> tuple[str, ...]:
     return gate.who or deps.catalogue.access.approve
 
 
-def somebody_may(deps: Deps, gate: Gate, by: Actor) -> None:
+def somebody_may(deps: Deps, gate: Gate, service: str, by: Actor) -> None:
     """Raises Refused where nobody could ever approve."""
-    if not who_of(deps, gate):
+    who = who_of(deps, gate)
+    if not who:
         raise Refused(access.refusal(deps.catalogue, by.person, "approve"))
+    if all(map(access.is_on_call, who)) and not duty.levels_in(deps, who, service):
+        raise Refused(
+            f"Only {spoken(who)} may approve it, and its service has no such level of on-call. "
+            "Add it under `oncall` in service.yml, or name somebody else under `access.approve` in org.yml."
+        )
 
 
 async def ask(deps: Deps, tx: Tx, run: Run, gate: str, wanted: Gate, *, plan_hash: str, text: str) -> Asked:

@@ -151,6 +151,20 @@ def everybody(deps: Deps, who: Sequence[str], service: str) -> list[str]:
     return [*who, *(entry for level in levels_in(deps, who, service) for entry in level.who)]
 
 
+async def last_known(deps: Deps, tx: Tx, who: Sequence[str], service: str) -> dict[str, tuple[str, ...]]:
+    """Who has the levels that a list names, without asking anybody: good enough to be shown."""
+    found = {}
+    for entry in filter(access.is_on_call, who):
+        level = deps.catalogue.service_or_default(service).level(entry)
+        held = await _on_call(deps, tx, service, level, deps.clock.now()) if level else None
+        if held and held.schedule:
+            roster = await store.roster(tx, held.schedule)
+            found[entry] = Schedule(roster, False, await _accounts(tx, roster)).users
+        elif held:
+            found[entry] = held.who
+    return found
+
+
 # --- PagerDuty --------------------------------------------------------------------------------------------------------
 
 
@@ -164,9 +178,13 @@ async def _schedule(deps: Deps, schedule: str, *, strictly: bool) -> Schedule:
 
 
 async def _matched(deps: Deps, roster: Roster | None, *, is_fresh: bool) -> Schedule:
-    addresses = [person.email for person in roster.people if person.email] if roster else []
     async with deps.database.reading() as tx:
-        return Schedule(roster, is_fresh, await people_store.by_email(tx, addresses))
+        return Schedule(roster, is_fresh, await _accounts(tx, roster))
+
+
+async def _accounts(tx: Tx, roster: Roster | None) -> dict[str, str]:
+    addresses = [person.email for person in roster.people if person.email] if roster else []
+    return await people_store.by_email(tx, addresses)
 
 
 async def _ask(deps: Deps, schedule: str, *, strictly: bool) -> Roster | None:

@@ -82,6 +82,7 @@ async def _shift_there(deps: Deps, level: Level, held: Holding, change: datetime
         then=following.users if following else (),
         schedule=id_,
         is_told=roster is not None,
+        is_set_up=deps.pager is not None and deps.pager.has_rest,
         said_at=deps.clock.from_wall(roster.seen_at) if roster and not schedule.is_fresh else None,
     )
 

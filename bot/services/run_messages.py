@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from bot.asks import Block
@@ -13,7 +15,7 @@ from bot.domain.errors import Missing, Unclear, Undeliverable
 from bot.domain.run import StepRun
 from bot.engine.steps.bounds import MAX_OUTPUT
 from bot.ports import Tx
-from bot.services import deliveries, people, places, planned, run_parcels, runs
+from bot.services import deliveries, duty, people, places, planned, run_parcels, runs
 from bot.services.posting import PLACE_GONE, Message, Plain, Post
 from bot.services.runs import Shown
 from bot.store import deliveries as deliveries_store
@@ -41,6 +43,11 @@ async def _of(tx: Tx, delivery: Delivery) -> Shown:
 def _live(shown: Shown) -> Live:
     can_undo = shown.run.is_over and shown.undoable
     return Live(shown.run, shown.runbook, shown.plan, shown.progress, can_undo)
+
+
+async def _naming(deps: Deps, tx: Tx, shown: Shown, who: Sequence[str]) -> Live:
+    """With the people who are on call now, for a question that is for them."""
+    return replace(_live(shown), on_call=await duty.last_known(deps, tx, who, shown.run.service))
 
 
 # --- the live message -------------------------------------------------------------------------------------------------
@@ -150,12 +157,12 @@ async def _question_asked(deps: Deps, tx: Tx, delivery: Delivery) -> Message | S
         until = f"{asked.expires_at:%H:%M} UTC"
         text = f"{shown.run} waits for approval until {until}, and its channel is closed to me. Ask in another one."
         return Message(shown.run.requested_by, text, [section(text)])
-    text, blocks = _approval(shown, asked)
+    text, blocks = await _approval(deps, tx, shown, asked)
     return _in_thread(shown, delivery, text, blocks)
 
 
-def _approval(shown: Shown, asked: Asked) -> tuple[str, list[Block]]:
-    live = _live(shown)
+async def _approval(deps: Deps, tx: Tx, shown: Shown, asked: Asked) -> tuple[str, list[Block]]:
+    live = await _naming(deps, tx, shown, asked.who)
     return view.approval_fallback(live, asked), view.approval_message(live, asked, _what_exactly(shown, asked))
 
 
@@ -193,7 +200,7 @@ class EditApproval(Plain):
             return Skip("it is not asked any more")
         if not asked.ts:
             return Wait(SOON_SECONDS, NOT_YET)
-        text, blocks = _approval(shown, asked)
+        text, blocks = await _approval(deps, tx, shown, asked)
         return Call({"channel": asked.channel, "ts": asked.ts, "text": text, "blocks": blocks})
 
     async def refused(
@@ -227,7 +234,8 @@ async def _manual(deps: Deps, tx: Tx, delivery: Delivery) -> Message | Skip | Wa
     step = shown.runbook.step(delivery.payload["step"])
     if made is None or step is None:
         return Skip("it was done meanwhile")
-    blocks = view.manual_message(_live(shown), made, tuple(step.body.get("who") or ()))
+    whom = tuple(step.body.get("who") or ())
+    blocks = view.manual_message(await _naming(deps, tx, shown, whom), made, whom)
     return _in_thread(shown, delivery, f"{shown.run}: step {step.id} waits for a person.", blocks)
 
 

@@ -198,7 +198,7 @@ def _must_be_sound(found: Draft, wanted: Wanted, by: Actor, deps: Deps) -> None:
     if found.gate is not None:
         if found.gate.reason and not is_said(wanted.reason):
             raise Unclear("Say why: whoever approves needs to know. Add a reason.")
-        approvals.somebody_may(deps, found.gate, by)
+        approvals.somebody_may(deps, found.gate, found.runbook.service, by)
 
 
 def told_problems(plan: Plan) -> str:

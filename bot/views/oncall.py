@@ -12,6 +12,8 @@ from bot.domain.catalogue import Service, listing
 from bot.views import blocks as b
 from bot.views.mrkdwn import literal, mention, moment
 
+NO_KEY = "PAGERDUTY_API_KEY is not set"
+
 
 @dataclass(frozen=True)
 class Shift:
@@ -29,6 +31,7 @@ class Shift:
     then_by: str | None = None  # the schedule of PagerDuty's that has it again
     schedule: str | None = None
     is_told: bool = True  # by PagerDuty, at some time
+    is_set_up: bool = True  # it can be asked
     said_at: datetime | None = None
 
 
@@ -88,6 +91,8 @@ def _until(shift: Shift) -> str:
 
 def _what_to_do(service: Service, shift: Shift) -> str:
     take = f"take it: `/incident oncall take 2h {service.key} {shift.level}`."
+    if not shift.is_set_up:
+        return f"PagerDuty's schedule {shift.schedule} has it, and cannot be asked: {NO_KEY}. Set it, or {take}"
     if not shift.is_told:
         return f"PagerDuty has not told me about its schedule {shift.schedule}. Look there, or {take}"
     return f"PagerDuty's schedule {shift.schedule} has a gap now. Fill it there, or {take}"
@@ -102,7 +107,8 @@ def _remarks(shift: Shift) -> list[str]:
             "Give both accounts the same address."
         )
     if shift.said_at:
-        found.append(f"PagerDuty cannot be asked just now. What it said {moment(shift.said_at)} counts until it can.")
+        why = "PagerDuty cannot be asked just now" if shift.is_set_up else f"PagerDuty cannot be asked: {NO_KEY}"
+        found.append(f"{why}. What it said {moment(shift.said_at)} counts until it can.")
     return found
 
 

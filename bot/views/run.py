@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from bot.asks import Block
@@ -47,6 +47,7 @@ class Live:
     plan: Sequence[Mapping[str, Any]]
     progress: Mapping[str, StepRun]
     can_undo: bool = False
+    on_call: Mapping[str, Sequence[str]] = field(default_factory=dict)  # who has the levels that a question is for
 
 
 def who(person: str) -> Safe:
@@ -228,7 +229,7 @@ def _standing(live: Live, asked: Asked) -> str:
     if asked.state is State.OPEN:
         need = f"{asked.quorum} approvals" if asked.quorum > 1 else "one approval"
         so_far = f" So far: {given}." if given else ""
-        people = listing([spoken(entry) for entry in asked.who], "or")
+        people = _named(live, asked.who)
         until, asker = clock(asked.expires_at), who(live.run.requested_by)
         return f"It needs {need} of {people} by {until}. {asker} does not count.{so_far}"
     at = clock(asked.decided_at) if asked.decided_at else ""
@@ -243,6 +244,15 @@ def _standing(live: Live, asked: Asked) -> str:
         State.VOID: "This question does not count any more.",
     }
     return said[asked.state]
+
+
+def _named(live: Live, entries: Sequence[str]) -> str:
+    """Whoever is on call is named, so that they hear of it."""
+    return listing([_with_names(spoken(entry), live.on_call.get(entry, ())) for entry in entries], "or")
+
+
+def _with_names(text: str, now: Sequence[str]) -> str:
+    return f"{text} (now {listing(map(spoken, now))})" if now else text
 
 
 def _rejection(asked: Asked) -> str:
@@ -287,7 +297,7 @@ def question_message(live: Live, made: StepRun) -> list[Block]:
 def manual_message(live: Live, made: StepRun, people: Sequence[str]) -> list[Block]:
     """Something that only a person can do."""
     value = f"{live.run}:{made.step}"
-    for_whom = listing([spoken(one) for one in people], "or") if people else "whoever runs it"
+    for_whom = _named(live, people) if people else "whoever runs it"
     if made.state is not StepState.WAITING or live.run.is_over:
         said = "is not needed any more" if made.state is StepState.WAITING else _state(made)
         return [b.section(f"*{live.run}: step {literal(made.step)}* {said}")]

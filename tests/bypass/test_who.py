@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+from bot.domain.catalogue import Catalogue
 from bot.services import people
 from tests.bypass.conftest import Opener
 from tests.bypass.scene import APPROVE, OPS, QUICK, TWO, Scene, form
 from tests.support.clock import START, HandClock
 from tests.support.pagerduty import PagerDutyStandIn, pager, shift, trusted
 from tests.support.runbooks import ORG, RESTART, SERVICE
+from tests.support.story import shown
 
 OF_GROUP = RESTART.replace("team:sre", "S0SRE")
 OF_ALL = RESTART.replace("team:sre", "everyone")
@@ -26,6 +29,14 @@ oncall: {{primary: {{rotation: {{people: [U0BEN, U0CLEO], every: 1h, start: 2026
 """
 THERE = f"{SERVICE}\noncall: {{primary: {{pagerduty_schedule: PABC123}}}}\n"
 ON_CALL = RESTART.replace("team:sre", "oncall")
+BY_HAND = """
+title: Look at the shop
+service: shop
+policy: {approval: none}
+steps:
+  - {id: looked, manual: {text: Look at the shop, who: [oncall]}}
+  - {id: told, message: {to: "dm:oncall", text: Somebody looked}}
+"""
 
 
 async def test_somebody_who_is_not_named(it: Scene) -> None:
@@ -187,6 +198,7 @@ async def test_whose_shift_is_over(opens: Opener) -> None:
     """Who was on call when it was asked, and is not when they click, does not approve; who is on call then does."""
     async with opens(service=SHIFTS, runbooks={"restart": ON_CALL}) as it:
         question = await it.asked()
+        assert "It needs one approval of whoever is on call (now <@U0BEN>) by" in shown(question)
         await it.story.clicks("Cleo", OPS, question, APPROVE)
         await it.is_refused("U0CLEO", because="You are not among those who may approve this: whoever is on call.")
         it.story.clock.advance(minutes=11)
@@ -260,6 +272,35 @@ async def test_who_may_run_by_being_on_call(opens: Opener) -> None:
         await it.is_audited("U0CLEO", "restart", because="its policy names whoever is on call")
         await it.asked(user="Ben")
         assert "waits for approval" in await it.words()
+
+
+async def test_a_step_for_whoever_is_on_call(opens: Opener) -> None:
+    """A manual step for `oncall` is done by nobody whose shift is over; a message to `dm:oncall` reaches who has it."""
+    async with opens(service=SHIFTS, runbooks={"restart": BY_HAND}) as it:
+        await it.story.types("Ada", "/runbook run restart", OPS)
+        question = await it.question(action="step.done")
+        assert "step looked is yours*, whoever is on call (now <@U0BEN>)." in shown(question)
+        it.story.clock.advance(minutes=11)
+        await it.story.clicks("Ben", OPS, question, "step.done")
+        await it.is_audited("U0BEN", because="This step is for whoever is on call.")
+        await it.story.clicks("Cleo", OPS, question, "step.done")
+        assert any("Somebody looked" in text for text in await it.story.direct("U0CLEO"))
+        assert await it.story.direct("U0BEN") == []
+
+
+async def test_nobody_could_ever_approve(opens: Opener) -> None:
+    """Where only who is on call may approve and the service has no on-call, nobody may ask."""
+    plain = RESTART.replace("policy:\n  approval: {who: [team:sre], quorum: 1, expires: 30m}\n", "")
+    org = ORG.replace("approve: [team:sre]", "approve: [oncall]")
+    async with opens(org=org, service=SHIFTS, runbooks={"restart": plain}) as it:
+        it.story.deps.box.current = _without_on_call(it.story.deps.catalogue)
+        await it.story.types("Ada", "/runbook run restart", OPS)
+        await it.is_audited("U0ADA", "restart", because="Only whoever is on call may approve it")
+
+
+def _without_on_call(catalogue: Catalogue) -> Catalogue:
+    services = {key: replace(service, oncall={}) for key, service in catalogue.services.items()}
+    return replace(catalogue, services=services)
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
@@ -17,6 +18,7 @@ from tests.support.pagerduty import PagerDutyStandIn, pager, shift, trusted
 from tests.support.story import Story, shown, tidy, told
 
 OPS = "ops-alerts"
+PAIR = ("Ben", "Cleo")
 HOUR = timedelta(hours=1)
 SHOP = """
 service: shop
@@ -313,6 +315,17 @@ async def test_whoever_is_on_call_is_invited_and_told(story: Story) -> None:
     assert any("The till is stuck" in text for text in await letters(story, "U0CLEO"))
 
 
+async def test_taken_by_two_at_once(both: Story) -> None:
+    """Two who take it in the same moment take it one after the other: one has it, and knows whom they relieved."""
+    wishes = [both.does("command", user=user, channel="general", text="/incident oncall take 2h") for user in PAIR]
+    answers = [str(one["response"]["text"]) for one in await asyncio.gather(*wishes)]
+    await both.settle()
+    relieved = sorted(text.partition("It relieves ")[2] for text in answers)
+    holder = next(user for user in ("U0BEN", "U0CLEO") if f"<@{user}>." not in relieved)
+    assert len([text for text in relieved if text == "<@U0ADA>."]) == 1
+    assert f"*primary*: <@{holder}> until 20 Nov, 11:00 UTC, then <@U0ADA>" in await says(both, "")
+
+
 # --- PagerDuty --------------------------------------------------------------------------------------------------------
 
 
@@ -348,6 +361,14 @@ async def test_a_gap_and_a_stranger(paged: Story, stand_in: PagerDutyStandIn) ->
     text = await says(paged, "there")
     assert "*primary*: Zoe &lt;!channel&gt; until 20 Nov, 10:00 UTC" in text.replace("\N{WORD JOINER}", "")
     assert "not found in Slack by the address that PagerDuty has" in text
+
+
+async def test_pagerduty_is_not_set_up(story: Story) -> None:
+    """Without a key for it, a schedule of PagerDuty's is nobody, and what is missing is named."""
+    assert (
+        "nobody. PagerDuty's schedule PABC123 has it, and cannot be asked: PAGERDUTY_API_KEY is not set. Set it, or "
+        "take it: `/incident oncall take 2h there primary`."
+    ) in await says(story, "there")
 
 
 async def test_pagerduty_is_away(paged: Story, stand_in: PagerDutyStandIn) -> None:
