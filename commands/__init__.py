@@ -7,11 +7,13 @@ from commands.alert import card as alert
 from commands.incident import (
     ack,
     declare,
+    escalate,
     home,
     look,
     maintenance,
     note,
     oncall,
+    page,
     postmortem,
     resolve,
     role,
@@ -45,7 +47,13 @@ INCIDENT = {
         "[service] · take 2h [service] [level] · give @person 2h · end",
         "who is on call, until when, and who is next; take it over for a while",
     ),
-    "why": Verb(why.ask, "ALR-n", "which route an alert took, and what it led to"),
+    "page": Verb(
+        page.ask,
+        "[INC-n|ALR-n] [service|contact|@person] [words]",
+        "wake somebody; without a name, who is on call",
+    ),
+    "escalate": Verb(escalate.ask, "[INC-n|ALR-n]", "the next level of the ladder goes out now"),
+    "why": Verb(why.ask, "ALR-n", "which route an alert took, what it led to, and what became of its ladder"),
     "silence": Verb(
         silence.ask, '[2h alertname="x" [-- reason]|ALR-n 1h|end SIL-n]', "what is silenced; silence alerts, or end it"
     ),

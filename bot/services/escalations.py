@@ -44,7 +44,7 @@ async def begin(deps: Deps, tx: Tx, of: Climber) -> None:
     own and is no less severe.
     """
     ladder = _ladder(deps, of)
-    if ladder is None or await _is_left_to_another(tx, of):
+    if ladder is None or _is_quiet(deps, of) or await _is_left_to_another(tx, of):
         return
     latest = await store.latest(tx, str(of))
     current = latest if latest and latest.ended_at is None else None
@@ -57,7 +57,7 @@ async def begin(deps: Deps, tx: Tx, of: Climber) -> None:
 
 async def again(deps: Deps, tx: Tx, of: Climber) -> None:
     """Nobody is on it any more: from the first step once more."""
-    if isinstance(of, AlertGroup) and of.is_silenced(deps.clock.now()):
+    if _is_quiet(deps, of):
         return
     taker = await _taker(tx, of)
     if taker is not None:
@@ -237,6 +237,11 @@ def _ladder(deps: Deps, of: Climber) -> Ladder | None:
         return service.ladders.get(of.ladder or "")
     severity = service.find_severity(of.severity)
     return service.ladders.get(severity.ladder or "") if severity else None
+
+
+def _is_quiet(deps: Deps, of: Climber) -> bool:
+    """Silenced, or in maintenance: its ladder begins when that is over."""
+    return isinstance(of, AlertGroup) and of.is_quiet(deps.clock.now())
 
 
 def _number(latest: Way | None) -> int:

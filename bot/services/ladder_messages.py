@@ -21,6 +21,7 @@ from bot.views.blocks import section
 SOON_SECONDS = 1.0
 PLACE_WAIT_SECONDS = 60.0
 NOT_YET = "its card is on its way"
+IN_STORM = Skip("the card of a storm shows it there")
 NO_THREAD = frozenset({"cannot_reply_to_message", "thread_not_found", "message_not_found"})
 
 
@@ -58,9 +59,9 @@ async def _place(tx: Tx, way: Way, payload: dict[str, Any]) -> tuple[str, str | 
     if not channel:
         return Wait(PLACE_WAIT_SECONDS, "that channel cannot be used yet")
     group, incident = await standing.about(tx, way)
+    if group and await ladder_parcels.is_in_storm(tx, group, channel):
+        return IN_STORM
     if group and group.has_card and await places.resolve(tx, group.setting) == channel:
-        if group.storm and not group.ts:
-            return Skip("the card of a storm shows it there")
         return (channel, group.ts) if group.ts else Wait(SOON_SECONDS, NOT_YET)
     if incident and incident.announce_channel == channel:
         return channel, incident.announce_ts
@@ -68,11 +69,25 @@ async def _place(tx: Tx, way: Way, payload: dict[str, Any]) -> tuple[str, str | 
 
 
 async def _was_posted(deps: Deps, tx: Tx, delivery: Delivery, answer: dict[str, Any]) -> None:
-    await keep(deps, tx, await _way(tx, delivery), delivery.payload["position"], delivery.payload["number"])
+    way, position, number = await _way(tx, delivery), delivery.payload["position"], delivery.payload["number"]
+    if "ts" in answer:
+        await keep(deps, tx, way, position, number)
+    else:
+        kind = standing.promise_of(way.id, position, number)
+        await promises.release(tx, subject=way.subject, kind=kind, at=deps.clock.now())
 
 
 class Posting(Post):
-    """Where the card is gone, and its thread with it, the message stands in the channel."""
+    """Where the card is gone, and its thread with it, the message stands in the channel. What became part of a storm
+    meanwhile is shown in the card of that, and nothing is said.
+    """
+
+    async def prepare(self, deps: Deps, tx: Tx, delivery: Delivery) -> Plan:
+        plan = await super().prepare(deps, tx, delivery)
+        return Call({}) if plan is IN_STORM else plan
+
+    async def act(self, deps: Deps, delivery: Delivery, arguments: dict[str, Any], method: str) -> dict[str, Any]:
+        return await super().act(deps, delivery, arguments, method) if arguments else {}
 
     async def refused(
         self, deps: Deps, tx: Tx, delivery: Delivery, problem: Undeliverable
@@ -132,7 +147,9 @@ class Minded:
         if why:
             return Skip(why)
         way = await _way(tx, delivery)
-        title, text = await ladder_words.mail(deps, tx, way, position, _target(way, delivery))
+        target = _target(way, delivery)
+        words = ladder_words.page if target.startswith("page:") else ladder_words.mail
+        title, text = await words(deps, tx, way, position, target)
         worded = {**delivery.payload, "title": title, "text": text}
         return await self._inner.prepare(deps, tx, replace(delivery, payload=worded))
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from bot.deps import Deps
 from bot.domain import access
+from bot.domain.alert_group import AlertGroup
 from bot.domain.catalogue import Contact
 from bot.domain.delivery import Parcel
 from bot.domain.escalation import Due
 from bot.domain.incident import Incident
 from bot.ports import Tx
-from bot.services import deliveries, ladder_words, mailing, pages, places
+from bot.services import deliveries, ladder_words, mailing, pages, places, promises, standing
 from bot.services.run_parcels import POST
 from bot.store.escalations import Way
 
@@ -50,6 +51,11 @@ async def send(deps: Deps, tx: Tx, way: Way, due: Due, number: int, target: str,
     kind, _, who = target.partition(":")
     if kind == "slack":
         gate = await places.resolve(tx, who)
+        group, _ = await standing.about(tx, way)
+        if group and await is_in_storm(tx, group, gate):
+            kind_of = standing.promise_of(way.id, due.position, number)
+            await promises.release(tx, subject=way.subject, kind=kind_of, at=deps.clock.now())
+            return
         await deliveries.enqueue(deps, tx, post(way, due.position, number, target, rank=rank, gate=gate))
     elif kind == "dm":
         await _letters(deps, tx, way, due, number, who, rank=rank)
@@ -69,7 +75,7 @@ async def send(deps: Deps, tx: Tx, way: Way, due: Due, number: int, target: str,
             position=due.position,
         )
     else:
-        title, text = await ladder_words.mail(deps, tx, way, due.position, target)
+        title, text = await ladder_words.page(deps, tx, way, due.position, target)
         await pages.wake(
             deps,
             tx,
@@ -84,6 +90,11 @@ async def send(deps: Deps, tx: Tx, way: Way, due: Due, number: int, target: str,
             climb=way.id,
             position=due.position,
         )
+
+
+async def is_in_storm(tx: Tx, group: AlertGroup, channel: str | None) -> bool:
+    """Where the card of a storm shows it, a line for each of its alerts would bury the channel."""
+    return bool(group.storm and not group.ts and channel and await places.resolve(tx, group.setting) == channel)
 
 
 def _key(way: Way, position: int, number: int) -> str:

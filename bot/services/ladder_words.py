@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from bot.deps import Deps
 from bot.domain import escalation as rules
-from bot.domain.access import USER
+from bot.domain.access import USER, is_on_call
 from bot.domain.alert_group import AlertGroup
 from bot.domain.escalation import Due
 from bot.domain.incident import Incident
 from bot.ports import Tx
-from bot.services import standing, telling
+from bot.services import duty, standing, telling
 from bot.store import escalations as store
 from bot.store import incidents as incidents_store
 from bot.store import people as people_store
@@ -24,6 +26,7 @@ async def told(deps: Deps, tx: Tx, way: Way, position: int, target: str) -> view
     severity = service.find_severity(one.severity) if one else None
     level = f"{severity.key} {severity.name}".strip() if severity else one.severity if one else ""
     roles = await incidents_store.roles_of(tx, incident.id) if incident else {}
+    on_call = await _on_call(deps, tx, way, way.due(position))
     return view.Told(
         subject=way.subject,
         title=group.called if group else incident.title if incident else "",
@@ -42,8 +45,22 @@ async def told(deps: Deps, tx: Tx, way: Way, position: int, target: str) -> view
         ask=incident.declared_by if incident and incident.private else "",
         is_drill=bool(incident and incident.drill),
         link=_link(deps, group, incident),
-        people=await _names(tx, way, group, incident, roles.get("commander", "")),
+        people=await _names(
+            tx, way, [*roles.values(), *(one for some in on_call.values() for one in some)], group, incident
+        ),
+        on_call=on_call,
     )
+
+
+async def _on_call(deps: Deps, tx: Tx, way: Way, due: Due) -> dict[str, tuple[str, ...]]:
+    """Who that is now, where the catalogue knows. PagerDuty is not asked here."""
+    named = {target.partition(":")[2] for target in due.step.notify}
+    found = {}
+    for entry in filter(is_on_call, named):
+        who = (await duty.opened(deps, tx, [entry], way.service, {})).who
+        if who and all(map(USER.fullmatch, who)):
+            found[entry] = who
+    return found
 
 
 async def message(deps: Deps, tx: Tx, way: Way, position: int, target: str) -> str:
@@ -52,6 +69,10 @@ async def message(deps: Deps, tx: Tx, way: Way, position: int, target: str) -> s
 
 async def mail(deps: Deps, tx: Tx, way: Way, position: int, target: str) -> tuple[str, str]:
     return view.mail(await told(deps, tx, way, position, target))
+
+
+async def page(deps: Deps, tx: Tx, way: Way, position: int, target: str) -> tuple[str, str]:
+    return view.page(await told(deps, tx, way, position, target))
 
 
 async def following(deps: Deps, tx: Tx, way: Way | None) -> Due | None:
@@ -90,9 +111,9 @@ def _link(deps: Deps, group: AlertGroup | None, incident: Incident | None) -> st
 
 
 async def _names(
-    tx: Tx, way: Way, group: AlertGroup | None, incident: Incident | None, commander: str
+    tx: Tx, way: Way, people: Sequence[str], group: AlertGroup | None, incident: Incident | None
 ) -> dict[str, str]:
     named = [target.partition(":")[2] for due in way.schedule for target in due.step.notify]
-    wanted = [*named, way.begun_by, _whoever(group, incident), commander, incident.declared_by if incident else ""]
+    wanted = [*named, way.begun_by, _whoever(group, incident), *people, incident.declared_by if incident else ""]
     found = await people_store.find_all(tx, sorted({one for one in wanted if USER.fullmatch(one)}))
     return {person.id: person.name for person in found}

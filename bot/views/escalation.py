@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from types import MappingProxyType
 
 from bot.domain.access import USER
 from bot.domain.catalogue import listing
@@ -18,6 +19,7 @@ from bot.views.incident import spoken
 from bot.views.mrkdwn import clip, clock, literal, mention
 
 NAME_LIMIT = 200
+NOBODY: Mapping[str, Sequence[str]] = MappingProxyType({})
 KEPT, MISSED = "kept", "missed"  # what became of a promise
 
 
@@ -43,6 +45,7 @@ class Told:
     is_drill: bool = False
     link: str | None = None
     people: Mapping[str, str] = field(default_factory=dict)  # what they are called
+    on_call: Mapping[str, Sequence[str]] = field(default_factory=dict)  # `oncall:primary` -> who that is now
 
     @property
     def is_private(self) -> bool:
@@ -80,12 +83,19 @@ def message(told: Told) -> str:
 
 
 def mail(told: Told) -> tuple[str, str]:
-    """Subject and text, for e-mail and for a pager."""
+    """Subject and text."""
     tongue = plain(told.people)
     drill = "[Drill] " if told.is_drill else ""
     link = [f"In Slack: {told.link}"] if told.link else []
     title = f"{drill}[{told.subject}] {_what(told, tongue).rstrip('.').replace(f'{told.subject} ', '', 1)}"
     return title, "\n\n".join(["\n".join(_sentences(told, tongue)), *link])
+
+
+def page(told: Told) -> tuple[str, str]:
+    """One line, and the rest. What to do and where is added for whoever reads it on a pager."""
+    tongue = plain(told.people)
+    rest = (_who(told, tongue), _others(told, tongue), _next(told, tongue))
+    return _what(told, tongue).rstrip("."), "\n".join(part for part in rest if part)
 
 
 def _sentences(told: Told, tongue: Tongue) -> list[str]:
@@ -106,7 +116,8 @@ def _what(told: Told, tongue: Tongue) -> str:
     if told.due.by_hand:
         return f"{tongue.person(told.begun_by)} escalated {name}."
     if since.total_seconds() < 1:
-        state = "fires" if told.is_alert else "is declared"
+        state = "fires" if told.is_alert else "is declared" if told.climb.number == 1 else "is open"
+        state = f"{state} still" if told.is_alert and told.climb.number > 1 else state
         return f"{name} {state}: {tongue.quoted(told.level)} of {tongue.quoted(told.service)}."
     if told.due.step.unless is Unless.ACKNOWLEDGED:
         return f"Nobody has acknowledged {name} for {span}."
@@ -129,7 +140,7 @@ def _who(told: Told, tongue: Tongue) -> str:
 def _others(told: Told, tongue: Tongue) -> str:
     """Who is told beside the reader."""
     others = [one for one in told.due.step.notify if one != told.target]
-    return f"{_capital(listing(_passive(one, tongue) for one in others))} now." if others else ""
+    return f"{_capital(listing(_passive(one, tongue, told.on_call) for one in others))} now." if others else ""
 
 
 def _deed(told: Told, tongue: Tongue) -> str:
@@ -155,13 +166,19 @@ def _next(told: Told, tongue: Tongue) -> str:
 # --- whom a target means ----------------------------------------------------------------------------------------------
 
 
-def _passive(target: str, tongue: Tongue) -> str:
+def _passive(target: str, tongue: Tongue, on_call: Mapping[str, Sequence[str]] = NOBODY) -> str:
     """`management gets an e-mail`"""
     kind, _, rest = target.partition(":")
     if kind == "slack":
         return f"{_place(rest, tongue)} reads of it"
-    deed = {"page": "is paged", "email": "gets an e-mail", "dm": "gets a message"}[kind]
-    return f"{someone(rest, tongue)} {deed}"
+    people = on_call.get(rest, ())
+    whom = listing(map(tongue.person, people)) if people else someone(rest, tongue)
+    one, many = {
+        "page": ("is paged", "are paged"),
+        "email": ("gets an e-mail", "get an e-mail"),
+        "dm": ("gets a message", "get a message"),
+    }[kind]
+    return f"{whom} {many if len(people) > 1 else one}"
 
 
 def active(target: str, tongue: Tongue = SLACK) -> str:
@@ -252,3 +269,13 @@ def escalated(subject: str, ladder: Ladder, first: Due, following: Due | None) -
         later = listing(_passive(target, SLACK) for target in following.step.notify)
         then = f" At {clock(following.due_at)} {later}, unless it is {following.step.unless} by then."
     return f"Escalated {subject}: {people} now.{then or ' That is the last step of its ladder.'}"
+
+
+def paged(subject: str, spoken_as: str, by_pager: bool, by_mail: bool, *, is_drill: bool) -> str:
+    """The answer to `/incident page`."""
+    if is_drill:
+        return f"{subject} is a drill, so nobody is woken: it says beside it that {spoken_as} would be paged."
+    if by_pager:
+        return f"Paging {spoken_as} for {subject}. What becomes of it stands beside {subject}."
+    ways = "a direct message and, where an address is known, an e-mail" if by_mail else "a direct message"
+    return f"PagerDuty is not set up here, so for {subject} {ways} {'go' if by_mail else 'goes'} to {spoken_as}."

@@ -1,0 +1,16 @@
+"""/incident page [INC-n|ALR-n] [service|contact|@person] [words]"""
+
+from __future__ import annotations
+
+from bot.asks import Ask, Reply
+from bot.deps import Deps
+from bot.services import summons
+from bot.views import escalation as view
+
+
+async def ask(ask: Ask, deps: Deps) -> Reply:
+    """Somebody is woken: a person, who is on call for a service, or a contact; without a name, who is on call here."""
+    of, rest = await summons.named(deps, ask.text, ask.where, ask.by)
+    paged = await summons.page(deps, of, rest, ask.by)
+    ways = (deps.pager is not None, deps.mailer is not None)
+    return Reply(view.paged(paged.subject, paged.spoken, *ways, is_drill=paged.is_drill))
