@@ -121,7 +121,8 @@ async def _storm(deps: Deps, tx: Tx, number: int) -> view.StormCard:
         for part in await store.parts(tx, number)
     ]
     storm = await store.storm(tx, number)
-    return view.StormCard(storm.began_at, lines, await store.unattended(tx, number, WORST_SHOWN))
+    worst = await store.unattended(tx, number, WORST_SHOWN, now=deps.clock.now())
+    return view.StormCard(storm.began_at, lines, worst, await maintenance.of_storm(tx, number))
 
 
 async def _storm_posted(deps: Deps, tx: Tx, delivery: Delivery) -> Message | Skip | Wait:

@@ -157,8 +157,7 @@ async def unacknowledged(deps: Deps, tx: Tx, group: AlertGroup, by: Actor) -> No
     incident = await _open_incident(tx, group)
     if incident and incident.acknowledged_at:
         await incidents.unnoticed(deps, tx, incident, by, str(group))
-    if not group.is_quiet(deps.clock.now()):
-        await escalations.again(deps, tx, group)
+    await escalations.again(deps, tx, group)
     await parcels.refresh(deps, tx, group)
 
 

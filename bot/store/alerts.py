@@ -334,8 +334,9 @@ async def parts(tx: Tx, storm: int) -> list[Part]:
     return [Part(row[0], row[1], row[2], row[3], int(row[4]), int(row[5]), int(row[6])) for row in rows]
 
 
-async def unattended(tx: Tx, storm: int, limit: int) -> list[AlertGroup]:
-    """Those of a storm that nobody acknowledged: the worst first, then the oldest."""
-    mine = select(groups).where(_OPEN, groups.c.storm == storm, groups.c.acknowledged_at.is_(None))
+async def unattended(tx: Tx, storm: int, limit: int, *, now: datetime) -> list[AlertGroup]:
+    """Those of a storm that nobody acknowledged or silenced: the worst first, then the oldest."""
+    is_awake = groups.c.silenced_until.is_(None) | (groups.c.silenced_until <= now)
+    mine = select(groups).where(_OPEN, groups.c.storm == storm, groups.c.acknowledged_at.is_(None), is_awake)
     rows = await tx.execute(mine.order_by(groups.c.rank, groups.c.id).limit(limit))
     return [_group(row) for row in rows]

@@ -63,6 +63,13 @@ async def firing_in(tx: Tx) -> dict[int, int]:
     return {row[0]: int(row[1]) for row in await tx.execute(mine.group_by(groups.c.maintenance))}
 
 
+async def of_storm(tx: Tx, storm: int) -> list[Window]:
+    """The windows that open groups of a storm are in."""
+    theirs = select(groups.c.maintenance).where(_OPEN, groups.c.storm == storm, groups.c.maintenance.is_not(None))
+    rows = await tx.execute(select(windows).where(windows.c.id.in_(theirs.distinct())).order_by(windows.c.id))
+    return [_window(row) for row in rows]
+
+
 async def outside(tx: Tx, window: Window) -> list[int]:
     """The open groups of its service that are not in it, the worst first."""
     other = or_(groups.c.maintenance.is_(None), groups.c.maintenance != window.id)

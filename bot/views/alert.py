@@ -25,6 +25,7 @@ SUMMARY_LIMIT = 500
 LABEL_LIMIT = 80
 LABELS_SHOWN = 6
 PARTS_SHOWN = 15
+WINDOWS_SHOWN = 5
 SILENCES = (("15 minutes", "15m"), ("1 hour", "1h"), ("4 hours", "4h"), ("until morning", "morning"))
 
 
@@ -203,11 +204,12 @@ class Line:
 
 @dataclass(frozen=True)
 class StormCard:
-    """`worst` are those that nobody acknowledged."""
+    """`worst` are those that nobody acknowledged, `windows` the maintenance that some of them are in."""
 
     began_at: datetime
     lines: Sequence[Line]
     worst: Sequence[AlertGroup]
+    windows: Sequence[Window] = ()
 
 
 def storm_fallback(shown: StormCard) -> str:
@@ -223,7 +225,8 @@ def storm_card(shown: StormCard) -> list[Block]:
     firing = sum(line.firing for line in shown.lines)
     title = f"{MARKERS[min(rank, len(MARKERS) - 1)]} *A storm of alerts* since {clock(shown.began_at)}"
     said = f"{_groups(total)}, {is_open} of them open with {firing} alerts that fire. They are shown here together."
-    return [b.section(f"{title}\n{said}"), *_breakdown(shown), *_attend(shown)]
+    windows = [b.context(*[quiet.on_storm(one) for one in shown.windows[:WINDOWS_SHOWN]])] if shown.windows else []
+    return [b.section(f"{title}\n{said}"), *_breakdown(shown), *windows, *_attend(shown)]
 
 
 def _groups(count: int) -> str:

@@ -92,6 +92,10 @@ def on_card(window: Window) -> str:
     return f"Maintenance {window} until {clock(window.ends_at)}: nobody is paged."
 
 
+def on_storm(window: Window) -> str:
+    return f"Maintenance {window} of {literal(window.service)} until {clock(window.ends_at)}: nobody is paged for it."
+
+
 def on_incident(window: Window, service: str) -> str:
     """On the card of an incident, which people work on all the same."""
     return f"Maintenance {window} of {literal(service)} is on until {clock(window.ends_at)}.{_why(window.reason)}"
