@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -54,6 +55,7 @@ class Known:
         self.url = ""
         self.people: dict[str, tuple[float, Any]] = {}  # read lately: wall time and row, to save a look per command
         self.unanswered: dict[str, float] = {}  # schedules that PagerDuty did not tell of when asked last: wall time
+        self.asking: dict[str, asyncio.Task[Any]] = {}  # schedules that it is being asked for at this moment
 
     def learn(self, bot_user: str, team: str, url: str = "") -> None:
         self.bot_user, self.team, self.url = bot_user, team, url or self.url

@@ -5,6 +5,7 @@ PagerDuty is asked outside any transaction, and its answer is kept. What is deci
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -17,7 +18,7 @@ from bot.domain.catalogue import Service
 from bot.domain.errors import Undeliverable
 from bot.domain.oncall import Level, OnCall
 from bot.domain.page import OnCall as OnPager
-from bot.ports import Tx
+from bot.ports import Pager, Tx
 from bot.store import oncall as store
 from bot.store import people as people_store
 from bot.store.oncall import Roster
@@ -25,7 +26,7 @@ from bot.telemetry import Event
 
 STRICT_SECONDS = 60.0  # how old PagerDuty's answer may be where it decides what somebody may do
 FRESH_SECONDS = 300.0
-AWAY_SECONDS = 10.0  # for so long a schedule that was not told is not asked for again, but where it decides
+AWAY_SECONDS = 30.0  # for so long a schedule that was not told is not asked for again, but where it decides
 
 
 @dataclass(frozen=True)
@@ -188,15 +189,24 @@ async def _accounts(tx: Tx, roster: Roster | None) -> dict[str, str]:
 
 
 async def _ask(deps: Deps, schedule: str, *, strictly: bool) -> Roster | None:
-    """None where PagerDuty does not tell now."""
-    wall, unanswered = deps.clock.wall(), deps.config.known.unanswered
-    is_away = wall - unanswered.get(schedule, 0.0) < AWAY_SECONDS
+    """None where PagerDuty does not tell now. Whoever wants to know at the same time asks once."""
+    known = deps.config.known
+    is_away = deps.clock.wall() - known.unanswered.get(schedule, 0.0) < AWAY_SECONDS
     if deps.pager is None or (is_away and not strictly):
         return None
+    if schedule not in known.asking:
+        known.asking[schedule] = asyncio.create_task(_fetch(deps, deps.pager, schedule))
+        known.asking[schedule].add_done_callback(lambda _: known.asking.pop(schedule, None))
+    found: Roster | None = await asyncio.shield(known.asking[schedule])
+    return found
+
+
+async def _fetch(deps: Deps, pager: Pager, schedule: str) -> Roster | None:
+    wall, unanswered = deps.clock.wall(), deps.config.known.unanswered
     try:
-        found = Roster(await deps.pager.on_call(schedule), wall)
+        found = Roster(await pager.on_call(schedule), wall)
     except Undeliverable as problem:
-        unanswered[schedule] = wall
+        unanswered[schedule] = deps.clock.wall()
         telemetry.get_logger().warning(Event.PAGER_SILENT, schedule=schedule, error=problem.error)
         return None
     unanswered.pop(schedule, None)

@@ -12,14 +12,14 @@ from bot.domain import access, duration
 from bot.domain import oncall as rules
 from bot.domain.catalogue import Service
 from bot.domain.delivery import Call, Delivery, Parcel, Plan, Skip, Wait
-from bot.domain.errors import Conflict, Refused, Unclear
+from bot.domain.errors import Conflict, Refused, Unclear, Undeliverable
 from bot.domain.oncall import Level, Override
 from bot.domain.person import Actor, Person
 from bot.domain.timer import Timer
 from bot.ports import Tx
 from bot.services import audit, deliveries, duty, people, places, timers
 from bot.services.duty import Holding
-from bot.services.posting import Message, Plain, Post
+from bot.services.posting import PLACE_GONE, Message, Plain, Post
 from bot.services.transactions import begin
 from bot.store import oncall as store
 from bot.store.locks import serialise
@@ -264,6 +264,8 @@ class GiveBack(Plain):
         return Call({"service": one.service, "level": one.level})
 
     async def act(self, deps: Deps, delivery: Delivery, arguments: dict[str, Any], method: str) -> dict[str, Any]:
+        if arguments["service"] not in deps.catalogue.services:
+            return {"now": []}
         meant = await duty.look(deps, [f"{access.ON_CALL}:{arguments['level']}"], arguments["service"])
         return {"now": list(meant.who)}
 
@@ -310,7 +312,9 @@ async def _again(deps: Deps, tx: Tx, one: Taken, to: str) -> str:
 
 
 def _place(deps: Deps, one: Taken) -> str:
-    return view.where(deps.catalogue.service_or_default(one.service), one.level)
+    """`Payments (primary)`; of a service that has left the catalogue, its key."""
+    service = deps.catalogue.services.get(one.service)
+    return view.place(service.name if service else one.service, one.level)
 
 
 async def _said(deps: Deps, tx: Tx, delivery: Delivery) -> Message | Skip | Wait:
@@ -329,5 +333,14 @@ async def _said(deps: Deps, tx: Tx, delivery: Delivery) -> Message | Skip | Wait
     return Message(channel, text, [section(text)])
 
 
-letter = Post(_letter)
+class Letter(Post):
+    """To a person. Whom the file names and Slack does not know is not waited for."""
+
+    async def refused(
+        self, deps: Deps, tx: Tx, delivery: Delivery, problem: Undeliverable
+    ) -> dict[str, Any] | Wait | Skip | None:
+        return Skip(problem.error) if problem.permanent or problem.error in PLACE_GONE else None
+
+
+letter = Letter(_letter)
 line = Post(_said)

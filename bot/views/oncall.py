@@ -61,7 +61,11 @@ def no_levels(service: Service) -> str:
 
 def where(service: Service, level: str) -> str:
     """`Payments (primary)`"""
-    return f"{literal(service.name)} ({literal(level)})"
+    return place(service.name, level)
+
+
+def place(name: str, level: str) -> str:
+    return f"{literal(name)} ({literal(level)})"
 
 
 def people(who: Sequence[str], joiner: str = "and") -> str:

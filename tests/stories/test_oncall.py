@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
+from sqlalchemy import select
 
 from bot.ports import Database
 from bot.services import people
+from bot.store.tables import deliveries
 from tests.support.catalogues import catalogue
 from tests.support.clock import START, HandClock
 from tests.support.pagerduty import PagerDutyStandIn, pager, shift, trusted
@@ -66,9 +69,15 @@ ORG = "default_service: shop\nteams: {sre: [U0ADA, U0BEN]}\n"
 
 @asynccontextmanager
 async def installed(
-    database: Database, clock: HandClock, folder: Path, *, org: str = ORG, stand_in: PagerDutyStandIn | None = None
+    database: Database,
+    clock: HandClock,
+    folder: Path,
+    *,
+    org: str = ORG,
+    shop: str = SHOP,
+    stand_in: PagerDutyStandIn | None = None,
 ) -> AsyncIterator[Story]:
-    made = catalogue(folder, org=org, shop=SHOP, sun=SUN, there=THERE, bare=BARE)
+    made = catalogue(folder, org=org, shop=shop, sun=SUN, there=THERE, bare=BARE)
     parts = {"pager": pager(stand_in)} if stand_in else {}
     async with told(database, clock, catalogue=[made], parts=parts) as story:
         await people.prefill(story.deps)
@@ -294,6 +303,28 @@ async def test_over_while_the_bot_was_down(story: Story) -> None:
     assert len(await letters(story, "U0ADA")) == 1
 
 
+async def test_a_service_that_is_gone(story: Story) -> None:
+    """What was taken in a service that has left the catalogue ends, and nobody of another service hears of it."""
+    await story.types("Cleo", "/incident oncall take 2h bare")
+    box = story.deps.box
+    services = {key: one for key, one in box.current.services.items() if key != "bare"}
+    box.current = replace(box.current, services=services)
+    await story.fast_forward(hours=2)
+    assert (await letters(story, "U0CLEO"))[-1].startswith("Your time on call for bare (nights) is over. Nobody has it")
+    assert await letters(story, "U0ADA") == []
+
+
+async def test_somebody_whom_slack_does_not_know(sqlite_database: Database, clock: HandClock, tmp_path: Path) -> None:
+    """A mistyped id in a rotation costs nobody else their letter, and is not written to for ever."""
+    typo = SHOP.replace("[U0ADA, U0BEN]", "[U0ADDA]")
+    async with installed(sqlite_database, clock, tmp_path, shop=typo) as story:
+        await story.types("Cleo", "/incident oncall take 2h")
+        assert len(await lines(story)) == 1
+        async with story.deps.database.reading() as tx:
+            found = await tx.execute(select(deliveries.c.state).where(deliveries.c.kind == "oncall.letter"))
+            assert found.scalars().all() == ["dropped"]
+
+
 async def test_who_may_not_respond_takes_nothing(sqlite_database: Database, clock: HandClock, tmp_path: Path) -> None:
     """Taking on-call over needs leave to respond."""
     org = f"{ORG}access: {{respond: [team:sre]}}\n"
@@ -350,6 +381,21 @@ async def test_pagerduty_is_asked_seldom(paged: Story, stand_in: PagerDutyStandI
     assert asked("GET /oncalls") == 2
 
 
+async def test_many_ask_at_once(paged: Story, stand_in: PagerDutyStandIn) -> None:
+    """Whoever wants to know at the same time asks PagerDuty once; while it is away it is left alone for a while."""
+
+    async def all_of_them() -> list[list[str]]:
+        return await asyncio.gather(*(people.expand(paged.deps, ["oncall"], service="there") for _ in range(9)))
+
+    assert await all_of_them() == [["U0ADA"]] * 9
+    assert stand_in.requests == ["GET /oncalls"]
+    stand_in.goes_away()
+    paged.clock.advance(minutes=6)
+    for _ in range(3):
+        assert await all_of_them() == [["U0ADA"]] * 9
+    assert stand_in.requests == ["GET /oncalls"] * 2
+
+
 async def test_a_gap_and_a_stranger(paged: Story, stand_in: PagerDutyStandIn) -> None:
     """A gap in PagerDuty's schedule is nobody; somebody whom Slack does not know is named as that."""
     stand_in.schedules["PABC123"] = []
@@ -378,7 +424,7 @@ async def test_pagerduty_is_away(paged: Story, stand_in: PagerDutyStandIn) -> No
         paged, "there"
     )
     stand_in.comes_back()
-    paged.clock.advance(seconds=11)
+    paged.clock.advance(seconds=31)
     assert "*primary*: <@U0ADA>" in await says(paged, "there")
     stand_in.goes_away()
     paged.clock.advance(minutes=20)
