@@ -181,7 +181,8 @@ class PagerDuty:
     def _on_call(self, schedule: str, at: datetime | None) -> tuple[OnCall, ...]:
         wanted: dict[str, Any] = {"schedule_ids": [schedule], "include": ["users"], "earliest": True}
         if at is not None:
-            wanted |= {"since": at.isoformat(), "until": (at + A_MOMENT).isoformat()}
+            # A shift that ends at that very moment would be in the answer, too.
+            wanted |= {"since": (at + A_MOMENT).isoformat(), "until": (at + 2 * A_MOMENT).isoformat()}
         found = self._needed_rest().get("/oncalls", params=wanted).json()["oncalls"]
         people = [_person(entry) for entry in sorted(found, key=lambda one: one.get("escalation_level") or 0)]
         return tuple({person.id: person for person in people}.values())

@@ -204,7 +204,7 @@ async def _ask(deps: Deps, schedule: str, *, strictly: bool) -> Roster | None:
 async def _fetch(deps: Deps, pager: Pager, schedule: str) -> Roster | None:
     wall, unanswered = deps.clock.wall(), deps.config.known.unanswered
     try:
-        found = Roster(await pager.on_call(schedule), wall)
+        found = Roster(_without_ended(await pager.on_call(schedule), wall), wall)
     except Undeliverable as problem:
         unanswered[schedule] = deps.clock.wall()
         telemetry.get_logger().warning(Event.PAGER_SILENT, schedule=schedule, error=problem.error)
@@ -213,6 +213,12 @@ async def _fetch(deps: Deps, pager: Pager, schedule: str) -> Roster | None:
     async with deps.database.transaction() as tx:
         await store.save_roster(tx, schedule, found.people, seen_at=wall)
     return found
+
+
+def _without_ended(people: Sequence[OnPager], wall: float) -> tuple[OnPager, ...]:
+    """At a handover both are in the answer: who goes, and who comes."""
+    there = tuple(person for person in people if person.until is None or person.until.timestamp() > wall)
+    return there or tuple(people)
 
 
 async def next_by(deps: Deps, schedule: str, at: datetime) -> Schedule | None:

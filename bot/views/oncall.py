@@ -99,7 +99,8 @@ def _what_to_do(service: Service, shift: Shift) -> str:
         return f"PagerDuty's schedule {shift.schedule} has it, and cannot be asked: {NO_KEY}. Set it, or {take}"
     if not shift.is_told:
         return f"PagerDuty has not told me about its schedule {shift.schedule}. Look there, or {take}"
-    return f"PagerDuty's schedule {shift.schedule} has a gap now. Fill it there, or {take}"
+    why = "it has a gap, or no escalation policy there uses it"
+    return f"PagerDuty names nobody by its schedule {shift.schedule} now: {why}. Mend that there, or {take}"
 
 
 def _remarks(shift: Shift) -> list[str]:

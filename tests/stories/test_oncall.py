@@ -397,11 +397,12 @@ async def test_many_ask_at_once(paged: Story, stand_in: PagerDutyStandIn) -> Non
 
 
 async def test_a_gap_and_a_stranger(paged: Story, stand_in: PagerDutyStandIn) -> None:
-    """A gap in PagerDuty's schedule is nobody; somebody whom Slack does not know is named as that."""
+    """A gap in PagerDuty's schedule is nobody, and is said; somebody whom Slack does not know is named as that."""
     stand_in.schedules["PABC123"] = []
-    assert "nobody. PagerDuty's schedule PABC123 has a gap now. Fill it there, or take it:" in await says(
-        paged, "there"
-    )
+    assert (
+        "nobody. PagerDuty names nobody by its schedule PABC123 now: it has a gap, or no escalation policy there uses "
+        "it. Mend that there, or take it: `/incident oncall take 2h there primary`."
+    ) in await says(paged, "there")
     stand_in.schedules["PABC123"] = [shift("Zoe <!channel>", START, START + HOUR)]
     paged.clock.advance(minutes=6)
     text = await says(paged, "there")

@@ -172,7 +172,8 @@ def shift(name: str, start: datetime, end: datetime) -> dict[str, Any]:
 def _is_on(entry: dict[str, Any], at: datetime | None) -> bool:
     if at is None or "start" not in entry:
         return True
-    return datetime.fromisoformat(entry["start"]) <= at < datetime.fromisoformat(entry["end"])
+    # As there: what touches the moment is in the answer, also what ends then.
+    return datetime.fromisoformat(entry["start"]) <= at <= datetime.fromisoformat(entry["end"])
 
 
 def trusted(folder: Path, monkeypatch: pytest.MonkeyPatch) -> ssl.SSLContext:
