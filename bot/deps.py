@@ -12,7 +12,7 @@ from bot.domain.catalogue import Catalogue, Finding
 from bot.domain.errors import Misconfigured
 from bot.domain.masking import Masker
 from bot.domain.secret import Secret
-from bot.ports import Alarm, Chat, Clock, Database, Hints, Mailer, Pager, Vault, Words
+from bot.ports import Alarm, Chat, Clock, Database, Hints, Mailer, Pager, Sns, Vault, Words
 
 
 @dataclass(frozen=True)
@@ -94,6 +94,7 @@ class Deps:
     vault: Vault = field(default_factory=NoVault)
     pager: Pager | None = None  # where nothing of PagerDuty's is set
     mailer: Mailer | None = None  # where no server for e-mail is set
+    sns: Sns | None = None  # where no topic of Amazon's is named
 
     @property
     def catalogue(self) -> Catalogue:

@@ -27,8 +27,9 @@ from bot.domain.person import BOT
 from bot.engine.secrets import Secrets
 from bot.integrations.alarm import LogAlarm, WebhookAlarm
 from bot.integrations.slack import SlackChat, open_session
+from bot.integrations.sns import AmazonSns
 from bot.paths import data
-from bot.ports import Alarm, Database, Mailer, Pager, Tx
+from bot.ports import Alarm, Database, Mailer, Pager, Sns, Tx
 from bot.services import alerts, arrivals, fatigue, inbox, notices, people, places, running
 from bot.services import audit as audit_service
 from bot.services.housekeeping import Chore
@@ -236,6 +237,7 @@ async def build(settings: Settings) -> AsyncIterator[House]:
             vault=_vault(settings),
             pager=_pager(settings, config, stack),
             mailer=_mailer(settings, config),
+            sns=_sns(settings),
         )
         await _note_catalogue(deps)
         yield House(settings, database, clock, session, deps)
@@ -295,6 +297,10 @@ def _mailer(settings: Settings, config: Config) -> Mailer | None:
         login=(username, password) if username and password else None,
         timeout_seconds=config.call_timeout_seconds,
     )
+
+
+def _sns(settings: Settings) -> Sns | None:
+    return AmazonSns(settings.sns_topics) if settings.sns_topics else None
 
 
 async def _hints(settings: Settings, stack: AsyncExitStack) -> LocalHints:
@@ -405,9 +411,17 @@ async def listening(house: House, door: SlackDoor, stop: asyncio.Event) -> Async
 
     from bot.http.app import make_app
     from bot.http.door import HttpDoor
+    from bot.http.signatures import Signatures
 
     handler = door.http_handler if house.settings.slack_signing_secret else None
-    app = make_app(HttpDoor(deps=lambda: house.deps, slack_trouble=door.trouble, slack_events=handler))
+    signatures = Signatures(
+        house.settings.pagerduty_webhook_secret,
+        house.settings.github_webhook_secret,
+        house.settings.sentry_webhook_secret,
+    )
+    app = make_app(
+        HttpDoor(deps=lambda: house.deps, slack_trouble=door.trouble, slack_events=handler, signatures=signatures)
+    )
     listener = _bind(house.settings.http_host, house.settings.http_port)
     server = uvicorn.Server(
         uvicorn.Config(

@@ -112,6 +112,20 @@ class Pager(Protocol):
         """The person of that id of PagerDuty's."""
 
 
+class Sns(Protocol):
+    """Amazon SNS, for whoever listens to it."""
+
+    @property
+    def topics(self) -> frozenset[str]:
+        """Those that count."""
+
+    async def certificate(self, url: str) -> bytes:
+        """The certificate at this address of Amazon's, which is kept. Raises Undeliverable."""
+
+    async def confirm(self, url: str) -> None:
+        """Say yes to a subscription. Raises Undeliverable."""
+
+
 class Mailer(Protocol):
     """Outgoing e-mail."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from email.utils import parseaddr
@@ -18,7 +19,11 @@ from bot.domain.secret import Secret
 T = TypeVar("T")
 
 DEFAULT_DATABASE = Secret("sqlite:///tocsin.db")
-OWN_PREFIXES = ("TOCSIN_", "SLACK_", "PAGERDUTY_", "SMTP_", "STATUSPAGE_")
+OWN_PREFIXES = (
+    *("TOCSIN_", "SLACK_", "PAGERDUTY_", "SMTP_", "STATUSPAGE_"),
+    *("GITHUB_WEBHOOK_", "SENTRY_WEBHOOK_"),  # and not what else begins so: a runbook may need it
+)
+_TOPIC = re.compile(r"arn:aws[a-z-]*:sns:[a-z0-9-]{1,30}:[0-9]{12}:[A-Za-z0-9_-]{1,256}(?:\.fifo)?", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -35,9 +40,12 @@ class Settings:
     pagerduty_api_key: Secret | None = None
     pagerduty_from: str | None = None
     pagerduty_routing_key: Secret | None = None
-    pagerduty_webhook_secret: Secret | None = None
+    pagerduty_webhook_secret: tuple[Secret, ...] = ()
     pagerduty_api_url: str = "https://api.pagerduty.com"
     pagerduty_events_url: str = "https://events.pagerduty.com"
+    github_webhook_secret: tuple[Secret, ...] = ()
+    sentry_webhook_secret: tuple[Secret, ...] = ()
+    sns_topics: tuple[str, ...] = ()
     smtp_server: tuple[str, int] | None = None
     smtp_username: str | None = None
     smtp_password: Secret | None = None
@@ -114,6 +122,10 @@ class _Environment:
         value = self.secret(name)
         return None if value is None else Secret(parse(name, value))
 
+    def several(self, name: str) -> tuple[Secret, ...]:
+        """Secrets with commas or blanks between them: the old one counts beside the new one while they are changed."""
+        return tuple(Secret(one) for one in _words(self.secret(name) or ""))
+
 
 def _read(env: _Environment) -> Settings:
     return Settings(
@@ -127,9 +139,12 @@ def _read(env: _Environment) -> Settings:
         pagerduty_api_key=env.hidden("PAGERDUTY_API_KEY", _header),
         pagerduty_from=env.parsed("PAGERDUTY_FROM", _address, None),
         pagerduty_routing_key=env.hidden("PAGERDUTY_ROUTING_KEY", _header),
-        pagerduty_webhook_secret=env.hidden("PAGERDUTY_WEBHOOK_SECRET", _as_it_is),
+        pagerduty_webhook_secret=env.several("PAGERDUTY_WEBHOOK_SECRET"),
         pagerduty_api_url=env.parsed("PAGERDUTY_API_URL", _https_url, Settings.pagerduty_api_url),
         pagerduty_events_url=env.parsed("PAGERDUTY_EVENTS_URL", _https_url, Settings.pagerduty_events_url),
+        github_webhook_secret=env.several("GITHUB_WEBHOOK_SECRET"),
+        sentry_webhook_secret=env.several("SENTRY_WEBHOOK_SECRET"),
+        sns_topics=env.parsed("TOCSIN_SNS_TOPICS", _topics, ()),
         smtp_server=env.parsed("SMTP_SERVER", _host_and_port, None),
         smtp_username=env.parsed("SMTP_USERNAME", _as_it_is, None),
         smtp_password=env.hidden("SMTP_PASSWORD", _as_it_is),
@@ -160,6 +175,10 @@ def _agreeing(settings: Settings) -> Settings:
     if bool(settings.smtp_username) != bool(settings.smtp_password):
         raise Misconfigured("SMTP_USERNAME and SMTP_PASSWORD go together: set both of them, or neither.")
     return settings
+
+
+def _words(text: str) -> list[str]:
+    return list(dict.fromkeys(text.replace(",", " ").split()))
 
 
 def _first_line(name: str, path: Path) -> str:
@@ -223,6 +242,13 @@ def _header(name: str, value: str) -> str:
     if not value.isascii() or not value.isprintable() or " " in value:
         raise Misconfigured(f"{name} must be a key as PagerDuty shows it, without spaces.")
     return value
+
+
+def _topics(name: str, value: str) -> tuple[str, ...]:
+    for topic in _words(value):
+        if not _TOPIC.fullmatch(topic):
+            raise Misconfigured(f"{name} must name topics as Amazon does, arn:aws:sns:…; one of them is “{topic}”.")
+    return tuple(_words(value))
 
 
 def _address(name: str, value: str) -> str:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated
 
 from fastapi import Depends, Request, Response
 
 from bot.deps import Deps
+from bot.http.signatures import Signatures
 
 
 @dataclass(frozen=True)
@@ -18,6 +19,7 @@ class HttpDoor:
     deps: Callable[[], Deps]
     slack_trouble: Callable[[], str | None]
     slack_events: Callable[[Request], Awaitable[Response]] | None = None  # None: HTTP mode is not configured
+    signatures: Signatures = field(default_factory=Signatures)
 
 
 def _door(request: Request) -> HttpDoor:

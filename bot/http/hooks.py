@@ -12,10 +12,11 @@ from starlette.responses import Response
 
 from bot.deps import Deps
 from bot.domain.catalogue import hint
-from bot.domain.errors import Unclear
+from bot.domain.errors import Unclear, Undeliverable
 from bot.domain.token import Scope
+from bot.http import signatures
 from bot.http.access import BAD_TOKEN
-from bot.http.door import TheDeps
+from bot.http.door import HttpDoor, TheDeps, TheDoor
 from bot.http.problems import UNAVAILABLE, documented, problem
 from bot.intake import VENDORS, body, generic, proof
 from bot.services import arrivals, tokens
@@ -28,6 +29,7 @@ NOBODY = (
     "Send an ingest token: Authorization: Bearer tocsin_…, or basic authentication with the token as password; "
     "`tocsin token create NAME --scope ingest` makes one."
 )
+NO_CERTIFICATE = "Amazon's certificate cannot be fetched now. Send it again in a moment."
 NO_VENDOR = "I take no alerts from “{vendor}”. {hint}"
 NO_SOURCE = "There is no mapping “{source}” under `generic` in org.yml. {hint}"
 NO_MAPPINGS = "Add it there, or leave `source` out."
@@ -40,24 +42,29 @@ router = APIRouter(prefix="/hooks", tags=["alerts"])
     status_code=202,
     responses=documented(
         _400="The body is not a JSON object.",
-        _401="The token is missing or not in force.",
+        _401="The token is missing or not in force, or the vendor's signature does not fit.",
         _403="The token has no ingest scope.",
         _404="Nobody of that name sends alerts here.",
         _413="The body is larger than 10 MB.",
-        _503="It could not be stored: send it again after `Retry-After` seconds.",
+        _503="It could not be stored, or not be proved yet whose it is: send it again after `Retry-After` seconds.",
     ),
     openapi_extra={"requestBody": {"content": {"application/json": {"schema": {"type": "object"}}}, "required": True}},
 )
 async def take(
-    vendor: str, request: Request, deps: TheDeps, source: Annotated[str | None, Query(max_length=64)] = None
+    vendor: str,
+    request: Request,
+    deps: TheDeps,
+    door: TheDoor,
+    source: Annotated[str | None, Query(max_length=64)] = None,
 ) -> Response:
-    """Alerts from a monitoring system, with an ingest token. 202 says that they are stored and will be worked.
+    """Alerts from a monitoring system, with an ingest token or its own signature (PagerDuty, GitHub, Sentry, Amazon
+    SNS). 202 says that they are stored and will be worked.
 
     `source` names the mapping in org.yml by which `generic` is read.
     """
     _must_be_known(deps, vendor, source)
     try:
-        await _must_be_allowed(deps, request)
+        await _must_be_allowed(deps, door, vendor, request)
         text = await _text_of(await request.body())
         await arrivals.store(deps, Arrival(vendor, text, request.headers, deps.clock.wall(), source))
     except Unclear as unreadable:
@@ -66,6 +73,9 @@ async def take(
     except (SQLAlchemyError, OSError) as trouble:
         get_logger().error(Event.HTTP_ERROR, path=request.url.path, error=str(trouble))
         return problem(503, UNAVAILABLE, headers=RETRY)
+    except Undeliverable as trouble:
+        get_logger().warning(Event.HOOK_REFUSED, vendor=vendor, sentence=trouble.error)
+        return problem(503, NO_CERTIFICATE, headers=RETRY)
     return JSONResponse({"status": "stored"}, status_code=202)
 
 
@@ -83,13 +93,27 @@ def _must_be_known(deps: Deps, vendor: str, source: str | None) -> None:
         raise HTTPException(404, NO_SOURCE.format(source=source, hint=said))
 
 
-async def _must_be_allowed(deps: Deps, request: Request) -> None:
-    """The token alone counts, not its owner: alerts come in also while Slack cannot be asked about anybody."""
+async def _must_be_allowed(deps: Deps, door: HttpDoor, vendor: str, request: Request) -> None:
+    """The token alone counts, not its owner: alerts come in also while Slack cannot be asked about anybody.
+
+    Without a token, the vendor's own signature does.
+    """
     secret = proof.token(request.headers)
     if secret is None:
-        raise HTTPException(401, NOBODY, headers=CHALLENGE)
+        await _must_be_signed(deps, door, vendor, request)
+        return
     try:
         await tokens.check(deps, secret, Scope.INGEST)
     except tokens.Unknown:
         get_logger().warning(Event.ACCESS_REFUSED, scope=Scope.INGEST.value)
         raise HTTPException(401, BAD_TOKEN, headers=CHALLENGE) from None
+
+
+async def _must_be_signed(deps: Deps, door: HttpDoor, vendor: str, request: Request) -> None:
+    try:
+        await signatures.must_fit(deps, door.signatures, vendor, request.headers, await request.body())
+    except signatures.Unsigned:
+        raise HTTPException(401, NOBODY, headers=CHALLENGE) from None
+    except signatures.Wrong as wrong:
+        get_logger().warning(Event.ACCESS_REFUSED, scope=Scope.INGEST.value, vendor=vendor)
+        raise HTTPException(401, str(wrong), headers=CHALLENGE) from None

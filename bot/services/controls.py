@@ -32,6 +32,7 @@ from bot.services import (
     pages,
     requests,
     resolution,
+    subscriptions,
 )
 from bot.services import alert_turns as turns
 from bot.services.inbox import InboxItem
@@ -55,6 +56,8 @@ _Deed = Callable[[Deps, Tx, Sent, Context, Actor], Awaitable[None]]
 
 async def follow(deps: Deps, item: InboxItem, intake: Intake) -> Intake:
     """What is said of pages of ours happens here. What is left of the message is alerts, whoever raised them there."""
+    for number, control in enumerate(intake.controls):
+        await subscriptions.wished(deps, control, f"{item.key}:{number}")
     if item.kind != _OF_PAGERDUTY:
         return intake
     ours = await _ours(deps, intake)
@@ -88,7 +91,7 @@ async def _learn(deps: Deps, found: dict[str, Sent], alert: Alert) -> None:
 
 def _is_page(alert: Alert, ours: Collection[str]) -> bool:
     """A page of ours, or of another installation: two that took each other's pages for alerts would never end."""
-    return any(name in ours or name.startswith(page_subjects.PREFIX) for name in _names(alert))
+    return any(name in ours or page_subjects.is_ours(name) for name in _names(alert))
 
 
 def _names(alert: Alert) -> list[str]:

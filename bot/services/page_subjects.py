@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -20,7 +21,8 @@ from bot.store import incidents as incidents_store
 from bot.store import people as people_store
 from bot.store import runs as runs_store
 
-PREFIX = "tocsin:"  # of every key of ours at PagerDuty
+PREFIX = "tocsin:"  # of every key of ours at PagerDuty …
+_OF_A_STEP = re.compile(r"tocsin-\d{14}-RUN-\d+-")  # … but those that steps of runs choose
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,11 @@ def dedup_key(found: About, target: str, key: str) -> str:
     """The same words for the same reason, in this installation only: another one's ALR-7 was born at another time."""
     whole = f"{found.born_at.isoformat()}\n{target}\n{key}"
     return f"{PREFIX}{found.name}:{hashlib.sha256(whole.encode('utf-8', 'replace')).hexdigest()[:20]}"
+
+
+def is_ours(name: str) -> bool:
+    """Whether this is the key of a page that an installation of this bot sent."""
+    return name.startswith(PREFIX) or _OF_A_STEP.match(name) is not None
 
 
 async def spoken(tx: Tx, target: str) -> str:

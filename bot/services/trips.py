@@ -33,6 +33,7 @@ from bot.services import (
     run_messages,
     runs,
     silences,
+    subscriptions,
     turn,
     updates,
 )
@@ -68,6 +69,7 @@ ERRANDS: Mapping[str, Errand] = {
     quiet.KIND: quiet.line,
     asides.KIND: asides.aside,
     mailing.KIND: ladder_messages.Minded(mailing.EmailErrand()),
+    subscriptions.KIND: subscriptions.ConfirmErrand(),
     pages.KIND: ladder_messages.Minded(page_errands.PageErrand()),
     pages.CHANGE: page_errands.ChangeErrand(),
     pages.NOTE: page_errands.NoteErrand(),

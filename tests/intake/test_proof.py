@@ -6,21 +6,19 @@ import base64
 import hashlib
 import hmac
 import json
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
-from cryptography.x509.oid import NameOID
+from cryptography.hazmat.primitives.asymmetric import ec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bot.domain.secret import Secret
 from bot.intake import proof
 from tests.intake.payloads import NOW, one
+from tests.support.amazon import Amazon, certificate_of
 
 SAMPLES = Path(__file__).parent / "samples" / "pagerduty"
 VECTORS = json.loads((SAMPLES / "signature_vectors.json").read_text(encoding="utf-8"))
@@ -144,29 +142,6 @@ def test_a_certificate_comes_from_amazon_or_not_at_all(url: object, good: bool) 
     assert proof.sns_certificate_url({"SigningCertURL": url}) == (url if good else None)
 
 
-class Amazon:
-    """A key and its certificate, and messages signed with it."""
-
-    def __init__(self, *, begins: datetime = NOW - timedelta(days=1), ends: datetime = NOW + timedelta(days=1)) -> None:
-        self.key = rsa.generate_private_key(65537, 2048)
-        self.certificate = _certificate(self.key, begins, ends)
-
-    def signed(self, body: dict[str, Any], version: str = "2") -> dict[str, Any]:
-        body = {**body, "SignatureVersion": version}
-        text = proof.sns_signed_text(body)
-        assert text is not None
-        digest = hashes.SHA256() if version == "2" else hashes.SHA1()  # noqa: S303 - Amazon's version 1
-        signature = self.key.sign(text, padding.PKCS1v15(), digest)
-        return {**body, "Signature": base64.b64encode(signature).decode()}
-
-
-def _certificate(key: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey, begins: datetime, ends: datetime) -> bytes:
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "sns.amazonaws.com")])
-    builder = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
-    builder = builder.serial_number(1).not_valid_before(begins).not_valid_after(ends)
-    return builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
-
-
 @pytest.fixture(scope="module")
 def amazon() -> Amazon:
     """Amazon's part, with a certificate in force."""
@@ -236,12 +211,12 @@ def test_another_certificate_proves_nothing(amazon: Amazon) -> None:
     """Another key, one not in force, one of another kind, or no certificate."""
     signed = amazon.signed(one("cloudwatch", "sns_notification").body)
     day = timedelta(days=1)
-    curve = _certificate(ec.generate_private_key(ec.SECP256R1()), NOW - day, NOW + day)
+    curve = certificate_of(ec.generate_private_key(ec.SECP256R1()), NOW - day, NOW + day)
     past, future = NOW - 2 * day, NOW + 2 * day
     for certificate in (Amazon().certificate, curve, b"", b"-----BEGIN CERTIFICATE-----\nx\n", b"\xff" * 100):
         assert not _proves(signed, certificate)
     for begins, ends in ((past, NOW - day), (NOW + day, future)):
-        assert not _proves(signed, _certificate(amazon.key, begins, ends))
+        assert not _proves(signed, certificate_of(amazon.key, begins, ends))
 
 
 @settings(max_examples=200, deadline=None)

@@ -17,6 +17,9 @@ WHOLE = {
     "PAGERDUTY_WEBHOOK_SECRET": "s3cret",
     "PAGERDUTY_API_URL": "https://api.eu.pagerduty.com/",
     "PAGERDUTY_EVENTS_URL": "https://events.eu.pagerduty.com",
+    "GITHUB_WEBHOOK_SECRET": "h00k",
+    "SENTRY_WEBHOOK_SECRET": "s3ntry",
+    "TOCSIN_SNS_TOPICS": "arn:aws:sns:us-west-2:123456789012:alarms",
     "SMTP_SERVER": "mail.example.com:587",
     "SMTP_USERNAME": "tocsin",
     "SMTP_PASSWORD": "p4ss",
@@ -24,6 +27,7 @@ WHOLE = {
     "SMTP_STARTTLS": "Required",
 }
 SECRETS = ["PAGERDUTY_API_KEY", "PAGERDUTY_ROUTING_KEY", "PAGERDUTY_WEBHOOK_SECRET", "SMTP_PASSWORD"]
+SECRETS += ["GITHUB_WEBHOOK_SECRET", "SENTRY_WEBHOOK_SECRET"]
 
 
 def test_read_and_normalised() -> None:
@@ -36,6 +40,17 @@ def test_read_and_normalised() -> None:
     assert Settings.read({**WHOLE, "SMTP_SERVER": "[::1]:25"}).smtp_server == ("::1", 25)
 
 
+def test_several_secrets_count_while_they_are_changed(tmp_path: Path) -> None:
+    """With commas, blanks or lines between them; each once, and none of them prints."""
+    file = tmp_path / "secrets"
+    file.write_text("new\nold\n")
+    settings = Settings.read({"GITHUB_WEBHOOK_SECRET": "new, old new", "SENTRY_WEBHOOK_SECRET_FILE": str(file)})
+    assert settings.github_webhook_secret == settings.sentry_webhook_secret == (Secret("new"), Secret("old"))
+    assert "old" not in repr(settings.github_webhook_secret)
+    topics = {"TOCSIN_SNS_TOPICS": "arn:aws:sns:eu-west-1:123456789012:a, arn:aws:sns:eu-west-1:123456789012:b.fifo"}
+    assert len(Settings.read(topics).sns_topics) == 2
+
+
 @pytest.mark.parametrize("name", SECRETS)
 def test_every_secret_reads_from_a_file(name: str, tmp_path: Path) -> None:
     """NAME_FILE gives the secret that stands in a file, and it never prints."""
@@ -43,7 +58,8 @@ def test_every_secret_reads_from_a_file(name: str, tmp_path: Path) -> None:
     file.write_text("fr0m-file\n")
     given = {key: value for key, value in WHOLE.items() if key != name} | {f"{name}_FILE": str(file)}
     settings = Settings.read(given)
-    assert getattr(settings, name.lower()) == Secret("fr0m-file")
+    found = getattr(settings, name.lower())
+    assert found == ((Secret("fr0m-file"),) if "WEBHOOK" in name else Secret("fr0m-file"))
     assert "fr0m-file" not in repr(settings)
 
 
@@ -60,6 +76,7 @@ def test_every_secret_reads_from_a_file(name: str, tmp_path: Path) -> None:
         ("SMTP_FROM", "Tocsin"),
         ("SMTP_FROM", "tocsin@company.invalid"),
         ("SMTP_STARTTLS", "perhaps"),
+        ("TOCSIN_SNS_TOPICS", "alarms"),
     ],
 )
 def test_malformed_value_is_one_sentence(name: str, value: str) -> None:
