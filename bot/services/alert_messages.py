@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
 from bot.deps import Deps
 from bot.domain import alert_group as rules
 from bot.domain.alert_group import AlertGroup
-from bot.domain.catalogue import Automatic
 from bot.domain.delivery import Call, Delivery, Plan, Skip, Wait
 from bot.domain.errors import Undeliverable
+from bot.domain.run import Run
+from bot.domain.runbook import Runbook
 from bot.ports import Tx
 from bot.services import alert_turns as turns
-from bot.services import deliveries, ladder_words, places, telling
+from bot.services import deliveries, ladder_words, places, telling, triggers
 from bot.services.posting import PLACE_GONE, Message, Plain, Post
 from bot.services.run_messages import GONE_FOR_GOOD
 from bot.store import alerts as store
 from bot.store import incidents as incidents_store
 from bot.store import maintenance
+from bot.store import runs as runs_store
 from bot.views import alert as view
 
 PLACE_WAIT_SECONDS = 60.0
@@ -34,7 +37,8 @@ async def shown(deps: Deps, tx: Tx, group: AlertGroup) -> view.Card:
     """All that its card shows, from the state of this moment."""
     service, severity = turns.level(deps, group)
     incident = await incidents_store.get(tx, group.incident) if group.incident else None
-    runbook = deps.catalogue.runbooks.get(group.runbook or "") if severity.automatic is not Automatic.NONE else None
+    runs = await runs_store.of_group(tx, group.id)
+    offered = await _offered(deps, tx, group, runs)
     return view.Card(
         group=group,
         service=service,
@@ -43,10 +47,19 @@ async def shown(deps: Deps, tx: Tx, group: AlertGroup) -> view.Card:
         now=deps.clock.now(),
         incident=str(incident) if incident else "",
         incident_url=telling.permalink(deps, *incident.card) if incident else None,
-        runbook=(runbook.id, runbook.title) if runbook else None,
+        runbook=(offered[0].id, offered[0].title) if offered else None,
+        others=[one.id for one in offered[1:]],
+        runs=[(str(run), run.runbook, telling.permalink(deps, run.channel, run.ts)) for run in runs],
         maintenance=await maintenance.get(tx, group.maintenance) if group.maintenance else None,
-        coming=await ladder_words.coming(deps, tx, str(group)),
+        coming=await ladder_words.coming(deps, tx, group),
     )
+
+
+async def _offered(deps: Deps, tx: Tx, group: AlertGroup, runs: Sequence[Run]) -> list[Runbook]:
+    """Those that its alerts call for, but not one that is under way for it."""
+    under_way = {run.runbook for run in runs if not run.is_over}
+    called = await triggers.called(deps, tx, group)
+    return [deps.catalogue.runbooks[one.runbook] for one in called if one.runbook not in under_way]
 
 
 async def _of(tx: Tx, delivery: Delivery) -> AlertGroup:

@@ -57,7 +57,7 @@ async def shown(deps: Deps, tx: Tx, incident: Incident, *, is_home: bool) -> vie
         is_home=is_home,
         source=telling.permalink(deps, incident.source_channel, incident.source_ts),
         maintenance=await maintenance.of_service(tx, incident.service, deps.clock.now()),
-        coming=await ladder_words.coming(deps, tx, incident.name),
+        coming=await ladder_words.coming(deps, tx, incident),
     )
 
 

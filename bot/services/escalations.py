@@ -44,7 +44,10 @@ async def begin(deps: Deps, tx: Tx, of: Climber) -> None:
     own and is no less severe.
     """
     ladder = _ladder(deps, of)
-    if ladder is None or _is_quiet(deps, of) or await _is_left_to_another(tx, of):
+    if ladder is None or _is_quiet(deps, of):
+        return
+    await _hold_incident(tx, of)
+    if await _is_left_to_another(tx, of):
         return
     latest = await store.latest(tx, str(of))
     current = latest if latest and latest.ended_at is None else None
@@ -59,6 +62,7 @@ async def again(deps: Deps, tx: Tx, of: Climber) -> None:
     """Nobody is on it any more: from the first step once more."""
     if _is_quiet(deps, of):
         return
+    await _hold_incident(tx, of)
     taker = await _taker(tx, of)
     if taker is not None:
         await again(deps, tx, taker)
@@ -77,6 +81,7 @@ async def end(deps: Deps, tx: Tx, of: Climber, why: str) -> None:
 
     Where an alert is over and its incident is not, the steps that wait for the resolution go on.
     """
+    await _hold_incident(tx, of)
     for way in await _ways(tx, of):
         if why == "resolved" and await _goes_on(deps, tx, way):
             await _settle(deps, tx, way)
@@ -86,6 +91,7 @@ async def end(deps: Deps, tx: Tx, of: Climber, why: str) -> None:
 
 async def acknowledged(deps: Deps, tx: Tx, of: Climber, by: Actor) -> None:
     """Somebody is on it, or leads it: what waits for that is not promised any more, and will not be sent."""
+    await _hold_incident(tx, of)
     incident = of.incident if isinstance(of, AlertGroup) else of.id
     ways = await store.open_about(tx, incident) if incident else await _ways(tx, of)
     for way in ways:
@@ -183,10 +189,16 @@ async def _held(tx: Tx, climb: int) -> Way:
     """What climbs is held before its climb is looked at, as everybody does who changes something about it."""
     way = await store.get(tx, climb)
     if way.alert_group:
-        await alerts_store.lock(tx, way.alert_group)
+        await _hold_incident(tx, await alerts_store.lock(tx, way.alert_group))
     elif way.incident:
         await incidents_store.lock(tx, way.incident)
     return await store.get(tx, climb)
+
+
+async def _hold_incident(tx: Tx, of: Climber) -> None:
+    """An alert is held before its incident, and that before any climb: everybody waits in one order."""
+    if isinstance(of, AlertGroup) and of.incident:
+        await incidents_store.lock(tx, of.incident)
 
 
 async def _why_not(deps: Deps, tx: Tx, way: Way, due: Due) -> str | None:
@@ -348,9 +360,9 @@ async def _release(deps: Deps, tx: Tx, way: Way, positions: Collection[int]) -> 
 
 
 async def _show(deps: Deps, tx: Tx, way: Way) -> None:
-    """The card says what comes next. That of a storm does not."""
-    group = await alerts_store.get(tx, way.alert_group) if way.alert_group else None
+    """The cards say what comes next. That of a storm does not."""
+    group, incident = await standing.about(tx, way)
     if group and not group.storm:
         await alert_parcels.refresh(deps, tx, group)
-    elif way.incident:
-        await cards.refresh(deps, tx, await incidents_store.get(tx, way.incident))
+    if incident:
+        await cards.refresh(deps, tx, incident)

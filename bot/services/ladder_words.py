@@ -82,9 +82,11 @@ async def following(deps: Deps, tx: Tx, way: Way | None) -> Due | None:
     return rules.next_step(way.ladder, way.climb, await standing.of(tx, way), deps.clock.now())
 
 
-async def coming(deps: Deps, tx: Tx, subject: str) -> str:
-    """The line of its card that says what comes next."""
-    return view.coming(await following(deps, tx, await store.latest(tx, subject)))
+async def coming(deps: Deps, tx: Tx, of: AlertGroup | Incident) -> str:
+    """The line of its card that says what comes next; on an incident's, also of its alerts' ladders."""
+    found = await store.open_about(tx, of.id) if isinstance(of, Incident) else [await store.latest(tx, str(of))]
+    due = [one for one in [await following(deps, tx, way) for way in found] if one]
+    return view.coming(min(due, key=lambda one: one.due_at, default=None))
 
 
 async def steps(deps: Deps, tx: Tx, subject: str) -> list[str]:

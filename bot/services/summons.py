@@ -81,6 +81,8 @@ async def _held(deps: Deps, tx: Tx, of: Climber) -> Climber:
     if group.is_open and group.is_quiet(deps.clock.now()):
         state = "in maintenance" if group.maintenance else "silenced"
         raise Conflict(f"{group} is {state}, so its ladder rests. Page somebody by name: `/incident page {group}`.")
+    if group.incident:
+        await incidents_store.lock(tx, group.incident)
     return group
 
 
