@@ -136,7 +136,7 @@ async def higher(deps: Deps, tx: Tx, of: Climber, by: Actor) -> Way:
     """The level above the highest so far goes out now. Raises Conflict where there is none."""
     latest, now = await store.latest(tx, str(of)), deps.clock.now()
     if latest is None:
-        climb, ladder = Climb(now), _needed_ladder(deps, of)
+        ladder = _needed_ladder(deps, of)
         climb = Climb(now - ladder.offset(0), by_hand=True)
     else:
         ladder = latest.ladder
@@ -306,24 +306,25 @@ async def _climb(deps: Deps, tx: Tx, of: Climber, ladder: Ladder, climb: Climb, 
             dedupe_key=f"{STEP}:{way.id}:{due.position}",
             payload={"climb": way.id, "position": due.position},
         )
-    await _promise(deps, tx, way)
+    group, incident = await standing.about(tx, way)
+    await _promise(deps, tx, way, incident)
     await audit.record(tx, deps.clock, by, "ladder.begun", way.subject, ladder=ladder.key, climb=climb.number)
-    await _release_stopped(deps, tx, way)
+    if any(one.acknowledged_at for one in (group, incident) if one):
+        await _release_stopped(deps, tx, way)
     if climb.number > 1:
         await _show(deps, tx, way)
     return way
 
 
-async def _promise(deps: Deps, tx: Tx, way: Way) -> None:
-    _, incident = await standing.about(tx, way)
-    grace = promises.grace_seconds(deps, GRACE_SECONDS, wall=GRACE_WALL_SECONDS)
-    for due in way.schedule:
-        for number, target in ladder_parcels.reached(deps, way, due, incident):
-            if not ladder_parcels.is_promised(target, incident):
-                continue
-            kind = standing.promise_of(way.id, due.position, number)
-            due_at = max(due.due_at, deps.clock.now())
-            await promises.make(tx, kind=kind, subject=way.subject, due_at=due_at, grace_seconds=grace)
+async def _promise(deps: Deps, tx: Tx, way: Way, incident: Incident | None) -> None:
+    grace, now = promises.grace_seconds(deps, GRACE_SECONDS, wall=GRACE_WALL_SECONDS), deps.clock.now()
+    due_at = {
+        standing.promise_of(way.id, due.position, number): max(due.due_at, now)
+        for due in way.schedule
+        for number, target in ladder_parcels.reached(deps, way, due, incident)
+        if ladder_parcels.is_promised(target, incident)
+    }
+    await promises.make_all(tx, subject=way.subject, due_at=due_at, grace_seconds=grace)
 
 
 async def _settle(deps: Deps, tx: Tx, way: Way) -> None:

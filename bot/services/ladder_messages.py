@@ -180,12 +180,11 @@ def _target(way: Way, delivery: Delivery) -> str:
 
 
 def _numbers(way: Way, delivery: Delivery) -> list[int]:
-    """Which of the step's targets it reaches: the one that it names, or else every one that pages."""
+    """Which of the step's targets it reaches; none where it is for those whom an earlier one did not."""
     targets = list(way.ladder.step(int(delivery.payload["position"])).notify)
     to = delivery.payload.get("to")
     named = {f"{delivery.kind}:{one}" for one in (to if isinstance(to, list) else [to])}
-    found = [number for number, target in enumerate(targets) if target in named]
-    return found or [number for number, target in enumerate(targets) if target.startswith("page:")]
+    return [number for number, target in enumerate(targets) if target in named]
 
 
 post = Posting(_posted, _was_posted)

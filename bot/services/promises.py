@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 from bot.deps import Deps
@@ -18,6 +19,12 @@ async def make(tx: Tx, *, kind: str, subject: str, due_at: datetime, grace_secon
     """Written where the promise is made. It counts as missed `grace_seconds` after `due_at`."""
     late_at = due_at + timedelta(seconds=grace_seconds)
     await store.insert_open(tx, kind=kind, subject=subject, due_at=due_at, late_at=late_at)
+
+
+async def make_all(tx: Tx, *, subject: str, due_at: Mapping[str, datetime], grace_seconds: float) -> None:
+    """Several at once: `due_at` of each kind."""
+    grace = timedelta(seconds=grace_seconds)
+    await store.insert_all_open(tx, subject, [(kind, at, at + grace) for kind, at in due_at.items()])
 
 
 async def keep(tx: Tx, *, subject: str, kind: str, at: datetime) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -34,6 +35,14 @@ _INSERT = insert(promises)
 async def insert_open(tx: Tx, *, kind: str, subject: str, due_at: datetime, late_at: datetime) -> None:
     row = {"kind": kind, "subject": subject, "due_at": due_at, "late_at": late_at, "state": "open"}
     await tx.execute(_INSERT, row)
+
+
+async def insert_all_open(tx: Tx, subject: str, promised: Sequence[tuple[str, datetime, datetime]]) -> None:
+    """Each as (kind, due_at, late_at)."""
+    row = {"subject": subject, "state": "open"}
+    rows = [{**row, "kind": kind, "due_at": due_at, "late_at": late_at} for kind, due_at, late_at in promised]
+    if rows:
+        await tx.execute(_INSERT, rows)
 
 
 async def keep(tx: Tx, *, subject: str, kind: str, at: datetime) -> int:

@@ -82,6 +82,15 @@ def test_resolved() -> None:
     assert next_step(CRITICAL, Climb(T0), standing, T0 + minutes(20)) is None
 
 
+def test_quiet() -> None:
+    """An alert that has ended wakes nobody; what waits for its incident's end goes on, and so does who escalates."""
+    standing = Standing(quiet_at=T0 + minutes(20))
+    assert fates(CRITICAL, standing, 20) == "ddsw"
+    assert fates(CRITICAL, standing, 120) == "ddsd"
+    assert fates(CRITICAL, Standing(quiet_at=T0 + minutes(20), resolved_at=T0 + minutes(60)), 120) == "ddss"
+    assert higher(CRITICAL, Climb(T0), standing, T0 + minutes(25)).first == 2
+
+
 def test_assigned() -> None:
     """A step may wait for somebody to be assigned, whoever has acknowledged."""
     ladder = Ladder("calm", (step(10, unless="assigned"),))
@@ -171,7 +180,7 @@ def some_ladder(draw: st.DrawFn) -> Ladder:
 
 
 times = st.integers(-10, 6_000).map(lambda count: T0 + minutes(count))
-standings = st.builds(Standing, *(st.none() | times for _ in range(3)))
+standings = st.builds(Standing, *(st.none() | times for _ in range(4)))
 
 
 @st.composite
@@ -209,6 +218,8 @@ def test_nothing_after_it_is_stopped(chosen: tuple[Ladder, Climb], standing: Sta
             continue
         words = {Unless.RESOLVED} if one.due.by_hand else {one.due.step.unless, Unless.RESOLVED}
         ends = [at for at in map(standing.when, words) if at]
+        if standing.quiet_at and not one.due.by_hand and one.due.step.unless is not Unless.RESOLVED:
+            ends.append(standing.quiet_at)
         assert all(one.due.due_at < end for end in ends)
         assert one.fate is (Fate.DUE if one.due.due_at <= now else Fate.WAITING)
 
@@ -227,7 +238,7 @@ def test_the_next_step_is_the_first_that_waits(chosen: tuple[Ladder, Climb], sta
 @given(some_climb(), standings, times, st.integers(0, 5_000))
 def test_what_was_due_stays_due(chosen: tuple[Ladder, Climb], standing: Standing, now: datetime, later: int) -> None:
     """As time goes by, waiting becomes due and nothing else changes."""
-    known = max([now, *filter(None, map(standing.when, Unless))])
+    known = max([now, *filter(None, [*map(standing.when, Unless), standing.quiet_at])])
     before, after = (plan(*chosen, standing, at) for at in (known, known + minutes(later)))
     for one, then in zip(before, after, strict=True):
         assert then.due == one.due
