@@ -156,6 +156,7 @@ LONG = (
     "tests/stories/test_run_chaos.py",
     "tests/stories/test_crash.py",
     "tests/stories/test_run_processes.py",
+    "tests/stories/test_alert_kills.py",
     "tests/browser",
     "tests/kernel/test_crash.py",
     "tests/stories/test_secrets.py",
