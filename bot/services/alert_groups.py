@@ -43,6 +43,14 @@ async def by_card(deps: Deps, where: Where) -> AlertGroup:
     return found
 
 
+async def at(deps: Deps, where: Where) -> AlertGroup | None:
+    """The group whose card that message is, if it is one."""
+    if not where.channel or not where.ts:
+        return None
+    async with deps.database.reading() as tx:
+        return await store.at_place(tx, where.channel, where.ts)
+
+
 async def why(deps: Deps, group: AlertGroup) -> str:
     """Which route matched and what it led to."""
     async with deps.database.reading() as tx:

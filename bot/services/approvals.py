@@ -424,7 +424,8 @@ async def expire(deps: Deps, tx: Tx, timer: Timer) -> None:
     await audit.record(tx, deps.clock, "tocsin", "approval.expired", run.name, **_about(asked))
     sentence = f"Nobody approved it by {asked.expires_at:%H:%M} UTC."
     await _stop(deps, tx, run, asked, Status.EXPIRED, sentence, "tocsin")
-    text = f"{sentence} <@{run.requested_by}>, ask for it again where it is still needed."
+    asker = "Run it" if run.source == "automation" else f"<@{run.requested_by}>, ask for it again"
+    text = f"{sentence} {asker} where it is still needed."
     await deliveries.enqueue(deps, tx, run_parcels.said(run, f"expired:{asked.id}", text))
 
 

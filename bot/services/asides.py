@@ -79,7 +79,7 @@ async def _under_its_card(tx: Tx, group: AlertGroup) -> _Place | Wait:
 
 async def _in_its_thread(tx: Tx, number: int) -> _Place | Wait:
     run = await runs.get(tx, number)
-    return (run.channel, run.ts) if run.channel and run.ts else Wait(SOON_SECONDS, NOT_YET)
+    return (run.channel, run.root) if run.channel and run.root else Wait(SOON_SECONDS, NOT_YET)
 
 
 async def _alerts_channel(deps: Deps, tx: Tx) -> _Place | Wait:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from bot.deps import Deps
+from bot.domain import duration
 from bot.domain.person import BOT
 from bot.domain.run import SPOKEN, Run, Status, StepRun
 from bot.ports import Tx
-from bot.services import audit, deliveries, run_parcels, timers
+from bot.services import alert_parcels, asides, audit, deliveries, run_parcels, timers
+from bot.store import alerts, gates_of_runs, incidents
 from bot.store import deliveries as deliveries_store
-from bot.store import gates_of_runs, incidents
 from bot.store import runs as store
 from bot.store.locks import serialise
+
+SOME = timedelta(seconds=1)
 
 
 async def end(deps: Deps, tx: Tx, run: Run, status: Status, sentence: str, *, by: str = BOT) -> Run:
@@ -39,6 +44,18 @@ async def follow(deps: Deps, tx: Tx, run: Run, *, by: str = BOT, had_slot: bool 
     if run.started_at:
         await deliveries.enqueue(deps, tx, run_parcels.whole_output(run, run.epoch))
     await log(deps, tx, run, by, f"{run} ({run.runbook}) {SPOKEN[run.status]}")
+    if run.alert_group:
+        await _tell_its_alert(deps, tx, run, run.alert_group)
+
+
+async def _tell_its_alert(deps: Deps, tx: Tx, run: Run, number: int) -> None:
+    """Whoever watches the alert's card reads how it went."""
+    group = await alerts.get(tx, number)
+    took = f" in {duration.words(run.took)}" if run.took and run.took >= SOME else ""
+    text = f"{run} ({run.runbook}) {SPOKEN[run.status]}{took}. {run.sentence}".strip()
+    if not group.storm:
+        await asides.say(deps, tx, str(group), text, f"{run} ended {run.epoch}")
+    await alert_parcels.refresh(deps, tx, group)
 
 
 async def answered(deps: Deps, tx: Tx, run: Run, made: StepRun) -> None:

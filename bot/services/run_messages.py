@@ -66,7 +66,7 @@ async def _posted(deps: Deps, tx: Tx, delivery: Delivery) -> Message | Skip | Wa
     if not channel:
         return Wait(PLACE_WAIT_SECONDS, "the channel for it cannot be used yet")
     live = _live(shown)
-    return Message(channel, view.fallback(live), view.live_message(live))
+    return Message(channel, view.fallback(live), view.live_message(live), shown.run.thread)
 
 
 async def _was_posted(deps: Deps, tx: Tx, delivery: Delivery, answer: dict[str, Any]) -> None:
@@ -85,7 +85,7 @@ class LivePost(Post):
         self, deps: Deps, tx: Tx, delivery: Delivery, problem: Undeliverable
     ) -> dict[str, Any] | Wait | Skip | None:
         run = (await _of(tx, delivery)).run
-        if problem.error in PLACE_GONE:
+        if problem.error in PLACE_GONE and run.source != runs.AUTOMATION:
             text = (
                 f"I cannot post in its channel ({problem.error}): nobody sees {run} there, and nobody can approve it."
             )
@@ -129,7 +129,7 @@ class InThread(Post):
         self, deps: Deps, tx: Tx, delivery: Delivery, problem: Undeliverable
     ) -> dict[str, Any] | Wait | Skip | None:
         is_gone = problem.error in PLACE_GONE or problem.permanent
-        if not is_gone or delivery.payload.get("dm"):
+        if not is_gone or delivery.payload.get("dm") or (await _of(tx, delivery)).run.source == runs.AUTOMATION:
             return await super().refused(deps, tx, delivery, problem)
         payload = {**delivery.payload, "dm": True}
         key = f"dm:{delivery.id}"
@@ -145,7 +145,7 @@ def _in_thread(shown: Shown, delivery: Delivery, text: str, blocks: list[Block])
         return Message(run.requested_by, text, blocks)
     if not run.channel or not run.ts:
         return Wait(SOON_SECONDS, NOT_YET)
-    return Message(run.channel, text, blocks, None if delivery.payload.get("loud") else run.ts)
+    return Message(run.channel, text, blocks, None if delivery.payload.get("loud") else run.root)
 
 
 async def _question_asked(deps: Deps, tx: Tx, delivery: Delivery) -> Message | Skip | Wait:
@@ -322,7 +322,7 @@ class WholeOutput(Plain):
         if not text:
             return Skip("its steps said nothing")
         name = f"{run.name.lower()}-output-{delivery.token}.txt"
-        return Call({"channel": run.channel, "thread": run.ts, "name": name, "content": text})
+        return Call({"channel": run.channel, "thread": run.root, "name": name, "content": text})
 
     async def act(self, deps: Deps, delivery: Delivery, arguments: dict[str, Any], method: str) -> dict[str, Any]:
         return await deps.chat.upload(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from functools import wraps
 from statistics import median
 from typing import Any, ParamSpec, TypeVar
@@ -12,14 +13,15 @@ from bot.asks import Where
 from bot.deps import Deps
 from bot.domain import access, parameters
 from bot.domain import run as rules
+from bot.domain.alert_group import AlertGroup
 from bot.domain.approval import UNDO, WHOLE_RUN, Asked, gate_of_run, gate_of_undo, is_said
-from bot.domain.catalogue import listing
+from bot.domain.catalogue import Service, listing
 from bot.domain.errors import Conflict, Missing, Problem, Refused, Repeated, Unclear, Undeliverable
 from bot.domain.incident import Incident
 from bot.domain.person import BOT, Actor
 from bot.domain.plan import Plan
 from bot.domain.run import Phase, Run, Status, StepRun, StepState
-from bot.domain.runbook import Effect, Kind, Runbook, Step
+from bot.domain.runbook import Effect, Gate, Kind, Runbook, Step
 from bot.domain.timer import Timer
 from bot.engine import expressions, planning
 from bot.ports import Tx
@@ -38,16 +40,24 @@ from bot.services import (
     run_parcels,
 )
 from bot.services.transactions import begin
+from bot.store import alerts as alerts_store
 from bot.store import deliveries as deliveries_store
 from bot.store import gates_of_runs
 from bot.store import incidents as incidents_store
 from bot.store import runs as store
+from bot.store.locks import serialise
 
 AUTOMATION = "automation"
+MOST_BY_THEMSELVES = 3  # runs of one runbook that alerts begin within the window
+WINDOW = timedelta(minutes=10)
 MAX_REASON = 500
 REJOIN = frozenset({"not_in_channel"})
 P = ParamSpec("P")
 T = TypeVar("T")
+
+
+class TooMany(Conflict):
+    """Alerts have begun this runbook often enough for now."""
 
 
 # --- asking for a run -------------------------------------------------------------------------------------------------
@@ -62,6 +72,8 @@ class Wanted:
     reason: str = ""
     edited_by: tuple[str, ...] = ()  # who else had a hand in the parameters
     alert: Mapping[str, str] = field(default_factory=dict)  # the labels of the alert that called for it
+    group: int | None = None  # the alert group that it belongs to
+    must_ask: bool = False  # somebody approves it, whatever its policy
 
 
 @dataclass(frozen=True)
@@ -73,22 +85,56 @@ class Draft:
     incident: Incident | None
     severity: str
     rank: int
-    gate: Any = None  # Gate | None
+    gate: Gate | None = None
+    group: AlertGroup | None = None
 
 
 async def draft(deps: Deps, wanted: Wanted, where: Where, *, looks: bool = True) -> Draft:
     """The plan of that run, here. With `looks`, what it would reach is looked at. Raises Unclear."""
     runbook = deps.catalogue.runbook(wanted.runbook)
     values = parameters.read(runbook, wanted.given)
-    incident = await incidents.living_here(deps, where)
+    about = await _about(deps, wanted, where)
+    incident = about.incident
     service = deps.catalogue.service_or_default(runbook.service)
-    key = incident.severity if incident else service.default_severity
+    key = _severity(service, about)
     level = service.find_severity(key)
-    plan = planning.make(runbook, values, subject(incident, wanted.alert), deps.catalogue.connections)
+    plan = planning.make(runbook, values, subject(incident, about.labels), deps.catalogue.connections)
     if looks:
         found = await preflight.problems(deps, runbook, plan)
         plan = replace(plan, problems={**plan.problems, **found})
-    return Draft(runbook, plan, incident, key, level.rank if level else 9, gate_of_run(runbook, key))
+    gate = gate_of_run(runbook, key) or (Gate() if wanted.must_ask else None)
+    return Draft(runbook, plan, incident, key, level.rank if level else 9, gate, about.group)
+
+
+def _severity(service: Service, about: _About) -> str:
+    """The incident's; else the alert's, where the service knows it."""
+    if about.incident:
+        return about.incident.severity
+    known = service.find_severity(about.group.severity) if about.group else None
+    return known.key if known else service.default_severity
+
+
+@dataclass(frozen=True)
+class _About:
+    """What a run would belong to."""
+
+    incident: Incident | None = None
+    group: AlertGroup | None = None
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+
+async def _about(deps: Deps, wanted: Wanted, where: Where) -> _About:
+    """The incident here; that of its alert group, where it has one that is open and everybody may see."""
+    incident = await incidents.living_here(deps, where)
+    if wanted.group is None:
+        return _About(incident, labels=wanted.alert)
+    async with deps.database.reading() as tx:
+        group = await alerts_store.get(tx, wanted.group)
+        alerts = await alerts_store.singles(tx, group.id, 1)
+        its_own = await incidents_store.get(tx, group.incident) if group.incident and not incident else None
+    if its_own and its_own.is_open and not its_own.private:
+        incident = its_own
+    return _About(incident, group, wanted.alert or (alerts[0].labels if alerts else {}))
 
 
 def subject(incident: Incident | None, alert: Mapping[str, str]) -> dict[str, Any]:
@@ -107,15 +153,16 @@ async def request(deps: Deps, wanted: Wanted, by: Actor, where: Where) -> Run:
         return await get(deps, known)  # whatever has become of the plan since
     runbook = deps.catalogue.runbook(wanted.runbook)
     try:
-        await _may_ask(deps, runbook, by, where)
+        await _may_ask(deps, runbook, by, await _about(deps, wanted, where), must_ask=wanted.must_ask)
         found = await draft(deps, wanted, where)
         _must_be_sound(found, wanted, by, deps)
-        channel = await _place(deps, runbook, by, where)
+        channel = await _place(deps, runbook, by, where, found.group)
     except (Refused, Conflict) as problem:
         await _note_refusal(deps, runbook, by, problem)
         raise
     try:
         async with begin(deps, by) as tx:
+            await _must_be_few(deps, tx, found, by)
             run = await _write_down(deps, tx, found, wanted, by, channel)
             await requests.answered(tx, by.key, subject=run.name, answer=None)
             return run
@@ -155,21 +202,20 @@ async def _note_attempt(deed: str, problem: Problem, given: tuple[Any, ...], nam
         await audit.record(tx, deps.clock, by.id, "run.refused", f"RUN-{run}", **detail)
 
 
-async def may_begin(deps: Deps, runbook: Runbook, by: Actor, where: Where) -> None:
+async def may_begin(deps: Deps, runbook: Runbook, by: Actor, where: Where, group: int | None = None) -> None:
     """Asked before a form opens that would be filled in for nothing. Raises Refused, which is kept like any other."""
     try:
-        await _may_ask(deps, runbook, by, where)
+        await _may_ask(deps, runbook, by, await _about(deps, Wanted(runbook.id, group=group), where))
     except Refused as problem:
         await _note_refusal(deps, runbook, by, problem)
         raise
 
 
-async def _may_ask(deps: Deps, runbook: Runbook, by: Actor, where: Where) -> None:
-    if by.source == AUTOMATION:
+async def _may_ask(deps: Deps, runbook: Runbook, by: Actor, about: _About, *, must_ask: bool = False) -> None:
+    if by.source != AUTOMATION:
+        await may_execute(deps, runbook, by, about.incident.id if about.incident else None)
+    elif not must_ask:
         _must_be_harmless(runbook)
-        return
-    incident = await incidents.living_here(deps, where)
-    await may_execute(deps, runbook, by, incident.id if incident else None)
 
 
 def _must_be_harmless(runbook: Runbook) -> None:
@@ -198,6 +244,8 @@ def _must_be_sound(found: Draft, wanted: Wanted, by: Actor, deps: Deps) -> None:
     if found.gate is not None:
         if found.gate.reason and not is_said(wanted.reason):
             raise Unclear("Say why: whoever approves needs to know. Add a reason.")
+        if by.source == AUTOMATION and not approvals.who_of(deps, found.gate):
+            raise Refused("Nobody may approve runs yet: `access.approve` in org.yml is empty.")
         approvals.somebody_may(deps, found.gate, found.runbook.service, by)
 
 
@@ -210,8 +258,12 @@ def _spot(place: str) -> str:
     return place.capitalize() if place.startswith("parameter ") else f"Step {place}"
 
 
-async def _place(deps: Deps, runbook: Runbook, by: Actor, where: Where) -> str | None:
-    """The channel of its thread: where it was asked for, else where its service's alerts land. Raises Refused."""
+async def _place(deps: Deps, runbook: Runbook, by: Actor, where: Where, group: AlertGroup | None) -> str | None:
+    """The channel of its thread: where it was asked for, or where the card of its alert stands, else where its
+    service's alerts land. Raises Refused.
+    """
+    if by.source == AUTOMATION and group and group.ts:
+        return group.channel
     if where.channel is None or by.source != "slack":
         service = deps.catalogue.service_or_default(runbook.service)
         return await places.resolve(deps, service.alerts_channel or deps.config.alerts_channel)
@@ -234,6 +286,21 @@ async def _must_be_inside(deps: Deps, channel: str) -> None:
         await deps.chat.call("conversations.join", {"channel": channel})
     except Undeliverable:
         raise Refused("I am not in this channel. Invite me with `/invite @tocsin`, then ask again.") from None
+
+
+async def _must_be_few(deps: Deps, tx: Tx, found: Draft, by: Actor) -> None:
+    """A storm of alerts begins a few runs and not hundreds, and none for what another works on. Raises Conflict."""
+    if by.source != AUTOMATION:
+        return
+    runbook, now = found.runbook, deps.clock.now()
+    await serialise(tx, f"{AUTOMATION}:{runbook.id}")
+    lately = await store.begun_since(tx, runbook.id, AUTOMATION, now - WINDOW)
+    if len(lately) >= MOST_BY_THEMSELVES:
+        raise TooMany(f"Alerts have begun {runbook.id} {len(lately)} times just now.")
+    slot = _slot_key(runbook, found.plan)
+    same = next((one for one in lately if slot and one.slot_key == slot and not one.is_over), None)
+    if same:
+        raise Conflict(f"{same} is there for the same target and {rules.SPOKEN[same.status]}.")
 
 
 async def _write_down(deps: Deps, tx: Tx, found: Draft, wanted: Wanted, by: Actor, channel: str | None) -> Run:
@@ -268,6 +335,8 @@ def _birth(deps: Deps, found: Draft, wanted: Wanted, by: Actor, channel: str | N
         "edited_by": [one for one in wanted.edited_by if one != by.id],
         "source": by.source,
         "incident": found.incident.id if found.incident else None,
+        "alert_group": found.group.id if found.group else None,
+        "thread": found.group.ts if found.group and channel and channel == found.group.channel else None,
         "severity": found.severity,
         "rank": found.rank,
         "status": (Status.AWAITING if waits else Status.RUNNING).value,

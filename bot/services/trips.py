@@ -34,6 +34,7 @@ from bot.services import (
     runs,
     silences,
     subscriptions,
+    triggers,
     turn,
     updates,
 )
@@ -97,6 +98,7 @@ ERRANDS: Mapping[str, Errand] = {
     "postmortem.edit": messages.EditPostmortem(),
     "postmortem.file": messages.UploadPostmortem(),
     "postmortem.reminder": messages.postmortem_reminder,
+    triggers.KIND: triggers.TriggerErrand(),
     "alert.post": alert_messages.card,
     "alert.edit": alert_messages.EditCard(),
     "storm.post": alert_messages.storm,

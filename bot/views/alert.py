@@ -25,6 +25,8 @@ SUMMARY_LIMIT = 500
 LABEL_LIMIT = 80
 LABELS_SHOWN = 6
 PARTS_SHOWN = 15
+RUNS_SHOWN = 3
+OTHERS_SHOWN = 3
 WINDOWS_SHOWN = 5
 SILENCES = (("15 minutes", "15m"), ("1 hour", "1h"), ("4 hours", "4h"), ("until morning", "morning"))
 
@@ -41,6 +43,8 @@ class Card:
     incident: str = ""
     incident_url: str | None = None
     runbook: tuple[str, str] | None = None  # id and title, where it may be offered
+    others: Sequence[str] = ()  # more of them, by id
+    runs: Sequence[tuple[str, str, str | None]] = ()  # name, runbook and link of those that belong to it
     maintenance: Window | None = None
     coming: str = ""  # what its ladder does next
 
@@ -67,6 +71,7 @@ def card(shown: Card) -> list[Block]:
         *_links(shown),
         *_states(shown),
         *([b.context(shown.coming)] if shown.coming else []),
+        *_runbooks(shown),
         *_buttons(shown),
     ]
 
@@ -163,6 +168,14 @@ def _states(shown: Card) -> list[Block]:
     held = [quiet.held(shown.group)] if shown.group.is_silenced(shown.now) else []
     window = [quiet.on_card(shown.maintenance)] if shown.maintenance else []
     return [b.context(*held, *window)] if held or window else []
+
+
+def _runbooks(shown: Card) -> list[Block]:
+    """What was begun for it, the newest last, and what else may help."""
+    begun = [f"{link(url, name) if url else name} ({runbook})" for name, runbook, url in shown.runs[-RUNS_SHOWN:]]
+    others = " · ".join(f"`/runbook run {one}`" for one in shown.others[:OTHERS_SHOWN])
+    lines = [f"Begun for it: {', '.join(begun)}."] if begun else []
+    return [b.context(*lines, *([f"It may also help: {others}"] if others else []))] if lines or others else []
 
 
 def _buttons(shown: Card) -> list[Block]:

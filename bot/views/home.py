@@ -13,7 +13,7 @@ from bot.domain.run import Run
 from bot.views import blocks as b
 from bot.views import incident as view
 from bot.views.mrkdwn import clip, clock, escape, link, literal, moment
-from bot.views.run import told, who
+from bot.views.run import asker, told, who
 
 MOST = 15
 
@@ -74,7 +74,7 @@ def _decision(one: Decision) -> str:
         by = who(asked.decided_by or "")
         return f"*{run}* {literal(one.title)}: {by} broke the glass. Review it in {_thread(one.link)}."
     reason = f" Reason: {escape(clip(run.reason, 200))}" if run.reason else ""
-    head = f"*{run}* {literal(one.title)}{_part(asked)}, asked for by {who(run.requested_by)}.{reason}"
+    head = f"*{run}* {literal(one.title)}{_part(asked)}, asked for by {asker(run)}.{reason}"
     return f"{head}\nDecide by {clock(asked.expires_at)} in {_thread(one.link)}."
 
 

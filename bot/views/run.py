@@ -96,7 +96,7 @@ def live_message(live: Live) -> list[Block]:
 
 def _asked_by(live: Live) -> str:
     run = live.run
-    parts = [f"asked for by {who(run.requested_by)}"]
+    parts = [f"asked for by {asker(run)}"]
     if run.source == "api":
         parts.append("over the API")
     if run.parameters:
@@ -105,6 +105,20 @@ def _asked_by(live: Live) -> str:
         parts.append(f"for INC-{run.incident}")
     reason = f"\nReason: {escape(run.reason)}" if run.reason else ""
     return " · ".join(parts) + reason
+
+
+def asker(run: Run) -> str:
+    """A person, or the alert that called for it."""
+    return f"ALR-{run.alert_group}" if is_by_alert(run) else who(run.requested_by)
+
+
+def _whom(run: Run) -> str:
+    return "Look" if is_by_alert(run) else f"{who(run.requested_by)}, look"
+
+
+def is_by_alert(run: Run) -> bool:
+    """No person asked for it."""
+    return run.source == "automation" and run.alert_group is not None
 
 
 def _step_sections(live: Live) -> list[Block]:
@@ -230,8 +244,9 @@ def _standing(live: Live, asked: Asked) -> str:
         need = f"{asked.quorum} approvals" if asked.quorum > 1 else "one approval"
         so_far = f" So far: {given}." if given else ""
         people = _named(live, asked.who)
-        until, asker = clock(asked.expires_at), who(live.run.requested_by)
-        return f"It needs {need} of {people} by {until}. {asker} does not count.{so_far}"
+        until = clock(asked.expires_at)
+        not_them = "" if is_by_alert(live.run) else f" {who(live.run.requested_by)} does not count."
+        return f"It needs {need} of {people} by {until}.{not_them}{so_far}"
     at = clock(asked.decided_at) if asked.decided_at else ""
     if asked.state is State.APPROVED and asked.glass_broken:
         by = who(asked.reviewed_by) if asked.reviewed_by else ""
@@ -281,7 +296,7 @@ def question_message(live: Live, made: StepRun) -> list[Block]:
         return [b.section(f"*{live.run}: step {literal(made.step)}* was unknown, and is answered: {said}")]
     text = (
         f"*{live.run}: whether step {literal(made.step)} happened is not known.*\n{escape(made.sentence)} "
-        f"{who(live.run.requested_by)}, look at the target, then say what you found. Nothing goes on until then."
+        f"{_whom(live.run)} at the target, then say what you found. Nothing goes on until then."
     )
     again = b.confirm("Do it again?", f"Step {made.step} is started once more.", "Do it again")
     return [

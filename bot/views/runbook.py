@@ -19,7 +19,7 @@ from bot.domain.run import Run
 from bot.domain.runbook import Gate, Kind, Parameter, ParameterType, Runbook, Step, Trigger
 from bot.views import blocks as b
 from bot.views.mrkdwn import Safe, clip, escape, link, literal, moment
-from bot.views.run import EFFECTS, plan_lines, state_words, who
+from bot.views.run import EFFECTS, asker, plan_lines, state_words
 
 PICK = "@runbook"  # the field in which a runbook is chosen; no parameter's name begins with @
 LISTED = 40
@@ -116,7 +116,7 @@ def runs_listed(title: str, rows: Iterable[tuple[Run, str | None]], none: str) -
 
 def _run_line(run: Run, address: str | None) -> str:
     name = link(address, run.name) if address else Safe(run.name)
-    asked = f"asked for by {who(run.requested_by)}, {moment(run.created_at)}"
+    asked = f"asked for by {asker(run)}, {moment(run.created_at)}"
     return f"*{name}* {literal(run.runbook)} · {state_words(run)} · {asked}"
 
 
@@ -268,6 +268,7 @@ class Form:
     notes: Sequence[str] = ()
     pick_from: Sequence[Runbook] = ()  # where the runbook is chosen in the form itself
     changes: str = ""  # the run whose parameters are changed
+    alert: str = ""  # the alert on whose card it was asked for
 
 
 def form(shown: Form) -> dict[str, Any]:
@@ -275,6 +276,8 @@ def form(shown: Form) -> dict[str, Any]:
     if shown.runbook is not None:
         parts += [*_about_runbook(shown.runbook, shown.notes), *_inputs(shown, shown.runbook)]
     carried = {"runbook": shown.runbook.id if shown.runbook else "", "run": shown.changes}
+    if shown.alert:
+        carried["alert"] = shown.alert
     title = f"Change {shown.changes}" if shown.changes else "Run a runbook"
     submit = "Change" if shown.changes else "Run"
     return b.modal("runbook.run", title, parts, submit=submit, carried=json.dumps(carried))

@@ -7,8 +7,9 @@ from bot.deps import Deps
 from bot.domain.approval import Asked
 from bot.domain.person import Actor
 from bot.services import approvals
-from bot.services.approvals import Ballot, Decision
+from bot.services.approvals import Ballot
 from bot.views import blocks as b
+from bot.views.run import asker, is_by_alert
 
 
 async def _ballot(deps: Deps, value: str, where: Where, by: Actor) -> Ballot:
@@ -35,7 +36,7 @@ async def press_reject(press: Press, deps: Deps) -> Modal:
 async def submit_reject(sent: Submission, deps: Deps) -> Reply:
     given = await _ballot(deps, sent.carried, sent.where, sent.by)
     made = await approvals.reject(deps, given, sent.by, str(sent.values.get("reason") or ""))
-    return Reply(f"Rejected. {_asker(made)} is told why.")
+    return Reply(f"Rejected. {asker(made.run)} is told why." if not is_by_alert(made.run) else "Rejected.")
 
 
 async def press_break(press: Press, deps: Deps) -> Modal:
@@ -58,10 +59,6 @@ async def press_review(press: Press, deps: Deps) -> Reply:
 
 def _named(asked: Asked) -> str:
     return f"RUN-{asked.run}"
-
-
-def _asker(made: Decision) -> str:
-    return f"<@{made.run.requested_by}>"
 
 
 def _why(callback: str, title: str, label: str, press: Press, submit: str) -> Block:

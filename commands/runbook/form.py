@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from bot.asks import Modal, Where
 from bot.deps import Deps
+from bot.domain.alert_group import AlertGroup
+from bot.domain.alert_group import number as alert_number
 from bot.domain.approval import gate_of_run
 from bot.domain.errors import Refused, Unclear
 from bot.domain.person import Actor
@@ -25,16 +27,18 @@ OPENER = "Fill in the form"
 
 @dataclass(frozen=True)
 class Carried:
-    """What the form remembers: its runbook, or the run that it changes."""
+    """What the form remembers: its runbook, or the run that it changes; and the alert on whose card it was opened."""
 
     runbook: str = ""
     run: int | None = None
+    group: int | None = None
 
 
 def carried(text: str) -> Carried:
     try:
         found = json.loads(text)
-        return Carried(str(found["runbook"]), run_number(str(found["run"])))
+        group = alert_number(str(found.get("alert", "")))
+        return Carried(str(found["runbook"]), run_number(str(found["run"])), group)
     except (ValueError, KeyError, TypeError):
         return Carried()
 
@@ -63,10 +67,13 @@ async def _refusal(deps: Deps, runbook: Runbook, by: Actor, where: Where) -> str
     return ""
 
 
-async def of(deps: Deps, runbook: Runbook, said: Said, by: Actor, where: Where) -> Modal:
+async def of(
+    deps: Deps, runbook: Runbook, said: Said, by: Actor, where: Where, alert: AlertGroup | None = None
+) -> Modal:
     """For this runbook, with what was given. Raises Refused."""
-    await runs.may_begin(deps, runbook, by, where)
+    await runs.may_begin(deps, runbook, by, where, alert.id if alert else None)
     shown = await _form(deps, runbook, said, where, [])
+    shown = replace(shown, alert=str(alert) if alert else "")
     return Modal(view.form(shown), (OPENER, "runbook.run", words.value(runbook.id, said.given, said.reason)))
 
 

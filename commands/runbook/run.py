@@ -7,7 +7,7 @@ from bot.deps import Deps
 from bot.domain import parameters
 from bot.domain.run import SPOKEN, Run
 from bot.domain.runbook import Runbook
-from bot.services import runs
+from bot.services import alert_groups, runs
 from bot.services.runs import Wanted
 from bot.views.mrkdwn import channel
 from bot.views.runbook import PICK
@@ -28,11 +28,15 @@ async def ask(ask: Ask, deps: Deps) -> Reply | Modal:
 
 
 async def press(press: Press, deps: Deps) -> Modal:
-    """`restart`, or `restart host=shop-1`: the form, to be looked over and sent off. Without any: the choice."""
+    """`restart`, or `restart host=shop-1`: the form, to be looked over and sent off. Without any: the choice.
+
+    On an alert's card it belongs to the alert.
+    """
     said = words.of_button(press.value)
     if not said.runbook:
         return await form.picker(deps, press.by, press.where)
-    return await form.of(deps, deps.catalogue.runbook(said.runbook), said, press.by, press.where)
+    alert = await alert_groups.at(deps, press.where)
+    return await form.of(deps, deps.catalogue.runbook(said.runbook), said, press.by, press.where, alert)
 
 
 async def chosen(press: Press, deps: Deps) -> Modal:
@@ -56,7 +60,7 @@ async def submit(sent: Submission, deps: Deps) -> Reply | FieldErrors:
         wrong[words.REASON] = "Say why: whoever approves needs to know."
     if wrong:
         return FieldErrors(wrong)
-    run = await runs.request(deps, Wanted(runbook.id, given, reason), sent.by, sent.where)
+    run = await runs.request(deps, Wanted(runbook.id, given, reason, group=about.group), sent.by, sent.where)
     return Reply(begun(run, sent.where))
 
 
