@@ -168,6 +168,7 @@ async def silenced(deps: Deps, tx: Tx, group: AlertGroup, by: str) -> None:
     await timers.cancel(tx, subject=str(group), kind=SILENCE_OVER)
     await _wait_for_the_end_of_silence(tx, group)
     await escalations.end(deps, tx, group, "silenced")
+    await pages.silenced(deps, tx, str(group), by)
     await parcels.refresh(deps, tx, group)
 
 

@@ -16,7 +16,7 @@ from bot.ports import Pager, Still, Tx
 from bot.services import audit, duty, page_instead, page_subjects, pages, reaching
 from bot.services.posting import Plain
 from bot.store import pages as store
-from bot.store.pages import State
+from bot.store.pages import Sent, State
 
 SEVERITIES = ("critical", "error", "warning", "info")  # PagerDuty's, by rank
 NOT_SET_UP = "PagerDuty is not set up"
@@ -80,9 +80,9 @@ class PageErrand(Plain):
         if page.state is State.SENDING:
             now = deps.clock.now()
             page = await store.change(tx, page.key, state=State.OPEN.value, remote=remote, changed_at=now)
-        else:  # it was taken on, or over, while the request was under way
+        else:
             page = await store.change(tx, page.key, remote=remote)
-            await pages.change_there(deps, tx, page)
+            await _may_have_arrived(deps, tx, page)
         await audit.record(tx, deps.clock, BOT, "page.sent", delivery.subject, page=page.key, to=page.target)
         if page.away_since:
             await page_instead.through(deps, tx, page)
@@ -96,6 +96,7 @@ class PageErrand(Plain):
             return Skip(problem.error)
         page = await store.lock(tx, delivery.payload["page"])
         if said := await pages.stopped(deps, tx, page):
+            await _may_have_arrived(deps, tx, page)
             return Skip(said)
         if problem.permanent:
             return await _never(deps, tx, delivery, problem.error)
@@ -103,6 +104,12 @@ class PageErrand(Plain):
             page = await store.change(tx, page.key, away_since=deps.clock.now())
             await page_instead.away(deps, tx, delivery, page, problem.error)
         return Wait(problem.seconds, problem.error) if isinstance(problem, Busy) else None
+
+
+async def _may_have_arrived(deps: Deps, tx: Tx, page: Sent) -> None:
+    """Somebody took it on, or it was over, while the request was under way."""
+    if page.state in (State.ACKNOWLEDGED, State.RESOLVED):
+        await pages.change_there(deps, tx, page)
 
 
 async def _never(deps: Deps, tx: Tx, delivery: Delivery, error: str) -> dict[str, Any] | None:

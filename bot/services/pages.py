@@ -62,24 +62,31 @@ async def wake(
 
 async def acknowledged(deps: Deps, tx: Tx, subject: str, by: str) -> None:
     """Somebody is on it: whoever PagerDuty would wake next is left alone. Nothing goes back to where it came from."""
+    await _leave_alone(deps, tx, subject, by, "acknowledged")
+
+
+async def silenced(deps: Deps, tx: Tx, subject: str, by: str) -> None:
+    """For the time being it is nobody's business, and not that of whoever PagerDuty would wake next."""
+    await _leave_alone(deps, tx, subject, by, "silenced")
+
+
+async def _leave_alone(deps: Deps, tx: Tx, subject: str, by: str, why: str) -> None:
     open_there = []
     for page in await store.unsettled(tx, subject):
         if page.state is not State.OPEN and not await _is_stopped_by_this(deps, tx, page):
             continue
         await mark(deps, tx, page, State.ACKNOWLEDGED, by)
-        open_there += [page] if page.state is State.OPEN else []
-    for page in open_there:
         await change_there(deps, tx, page)
+        open_there += [page] if page.state is State.OPEN else []
     if open_there:
-        await _note_who(deps, tx, subject, open_there, by)
+        await _note_who(deps, tx, subject, open_there, by, why)
 
 
 async def resolved(deps: Deps, tx: Tx, subject: str, by: str) -> None:
     """It is over, so it is over there."""
     for page in await store.not_over(tx, subject):
         await mark(deps, tx, page, State.RESOLVED, by)
-        if page.state in (State.OPEN, State.ACKNOWLEDGED):
-            await change_there(deps, tx, page)
+        await change_there(deps, tx, page)
 
 
 async def noted(deps: Deps, tx: Tx, subject: str, text: str, by: str) -> None:
@@ -118,8 +125,8 @@ async def mark(deps: Deps, tx: Tx, page: Sent, state: State, by: str, **more: An
 
 
 async def change_there(deps: Deps, tx: Tx, page: Sent) -> None:
-    """PagerDuty will be told what has become of it: what it then is."""
-    if deps.pager is None:
+    """PagerDuty will be told what has become of it: what it then is. One that is on its way may have arrived."""
+    if deps.pager is None or page.state is State.FAILED:
         return
     key = f"{CHANGE}:{page.key}"
     await deliveries.enqueue(deps, tx, Parcel(CHANGE, page.subject, CHANGE, {"page": page.key}, collapse_key=key))
@@ -128,12 +135,12 @@ async def change_there(deps: Deps, tx: Tx, page: Sent) -> None:
 # --- notes ------------------------------------------------------------------------------------------------------------
 
 
-async def _note_who(deps: Deps, tx: Tx, subject: str, there: list[Sent], by: str) -> None:
+async def _note_who(deps: Deps, tx: Tx, subject: str, there: list[Sent], by: str, why: str) -> None:
     """Only of what was done in Slack: what was done there they know there."""
     about: About = await page_subjects.about(deps, tx, subject)
     if USER.fullmatch(by) and not about.is_private:
         who = await _called(tx, by)
-        await _note(deps, tx, there, f"{who} acknowledged {subject}.", f"ack:{deps.clock.now().isoformat()}")
+        await _note(deps, tx, there, f"{who} {why} {subject}.", f"ack:{deps.clock.now().isoformat()}")
 
 
 async def _note(deps: Deps, tx: Tx, there: list[Sent], text: str, key: str) -> None:

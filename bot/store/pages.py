@@ -14,6 +14,8 @@ from bot.ports import Tx
 from bot.store.dialect import Inserting
 from bot.store.tables import pages
 
+AT_ONCE = 500  # names in one statement
+
 _WAITING = text("pages.state = 'sending'")  # word for word the partial index
 
 
@@ -89,8 +91,11 @@ async def _those(tx: Tx, wanted: Select[Any]) -> list[Sent]:
 
 async def named(tx: Tx, names: Collection[str]) -> dict[str, Sent]:
     """By what PagerDuty calls them: their key, or its own number."""
-    mine = select(pages).where(or_(pages.c.key.in_(sorted(names)), pages.c.remote.in_(sorted(names))))
-    found = [_sent(row) for row in await tx.execute(mine)] if names else []
+    wanted, found = sorted(names), []
+    for start in range(0, len(wanted), AT_ONCE):
+        some = wanted[start : start + AT_ONCE]
+        mine = select(pages).where(or_(pages.c.key.in_(some), pages.c.remote.in_(some)))
+        found += [_sent(row) for row in await tx.execute(mine)]
     return {one.remote: one for one in found if one.remote} | {one.key: one for one in found}
 
 

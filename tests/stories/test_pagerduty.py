@@ -17,7 +17,8 @@ from bot.domain.secret import Secret
 from bot.integrations.email import SmtpMailer
 from bot.integrations.pagerduty import PagerDuty
 from bot.ports import Database
-from bot.services import pages, people
+from bot.services import alerts, pages, people
+from bot.services.inbox import InboxItem
 from bot.store import tables
 from tests.support.alerts import OPS, Monitoring, firing, monitoring
 from tests.support.catalogues import catalogue
@@ -101,9 +102,9 @@ async def scene(
 
 @pytest.fixture
 async def sent(
-    sqlite_database: Database, clock: HandClock, tmp_path: Path, pagerduty: PagerDutyStandIn, mail_server: MailServer
+    database: Database, clock: HandClock, tmp_path: Path, pagerduty: PagerDutyStandIn, mail_server: MailServer
 ) -> AsyncIterator[Monitoring]:
-    async with scene(sqlite_database, clock, tmp_path, pager=pager(pagerduty), mailer=mailer(mail_server)) as sender:
+    async with scene(database, clock, tmp_path, pager=pager(pagerduty), mailer=mailer(mail_server)) as sender:
         yield sender
 
 
@@ -272,18 +273,47 @@ async def test_an_outage_delays_and_people_are_told_otherwise(
 async def test_acknowledged_in_an_outage(
     sent: Monitoring, pagerduty: PagerDutyStandIn, mail_server: MailServer
 ) -> None:
-    """What waited is not sent when somebody is on it, however long ago the request was made."""
+    """What a ladder or a person asked for in an outage is not sent once somebody is on it."""
+    story = sent.story
     await sent.sends(urgent())
     pagerduty.goes_away()
-    await wake(sent.story, "page:oncall")
-    await sent.story.types("Ben", "/incident ack ALR-1")
+    await wake(story, "page:production")
+    await story.fast_forward(minutes=15)
+    assert len(mail_server.received) == 2
+    await story.types("Ben", "/incident ack ALR-1")
+    asked = pagerduty.requests.count("POST /incidents")
     pagerduty.comes_back()
-    before = len(pagerduty.requests)
-    sent.story.clock.advance(minutes=30)
-    await sent.story.settle()
+    await story.fast_forward(minutes=30)
     assert pagerduty.incidents == {}
-    assert len(pagerduty.requests) == before
-    assert await states(sent.story) == ["acknowledged"]
+    assert pagerduty.requests.count("POST /incidents") == asked
+    assert await states(story) == ["acknowledged", "acknowledged"]
+    assert len(mail_server.received) == 2
+    assert story.alarm.heard == []
+
+
+async def test_acknowledged_before_the_answer_was_missed(sent: Monitoring, pagerduty: PagerDutyStandIn) -> None:
+    """A page whose answer was lost may be there: whoever acknowledges before it is said again ends it there."""
+
+    async def meanwhile() -> None:
+        await sent.story.does("command", user="Ben", channel="general", text="/incident ack ALR-1")
+
+    await sent.sends(urgent())
+    pagerduty.hangs_up(after=True)
+    pagerduty.meanwhile = meanwhile
+    await wake(sent.story, "page:production")
+    (made,) = pagerduty.incidents.values()
+    assert made["status"] == "acknowledged"
+    assert pagerduty.requests.count("POST /incidents") == 1
+
+
+async def test_silenced(sent: Monitoring, pagerduty: PagerDutyStandIn) -> None:
+    """Who silences the alert keeps PagerDuty from waking the next one."""
+    await sent.sends(urgent())
+    await wake(sent.story, "page:production")
+    await sent.story.clicks("Ben", OPS, await sent.card(), "alert.silence", selected="1h")
+    (made,) = pagerduty.incidents.values()
+    assert made["status"] == "acknowledged"
+    assert [text for _, text in pagerduty.notes] == ["In Slack: ben silenced ALR-1."]
 
 
 async def test_acknowledged_while_it_leaves(sent: Monitoring, pagerduty: PagerDutyStandIn) -> None:
@@ -493,6 +523,20 @@ async def test_no_loop(sent: Monitoring, pagerduty: PagerDutyStandIn) -> None:
     by_hand = {"id": "QY", "incident_key": "", "title": "Somebody called"}
     await says(sent, event(sent, by_hand, "triggered"))
     assert "Somebody called" in await sent.words("ALR-2")
+
+
+async def test_a_crash_in_the_midst(sent: Monitoring, pagerduty: PagerDutyStandIn) -> None:
+    """A webhook that is worked once more, as after a crash, changes nothing: not even what was taken back since."""
+    made = await paged(sent, pagerduty)
+    await says(sent, event(sent, made, "acknowledged"))
+    async with sent.story.deps.database.reading() as tx:
+        rows = await tx.execute(select(tables.inbox).where(tables.inbox.c.kind == "hook:pagerduty"))
+        (row,) = rows.all()
+    await sent.story.clicks("Ben", OPS, await sent.card(), "alert.unack")
+    for _ in range(2):
+        await alerts.handle(sent.story.deps, InboxItem(row.id, row.key, row.kind, row.payload, row.received_at, 1))
+    await sent.story.settle()
+    assert "*On it*" not in await sent.words()
 
 
 async def test_what_we_say_there_is_not_news(sent: Monitoring, pagerduty: PagerDutyStandIn) -> None:
