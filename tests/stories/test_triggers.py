@@ -1,0 +1,358 @@
+"""Runbooks that alerts call for: suggested on the card, asked for in its thread, or run; once each, and few of them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from textwrap import dedent
+from typing import Any
+
+import pytest
+from sqlalchemy import delete, select
+
+from bot.catalogue.load import load
+from bot.ports import Database
+from bot.services.trips import ERRANDS, TIMERS
+from bot.slack.events import EventDesk
+from bot.store import tables
+from bot.store.hints import LocalHints
+from bot.worker import Worker
+from commands import TABLE
+from tests.support.alerts import OPS, Monitoring, elements, firing, monitoring, over
+from tests.support.clock import START, HandClock
+from tests.support.runbooks import Target, target
+from tests.support.story import buttons, shown, tidy, told
+
+ORG = """
+default_service: shop
+teams: {sre: [U0ADA, U0BEN, U0CLEO]}
+access: {execute: [team:sre], approve: [team:sre]}
+"""
+SERVICE = """
+service: shop
+name: Shop
+default_severity: P2
+severities:
+  - {key: P1, aliases: [high], name: High, automatic: run}
+  - {key: P2, name: Normal, automatic: ask}
+  - {key: P3, aliases: [low], name: Low, automatic: suggest}
+  - {key: P4, name: Nothing, automatic: none}
+alerts: {Known: {runbook: look_around}}
+"""
+LOOK = """
+title: Look around
+service: shop
+triggers: [{match: ['alertname="Odd"'], do: suggest}]
+policy: {approval: none}
+steps:
+  - {id: look, http: {url: "{url}/look"}, effect: read}
+"""
+RESTART = """
+title: Restart it
+service: shop
+triggers: [{match: ['alertname=~"Down.*"', 'host!=""'], severities: [high, P2], do: ask}]
+concurrency: {key: "restart-{{ alert.labels.host }}"}
+steps:
+  - id: restart
+    http: {method: POST, url: "{url}/restart", json: {host: "{{ alert.labels.host }}", about: "{{ incident.id }}"}}
+    effect: once
+"""
+CLEAN = """
+title: Clean up
+service: shop
+triggers: [{match: ['alertname="Full"'], do: run}]
+policy: {approval: none}
+parameters: [{name: keep, type: integer, default: 3}]
+steps:
+  - id: clean
+    http: {method: POST, url: "{url}/clean", json: {keep: "{{ params.keep }}", on: "{{ alert.labels.host }}"}}
+    effect: repeatable
+"""
+BOOKS = {"look_around": LOOK, "restart_it": RESTART, "clean_up": CLEAN}
+
+
+def shop(folder: Path, url: str, **runbooks: str) -> Path:
+    made = folder / "catalogue"
+    (made / "shop").mkdir(parents=True)
+    (made / "org.yml").write_text(ORG)
+    (made / "shop" / "service.yml").write_text(SERVICE)
+    for name, text in runbooks.items():
+        (made / "shop" / f"{name}.yml").write_text(dedent(text).replace("{url}", url))
+    return made
+
+
+class Watched(Monitoring):
+    """With the target that runbooks work on."""
+
+    there: Target
+
+    async def card(self, name: str = "ALR-1") -> dict[str, Any]:
+        """Not what stands in its thread."""
+        found = [one for one in await self.cards() if one.get("thread_ts", one["ts"]) == one["ts"]]
+        return next(one for one in found if f"{name} " in shown(one))
+
+    async def runs(self) -> list[Any]:
+        async with self.story.deps.database.reading() as tx:
+            return list(await tx.execute(select(*tables.runs.c).order_by(tables.runs.c.id)))
+
+    async def thread(self, name: str = "ALR-1") -> list[str]:
+        return [tidy(text) for text in await self.story.thread(OPS, (await self.card(name))["ts"])]
+
+    async def approves(self, user: str, name: str = "ALR-1") -> None:
+        replies = await self.story.replies(OPS, await self.card(name))
+        question = next(one for one in reversed(replies) if "approval.approve" in buttons(one))
+        await self.story.clicks(user, OPS, question, "approval.approve")
+
+
+@asynccontextmanager
+async def watched(database: Database, clock: HandClock, folder: Path, **more: str) -> AsyncIterator[Watched]:
+    async with target() as there:
+        catalogue = shop(folder, there.url, **{**BOOKS, **more})
+        async with told(database, clock, catalogue=[catalogue]) as story, monitoring(story) as sender:
+            made = Watched(story, sender._api)
+            made.there = there
+            yield made
+            assert story.violations() == []
+
+
+@pytest.fixture
+async def sent(database: Database, clock: HandClock, tmp_path: Path) -> AsyncIterator[Watched]:
+    async with watched(database, clock, tmp_path) as made:
+        yield made
+
+
+@pytest.fixture
+async def sender(sqlite_database: Database, clock: HandClock, tmp_path: Path) -> AsyncIterator[Watched]:
+    async with watched(sqlite_database, clock, tmp_path) as made:
+        yield made
+
+
+# --- suggested --------------------------------------------------------------------------------------------------------
+
+
+async def test_suggested_on_the_card(sent: Watched) -> None:
+    """The first is a button, others are named; run by a person from there it belongs to the alert."""
+    story = sent.story
+    await sent.sends(firing("Odd", host="a"))
+    card = await sent.card()
+    assert "runbook.run" in elements(card)
+    view = await story.opens_by_click("Ada", OPS, card, "runbook.run")
+    await story.submits("Ada", view)
+    (run,) = await sent.runs()
+    assert (run.runbook, run.alert_group, run.requested_by, run.status) == ("look_around", 1, "U0ADA", "succeeded")
+    assert run.subject["alert"]["labels"]["host"] == "a"
+    assert any(text.startswith("*RUN-1* Look around") for text in await sent.thread())
+    assert "RUN-1 (look_around) succeeded." in await sent.thread()
+    assert "RUN-1" in await sent.words()
+
+
+async def test_what_the_routing_names_is_offered_first(sender: Watched) -> None:
+    """Beside what the triggers say; nothing of it begins by itself."""
+    await sender.sends(firing("Known", host="a", severity="low"))
+    assert "runbook.run" in elements(await sender.card())
+    assert await sender.runs() == []
+
+
+@pytest.mark.parametrize(("severity", "is_offered"), [("low", True), ("P4", False)])
+async def test_capped_by_the_severity(sender: Watched, severity: str, is_offered: bool) -> None:
+    """Where a severity allows no more, what would run is only suggested; or nothing at all."""
+    await sender.sends(firing("Full", host="a", severity=severity))
+    assert ("runbook.run" in elements(await sender.card())) is is_offered
+    assert await sender.runs() == []
+
+
+async def test_run_is_capped_to_ask(sender: Watched) -> None:
+    """Where the severity allows asking, somebody is asked though the runbook itself needs nobody."""
+    await sender.sends(firing("Full", host="a", severity="P2"))
+    (run,) = await sender.runs()
+    assert run.status == "awaiting_approval"
+    await sender.approves("Ben")
+    assert sender.there.counts["/clean"] == 1
+
+
+# --- asked ------------------------------------------------------------------------------------------------------------
+
+
+async def test_asked_for_approved_and_run(sent: Watched) -> None:
+    """Its plan stands in the card's thread with its question; a person approves, and its end is said there."""
+    story = sent.story
+    await sent.sends(firing("DownAgain", host="shop-1"))
+    (run,) = await sent.runs()
+    assert (run.requested_by, run.source, run.alert_group) == ("automation", "automation", 1)
+    live, question = await sent.thread()
+    assert "asked for by ALR-1" in live
+    assert "Reason: ALR-1, DownAgain, fires." in live
+    assert "RUN-1 asks for approval" in question
+    assert "does not count" not in question
+    assert "runbook.run" not in elements(await sent.card())
+    await sent.approves("Ben")
+    assert sent.there.counts["/restart"] == 1
+    assert json.loads(sent.there.bodies[-1]) == {"host": "shop-1", "about": None}
+    assert (await sent.thread())[-1] == "RUN-1 (restart_it) succeeded."
+    assert "runbook.run" in elements(await sent.card())
+    assert ("automation", "run.requested") in await story.audited("RUN-1")
+
+
+async def test_it_belongs_to_the_incident(sender: Watched) -> None:
+    """Where the alert has one: it knows it, and its timeline says what was asked for and how it went."""
+    story = sender.story
+    await sender.sends(firing("Odd", host="shop-1"))
+    await story.clicks("Ada", OPS, await sender.card(), "alert.declare")
+    view = await story.opens_by_click("Ada", OPS, await sender.card(), "runbook.run")
+    await story.submits("Ada", view)
+    (run,) = await sender.runs()
+    assert (run.incident, run.subject["incident"]["id"]) == (1, "INC-1")
+    assert "RUN-1 (look_around) succeeded" in await story.reads("Ada", "/incident timeline INC-1")
+
+
+async def test_nobody_approves(sender: Watched) -> None:
+    """It expires like any other, and nobody is told off who never asked."""
+    await sender.sends(firing("Down", host="shop-1"))
+    await sender.story.fast_forward(minutes=31)
+    text = "\n".join(await sender.thread())
+    assert "Run it where it is still needed." in text
+    assert "<@automation>" not in text
+    assert sender.there.counts["/restart"] == 0
+
+
+async def test_a_missing_parameter_makes_it_a_suggestion(
+    sqlite_database: Database, clock: HandClock, tmp_path: Path
+) -> None:
+    """What nobody fills in cannot be asked for: the thread says why, and the button stays."""
+    needs = RESTART.replace("concurrency:", "parameters: [{name: zone, required: true}]\nconcurrency:")
+    async with watched(sqlite_database, clock, tmp_path, restart_it=needs) as sender:
+        await sender.sends(firing("Down", host="shop-1"))
+        assert await sender.runs() == []
+        (said,) = await sender.thread()
+        assert said.startswith("restart_it was not begun by ALR-1 itself: “zone” is missing.")
+        assert said.endswith("It is suggested instead.")
+        assert "runbook.run" in elements(await sender.card())
+
+
+async def test_what_cannot_run_is_said(sqlite_database: Database, clock: HandClock, tmp_path: Path) -> None:
+    """What its plan finds broken is said in the thread, with the sentence that the plan would say."""
+    broken = CLEAN.replace("effect: repeatable", "effect: repeatable\n  - {id: tell, page: {to: U0ADA, text: x}}")
+    async with watched(
+        sqlite_database, clock, tmp_path, clean_up=broken.replace("x}}", "x}, effect: repeatable}")
+    ) as one:
+        await one.sends(firing("Full", host="a"))
+        assert await one.runs() == []
+        assert "Step tell: PagerDuty is not set up" in (await one.thread())[0]
+
+
+# --- run --------------------------------------------------------------------------------------------------------------
+
+
+async def test_run_by_itself(sent: Watched) -> None:
+    """With no once step and no approval it begins at once, with its defaults; the thread shows how it went."""
+    await sent.sends(firing("Full", host="a"))
+    assert [json.loads(one) for one in sent.there.bodies] == [{"keep": 3, "on": "a"}]
+    live, *_, end = await sent.thread()
+    assert "*RUN-1* Clean up · ✓ succeeded" in live
+    assert end == "RUN-1 (clean_up) succeeded."
+
+
+async def test_redelivered_it_runs_once(sent: Watched) -> None:
+    """The same alert again, another one of its group, and its severity rising begin nothing twice."""
+    alert = firing("Full", host="a", severity="P1")
+    for _ in range(3):
+        sent.story.clock.advance(minutes=1)
+        await sent.sends(alert, firing("Full", host="b"))
+    assert sent.there.counts["/clean"] == 1
+    assert len(await sent.runs()) == 1
+
+
+async def test_worked_again_after_a_crash(sent: Watched) -> None:
+    """However often the delivery that asks for it is begun anew, there is one run."""
+    await sent.sends(firing("Full", host="a"))
+    async with sent.story.deps.database.transaction() as tx:
+        row = (await tx.execute(select(tables.deliveries).where(tables.deliveries.c.kind == "trigger"))).one()
+        again = tables.deliveries.update().where(tables.deliveries.c.id == row.id)
+        await tx.execute(again.values(state="doubt", lease_until=0.0, lookups=0, next_at=0.0, settled_at=None))
+    deps = replace(sent.story.deps, hints=LocalHints(), worker_name="successor")
+    sent.story.worker = Worker(deps, timers=TIMERS, errands=ERRANDS, handle_inbox=EventDesk(TABLE).handle)
+    await sent.story.fast_forward(minutes=1)
+    assert sent.there.counts["/clean"] == 1
+    assert len(await sent.runs()) == 1
+
+
+async def test_the_run_is_there_and_its_writing_down_was_lost(sent: Watched) -> None:
+    """A crash between asking and remembering that it was asked: the next attempt finds the run."""
+    await sent.posts({"alerts": [firing("Full", host="a")]})
+    await sent.story.settle()
+    async with sent.story.deps.database.transaction() as tx:
+        await tx.execute(delete(tables.deliveries).where(tables.deliveries.c.kind == "trigger"))
+    await sent.sends(over(firing("Full", host="a"), START + timedelta(seconds=30)))
+    assert len(await sent.runs()) == 1
+
+
+@pytest.mark.parametrize("quiet", ["resolved", "silenced"])
+async def test_looked_at_once_more(sender: Watched, quiet: str) -> None:
+    """What is resolved or silenced before its run was asked for begins nothing."""
+    story = sender.story
+    async with story.deps.database.transaction() as tx:  # as if the worker were busy elsewhere
+        gate = {"name": "post:trigger:clean_up", "next_at": story.clock.wall() + 300}
+        await tx.execute(tables.gates.insert().values(**gate))
+    await sender.sends(firing("Full", host="a"))
+    assert await sender.runs() == []
+    card = await sender.card()
+    if quiet == "resolved":
+        await story.clicks("Ada", OPS, card, "alert.resolve")
+    else:
+        await story.clicks("Ada", OPS, card, "alert.silence", selected="1h")
+    await story.fast_forward(minutes=6)
+    assert await sender.runs() == []
+    if quiet == "silenced":
+        await story.fast_forward(minutes=60)
+        assert len(await sender.runs()) == 1
+
+
+# --- storms -----------------------------------------------------------------------------------------------------------
+
+
+async def test_many_groups_begin_few(sqlite_database: Database, clock: HandClock, tmp_path: Path) -> None:
+    """Hundreds of groups that call for a runbook begin three runs of it within ten minutes; one line says so."""
+    every = CLEAN.replace("""'alertname="Full"'""", """'alertname=~"Full.*"'""")
+    async with watched(sqlite_database, clock, tmp_path, clean_up=every) as sender:
+        await sender.posts({"alerts": [firing(f"Full{n}", host=f"h{n}") for n in range(150)]})
+        await sender.story.settle()
+        assert sender.there.counts["/clean"] == 3
+        assert len(await sender.runs()) == 3
+        said = [shown(one) for one in await sender.cards() if "only suggested" in shown(one)]
+        assert len(said) == 1
+        assert said[0].startswith("Alerts have begun clean_up 3 times within 10 minutes.")
+        sender.story.clock.advance(minutes=11)
+        await sender.sends(firing("FullAgain", host="x"))
+        assert len(await sender.runs()) == 4
+
+
+async def test_one_at_a_time_for_one_target(sender: Watched) -> None:
+    """While a run for the same target waits for its approval, another alert does not ask for a second one."""
+    await sender.sends(firing("Down", host="shop-1"))
+    await sender.sends(firing("DownAgain", host="shop-1"))
+    await sender.sends(firing("DownToo", host="shop-2"))
+    assert [run.alert_group for run in await sender.runs()] == [1, 3]
+    assert "RUN-1 is there for the same target and waits for approval." in (await sender.thread("ALR-2"))[0]
+
+
+# --- no way round -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (("effect: repeatable", "effect: once"), "“approval: none” is only for runbooks without a once step"),
+        (("policy: {approval: none}", ""), "“do: run” needs “approval: none” under policy."),
+        (("default: 3", "required: true"), "“do: run” starts without a person, so “keep” needs a default."),
+    ],
+)
+def test_what_may_not_run_alone_is_found(tmp_path: Path, change: tuple[str, str], said: str) -> None:
+    """`tocsin check` refuses a runbook that would begin by itself what somebody has to approve or to fill in."""
+    folder = shop(tmp_path, "http://127.0.0.1", clean_up=CLEAN.replace(*change))
+    (found, *_) = load([folder]).findings
+    assert said in found.sentence
+    assert found.line > 1
