@@ -317,6 +317,8 @@ async def _learnt(deps: Deps, asked: Asked, lists: Sequence[Sequence[str]]) -> _
     needed = access.groups_in(deps.catalogue, duty.everybody(deps, who, service))
     groups = await people.memberships(deps, needed) if needed else {}
     people.must_be_told([group for group in needed if group not in groups], ())
+    if any(map(access.is_on_call, who)):
+        await people.memberships(deps, access.groups_in(deps.catalogue, duty.trusted_entries(deps, service)))
     return _Learnt(groups, await duty.ask(deps, who, service, strictly=True))
 
 

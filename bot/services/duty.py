@@ -102,7 +102,7 @@ async def ask(deps: Deps, who: Sequence[str], service: str, *, strictly: bool = 
     wanted = []
     async with deps.database.reading() as tx:
         for level in levels_in(deps, who, service):
-            held = await _on_call(deps, tx, service, level, deps.clock.now())
+            held = await _on_call(deps, tx, service, level, deps.clock.now(), strictly=strictly)
             wanted += [held.schedule] if held.schedule else []
     return {schedule: await _schedule(deps, schedule, strictly=strictly) for schedule in dict.fromkeys(wanted)}
 
@@ -114,7 +114,7 @@ async def opened(deps: Deps, tx: Tx, who: Sequence[str], service: str, told: Tol
         level = deps.catalogue.service_or_default(service).level(entry)
         if level is None:
             continue
-        held = await holding(deps, tx, service, level, told)
+        held = await holding(deps, tx, service, level, told, strictly=strictly)
         if strictly and held.schedule and not held.schedule.is_fresh:
             untold.append(entry)
         else:
@@ -122,18 +122,45 @@ async def opened(deps: Deps, tx: Tx, who: Sequence[str], service: str, told: Tol
     return Opened(access.with_on_call(who, holders), tuple(untold))
 
 
-async def holding(deps: Deps, tx: Tx, service: str, level: Level, told: Told, *, at: datetime | None = None) -> Holding:
+async def holding(
+    deps: Deps, tx: Tx, service: str, level: Level, told: Told, *, at: datetime | None = None, strictly: bool = False
+) -> Holding:
     """Who has it now, or `at` a moment; of PagerDuty only now is known."""
-    held = await _on_call(deps, tx, service, level, at or deps.clock.now())
+    held = await _on_call(deps, tx, service, level, at or deps.clock.now(), strictly=strictly)
     if held.schedule is None:
         return Holding(held.who, held)
     schedule = told.get(held.schedule, Schedule())
     return Holding(schedule.users, held, schedule)
 
 
-async def _on_call(deps: Deps, tx: Tx, service: str, level: Level, at: datetime) -> OnCall:
+async def _on_call(deps: Deps, tx: Tx, service: str, level: Level, at: datetime, *, strictly: bool = False) -> OnCall:
     taken = await store.of_level(tx, service_key(deps, service), level.key, since=at)
+    if strictly and taken:
+        trusted = await _trusted(deps, tx, service)
+        taken = [one for one in taken if trusted is None or one.person in trusted]
     return rules.on_call(level, at, [one.override for one in taken])
+
+
+async def _trusted(deps: Deps, tx: Tx, service: str) -> set[str] | None:
+    """Who decides as whoever is on call after an override made in Slack; None: everybody.
+
+    Taking over needs no more than `respond`, so it alone makes nobody an approver: the files must put them on call
+    sometime, or let them approve.
+    """
+    entries = access.flattened(deps.catalogue, trusted_entries(deps, service))
+    if "everyone" in entries:
+        return None
+    groups = [entry for entry in entries if access.GROUP.fullmatch(entry)]
+    fresh = await people_store.group_members(tx, groups, since=deps.clock.wall() - STRICT_SECONDS)
+    members = (member for group in fresh.values() for member in group)
+    return {*(entry for entry in entries if access.USER.fullmatch(entry)), *members}
+
+
+def trusted_entries(deps: Deps, service: str) -> list[str]:
+    """As a `who` list: whom the files put on call in this service, and whom they let approve."""
+    levels = deps.catalogue.service_or_default(service).oncall.values()
+    rotating = [person for level in levels for rotation in level.rotations for person in rotation.people]
+    return [*rotating, *(entry for level in levels for entry in level.who), *deps.catalogue.access.approve]
 
 
 def service_key(deps: Deps, service: str) -> str:

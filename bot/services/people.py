@@ -215,6 +215,8 @@ async def is_named(
     """
     if not person.is_full_member:
         return False
+    if strictly and service is not None and any(map(access.is_on_call, who)):
+        await memberships(deps, access.groups_in(deps.catalogue, duty.trusted_entries(deps, service)))
     meant = await duty.look(deps, who, service, strictly=strictly)
     needed = access.groups_in(deps.catalogue, meant.who)
     groups = await memberships(deps, needed) if needed else {}

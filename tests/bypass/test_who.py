@@ -221,13 +221,26 @@ async def test_a_vote_whose_shift_is_over(opens: Opener) -> None:
 
 
 async def test_taken_over_and_given_back(opens: Opener) -> None:
-    """Who took on-call over approves as long as they have it; whom they relieved does not meanwhile."""
+    """Whom the files put on call approves as long as they have taken it over; whom they relieved does not meanwhile."""
     async with opens(service=SHIFTS, runbooks={"restart": ON_CALL}) as it:
         question = await it.asked()
-        await it.story.types("Dan", "/incident oncall take 1h", OPS)
+        await it.story.types("Cleo", "/incident oncall take 1h", OPS)
         await it.story.clicks("Ben", OPS, question, APPROVE)
         await it.is_refused("U0BEN", because=NOT_NAMED)
-        await it.story.types("Dan", "/incident oncall end", OPS)
+        await it.story.types("Cleo", "/incident oncall end", OPS)
+        await it.story.clicks("Cleo", OPS, question, APPROVE)
+        await it.is_refused("U0CLEO", because=NOT_NAMED)
+        await it.story.clicks("Ben", OPS, question, APPROVE)
+        assert dict(it.there.counts) == QUICK
+
+
+@pytest.mark.parametrize("way", ["take 1h", "give <@U0DAN> 1h"])
+async def test_on_call_is_taken_to_approve(opens: Opener, way: str) -> None:
+    """Whom the files neither put on call nor let approve is paged after taking it over, and approves nothing."""
+    async with opens(service=SHIFTS, runbooks={"restart": ON_CALL}) as it:
+        question = await it.asked()
+        await it.story.types("Dan" if way.startswith("take") else "Ada", f"/incident oncall {way}", OPS)
+        assert "<@U0DAN>" in await it.story.types("Ada", "/incident oncall", OPS)
         await it.story.clicks("Dan", OPS, question, APPROVE)
         await it.is_refused("U0DAN", because=NOT_NAMED)
         await it.story.clicks("Ben", OPS, question, APPROVE)
