@@ -179,7 +179,19 @@ class _Look:
     async def _by_name(self, name: str) -> _Seen:
         if self._listed is None:
             self._listed = await _listed(self._deps)
-        return self._listed.get(name) or await self._create(name)
+        return self._listed.get(name) or await self._create_or_find(name)
+
+    async def _create_or_find(self, name: str) -> _Seen:
+        """Another look, or another process, may have made it since we listed them."""
+        try:
+            return await self._create(name)
+        except Undeliverable as problem:
+            if problem.error != "name_taken":
+                raise
+            self._listed = await _listed(self._deps)
+            if name not in self._listed:
+                raise
+            return self._listed[name]
 
     async def _create(self, name: str) -> _Seen:
         answer = await self._deps.chat.call("conversations.create", {"name": name, "is_private": False})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 
 import aiohttp
@@ -42,6 +43,14 @@ async def test_a_missing_channel_is_created(deps: Deps, workspace: Workspace) ->
     channel = await places.resolve(ours, "war-room")
     assert channel
     assert workspace.simulator.workspace.channels[channel].name == "war-room"
+
+
+async def test_two_looks_at_once(deps: Deps) -> None:
+    """Several looks at the same moment make a missing channel once, and all of them find it."""
+    ours = naming(deps, "war-room")
+    await asyncio.gather(*(places.find_all(ours) for _ in range(4)))
+    assert await places.problems(ours) == []
+    assert await places.resolve(ours, "war-room")
 
 
 async def test_services_have_channels_too(deps: Deps) -> None:
