@@ -9,7 +9,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 
-from bench import acknowledge, channels, declare, footprint, growth, runs, timers
+from bench import acknowledge, alerts, channels, declare, footprint, growth, runs, timers
 from bench.report import Figure, contention, raw, table
 from bot import telemetry
 
@@ -19,6 +19,7 @@ BENCHMARKS: Mapping[str, Callable[[Path], Awaitable[list[Figure]]]] = {
     "growth": growth.run,
     "timers": timers.run,
     "runs": runs.run,
+    "alerts": alerts.run,
     "channels": channels.run,
     "footprint": footprint.run,
 }

@@ -30,6 +30,7 @@ class Rig:
     simulator: Simulator
     process: asyncio.subprocess.Process
     ready_after_seconds: float
+    port: int
 
     async def command(self, text: str, *, person: int = 0, channel: str = "general") -> float:
         """A slash command typed; the milliseconds until its acknowledgement. Raises where it was not answered."""
@@ -82,7 +83,7 @@ async def served(
         )
         try:
             await _ready(port)
-            yield Rig(simulator, process, time.monotonic() - started)
+            yield Rig(simulator, process, time.monotonic() - started, port)
         finally:
             process.send_signal(signal.SIGTERM)
             await process.wait()
