@@ -1,0 +1,254 @@
+"""Silences, maintenance and absences, whatever comes in whatever order; and with others at the same time."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import datetime, timedelta
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import delete, select
+
+from bot.catalogue.load import load
+from bot.deps import CatalogueBox, Deps
+from bot.domain import maintenance as windows
+from bot.domain import routing, silence
+from bot.domain.alert_group import AlertGroup
+from bot.domain.catalogue import OnAlert
+from bot.domain.person import Actor, Person
+from bot.ports import Database
+from bot.services import alert_groups, alerts, maintenance, silences, timers
+from bot.services.inbox import InboxItem
+from bot.services.trips import TIMERS
+from bot.store import alerts as alerts_store
+from bot.store import maintenance as windows_store
+from bot.store import silences as silences_store
+from bot.store import tables
+from tests.kernel.world import World, make_deps
+from tests.support.catalogues import catalogue
+from tests.support.clock import START, HandClock
+
+BEN = Actor(Person("U0BEN", "Ben"))
+ORG = """
+default_service: shop
+group_by: [service, alertname]
+routes:
+  - {match: ['alertname="Watchdog"'], dead_man: {every: 20m, severity: P0}}
+"""
+SHOP = """
+service: shop
+name: Shop
+default_severity: P1
+severities:
+  - {key: P0, aliases: [critical], name: Critical, on_alert: declare, channel: false, ladder: all}
+  - {key: P1, aliases: [warning], name: Warning, on_alert: card, ladder: all}
+  - {key: P2, aliases: [info], name: Info, on_alert: log}
+ladders:
+  all: {steps: [{after: 5m, notify: ["slack:#ops-alerts"]}]}
+"""
+SILENCES = ('alertname="A"', 'alertname=~"A|B" host="a"', 'severity="warning"', 'service="shop" host!="a"')
+
+
+@pytest.fixture
+def deps(database: Database, clock: HandClock, tmp_path: Path) -> Deps:
+    made = load([catalogue(tmp_path, org=ORG, shop=SHOP)])
+    assert made.catalogue is not None
+    assert not made.findings
+    return replace(make_deps(database, clock, World(clock)), box=CatalogueBox(made.catalogue))
+
+
+_numbers = count(1)
+
+
+def item(*sent: dict[str, Any], deps: Deps) -> InboxItem:
+    number, body = next(_numbers), json.dumps({"version": "4", "alerts": list(sent)})
+    payload: dict[str, Any] = {"body": body, "headers": {}, "source": None, "wall": deps.clock.wall()}
+    return InboxItem(number, f"hook:{number}", "hook:alertmanager", payload, deps.clock.now(), 0)
+
+
+def an_alert(name: str, host: str, severity: str, *, status: str, at: datetime) -> dict[str, Any]:
+    labels = {"alertname": name, "host": host, "severity": severity}
+    return {"status": status, "labels": labels, "fingerprint": f"{name}{host}", "startsAt": at.isoformat()}
+
+
+async def empty(deps: Deps) -> None:
+    async with deps.database.transaction() as tx:
+        for table in reversed(tables.metadata.sorted_tables):
+            if table.name not in ("clock", "alembic_version"):
+                await tx.execute(delete(table))
+
+
+async def fire(deps: Deps) -> None:
+    while await timers.fire_due(deps, TIMERS):
+        pass
+
+
+# --- whatever order ---------------------------------------------------------------------------------------------------
+
+NAMES, HOSTS, LEVELS = ("A", "B"), ("a", "b"), ("critical", "warning", "info")
+MINUTES = st.sampled_from([7, 30, 90])
+ALERT = st.tuples(
+    st.just("alert"),
+    st.sampled_from(NAMES),
+    st.sampled_from(HOSTS),
+    st.sampled_from(LEVELS),
+    st.sampled_from(["firing", "firing", "firing", "resolved"]),
+)
+SILENCE = st.tuples(st.just("silence"), st.sampled_from(SILENCES), MINUTES)
+STEPS = st.one_of(
+    *[ALERT] * 5,
+    *[SILENCE] * 3,
+    st.tuples(st.just("unsilence"), st.integers(0, 2)),
+    st.tuples(st.just("card"), st.integers(0, 2), MINUTES),
+    st.tuples(st.sampled_from(["uncard", "ack", "unack"]), st.integers(0, 2)),
+    st.tuples(st.just("maintenance"), MINUTES),
+    st.tuples(st.just("maintained")),
+    st.tuples(st.just("watchdog")),
+    st.tuples(st.just("wait"), MINUTES),
+)
+
+
+class Players:
+    """Does the steps that are drawn, by the doors' own services."""
+
+    def __init__(self, deps: Deps, clock: HandClock) -> None:
+        self.deps, self.clock = deps, clock
+        self.known: set[int] = set()  # groups that were there before
+
+    async def open(self) -> list[AlertGroup]:
+        async with self.deps.database.reading() as tx:
+            numbers = (await tx.execute(select(tables.alert_groups.c.id))).scalars().all()
+            found = [await alerts_store.get(tx, number) for number in sorted(numbers)]
+        return [one for one in found if one.is_open]
+
+    async def one(self, number: int) -> AlertGroup | None:
+        found = await self.open()
+        return found[number % len(found)] if found else None
+
+    async def play(self, what: str, *how: Any) -> None:
+        await getattr(self, f"on_{what}")(*how)
+        await fire(self.deps)
+
+    async def on_alert(self, name: str, host: str, severity: str, status: str) -> None:
+        self.clock.advance(seconds=30)
+        await fire(self.deps)
+        alert = an_alert(name, host, severity, status=status, at=self.clock.now())
+        await alerts.handle(self.deps, item(alert, deps=self.deps))
+
+    async def on_watchdog(self) -> None:
+        alert = an_alert("Watchdog", "a", "none", status="firing", at=START)
+        await alerts.handle(self.deps, item(alert, deps=self.deps))
+
+    async def on_silence(self, about: str, minutes: int) -> None:
+        made = await silences.make(self.deps, silence.read(f"{minutes}m {about}"), BEN)
+        await fire(self.deps)
+        for group, means in await self.meant_by(made.silence):
+            assert not means or (group.silenced_until or START) >= made.silence.ends_at
+
+    async def on_unsilence(self, number: int) -> None:
+        found, _ = await silences.in_force(self.deps)
+        if found:
+            await silences.end(self.deps, found[number % len(found)].id, BEN)
+
+    async def on_card(self, number: int, minutes: int) -> None:
+        if group := await self.one(number):
+            await alert_groups.silence(self.deps, group.id, f"{minutes}m", BEN)
+
+    async def on_uncard(self, number: int) -> None:
+        if group := await self.one(number):
+            await alert_groups.unsilence(self.deps, group.id, BEN)
+
+    async def on_ack(self, number: int) -> None:
+        if group := await self.one(number):
+            await alert_groups.acknowledge(self.deps, group.id, BEN)
+
+    async def on_unack(self, number: int) -> None:
+        if group := await self.one(number):
+            await alert_groups.unacknowledge(self.deps, group.id, BEN)
+
+    async def on_maintenance(self, minutes: int) -> None:
+        await maintenance.begin(self.deps, windows.read(f"shop {minutes}m"), BEN)
+
+    async def on_maintained(self) -> None:
+        found, _ = await maintenance.on(self.deps)
+        for window in found:
+            await maintenance.end(self.deps, window.id, BEN)
+
+    async def on_wait(self, minutes: int) -> None:
+        end = self.clock.now() + timedelta(minutes=minutes)
+        while (due := await timers.next_due(self.deps)) and due <= end:
+            self.clock.set(max(due, self.clock.now()))
+            await fire(self.deps)
+        self.clock.set(end)
+
+    # --- what must hold ---
+
+    async def meant_by(self, one: silence.Silence) -> list[tuple[AlertGroup, bool]]:
+        """Every open group, and whether all of its firing alerts are meant: worked out plainly."""
+        async with self.deps.database.reading() as tx:
+            firing = await silences_store.firing(tx)
+        theirs = {group: [alert.labels for alert in firing if alert.group == group.id] for group in await self.open()}
+        return [(group, all(self._means(one, group, labels) for labels in theirs[group])) for group in theirs]
+
+    def _means(self, one: silence.Silence, group: AlertGroup, labels: Any) -> bool:
+        shop = self.deps.catalogue.services["shop"]
+        severity = (
+            shop.severity(group.severity) if group.dead_man else routing.route(self.deps.catalogue, labels).severity
+        )
+        return one.covers(labels, group.service, lambda: severity)
+
+    async def look(self) -> None:
+        now = self.clock.now()
+        async with self.deps.database.reading() as tx:
+            window = await windows_store.of_service(tx, "shop", now)
+            in_force = await silences_store.in_force(tx, now)
+            rows = (await tx.execute(select(tables.climbs).order_by(tables.climbs.c.number))).all()
+        climbs = {row.subject: row for row in rows}
+        for one in in_force:
+            for group, means in await self.meant_by(one):
+                assert means or group.silence != one.id or not group.is_silenced(now)
+                assert group.id in self.known or not means or (group.silenced_until or START) >= one.ends_at
+        for group in await self.open():
+            assert not (group.silence and group.is_silenced(now)) or group.silence in {one.id for one in in_force}
+            assert group.firing > 0
+            assert group.maintenance == (window.id if window else None)
+            climb = climbs.get(str(group))
+            if group.is_quiet(now):
+                assert climb is None or climb.ended_at is not None
+            else:
+                self._had_its_turn(group, climb)
+            self.known.add(group.id)
+
+    def _had_its_turn(self, group: AlertGroup, climb: Any) -> None:
+        wants = self.deps.catalogue.services["shop"].severity(group.severity).on_alert
+        assert group.has_card or wants is OnAlert.LOG
+        assert group.incident or wants is not OnAlert.DECLARE
+        assert climb is not None or wants is OnAlert.LOG
+        assert climb is None or climb.ended_at is None or climb.ended_why not in ("silenced", "maintenance")
+
+
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(steps=st.lists(STEPS, min_size=8, max_size=20))
+async def test_nobody_is_left_without_a_turn(
+    steps: list[tuple[Any, ...]], deps: Deps, clock: HandClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever order of silences, maintenance, absences, alerts and people: what fires and is not quiet has had its
+    turn, what is quiet climbs no ladder, and a silence holds what it means and nothing else.
+    """
+    monkeypatch.setattr(silences, "AT_ONCE", 1)
+    monkeypatch.setattr(maintenance, "AT_ONCE", 1)
+    clock.set(START)
+    await empty(deps)
+    players = Players(deps, clock)
+    for step in steps:
+        await players.play(*step)
+        await players.look()
+    clock.advance(hours=3)
+    await fire(deps)
+    await players.look()
+    assert not [group for group in await players.open() if group.is_quiet(clock.now())]
