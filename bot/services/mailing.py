@@ -121,7 +121,8 @@ class EmailErrand(Plain):
             await _say_who_did_not_get_it(deps, tx, delivery, answer["told"])
         if answer["later"]:
             payload = {"part": delivery.token, **delivery.payload, "to": answer["later"]}
-            await deliveries.enqueue(deps, tx, Parcel(KIND, delivery.subject, KIND, payload, rank=delivery.rank))
+            parcel = Parcel(delivery.kind, delivery.subject, delivery.method, payload, rank=delivery.rank)
+            await deliveries.enqueue(deps, tx, parcel)
 
     async def refused(
         self, deps: Deps, tx: Tx, delivery: Delivery, problem: Undeliverable

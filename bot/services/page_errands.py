@@ -24,7 +24,7 @@ NO_WAY = (
     "nothing says where it should go: set PAGERDUTY_ROUTING_KEY, or PAGERDUTY_API_KEY and a contact of the service's "
     "with a pagerduty_service"
 )
-NO_ADDRESS = "nobody of these has an address"
+NO_ADDRESS = "nobody of these has an address that is known"
 NO_NOTE = "no_open_incident"
 
 
@@ -36,7 +36,7 @@ class Busy(Undeliverable):
     """PagerDuty asks for patience. Not `Throttled`: whoever is meant is told meanwhile."""
 
     def __init__(self, seconds: float) -> None:
-        super().__init__("PagerDuty has too many requests")
+        super().__init__(page_instead.THROTTLED)
         self.seconds = seconds
 
 
@@ -133,14 +133,19 @@ async def _page(deps: Deps, pager: Pager, delivery: Delivery, page: Page, roles:
         return await pager.page(page, service=contact.pagerduty_service, still=still)
     on_behalf = _behalf(service)
     if not on_behalf or not pager.has_rest:
-        return await _by_routing_key(deps, pager, page, to, still)
+        return await _by_routing_key(deps, pager, page, to, still, on_behalf=on_behalf)
     addresses = await _addresses(deps, service, to, roles)
+    if not addresses:
+        return await _by_routing_key(deps, pager, page, to, still, on_behalf=on_behalf)
     return await pager.page(page, service=on_behalf, people=addresses, still=still)
 
 
-async def _by_routing_key(deps: Deps, pager: Pager, page: Page, to: str, still: Still) -> Paged:
+async def _by_routing_key(
+    deps: Deps, pager: Pager, page: Page, to: str, still: Still, *, on_behalf: str | None
+) -> Paged:
+    """Whoever it leads to can be woken, also where nobody's address is known, as while Slack is away."""
     if not pager.has_events:
-        raise Undeliverable(NO_WAY, permanent=True)
+        raise Undeliverable(NO_ADDRESS if pager.has_rest and on_behalf else NO_WAY, permanent=True)
     async with deps.database.reading() as tx:
         whom = await page_subjects.spoken(tx, to)
     return await pager.page(page, people=[whom], still=still)
@@ -156,11 +161,7 @@ async def _addresses(deps: Deps, service: Service, to: str, roles: Mapping[str, 
     found = await reaching.reach(deps, service.key, [to], roles)
     told = await duty.ask(deps, [to], service.key)
     there = [person.email for schedule in told.values() for person in schedule.people if person.email]
-    addresses = unique([*(address for _, address in found.people), *there])
-    if not addresses:
-        untold = f": Slack has not said how to reach {', '.join(found.untold)}" if found.untold else ""
-        raise Undeliverable(f"{NO_ADDRESS}{untold}", permanent=not found.untold)
-    return addresses
+    return unique([*(address for _, address in found.people), *there])
 
 
 def _still(deps: Deps, delivery: Delivery) -> Still:

@@ -26,6 +26,8 @@ MAIL = "page.mail"
 WHO = "page.who"
 LETTER = "page.letter"
 TEXT_LIMIT = 2_000
+KEY_TROUBLE = ("http_401", "http_402", "http_403")
+THROTTLED = "throttled"
 
 
 # --- what is said -----------------------------------------------------------------------------------------------------
@@ -35,14 +37,22 @@ async def away(deps: Deps, tx: Tx, delivery: Delivery, page: Sent, error: str) -
     """PagerDuty cannot be told. The page waits; this is said and done once for it."""
     since = await store.away_since(tx) or deps.clock.now()
     whom, meant = await page_subjects.spoken(tx, page.target), _meant(deps, delivery)
-    waits = f"PagerDuty cannot be reached since {_clock(since)}. The page to {whom} waits and is tried again"
-    await asides.say(deps, tx, page.subject, f"{waits}; {await _how(deps, tx, whom, meant)}.", f"page away {page.key}")
-    await _notice(deps, tx, page, f"PagerDuty cannot be reached since {_clock(since)}. Pages wait and are tried again; "
-                  "e-mail and direct messages go out instead.", f"page away:{since.isoformat()}")  # fmt: skip
-    if error.startswith(("http_401", "http_402", "http_403")):
+    trouble = f"{_trouble(error)} since {_clock(since)}."
+    waits = f"{trouble} The page to {whom} waits and is tried again; {await _how(deps, tx, whom, meant)}."
+    await asides.say(deps, tx, page.subject, waits, f"page away {page.key}")
+    pages_wait = f"{trouble} Pages wait and are tried again; e-mail and direct messages go out instead."
+    await _notice(deps, tx, page, pages_wait, f"page away:{since.isoformat()}")
+    if error.startswith(KEY_TROUBLE):
         sentence = f"PagerDuty does not accept our key ({error}). Pages wait until it does: see PAGERDUTY_API_KEY."
         await alarms.raise_later(deps, tx, subject=page.subject, sentence=sentence, key=f"page key:{since.isoformat()}")
-    await _tell(deps, tx, delivery, page, meant, "PagerDuty cannot be reached, so you are told here.")
+    await _tell(deps, tx, delivery, page, meant, f"{_trouble(error)}, so you are told here.")
+
+
+def _trouble(error: str) -> str:
+    """Read with `since 09:12 UTC` after it."""
+    if error.startswith(KEY_TROUBLE):
+        return "PagerDuty has not accepted our key"
+    return "PagerDuty has taken no more requests" if error.startswith(THROTTLED) else "PagerDuty cannot be reached"
 
 
 async def through(deps: Deps, tx: Tx, page: Sent) -> None:

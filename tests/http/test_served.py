@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import hmac
 import io
 import json
 import logging
@@ -78,8 +80,8 @@ class Served:
 
 
 @asynccontextmanager
-async def serving(url: str) -> AsyncIterator[Served]:
-    """`tocsin serve` in this process, in HTTP mode and Socket Mode at once."""
+async def serving(url: str, **more: Any) -> AsyncIterator[Served]:
+    """`tocsin serve` in this process, in HTTP mode and Socket Mode at once. `more` are further settings."""
     simulator, port, stop = Simulator(manifest.for_socket_mode()), free_port(), asyncio.Event()
     await simulator.start()
     settings = Settings(
@@ -89,6 +91,7 @@ async def serving(url: str) -> AsyncIterator[Served]:
         slack_signing_secret=Secret(simulator.signing_secret),
         slack_api_url=simulator.api_url,
         http_port=port,
+        **more,
     )
     try:
         async with main.build(settings) as house, asyncio.TaskGroup() as group:
@@ -235,3 +238,15 @@ async def test_a_lost_database_is_unavailable(own_postgres: Server) -> None:
         await served.until("/readyz", 200)
         header = await served.token(name="another")  # this server forgets its last moments when it is killed
         assert (await served.client.get(URL, headers=header)).status_code == 200
+
+
+async def test_what_vendors_sign_with_reaches_the_door(sqlite_url: str) -> None:
+    """A webhook that PagerDuty signed with the secret of the environment needs no token; any other is refused."""
+    body = b'{"event": {"event_type": "pagey.ping", "data": {}}}'
+    async with serving(sqlite_url, pagerduty_webhook_secret=(Secret("s3cret"),), sns_topics=("arn",)) as served:
+        await served.until("/healthz", 200)
+        for secret, status in ((b"s3cret", 202), (b"stolen", 401)):
+            said = f"v1={hmac.new(secret, body, hashlib.sha256).hexdigest()}"
+            answer = await served.client.post("/hooks/pagerduty", content=body, headers={"X-PagerDuty-Signature": said})
+            assert answer.status_code == status
+        assert served.house.deps.sns is not None

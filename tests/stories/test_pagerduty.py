@@ -42,6 +42,7 @@ ladders:
       - {after: 30m, unless: acknowledged, notify: ["page:production"]}
 oncall:
   primary: {who: [U0ADA]}
+  nights: {pagerduty_schedule: PSCHED1}
 contacts:
   production: {pagerduty_service: PSVC123}
   ops: {email: [ops@example.com], who: [U0BEN]}
@@ -158,6 +159,17 @@ async def test_people_are_paged_by_their_address(sent: Monitoring, pagerduty: Pa
     assert [one["assignee"]["id"] for one in made["assignments"]] == ["PUADA"]
 
 
+async def test_who_pagerduty_says_is_on_call(sent: Monitoring, pagerduty: PagerDutyStandIn) -> None:
+    """By a schedule of PagerDuty's those are paged whom it names, in Slack or not."""
+    eve = {"id": "PUEVE", "name": "Eve", "email": "eve@example.com", "type": "user"}
+    pagerduty.users.append(eve)
+    pagerduty.schedules["PSCHED1"] = [{"escalation_level": 1, "user": one} for one in pagerduty.users]
+    await sent.sends(urgent())
+    await wake(sent.story, "page:oncall:nights")
+    (made,) = pagerduty.incidents.values()
+    assert [one["assignee"]["id"] for one in made["assignments"]] == ["PUADA", "PUEVE"]
+
+
 async def test_an_acknowledgement_ends_it_there(sent: Monitoring, pagerduty: PagerDutyStandIn) -> None:
     """Who acknowledges in Slack acknowledges every open page of it, with a note of who that was; the end ends all."""
     await sent.sends(urgent())
@@ -193,6 +205,15 @@ async def test_by_the_routing_key_alone(
         assert (trigger["event_action"], acknowledge["event_action"]) == ("trigger", "acknowledge")
         assert trigger["dedup_key"] == acknowledge["dedup_key"]
         assert len(trigger["dedup_key"]) <= 255
+
+
+async def test_whose_address_nobody_knows(sent: Monitoring, pagerduty: PagerDutyStandIn) -> None:
+    """Somebody without an address is paged where the routing key leads: a page is to wake somebody."""
+    await sent.sends(urgent())
+    await wake(sent.story, "page:U0CLEO")
+    (trigger,) = pagerduty.events
+    assert trigger["payload"]["custom_details"]["for"] == "cleo"
+    assert await states(sent.story) == ["open"]
 
 
 async def test_a_lost_answer_wakes_nobody_twice(sent: Monitoring, pagerduty: PagerDutyStandIn) -> None:
@@ -336,6 +357,10 @@ async def test_too_many_requests(sent: Monitoring, pagerduty: PagerDutyStandIn, 
     pagerduty.answers(429, Retry_After="600")
     await wake(sent.story, "page:production")
     assert [one.to for one in mail_server.received] == [["ada@example.com"]]
+    beside = await sent.story.thread(OPS, (await sent.card())["ts"])
+    instead = INSTEAD.replace("them", "whoever is on call")
+    waits = "PagerDuty has taken no more requests since 09:00 UTC. The page to production waits and is tried again"
+    assert beside == [f"{waits}; {instead}."]
     assert pagerduty.incidents == {}
     sent.story.clock.advance(minutes=10)
     await sent.story.settle()
@@ -517,7 +542,10 @@ async def test_no_loop(sent: Monitoring, pagerduty: PagerDutyStandIn) -> None:
     """What PagerDuty says of our pages, or of another installation's, is no alert; what others raised there is one."""
     made = await paged(sent, pagerduty)
     other = {"id": "QX", "incident_key": "tocsin:ALR-9:0123", "title": "ALR-9 Elsewhere"}
-    await says(sent, event(sent, made, "triggered"), event(sent, other, "triggered"))
+    of_a_run = {"id": "QZ", "incident_key": "tocsin-20261120090000-RUN-7-wake-1", "title": "A runbook asks for you"}
+    await says(
+        sent, event(sent, made, "triggered"), event(sent, other, "triggered"), event(sent, of_a_run, "triggered")
+    )
     await says(sent, event(sent, other, "acknowledged"))
     assert len(await sent.cards()) == 1
     by_hand = {"id": "QY", "incident_key": "", "title": "Somebody called"}
