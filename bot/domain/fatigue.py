@@ -29,7 +29,7 @@ class Habit(StrEnum):
 
 @dataclass(frozen=True)
 class Rule:
-    """What the alerts of one name in one service came to. Groups: `fired` opened, of them `told` had a card.
+    """What the alerts of one name in one service came to. Of `fired` groups people were told of `told`, by a card.
 
     `acted_on` are those that a person acknowledged, resolved, declared or started a run for. `returned` counts how
     often it fired again soon after its end, `most_in_a_day` the most of that within 24 hours.

@@ -63,6 +63,7 @@ def _returns(dialect: str, since: datetime, until: datetime) -> Select[Any]:
     """Each group, with what the one before it of its key makes of it."""
     before = func.lag(groups.c.resolved_at).over(partition_by=groups.c.key, order_by=groups.c.id)
     gap = _milliseconds(dialect, groups.c.opened_at) - _milliseconds(dialect, before)
+    bothers = groups.c.maintenance.is_(None)  # while somebody works on it nobody is expected to act
     is_private = coalesce(incidents.c.private, literal(False))
     return (
         select(
@@ -71,9 +72,9 @@ def _returns(dialect: str, since: datetime, until: datetime) -> Select[Any]:
             groups.c.name,
             groups.c.total,
             _milliseconds(dialect, groups.c.opened_at).label("at"),
-            _one(groups.c.has_card).label("told"),
+            _one(and_(groups.c.has_card, bothers)).label("told"),
             _one(_was_acted_on()).label("acted"),
-            _one(gap.between(0, _of(SOON))).label("returned"),
+            _one(and_(gap.between(0, _of(SOON)), bothers)).label("returned"),
         )
         .select_from(groups.outerjoin(incidents, incidents.c.id == groups.c.incident))
         .where(groups.c.opened_at >= since, groups.c.opened_at <= until, ~is_private)

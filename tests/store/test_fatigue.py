@@ -76,6 +76,17 @@ async def test_who_acted(database: Database) -> None:
     assert (rule.name, rule.fired, rule.acted_on) == ("Slow", len(acting) + len(idle), len(acting))
 
 
+async def test_in_maintenance(database: Database) -> None:
+    """What fires while somebody works on its service is counted, and bothers nobody."""
+    window = {"service": "default", "made_by": "U0ADA", "begins_at": START - HOUR, "ends_at": START}
+    async with database.transaction() as tx:
+        await tx.execute(insert(tables.maintenance_windows), window)
+    rows = [group("a", START - HOUR + number * timedelta(minutes=6), maintenance=1) for number in range(6)]
+    await fill(database, *rows)
+    (rule,) = await counted(database)
+    assert (rule.fired, rule.told, rule.returned, rule.is_noisy) == (6, 0, 0, False)
+
+
 @pytest.mark.parametrize(("pause", "returned"), [(0, 3), (15 * 60_000, 3), (15 * 60_000 + 1, 0)])
 async def test_back_soon(pause: int, returned: int, database: Database) -> None:
     """Firing again a quarter of an hour after its end is a return, to the millisecond; another's end is not its."""
