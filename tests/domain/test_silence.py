@@ -1,0 +1,135 @@
+"""How a silence is written, and which alerts it means."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bot.domain import maintenance, silence
+from bot.domain.catalogue import Severity
+from bot.domain.errors import Unclear
+from bot.domain.matchers import Matcher, leading
+from bot.domain.silence import Silence, longest, read
+
+T0 = datetime(2026, 11, 20, 9, 0, tzinfo=UTC)
+P0 = Severity("P0", "Critical", 0, aliases=("critical", "sev1"))
+
+
+def made(*matchers: Matcher, hours: float = 1) -> Silence:
+    return Silence(1, matchers, "", "U0BEN", T0, T0 + timedelta(hours=hours))
+
+
+def means(text: str, **labels: str) -> bool:
+    return made(*read(f"1h {text}").matchers).covers(labels, "shop", lambda: P0)
+
+
+# --- as it is written -------------------------------------------------------------------------------------------------
+
+NAMES = st.from_regex(r"[a-z_]{1,8}", fullmatch=True)
+VALUES = st.text(st.characters(exclude_categories=["Cs", "Cc"], exclude_characters="“”„‟″"), min_size=1, max_size=20)
+MATCHERS = st.builds(Matcher, NAMES, st.just("="), VALUES)
+
+
+@given(st.lists(MATCHERS, min_size=1, max_size=5), st.booleans(), st.sampled_from(["--", "—", "–"]), st.booleans())
+def test_read_as_it_is_written(matchers: list[Matcher], is_first: bool, dashes: str, in_braces: bool) -> None:
+    """Whatever stands in the quotes, the duration before or after, with braces and commas or without."""
+    text = "{" + ", ".join(map(str, matchers)) + "}" if in_braces else " ".join(map(str, matchers))
+    wish = read(f"{f'2h {text}' if is_first else f'{text} 2h'} {dashes} new  disks -- and more")
+    assert (wish.lasting, wish.matchers, wish.reason) == ("2h", tuple(matchers), "new disks -- and more")
+
+
+@given(st.text(max_size=80))
+def test_anything_else_is_a_sentence(text: str) -> None:
+    """Whatever is typed is read or refused with a sentence."""
+    for reads in (read, maintenance.read):
+        try:
+            reads(text)
+        except Unclear as unclear:
+            assert unclear.sentence  # noqa: PT017
+
+
+def test_leading_matchers() -> None:
+    """As many as there are, and what follows them."""
+    assert leading('{a="b",c=~"d e"} rest of it') == ((Matcher("a", "=", "b"), Matcher("c", "=~", "d e")), "rest of it")
+    assert leading("nothing here") == ((), "nothing here")
+
+
+@pytest.mark.parametrize(
+    "text",
+    ['a=~".*"', 'a=~".+"', 'a!="b"', 'a=""', 'a!~"b.*" c=~".*"', 'a=~"(?s).+"', 'a=~"b|.*"', 'a!=""', 'a=~"[^x]*"'],
+)
+def test_what_means_everything_is_refused(text: str) -> None:
+    """One matcher at least says what a label is."""
+    with pytest.raises(Unclear, match="silence every alert"):
+        read(f"1h {text}")
+    assert read(f'1h {text} job="api"').matchers[-1] == Matcher("job", "=", "api")
+
+
+def test_too_many_matchers() -> None:
+    """Every alert is compared with all of them."""
+    with pytest.raises(Unclear, match="at most 20"):
+        read("1h " + " ".join(f'a{number}="b"' for number in range(21)))
+
+
+# --- what it means ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "is_meant"),
+    [
+        ('severity="P0"', True),
+        ('severity="critical"', True),
+        ('severity="Urgent"', True),  # as it was sent
+        ('severity=~"sev.*"', True),
+        ('severity="P1"', False),
+        ('severity!="critical" host="a"', False),
+        ('severity!="P1" host="a"', True),
+        ('service="shop"', True),
+        ('service=~"shop-.*"', True),
+        ('service="other"', False),
+        ('service!="shop" host="a"', False),
+        ('host="a" zone="1"', False),
+        ('host="a" zone=""', True),
+    ],
+)
+def test_service_and_severity_go_by_several_words(text: str, is_meant: bool) -> None:
+    """By what was sent and by what it was routed to, aliases too; what must not be is none of them."""
+    assert means(text, severity="Urgent", service="shop-eu", host="a") is is_meant
+
+
+def test_the_severity_is_asked_last() -> None:
+    """Routing an alert costs more than comparing labels."""
+
+    def never() -> Severity:
+        raise AssertionError
+
+    one = made(Matcher("severity", "=", "P0"), Matcher("host", "=", "a"))
+    assert not one.covers({"host": "b"}, "shop", never)
+
+
+@given(st.lists(st.floats(0.1, 100), max_size=6))
+def test_the_longest(hours: list[float]) -> None:
+    """Of several it is the one that ends last."""
+    found = longest(made(hours=one) for one in hours)
+    assert (found.ends_at if found else None) == (T0 + timedelta(hours=max(hours)) if hours else None)
+
+
+@pytest.mark.parametrize("module", [(silence, "SIL"), (maintenance, "MNT")])
+def test_names(module: tuple[object, str]) -> None:
+    """Any case, with a hyphen or without."""
+    rules, letters = module
+    for word in (f"{letters}-3", f"{letters.lower()}3", f" {letters}-3 "):
+        assert rules.number(word) == 3  # type: ignore[attr-defined]
+    for word in ("3", f"{letters}-", "ALR-3", f"{letters}-3x", f"{letters}-٣"):
+        assert rules.number(word) is None  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    "text", ["shop 2h new disks", "on shop 2h new disks", "shop on 2h new disks", "ON shop 2h  new  disks"]
+)
+def test_maintenance_as_it_is_written(text: str) -> None:
+    """With `on` before the service, after it, or without."""
+    assert maintenance.read(text) == maintenance.Wish("shop", timedelta(hours=2), "new disks")
