@@ -30,8 +30,11 @@ class Mail:
 
     @property
     def line(self) -> str:
-        """The subject in one line: what has line ends in it could begin another header."""
-        return one_line(self.subject)[:SUBJECT_LIMIT]
+        """The subject in one line: what has line ends in it could begin another header.
+
+        So could an encoded word, `=?utf-8?q?=0ABcc:…?=`, which Python takes apart and writes out with its line end.
+        """
+        return one_line(self.subject).replace("=?", "= ?")[:SUBJECT_LIMIT]
 
     @property
     def html(self) -> str:

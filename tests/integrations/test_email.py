@@ -165,6 +165,17 @@ async def test_headers_stay_ours(mail_server: MailServer) -> None:
     assert got.part("plain").split() == ["First", ".", "QUIT", "last"]
 
 
+@pytest.mark.parametrize(
+    "coded", ["=?utf-8?q?=0D=0ABcc:_eve@example.com?=", "=?utf-8?b?CkJjYzogZXZlQGV4YW1wbGUuY29t?="]
+)
+async def test_an_encoded_subject_stays_one(mail_server: MailServer, coded: str) -> None:
+    """What looks like an encoded word is not taken apart: a line end in it would begin a header."""
+    await mailer(mail_server).send(replace(MAIL, subject=f"Down {coded} again"))
+    (got,) = mail_server.received
+    assert got.message["Bcc"] is None
+    assert got.message["Subject"] == f"Down {coded} again".replace("=?", "= ?")
+
+
 @pytest.mark.parametrize(("answer", "permanent"), [("554 Looks like spam", True), ("452 Disk full", False)])
 async def test_content_is_refused(mail_server: MailServer, answer: str, permanent: bool) -> None:
     """What the server answers is certain: refused for good, or for now."""
