@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import count
@@ -10,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import delete, select
+from sqlalchemy import Engine, delete, event, select
 
 from bot.catalogue.load import load
 from bot.deps import CatalogueBox, Deps
@@ -100,6 +102,7 @@ ALERT = st.tuples(
     st.sampled_from(["firing", "firing", "firing", "resolved"]),
 )
 SILENCE = st.tuples(st.just("silence"), st.sampled_from(SILENCES), MINUTES)
+FIRES_A, FIRES_B = (("alert", name, "a", "critical", "firing") for name in NAMES)
 STEPS = st.one_of(
     *[ALERT] * 5,
     *[SILENCE] * 3,
@@ -234,6 +237,9 @@ class Players:
 
 @settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(steps=st.lists(STEPS, min_size=8, max_size=20))
+@example(steps=[("silence", SILENCES[1], 90), FIRES_A, ("alert", "A", "b", "warning", "firing")])
+@example(steps=[FIRES_A, FIRES_B, ("silence", SILENCES[1], 90), ("maintenance", 7), ("unsilence", 0)])
+@example(steps=[("watchdog",), ("maintenance", 90), ("wait", 30), ("silence", SILENCES[3], 7), ("maintained",)])
 async def test_nobody_is_left_without_a_turn(
     steps: list[tuple[Any, ...]], deps: Deps, clock: HandClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -252,3 +258,55 @@ async def test_nobody_is_left_without_a_turn(
     await fire(deps)
     await players.look()
     assert not [group for group in await players.open() if group.is_quiet(clock.now())]
+
+
+# --- at the same time, and many at once -------------------------------------------------------------------------------
+
+
+async def test_alerts_arrive_while_people_change_their_minds(deps: Deps, clock: HandClock) -> None:
+    """Alerts that come while a window or a silence begins or ends are on one side of it, and none is forgotten."""
+    players = Players(deps, clock)
+    handle = alerts.one_by_one()
+
+    async def arrive(number: int) -> None:
+        sent = an_alert(f"A{number}", "a", "warning", status="firing", at=clock.now())
+        await handle(deps, item(sent, deps=deps))
+
+    for turn in range(4):
+        change = players.on_maintenance(60) if turn % 2 == 0 else players.on_maintained()
+        mind = players.on_silence('host="a" alertname=~"A.*[02468]"', 60) if turn % 2 == 0 else players.on_unsilence(0)
+        await asyncio.gather(*[arrive(10 * turn + number) for number in range(5)], change, mind)
+        await fire(deps)
+        await players.look()
+    assert not [group for group in await players.open() if group.is_quiet(clock.now())]
+    assert len(await players.open()) == 20
+
+
+@pytest.fixture
+def statements() -> Iterator[list[str]]:
+    """What is asked of any database from now on; one that is executed for many rows counts once."""
+    asked: list[str] = []
+
+    def listen(_connection: Any, _cursor: Any, statement: str, *_more: Any) -> None:
+        asked.append(statement)
+
+    event.listen(Engine, "before_cursor_execute", listen)
+    yield asked
+    event.remove(Engine, "before_cursor_execute", listen)
+
+
+async def test_no_statement_for_each_alert(deps: Deps, clock: HandClock, statements: list[str]) -> None:
+    """A hundred alerts of a message ask the database no more than two of them, whatever is in force or watched."""
+    await silences.make(deps, silence.read('1h alertname="A" host=~"h.*"'), BEN)
+    await maintenance.begin(deps, windows.read("shop 1h"), BEN)
+    await alerts.handle(deps, item(an_alert("A", "h", "warning", status="firing", at=START), deps=deps))
+    asked = []
+    for many, first in ((2, 0), (100, 2), (2, 0), (100, 2)):  # new ones, and the same again
+        sent = [an_alert("A", f"h{first + one}", "warning", status="firing", at=START) for one in range(many)]
+        dogs = [an_alert("Watchdog", f"h{first + one}", "none", status="firing", at=START) for one in range(many // 2)]
+        statements.clear()
+        await alerts.handle(deps, item(*sent[many // 2 :], *dogs, deps=deps))
+        # SQLite adds the rows of alerts one by one, since their ids are wanted in order.
+        asked.append([one for one in statements if not one.startswith("INSERT INTO alerts ")])
+    assert len(asked[0]) == len(asked[1])
+    assert len(asked[2]) == len(asked[3])

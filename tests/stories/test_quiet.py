@@ -14,6 +14,7 @@ from bot.catalogue.load import load
 from bot.ports import Database
 from bot.services import maintenance, silences
 from bot.store import tables
+from tests.support import ladders
 from tests.support.alerts import OPS, Monitoring, elements, firing, monitoring, over
 from tests.support.catalogues import catalogue
 from tests.support.clock import START, HandClock
@@ -518,3 +519,53 @@ async def test_an_absence_that_is_silenced(watched: Monitoring) -> None:
     await story.types("Ben", "/incident silence end SIL-1")
     assert "Silenced" not in await watched.words()
     assert "silences ALR-1 now" in await story.types("Ben", '/incident silence 1h severity="P0" service="default"')
+
+
+# --- ladders ----------------------------------------------------------------------------------------------------------
+
+
+async def test_ladders_wait_until_it_is_quiet_no_more(database: Database, clock: HandClock, tmp_path: Path) -> None:
+    """A ladder that climbs ends with the begin of maintenance or of a silence, and begins anew when that is over."""
+    async with ladders.opened(database, clock, tmp_path) as shop:
+        story = shop.story
+        await shop.fires("Slow", severity="high")
+        await story.types("Ben", "/incident maintenance shop 1h")
+        await shop.at(30)
+        assert shop.mailed("boss@example.com") == []
+        await story.types("Ben", "/incident ack ALR-1")
+        await story.clicks("Ben", OPS, await shop.card(), "alert.unack")
+        await shop.at(59)
+        assert await shop.thread() == []
+        await shop.at(64)
+        assert await shop.thread() == []
+        await shop.at(65, seconds=5)
+        assert len(await shop.thread()) == 1
+        await story.types("Ben", '/incident silence 1h alertname="Slow"')
+        await shop.at(124)
+        assert len(await shop.thread()) == 1
+        await story.types("Ben", "/incident silence end SIL-1")
+        await shop.at(128)
+        assert len(await shop.thread()) == 1
+        await shop.at(129, seconds=30)
+        assert len(await shop.thread()) == 2
+        reasons = [why for _, why in await story.audited("ALR-1") if why.startswith("ladder.")]
+        assert reasons.count("ladder.begun") == 3
+        assert reasons.count("ladder.ended") == 2
+
+
+async def test_an_absence_pages_by_its_ladder(sqlite_database: Database, clock: HandClock, tmp_path: Path) -> None:
+    """What must keep arriving and does not climbs the ladder of its severity, and ends with the next arrival."""
+    org = """
+default_service: shop
+teams: {management: [U0DAN]}
+routes: [{match: ['alertname="Watchdog"'], dead_man: {every: 5m, severity: critical}}]
+"""
+    async with ladders.opened(sqlite_database, clock, tmp_path, org=org) as shop:
+        await shop.sends(watchdog())
+        await shop.at(6)
+        assert len(shop.mailed("ops@example.com")) >= 1
+        assert shop.mailed("boss@example.com") == []
+        await shop.at(36)
+        assert len(shop.mailed("boss@example.com")) == 1
+        await shop.sends(watchdog())
+        assert "Heard again after 36 min" in await shop.words()

@@ -141,9 +141,9 @@ def pager_of(stand_in: PagerDutyStandIn) -> PagerDuty:
 
 @asynccontextmanager
 async def opened(
-    database: Database, clock: HandClock, folder: Path, *, pager: Pager | None = None, shop: str = SHOP
+    database: Database, clock: HandClock, folder: Path, *, pager: Pager | None = None, shop: str = SHOP, org: str = ORG
 ) -> AsyncIterator[Shop]:
-    folders = [catalogue(folder, org=ORG, shop=shop)]
+    folders = [catalogue(folder, org=org, shop=shop)]
     async with MailServer().serving() as server, AsyncExitStack() as stack:
         mailer = SmtpMailer("127.0.0.1", server.port, sender="Tocsin <tocsin@example.com>", timeout_seconds=5)
         parts = {"mailer": mailer, "pager": pager}
