@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from bot.deps import Deps
@@ -17,7 +18,7 @@ from bot.services import deliveries, places
 from bot.services.posting import PLACE_GONE, Message, Post
 from bot.store import alerts, incidents, runs
 from bot.views.blocks import section
-from bot.views.run import escape_but_mentions
+from bot.views.mrkdwn import escape, mention
 
 KIND = "aside"
 POST = "chat.postMessage"
@@ -30,9 +31,11 @@ NO_THREAD = frozenset({"cannot_reply_to_message", "thread_not_found", "message_n
 _Place = tuple[str, str | None]  # channel and thread
 
 
-async def say(deps: Deps, tx: Tx, subject: str, text: str, key: str) -> None:
-    """Beside `INC-42`, `ALR-7` or `RUN-3`, at most once for the key. In the text, `<@U…>` alone is a mention."""
-    payload = {"text": deps.vault.masker.mask(text)[:LIMIT]}
+async def say(deps: Deps, tx: Tx, subject: str, text: str, key: str, *, mentions: Sequence[str] = ()) -> None:
+    """Beside `INC-42`, `ALR-7` or `RUN-3`, at most once for the key. `<@U…>` is a mention of these people alone: the
+    rest may be anybody's words.
+    """
+    payload = {"text": deps.vault.masker.mask(text)[:LIMIT], "mentions": list(mentions)}
     parcel = Parcel(KIND, subject, POST, payload, dedupe_key=f"{KIND}:{subject}:{key}"[:255])
     await deliveries.enqueue(deps, tx, parcel)
 
@@ -42,8 +45,15 @@ async def _render(deps: Deps, tx: Tx, delivery: Delivery) -> Message | Skip | Wa
     if isinstance(place, Wait):
         return place
     channel, thread = place
-    text = escape_but_mentions(str(delivery.payload["text"]))
+    text = _shown(str(delivery.payload["text"]), delivery.payload["mentions"])
     return Message(channel, text, [section(text)], thread)
+
+
+def _shown(text: str, mentions: Sequence[str]) -> str:
+    shown = str(escape(text))
+    for person in mentions:
+        shown = shown.replace(str(escape(f"<@{person}>")), str(mention(person)))
+    return shown
 
 
 async def _beside(deps: Deps, tx: Tx, subject: str) -> _Place | Wait:

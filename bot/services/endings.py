@@ -45,16 +45,16 @@ async def follow(deps: Deps, tx: Tx, run: Run, *, by: str = BOT, had_slot: bool 
         await deliveries.enqueue(deps, tx, run_parcels.whole_output(run, run.epoch))
     await log(deps, tx, run, by, f"{run} ({run.runbook}) {SPOKEN[run.status]}")
     if run.alert_group:
-        await _tell_its_alert(deps, tx, run, run.alert_group)
+        await _tell_its_alert(deps, tx, run, run.alert_group, by)
 
 
-async def _tell_its_alert(deps: Deps, tx: Tx, run: Run, number: int) -> None:
+async def _tell_its_alert(deps: Deps, tx: Tx, run: Run, number: int, by: str) -> None:
     """Whoever watches the alert's card reads how it went."""
     group = await alerts.get(tx, number)
     took = f" in {duration.words(run.took)}" if run.took and run.took >= SOME else ""
     text = f"{run} ({run.runbook}) {SPOKEN[run.status]}{took}. {run.sentence}".strip()
     if not group.storm:
-        await asides.say(deps, tx, str(group), text, f"{run} ended {run.epoch}")
+        await asides.say(deps, tx, str(group), text, f"{run} ended {run.epoch}", mentions=[by])
     await alert_parcels.refresh(deps, tx, group)
 
 

@@ -225,13 +225,15 @@ async def _say_who_did_not_get_it(deps: Deps, tx: Tx, delivery: Delivery, told: 
     """Once for these people: what follows in the thread would say the same again."""
     names = hashlib.sha256("\n".join(sorted(one.partition(":")[0] for one in told)).encode()).hexdigest()[:16]
     text = f"The e-mail about {delivery.subject} did not reach {_spoken(told)}. The others have it."
-    await asides.say(deps, tx, delivery.subject, text, f"email missed {names}")
+    people = [one.partition(":")[0] for one in told if _PERSON.match(one)]
+    await asides.say(deps, tx, delivery.subject, text, f"email missed {names}", mentions=people)
 
 
 async def _give_up(deps: Deps, tx: Tx, delivery: Delivery, error: str) -> None:
     to, why = ", ".join(delivery.payload["to"]), _PERSON.sub(r"<@\1>", _short(error))
     text = f"The e-mail about {delivery.subject} to {to} did not go out: {why}."
-    await asides.say(deps, tx, delivery.subject, text, f"email given up {delivery.id}")
+    people = _PERSON.findall(_short(error))
+    await asides.say(deps, tx, delivery.subject, text, f"email given up {delivery.id}", mentions=people)
 
 
 async def _alarm(deps: Deps, tx: Tx, delivery: Delivery, error: str) -> None:
@@ -245,7 +247,7 @@ async def _alarm(deps: Deps, tx: Tx, delivery: Delivery, error: str) -> None:
 def _spoken(told: Sequence[str]) -> str:
     """`U0DAN: no address is known` as a mention; an address as it is."""
     pairs = [one.partition(": ") for one in told]
-    return "; ".join(f"<@{name}> ({why})" if name.isalnum() else f"{name} ({why})" for name, _, why in pairs)
+    return "; ".join(f"{f'<@{name}>' if name.isalnum() else name} ({why})" for name, _, why in pairs)
 
 
 def _short(error: str) -> str:

@@ -356,3 +356,16 @@ def test_what_may_not_run_alone_is_found(tmp_path: Path, change: tuple[str, str]
     (found, *_) = load([folder]).findings
     assert said in found.sentence
     assert found.line > 1
+
+
+async def test_nothing_of_a_label_is_markup(sqlite_database: Database, clock: HandClock, tmp_path: Path) -> None:
+    """Names and labels that look like mentions or links alert nobody: not in the thread, the question or the end."""
+    evil = "Down <!channel> <@U0DAN> <https://evil.invalid|x>"
+    async with watched(sqlite_database, clock, tmp_path) as sender:
+        sender.there.status["/restart"] = 500
+        await sender.sends(firing(evil, host="<@U0DAN>"))
+        await sender.approves("Ben")
+        said = "\n".join([*await sender.thread(), await sender.words()])
+        assert "RUN-1 (restart_it) failed" in said
+        for markup in ("<!channel>", "<@U0DAN>", "<https://evil"):
+            assert markup not in said
