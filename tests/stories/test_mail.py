@@ -337,3 +337,44 @@ async def test_a_server_is_missing(sqlite_database: Database, clock: HandClock, 
         await story.types("Ada", "/incident update rolled back", room)
         assert await lines(story, "ops-alerts", "SMTP") == [mailing.NEEDS_A_SERVER]
         assert mailing.NEEDS_A_SERVER in (await readiness.look(story.deps, None)).notes
+
+
+LADDER = (
+    PAYMENTS.replace("tell:", "ladder: urgent, tell:", 1).replace('"email:ops", "email:team:management"', "")
+    + """
+ladders:
+  urgent: {steps: [{after: 1m, unless: acknowledged, notify: ["email:team:management"]}]}
+"""
+)
+
+
+async def test_a_ladders_mail_that_fails_for_good_is_an_alarm(
+    sqlite_database: Database, clock: HandClock, tmp_path: Path, server: MailServer
+) -> None:
+    """A step of a ladder is a promise: that its mail reaches nobody is said through the second channel."""
+    server.refusals = {"dan@example.com": "550 No such user"}
+    async with installed(sqlite_database, clock, tmp_path, speaking(server), payments=LADDER) as story:
+        await story.declared("S1 payments card payments fail")
+        await story.fast_forward(minutes=2)
+        said = (
+            "the e-mail to team:management that its ladder promised did not go out: dan@example.com: 550 No such user."
+        )
+        assert f"INC-1: {said}" in story.alarm.heard
+
+
+async def test_a_ladders_mail_waits_for_nobody_who_is_on_it(
+    sqlite_database: Database, clock: HandClock, tmp_path: Path
+) -> None:
+    """Mail that an outage held up is not sent when somebody has acknowledged meanwhile."""
+    async with MailServer().serving() as gone:
+        pass
+    async with installed(sqlite_database, clock, tmp_path, speaking(gone), payments=LADDER) as story:
+        await story.declared("S1 payments card payments fail")
+        await story.fast_forward(minutes=2)
+        assert [state for state, _ in await settled(story)] == ["ready"]
+        await story.types("Ben", "/incident ack INC-1")
+        async with gone.serving(gone.port):
+            await story.fast_forward(minutes=5)
+        assert gone.received == []
+        ((state, why),) = await settled(story)
+        assert (state, why) == ("dropped", "INC-1 is acknowledged by now.")
