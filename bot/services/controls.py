@@ -223,7 +223,7 @@ async def _passed_on(deps: Deps, tx: Tx, page: Sent, done: Context, by: Actor) -
     held = await _hold(tx, page.subject)
     whom = await page_subjects.spoken(tx, page.target)
     await audit.record(tx, deps.clock, by.id, f"page.{done.kind}", page.subject, page=page.key, to=page.target)
-    await _write(deps, tx, page, held, by, "page", f"passed the page to {whom} on", _key(page, done))
+    await _write(deps, tx, page, held, by, "page", f"passed on the page to {whom}", _key(page, done))
 
 
 async def _noted(deps: Deps, tx: Tx, page: Sent, done: Context, by: Actor) -> None:

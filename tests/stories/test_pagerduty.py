@@ -17,8 +17,9 @@ from bot.domain.secret import Secret
 from bot.integrations.email import SmtpMailer
 from bot.integrations.pagerduty import PagerDuty
 from bot.ports import Database
-from bot.services import alerts, pages, people
+from bot.services import alerts, pages, people, telling
 from bot.services.inbox import InboxItem
+from bot.store import incidents as incidents_store
 from bot.store import tables
 from tests.support.alerts import OPS, Monitoring, firing, monitoring
 from tests.support.catalogues import catalogue
@@ -464,6 +465,14 @@ async def test_nobody_here_has_that_address(sent: Monitoring, pagerduty: PagerDu
     assert "*On it*\n“U0BEN” at PagerDuty, " in tidy(await sent.words())
 
 
+async def test_acknowledged_there_while_nobody_can_be_asked(sent: Monitoring, pagerduty: PagerDutyStandIn) -> None:
+    """Where PagerDuty does not say whose address it is, it counts all the same, by their name there."""
+    made = await paged(sent, pagerduty)
+    pagerduty.goes_away()
+    await says(sent, event(sent, made, "acknowledged"))
+    assert "*On it*\nAda Lovelace at PagerDuty, " in tidy(await sent.words())
+
+
 async def test_acknowledged_there_by_one_of_several(sent: Monitoring, pagerduty: PagerDutyStandIn) -> None:
     """The other pages of the same alert are acknowledged there, and not the one from which the news came."""
     made = await paged(sent, pagerduty)
@@ -523,9 +532,28 @@ async def test_an_incident_of_a_page(sent: Monitoring, pagerduty: PagerDutyStand
     lines = tidy(await story.reads("Ada", "/incident timeline", room))
     assert "<@U0ADA> at PagerDuty acknowledged" in lines
     assert "<@U0ADA> at PagerDuty noted: the &lt;@U0BEN&gt; cache" in lines
-    assert "<@U0ADA> at PagerDuty passed the page to whoever is on call on" in lines
+    assert "<@U0ADA> at PagerDuty passed on the page to whoever is on call" in lines
     assert "resolved" in await story.reads("Ada", "/incident show INC-1")
     assert made["status"] == "triggered"  # what was done there is not told back
+    async with story.deps.database.reading() as tx:
+        draft = await telling.draft(story.deps, tx, await incidents_store.get(tx, 1))
+    (line,) = [one for one in draft.splitlines() if one.endswith("acknowledged")]
+    assert "ada at PagerDuty" in line
+
+
+async def test_an_incident_is_given_back_there(sent: Monitoring, pagerduty: PagerDutyStandIn) -> None:
+    """Who takes their acknowledgement of an incident's page back at PagerDuty takes it back here."""
+    story = sent.story
+    room = await story.declared("S2 shop nobody can pay")
+    await wake(story, "page:oncall", subject="INC-1")
+    (made,) = pagerduty.incidents.values()
+    await says(sent, event(sent, made, "acknowledged"))
+    story.clock.advance(minutes=1)
+    assert "<@U0ADA> at PagerDuty acknowledged" in shown(await story.card(room))
+    await says(sent, event(sent, made, "unacknowledged"))
+    assert "nobody yet" in shown(await story.card(room))
+    await story.types("Ada", "/incident ack INC-1", room)
+    assert made["status"] == "acknowledged"  # it is open there again, so this is told
 
 
 async def test_ended_there_by_nobody(sent: Monitoring, pagerduty: PagerDutyStandIn) -> None:
