@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Coroutine
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -11,12 +12,17 @@ import pytest
 from sqlalchemy import delete, select
 
 from bot.catalogue.load import load
+from bot.domain.person import Actor, Person
 from bot.ports import Database
-from bot.services import escalations
+from bot.services import alert_groups, escalations, incidents, resolution, summons
+from bot.services.trips import ERRANDS, TIMERS
+from bot.slack.events import EventDesk
 from bot.store.tables import audit_log, timers
+from bot.worker import Worker
+from commands import TABLE
 from tests.support.alerts import over
 from tests.support.catalogues import catalogue
-from tests.support.clock import HandClock
+from tests.support.clock import START, HandClock
 from tests.support.ladders import ORG, SHOP, Shop, opened, pager_of, pagerduty, restarted
 from tests.support.pagerduty import PagerDutyStandIn
 from tests.support.story import tidy
@@ -462,6 +468,32 @@ async def test_acknowledged_while_the_page_waits(shop: Shop, duty: PagerDutyStan
     duty._bad_days.clear()
     await shop.story.fast_forward(minutes=30)
     assert pages(duty) == []
+
+
+@pytest.mark.both_databases
+async def test_everything_at_one_moment(shop: Shop, duty: PagerDutyStandIn) -> None:
+    """Steps come due, people acknowledge, resolve and change incidents, all at once: nobody is told an error, nothing
+    is lost, and each page is one at most.
+    """
+    alerts = [await shop.fires(f"Rule{number}") for number in range(1, 9)]
+    await shop.at(14, 50)
+    shop.story.clock.set(START + timedelta(minutes=15))
+    deps, ada = shop.story.deps, Actor(Person("U0ADA", "ada"))
+    others = [Worker(deps, timers=TIMERS, errands=ERRANDS, handle_inbox=EventDesk(TABLE).handle) for _ in range(2)]
+    deeds: list[Coroutine[Any, Any, object]] = [alert_groups.acknowledge(deps, number, ada) for number in (1, 2, 3, 4)]
+    deeds += [incidents.set_severity(deps, number, "P1", ada) for number in (3, 5)]
+    deeds += [resolution.resolve(deps, number, ada, fix="rolled back") for number in (4, 6)]
+    deeds += [summons.escalate(deps, await alert_groups.by_name(deps, "ALR-7"), ada)]
+    await shop.posts({"version": "4", "alerts": [over(alerts[5], START), over(alerts[7], START)]})
+    await asyncio.gather(*deeds, *(worker.turn() for worker in others))
+    await shop.story.settle()
+    await shop.at(60)
+    told = pages(duty)
+    assert len(told) == len(set(told))
+    late = " ".join(shop.mailed("boss@example.com"))
+    assert [name for name in ("ALR-1]", "ALR-2]", "ALR-4]", "ALR-6]", "ALR-8]") if name in late] == []
+    await shop.audits()
+    assert shop.story.alarm.heard == []
 
 
 async def test_an_edited_catalogue(tale: Shop, tmp_path: Path) -> None:

@@ -53,6 +53,7 @@ class Heard:
     first: dict[Step, float] = field(default_factory=dict)
     times: Counter[Step] = field(default_factory=Counter)
     repeated: int = 0  # with the same Message-ID or dedup_key: nobody is bothered twice by those
+    other: list[str] = field(default_factory=list)  # that a step did not come in time
     _keys: set[str] = field(default_factory=set)
 
     def hear(self, text: str, key: str, at: float) -> None:
@@ -61,7 +62,9 @@ class Heard:
             return
         self._keys.add(key)
         found = SAID.search(text)
-        assert found, text
+        if found is None:
+            self.other.append(text)
+            return
         step = (found[1], int(found[2] or 0))
         self.times[step] += 1
         self.first.setdefault(step, at)
@@ -120,6 +123,18 @@ class Tower:
             for subject, at in begun.items()
             for after in afters
         }
+
+    async def in_flight(self) -> set[Step]:
+        """The steps whose message was under way when its process was killed: it was asked for, and said again."""
+        waits, table = tables.climbs, tables.deliveries
+        asked = select(table.c.subject, table.c.payload).where(
+            table.c.kind.in_(["email", "page"]), table.c.attempts > 1
+        )
+        async with self.house.database.reading() as tx:
+            pinned = {row.id: row.pinned["steps"] for row in await tx.execute(select(waits))}
+            found = [row for row in await tx.execute(asked) if "climb" in row.payload]
+        steps = [(row.subject, pinned[row.payload["climb"]][row.payload["position"]]["after"]) for row in found]
+        return {(subject, int(after // 60)) for subject, after in steps}
 
     async def promises(self) -> Counter[str]:
         async with self.house.database.reading() as tx:
