@@ -57,7 +57,7 @@ async def house(database: Database, clock: HandClock) -> AsyncIterator[House]:
 
 async def answered(house: House, data: st.DataObject) -> None:
     """One odd request. The clock moves on, so that no two of them are the same message."""
-    house.story.clock.advance(seconds=0.01)
+    house.story.clock.advance(seconds=0.001)
     request = data.draw(odd(house.routes))
     answer = await request.send(house.api, house.headers)
     assert answer.status_code < 500, f"{request!r:.2000} {answer.text}"

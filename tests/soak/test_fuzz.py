@@ -45,6 +45,6 @@ async def test_large_bodies(path: str, beyond: int, filling: bytes, body: bytes,
     limit = next(size for prefix, size in LIMITS.items() if path.startswith(prefix))
     size = limit + beyond
     content = (body + filling * (size // len(filling) + 1))[:size]
-    house.story.clock.advance(seconds=0.01)
+    house.story.clock.advance(seconds=0.001)
     answer: httpx.Response = await house.api.post(path, content=content, headers=house.headers)
     assert answer.status_code == 413 if beyond > 0 else answer.status_code in (202, 400, 401, 422)
