@@ -72,7 +72,10 @@ class Worker:
             await deliveries.release_all_leases(self._deps)
             await inbox.release_all_leases(self._deps)
             await running.release_all_leases(self._deps)
-        await dead_men.came_back(self._deps)
+        try:
+            await dead_men.came_back(self._deps)
+        except (SQLAlchemyError, OSError) as problem:
+            log.warning(Event.DATABASE_TROUBLE, during="start", error=str(problem))
 
     async def turn(self) -> int:
         """Do everything that is due at this moment, and what follows from it; returns how much that was."""

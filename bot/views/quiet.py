@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import accumulate
 
 from bot.domain.alert_group import AlertGroup
 from bot.domain.catalogue import listing
@@ -14,6 +15,7 @@ from bot.views.mrkdwn import Safe, clip, clock, literal, mention, moment
 NAMED = 10  # groups in an answer
 LISTED = 20
 ABOUT_LIMIT = 500
+LIMIT = 3_500  # characters of an answer
 
 
 def _about(silence: Silence) -> Safe:
@@ -28,6 +30,14 @@ def groups(names: Sequence[str], total: int) -> str:
     """`ALR-1, ALR-2 and 3 more`"""
     shown = list(names[:NAMED])
     return listing([*shown, f"{total - len(shown)} more"] if total > len(shown) else shown)
+
+
+def _list(lines: Sequence[str]) -> str:
+    """As many whole lines as fit into one message."""
+    fitting = [
+        line for line, used in zip(lines, accumulate(len(line) + 1 for line in lines), strict=True) if used < LIMIT
+    ]
+    return "\n".join([*fitting, *([f"And {len(lines) - len(fitting)} more."] if len(fitting) < len(lines) else [])])
 
 
 def _count(total: int) -> str:
@@ -67,7 +77,7 @@ def silences(found: Sequence[Silence], holding: Mapping[int, int]) -> str:
         return "No silence is in force."
     lines = [_silence(one, holding.get(one.id, 0)) for one in found[:LISTED]]
     more = [f"And {len(found) - LISTED} more, which end later."] if len(found) > LISTED else []
-    return "\n".join([*lines, *more, f"End one early: `/incident silence end {found[0]}`."])
+    return f"{_list([*lines, *more])}\nEnd one early: `/incident silence end {found[0]}`."
 
 
 def _silence(silence: Silence, held: int) -> str:
@@ -132,7 +142,7 @@ def windows(found: Sequence[Window], services: Mapping[str, str], firing: Mappin
     if not found:
         return "Nothing is in maintenance. Begin it: `/incident maintenance <service> 2h [reason]`."
     lines = [_window(one, services.get(one.service, one.service), firing.get(one.id, 0)) for one in found[:LISTED]]
-    return "\n".join([*lines, f"End it early: `/incident maintenance end {found[0]}`."])
+    return f"{_list(lines)}\nEnd it early: `/incident maintenance end {found[0]}`."
 
 
 def _window(window: Window, service: str, total: int) -> str:
