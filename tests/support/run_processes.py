@@ -17,7 +17,7 @@ from bot.simulator import channels
 from bot.simulator.state import Channel, Message
 from bot.store.tables import deliveries, run_steps, runs
 from tests.stories.crash import House, housed
-from tests.support.runbooks import ORG, shop
+from tests.support.runbooks import ORG, SERVICE, shop
 from tests.support.story import buttons, shown
 
 PEOPLE = ("U0ADA", "U0BEN", "U0CLEO")
@@ -228,10 +228,11 @@ async def opened(
     runbooks: Mapping[str, str],
     *,
     connections: str = "",
+    service: str = SERVICE,
     settings: Mapping[str, str] | None = None,
 ) -> AsyncIterator[Shop]:
     """`tocsin serve` on the database of that URL, with these runbooks, whose programs may run."""
-    catalogue = shop(folder, org=f"{ORG}\n{connections}", **runbooks)
+    catalogue = shop(folder, org=f"{ORG}\n{connections}", service=service, **runbooks)
     known = {"TOCSIN_CATALOG": str(catalogue), "TOCSIN_ALLOW_SHELL": str(catalogue), **(settings or {})}
     async with housed(url, workers=(), settings=known) as house:
         yield Shop(house, runbooks)
