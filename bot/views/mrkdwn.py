@@ -10,8 +10,7 @@ from bot.domain.person import AT_PAGERDUTY
 # A word joiner: invisible, and unlike a zero-width space no word boundary to Slack.
 JOINER = "\N{WORD JOINER}"
 
-# Also where a longer word begins so: cut short, it would be one.
-_BROADCAST = re.compile(r"@(?=here|channel|everyone|group)", re.IGNORECASE)
+_BROADCAST = re.compile(r"@(?=(?:here|channel|everyone|group)\b)", re.IGNORECASE)
 _OPENING = re.compile(r"(?<!\w)([*_~`]+)(?=\S)(?=[^\n]*\S\1)")
 _QUOTE = re.compile(r"^(?=&gt;)", re.MULTILINE)
 
@@ -88,4 +87,5 @@ def clip(text: str, limit: int) -> str:
     if kept.rfind("<") > kept.rfind(">"):
         kept = kept[: kept.rfind("<")]
     kept = re.sub(r"&[a-z]{0,3}$", "", kept)
+    kept = re.sub(r"@(?:here|channel|everyone|group)$", "", kept, flags=re.IGNORECASE)  # of a longer, harmless word
     return type(text)(kept.rstrip() + "…")

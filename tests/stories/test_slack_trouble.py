@@ -151,7 +151,7 @@ OUTAGES = {
 
 @pytest.mark.parametrize("fault", OUTAGES.values(), ids=OUTAGES)
 async def test_an_hour_without_slack_is_one_update(story: Story, fault: dict[str, Any]) -> None:
-    """After an hour and more in which Slack took nothing, one update of the bot's own names all that changed meanwhile."""
+    """After an hour and more in which Slack took nothing, one update of the bot names all that changed meanwhile."""
     room = await story.declared("P1 checkout is down")
     await story.fault(method="chat.postMessage", **fault)
     await story.fast_forward(minutes=31)
