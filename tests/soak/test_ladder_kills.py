@@ -74,6 +74,8 @@ async def weathered(url: str, folder: Path, seed: int, victims: list[str]) -> No
         in_flight = await climbing.in_flight()
         others = {step: one for step, one in late.items() if step not in in_flight}
         told = [_figures(others, "others"), _figures({step: late[step] for step in in_flight}, "in flight")]
+        fired = await climbing.fired_late()
+        told += [f"timers p50 {fired[len(fired) // 2] * 1000:.0f} ms, p99 {fired[-len(fired) // 100] * 1000:.0f} ms"]
         told += [f"{climbing.house.deaths} kills, {heard.repeated} repeated under a key, {dict(promises)}"]
         print("; ".join([f"load {os.getloadavg()[0]:.1f}", *told, *heard.other]))  # noqa: T201
         assert climbing.house.deaths >= KILLS

@@ -21,6 +21,7 @@ from sqlalchemy import select
 from bot.domain.token import Scope
 from bot.main import Books
 from bot.services import tokens
+from bot.services.escalations import STEP
 from bot.store import tables
 from tests.stories.crash import House, housed
 from tests.support.catalogues import catalogue
@@ -135,6 +136,16 @@ class Tower:
             found = [row for row in await tx.execute(asked) if "climb" in row.payload]
         steps = [(row.subject, pinned[row.payload["climb"]][row.payload["position"]]["after"]) for row in found]
         return {(subject, int(after // 60)) for subject, after in steps}
+
+    async def fired_late(self) -> list[float]:
+        """How late each step's timer fired, in seconds of the wall: what came after is the way to people."""
+        table, clock = tables.timers, self.house.clock
+        await clock.refresh()
+        wall = time.time()
+        speed = (clock.from_wall(wall + 1) - clock.from_wall(wall)).total_seconds()
+        fired = select(table.c.due_at, table.c.fired_at).where(table.c.kind == STEP, table.c.fired_at.is_not(None))
+        async with self.house.database.reading() as tx:
+            return sorted((row.fired_at - row.due_at).total_seconds() / speed for row in await tx.execute(fired))
 
     async def promises(self) -> Counter[str]:
         async with self.house.database.reading() as tx:
