@@ -21,7 +21,7 @@ from bot.domain.token import Scope
 from bot.services import tokens
 from bot.store.clock import DatabaseClock
 from bot.store.database import open_database
-from bot.store.tables import alert_groups, alert_storms, alerts, inbox, places
+from bot.store.tables import alert_groups, alert_storms, alerts, deliveries, inbox, places
 
 TOGETHER = 50  # alerts in a payload
 SENDERS = 4
@@ -168,7 +168,8 @@ async def _storm(folder: Path) -> list[Figure]:
         acknowledged = await acknowledging
         await hall.worked()
         behind = time.perf_counter() - ended
-        await hall.rig.quiet(PATIENCE_SECONDS)
+        told = deliveries.c.state.in_(["sent", "dropped"])
+        await hall.until(select(func.count()).select_from(deliveries).where(~told), 0)
         texts = _texts(hall.rig)
         lost = STORM - await hall.count(select(func.count()).select_from(alerts))
         wrong = not await _is_right(hall, texts)

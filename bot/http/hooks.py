@@ -21,6 +21,7 @@ from bot.http.problems import UNAVAILABLE, documented, problem
 from bot.intake import VENDORS, body, generic, proof
 from bot.services import arrivals, tokens
 from bot.services.arrivals import Arrival
+from bot.store.turns import a_person_waits
 from bot.telemetry import Event, get_logger
 
 RETRY = {"Retry-After": "2"}
@@ -66,7 +67,8 @@ async def take(
     try:
         await _must_be_allowed(deps, door, vendor, request)
         text = await _text_of(await request.body())
-        await arrivals.store(deps, Arrival(vendor, text, request.headers, deps.clock.wall(), source))
+        with a_person_waits():  # its sender does, and gives up: the worker has all day
+            await arrivals.store(deps, Arrival(vendor, text, request.headers, deps.clock.wall(), source))
     except Unclear as unreadable:
         get_logger().warning(Event.HOOK_REFUSED, vendor=vendor, sentence=unreadable.sentence)
         return problem(400, unreadable.sentence)
