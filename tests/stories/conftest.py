@@ -1,4 +1,4 @@
-"""Every story ends without a call that Slack would refuse. `story` is told on one of both databases, `tale` on SQLite."""
+"""Every story ends without a call that Slack would refuse. `story` is told on either database, `tale` on SQLite."""
 
 from __future__ import annotations
 
