@@ -331,12 +331,12 @@ async def _plan(settings: Settings, runbook: str, given: Sequence[str]) -> int:
     from bot import main as house
     from bot.asks import Where
     from bot.domain import parameters
-    from bot.services import approvals, glance, runs
+    from bot.services import approvals, asking, glance
     from bot.views import outline
 
     deps = house.planning(settings)
     try:
-        found = await runs.draft(deps, runs.Wanted(runbook, parameters.pairs(given)), Where())
+        found = await asking.draft(deps, asking.Wanted(runbook, parameters.pairs(given)), Where())
     except Unclear as problem:
         raise click.UsageError(problem.sentence) from None
     who = approvals.who_of(deps, found.gate) if found.gate else ()

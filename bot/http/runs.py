@@ -25,8 +25,9 @@ from bot.http.access import Executer, Reader
 from bot.http.door import TheDeps
 from bot.http.keyed import Key
 from bot.http.problems import documented
-from bot.services import executions, runs, telling
-from bot.services.runs import MAX_REASON, Record, Shown, Wanted
+from bot.services import asking, executions, runs, telling
+from bot.services.asking import MAX_REASON, Wanted
+from bot.services.runs import Record, Shown
 
 OUTPUT_SHOWN = 20_000
 NOT_STARTED, NOT_NEEDED = "not_started", "not_needed"
@@ -176,7 +177,7 @@ async def execute_runbook(
     parameters.read(runbook, wish.parameters)  # what is refused here does not spend the key
     by = await keyed.actor(deps, caller, key, {"runbook": runbook.id, **wish.model_dump()})
     wanted = Wanted(runbook.id, wish.parameters, readable(wish.reason))
-    started = _started(await runs.request(deps, wanted, by, Where()))
+    started = _started(await asking.request(deps, wanted, by, Where()))
     response.headers["Location"] = started.url
     return started
 

@@ -15,7 +15,7 @@ from bot.domain.errors import Missing, Unclear, Undeliverable
 from bot.domain.run import StepRun
 from bot.engine.steps.bounds import MAX_OUTPUT
 from bot.ports import Tx
-from bot.services import deliveries, duty, people, places, planned, run_parcels, runs
+from bot.services import asking, deliveries, duty, people, places, planned, run_parcels, runs
 from bot.services.posting import PLACE_GONE, Message, Plain, Post
 from bot.services.runs import Shown
 from bot.store import deliveries as deliveries_store
@@ -85,7 +85,7 @@ class LivePost(Post):
         self, deps: Deps, tx: Tx, delivery: Delivery, problem: Undeliverable
     ) -> dict[str, Any] | Wait | Skip | None:
         run = (await _of(tx, delivery)).run
-        if problem.error in PLACE_GONE and run.source != runs.AUTOMATION:
+        if problem.error in PLACE_GONE and run.source != asking.AUTOMATION:
             text = (
                 f"I cannot post in its channel ({problem.error}): nobody sees {run} there, and nobody can approve it."
             )
@@ -129,7 +129,7 @@ class InThread(Post):
         self, deps: Deps, tx: Tx, delivery: Delivery, problem: Undeliverable
     ) -> dict[str, Any] | Wait | Skip | None:
         is_gone = problem.error in PLACE_GONE or problem.permanent
-        if not is_gone or delivery.payload.get("dm") or (await _of(tx, delivery)).run.source == runs.AUTOMATION:
+        if not is_gone or delivery.payload.get("dm") or (await _of(tx, delivery)).run.source == asking.AUTOMATION:
             return await super().refused(deps, tx, delivery, problem)
         payload = {**delivery.payload, "dm": True}
         key = f"dm:{delivery.id}"

@@ -21,9 +21,9 @@ from bot.domain.person import Actor, Kind, Person
 from bot.domain.run import SPOKEN, Run
 from bot.domain.triggers import ASK, Called
 from bot.ports import Tx
-from bot.services import alert_parcels, asides, deliveries, notices, runs
+from bot.services import alert_parcels, asides, asking, deliveries, notices
+from bot.services.asking import AUTOMATION, MOST_BY_THEMSELVES, WINDOW, TooMany, Wanted
 from bot.services.posting import Plain
-from bot.services.runs import AUTOMATION, MOST_BY_THEMSELVES, WINDOW, TooMany, Wanted
 from bot.store import alerts as store
 from bot.store import deliveries as deliveries_store
 from bot.store import runs as runs_store
@@ -86,7 +86,7 @@ class TriggerErrand(Plain):
         wanted = Wanted(runbook, reason=reason, alert=arguments["labels"], group=group, must_ask=must_ask)
         by = Actor(AUTOMATON, key=f"{KIND}:{group}:{runbook}", source=AUTOMATION)
         try:
-            run = await runs.request(deps, wanted, by, Where())
+            run = await asking.request(deps, wanted, by, Where())
         except TooMany:
             return {"bound": True}
         except Problem as problem:

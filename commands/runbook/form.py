@@ -16,7 +16,7 @@ from bot.domain.errors import Refused, Unclear
 from bot.domain.person import Actor
 from bot.domain.run import number as run_number
 from bot.domain.runbook import Gate, Runbook
-from bot.services import choices, incidents, runbooks, runs
+from bot.services import asking, choices, incidents, runbooks, runs
 from bot.views import runbook as view
 from bot.views.runbook import Form
 from commands.runbook import words
@@ -61,7 +61,7 @@ async def _refusal(deps: Deps, runbook: Runbook, by: Actor, where: Where) -> str
     """Said before anything is typed in vain. Nothing was asked for yet."""
     incident = await incidents.living_here(deps, where)
     try:
-        await runs.may_execute(deps, runbook, by, incident.id if incident else None)
+        await asking.may_execute(deps, runbook, by, incident.id if incident else None)
     except Refused as problem:
         return problem.sentence
     return ""
@@ -71,7 +71,7 @@ async def of(
     deps: Deps, runbook: Runbook, said: Said, by: Actor, where: Where, alert: AlertGroup | None = None
 ) -> Modal:
     """For this runbook, with what was given. Raises Refused."""
-    await runs.may_begin(deps, runbook, by, where, alert.id if alert else None)
+    await asking.may_begin(deps, runbook, by, where, alert.id if alert else None)
     shown = await _form(deps, runbook, said, where, [])
     shown = replace(shown, alert=str(alert) if alert else "")
     return Modal(view.form(shown), (OPENER, "runbook.run", words.value(runbook.id, said.given, said.reason)))
@@ -112,7 +112,7 @@ async def needs_form(deps: Deps, runbook: Runbook, said: Said, where: Where) -> 
 async def change(deps: Deps, number: int, by: Actor) -> Modal:
     """With the parameters as they stand. Raises Conflict, Missing, Refused."""
     await runs.visible(deps, number, by)
-    run, runbook = await runs.may_change(deps, number, by)
+    run, runbook = await asking.may_change(deps, number, by)
     shown = Form(
         runbook=runbook,
         given=run.parameters,

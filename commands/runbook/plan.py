@@ -7,8 +7,8 @@ from bot.deps import Deps
 from bot.domain.errors import Refused, Unclear
 from bot.domain.person import Actor
 from bot.domain.run import number as run_number
-from bot.services import glance, people, runs
-from bot.services.runs import Draft, Wanted
+from bot.services import asking, glance, people
+from bot.services.asking import Draft, Wanted
 from bot.views import runbook as view
 from commands.runbook import form, words
 from commands.runbook.words import Said
@@ -31,7 +31,7 @@ async def press(press: Press, deps: Deps) -> Reply | Modal:
 async def _planned(deps: Deps, said: Said, where: Where, by: Actor) -> Reply:
     runbook = deps.catalogue.runbook(said.runbook)
     words.must_fit(runbook, said, whole=True)
-    found = await runs.draft(deps, Wanted(runbook.id, said.given, said.reason), where)
+    found = await asking.draft(deps, Wanted(runbook.id, said.given, said.reason), where)
     approval = view.may_approve(found.gate, deps.catalogue.access, found.runbook)
     value = words.value(runbook.id, said.given, said.reason)
     return Reply(_summary(found), view.plan(found.runbook, found.plan, approval, value, await _seen(deps, found, by)))

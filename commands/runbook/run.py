@@ -7,8 +7,8 @@ from bot.deps import Deps
 from bot.domain import parameters
 from bot.domain.run import SPOKEN, Run
 from bot.domain.runbook import Runbook
-from bot.services import alert_groups, runs
-from bot.services.runs import Wanted
+from bot.services import alert_groups, asking, runs
+from bot.services.asking import Wanted
 from bot.views.mrkdwn import channel
 from bot.views.runbook import PICK
 from commands.runbook import form, words
@@ -24,7 +24,7 @@ async def ask(ask: Ask, deps: Deps) -> Reply | Modal:
     if await form.needs_form(deps, runbook, said, ask.where):
         return await form.of(deps, runbook, said, ask.by, ask.where)
     wanted = Wanted(runbook.id, said.given, said.reason)
-    return Reply(begun(await runs.request(deps, wanted, ask.by, ask.where), ask.where))
+    return Reply(begun(await asking.request(deps, wanted, ask.by, ask.where), ask.where))
 
 
 async def press(press: Press, deps: Deps) -> Modal:
@@ -60,7 +60,7 @@ async def submit(sent: Submission, deps: Deps) -> Reply | FieldErrors:
         wrong[words.REASON] = "Say why: whoever approves needs to know."
     if wrong:
         return FieldErrors(wrong)
-    run = await runs.request(deps, Wanted(runbook.id, given, reason, group=about.group), sent.by, sent.where)
+    run = await asking.request(deps, Wanted(runbook.id, given, reason, group=about.group), sent.by, sent.where)
     return Reply(begun(run, sent.where))
 
 
@@ -71,7 +71,7 @@ async def _change(sent: Submission, deps: Deps, number: int) -> Reply | FieldErr
     wrong = _wrong(runbook, given)
     if wrong:
         return FieldErrors(wrong)
-    run = await runs.change(deps, number, given, sent.by)
+    run = await asking.change(deps, number, given, sent.by)
     return Reply(f"Changed. {run} {SPOKEN[run.status]} as it is now; the question is asked anew in its thread.")
 
 

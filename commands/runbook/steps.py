@@ -10,7 +10,7 @@ from bot.domain.errors import Unclear
 from bot.domain.person import Actor
 from bot.domain.run import SPOKEN
 from bot.domain.run import number as run_number
-from bot.services import runs
+from bot.services import handling, runs
 from bot.services.runs import Subject
 from bot.views import blocks as b
 
@@ -40,17 +40,17 @@ async def cancel(press: Press, deps: Deps) -> Reply:
 
 
 async def _cancel(deps: Deps, number: int, by: Actor) -> Reply:
-    run, is_over = await runs.cancel(deps, number, by)
+    run, is_over = await handling.cancel(deps, number, by)
     return Reply(f"{run} is cancelled." if is_over else f"{run} is being cancelled; its message shows when it is over.")
 
 
 async def retry(press: Press, deps: Deps) -> Reply:
-    run = await runs.retry(deps, await _run(press, deps), press.by)
+    run = await handling.retry(deps, await _run(press, deps), press.by)
     return Reply(f"{run} {SPOKEN[run.status]}: the step is done again.")
 
 
 async def undo(press: Press, deps: Deps) -> Reply:
-    run = await runs.undo(deps, await _run(press, deps), press.by)
+    run = await handling.undo(deps, await _run(press, deps), press.by)
     return Reply(f"Taking {run} back: it {SPOKEN[run.status]}.")
 
 
@@ -67,24 +67,24 @@ async def stop(press: Press, deps: Deps) -> Reply:
 
 
 async def _answer(press: Press, deps: Deps, verdict: str, said: str) -> Reply:
-    run, _ = await runs.answer(deps, await _subject(deps, press.value, press.by, press.where), verdict, press.by)
+    run, _ = await handling.answer(deps, await _subject(deps, press.value, press.by, press.where), verdict, press.by)
     return Reply(f"{said} {run} {SPOKEN[run.status]}.")
 
 
 async def done(press: Press, deps: Deps) -> Reply | Modal:
     about = await _subject(deps, press.value, press.by, press.where)
     _, runbook = await runs.with_runbook(deps, about.run)
-    if runs.needs_evidence(runbook, about):
+    if handling.needs_evidence(runbook, about):
         element = b.text_input(multiline=True)
         fields = [b.field("evidence", "What did you see?", element)]
         return Modal(b.modal("step.done", f"Step of RUN-{about.run}", fields, submit="Done", carried=press.value))
-    run = await runs.tick(deps, about, "", press.by)
+    run = await handling.tick(deps, about, "", press.by)
     return Reply(f"Noted. {run} goes on.")
 
 
 async def submit_done(sent: Submission, deps: Deps) -> Reply:
     about = await _subject(deps, sent.carried, sent.by, sent.where)
-    run = await runs.tick(deps, about, str(sent.values.get("evidence") or ""), sent.by)
+    run = await handling.tick(deps, about, str(sent.values.get("evidence") or ""), sent.by)
     return Reply(f"Noted. {run} goes on.")
 
 
@@ -96,5 +96,5 @@ async def skip(press: Press, deps: Deps) -> Modal:
 
 async def submit_skip(sent: Submission, deps: Deps) -> Reply:
     about = await _subject(deps, sent.carried, sent.by, sent.where)
-    run = await runs.skip(deps, about, str(sent.values.get("reason") or ""), sent.by)
+    run = await handling.skip(deps, about, str(sent.values.get("reason") or ""), sent.by)
     return Reply(f"Skipped. {run} goes on.")
