@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from typing import Any, Protocol
@@ -67,14 +67,16 @@ class Alarm(Protocol):
         """Raises Undeliverable when it could not be said."""
 
 
-Still = Callable[[], Awaitable[None]]  # raises Undeliverable where it is not wanted any more
+# Entering raises Undeliverable where it is not wanted any more; until it is left, nobody can say so.
+Still = Callable[[], AbstractAsyncContextManager[None]]
 
 
 class Pager(Protocol):
     """PagerDuty. Every method raises Undeliverable (or Throttled) and never retries by itself.
 
     A `dedup_key` names the reason: whatever is said of it twice counts once, so that a lost answer may be repeated.
-    `still` is asked last, just before anything leaves.
+    `still` is entered last, with the connection there and nothing of the request sent, and left as soon as that is on
+    its way: it holds what it asks about, and is never held while PagerDuty is waited for.
     """
 
     @property

@@ -17,6 +17,7 @@ import pagerduty
 from bot.domain.errors import Throttled, Undeliverable
 from bot.domain.page import OnCall, Page, Paged
 from bot.domain.secret import Secret
+from bot.integrations import doorstep
 from bot.integrations.seats import Seats
 from bot.ports import Still
 
@@ -110,9 +111,10 @@ class PagerDuty:
 
     async def _in_thread(self, work: Callable[[], T], still: Still | None = None) -> T:
         async with self._seats.one():
-            if still:
-                await still()
-            return await asyncio.to_thread(_sorting, work)
+            if still is None:
+                return await asyncio.to_thread(_sorting, work)
+            with doorstep.before_leaving(still):
+                return await asyncio.to_thread(_sorting, work)
 
     # --- in a thread ---
 
@@ -208,6 +210,9 @@ class PagerDuty:
 class _Events(pagerduty.EventsApiV2Client):
     max_network_attempts = 0
 
+    def request(self, method: str, url: str, **how: Any) -> httpx2.Response:  # type: ignore[override]  # as theirs
+        return super().request(method, url, **(how | doorstep.of(method)))
+
     def postprocess(self, response: httpx2.Response) -> None:
         """Called before they would wait and try again, on a 429 for ever."""
         _must_be_well(response)
@@ -215,6 +220,9 @@ class _Events(pagerduty.EventsApiV2Client):
 
 class _Rest(pagerduty.RestApiV2Client):
     max_network_attempts = 0
+
+    def request(self, method: str, url: str, **how: Any) -> httpx2.Response:  # type: ignore[override]  # as theirs
+        return super().request(method, url, **(how | doorstep.of(method)))
 
     def postprocess(self, response: httpx2.Response, suffix: str | None = None) -> None:
         """The same."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from typing import Any
 
 from bot.deps import Deps
@@ -26,6 +27,8 @@ NO_WAY = (
 )
 NO_ADDRESS = "nobody of these has an address that is known"
 NO_NOTE = "no_open_incident"
+HELD_UP = "held_up"  # nobody could be asked whether it is still wanted: that is not PagerDuty's fault
+HELD_UP_SECONDS = 0.5
 
 
 class Unwanted(Undeliverable):
@@ -75,7 +78,7 @@ class PageErrand(Plain):
     async def settle(self, deps: Deps, tx: Tx, delivery: Delivery, answer: dict[str, Any]) -> None:
         if answer.get("instead"):
             return
-        page = await store.lock(tx, delivery.payload["page"])
+        page = await pages.hold(tx, delivery.payload["page"], delivery.subject)
         remote = answer["remote"] or page.remote
         if page.state is State.SENDING:
             now = deps.clock.now()
@@ -94,7 +97,9 @@ class PageErrand(Plain):
     ) -> dict[str, Any] | Wait | Skip | None:
         if isinstance(problem, Unwanted):
             return Skip(problem.error)
-        page = await store.lock(tx, delivery.payload["page"])
+        if problem.error.startswith(HELD_UP):
+            return Wait(HELD_UP_SECONDS, problem.error)
+        page = await pages.hold(tx, delivery.payload["page"], delivery.subject)
         if said := await pages.stopped(deps, tx, page):
             await _may_have_arrived(deps, tx, page)
             return Skip(said)
@@ -165,11 +170,15 @@ async def _addresses(deps: Deps, service: Service, to: str, roles: Mapping[str, 
 
 
 def _still(deps: Deps, delivery: Delivery) -> Still:
-    async def still() -> None:
-        async with deps.database.reading() as tx:
-            said = await pages.stopped(deps, tx, await store.get(tx, delivery.payload["page"]))
-        if said:
-            raise Unwanted(said, permanent=True)
+    """Whoever stops it has done so before, or waits for the moment in which the request is handed to the network."""
+
+    @asynccontextmanager
+    async def still() -> AsyncIterator[None]:
+        async with deps.database.transaction() as tx:
+            page = await pages.hold(tx, delivery.payload["page"], delivery.subject)
+            if said := await pages.stopped(deps, tx, page):
+                raise Unwanted(said, permanent=True)
+            yield
 
     return still
 

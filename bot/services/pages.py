@@ -5,12 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 from bot.deps import Deps
+from bot.domain import alert_group
+from bot.domain import incident as incident_rules
 from bot.domain.access import USER
 from bot.domain.delivery import Parcel
 from bot.domain.person import BOT
 from bot.ports import Tx
 from bot.services import asides, audit, deliveries, page_subjects, standing
 from bot.services.page_subjects import About
+from bot.store import alerts as alerts_store
+from bot.store import incidents as incidents_store
 from bot.store import pages as store
 from bot.store import people as people_store
 from bot.store.pages import Sent, State
@@ -99,6 +103,18 @@ async def noted(deps: Deps, tx: Tx, subject: str, text: str, by: str) -> None:
 
 
 # --- what errands and webhooks need -----------------------------------------------------------------------------------
+
+
+async def hold(tx: Tx, key: str, subject: str) -> Sent:
+    """The page, and before it what it is about: an alert before its incident, so that everybody waits in one order."""
+    if number := alert_group.number(subject):
+        group = await alerts_store.lock(tx, number)
+        incident = group.incident
+    else:
+        incident = incident_rules.number(subject)
+    if incident:
+        await incidents_store.lock(tx, incident)
+    return await store.lock(tx, key)
 
 
 async def stopped(deps: Deps, tx: Tx, page: Sent) -> str | None:

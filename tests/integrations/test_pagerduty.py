@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -111,13 +113,55 @@ async def test_several_people_are_one_page(pager: PagerDuty, pagerduty: PagerDut
 async def test_it_is_asked_last_whether_it_is_wanted(pager: PagerDuty, pagerduty: PagerDutyStandIn) -> None:
     """What is not wanted any more at the last moment does not leave."""
 
-    async def no_more() -> None:
-        raise Undeliverable("somebody is on it", permanent=True)
+    @asynccontextmanager
+    async def somebody_is_on_it() -> AsyncIterator[None]:
+        if pagerduty.incidents == {}:
+            raise Undeliverable("somebody is on it", permanent=True)
+        yield
 
     for service in (None, "PSVC123"):
         with pytest.raises(Undeliverable, match="somebody is on it"):
-            await pager.page(PAGE, service=service, people=["ada@example.com"], still=no_more)
+            await pager.page(PAGE, service=service, people=["ada@example.com"], still=somebody_is_on_it)
     assert pagerduty.incidents == {}
+    assert [one for one in pagerduty.requests if one.startswith("POST")] == []
+
+
+async def test_nothing_is_held_while_pagerduty_is_waited_for(pager: PagerDuty, pagerduty: PagerDutyStandIn) -> None:
+    """What is asked is held while the request leaves, and let go before it is answered."""
+    entered, left = asyncio.Event(), asyncio.Event()
+
+    @asynccontextmanager
+    async def wanted() -> AsyncIterator[None]:
+        assert pagerduty.requests[asked:] == []
+        entered.set()
+        yield
+        left.set()
+
+    async def before_it_answers() -> None:
+        await left.wait()
+
+    for service in (None, "PSVC123"):
+        entered.clear()
+        left.clear()
+        asked = len(pagerduty.requests)
+        pagerduty.meanwhile = before_it_answers
+        await pager.page(PAGE, service=service, still=wanted)
+        assert entered.is_set()
+    assert pagerduty.requests == ["POST /v2/enqueue", "POST /incidents", "GET /incidents"]
+
+
+async def test_who_cannot_be_asked_holds_it_up(pager: PagerDuty, pagerduty: PagerDutyStandIn) -> None:
+    """Where it cannot be found out whether it is wanted, nothing leaves, and that is not PagerDuty's fault."""
+
+    @asynccontextmanager
+    async def out_of_reach() -> AsyncIterator[None]:
+        raise OSError("no database")
+        yield  # type: ignore[unreachable]
+
+    with pytest.raises(Undeliverable, match="held_up: OSError") as problem:
+        await pager.page(PAGE, service="PSVC123", still=out_of_reach)
+    assert not problem.value.maybe_done
+    assert pagerduty.requests == []
 
 
 async def test_who_somebody_is(pager: PagerDuty, pagerduty: PagerDutyStandIn) -> None:

@@ -41,6 +41,17 @@ class PagerDutyStandIn:
 
     @asynccontextmanager
     async def serving(self, tls: ssl.SSLContext) -> AsyncIterator[PagerDutyStandIn]:
+        runner = web.AppRunner(self.application(), access_log=None, shutdown_timeout=0.1)
+        await runner.setup()
+        site = web.TCPSite(runner, "127.0.0.1", 0, ssl_context=tls)
+        await site.start()
+        self.url = f"https://127.0.0.1:{runner.addresses[0][1]}"
+        try:
+            yield self
+        finally:
+            await runner.cleanup()
+
+    def application(self) -> web.Application:
         application = web.Application(middlewares=[self._on_a_bad_day])
         application.router.add_post("/v2/enqueue", self._enqueue)
         application.router.add_get("/incidents", self._list)
@@ -50,15 +61,7 @@ class PagerDutyStandIn:
         application.router.add_get("/users", self._find_users)
         application.router.add_get("/users/{id}", self._user)
         application.router.add_get("/oncalls", self._on_calls)
-        runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.1)
-        await runner.setup()
-        site = web.TCPSite(runner, "127.0.0.1", 0, ssl_context=tls)
-        await site.start()
-        self.url = f"https://127.0.0.1:{runner.addresses[0][1]}"
-        try:
-            yield self
-        finally:
-            await runner.cleanup()
+        return application
 
     # --- bad days, one request each ---
 
