@@ -64,7 +64,7 @@ INCIDENT = {
         "what is in maintenance; page nobody for a service meanwhile",
     ),
     "runbook": Verb(suggested.ask, "[INC-n]", "runbooks that may help, those that fixed most first"),
-    "resolve": Verb(resolve.ask, "[INC-n] [what fixed it]", "end it and draft the post-mortem"),
+    "resolve": Verb(resolve.ask, "[INC-n|ALR-n] [what fixed it]", "end it; of an incident, draft the post-mortem"),
     "reopen": Verb(resolve.reopen, "[INC-n]", "back to work on a resolved one"),
     "close": Verb(resolve.close, "[INC-n]", "confirm that the fix holds"),
     "postmortem": Verb(postmortem.ask, "[INC-n]", "read the post-mortem draft"),

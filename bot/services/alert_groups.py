@@ -5,6 +5,7 @@ from __future__ import annotations
 from bot.asks import Where
 from bot.deps import Deps
 from bot.domain import alert_group as rules
+from bot.domain import incident as incident_rules
 from bot.domain.alert import Status
 from bot.domain.alert_group import AlertGroup
 from bot.domain.errors import Conflict, Missing, Repeated, Unclear
@@ -32,6 +33,19 @@ async def by_name(deps: Deps, name: str) -> AlertGroup:
         raise Unclear("Name the alert: `ALR-42`, as it stands on its card.")
     async with deps.database.reading() as tx:
         return await store.get(tx, number)
+
+
+async def named(deps: Deps, text: str, where: Where) -> tuple[AlertGroup | None, str]:
+    """The group that the words name first (`ALR-7 …`), or in the thread of whose card they were said; and the rest.
+
+    None where they name an incident, or neither. Raises Missing.
+    """
+    first, _, rest = text.strip().partition(" ")
+    if rules.number(first) is not None:
+        return await by_name(deps, first), rest.strip()
+    if incident_rules.number(first) is not None:
+        return None, text.strip()
+    return await at(deps, Where(where.channel, ts=where.thread)), text.strip()
 
 
 async def by_card(deps: Deps, where: Where) -> AlertGroup:

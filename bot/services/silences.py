@@ -75,11 +75,12 @@ async def end(deps: Deps, number: int, by: Actor) -> Swept:
         return swept
 
 
-async def in_force(deps: Deps) -> tuple[list[Silence], dict[int, int]]:
-    """Those that end first stand first; and how many groups each holds."""
+async def in_force(deps: Deps) -> tuple[list[Silence], dict[int, int], list[AlertGroup]]:
+    """Those that end first stand first; how many groups each holds; and the groups that are silenced by themselves."""
     now = deps.clock.now()
     async with deps.database.reading() as tx:
-        return await store.in_force(tx, now), await store.holding(tx, now)
+        alone = await alerts_store.silenced_alone(tx, now, view.LISTED + 1)
+        return await store.in_force(tx, now), await store.holding(tx, now), alone
 
 
 async def sweep(deps: Deps, tx: Tx, timer: Timer) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from bot.asks import Where
 from bot.deps import Deps
-from bot.domain import access, alert_group
+from bot.domain import access
 from bot.domain import incident as incident_rules
 from bot.domain.alert_group import AlertGroup
 from bot.domain.catalogue import Contact, Service, listing, nearest
@@ -34,10 +34,8 @@ async def named(deps: Deps, text: str, where: Where, by: Actor) -> tuple[Climber
 
     Raises Missing, Unclear.
     """
-    first, _, rest = text.strip().partition(" ")
-    if alert_group.number(first) is not None:
-        return await alert_groups.by_name(deps, first), rest.strip()
-    return await incidents.named(deps, text, where, by)
+    group, rest = await alert_groups.named(deps, text, where)
+    return (group, rest) if group else await incidents.named(deps, text, where, by)
 
 
 async def _may(deps: Deps, of: Climber, by: Actor) -> None:

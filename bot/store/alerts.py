@@ -73,6 +73,13 @@ async def locked(tx: Tx, numbers: Collection[int]) -> dict[int, AlertGroup]:
     return {row.id: _group(row) for row in await tx.execute(mine)} if numbers else {}
 
 
+async def silenced_alone(tx: Tx, now: datetime, limit: int) -> list[AlertGroup]:
+    """Open groups that are silenced by themselves, and not by a silence with matchers; those that wake first stand first."""
+    alone = select(groups).where(_OPEN, groups.c.silence.is_(None), groups.c.silenced_until > now)
+    rows = await tx.execute(alone.order_by(groups.c.silenced_until, groups.c.id).limit(limit))
+    return [_group(row) for row in rows]
+
+
 async def latest(tx: Tx, key: str) -> AlertGroup | None:
     """The newest group of that key, open or not."""
     row = (

@@ -11,7 +11,7 @@ from datetime import datetime
 
 from bot.asks import Block
 from bot.domain.alert_group import AlertGroup, Single
-from bot.domain.catalogue import Service, Severity
+from bot.domain.catalogue import OnAlert, Service, Severity
 from bot.domain.maintenance import Window
 from bot.domain.person import BOT
 from bot.views import blocks as b
@@ -164,10 +164,15 @@ def _links(shown: Card) -> list[Block]:
     return [b.context(" · ".join(link(url, label) for label, url in found.items()))] if found else []
 
 
-def _states(shown: Card) -> list[Block]:
+def _held(shown: Card) -> list[str]:
+    """What keeps it quiet."""
     held = [quiet.held(shown.group)] if shown.group.is_silenced(shown.now) else []
-    window = [quiet.on_card(shown.maintenance)] if shown.maintenance else []
-    return [b.context(*held, *window)] if held or window else []
+    return [*held, quiet.on_card(shown.maintenance)] if shown.maintenance else held
+
+
+def _states(shown: Card) -> list[Block]:
+    held = _held(shown)
+    return [b.context(*held)] if held else []
 
 
 def _runbooks(shown: Card) -> list[Block]:
@@ -284,9 +289,26 @@ def why(shown: Card, channel: str, ladder: Sequence[str] = ()) -> str:
         f"*{group} {_name(group)}*: {literal(_level(shown.severity))} of {literal(shown.service.name)}, {channel}."
     ]
     lines += [f"• {literal(sentence)}" for sentence in group.why]
-    common = ", ".join(_pair(name, value) for name, value in group.labels if name != "dead_man")
-    lines.append(f"• Alerts with the same {common} are one group.")
+    lines.append(f"• Alerts with {_common(group)} are one group.")
     lines.append(f"• It {'led to ' + shown.incident if shown.incident else 'led to no incident'}.")
-    lines += [f"• {line}" for line in ladder]
+    lines += [f"• {line}" for line in _held(shown)]
+    lines += [f"• {line}" for line in ladder or [_no_ladder(shown)]]
     lines += [f"• {literal(sentence)}" for sentence in group.noticed[:10]]
     return clip("\n".join(lines), 3800)
+
+
+def _common(group: AlertGroup) -> str:
+    """`the same service=shop and without alertname`"""
+    named = [(name, value) for name, value in group.labels if name != "dead_man"]
+    same = ", ".join(_pair(name, value) for name, value in named if value)
+    without = ", ".join(literal(name) for name, value in named if not value)
+    return f"the same {same}" + (f" and without {without}" if without else "")
+
+
+def _no_ladder(shown: Card) -> str:
+    """Why there are no steps to name."""
+    if shown.severity.on_alert is OnAlert.LOG:
+        return f"Alerts of {literal(shown.severity.key)} are only logged: it has no card, and nobody is called for it."
+    if shown.group.ladder:
+        return f"Its ladder is “{literal(shown.group.ladder)}”, and has not begun."
+    return "It has no ladder, so nobody is called for it beyond that."

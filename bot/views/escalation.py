@@ -16,7 +16,7 @@ from bot.domain.access import USER
 from bot.domain.catalogue import listing
 from bot.domain.escalation import Climb, Due, Fate, Ladder, Planned, Standing, Unless, next_step
 from bot.views.incident import spoken
-from bot.views.mrkdwn import clip, clock, literal, mention
+from bot.views.mrkdwn import clip, clock, link, literal, mention
 
 NAME_LIMIT = 200
 NOBODY: Mapping[str, Sequence[str]] = MappingProxyType({})
@@ -60,9 +60,12 @@ class Tongue:
     at: Callable[[datetime], str]
     quoted: Callable[[str], str]
     code: Callable[[str], str]
+    linked: Callable[[str | None, str], str]
 
 
-SLACK = Tongue(mention, clock, literal, lambda text: f"`{text}`")
+SLACK = Tongue(
+    mention, clock, literal, lambda text: f"`{text}`", lambda url, text: str(link(url, text)) if url else text
+)
 
 
 def plain(people: Mapping[str, str]) -> Tongue:
@@ -71,6 +74,7 @@ def plain(people: Mapping[str, str]) -> Tongue:
         at=lambda at: at.astimezone(UTC).strftime("%H:%M UTC"),
         quoted=lambda text: text,
         code=lambda text: f"“{text}”",
+        linked=lambda _, text: text,
     )
 
 
@@ -149,7 +153,7 @@ def _deed(told: Told, tongue: Tongue) -> str:
         return f"It is private: ask {tongue.person(told.ask)} to let you in."
     if not told.standing.acknowledged_at:
         command = tongue.code(f"/incident ack {told.subject}")
-        return f"Acknowledge with the button on its card or {command}."
+        return f"Acknowledge with the button on {tongue.linked(told.link, 'its card')} or {command}."
     if not told.is_alert and told.due.step.unless is Unless.ASSIGNED:
         return f"Take the lead: {tongue.code(f'/incident role {told.subject} commander')}."
     return ""

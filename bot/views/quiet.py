@@ -62,8 +62,7 @@ def began(silence: Silence) -> str:
 
 
 def ended(silence: Silence) -> str:
-    by = mention(silence.ended_by or "")
-    return f"{silence} was ended by {by}: {_about(silence)} is told again."
+    return f"{silence} was ended by {mention(silence.ended_by or '')}. It silenced {_about(silence)}."
 
 
 def unmade(silence: Silence, names: Sequence[str], total: int) -> str:
@@ -72,12 +71,21 @@ def unmade(silence: Silence, names: Sequence[str], total: int) -> str:
     return f"{silence} is over. {woken}"
 
 
-def silences(found: Sequence[Silence], holding: Mapping[int, int]) -> str:
-    if not found:
+def silences(found: Sequence[Silence], holding: Mapping[int, int], alone: Sequence[AlertGroup] = ()) -> str:
+    """`alone` are groups silenced by their own cards."""
+    if not found and not alone:
         return "No silence is in force."
     lines = [_silence(one, holding.get(one.id, 0)) for one in found[:LISTED]]
     more = [f"And {len(found) - LISTED} more, which end later."] if len(found) > LISTED else []
-    return f"{_list([*lines, *more])}\nEnd one early: `/incident silence end {found[0]}`."
+    single = [_alone(one) for one in alone[:LISTED]]
+    others = ["And more alerts by themselves, which wake later."] if len(alone) > LISTED else []
+    return f"{_list([*lines, *more, *single, *others])}\nEnd one early: `/incident silence end {[*found, *alone][0]}`."
+
+
+def _alone(group: AlertGroup) -> str:
+    name = clip(literal(" ".join(group.called.split())), ABOUT_LIMIT)
+    until = f", until {moment(group.silenced_until)}" if group.silenced_until else ""
+    return f"• *{group}* {name}: by {mention(group.silenced_by or '')}{until}."
 
 
 def _silence(silence: Silence, held: int) -> str:

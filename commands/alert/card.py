@@ -36,7 +36,11 @@ async def declare(press: Press, deps: Deps) -> Reply:
 
 async def resolve(press: Press, deps: Deps) -> Reply:
     group = await alert_groups.by_name(deps, press.value)
-    group, is_first = await alert_groups.resolve(deps, group.id, press.by)
+    return await resolved(deps, group.id, press.by)
+
+
+async def resolved(deps: Deps, number: int, by: Actor) -> Reply:
+    group, is_first = await alert_groups.resolve(deps, number, by)
     return Reply(f"{group} is resolved." if is_first else f"{group} was resolved already.")
 
 
@@ -49,7 +53,7 @@ async def silence(press: Press, deps: Deps) -> Reply:
 async def silenced(deps: Deps, number: int, word: str, by: Actor) -> Reply:
     group = await alert_groups.silence(deps, number, word, by)
     until = moment(group.silenced_until) if group.silenced_until else "now"
-    return Reply(f"{group} is silent until {until}. It stays on the card, and nobody is bothered with it.")
+    return Reply(f"{group} is silent until {until}. Its card stays, and nobody is told of it meanwhile.")
 
 
 async def unsilence(press: Press, deps: Deps) -> Reply:

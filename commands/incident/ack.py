@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from bot.asks import Ask, Press, Reply
 from bot.deps import Deps
-from bot.domain import alert_group
 from bot.domain.person import Actor
 from bot.services import alert_groups, incidents
 from bot.views.mrkdwn import mention
@@ -12,9 +11,9 @@ from commands.alert import card
 
 
 async def ask(ask: Ask, deps: Deps) -> Reply:
-    number = alert_group.number(ask.text)
-    if number is not None:
-        return await card.acknowledged(deps, number, ask.by)
+    group, _ = await alert_groups.named(deps, ask.text, ask.where)
+    if group:
+        return await card.acknowledged(deps, group.id, ask.by)
     incident, _ = await incidents.named(deps, ask.text, ask.where, ask.by)
     return await _acknowledge(deps, incident.id, ask.by)
 

@@ -1,4 +1,4 @@
-"""/incident resolve [INC-n] [what fixed it] · reopen · close"""
+"""/incident resolve [INC-n|ALR-n] [what fixed it] · reopen · close"""
 
 from __future__ import annotations
 
@@ -8,18 +8,30 @@ from bot.asks import Ask, Modal, Press, Reply, Submission
 from bot.deps import Deps
 from bot.domain import duration
 from bot.domain import incident as rules
+from bot.domain.alert_group import AlertGroup
 from bot.domain.draft import readable
+from bot.domain.errors import Unclear
 from bot.domain.incident import Incident
 from bot.domain.person import Actor
-from bot.services import cadence, incidents, resolution
+from bot.services import alert_groups, cadence, incidents, resolution
 from bot.views import incident as view
 from bot.views import modals
 from bot.views.mrkdwn import clock
+from commands.alert import card
 
 
 async def ask(ask: Ask, deps: Deps) -> Reply | Modal:
+    group, rest = await alert_groups.named(deps, ask.text, ask.where)
+    if group:
+        return await _alert(deps, group, rest, ask.by)
     incident, text = await incidents.named(deps, ask.text, ask.where, ask.by)
     return await of(deps, incident, text, ask.by)
+
+
+async def _alert(deps: Deps, group: AlertGroup, text: str, by: Actor) -> Reply:
+    if text:
+        raise Unclear(f"What fixed it is kept with incidents only. To end the alert: `/incident resolve {group}`.")
+    return await card.resolved(deps, group.id, by)
 
 
 async def of(deps: Deps, incident: Incident, text: str, by: Actor) -> Reply | Modal:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from bot.asks import Ask, Reply
 from bot.deps import Deps
-from bot.domain import alert_group, silence
+from bot.domain import silence
 from bot.domain.errors import Unclear
 from bot.domain.person import Actor
-from bot.services import silences
+from bot.services import alert_groups, silences
 from bot.views import quiet as view
 from commands.alert import card
 
@@ -17,17 +17,17 @@ async def ask(ask: Ask, deps: Deps) -> Reply:
     if not first:
         return Reply(view.silences(*await silences.in_force(deps)))
     if first.casefold() == "end":
-        return await _end(deps, rest, ask.by)
-    group = alert_group.number(first)
-    if group is not None:
-        return await _of_group(deps, group, rest, ask.by)
+        return await _end(deps, rest, ask)
+    group, how_long = await alert_groups.named(deps, ask.text, ask.where)
+    if group and not {"=", "~"} & set(how_long):  # a matcher in the thread of a card means what it says
+        return await _of_group(deps, group.id, how_long, ask.by)
     made = await silences.make(deps, silence.read(ask.text), ask.by)
     return Reply(view.made(made.silence, made.names, made.total))
 
 
 async def end(ask: Ask, deps: Deps) -> Reply:
     """`/incident unsilence SIL-3`"""
-    return await _end(deps, ask.text, ask.by)
+    return await _end(deps, ask.text, ask)
 
 
 async def _of_group(deps: Deps, number: int, word: str, by: Actor) -> Reply:
@@ -36,11 +36,12 @@ async def _of_group(deps: Deps, number: int, word: str, by: Actor) -> Reply:
     return await card.silenced(deps, number, word.strip(), by)
 
 
-async def _end(deps: Deps, word: str, by: Actor) -> Reply:
-    group, number = alert_group.number(word), silence.number(word)
-    if group is not None:
-        return await card.unsilenced(deps, group, by)
+async def _end(deps: Deps, word: str, ask: Ask) -> Reply:
+    number = silence.number(word)
+    group, _ = (None, "") if number else await alert_groups.named(deps, word, ask.where)
+    if group:
+        return await card.unsilenced(deps, group.id, ask.by)
     if number is None:
         raise Unclear("Name the silence or the alert: `/incident silence end SIL-3`. `/incident silence` lists them.")
-    ended = await silences.end(deps, number, by)
+    ended = await silences.end(deps, number, ask.by)
     return Reply(view.unmade(ended.silence, ended.names, ended.total))

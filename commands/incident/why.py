@@ -9,5 +9,5 @@ from bot.services import alert_groups
 
 async def ask(ask: Ask, deps: Deps) -> Reply:
     """Which route matched, what it said, and what it led to."""
-    group = await alert_groups.by_name(deps, ask.text)
-    return Reply(await alert_groups.why(deps, group))
+    group, _ = await alert_groups.named(deps, ask.text, ask.where)
+    return Reply(await alert_groups.why(deps, group or await alert_groups.by_name(deps, ask.text)))

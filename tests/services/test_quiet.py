@@ -154,7 +154,7 @@ class Players:
             assert not means or (group.silenced_until or START) >= made.silence.ends_at
 
     async def on_unsilence(self, number: int) -> None:
-        found, _ = await silences.in_force(self.deps)
+        found, *_ = await silences.in_force(self.deps)
         if found:
             await silences.end(self.deps, found[number % len(found)].id, BEN)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Coroutine
 from datetime import timedelta
 from pathlib import Path
@@ -74,7 +75,9 @@ async def test_nobody_answers(shop: Shop, duty: PagerDutyStandIn) -> None:
     await shop.fires()
     (first,) = await shop.thread()
     assert first.startswith("ALR-1 APIDown fires: P0 Critical of Shop. Nobody is on it yet. Ops gets an e-mail now.")
-    assert "Acknowledge with the button on its card or `/incident ack ALR-1`." in first
+    assert re.search(
+        r"Acknowledge with the button on <http\S+/archives/\S+\|its card> or `/incident ack ALR-1`\.", first
+    )
     assert "At 09:15 UTC whoever is on call is paged, unless it is acknowledged by then." in first
     assert shop.mailed("ops@example.com") == ["[ALR-1] APIDown fires: P0 Critical of Shop"]
     assert "Next: at 09:15 UTC page whoever is on call, unless acknowledged." in await shop.card_says()
@@ -201,7 +204,7 @@ async def test_who_is_told_now(sqlite_database: Database, clock: HandClock, tmp_
     async with opened(sqlite_database, clock, tmp_path, shop=both) as shop:
         await shop.fires()
         await shop.at(15, 5)
-        assert (await shop.thread())[1] == (
+        assert re.sub(r"<http[^|]+\|([^>]+)>", r"\1", (await shop.thread())[1]) == (
             "Nobody has acknowledged ALR-1 APIDown for 15 min. <@U0BEN> is paged and <@U0DAN> gets a message now. "
             "Acknowledge with the button on its card or `/incident ack ALR-1`. "
             "At 09:30 UTC management gets an e-mail, unless it is acknowledged by then."
