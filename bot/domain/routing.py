@@ -89,14 +89,14 @@ def _service(catalogue: Catalogue, found: Route | None, labels: Labels, why: lis
         return named
     default = catalogue.services[catalogue.default_service]
     said = f"The label service says “{shown(label)}”, which is no service here" if label else "No label says a service"
-    why.append(f"{said}, so it is the default, {default.key}.")
+    why.append(f"{said}, so it is the default service, {default.key}.")
     return default
 
 
 def _severity(service: Service, found: Route | None, labels: Labels, why: list[str]) -> Severity:
     known = service.alerts.get(labels.get(NAME, ""))
     words = (
-        ("The route says", found.severity if found else None),
+        ("The route says severity", found.severity if found else None),
         ("The label severity says", labels.get(SEVERITY)),
         (f"What {service.key} knows of this alert says", known.severity if known else None),
     )
@@ -107,12 +107,12 @@ def _severity(service: Service, found: Route | None, labels: Labels, why: list[s
             return level
         if word:
             why.append(f"{source} “{shown(word)}”, which {service.key} does not have.")
-    why.append(f"So it is the default of {service.key}, {service.default_severity}.")
+    why.append(f"So it has the default severity of {service.key}, {service.default_severity}.")
     return service.severity(service.default_severity)
 
 
 def _key_of(word: str | None, level: Severity) -> str:
-    return f"severity {level.key}" if word == level.key else f"“{shown(word or '')}”, which is {level.key}"
+    return level.key if word == level.key else f"“{shown(word or '')}”, which is {level.key}"
 
 
 def _channel(service: Service, found: Route | None, why: list[str]) -> str | None:

@@ -89,8 +89,8 @@ Watchdog (firing)
   group     service="default", alertname="Watchdog"
   must      arrive every 5m
   why       Route 2 (org.yml:4) matched: alertname="Watchdog".
-            No label says a service, so it is the default, default.
-            So it is the default of default, P2.
+            No label says a service, so it is the default service, default.
+            So it has the default severity of default, P2.
             It must keep arriving: its absence is the alert.
 """
     )

@@ -97,15 +97,15 @@ def test_nothing_falls_through() -> None:
     """An alert that says nothing, or what nobody knows, has the default service and severity, and the reason."""
     assert route(CATALOGUE, {}).why == (
         "No route matched.",
-        "No label says a service, so it is the default, default.",
-        "So it is the default of default, P2.",
+        "No label says a service, so it is the default service, default.",
+        "So it has the default severity of default, P2.",
     )
     found = route(CATALOGUE, {"service": "paymnts", "severity": "5"})
     assert (found.service, found.severity.key, found.channel) == (DEFAULT, "P2", None)
     assert found.why[1:] == (
-        "The label service says “paymnts”, which is no service here, so it is the default, default.",
+        "The label service says “paymnts”, which is no service here, so it is the default service, default.",
         "The label severity says “5”, which default does not have.",
-        "So it is the default of default, P2.",
+        "So it has the default severity of default, P2.",
     )
 
 
