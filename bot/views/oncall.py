@@ -12,6 +12,7 @@ from bot.domain.catalogue import Service, listing
 from bot.views import blocks as b
 from bot.views.mrkdwn import literal, mention, moment
 
+OTHERS_SHOWN = 8
 NO_KEY = "PAGERDUTY_API_KEY is not set"
 
 
@@ -35,16 +36,23 @@ class Shift:
     said_at: datetime | None = None
 
 
-def shifts(service: Service, found: Sequence[Shift]) -> list[Block]:
+def shifts(service: Service, found: Sequence[Shift], others: Sequence[str] = ()) -> list[Block]:
+    """`others` are keys of further services that somebody is on call for."""
+    elsewhere = [b.context(elsewhere_too(others))] if others else []
+    if not found:
+        return [b.section(no_levels(service)), *elsewhere]
     lines = [b.section(_line(service, one)) for one in found]
     said = [b.context(text) for one in found for text in _remarks(one)]
-    hint = b.context("`/incident oncall take 2h` takes it over, `/incident oncall end` gives it back.")
-    return [
-        b.section(f"*On call for {literal(service.name)}*"),
-        *(lines or [b.section(no_levels(service))]),
-        *said,
-        hint,
-    ]
+    take, end = f"/incident oncall take 2h {service.key}", f"/incident oncall end {service.key}"
+    hint = b.context(f"`{take}` takes it over, `{end}` gives it back.")
+    return [b.section(f"*On call for {literal(service.name)}*"), *lines, *said, hint, *elsewhere]
+
+
+def elsewhere_too(keys: Sequence[str]) -> str:
+    """Which other services have somebody on call."""
+    named = [f"`/incident oncall {key}`" for key in keys[:OTHERS_SHOWN]]
+    more = [f"{len(keys) - OTHERS_SHOWN} more"] if len(keys) > OTHERS_SHOWN else []
+    return f"Other services: {listing([*named, *more])}."
 
 
 def headline(service: Service, found: Sequence[Shift]) -> str:

@@ -21,16 +21,23 @@ async def ask(ask: Ask, deps: Deps) -> Reply:
 
 
 async def _look(words: list[str], ask: Ask, deps: Deps) -> Reply:
-    service = await _here(deps, ask.where)
+    service, others = await _here(deps, ask.where), []
     if words and words[0].casefold() in deps.catalogue.services:
         service = deps.catalogue.service(words.pop(0))
+    else:
+        others = _others(deps, service)
     if words:
         known = [*deps.catalogue.services, "take", "give", "end"]
         raise Unclear(
             f"“{words[0][:60]}” is no service of mine, and nothing I can do with on-call. {hint(words[0], known)}"
         )
     found = await oncall.shifts(deps, service)
-    return Reply(view.headline(service, found), view.shifts(service, found))
+    return Reply(view.headline(service, found), view.shifts(service, found, others))
+
+
+def _others(deps: Deps, service: Service) -> list[str]:
+    """Further services that somebody is on call for."""
+    return [key for key, one in deps.catalogue.services.items() if one.oncall and key != service.key]
 
 
 async def _take(words: list[str], ask: Ask, deps: Deps) -> Reply:
@@ -71,7 +78,7 @@ async def _end(words: list[str], ask: Ask, deps: Deps) -> Reply:
         service, level = await _which(deps, words, ask.where)
         is_whole = len(words) == 1 and words[0].casefold() == service.key
         ended = await oncall.end(deps, ask.by, service.key, None if is_whole else level.key)
-    places = [view.where(deps.catalogue.service_or_default(one.service), one.level) for one in ended]
+    places = dict.fromkeys(view.where(deps.catalogue.service_or_default(one.service), one.level) for one in ended)
     return Reply(f"Ended: on call for {listing(places)}. `/incident oncall` shows who has it now.")
 
 
@@ -92,7 +99,8 @@ async def _which(deps: Deps, words: list[str], where: Where) -> tuple[Service, L
     if words and (len(words) == 2 or words[0].casefold() in deps.catalogue.services):
         service, rest = deps.catalogue.service(words[0]), words[1:]
     if not service.oncall:
-        raise Unclear(view.no_levels(service))
+        others = _others(deps, service)
+        raise Unclear(" ".join([view.no_levels(service), *([view.elsewhere_too(others)] if others else [])]))
     if not rest:
         return service, next(iter(service.oncall.values()))
     return service, _level(deps, service, rest[0], is_level=len(words) == 2)
