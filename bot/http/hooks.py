@@ -65,10 +65,10 @@ async def take(
     """
     _must_be_known(deps, vendor, source)
     try:
-        await _must_be_allowed(deps, door, vendor, request)
+        signed = await _must_be_allowed(deps, door, vendor, request)
         text = await _text_of(await request.body())
         with a_person_waits():  # its sender does, and gives up: the worker has all day
-            await arrivals.store(deps, Arrival(vendor, text, request.headers, deps.clock.wall(), source))
+            await arrivals.store(deps, Arrival(vendor, text, request.headers, deps.clock.wall(), source, signed))
     except Unclear as unreadable:
         get_logger().warning(Event.HOOK_REFUSED, vendor=vendor, sentence=unreadable.sentence)
         return problem(400, unreadable.sentence)
@@ -95,20 +95,21 @@ def _must_be_known(deps: Deps, vendor: str, source: str | None) -> None:
         raise HTTPException(404, NO_SOURCE.format(source=source, hint=said))
 
 
-async def _must_be_allowed(deps: Deps, door: HttpDoor, vendor: str, request: Request) -> None:
+async def _must_be_allowed(deps: Deps, door: HttpDoor, vendor: str, request: Request) -> bool:
     """The token alone counts, not its owner: alerts come in also while Slack cannot be asked about anybody.
 
-    Without a token, the vendor's own signature does.
+    Without a token, the vendor's own signature does. Returns whether there is one that fits.
     """
     secret = proof.token(request.headers)
     if secret is None:
         await _must_be_signed(deps, door, vendor, request)
-        return
+        return True
     try:
         await tokens.check(deps, secret, Scope.INGEST)
     except tokens.Unknown:
         get_logger().warning(Event.ACCESS_REFUSED, scope=Scope.INGEST.value)
         raise HTTPException(401, BAD_TOKEN, headers=CHALLENGE) from None
+    return await signatures.fits(door.signatures, vendor, request.headers, await request.body())
 
 
 async def _must_be_signed(deps: Deps, door: HttpDoor, vendor: str, request: Request) -> None:

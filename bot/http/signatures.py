@@ -71,6 +71,18 @@ async def must_fit(deps: Deps, signatures: Signatures, vendor: str, headers: Map
         raise Unsigned
 
 
+async def fits(signatures: Signatures, vendor: str, headers: Mapping[str, str], body: bytes) -> bool:
+    """Whether the vendor signed it with a secret that both know: asked of what came with a token. Raises nothing."""
+    way = _WAYS.get(vendor)
+    if way is None or way.header not in headers:
+        return False
+    try:
+        await _must_fit(way, getattr(signatures, vendor), headers, body)
+    except Wrong:
+        return False
+    return True
+
+
 async def _must_fit(way: _Way, secrets: tuple[Secret, ...], headers: Mapping[str, str], body: bytes) -> None:
     if not secrets:
         raise Wrong(NOT_SET.format(variable=way.variable))

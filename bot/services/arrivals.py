@@ -22,13 +22,17 @@ IDS = ("x-github-delivery", "x-amz-sns-message-id")  # the vendor's own number o
 
 @dataclass(frozen=True)
 class Arrival:
-    """One message. `text` is a JSON object; `wall` when it came; `source` the mapping by which `generic` is read."""
+    """One message. `text` is a JSON object; `wall` when it came; `source` the mapping by which `generic` is read.
+
+    `signed`: the vendor's own signature fits. An ingest token says only that it may tell of alerts.
+    """
 
     vendor: str
     text: str
     headers: Mapping[str, str]
     wall: float
     source: str | None = None
+    signed: bool = False
 
     @property
     def key(self) -> str:
@@ -42,12 +46,14 @@ async def store(deps: Deps, arrival: Arrival) -> bool:
     """It may be answered when this returns. False: the same message was there already."""
     headers = {name: arrival.headers[name][:200] for name in KEPT if name in arrival.headers}
     payload = {"body": arrival.text, "headers": headers, "source": arrival.source, "wall": arrival.wall}
+    payload["signed"] = arrival.signed
     return await inbox.receive(deps, key=arrival.key, kind=f"{FAMILY}:{arrival.vendor}", payload=payload)
 
 
 def stored(item: InboxItem) -> Arrival:
-    kept = item.payload
-    return Arrival(item.kind.partition(":")[2], kept["body"], kept["headers"], kept["wall"], kept["source"])
+    kept, vendor = item.payload, item.kind.partition(":")[2]
+    signed = kept.get("signed") is True  # what was stored by an older release says nothing of it
+    return Arrival(vendor, kept["body"], kept["headers"], kept["wall"], kept["source"], signed)
 
 
 async def read_beside(deps: Deps, arrival: Arrival) -> Intake:

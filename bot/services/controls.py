@@ -18,7 +18,7 @@ from bot.domain.alert import Alert, Context, Happening, Intake
 from bot.domain.alert_group import AlertGroup
 from bot.domain.errors import Repeated, Undeliverable
 from bot.domain.incident import Incident
-from bot.domain.person import AT_PAGERDUTY, Actor, Person, at_pagerduty
+from bot.domain.person import AT_PAGERDUTY, BOT, Actor, Person, at_pagerduty
 from bot.intake import pagerduty
 from bot.ports import Tx
 from bot.services import (
@@ -50,28 +50,40 @@ NOTE_LIMIT = 2_000
 _OF_PAGERDUTY = f"{arrivals.FAMILY}:{pagerduty.SOURCE}"
 _NAMED = f"{pagerduty.SOURCE}:"
 
+UNPROVED = (
+    "A message says that the page to {whom} was {done} at PagerDuty. It is not signed by PagerDuty, so it changes "
+    "nothing here: PAGERDUTY_WEBHOOK_SECRET must hold the secret of the webhook."
+)
+
+_NOT_TAKEN_ON = (State.SENDING, State.OPEN, State.FAILED)
+_UNRESOLVED = (*_NOT_TAKEN_ON, State.ACKNOWLEDGED)
+
 _Held = AlertGroup | Incident | None
 _Deed = Callable[[Deps, Tx, Sent, Context, Actor], Awaitable[None]]
 
 
 async def follow(deps: Deps, item: InboxItem, intake: Intake) -> Intake:
-    """What is said of pages of ours happens here. What is left of the message is alerts, whoever raised them there."""
+    """What is said of pages of ours happens here, where PagerDuty signed it. What is left of the message is alerts,
+    whoever raised them there.
+    """
     for number, control in enumerate(intake.controls):
         await subscriptions.wished(deps, control, f"{item.key}:{number}")
     if item.kind != _OF_PAGERDUTY:
         return intake
-    ours = await _ours(deps, intake)
+    signed = arrivals.stored(item).signed
+    ours = await _ours(deps, intake, learn=signed)
+    happen = _happened if signed else _unproved
     for done in sorted((one for one in intake.contexts if _name(one.about) in ours), key=_when):
-        await _happened(deps, ours[_name(done.about)], done)
+        await happen(deps, ours[_name(done.about)], done)
     return replace(intake, alerts=tuple(alert for alert in intake.alerts if not _is_page(alert, ours)))
 
 
-async def _ours(deps: Deps, intake: Intake) -> dict[str, Sent]:
+async def _ours(deps: Deps, intake: Intake, *, learn: bool) -> dict[str, Sent]:
     names = {name for alert in intake.alerts for name in _names(alert)}
     names |= {_name(done.about) for done in intake.contexts if done.about}
     async with deps.database.reading() as tx:
         found = await store.named(tx, names)
-    for alert in intake.alerts:
+    for alert in intake.alerts if learn else ():
         await _learn(deps, found, alert)
     return found
 
@@ -119,6 +131,22 @@ async def _happened(deps: Deps, page: Sent, done: Context) -> None:
         async with begin(deps) as tx:
             await requests.once(deps, tx, _key(page, done))
             await deed(deps, tx, page, done, by)
+    except Repeated:
+        get_logger().info(Event.HOOK_CONTEXT, kind=_OF_PAGERDUTY, about=done.kind.value, title="said before")
+
+
+async def _unproved(deps: Deps, page: Sent, done: Context) -> None:
+    """An ingest token lets tell of alerts, and ends nothing that wakes people. Said once for each page and deed."""
+    if done.kind not in _DEEDS or done.title.startswith(pages.OURS):
+        return
+    key = f"unproved:{page.key}:{done.kind}"
+    try:
+        async with begin(deps) as tx:
+            await requests.once(deps, tx, key)
+            await audit.record(tx, deps.clock, BOT, "page.unproved", page.subject, page=page.key, said=done.kind.value)
+            if page.state in _NEWS_TO.get(done.kind, ()):
+                whom = await page_subjects.spoken(tx, page.target)
+                await asides.say(deps, tx, page.subject, UNPROVED.format(done=done.kind, whom=whom), key)
     except Repeated:
         get_logger().info(Event.HOOK_CONTEXT, kind=_OF_PAGERDUTY, about=done.kind.value, title="said before")
 
@@ -184,7 +212,7 @@ def _is_overtaken(deps: Deps, page: Sent, done: Context) -> bool:
 
 async def _acknowledged(deps: Deps, tx: Tx, page: Sent, done: Context, by: Actor) -> None:
     held = await _hold(tx, page.subject)
-    if not await _turn(deps, tx, page, done, by, State.ACKNOWLEDGED, State.SENDING, State.OPEN, State.FAILED):
+    if not await _turn(deps, tx, page, done, by, State.ACKNOWLEDGED, *_NOT_TAKEN_ON):
         return
     if isinstance(held, AlertGroup) and held.is_open:
         await alert_groups.acknowledge_in(deps, tx, held, by)
@@ -206,8 +234,7 @@ async def _unacknowledged(deps: Deps, tx: Tx, page: Sent, done: Context, by: Act
 async def _resolved(deps: Deps, tx: Tx, page: Sent, done: Context, by: Actor) -> None:
     await serialise(tx, turns.ONE_AT_A_TIME)
     held = await _hold(tx, page.subject)
-    unresolved = (State.SENDING, State.OPEN, State.ACKNOWLEDGED, State.FAILED)
-    if not await _turn(deps, tx, page, done, by, State.RESOLVED, *unresolved):
+    if not await _turn(deps, tx, page, done, by, State.RESOLVED, *_UNRESOLVED):
         return
     if by.id == PAGERDUTY:
         whom = await page_subjects.spoken(tx, page.target)
@@ -252,4 +279,9 @@ _DEEDS: Mapping[Happening, _Deed] = {
     Happening.ASSIGNED: _passed_on,
     Happening.ESCALATED: _passed_on,
     Happening.NOTE: _noted,
+}
+_NEWS_TO: Mapping[Happening, Collection[State]] = {
+    Happening.ACKNOWLEDGED: _NOT_TAKEN_ON,
+    Happening.UNACKNOWLEDGED: (State.ACKNOWLEDGED,),
+    Happening.RESOLVED: _UNRESOLVED,
 }

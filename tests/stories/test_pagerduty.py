@@ -457,6 +457,33 @@ async def test_acknowledged_there(sent: Monitoring, pagerduty: PagerDutyStandIn)
     assert ("U0ADA at PagerDuty", "page.acknowledged") in audited
 
 
+@pytest.mark.parametrize("secret", [None, "guessed"])
+async def test_what_pagerduty_did_not_sign(secret: str | None, sent: Monitoring, pagerduty: PagerDutyStandIn) -> None:
+    """An ingest token alone acknowledges, resolves and notes nothing: that is said once beside the alert and audited,
+    and the ladder goes on. What PagerDuty signs afterwards counts.
+    """
+    story, made = sent.story, await paged(sent, pagerduty)
+    about = {"type": "incident_note", "content": "all is well", "incident": {"id": made["id"]}}
+    forged = [event(sent, made, "resolved"), event(sent, made, "acknowledged"), event(sent, made, "annotated", **about)]
+    for one in forged * 2:
+        story.clock.advance(seconds=1)
+        await sent.posts(one, vendor="pagerduty", secret=secret)
+    await story.settle()
+    assert await states(story) == ["open"]
+    assert "*ALR-1 Slow*" in await sent.words()
+    assert "*On it*" not in await sent.words()
+    beside = await story.thread(OPS, (await sent.card())["ts"])
+    said = [one for one in beside if one.startswith("A message says that the page to whoever is on call was")]
+    assert len(said) == 2
+    assert not [one for one in beside if "all is well" in one]
+    assert [deed for _, deed in await story.audited("ALR-1")].count("page.unproved") == 3
+    assert "ALR-2" not in "\n".join(map(shown, await sent.cards()))  # nor is it an alert
+    await story.fast_forward(minutes=15)
+    assert len(pagerduty.incidents) == 2
+    await says(sent, event(sent, made, "acknowledged"))
+    assert "<@U0ADA> at PagerDuty" in await sent.words()
+
+
 async def test_nobody_here_has_that_address(sent: Monitoring, pagerduty: PagerDutyStandIn) -> None:
     """Somebody who is not in Slack is called by their name there, and no mention comes out of it."""
     pagerduty.users.append({"id": "PUEVE", "name": "U0BEN", "email": "eve@example.com"})

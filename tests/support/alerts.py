@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
+import json
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
@@ -9,13 +12,16 @@ from typing import Any
 
 import httpx
 
+from bot.domain.secret import Secret
 from bot.domain.token import Scope
 from bot.http.app import make_app
 from bot.http.door import HttpDoor
+from bot.http.signatures import Signatures
 from bot.services import tokens
 from tests.support.story import Story, shown
 
 OPS = "ops-alerts"
+PAGERDUTY_SECRET = "s1gned"
 
 
 class Monitoring:
@@ -25,9 +31,13 @@ class Monitoring:
         self.story = story
         self._api = api
 
-    async def posts(self, payload: Mapping[str, Any], vendor: str = "alertmanager") -> None:
-        """Without waiting for what follows."""
-        answer = await self._api.post(f"/hooks/{vendor}", json=payload)
+    async def posts(
+        self, payload: Mapping[str, Any], vendor: str = "alertmanager", *, secret: str | None = PAGERDUTY_SECRET
+    ) -> None:
+        """Without waiting for what follows. PagerDuty signs what it sends, with that secret if it has one."""
+        body = json.dumps(payload).encode()
+        headers = _signature(body, secret) if vendor == "pagerduty" and secret else {}
+        answer = await self._api.post(f"/hooks/{vendor}", content=body, headers=headers)
         assert answer.status_code == 202, answer.text
 
     async def sends(self, *alerts: Mapping[str, Any], **more: Any) -> None:
@@ -48,10 +58,15 @@ class Monitoring:
         return shown(await self.card(name))
 
 
+def _signature(body: bytes, secret: str) -> dict[str, str]:
+    return {"X-PagerDuty-Signature": f"v1={hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()}"}
+
+
 @asynccontextmanager
 async def monitoring(story: Story) -> AsyncIterator[Monitoring]:
     secret = await tokens.create(story.deps, "monitoring", [Scope.INGEST], "U0ADA", by="test")
-    door = HttpDoor(deps=lambda: story.deps, slack_trouble=story.door.trouble)
+    signatures = Signatures(pagerduty=(Secret(PAGERDUTY_SECRET),))
+    door = HttpDoor(deps=lambda: story.deps, slack_trouble=story.door.trouble, signatures=signatures)
     transport = httpx.ASGITransport(app=make_app(door), raise_app_exceptions=False)
     headers = {"Authorization": f"Bearer {secret.reveal()}"}
     async with httpx.AsyncClient(transport=transport, base_url="http://tocsin.invalid", headers=headers) as api:
