@@ -67,6 +67,7 @@ async def resolved(deps: Deps, tx: Tx, group: AlertGroup, by: str) -> None:
     took = incident_view.spoken((group.resolved_at or group.since) - group.since)
     end = "is over: heard again" if group.dead_man and by == BOT else "is resolved"
     await _note(deps, tx, group, f"{group}, {group.called}, {end} after {took}", told=True, by=by)
+    await _shown_in_incident(deps, tx, group)
     await parcels.refresh(deps, tx, group)
     await audit.record(tx, deps.clock, by, "alert.resolved", str(group))
 
@@ -209,6 +210,8 @@ async def declare(deps: Deps, tx: Tx, group: AlertGroup, by: Actor) -> tuple[Ale
         if is_new:
             incident = await incidents_store.change(tx, incident.id, detected_at=group.opened_at)
         await _note(deps, tx, group, f"{group}, {group.called}, belongs to it", told=not is_new)
+        if not is_new:
+            await _shown_in_incident(deps, tx, group)
     return group, incident, is_new
 
 
@@ -234,6 +237,12 @@ async def _note(deps: Deps, tx: Tx, group: AlertGroup, text: str, *, told: bool,
         return
     incident = await incidents_store.lock(tx, group.incident)
     await incidents.log(deps, tx, incident, by, "alert", text, told=told and incident.is_open)
+
+
+async def _shown_in_incident(deps: Deps, tx: Tx, group: AlertGroup) -> None:
+    """The cards of its incident say which alerts fire."""
+    if group.incident:
+        await cards.edit_all(deps, tx, await incidents_store.get(tx, group.incident))
 
 
 async def _wait_for_the_end_of_silence(tx: Tx, group: AlertGroup) -> None:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from bot.deps import Deps
+from bot.domain.alert_group import AlertGroup
 from bot.domain.delivery import Parcel
 from bot.domain.incident import Home, Incident
 from bot.ports import Tx
 from bot.services import cadence, deliveries, ladder_words, places, telling
+from bot.store import alerts as alerts_store
 from bot.store import incidents as store
 from bot.store import maintenance
 from bot.store.places import find as find_place
@@ -22,10 +26,15 @@ def faces(incident: Incident) -> list[str]:
     return [CHANNEL, *shown] if incident.home is Home.CHANNEL else shown
 
 
-async def refresh(deps: Deps, tx: Tx, incident: Incident) -> None:
-    """Both cards and the topic will show the state that they find when they are sent."""
+async def edit_all(deps: Deps, tx: Tx, incident: Incident) -> None:
+    """Its cards, and not the topic: what changed does not stand there."""
     for face in faces(incident):
         await deliveries.enqueue(deps, tx, edit(incident, face))
+
+
+async def refresh(deps: Deps, tx: Tx, incident: Incident) -> None:
+    """Both cards and the topic will show the state that they find when they are sent."""
+    await edit_all(deps, tx, incident)
     if incident.home is Home.CHANNEL and incident.channel:
         await deliveries.enqueue(deps, tx, topic(incident))
 
@@ -48,6 +57,7 @@ def posting(incident: Incident, face: str) -> str:
 
 async def shown(deps: Deps, tx: Tx, incident: Incident, *, is_home: bool) -> view.Card:
     """All that a card shows, from the state of this moment."""
+    groups = await alerts_store.belonging(tx, incident.id, view.ALERTS_SHOWN + 1)
     return view.Card(
         incident=incident,
         service=deps.catalogue.service_or_default(incident.service),
@@ -55,10 +65,18 @@ async def shown(deps: Deps, tx: Tx, incident: Incident, *, is_home: bool) -> vie
         roles=await store.roles_of(tx, incident.id),
         last=await store.last_update(tx, incident.id),
         is_home=is_home,
-        source=telling.permalink(deps, incident.source_channel, incident.source_ts),
+        source=_source(deps, incident, groups),
         maintenance=await maintenance.of_service(tx, incident.service, deps.clock.now()),
         coming=await ladder_words.coming(deps, tx, incident),
+        alerts=[(one, telling.permalink(deps, one.channel, one.ts)) for one in groups],
     )
+
+
+def _source(deps: Deps, incident: Incident, groups: Sequence[AlertGroup]) -> str | None:
+    """The message it was declared from; that of an alert stands among its alerts."""
+    if any((one.channel, one.ts) == (incident.source_channel, incident.source_ts) for one in groups):
+        return None
+    return telling.permalink(deps, incident.source_channel, incident.source_ts)
 
 
 def announce_setting(deps: Deps, incident: Incident) -> str:

@@ -74,7 +74,7 @@ async def locked(tx: Tx, numbers: Collection[int]) -> dict[int, AlertGroup]:
 
 
 async def silenced_alone(tx: Tx, now: datetime, limit: int) -> list[AlertGroup]:
-    """Open groups that are silenced by themselves, and not by a silence with matchers; those that wake first stand first."""
+    """Open groups that are silenced by themselves, not by a silence with matchers: who wakes first stands first."""
     alone = select(groups).where(_OPEN, groups.c.silence.is_(None), groups.c.silenced_until > now)
     rows = await tx.execute(alone.order_by(groups.c.silenced_until, groups.c.id).limit(limit))
     return [_group(row) for row in rows]
@@ -117,6 +117,13 @@ async def keep_counts(tx: Tx, counted: Collection[AlertGroup]) -> None:
 async def of_incident(tx: Tx, incident: int) -> list[AlertGroup]:
     """Those that belong to it and fire still."""
     mine = select(groups).where(_OPEN, groups.c.incident == incident).order_by(groups.c.id)
+    return [_group(row) for row in await tx.execute(mine)]
+
+
+async def belonging(tx: Tx, incident: int, limit: int) -> list[AlertGroup]:
+    """Those that belong to it, also after their end: those that fire still stand first."""
+    is_over = case((groups.c.status == Status.FIRING.value, 0), else_=1)
+    mine = select(groups).where(groups.c.incident == incident).order_by(is_over, groups.c.id).limit(limit)
     return [_group(row) for row in await tx.execute(mine)]
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from bot.asks import Block
+from bot.domain.alert_group import AlertGroup
 from bot.domain.catalogue import Service, Severity
 from bot.domain.incident import Entry, Home, Incident, Role, Status, Update, measures
 from bot.domain.maintenance import Window
@@ -18,6 +19,8 @@ from bot.views.mrkdwn import Safe, channel, clip, clock, escape, link, literal, 
 MARKERS = ("\N{LARGE RED CIRCLE}", "\N{LARGE ORANGE CIRCLE}", "\N{LARGE YELLOW CIRCLE}", "\N{LARGE BLUE CIRCLE}")
 DONE = "\N{WHITE HEAVY CHECK MARK}"
 TIMELINE_LIMIT = 40
+ALERTS_SHOWN = 5
+ALERT_LIMIT = 80
 
 
 @dataclass(frozen=True)
@@ -33,6 +36,7 @@ class Card:
     source: str | None = None  # address of the message it was declared from
     maintenance: Window | None = None  # that its service is in
     coming: str = ""  # what its ladder does next
+    alerts: Sequence[tuple[AlertGroup, str | None]] = ()  # that belong to it, with links to their cards
 
 
 def marker(incident: Incident) -> str:
@@ -62,10 +66,26 @@ def card(shown: Card) -> list[Block]:
         parts.append(b.section(f"*Latest update*, {_author(shown.last.author)}\n{clip(escape(shown.last.text), 600)}"))
     if shown.source:
         parts.append(b.context(f"Declared from {link(shown.source, 'this message')}."))
+    if shown.alerts:
+        parts.append(b.context(_alerts(shown)))
     if shown.coming:
         parts.append(b.context(shown.coming))
     parts.append(b.context(_where(shown)))
     return parts + (_buttons(shown) if shown.is_home else _announced_buttons(incident))
+
+
+def _alerts(shown: Card) -> str:
+    """`Alerts: ALR-1 fires · ALR-3 Disk full is resolved`, those that fire first."""
+    said = [_alert(shown.incident, group, url) for group, url in shown.alerts[:ALERTS_SHOWN]]
+    more = ["and more"] if len(shown.alerts) > ALERTS_SHOWN else []
+    return f"{'Alert' if len(shown.alerts) == 1 else 'Alerts'}: {' · '.join([*said, *more])}"
+
+
+def _alert(incident: Incident, group: AlertGroup, url: str | None) -> str:
+    """By its name, where the incident is not called alike."""
+    called = " ".join(group.called.split())
+    name = "" if called == incident.title else f" {clip(literal(called), ALERT_LIMIT)}"
+    return f"{link(url, str(group)) if url else group}{name} {'fires' if group.is_open else 'is resolved'}"
 
 
 def _flags(shown: Card) -> list[Block]:

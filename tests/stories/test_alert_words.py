@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.support.alerts import OPS, Monitoring, firing, monitoring
-from tests.support.story import Story, tidy
+from tests.support.alerts import OPS, Monitoring, firing, monitoring, over
+from tests.support.story import Story, shown, tidy
 
 BOT = "<@U0TOCSIN>"
 
@@ -85,3 +86,14 @@ async def test_why_nobody_was_called(sent: Monitoring) -> None:
     await sent.sends(firing("Small", severity="P3"))
     said = await sent.story.types("Ada", "/incident why ALR-2")
     assert "• Alerts of P3 are only logged: it has no card, and nobody is called for it." in said
+
+
+async def test_an_incident_names_its_alerts(sent: Monitoring) -> None:
+    """Who comes into the channel sees which alerts it is about, where they stand, and when they have ended."""
+    await sent.sends(firing("Slow", severity="P0"))
+    (card,) = await sent.story.cards("inc-1-slow")
+    assert re.search(r"Alert: <http\S+/archives/\S+\|ALR-1> fires", shown(card))
+    assert "Declared from" not in shown(card)
+    await sent.sends(over(firing("Slow", severity="P0"), sent.story.clock.now()))
+    (card,) = await sent.story.cards("inc-1-slow")
+    assert re.search(r"Alert: <http\S+\|ALR-1> is resolved", shown(card))

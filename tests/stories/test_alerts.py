@@ -341,7 +341,7 @@ async def test_declared_by_hand(sent: Monitoring) -> None:
     assert "alert.declare" not in elements(await sent.card())
     room = await story.channel("inc-1-checkout-slow")
     assert "P1 High" in shown(await story.card(room["id"]))
-    assert "Declared from <http" in shown(await story.card(room["id"]))
+    assert "|ALR-1> fires" in shown(await story.card(room["id"])).partition("Alert: <http")[2]
 
 
 async def test_declared_by_itself(sent: Monitoring) -> None:
