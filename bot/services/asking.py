@@ -365,9 +365,9 @@ async def change(deps: Deps, number: int, given: Mapping[str, Any], by: Actor) -
             edited_by=also_edited(run, by),
         )  # fmt: skip
         await audit.record(tx, deps.clock, by.id, "run.changed", run.name, plan_hash=run.plan_hash)
-        gate = gate_of_run(runbook, run.severity)
-        if gate:
-            await approvals.ask(deps, tx, run, WHOLE_RUN, gate, plan_hash=run.plan_hash, text="")
+        # It waits for approval, so it needs one: where the file wants none, the alert that called for it did.
+        gate = gate_of_run(runbook, run.severity) or Gate()
+        await approvals.ask(deps, tx, run, WHOLE_RUN, gate, plan_hash=run.plan_hash, text="")
         await endings.show(deps, tx, run)
         return run
 

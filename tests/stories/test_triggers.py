@@ -15,7 +15,9 @@ import pytest
 from sqlalchemy import delete, select
 
 from bot.catalogue.load import load
+from bot.domain.person import Actor
 from bot.ports import Database
+from bot.services import asking, people
 from bot.services.trips import ERRANDS, TIMERS
 from bot.slack.events import EventDesk
 from bot.store import tables
@@ -172,6 +174,20 @@ async def test_run_is_capped_to_ask(sender: Watched) -> None:
     assert run.status == "awaiting_approval"
     await sender.approves("Ben")
     assert sender.there.counts["/clean"] == 1
+
+
+async def test_changed_it_is_asked_anew(sent: Watched) -> None:
+    """Other parameters for a run that only the alert's severity wants approved: somebody else is asked again."""
+    story = sent.story
+    await sent.sends(firing("Full", host="a", severity="P2"))
+    deps = story.deps
+    ada = Actor(await people.find(deps, "U0ADA"))
+    await asking.change(deps, 1, {"keep": 5}, ada)
+    await story.settle()
+    await sent.approves("Ada")
+    assert sent.there.counts["/clean"] == 0
+    await sent.approves("Ben")
+    assert json.loads(sent.there.bodies[-1])["keep"] == 5
 
 
 # --- asked ------------------------------------------------------------------------------------------------------------
