@@ -63,9 +63,10 @@ async def take(
 
     `source` names the mapping in org.yml by which `generic` is read.
     """
-    _must_be_known(deps, vendor, source)
+    _must_be_a_vendor(vendor)
     try:
         signed = await _must_be_allowed(deps, door, vendor, request)
+        _must_be_a_source(deps, vendor, source)
         text = await _text_of(await request.body())
         with a_person_waits():  # its sender does, and gives up: the worker has all day
             await arrivals.store(deps, Arrival(vendor, text, request.headers, deps.clock.wall(), source, signed))
@@ -86,9 +87,13 @@ async def _text_of(raw: bytes) -> str:
     return body.text_of(raw) if len(raw) < arrivals.LONG else await asyncio.to_thread(body.text_of, raw)
 
 
-def _must_be_known(deps: Deps, vendor: str, source: str | None) -> None:
+def _must_be_a_vendor(vendor: str) -> None:
     if vendor not in VENDORS:
         raise HTTPException(404, NO_VENDOR.format(vendor=vendor[:64], hint=hint(vendor[:64], VENDORS)))
+
+
+def _must_be_a_source(deps: Deps, vendor: str, source: str | None) -> None:
+    """Asked of whoever may send: what the mappings are called is nobody else's business."""
     mappings = deps.catalogue.generic
     if vendor == generic.SOURCE and source and source not in mappings:
         said = hint(source, mappings) if mappings else NO_MAPPINGS

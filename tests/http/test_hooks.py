@@ -114,6 +114,11 @@ async def test_a_mapping_that_is_not_there(api: httpx.AsyncClient, ingest: dict[
     assert "no mapping “zabbix” under `generic` in org.yml" in refused(answer, 404)
 
 
+async def test_strangers_learn_no_mapping(api: httpx.AsyncClient) -> None:
+    """What an operator called the mappings is told to whoever may send, and to nobody else."""
+    assert "zabbix" not in refused(await api.post("/hooks/generic?source=zabbix", json={}), 401)
+
+
 @pytest.mark.parametrize(
     ("body", "sentence"),
     [
