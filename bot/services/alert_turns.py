@@ -6,6 +6,8 @@ ends in these functions.
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from bot.deps import Deps
 from bot.domain import incident as incident_rules
 from bot.domain.alert_group import AlertGroup
@@ -18,7 +20,7 @@ from bot.domain.silence import Silence
 from bot.domain.timer import Timer
 from bot.ports import Tx
 from bot.services import alert_parcels as parcels
-from bot.services import audit, cards, escalations, incidents, pages, quiet, storms, timers, triggers
+from bot.services import asides, audit, cards, escalations, incidents, pages, quiet, storms, timers, triggers
 from bot.store import alerts as store
 from bot.store import incidents as incidents_store
 from bot.views import incident as incident_view
@@ -27,6 +29,7 @@ SILENCE_OVER = "alert.silence_over"
 NOT_SILENCED = {"silenced_until": None, "silenced_by": None, "silence": None}
 ONE_AT_A_TIME = "alerts"  # what is serialised wherever single alerts begin and end
 TITLE_LIMIT = 250
+SHORT_SILENCE = timedelta(days=1)  # what a card's button chooses: longer, its edit alone would tell too few
 OURSELVES = Actor(Person(BOT, BOT, Kind.BOT), source="alert")
 
 
@@ -170,6 +173,10 @@ async def silenced(deps: Deps, tx: Tx, group: AlertGroup, by: str) -> None:
     await _wait_for_the_end_of_silence(tx, group)
     await escalations.end(deps, tx, group, "silenced")
     await pages.silenced(deps, tx, str(group), by)
+    is_long = until is not None and until - deps.clock.now() > SHORT_SILENCE
+    if until and is_long and group.silence is None:  # one with matchers is announced in the channel
+        text = f"<@{by}> silenced {group} until {until:%d %b, %H:%M} UTC: nobody is called for it meanwhile."
+        await asides.say(deps, tx, str(group), text, f"silenced {until.isoformat()}", mentions=[by])
     await parcels.refresh(deps, tx, group)
 
 
