@@ -306,6 +306,18 @@ async def test_silenced(sent: Monitoring) -> None:
     assert "*ALR-2 Slow*" in await sent.words("ALR-2")
 
 
+async def test_nobody_silences_unseen(sender: Monitoring) -> None:
+    """Who silences an alert for days is named beside it: the edit of its card alone would tell nobody."""
+    story = sender.story
+    await sender.sends(firing())
+    card = await sender.card()
+    for lasting in ("24h", "7d"):
+        await story.types("Ben", f"/incident silence ALR-1 {lasting}")
+    (line,) = await story.thread(OPS, card["ts"])
+    assert line == "<@U0BEN> silenced ALR-1 until 27 Nov, 09:00 UTC: nobody is called for it meanwhile."
+    assert ("U0BEN", "alert.silenced") in await story.audited("ALR-1")
+
+
 async def test_silenced_until_morning(sender: Monitoring) -> None:
     """Morning is nine o'clock where the service is."""
     story = sender.story
