@@ -172,7 +172,7 @@ def silent_until(word: str, now: datetime, timezone: str) -> datetime:
         return _next_morning(now, timezone)
     length = duration.parse(word)
     if not timedelta(0) < length <= LONGEST_SILENCE:
-        raise Unclear(f"A silence lasts from a second to {duration.short(LONGEST_SILENCE)}.")
+        raise Unclear(f"A silence lasts between 1 second and {duration.words(LONGEST_SILENCE)}.")
     return now + length
 
 

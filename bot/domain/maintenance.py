@@ -56,5 +56,7 @@ def read(text: str) -> Wish:
         raise Unclear(f"Say which service and for how long: {HOW}.")
     lasting = duration.parse(words[1])
     if not timedelta(0) < lasting <= LONGEST:
-        raise Unclear(f"Maintenance lasts from a second to {duration.short(LONGEST)}. Say it again when it goes on.")
+        raise Unclear(
+            f"Maintenance lasts between 1 second and {duration.words(LONGEST)}. Say it again when it goes on."
+        )
     return Wish(words[0], lasting, " ".join(words[2:])[:REASON_LIMIT])

@@ -12,7 +12,7 @@ from bot.domain.errors import Conflict, Missing, Repeated, Unclear
 from bot.domain.incident import Incident
 from bot.domain.person import Actor
 from bot.ports import Tx
-from bot.services import alert_messages, ladder_words, people, requests
+from bot.services import alert_messages, ladder_words, people, requests, telling
 from bot.services import alert_parcels as parcels
 from bot.services import alert_turns as turns
 from bot.services.transactions import begin
@@ -63,6 +63,13 @@ async def at(deps: Deps, where: Where) -> AlertGroup | None:
         return None
     async with deps.database.reading() as tx:
         return await store.at_place(tx, where.channel, where.ts)
+
+
+async def nobody_on(deps: Deps, limit: int) -> list[tuple[AlertGroup, str | None]]:
+    """The worst that wait for somebody, with links to their cards."""
+    async with deps.database.reading() as tx:
+        found = await store.nobody_on(tx, deps.clock.now(), limit)
+    return [(one, telling.permalink(deps, one.channel, one.ts)) for one in found]
 
 
 async def why(deps: Deps, group: AlertGroup) -> str:

@@ -53,7 +53,7 @@ def _unknown(table: Table, command: str, word: str) -> str:
     known = {*table.commands[command], *aliases, HELP} - {""}
     close = nearest(word, sorted(known))
     shown = _quoted(word)
-    if close is None:
+    if close is None or close == HELP:
         return f"I do not know “{shown}”. `{command} {HELP}` lists what I know."
     return f"I do not know “{shown}”. Did you mean `{command} {close}`? `{command} {HELP}` lists the rest."
 

@@ -73,6 +73,16 @@ async def locked(tx: Tx, numbers: Collection[int]) -> dict[int, AlertGroup]:
     return {row.id: _group(row) for row in await tx.execute(mine)} if numbers else {}
 
 
+async def nobody_on(tx: Tx, now: datetime, limit: int) -> list[AlertGroup]:
+    """Open groups with a card that nobody acknowledged, silenced or has in maintenance: the worst first."""
+    is_awake = groups.c.silenced_until.is_(None) | (groups.c.silenced_until <= now)
+    free = select(groups).where(_OPEN, groups.c.has_card, groups.c.acknowledged_at.is_(None), is_awake)
+    rows = await tx.execute(
+        free.where(groups.c.maintenance.is_(None)).order_by(groups.c.rank, groups.c.id).limit(limit)
+    )
+    return [_group(row) for row in rows]
+
+
 async def silenced_alone(tx: Tx, now: datetime, limit: int) -> list[AlertGroup]:
     """Open groups that are silenced by themselves, not by a silence with matchers: who wakes first stands first."""
     alone = select(groups).where(_OPEN, groups.c.silence.is_(None), groups.c.silenced_until > now)

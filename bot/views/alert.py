@@ -11,7 +11,7 @@ from datetime import datetime
 
 from bot.asks import Block
 from bot.domain.alert_group import AlertGroup, Single
-from bot.domain.catalogue import OnAlert, Service, Severity
+from bot.domain.catalogue import OnAlert, Service, Severity, listing
 from bot.domain.maintenance import Window
 from bot.domain.person import BOT
 from bot.views import blocks as b
@@ -242,9 +242,21 @@ def storm_card(shown: StormCard) -> list[Block]:
     rank = min((line.rank for line in shown.lines if line.open), default=0)
     firing = sum(line.firing for line in shown.lines)
     title = f"{MARKERS[min(rank, len(MARKERS) - 1)]} *A storm of alerts* since {clock(shown.began_at)}"
-    said = f"{_groups(total)}, {is_open} of them open with {firing} alerts that fire. They are shown here together."
+    said = (
+        f"{_groups(total)}, {is_open} of them open with {firing} alerts that fire. They are shown here together."
+        f"{_by_severity(shown)}"
+    )
     windows = [b.context(*[quiet.on_storm(one) for one in shown.windows[:WINDOWS_SHOWN]])] if shown.windows else []
     return [b.section(f"{title}\n{said}"), *_breakdown(shown), *windows, *_attend(shown)]
+
+
+def _by_severity(shown: StormCard) -> str:
+    """How many of those that are open are how bad, where that differs."""
+    counts: dict[str, int] = {}
+    for line in sorted(shown.lines, key=lambda one: one.rank):
+        counts[line.severity] = counts.get(line.severity, 0) + line.open
+    bad = [f"{count} of {literal(severity)}" for severity, count in counts.items() if count]
+    return f" Open are {listing(bad)}." if len(bad) > 1 else ""
 
 
 def _groups(count: int) -> str:
@@ -265,7 +277,8 @@ def _line(line: Line) -> str:
     mark = MARKERS[min(line.rank, len(MARKERS) - 1)] if line.open else DONE
     name = clip_safe(literal(_one_line(line.name) or "without a name"), NAME_LIMIT)
     alerts = f"{line.firing} alert fires" if line.firing == 1 else f"{line.firing} alerts fire"
-    return f"{mark} {literal(line.severity)} {literal(line.service)} · {name}: {alerts}, {_groups(line.groups)}"
+    groups = f", {_groups(line.groups)}" if line.groups > 1 else ""
+    return f"{mark} {literal(line.severity)} {literal(line.service)} · {name}: {alerts}{groups}"
 
 
 def _attend(shown: StormCard) -> list[Block]:

@@ -225,7 +225,7 @@ def coming(due: Due | None) -> str:
 def timeline(subject: str, ladder: str, due: Due) -> str:
     """Plain text: what the timeline says of a step that went out."""
     deeds = listing(active(target, plain({})) for target in due.step.notify)
-    return f"step {due.position + 1} of the ladder “{ladder}” of {subject}: {deeds}"
+    return f"took step {due.position + 1} of the ladder “{ladder}” of {subject}: {deeds}"
 
 
 def missed(subject: str, ladder: str, position: int, target: str, due: str) -> str:

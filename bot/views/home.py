@@ -7,15 +7,18 @@ from dataclasses import dataclass
 from typing import Any
 
 from bot.asks import Block
+from bot.domain.alert_group import AlertGroup
 from bot.domain.approval import UNDO, WHOLE_RUN, Asked
 from bot.domain.incident import Incident
 from bot.domain.run import Run
+from bot.views import alert as alert_view
 from bot.views import blocks as b
 from bot.views import incident as view
 from bot.views.mrkdwn import clip, clock, escape, link, literal, moment
 from bot.views.run import asker, told, who
 
 MOST = 15
+ALERTS_SHOWN = 8
 
 
 @dataclass(frozen=True)
@@ -43,16 +46,33 @@ def home(
     owed: Sequence[Incident],
     decisions: Sequence[Decision] = (),
     questions: Sequence[Question] = (),
+    alerts: Sequence[tuple[AlertGroup, str | None]] = (),
 ) -> dict[str, Any]:
-    """A view for views.publish."""
+    """A view for views.publish. `alerts` are those that nobody is on, with links to their cards."""
     waiting = [*_questions(questions), *_decisions(decisions), *_leading(leading), *_owed(owed)]
     parts = [
         b.header("What waits for you"),
         *(waiting or [b.section("Nothing waits for you.")]),
+        *_alerts(alerts),
         b.divider(),
         *view.overview(open_ones),
     ]
     return {"type": "home", "blocks": parts[:100]}
+
+
+def _alerts(found: Sequence[tuple[AlertGroup, str | None]]) -> list[Block]:
+    if not found:
+        return []
+    more = [b.context("And more, in the alerts channels.")] if len(found) > ALERTS_SHOWN else []
+    rows = [_alert(group, url) for group, url in found[:ALERTS_SHOWN]]
+    return [b.divider(), b.section("*Alerts that nobody is on*"), *rows, *more]
+
+
+def _alert(group: AlertGroup, url: str | None) -> Block:
+    name = clip(literal(" ".join(group.called.split())), 200)
+    said = f"{alert_view.marker(group)} {link(url, str(group)) if url else group} {name}"
+    facts = f"{literal(group.severity)} · {literal(group.service)} · since {moment(group.since)}"
+    return b.section(f"{said}\n{facts}", b.button("Acknowledge", "alert.ack", str(group)))
 
 
 def _questions(found: Sequence[Question]) -> list[Block]:

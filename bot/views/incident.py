@@ -182,12 +182,15 @@ def _author(actor: str) -> str:
 
 # --- what happened, as sentences ---
 
+ALERT = "alert"
 WROTE = {"pin": "wrote", "reaction": "wrote", "message": "wrote", "note": "noted"}
 
 
 def sentence(entry: Entry) -> Safe:
     """`@ada changed severity from P2 to P1`"""
     text = literal(" ".join(entry.text.split()))
+    if entry.kind == ALERT:  # a whole sentence of its own
+        return text if entry.actor == BOT else Safe(f"{_author(entry.actor)}: {text}")
     verb = WROTE.get(entry.kind)
     return Safe(f"{_author(entry.actor)} {verb}: {text}" if verb else f"{_author(entry.actor)} {text}")
 

@@ -1,4 +1,4 @@
-"""The Home tab: what is open, and what waits for me."""
+"""The Home tab: what is open, what waits for me, and the alerts that wait for anybody."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from bot.deps import Deps
 from bot.domain.approval import Asked
 from bot.domain.person import Actor
 from bot.domain.run import Run
-from bot.services import incidents, runbooks, telling
+from bot.services import alert_groups, incidents, runbooks, telling
 from bot.views import home as view
 from bot.views.home import Decision, Question
 
@@ -19,7 +19,8 @@ async def draw(by: Actor, deps: Deps) -> dict[str, Any]:
     decisions = [_decision(deps, run, asked) for run, asked in await runbooks.to_decide(deps, by)]
     questions = [_question(deps, run) for run in await runbooks.to_answer(deps, by)]
     found = await incidents.open_incidents(deps, by)
-    return view.home(found, waiting.leading, waiting.postmortems, decisions, questions)
+    alerts = await alert_groups.nobody_on(deps, view.ALERTS_SHOWN + 1)
+    return view.home(found, waiting.leading, waiting.postmortems, decisions, questions, alerts)
 
 
 def _decision(deps: Deps, run: Run, asked: Asked) -> Decision:

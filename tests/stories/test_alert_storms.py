@@ -36,7 +36,7 @@ async def test_a_storm_is_one_card(sent: Monitoring) -> None:
     text = tidy(shown(cards[0]))
     assert "🟡 *A storm of alerts* since 09:00 UTC" in text
     assert "100 groups, 100 of them open with 100 alerts that fire." in text
-    assert "🟡 P2 Default service · Rule0: 1 alert fires, 1 group" in text
+    assert "🟡 P2 Default service · Rule0: 1 alert fires\n" in text
     assert "And 85 more kinds of alert: 85 groups, 85 alerts fire." in text
     async with sent.story.deps.database.reading() as tx:
         assert (await tx.execute(select(func.count()).select_from(tables.alerts))).scalar_one() == 100

@@ -97,3 +97,22 @@ async def test_an_incident_names_its_alerts(sent: Monitoring) -> None:
     await sent.sends(over(firing("Slow", severity="P0"), sent.story.clock.now()))
     (card,) = await sent.story.cards("inc-1-slow")
     assert re.search(r"Alert: <http\S+\|ALR-1> is resolved", shown(card))
+
+
+async def test_home_shows_what_nobody_is_on(sent: Monitoring) -> None:
+    """The Home tab has the alerts that wait for somebody; who acknowledges there takes them off it."""
+    assert "Alerts that nobody is on" not in shown(await sent.story.home("Ada"))
+    await sent.sends(firing("Small", severity="P2"))
+    await sent.sends(firing("Slow", severity="P1"))
+    await sent.sends(firing("Quiet", severity="P2"))
+    await sent.story.types("Ben", "/incident silence ALR-3 1h")
+    home = await sent.story.home("Ada")
+    text = shown(home)
+    assert text.index("|ALR-2> Slow") < text.index("|ALR-1> Small")
+    assert "ALR-3" not in text
+    await sent.story.does(
+        "click", user="Ada", view_id=home["id"], channel="general", action_id="alert.ack", value="ALR-2"
+    )
+    await sent.story.settle()
+    assert "ALR-2" not in shown(await sent.story.home("Ada"))
+    assert "*On it*\n<@U0ADA>" in await sent.words("ALR-2")

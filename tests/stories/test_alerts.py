@@ -368,8 +368,8 @@ async def test_declared_by_itself(sent: Monitoring) -> None:
     story.clock.advance(minutes=3)
     await sent.sends(*[over(alert, story.clock.now()) for alert in alerts])
     text = await story.reads("Ada", "/incident timeline INC-1")
-    assert "tocsin 1 more alert fires in ALR-1, APIDown: 2 now" in text
-    assert "tocsin ALR-1, APIDown, is resolved after 3 min" in text
+    assert "1 more alert fires in ALR-1, APIDown: 2 now" in text
+    assert "ALR-1, APIDown, is resolved after 3 min" in text
 
 
 async def test_it_fires_again_while_its_incident_is_open(sent: Monitoring) -> None:
