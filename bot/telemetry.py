@@ -136,7 +136,9 @@ def _formatter(log_format: str) -> structlog.stdlib.ProcessorFormatter:
         else [
             structlog.processors.format_exc_info,
             _scrub_values,
-            structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty()),
+            structlog.dev.ConsoleRenderer(
+                colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
+            ),
         ]
     )
     return structlog.stdlib.ProcessorFormatter(

@@ -39,6 +39,7 @@ class Delivery:
     lookups: int
     epoch: int
     first_sent_at: float | None  # wall
+    in_doubt: bool = False  # it may have been done: what would be skipped now is looked for first
 
     @property
     def token(self) -> str:

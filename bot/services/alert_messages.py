@@ -68,7 +68,7 @@ async def _of(tx: Tx, delivery: Delivery) -> AlertGroup:
 
 async def _posted(deps: Deps, tx: Tx, delivery: Delivery) -> Message | Skip | Wait:
     group = await _of(tx, delivery)
-    if group.storm:
+    if group.storm and not delivery.in_doubt:
         return Skip("it is shown in the card of a storm")
     channel = await places.resolve(tx, group.setting)
     if not channel:

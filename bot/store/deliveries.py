@@ -57,6 +57,7 @@ def delivery(row: Row[Any]) -> Delivery:
         lookups=row.lookups,
         epoch=row.epoch,
         first_sent_at=row.first_sent_at,
+        in_doubt=row.state == "doubt",
     )
 
 

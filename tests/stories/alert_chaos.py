@@ -241,7 +241,7 @@ def _of_messages(house: House, groups: Sequence[Any], storms: Sequence[Any]) -> 
     posted = {one.ts: shown({"blocks": one.blocks, "text": one.text}) for one in _posted(house)}
     if len(posted) > MOST_MESSAGES * max(1, len(storms)):
         yield f"{len(posted)} messages for {len(storms)} storms"
-    cards = {one.ts: one for one in groups if one.ts and not one.storm}
+    cards = {one.ts: one for one in groups if one.ts}  # also of one whose card was on its way when the storm came
     shared = {one.ts: one for one in storms}
     yield from (f"nobody's message: {text!r:.80}" for ts, text in posted.items() if ts not in {**cards, **shared})
     yield from (f"no message of {one}" for ts, one in {**cards, **shared}.items() if ts not in posted)

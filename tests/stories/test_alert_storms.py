@@ -89,3 +89,19 @@ async def test_eight_are_no_storm(sent: Monitoring) -> None:
     assert "1 group" in shown(cards[-1])
     await sent.sends(over(firing("Rule0", since=START, severity="warning"), START + timedelta(minutes=1)))
     assert "✅ ~ALR-1 Rule0~" in await sent.words("ALR-1")
+
+
+async def test_a_card_in_doubt_when_the_storm_comes(sent: Monitoring) -> None:
+    """A card whose answer was lost is looked for before the storm's takes its place: it stays, and is kept right."""
+    story = sent.story
+    await story.fault("drop_response", method="chat.postMessage")
+    await story.fault("http_500", method="conversations.history", times=1_000)
+    first = firing("First", since=START, severity="warning")
+    await sent.sends(first)
+    await storm(sent, 12)
+    story.simulator.faults.clear()
+    await story.fast_forward(minutes=2)
+    assert len(await sent.cards()) == 2
+    await sent.sends(over(first, story.clock.now()))
+    card, _ = await sent.cards()
+    assert "✅ ~ALR-1 First~" in shown(card)
