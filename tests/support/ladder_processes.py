@@ -76,7 +76,8 @@ class Tower:
 
     def __init__(self, house: House, mail: MailServer, pager: PagerDutyStandIn, api: httpx.AsyncClient) -> None:
         self.house = house
-        self._mail, self._pager, self._api = mail, pager, api
+        self.pager = pager
+        self._mail, self._api = mail, api
 
     async def fires(self, name: str) -> None:
         """Monitoring sends it until somebody takes it."""
@@ -93,7 +94,7 @@ class Tower:
 
     def heard(self) -> Heard:
         heard = Heard()
-        received, events = self._mail.received, self._pager.events
+        received, events = self._mail.received, self.pager.events
         assert isinstance(received, Timed)
         assert isinstance(events, Timed)
         for one, at in zip(received, received.at, strict=True):
