@@ -19,7 +19,7 @@ from bot.domain.incident import Incident
 from bot.domain.person import BOT, Actor
 from bot.domain.timer import Timer
 from bot.ports import Tx
-from bot.services import alert_parcels, audit, cards, ladder_parcels, promises, standing, timers
+from bot.services import alert_parcels, audit, cards, ladder_parcels, pages, promises, standing, timers
 from bot.store import alerts as alerts_store
 from bot.store import escalations as store
 from bot.store import incidents as incidents_store
@@ -87,6 +87,8 @@ async def end(deps: Deps, tx: Tx, of: Climber, why: str) -> None:
             await _settle(deps, tx, way)
         else:
             await _end(deps, tx, way, why)
+    if why == standing.MAINTENANCE:
+        await pages.maintained(deps, tx, str(of))
 
 
 async def acknowledged(deps: Deps, tx: Tx, of: Climber, by: Actor) -> None:

@@ -66,15 +66,20 @@ async def wake(
 
 async def acknowledged(deps: Deps, tx: Tx, subject: str, by: str) -> None:
     """Somebody is on it: whoever PagerDuty would wake next is left alone. Nothing goes back to where it came from."""
-    await _leave_alone(deps, tx, subject, by, "acknowledged")
+    await _leave_alone(deps, tx, subject, by, await _who_did(tx, by, f"acknowledged {subject}"))
 
 
 async def silenced(deps: Deps, tx: Tx, subject: str, by: str) -> None:
     """For the time being it is nobody's business, and not that of whoever PagerDuty would wake next."""
-    await _leave_alone(deps, tx, subject, by, "silenced")
+    await _leave_alone(deps, tx, subject, by, await _who_did(tx, by, f"silenced {subject}"))
 
 
-async def _leave_alone(deps: Deps, tx: Tx, subject: str, by: str, why: str) -> None:
+async def maintained(deps: Deps, tx: Tx, subject: str) -> None:
+    """Its service is in maintenance, which nobody is woken for."""
+    await _leave_alone(deps, tx, subject, BOT, f"{subject} is in maintenance.")
+
+
+async def _leave_alone(deps: Deps, tx: Tx, subject: str, by: str, said: str) -> None:
     open_there = []
     for page in await store.unsettled(tx, subject):
         if page.state is not State.OPEN and not await _is_stopped_by_this(deps, tx, page):
@@ -82,8 +87,8 @@ async def _leave_alone(deps: Deps, tx: Tx, subject: str, by: str, why: str) -> N
         await mark(deps, tx, page, State.ACKNOWLEDGED, by)
         await change_there(deps, tx, page)
         open_there += [page] if page.state is State.OPEN else []
-    if open_there:
-        await _note_who(deps, tx, subject, open_there, by, why)
+    if open_there and said:
+        await _note_why(deps, tx, subject, open_there, said)
 
 
 async def resolved(deps: Deps, tx: Tx, subject: str, by: str) -> None:
@@ -151,12 +156,15 @@ async def change_there(deps: Deps, tx: Tx, page: Sent) -> None:
 # --- notes ------------------------------------------------------------------------------------------------------------
 
 
-async def _note_who(deps: Deps, tx: Tx, subject: str, there: list[Sent], by: str, why: str) -> None:
+async def _who_did(tx: Tx, by: str, what: str) -> str:
     """Only of what was done in Slack: what was done there they know there."""
+    return f"{await _called(tx, by)} {what}." if USER.fullmatch(by) else ""
+
+
+async def _note_why(deps: Deps, tx: Tx, subject: str, there: list[Sent], said: str) -> None:
     about: About = await page_subjects.about(deps, tx, subject)
-    if USER.fullmatch(by) and not about.is_private:
-        who = await _called(tx, by)
-        await _note(deps, tx, there, f"{who} {why} {subject}.", f"ack:{deps.clock.now().isoformat()}")
+    if not about.is_private:
+        await _note(deps, tx, there, said, f"ack:{deps.clock.now().isoformat()}")
 
 
 async def _note(deps: Deps, tx: Tx, there: list[Sent], text: str, key: str) -> None:

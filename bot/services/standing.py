@@ -16,11 +16,12 @@ from bot.store.escalations import Way
 # Why a climb ended because another one took its place. What it had sent by then still goes out.
 ESCALATED = "escalated"
 WORSE = "worse"
+MAINTENANCE = "maintenance"  # … and why one ended that has a page at PagerDuty to be left alone
 GOES_ON = frozenset({ESCALATED, WORSE})
 ENDED = {
     "resolved": "is resolved",
     "silenced": "is silenced",
-    "maintenance": "is in maintenance",
+    MAINTENANCE: "is in maintenance",
     "severity": "has another severity",
     "unacknowledged": "climbs its ladder once more",
 }

@@ -338,6 +338,36 @@ async def test_silenced(sent: Monitoring, pagerduty: PagerDutyStandIn) -> None:
     assert [text for _, text in pagerduty.notes] == ["In Slack: ben silenced ALR-1."]
 
 
+@pytest.mark.parametrize(
+    ("typed", "noted"),
+    [
+        ('/incident silence 2h alertname="Slow"', "In Slack: ben silenced ALR-1."),
+        ("/incident maintenance shop 2h new disks", "In Slack: ALR-1 is in maintenance."),
+    ],
+)
+async def test_quiet_while_pages_are_open(
+    typed: str, noted: str, sent: Monitoring, pagerduty: PagerDutyStandIn, mail_server: MailServer
+) -> None:
+    """A silence with matchers and maintenance leave whoever PagerDuty would wake next alone, and who would be woken by
+    a page that waits; what fires still afterwards is paged for anew.
+    """
+    story = sent.story
+    made = await paged(sent, pagerduty)
+    pagerduty.goes_away()
+    await wake(story, "page:production", "waits")
+    pagerduty.comes_back()
+    await story.types("Ben", typed)
+    assert made["status"] == "acknowledged"
+    assert noted in {text for _, text in pagerduty.notes}
+    asked = len(pagerduty.incidents)
+    await story.fast_forward(hours=1, minutes=59)
+    assert len(pagerduty.incidents) == asked == 1
+    assert await states(story) == ["acknowledged", "acknowledged"]
+    await story.fast_forward(minutes=17)
+    assert [one["status"] for one in pagerduty.incidents.values()] == ["acknowledged", "triggered"]
+    assert "missed" not in str(await story.audited("ALR-1"))
+
+
 async def test_acknowledged_while_it_leaves(sent: Monitoring, pagerduty: PagerDutyStandIn) -> None:
     """A page that was under way at that moment is acknowledged there as soon as it has arrived."""
     story = sent.story
