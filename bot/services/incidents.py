@@ -324,6 +324,7 @@ async def noticed(deps: Deps, tx: Tx, incident: Incident, by: Actor, at: datetim
     if incident.acknowledged_at:
         return incident
     await log(deps, tx, incident, by.id, "acknowledged", "acknowledged", told=True)
+    await audit.record(tx, deps.clock, by.id, "incident.acknowledged", incident.name)
     incident = await store.change(tx, incident.id, acknowledged_at=at, acknowledged_by=by.id)
     await escalations.acknowledged(deps, tx, incident, by)
     await pages.acknowledged(deps, tx, incident.name, by.id)
@@ -347,6 +348,7 @@ async def _be_on_its_alerts(tx: Tx, incident: Incident, by: Actor, at: datetime)
 async def unnoticed(deps: Deps, tx: Tx, incident: Incident, by: Actor, alert: str) -> Incident:
     """Whoever was on its alert is not any more, so nobody is on it until somebody says so again."""
     await log(deps, tx, incident, by.id, "acknowledged", f"took back the acknowledgement of {alert}", told=True)
+    await audit.record(tx, deps.clock, by.id, "incident.unacknowledged", incident.name)
     incident = await store.change(tx, incident.id, acknowledged_at=None, acknowledged_by=None)
     await cards.refresh(deps, tx, incident)
     return incident
@@ -404,6 +406,7 @@ async def change_status(
     """Within somebody's transaction. The first status that means the harm has stopped is the moment of mitigation."""
     text = f"changed status from {incident.status} to {status}"
     await log(deps, tx, incident, by.id, "status", text, told=True)
+    await audit.record(tx, deps.clock, by.id, "incident.status", incident.name, to=status.value)
     changes: dict[str, Any] = {"status": status.value}
     if status in rules.MITIGATED and not incident.mitigated_at:
         changes["mitigated_at"] = at or deps.clock.now()

@@ -8,7 +8,7 @@ from bot.domain.errors import Conflict, Refused
 from bot.domain.incident import Home, Incident, Role
 from bot.domain.person import Actor, Person
 from bot.ports import Tx
-from bot.services import cards, deliveries, escalations, incidents, people
+from bot.services import audit, cards, deliveries, escalations, incidents, people
 from bot.services.transactions import begin
 from bot.store import incidents as store
 
@@ -23,6 +23,7 @@ async def claim(deps: Deps, number: int, role: Role, by: Actor) -> Incident:
             holder = (await store.roles_of(tx, number))[role.value]
             raise Conflict(await _who_was_first(deps, incident, role, holder, by))
         await incidents.log(deps, tx, incident, by.id, "role", f"took the role {role}", told=True)
+        await _write_down(deps, tx, incident, role, by.id, by)
         incident = await incidents.noticed(deps, tx, incident, by, deps.clock.now())
         await escalations.acknowledged(deps, tx, incident, by)
         await _joined(deps, tx, incident, by.id)
@@ -48,10 +49,16 @@ async def assign(deps: Deps, number: int, role: Role, person: Person, by: Actor)
         await store.give_role(tx, number, role.value, person.id, deps.clock.now())
         text = f"took the role {role}" if person.id == by.id else f"gave the role {role} to {person}"
         await incidents.log(deps, tx, incident, by.id, "role", text, told=True)
+        await _write_down(deps, tx, incident, role, person.id, by)
         incident = await incidents.noticed(deps, tx, incident, by, deps.clock.now())
         await escalations.acknowledged(deps, tx, incident, by)
         await _joined(deps, tx, incident, person.id)
         return incident
+
+
+async def _write_down(deps: Deps, tx: Tx, incident: Incident, role: Role, person: str, by: Actor) -> None:
+    """Who may run and approve may depend on it: the catalogue's lists name roles."""
+    await audit.record(tx, deps.clock, by.id, "incident.role", incident.name, role=role.value, person=person)
 
 
 async def _joined(deps: Deps, tx: Tx, incident: Incident, person: str) -> None:

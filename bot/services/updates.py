@@ -11,7 +11,7 @@ from bot.domain.incident import Incident, Status, Update
 from bot.domain.person import BOT, Actor
 from bot.domain.timer import Timer
 from bot.ports import Tx
-from bot.services import cadence, cards, incidents, mailing, promises, requests
+from bot.services import audit, cadence, cards, incidents, mailing, promises, requests
 from bot.services.transactions import begin
 from bot.store import incidents as store
 from bot.store import requests as kept
@@ -139,6 +139,7 @@ async def set_cadence(deps: Deps, number: int, every: timedelta | None, by: Acto
         seconds = int(every.total_seconds()) if every else 0
         incident = await store.change(tx, number, cadence_seconds=seconds)
         incident = await cadence.promise(deps, tx, incident, _due(deps, incident), entry)
+        await audit.record(tx, deps.clock, by.id, "incident.cadence", incident.name, every_seconds=seconds)
         await cards.refresh(deps, tx, incident)
         return incident
 
@@ -168,6 +169,7 @@ async def snooze(deps: Deps, number: int, by: Actor, wait: timedelta, *, reminde
         entry = await incidents.log(deps, tx, incident, by.id, "cadence", text)
         later = max(incident.next_update_at, deps.clock.now()) + wait
         incident = await cadence.promise(deps, tx, incident, later, entry)
+        await audit.record(tx, deps.clock, by.id, "incident.snoozed", incident.name, until=later.isoformat())
         await cards.refresh(deps, tx, incident)
         return incident
 

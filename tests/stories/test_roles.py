@@ -83,3 +83,22 @@ async def test_acknowledging_is_done_once(tale: Story) -> None:
     for place in (room, "incidents"):
         assert "incident.ack" not in buttons(await tale.card(place))
     assert "<@U0BEN>" in shown(await tale.card(room))
+
+
+async def test_what_stops_people_from_being_called_is_audited(tale: Story) -> None:
+    """Who acknowledged, led, moved on and turned reminders off stands in the audit log, whatever the timeline says."""
+    room = await tale.declared("P1 checkout is down")
+    await tale.types("Ben", "/incident ack INC-1")
+    await tale.types("Ada", "/incident role comms @Cleo", room)
+    await tale.types("Cleo", "/incident role commander", room)
+    await tale.types("Ada", "/incident status mitigating", room)
+    await tale.types("Ada", "/incident remind snooze 10m", room)
+    await tale.types("Ada", "/incident remind off", room)
+    assert [deed for deed in await tale.audited("INC-1") if deed[0] != "tocsin"][1:] == [
+        ("U0BEN", "incident.acknowledged"),
+        ("U0ADA", "incident.role"),
+        ("U0CLEO", "incident.role"),
+        ("U0ADA", "incident.status"),
+        ("U0ADA", "incident.snoozed"),
+        ("U0ADA", "incident.cadence"),
+    ]
