@@ -100,6 +100,8 @@ async def _must_be_amazons(deps: Deps, body: bytes) -> None:
         raise Wrong(NO_TOPICS)
     if len(body) > LONGEST_OF_SNS:
         raise Wrong(NOT_AMAZON)
+    if not any(topic.encode() in body for topic in deps.sns.topics):
+        raise Wrong(OTHER_TOPIC)  # before any of it is read
     payload = bodies.loads(await asyncio.to_thread(bodies.text_of, body))
     topic = payload.get("TopicArn")
     if not isinstance(topic, str) or topic not in deps.sns.topics:

@@ -194,6 +194,14 @@ async def test_strangers_make_us_ask_nobody(
     assert amazon.asked == []
 
 
+async def test_a_stranger_is_not_read(listening: Story) -> None:
+    """What does not even name a topic of ours is refused before it is known to be JSON."""
+    async with client_of(door_of(listening)) as api:
+        headers = {"x-amz-sns-message-type": "Notification"}
+        answer = await api.post("/hooks/cloudwatch", content=b"[" * 1_000_000, headers=headers)
+    assert "does not name the topic" in refused(answer)
+
+
 async def test_a_changed_message(listening: Story, amazon: Amazon) -> None:
     """A byte that Amazon did not sign, and it is refused."""
     assert "has not signed" in refused(await posts(listening, {**amazon.signed(alarm()), "Message": "All is well"}))
