@@ -125,7 +125,7 @@ class EventDesk:
             await replies.send(deps, reply, to=user, where=_place_of(reply, where), key=key)
 
     async def _carry_out(self, deps: Deps, by: Actor, command: str, text: str, where: Where) -> Answer:
-        people.welcome(by.person)
+        await people.admitted(deps, by.id, deed=command)
         picked = words.pick(self._table, command, text)
         if isinstance(picked, Reply):
             return picked

@@ -13,6 +13,7 @@ from bot.services import inbox, people, places
 from bot.slack.app import SlackDoor
 from bot.slack.events import EventDesk, spoken_to
 from bot.store import inbox as inbox_store
+from bot.store.tables import audit_log
 from bot.store.tables import inbox as inbox_table
 from tests.slack.conftest import Worker, Workspace
 from tests.slack.table import Shop
@@ -138,11 +139,14 @@ async def test_a_mention_that_is_not_understood(door: SlackDoor, workspace: Work
     await worker.works_until_said(workspace, "Did you mean `/incident buy`?", "general")
 
 
-async def test_a_guest_mentions(door: SlackDoor, workspace: Workspace, shop: Shop, worker: Worker) -> None:
-    """A guest's mention is refused in a whisper."""
+async def test_a_guest_mentions(door: SlackDoor, workspace: Workspace, deps: Deps, shop: Shop, worker: Worker) -> None:
+    """A guest's mention is refused in a whisper, and in the audit log like a command of theirs."""
     await workspace.does("message", user="Gus", channel="general", text="@tocsin buy bread")
     await worker.works_until_said(workspace, "Guests", "general", as_user="U0GUS")
     assert not shop.asked
+    async with deps.database.reading() as tx:
+        refused = (await tx.execute(select(audit_log.c.actor, audit_log.c.action))).all()
+    assert ("U0GUS", "access.refused") in [tuple(row) for row in refused]
 
 
 @pytest.mark.parametrize(
