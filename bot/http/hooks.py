@@ -114,7 +114,7 @@ async def _must_be_allowed(deps: Deps, door: HttpDoor, vendor: str, request: Req
     except tokens.Unknown:
         get_logger().warning(Event.ACCESS_REFUSED, scope=Scope.INGEST.value)
         raise HTTPException(401, BAD_TOKEN, headers=CHALLENGE) from None
-    return await signatures.fits(door.signatures, vendor, request.headers, await request.body())
+    return await signatures.fits(deps, door.signatures, vendor, request.headers, await request.body())
 
 
 async def _must_be_signed(deps: Deps, door: HttpDoor, vendor: str, request: Request) -> None:

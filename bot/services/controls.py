@@ -63,14 +63,14 @@ _Deed = Callable[[Deps, Tx, Sent, Context, Actor], Awaitable[None]]
 
 
 async def follow(deps: Deps, item: InboxItem, intake: Intake) -> Intake:
-    """What is said of pages of ours happens here, where PagerDuty signed it. What is left of the message is alerts,
-    whoever raised them there.
+    """What is said of pages of ours, and wanted by Amazon, happens here where they signed it. What is left of the
+    message is alerts, whoever raised them there.
     """
-    for number, control in enumerate(intake.controls):
+    signed = arrivals.stored(item).signed
+    for number, control in enumerate(intake.controls if signed else ()):
         await subscriptions.wished(deps, control, f"{item.key}:{number}")
     if item.kind != _OF_PAGERDUTY:
         return intake
-    signed = arrivals.stored(item).signed
     ours = await _ours(deps, intake, learn=signed)
     happen = _happened if signed else _unproved
     for done in sorted((one for one in intake.contexts if _name(one.about) in ours), key=_when):
@@ -181,9 +181,12 @@ PAGERDUTY = "PagerDuty"  # who does what nobody did: its own timers
 
 
 async def _hold(tx: Tx, subject: str) -> _Held:
-    """What the page is about, held before the page itself, as by everybody who changes something about it."""
+    """What the page is about, held before the page, and an alert before its incident: everybody waits in one order."""
     if number := alert_rules.number(subject):
-        return await alerts_store.lock(tx, number)
+        group = await alerts_store.lock(tx, number)
+        if group.incident:
+            await incidents_store.lock(tx, group.incident)
+        return group
     if number := incident_rules.number(subject):
         return await incidents_store.lock(tx, number)
     return None

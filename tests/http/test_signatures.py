@@ -273,10 +273,35 @@ def test_what_is_followed(url: str) -> None:
 
 async def test_a_token_does_not_confirm_another_topic(listening: Story, token_for: TokenFor, amazon: Amazon) -> None:
     """A topic that no operator named is never confirmed, whoever sends it."""
-    stranger = wish(TopicArn=f"{TOPIC}2", SubscribeURL=CONFIRM.replace("MyTopic", "MyTopic2"))
-    await arrivals.store(listening.deps, Arrival("cloudwatch", json.dumps(stranger), {}, listening.clock.wall()))
+    stranger = json.dumps(wish(TopicArn=f"{TOPIC}2", SubscribeURL=CONFIRM.replace("MyTopic", "MyTopic2")))
+    for signed in (False, True):
+        arrival = Arrival("cloudwatch", stranger, {}, listening.clock.wall(), signed=signed)
+        await arrivals.store(listening.deps, arrival)
+        listening.clock.advance(seconds=1)
     await listening.settle()
     assert amazon.asked == []
+
+
+async def test_a_token_confirms_and_ends_nothing(listening: Story, token_for: TokenFor, amazon: Amazon) -> None:
+    """Whoever has an ingest token speaks of alarms, not for Amazon; what Amazon signed counts beside a token, too."""
+    token = await token_for("U0ADA", Scope.INGEST)
+    async with client_of(door_of(listening)) as api:
+        for kind, payload in (
+            ("SubscriptionConfirmation", wish()),
+            ("UnsubscribeConfirmation", wish(Type="UnsubscribeConfirmation")),
+            ("Notification", wish()),
+        ):
+            listening.clock.advance(seconds=1)
+            headers = {**token, "x-amz-sns-message-type": kind}
+            assert (await api.post("/hooks/cloudwatch", json=payload, headers=headers)).status_code == 202
+        await listening.settle()
+        assert not [one for one in amazon.asked if "Action=" in one]
+        assert not [one for one in await listening.by_the_bot("ops-alerts") if "Amazon SNS says" in one]
+        headers = {**token, "x-amz-sns-message-type": "SubscriptionConfirmation"}
+        answer = await api.post("/hooks/cloudwatch", content=json.dumps(amazon.signed(wish())), headers=headers)
+        assert answer.status_code == 202
+    await listening.settle()
+    assert [one for one in amazon.asked if "Action=" in one]
 
 
 async def test_the_end_of_a_subscription_is_said(listening: Story, amazon: Amazon) -> None:
