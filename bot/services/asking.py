@@ -218,7 +218,17 @@ def _must_be_sound(found: Draft, wanted: Wanted, by: Actor, deps: Deps) -> None:
 
 
 def told_problems(plan: Plan) -> str:
-    return " ".join(f"{_spot(place)}: {sentence}" for place, sentence in plan.problems.items())
+    """What keeps it from running; what keeps several steps from it is said once."""
+    places: dict[str, list[str]] = {}
+    for place, sentence in plan.problems.items():
+        places.setdefault(sentence, []).append(place)
+    return " ".join(f"{_spots(some)}: {sentence}" for sentence, some in places.items())
+
+
+def _spots(places: list[str]) -> str:
+    if len(places) > 1 and not any(one.startswith("parameter ") for one in places):
+        return f"Steps {listing(places)}"
+    return listing([_spot(one) for one in places])
 
 
 def _spot(place: str) -> str:

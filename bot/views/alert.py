@@ -192,7 +192,7 @@ def _buttons(shown: Card) -> list[Block]:
         else b.button("Acknowledge", "alert.ack", name, style="primary"),
         None if group.incident else b.button("Declare incident", "alert.declare", name),
         b.button("Resolve", "alert.resolve", name),
-        b.button(clip(f"Run {_one_line(runbook[1])}", 75), "runbook.run", runbook[0]) if runbook else None,
+        b.button(clip(f"Run: {_one_line(runbook[1])}", 75), "runbook.run", runbook[0]) if runbook else None,
         b.button("End silence", "alert.unsilence", name) if group.is_silenced(shown.now) else None,
         _silence(),
     )

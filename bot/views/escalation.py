@@ -162,9 +162,16 @@ def _deed(told: Told, tongue: Tongue) -> str:
 def _next(told: Told, tongue: Tongue) -> str:
     due = next_step(told.ladder, told.climb, told.standing, max(told.now, told.due.due_at))
     if due is None:
-        return "That was the last step of its ladder."
+        return _no_more(told.ladder, told.due, "was")
     people = listing(_passive(one, tongue) for one in due.step.notify)
     return f"At {tongue.at(due.due_at)} {people}, unless it is {due.step.unless} by then."
+
+
+def _no_more(ladder: Ladder, due: Due, verb: str) -> str:
+    """Nothing comes after this step: there is nothing, or it is not to go out as things stand."""
+    if due.position + 1 in ladder.positions:
+        return "The steps after it rest while somebody is on it."
+    return f"That {verb} the last step of its ladder."
 
 
 # --- whom a target means ----------------------------------------------------------------------------------------------
@@ -258,7 +265,7 @@ def _became(one: Planned, states: Sequence[str], ended: str) -> str:
     if one.fate is Fate.SKIPPED:
         return one.why
     if ended:
-        return f"It did not go out: it {ended}."
+        return f"It does not go out: it {ended}."
     return "It is on its way." if one.fate is Fate.DUE else one.why
 
 
@@ -272,7 +279,8 @@ def escalated(subject: str, ladder: Ladder, first: Due, following: Due | None) -
     if following:
         later = listing(_passive(target, SLACK) for target in following.step.notify)
         then = f" At {clock(following.due_at)} {later}, unless it is {following.step.unless} by then."
-    return f"Escalated {subject}: {people} now.{then or ' That is the last step of its ladder.'}"
+    then = then or f" {_no_more(ladder, first, 'is')}"
+    return f"Escalated {subject}: {people} now.{then}"
 
 
 def paged(subject: str, spoken_as: str, by_pager: bool, by_mail: bool, *, is_drill: bool) -> str:

@@ -275,6 +275,15 @@ async def test_escalated(shop: Shop, duty: PagerDutyStandIn) -> None:
     assert shop.story.alarm.heard == []
 
 
+async def test_escalated_by_who_is_on_it(shop: Shop) -> None:
+    """Who acknowledged and escalates reads that the later levels rest, not that there are none."""
+    await shop.fires("Slow", "high")
+    await click(shop, "alert.ack", "Ben")
+    answer = await shop.story.types("Ben", "/incident escalate ALR-1")
+    assert answer == "Escalated ALR-1: #ops-alerts reads of it now. The steps after it rest while somebody is on it."
+    assert (await shop.thread())[-1].endswith("<@U0BEN> is on it. The steps after it rest while somebody is on it.")
+
+
 async def test_nothing_above(tale: Shop) -> None:
     """Where there is no ladder, no level above, or nothing any more, a sentence says what to do instead."""
     await tale.fires("Chatter", "low")

@@ -453,3 +453,16 @@ async def test_an_override_of_a_schedule_there(paged: Story, stand_in: PagerDuty
     assert (await letters(paged, "U0CLEO")) == [
         "You are on call for There (primary) again: the time of <@U0BEN> is over."
     ]
+
+
+async def test_where_else_somebody_is_on_call(story: Story) -> None:
+    """Who names no service reads which others have somebody; what somebody took twice is said once at its end."""
+    said = await story.reads("Ada", "/incident oncall")
+    assert said.endswith(
+        "`/incident oncall take 2h shop` takes it over, `/incident oncall end shop` gives it back.\n"
+        "Other services: `/incident oncall bare`, `/incident oncall sun` and `/incident oncall there`."
+    )
+    assert "Other services" not in await story.reads("Ada", "/incident oncall sun")
+    await story.types("Cleo", "/incident oncall take 2h shop")
+    await story.types("Cleo", "/incident oncall take 3h shop")
+    assert (await story.types("Cleo", "/incident oncall end")).startswith("Ended: on call for Shop (primary). ")
