@@ -136,9 +136,13 @@ async def _start(simulator: Simulator, host: str, port: int) -> None:
 def _welcome(url: str, speed: float, alert: str) -> str:
     return (
         f"The simulated workspace is at {url}\n"
-        f"Time runs {speed:g} times faster there, and the page can jump to the next timer.\n"
+        f"{_pace(speed)}, and the page can jump to the next timer.\n"
         "As Ada, in #incidents, type:  /incident declare P1 checkout is down\n"
         "Then, in #ops-alerts:  /runbook run practice  and approve it as Ben, in its thread\n"
         f"An alert comes in when you type in another shell:\n  {alert}\n"
         "Stop with Ctrl-C."
     )
+
+
+def _pace(speed: float) -> str:
+    return "Time runs as it does here" if speed == 1 else f"Time runs {speed:g} times faster there"
