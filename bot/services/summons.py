@@ -179,7 +179,7 @@ async def _whom(deps: Deps, of: Climber, text: str) -> tuple[Called, str]:
 
 async def _person(deps: Deps, own: Service, user: str) -> Called:
     try:
-        person = await people.find(deps, user)
+        person = await people.find(deps, user, must_be_fresh=True)
     except Refused:
         raise Unclear(f"Slack does not know {mention(user)}. Choose somebody of this workspace.") from None
     if not person.is_full_member:

@@ -49,7 +49,7 @@ async def _give(words: list[str], ask: Ask, deps: Deps) -> Reply:
     if named is None:
         raise Unclear("Say to whom, as a mention: `/incident oncall give @person 2h`.")
     try:
-        person = await people.find(deps, named[1])
+        person = await people.find(deps, named[1], must_be_fresh=True)
     except Refused:
         raise Unclear(f"Slack does not know {mention(named[1])}. Choose somebody of this workspace.") from None
     rest = [word for word in words if word != named[0]]

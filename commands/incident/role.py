@@ -28,7 +28,7 @@ async def ask(ask: Ask, deps: Deps) -> Reply:
     if named is None:
         raise Unclear(f"I do not know who that is. Write them as a mention: `/incident role {role} @person`.")
     try:
-        person = await people.find(deps, named[1])
+        person = await people.find(deps, named[1], must_be_fresh=True)
     except Refused:
         raise Unclear(f"Slack does not know {mention(named[1])}. Choose somebody of this workspace.") from None
     incident = await roles.assign(deps, incident.id, role, person, ask.by)
