@@ -330,8 +330,8 @@ def plan_lines(steps: Sequence[PlannedStep]) -> list[str]:
 
 
 def _plan_line(step: PlannedStep) -> list[str]:
-    head = f"{step.number}. *{literal(step.title or step.id)}* `{step.kind}` {EFFECTS[step.effect]}"
-    head += f" · {literal(clip(step.target, 120))}" if step.target else ""
+    head = f"{step.number}. *{literal(visible(step.title or step.id))}* `{step.kind}` {EFFECTS[step.effect]}"
+    head += f" · {literal(clip(visible(step.target), 120))}" if step.target else ""
     if step.runs == "no":
         return [f"{head} · not needed: `{_code(clip(step.condition, 100))}` does not hold"]
     if step.runs == "late":
@@ -357,8 +357,13 @@ def argument_words(value: Any) -> str:
         case list() | tuple():
             return "[" + ", ".join(argument_words(one) for one in value) + "]"
         case str():
-            return " ".join(value.split())
+            return visible(" ".join(value.split()))
     return json.dumps(value)
+
+
+def visible(text: str) -> str:
+    """What is not printed, like the sign that turns the direction of writing, as its code: a plan shows what runs."""
+    return "".join(one if one.isprintable() else f"\\u{ord(one):04x}" for one in text)
 
 
 # --- pieces -----------------------------------------------------------------------------------------------------------
