@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from bot.deps import Deps
 from bot.domain.delivery import Call, Delivery, Found, Parcel, Plan, Skip, Wait
 from bot.domain.errors import Undeliverable
-from bot.ports import Tx
+from bot.domain.mail import Mail, Sent
+from bot.ports import Mailer, Tx
 from bot.services import deliveries, ladder_parcels, ladder_words, people, places, promises, standing
 from bot.services.errands import Errand
 from bot.services.posting import Message, Plain, Post
@@ -27,6 +28,31 @@ NO_THREAD = frozenset({"cannot_reply_to_message", "thread_not_found", "message_n
 
 async def _way(tx: Tx, delivery: Delivery) -> Way:
     return await store.get(tx, int(delivery.payload["climb"]))
+
+
+class Unwanted(Undeliverable):
+    """Somebody was quicker: it does not leave."""
+
+
+async def _still_wanted(deps: Deps, delivery: Delivery) -> None:
+    """Asked once more when whoever is meant has been found, and nothing but the sending is left. Raises Unwanted."""
+    async with deps.database.reading() as tx:
+        why = await standing.stopped(deps, tx, delivery.payload["climb"], delivery.payload["position"])
+    if why:
+        raise Unwanted(why, permanent=True)
+
+
+@dataclass(frozen=True)
+class _Asking:
+    """A mailer that asks before it sends."""
+
+    inner: Mailer
+    deps: Deps
+    delivery: Delivery
+
+    async def send(self, mail: Mail) -> Sent:
+        await _still_wanted(self.deps, self.delivery)
+        return await self.inner.send(mail)
 
 
 async def keep(deps: Deps, tx: Tx, way: Way, position: int, number: int) -> None:
@@ -87,11 +113,16 @@ class Posting(Post):
         return Call({}) if plan is IN_STORM else plan
 
     async def act(self, deps: Deps, delivery: Delivery, arguments: dict[str, Any], method: str) -> dict[str, Any]:
-        return await super().act(deps, delivery, arguments, method) if arguments else {}
+        if not arguments:
+            return {}
+        await _still_wanted(deps, delivery)
+        return await super().act(deps, delivery, arguments, method)
 
     async def refused(
         self, deps: Deps, tx: Tx, delivery: Delivery, problem: Undeliverable
     ) -> dict[str, Any] | Wait | Skip | None:
+        if isinstance(problem, Unwanted):
+            return Skip(problem.error)
         if problem.error not in NO_THREAD or delivery.payload.get("loose"):
             return await super().refused(deps, tx, delivery, problem)
         payload = {**delivery.payload, "loose": True}
@@ -154,6 +185,8 @@ class Minded:
         return await self._inner.prepare(deps, tx, replace(delivery, payload=worded))
 
     async def act(self, deps: Deps, delivery: Delivery, arguments: dict[str, Any], method: str) -> dict[str, Any]:
+        if deps.mailer and delivery.payload.get("climb") is not None:
+            deps = replace(deps, mailer=_Asking(deps.mailer, deps, delivery))
         return await self._inner.act(deps, delivery, arguments, method)
 
     async def look_up(self, deps: Deps, delivery: Delivery, arguments: dict[str, Any]) -> Found | None:
@@ -170,6 +203,8 @@ class Minded:
     async def refused(
         self, deps: Deps, tx: Tx, delivery: Delivery, problem: Undeliverable
     ) -> dict[str, Any] | Wait | Skip | None:
+        if isinstance(problem, Unwanted):
+            return Skip(problem.error)
         return await self._inner.refused(deps, tx, delivery, problem)
 
 

@@ -5,21 +5,25 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, text
 
 from bot.domain.secret import Secret
 from bot.integrations.pagerduty import PagerDuty
 from bot.ports import Database
 from bot.services import timers
 from bot.services.trips import TIMERS
+from bot.store import incidents as incidents_store
 from bot.store import tables
+from bot.store.database import open_database
 from tests.support.alerts import Monitoring, firing, monitoring
 from tests.support.catalogues import catalogue
 from tests.support.clock import START, HandClock
+from tests.support.ladders import opened, pager_of, pagerduty
 from tests.support.pager_order import OrderedPagerDuty
 from tests.support.pagerduty import API_KEY, ROUTING_KEY, SENDER, trusted
 from tests.support.story import told
@@ -121,6 +125,7 @@ async def away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator
         yield stand_in
 
 
+@pytest.mark.both_databases
 @pytest.mark.parametrize("rest", [True, False], ids=["rest", "events"])
 async def test_acknowledged_while_pages_leave(
     rest: bool, database: Database, clock: HandClock, tmp_path: Path, away: OrderedPagerDuty
@@ -131,3 +136,74 @@ async def test_acknowledged_while_pages_leave(
     assert set(became["promises"]) <= {"kept", "released"}
     assert set(became["pages"]) == {"acknowledged"}
     assert {one["status"] for one in away.incidents.values()} == {"acknowledged"}
+
+
+async def somebody_waits(database: Database) -> None:
+    """Until a transaction waits for what another one holds."""
+    waiting = text("SELECT count(*) FROM pg_locks WHERE NOT granted")
+    while True:
+        async with database.reading() as tx:
+            if await tx.scalar(waiting):
+                return
+        await asyncio.sleep(0.01)  # PostgreSQL tells nobody
+
+
+async def test_acknowledged_there_while_its_incident_is_changed(
+    postgres_url: str, clock: HandClock, tmp_path: Path, away: OrderedPagerDuty
+) -> None:
+    """What PagerDuty says waits for the incident before it holds the page: whoever resolves that incident wants the
+    page next, and neither waits for the other for ever.
+    """
+    client, database = pager(away, rest=True), await open_database(postgres_url)
+    declaring = SHOP.replace("name: Urgent", "name: Urgent, on_alert: declare")
+    folders = [catalogue(tmp_path, org="default_service: shop", shop=declaring)]
+    parts: dict[str, Any] = {"pager": client}
+    async with told(database, clock, catalogue=folders, parts=parts) as story, monitoring(story) as sent:
+        await sent.sends(firing("Slow", since=START, severity="S1", service="shop"))
+        await story.fast_forward(minutes=15, seconds=1)
+        ((key, made),) = away.incidents.items()
+        said = {"id": made["id"], "type": "incident", "incident_key": key, "title": "It"}
+        happened = {"event_type": "incident.acknowledged", "occurred_at": story.clock.now().isoformat()}
+        await sent.posts({"event": {"id": "E1", **happened, "data": said}}, vendor="pagerduty")
+        async with database.transaction() as tx:
+            await incidents_store.lock(tx, 1)
+            turning = asyncio.create_task(story.worker.turn())
+            async with asyncio.timeout(20):
+                await somebody_waits(database)
+            assert (await tx.execute(select(tables.pages.c.state).with_for_update(nowait=True))).scalars().all() == [
+                "open"
+            ]
+        await turning
+        await story.settle()
+        assert await fates(sent) == {"pages": ["acknowledged"], "promises": ["kept"]}
+    client.close()
+    await database.close()
+
+
+async def test_acknowledged_while_a_reader_is_looked_for(
+    sqlite_database: Database, clock: HandClock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """PagerDuty is asked who is on call, and somebody acknowledges meanwhile: no e-mail goes out, none is missed."""
+    mailing = SHOP.replace("page:production", "email:oncall").replace("who: [U0ADA]", "pagerduty_schedule: PSCHED1")
+    eve = {"id": "PUEVE", "name": "Eve", "email": "eve@example.com"}
+    async with AsyncExitStack() as stack:
+        stand_in = await stack.enter_async_context(pagerduty(tmp_path, monkeypatch))
+        stand_in.schedules["PSCHED1"] = [{"escalation_level": 1, "user": eve}]
+        client = pager_of(stand_in)
+        stack.callback(client.close)
+        org = "default_service: shop"
+        shop = await stack.enter_async_context(
+            opened(sqlite_database, clock, tmp_path, pager=client, shop=mailing, org=org)
+        )
+
+        async def meanwhile() -> None:
+            await shop.story.does("command", user="Ben", channel="general", text="/incident ack ALR-1")
+
+        await shop.fires(severity="S1")
+        stand_in.meanwhile = meanwhile
+        await shop.at(15, 1)
+        assert stand_in.requests == ["GET /oncalls"]
+        assert shop.mail.received == []
+        await shop.audits()
+        assert await shop.promised() == ["released"]
+        assert shop.story.alarm.heard == []
