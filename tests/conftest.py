@@ -37,12 +37,13 @@ def pytest_runtest_makereport(
     return report
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(autouse=True)
 def plain_tracebacks() -> None:
     """What tests log is written as the bot writes it: a picture of every variable on the way takes seconds."""
-    *others, _ = structlog.get_config()["processors"]
-    written = structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback)
-    structlog.configure(processors=[*others, written])
+    if not structlog.is_configured():
+        *others, _ = structlog.get_config()["processors"]
+        written = structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback)
+        structlog.configure(processors=[*others, written])
 
 
 @pytest.fixture

@@ -131,6 +131,9 @@ async def climber_of(tx: Tx, incident: Incident) -> Climber:
     if any(way.incident for way in ways):
         return incident
     groups = [await alerts_store.get(tx, way.alert_group) for way in ways if way.alert_group]
+    if not groups:  # those whose climb has ended, in a silence or in maintenance
+        firing = await alerts_store.of_incident(tx, incident.id)
+        groups = [group for group in firing if await store.latest(tx, str(group))]
     return min(groups, key=lambda group: (not group.is_open, group.rank, group.id), default=incident)
 
 

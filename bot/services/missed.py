@@ -6,7 +6,7 @@ from bot.deps import Deps
 from bot.domain.delivery import Parcel
 from bot.domain.errors import Missing
 from bot.ports import Tx
-from bot.services import alarms, deliveries, mailing, notices
+from bot.services import alarms, deliveries, mailing, notices, standing
 from bot.services.run_parcels import POST
 from bot.store import escalations as store
 from bot.store.escalations import Way
@@ -44,6 +44,8 @@ async def _worded(tx: Tx, promise: Promise) -> tuple[Way | None, str]:
 async def _say(deps: Deps, tx: Tx, promise: Promise, way: Way | None, sentence: str) -> None:
     key = f"promise:{promise.id}"
     await alarms.raise_later(deps, tx, subject=promise.subject, sentence=sentence, key=key)
+    if way and await _is_private(tx, way):
+        return  # the operators' own channel is enough: nobody outside of it is to know that there is one
     payload = {"setting": deps.config.alerts_channel, "text": sentence}
     await deliveries.enqueue(deps, tx, Parcel(notices.KIND, promise.subject, POST, payload, dedupe_key=key))
     for target in _written_to(deps, way) if way and deps.mailer else ():
@@ -59,6 +61,11 @@ async def _say(deps: Deps, tx: Tx, promise: Promise, way: Way | None, sentence: 
             key=key,
             rank=0,
         )
+
+
+async def _is_private(tx: Tx, way: Way) -> bool:
+    _, incident = await standing.about(tx, way)
+    return bool(incident and incident.private)
 
 
 def _written_to(deps: Deps, way: Way) -> list[str]:

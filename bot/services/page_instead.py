@@ -77,8 +77,8 @@ async def refused(deps: Deps, tx: Tx, delivery: Delivery, page: Sent, error: str
 
 
 async def not_set_up(deps: Deps, tx: Tx, delivery: Delivery, page: Sent) -> None:
-    whom, meant = await page_subjects.spoken(tx, page.target), _meant(deps, delivery)
-    text = f"PagerDuty is not set up here, so of the page to {whom} {await _how(deps, tx, whom, meant)}."
+    meant = _meant(deps, delivery)
+    text = f"PagerDuty is not set up here: {await _how(deps, tx, '', meant)}."
     await asides.say(deps, tx, page.subject, text, f"page not set up {page.key}")
     await _tell(deps, tx, delivery, page, meant, "PagerDuty is not set up here, so you are told this way.")
 
@@ -210,7 +210,8 @@ async def _letter(deps: Deps, tx: Tx, delivery: Delivery) -> Message | Skip | Wa
     lines = [f"*You are paged: {named}*", literal(title), literal(text[:TEXT_LIMIT])]
     lines += [f"{delivery.payload['why']} To take it on: `{about.ack}`."]
     said_as = "\n".join(line for line in lines if line)
-    fallback = literal(f"You are paged: {about.name} {title}")
+    named_once = title if title.startswith(about.name) else f"{about.name} {title}"
+    fallback = literal(f"You are paged: {named_once}")
     return Message(delivery.payload["person"], fallback, [section(said_as)])
 
 

@@ -126,7 +126,21 @@ async def stopped(deps: Deps, tx: Tx, page: Sent) -> str | None:
     """Why it is not to go out any more; None: it is wanted."""
     if page.state is not State.SENDING:
         return f"it is {page.state} meanwhile"
+    if page.climb is None and await _is_taken_on(tx, page):
+        return "somebody is on it by now"
     return await stopped_at_its_step(deps, tx, page)
+
+
+async def _is_taken_on(tx: Tx, page: Sent) -> bool:
+    """One that was asked for by hand is stopped by whoever took on the alert or its incident since."""
+    number = incident_rules.number(page.subject)
+    taken_on = []
+    if group_number := alert_group.number(page.subject):
+        group = await alerts_store.get(tx, group_number)
+        number, taken_on = group.incident, [group.acknowledged_at]
+    if number:
+        taken_on.append((await incidents_store.get(tx, number)).acknowledged_at)
+    return any(at is not None and at > page.at for at in taken_on)
 
 
 async def stopped_at_its_step(deps: Deps, tx: Tx, page: Sent) -> str | None:

@@ -64,12 +64,21 @@ async def escalate(deps: Deps, of: Climber, by: Actor) -> Escalated:
         if isinstance(of, Incident):
             incident_rules.must_be_open(of)
             of = await escalations.climber_of(tx, of)
+        else:
+            await _must_fire(tx, of)
         of = await _held(deps, tx, of)
         way = await escalations.higher(deps, tx, of, by)
         first = way.due(way.climb.first)
         await audit.record(tx, deps.clock, by.id, "ladder.escalated", way.subject, step=first.position + 1)
         await _note(deps, tx, of, by, f"escalated {way.subject}")
         return Escalated(way, first, await ladder_words.following(deps, tx, way))
+
+
+async def _must_fire(tx: Tx, group: AlertGroup) -> None:
+    if not group.is_open:
+        incident = await incidents_store.get(tx, group.incident) if group.incident else None
+        goes_on = f" {incident} goes on: `/incident escalate {incident}`." if incident and incident.is_open else ""
+        raise Conflict(f"{group} is resolved, so nobody else is told of it.{goes_on}")
 
 
 async def _held(deps: Deps, tx: Tx, of: Climber) -> Climber:

@@ -196,7 +196,12 @@ class Players:
         async with self.deps.database.reading() as tx:
             firing = await silences_store.firing(tx)
         theirs = {group: [alert.labels for alert in firing if alert.group == group.id] for group in await self.open()}
-        return [(group, all(self._means(one, group, labels) for labels in theirs[group])) for group in theirs]
+        # One that opened between the two looks has none here, and is not judged.
+        return [
+            (group, all(self._means(one, group, label) for label in labels))
+            for group, labels in theirs.items()
+            if labels
+        ]
 
     def _means(self, one: silence.Silence, group: AlertGroup, labels: Any) -> bool:
         shop = self.deps.catalogue.services["shop"]

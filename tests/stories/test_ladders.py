@@ -295,7 +295,7 @@ async def test_nothing_above(tale: Shop) -> None:
     assert answer == "The ladder “calm” has no step above this one. Page somebody by name."
     await tale.sends(over(alert, tale.story.clock.now()))
     answer = await tale.story.types("Ada", "/incident escalate ALR-2")
-    assert answer == "It is resolved, so nobody else is told. Page somebody by name if they should know."
+        assert answer == "ALR-2 is resolved, so nobody else is told of it."
     assert "Did you mean `/incident escalate`" in await tale.story.types("Ada", "/incident escallate ALR-2")
 
 
@@ -409,6 +409,18 @@ async def test_private(shop: Shop, duty: PagerDutyStandIn) -> None:
     assert shop.story.alarm.heard == []
     answer = await shop.story.types("Ada", "/incident page INC-1 production")
     assert answer.startswith("INC-1 is private: page people, not a contact outside.")
+
+
+async def test_a_missed_step_of_a_private_incident(shop: Shop) -> None:
+    """Of a step that did not go out only the operators' second channel reads where the incident is private."""
+    await shop.story.declared("private P0 shop the secret is out")
+    for position in range(6):
+        await lose(shop, position)
+    await shop.story.fast_forward(hours=3)
+    await shop.audits()
+    assert any("INC-1: step" in sentence for sentence in shop.story.alarm.heard)
+    assert shop.mail.received == []
+    assert not [text for text in await shop.story.by_the_bot("ops-alerts") if "INC-1" in text]
 
 
 async def test_a_drill(shop: Shop, duty: PagerDutyStandIn) -> None:

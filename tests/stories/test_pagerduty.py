@@ -431,7 +431,7 @@ async def test_not_set_up(sqlite_database: Database, clock: HandClock, tmp_path:
         (letter,) = await sent.story.direct("U0ADA")
         assert "PagerDuty is not set up here, so you are told this way." in letter
         beside = await sent.story.thread(OPS, (await sent.card())["ts"])
-        assert beside == [f"PagerDuty is not set up here, so of the page to whoever is on call {INSTEAD}."]
+        assert beside == [f"PagerDuty is not set up here: {INSTEAD.replace('them', 'whoever is on call')}."]
         assert sent.story.alarm.heard == []
         await sent.story.types("Ben", "/incident ack ALR-1")
         assert await states(sent.story) == ["acknowledged"]
