@@ -295,7 +295,7 @@ async def test_nothing_above(tale: Shop) -> None:
     assert answer == "The ladder “calm” has no step above this one. Page somebody by name."
     await tale.sends(over(alert, tale.story.clock.now()))
     answer = await tale.story.types("Ada", "/incident escalate ALR-2")
-        assert answer == "ALR-2 is resolved, so nobody else is told of it."
+    assert answer == "ALR-2 is resolved, so nobody else is told of it."
     assert "Did you mean `/incident escalate`" in await tale.story.types("Ada", "/incident escallate ALR-2")
 
 
