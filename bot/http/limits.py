@@ -1,9 +1,10 @@
-"""No body larger than a megabyte is read, ten where alerts come in, whatever its headers say."""
+"""No body larger than a megabyte is read, ten where alerts come in, whatever its headers say; nor too many at once."""
 
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -12,6 +13,9 @@ from bot.http.problems import problem
 BODY_LIMIT = 1_000_000
 HOOK_LIMIT = 10_000_000
 HOOKS = "/hooks/"
+MOST_HELD = 100_000_000  # bytes of bodies in memory at the same time, of strangers' too
+FULL = "Too much comes in at once. Send it again in a moment."
+RETRY = {"Retry-After": "2"}
 TOO_LARGE = "The body is larger than {size} MB."
 # A socket closed on unread bytes is reset, and the sender never sees why: so a little more is read and thrown away.
 DRAIN_LIMIT = 20_000_000
@@ -21,8 +25,9 @@ DRAIN_SECONDS = 5.0
 class BodyLimit:
     """ASGI middleware: answers 413 before the application sees too much."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, most_held: int = MOST_HELD) -> None:
         self._app = app
+        self._most_held, self._held = most_held, 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -30,20 +35,48 @@ class BodyLimit:
             return
         # A length may be missing or wrong, so the whole body is read first: no more than the limit is held.
         limit = HOOK_LIMIT if scope["path"].startswith(HOOKS) else BODY_LIMIT
-        body = await _read(receive, limit) if _announced(scope) <= limit else None
-        if body is None:
-            await _refuse(limit, scope, receive, send)
-        else:
-            await self._app(scope, _once(body, receive), send)
+        with self._holding() as hold:
+            try:
+                body = await _read(receive, limit, hold) if _announced(scope) <= limit else None
+            except _Full:
+                await _put_off(scope, receive, send)
+                return
+            if body is None:
+                await _refuse(limit, scope, receive, send)
+            else:
+                await self._app(scope, _once(body, receive), send)
+
+    @contextmanager
+    def _holding(self) -> Iterator[Callable[[int], None]]:
+        """Counts what one request holds, until it is answered."""
+        mine = 0
+
+        def hold(size: int) -> None:
+            nonlocal mine
+            mine += size
+            self._held += size
+            if self._held > self._most_held:
+                raise _Full
+
+        try:
+            yield hold
+        finally:
+            self._held -= mine
 
 
-async def _read(receive: Receive, limit: int) -> bytes | None:
+class _Full(Exception):
+    """There is no room for this body now."""
+
+
+async def _read(receive: Receive, limit: int, hold: Callable[[int], None]) -> bytes | None:
     body = bytearray()
     while True:
         message = await receive()
         if message["type"] != "http.request":
             return bytes(body)
-        body += message.get("body", b"")
+        piece = message.get("body", b"")
+        hold(len(piece))
+        body += piece
         if len(body) > limit:
             return None
         if not message.get("more_body"):
@@ -56,6 +89,12 @@ async def _refuse(limit: int, scope: Scope, receive: Receive, send: Send) -> Non
     sentence = TOO_LARGE.format(size=limit // 1_000_000)
     response = problem(413, sentence, headers={"Connection": "close"})
     await response(scope, receive, send)
+
+
+async def _put_off(scope: Scope, receive: Receive, send: Send) -> None:
+    """Never 4xx: who sends alerts would drop them."""
+    await _drain(receive)
+    await problem(503, FULL, headers=RETRY | {"Connection": "close"})(scope, receive, send)
 
 
 async def _drain(receive: Receive) -> None:
