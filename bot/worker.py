@@ -112,7 +112,7 @@ class Worker:
         alarm_clock.start(self._chores)
         try:
             async with asyncio.TaskGroup() as group:
-                group.create_task(self._rouse_at(stop))
+                group.create_task(self._rouse_at(stop, engine))
                 for loop in loops:
                     group.create_task(loop)
         finally:
@@ -142,8 +142,9 @@ class Worker:
             except (SQLAlchemyError, OSError) as problem:
                 log.warning(Event.DATABASE_TROUBLE, during="worker", error=str(problem))
 
-    async def _rouse_at(self, stop: asyncio.Event) -> None:
+    async def _rouse_at(self, stop: asyncio.Event, engine: running.Engine) -> None:
         await stop.wait()
+        engine.begin_nothing()
         self.wake()
 
     async def _fire_and_arm(self, alarm_clock: _AlarmClock) -> None:

@@ -70,11 +70,15 @@ class Engine:
     async def until_quiet(self) -> int:
         return await self.pump.until_quiet()
 
-    async def finish(self, seconds: float) -> None:
-        """No new step; what is under way gets its time. What takes longer is given up as a crash would."""
+    def begin_nothing(self) -> None:
+        """From this moment on no step begins; those that are under way go on."""
         self._stopping = True
         for turn in self._flying:
             turn.stop()
+
+    async def finish(self, seconds: float) -> None:
+        """No new step; what is under way gets its time. What takes longer is given up as a crash would."""
+        self.begin_nothing()
         await self.pump.finish(seconds)
         if self._watch:
             self._watch.cancel()
@@ -139,6 +143,8 @@ class Engine:
     async def _carry(self, job: Job) -> None:
         turn = Turn(self._deps, job.run, job.claim, job.runbook, job.progress, job.approved, self._together.put)
         self._flying.add(turn)
+        if self._stopping:
+            turn.stop()
         self._keep_watch()
         try:
             await turn.go()
