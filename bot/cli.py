@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import sys
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, BinaryIO, NoReturn
@@ -34,6 +36,16 @@ class Commands(click.Group):
             close = nearest(args[0], self.list_commands(ctx))
             said = f"Did you mean “{close}”?" if close else "`tocsin --help` lists the commands."
             raise click.UsageError(f"There is no command “{args[0]}”. {said}", ctx) from None
+
+
+@contextmanager
+def _no_collections() -> Iterator[None]:
+    """While hundreds of modules are imported there is no garbage, and looking for it is a tenth of the time."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
 
 
 def main() -> NoReturn:
@@ -106,7 +118,8 @@ def serve(no_worker: bool) -> int:
     settings = _settings()
     if no_worker and settings.on_sqlite:
         raise click.UsageError("--no-worker needs PostgreSQL: on SQLite one process does everything.")
-    from bot import main as house
+    with _no_collections():
+        from bot import main as house
 
     return _do(house.serve(settings, with_worker=not no_worker))
 
@@ -116,7 +129,8 @@ def worker() -> int:
     """A worker alone; on PostgreSQL any number beside any number of `serve`."""
     settings = _settings()
     settings.bot_token()
-    from bot import main as house
+    with _no_collections():
+        from bot import main as house
 
     return _do(house.work(settings))
 
@@ -132,7 +146,8 @@ def demo(host: str, port: int, speed: float, data: Path | None) -> int:
     """A simulated Slack workspace with the bot in it, in your browser. Needs no Slack account."""
     settings = Settings.read({})
     telemetry.configure("console", "warning")
-    from bot import demo as play
+    with _no_collections():
+        from bot import demo as play
 
     return _do(play.run(settings, host=host, port=port, speed=speed, folder=data, say=click.echo))
 
@@ -197,7 +212,8 @@ def export(incident: str, shape: str, out: Path | None) -> int:
 
 
 async def _export(settings: Settings, wanted: int, shape: str, out: Path | None) -> None:
-    from bot import main as house
+    with _no_collections():
+        from bot import main as house
     from bot.services import export
 
     async with house.looking(settings) as deps:
@@ -247,7 +263,8 @@ def export_audit() -> int:
 
 
 async def _with_database(act: Callable[[Any], Coroutine[Any, Any, int]]) -> int:
-    from bot import main as house
+    with _no_collections():
+        from bot import main as house
 
     async with house.clocked(_settings()) as (database, _), database.reading() as tx:
         return await act(tx)
@@ -310,7 +327,8 @@ def revoke(name: str) -> int:
 
 
 async def _with_books(act: Callable[[Any], Coroutine[Any, Any, None]]) -> None:
-    from bot import main as house
+    with _no_collections():
+        from bot import main as house
 
     async with house.clocked(_settings()) as (database, clock):
         await act(house.Books(database, clock))
@@ -328,7 +346,8 @@ def plan(runbook: str, given: Sequence[str]) -> int:
 
 
 async def _plan(settings: Settings, runbook: str, given: Sequence[str]) -> int:
-    from bot import main as house
+    with _no_collections():
+        from bot import main as house
     from bot.asks import Where
     from bot.domain import parameters
     from bot.services import approvals, asking, glance

@@ -10,15 +10,15 @@ from tests.support.story import shown
 pytestmark = pytest.mark.timeout(300)  # dozens of processes start, beside whatever else the machine does
 
 ACTS = ("declare", "update", "overdue", "resolve")
-SQLITE_SEEDS = (2, 3)  # both ways to the bot, typed and filled in; more of them are make soak's
-POSTGRES_SEEDS = (6,)
+SQLITE_SEEDS = (3,)  # filled in, over HTTP; more of them are make soak's
+POSTGRES_SEEDS = (4,)  # typed, over Socket Mode
 
 
 async def test_killed_on_sqlite(new_sqlite: NewDatabase) -> None:
-    """One process, killed in every act of two days, over Socket Mode and over HTTP: the same end, nothing twice."""
+    """One process, killed in every act of a day: the same end, nothing twice."""
     days = [seeded(seed, acts=ACTS) for seed in SQLITE_SEEDS]
-    outcomes = await told_together(new_sqlite, [undisturbed(False), undisturbed(True), *days])
-    assert sum(outcome.kills for outcome in outcomes) >= 8
+    outcomes = await told_together(new_sqlite, [undisturbed(True), *days])
+    assert sum(outcome.kills for outcome in outcomes) >= 4
     check(outcomes)
 
 
