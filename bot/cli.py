@@ -40,11 +40,15 @@ class Commands(click.Group):
 
 @contextmanager
 def _no_collections() -> Iterator[None]:
-    """While hundreds of modules are imported there is no garbage, and looking for it is a tenth of the time."""
+    """While hundreds of modules are imported there is no garbage, and looking for it is a tenth of the time.
+
+    Afterwards it is looked for less often than Python does by itself: each look pauses everybody.
+    """
     gc.disable()
     try:
         yield
     finally:
+        gc.set_threshold(5_000, 20, 10)
         gc.enable()
 
 
