@@ -25,7 +25,7 @@ async def test_runs_in_a_storm_on_sqlite(new_sqlite: NewDatabase, tmp_path: Path
 
 async def test_runs_in_a_storm_on_postgresql(new_postgres: NewDatabase, tmp_path: Path) -> None:
     """A bot and two workers, any of them killed or stopped: nothing twice, nothing stuck, nothing unsaid."""
-    storm = brewed(8, wishes=5, kills=2, stops=1, victims=("serve", *WORKERS), rooms=5)
+    storm = brewed(8, wishes=4, kills=1, stops=1, victims=("serve", *WORKERS), rooms=4)
     outcome = await weathered(new_postgres, tmp_path, storm)
     check(outcome, REPEAT)
 
