@@ -17,7 +17,7 @@ from bot.store.tables import deliveries as table
 from tests.kernel.rows import column, count
 from tests.kernel.world import World, make_deps, note, until
 
-KILLS = 3
+KILLS = 5
 EACH = 20  # deliveries, timers and inbox items, for each victim
 
 SAID = KILLS * EACH * 3
