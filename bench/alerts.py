@@ -17,11 +17,13 @@ from sqlalchemy import func, select
 
 from bench.report import Figure, percentile
 from bench.rig import Rig, served
-from bot.domain.token import Scope
-from bot.services import tokens
-from bot.store.clock import DatabaseClock
-from bot.store.database import open_database
-from bot.store.tables import alert_groups, alert_storms, alerts, deliveries, inbox, places
+from bot.domain.people.token import Scope
+from bot.services.admin import tokens
+from bot.store.db.clock import DatabaseClock
+from bot.store.db.database import open_database
+from bot.store.tables.alerts import alert_groups, alert_storms, alerts
+from bot.store.tables.people import places
+from bot.store.tables.queue import deliveries, inbox
 
 TOGETHER = 50  # alerts in a payload
 SENDERS = 4

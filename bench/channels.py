@@ -12,10 +12,10 @@ from typing import Any
 from bench.hall import opened
 from bench.report import Figure, percentile
 from bot.deps import Deps
-from bot.domain.delivery import Call, Delivery, Parcel, Plan
+from bot.domain.outgoing.delivery import Call, Delivery, Parcel, Plan
 from bot.ports import Tx
-from bot.services import deliveries
-from bot.services.posting import Plain
+from bot.queue import outbox
+from bot.services.messaging.slack_post import Plain
 
 CHANNELS = 200
 EACH = 6
@@ -47,9 +47,7 @@ async def run(folder: Path) -> list[Figure]:
             for number in range(EACH):
                 for channel in range(CHANNELS):
                     name = f"C{channel}"
-                    await deliveries.enqueue(
-                        hall.deps, tx, Parcel("say", name, "chat.postMessage", {"n": number}, name)
-                    )
+                    await outbox.enqueue(hall.deps, tx, Parcel("say", name, "chat.postMessage", {"n": number}, name))
         started = time.monotonic()
         async with hall.working({}, {"say": say}), asyncio.timeout(120):
             await say.all_said.wait()

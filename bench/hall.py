@@ -14,17 +14,16 @@ from typing import Any
 from sqlalchemy import insert
 
 from bot.deps import CatalogueBox, Config, Deps
-from bot.domain.catalogue import Catalogue
+from bot.domain.catalogue.catalogue import Catalogue
 from bot.domain.errors import Undeliverable
 from bot.integrations.alarm import LogAlarm
-from bot.services.errands import Errand
-from bot.services.inbox import InboxItem
-from bot.services.timers import TimerFunction
-from bot.store.clock import DatabaseClock
-from bot.store.database import SqlDatabase, open_database
-from bot.store.hints import LocalHints
-from bot.store.schema import migrate_beside
-from bot.store.tables import timers
+from bot.queue.handler import Errand
+from bot.queue.timers import TimerFunction
+from bot.store.db.clock import DatabaseClock
+from bot.store.db.database import SqlDatabase, open_database
+from bot.store.db.schema import migrate_beside
+from bot.store.tables.queue import timers
+from bot.store.wakeups.local import LocalHints
 from bot.worker import Worker
 
 
@@ -81,17 +80,13 @@ class Hall:
     ) -> AsyncIterator[None]:
         """A worker at work inside the block."""
         stop = asyncio.Event()
-        worker = Worker(self.deps, timers=timers, errands=errands or {}, handle_inbox=_nobody_writes)
+        worker = Worker(self.deps, timers=timers, deliveries=errands or {}, inbox={}, chores={}, late={})
         running = asyncio.create_task(worker.run(stop))
         try:
             yield
         finally:
             stop.set()
             await running
-
-
-async def _nobody_writes(deps: Deps, item: InboxItem) -> None:
-    return None
 
 
 @asynccontextmanager

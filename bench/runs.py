@@ -20,14 +20,15 @@ from sqlalchemy import func, insert, select
 from bench.hall import Hall, opened, opened_at
 from bench.report import Figure, percentile
 from bench.rig import Rig, served
-from bot.domain.plan import Plan
-from bot.domain.runbook import Effect, Kind, Runbook, Step
+from bot.domain.catalogue.runbook import Effect, Kind, Runbook, Step
+from bot.domain.runs.plan import Plan
 from bot.engine import planning
-from bot.services.running import Engine
-from bot.store import runs as store
-from bot.store.hints import PostgresHints
-from bot.store.schema import migrate_beside
-from bot.store.tables import run_gates, runs, timers
+from bot.services.runs.scheduler import Engine
+from bot.store.db.schema import migrate_beside
+from bot.store.runs import runs as store
+from bot.store.tables.queue import timers
+from bot.store.tables.runs import run_gates, runs
+from bot.store.wakeups.local import PostgresHints
 from tests.support.backends import postgres_server
 
 RUNS = 400

@@ -10,9 +10,10 @@ from typing import Any
 import click
 from sqlalchemy import Table, create_engine, insert
 
-from bot.store.database import parse
-from bot.store.schema import migrate
-from bot.store.tables import clock, deliveries, incidents, promises, roles, timeline, timers
+from bot.store.db.database import parse
+from bot.store.db.schema import migrate
+from bot.store.tables.incidents import incidents, roles, timeline
+from bot.store.tables.queue import clock, deliveries, promises, timers
 
 BATCH = 1_000
 DONE = (

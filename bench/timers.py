@@ -14,10 +14,10 @@ from bench.hall import Hall, opened
 from bench.report import Figure, percentile
 from bench.rig import served
 from bot.deps import Deps
-from bot.domain.timer import Timer
+from bot.domain.outgoing.timer import Timer
 from bot.ports import Tx
-from bot.services import timers
-from bot.store import tables
+from bot.queue import timers
+from bot.store.tables import queue as queue_tables
 
 PENDING = 100_000
 SOON = 500
@@ -92,6 +92,6 @@ async def _work_off(hall: Hall) -> float:
         pass
     elapsed = time.perf_counter() - started
     async with hall.database.reading() as tx:
-        done = select(func.count()).select_from(tables.timers).where(tables.timers.c.state == "done")
+        done = select(func.count()).select_from(queue_tables.timers).where(queue_tables.timers.c.state == "done")
         assert (await tx.execute(done)).scalar_one() == SOON + OVERDUE
     return elapsed

@@ -1,4 +1,4 @@
-"""Everything a service needs, in one frozen value. Made by `bot.main.build`, handed to every door."""
+"""Everything a service needs, in one frozen value. Made by `bot.app.build`, handed to every door."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from bot.domain.catalogue import Catalogue, Finding
+from bot.domain.catalogue.catalogue import Catalogue, Finding
 from bot.domain.errors import Misconfigured
-from bot.domain.masking import Masker
-from bot.domain.secret import Secret
+from bot.domain.text.masking import Masker
+from bot.domain.text.secret import Secret
 from bot.ports import Alarm, Chat, Clock, Database, Hints, Mailer, Pager, Sns, Vault, Words
 
 

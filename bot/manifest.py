@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import yaml
 
-from bot.domain.catalogue import Finding
+from bot.domain.catalogue.catalogue import Finding
 from bot.domain.errors import Unclear
 from bot.paths import data
 

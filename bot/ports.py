@@ -9,10 +9,10 @@ from typing import Any, Protocol
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from bot.domain.mail import Mail, Sent
-from bot.domain.masking import Masker
-from bot.domain.page import OnCall, Page, Paged
-from bot.domain.secret import Secret
+from bot.domain.escalation.page import OnCall, Page, Paged
+from bot.domain.outgoing.mail import Mail, Sent
+from bot.domain.text.masking import Masker
+from bot.domain.text.secret import Secret
 
 Tx = AsyncConnection
 

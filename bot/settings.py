@@ -13,8 +13,8 @@ from typing import TypeVar
 from urllib.parse import urlsplit
 
 from bot.domain.errors import Misconfigured
-from bot.domain.mail import is_address, is_nowhere
-from bot.domain.secret import Secret
+from bot.domain.outgoing.mail import is_address, is_nowhere
+from bot.domain.text.secret import Secret
 
 T = TypeVar("T")
 

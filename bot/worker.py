@@ -3,31 +3,29 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
-from datetime import UTC, datetime, timedelta
-from typing import Any
-
-from apscheduler.schedulers.asyncio import AsyncIOScheduler
-from sqlalchemy.exc import SQLAlchemyError
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import datetime
+from functools import partial
 
 from bot.deps import Deps
-from bot.services import dead_men, deliveries, inbox, running, timers
-from bot.services.alarms import KIND as ALARM
-from bot.services.alarms import AlarmErrand
-from bot.services.errands import Errand
-from bot.services.housekeeping import CHORES, Chore, may_do
-from bot.services.inbox import Handler
-from bot.services.timers import TimerFunction
-from bot.store import heartbeats
-from bot.store.turns import after_people
+from bot.priority import after_people
+from bot.queue import commitments, inbox, outbox, timers
+from bot.queue.chores import Chore, may_do
+from bot.queue.commitments import LateHandler
+from bot.queue.handler import Errand
+from bot.queue.inbox import Handler, by_family
+from bot.queue.timers import TimerFunction
+from bot.scheduler import TICK_SECONDS, Scheduler
+from bot.services.alerts import heartbeats as alert_heartbeats
+from bot.services.runs import scheduler as run_scheduler
+from bot.store.db.errors import DatabaseTrouble
+from bot.store.queue import workers
 from bot.telemetry import Event, get_logger
 
-TICK_SECONDS = 0.5
+COMMITMENTS_SECONDS = 5.0
 BEAT_SECONDS = 2.0  # well below what /readyz calls stalled
 REFRESH_SECONDS = 1.0
 FINISH_SECONDS = 10.0
-ARM_SECONDS = 10.0
-CLOSE_ENOUGH = timedelta(milliseconds=2)
 POLITE_SECONDS = 0.35  # how long deliveries let commands go first; timers a quarter of it
 LEAST_NAP_SECONDS = 0.01  # between two looks at the outbox, so that gates opening one by one are passed in groups
 
@@ -35,22 +33,26 @@ log = get_logger()
 
 
 class Worker:
-    """One process's worker. `chores` are added to the kernel's own (promises, purge), or replace them by name."""
+    """One process's worker. It is handed five tables, each from a kind to its function; `late` says of a kind of
+    commitment who tells that it was missed.
+    """
 
     def __init__(
         self,
         deps: Deps,
         *,
         timers: Mapping[str, TimerFunction],
-        errands: Mapping[str, Errand],
-        handle_inbox: Handler,
-        chores: Mapping[str, Chore] | None = None,
+        deliveries: Mapping[str, Errand],
+        inbox: Mapping[str, Handler],
+        chores: Mapping[str, Chore],
+        late: Mapping[str, LateHandler],
     ) -> None:
         self._deps = deps
         self._timers = timers
-        self._errands: Mapping[str, Errand] = {ALARM: AlarmErrand(), **errands}
-        self._handle_inbox = handle_inbox
-        self._chores: Mapping[str, Chore] = {**CHORES, **(chores or {})}
+        self._errands = deliveries
+        self._handle_inbox = by_family(inbox)
+        audit = Chore(COMMITMENTS_SECONDS, partial(commitments.audit_promises, late=late))
+        self._chores: Mapping[str, Chore] = {"promises": audit, **chores}
         self._refreshed_at = float("-inf")
         self._beaten_at = float("-inf")
         self.last_tick: float | None = None  # wall; for /readyz in the same process
@@ -69,12 +71,12 @@ class Worker:
         and nobody is missed who could not be heard.
         """
         if self._deps.database.dialect == "sqlite":
-            await deliveries.release_all_leases(self._deps)
+            await outbox.release_all_leases(self._deps)
             await inbox.release_all_leases(self._deps)
-            await running.release_all_leases(self._deps)
+            await run_scheduler.release_all_leases(self._deps)
         try:
-            await dead_men.came_back(self._deps)
-        except (SQLAlchemyError, OSError) as problem:
+            await alert_heartbeats.came_back(self._deps)
+        except (DatabaseTrouble, OSError) as problem:
             log.warning(Event.DATABASE_TROUBLE, during="start", error=str(problem))
 
     async def turn(self) -> int:
@@ -82,8 +84,8 @@ class Worker:
         await self._refresh_clock()
         moved = await self._fire()
         moved += await inbox.work(self._deps, self._handle_inbox)
-        moved += await running.Engine(self._deps).until_quiet()
-        moved += await deliveries.send_waiting(self._deps, self._errands)
+        moved += await run_scheduler.Engine(self._deps).until_quiet()
+        moved += await outbox.send_waiting(self._deps, self._errands)
         await self._beat()
         return moved
 
@@ -97,9 +99,9 @@ class Worker:
         await self.recover()
         self._deps.hints.listen(self.wake)
         taking_in = inbox.intake(self._deps, self._handle_inbox, landed=self.wake)
-        sending = deliveries.outbox(self._deps, self._errands, landed=self._sendable.set)
-        engine = running.Engine(self._deps, landed=self._run_landed)
-        alarm_clock = _AlarmClock(self)
+        sending = outbox.outbox(self._deps, self._errands, landed=self._sendable.set)
+        engine = run_scheduler.Engine(self._deps, landed=self._run_landed)
+        alarm_clock = Scheduler(tick=self.tick, wake=self.wake, do_chore=self.do_chore)
         loops = (
             self._whenever(self._due, lambda: self._fire_and_arm(alarm_clock), stop, polite_seconds=POLITE_SECONDS / 4),
             self._whenever(self._arrived, taking_in.launch, stop),
@@ -139,15 +141,15 @@ class Worker:
                 return
             try:
                 await act()
-            except (SQLAlchemyError, OSError) as problem:
+            except (DatabaseTrouble, OSError) as problem:
                 log.warning(Event.DATABASE_TROUBLE, during="worker", error=str(problem))
 
-    async def _rouse_at(self, stop: asyncio.Event, engine: running.Engine) -> None:
+    async def _rouse_at(self, stop: asyncio.Event, engine: run_scheduler.Engine) -> None:
         await stop.wait()
         engine.begin_nothing()
         self.wake()
 
-    async def _fire_and_arm(self, alarm_clock: _AlarmClock) -> None:
+    async def _fire_and_arm(self, alarm_clock: Scheduler) -> None:
         if await self._fire():
             self._sendable.set()
         due = await timers.next_due(self._deps)
@@ -157,12 +159,12 @@ class Worker:
     async def _send_and_nap(self, launch: Callable[[], Awaitable[int]]) -> None:
         await launch()
         wall = self._deps.clock.wall()
-        next_wall = await deliveries.next_wall(self._deps)
+        next_wall = await outbox.next_wall(self._deps)
         if next_wall is not None and next_wall - wall < TICK_SECONDS:
             nap = max(next_wall - wall, LEAST_NAP_SECONDS)
             asyncio.get_running_loop().call_later(nap, self._sendable.set)
 
-    async def _carry_and_nap(self, engine: running.Engine) -> None:
+    async def _carry_and_nap(self, engine: run_scheduler.Engine) -> None:
         await engine.launch()
         next_wall = await engine.next_wall()
         if next_wall is not None and (left := next_wall - self._deps.clock.wall()) < TICK_SECONDS:
@@ -187,7 +189,7 @@ class Worker:
         try:
             await self._refresh_clock()
             await self._beat()
-        except (SQLAlchemyError, OSError) as problem:
+        except (DatabaseTrouble, OSError) as problem:
             log.warning(Event.DATABASE_TROUBLE, during="tick", error=str(problem))
         else:
             self.last_tick = self._deps.clock.wall()
@@ -201,7 +203,7 @@ class Worker:
         wall = self._deps.clock.wall()
         if abs(wall - self._beaten_at) >= BEAT_SECONDS:
             async with self._deps.database.transaction() as tx:
-                await heartbeats.beat(tx, worker=self._deps.worker_name, wall=wall)
+                await workers.beat(tx, worker=self._deps.worker_name, wall=wall)
             self._beaten_at = wall
 
     async def do_chore(self, name: str) -> None:
@@ -210,7 +212,7 @@ class Worker:
         try:
             if await may_do(self._deps, name, chore):
                 await chore.do(self._deps)
-        except (SQLAlchemyError, OSError) as problem:
+        except (DatabaseTrouble, OSError) as problem:
             log.warning(Event.DATABASE_TROUBLE, during=f"chore {name}", error=str(problem))
 
     def _seconds_until(self, moment: datetime) -> float:
@@ -219,55 +221,3 @@ class Worker:
         wall = clock.wall()
         speed = (clock.from_wall(wall + 1) - clock.from_wall(wall)).total_seconds()
         return (moment - clock.now()).total_seconds() / max(speed, 1e-6)
-
-
-class _AlarmClock:
-    """APScheduler with its memory job store: a tick, one alarm at the next due timer, and the chores."""
-
-    def __init__(self, worker: Worker) -> None:
-        self._worker = worker
-        self._armed: datetime | None = None
-        self._busy: set[asyncio.Task[None]] = set()
-        self._scheduler = AsyncIOScheduler(
-            timezone=UTC, job_defaults={"max_instances": 1, "coalesce": True, "misfire_grace_time": None}
-        )
-
-    def start(self, chores: Mapping[str, Chore]) -> None:
-        self._scheduler.add_job(self._tick, "interval", seconds=TICK_SECONDS, id="tick")
-        for name, chore in chores.items():
-            self._scheduler.add_job(
-                self._do_chore, "interval", seconds=chore.every_seconds, args=[name], id=f"chore:{name}"
-            )
-        self._scheduler.start()
-
-    async def stop(self, seconds: float) -> None:
-        """Ring no more, and let a chore that was begun come to its end."""
-        self._scheduler.remove_all_jobs()
-        await asyncio.sleep(0)  # what it has just submitted begins now
-        if self._busy:
-            await asyncio.wait(self._busy, timeout=seconds)
-        self._scheduler.shutdown(wait=False)
-
-    async def _tick(self) -> None:
-        await self._to_its_end(self._worker.tick())
-
-    async def _do_chore(self, name: str) -> None:
-        await self._to_its_end(self._worker.do_chore(name))
-
-    async def _to_its_end(self, work: Coroutine[Any, Any, None]) -> None:
-        """The scheduler cancels what runs when it shuts down; this is not cancelled, and `stop` waits for it."""
-        task = asyncio.create_task(work)
-        self._busy.add(task)
-        task.add_done_callback(self._busy.discard)
-        await asyncio.shield(task)
-
-    def arm(self, seconds: float) -> None:
-        """Wake the worker in so many seconds; what is further away than a few ticks is left to a later arming."""
-        at = datetime.now(UTC) + timedelta(seconds=max(seconds, 0.001))
-        if seconds < ARM_SECONDS and (self._armed is None or abs(at - self._armed) > CLOSE_ENOUGH):
-            self._armed = at
-            self._scheduler.add_job(self._ring, "date", run_date=at, id="next", replace_existing=True)
-
-    def _ring(self) -> None:
-        self._armed = None
-        self._worker.wake()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bot.asks import Table, Verb
+from bot.interactions import Table, Verb
 from commands.alert import card as alert
 from commands.incident import (
     ack,

@@ -13,8 +13,8 @@ from zlib import crc32
 import pytest
 import structlog
 
-from bot.store.database import SqlDatabase, open_database
-from bot.store.schema import migrate
+from bot.store.db.database import SqlDatabase, open_database
+from bot.store.db.schema import migrate
 from bot.store.tables import metadata
 from tests.support.backends import Postgres, Server, absent, postgres_server, redis_server
 from tests.support.clock import HandClock

@@ -54,7 +54,9 @@ def test_no_address(url: str) -> None:
 # --- what the manifest asks for is what the code does --------------------------------------------------------------
 
 METHODS = json.loads((Path(simulator.__file__).parent / "data" / "methods.json").read_text())["methods"]
-SPEAKERS = [Path(bot.__file__).parent / name for name in ("services", "slack", "integrations", "main.py")]
+SPEAKERS = [
+    Path(bot.__file__).parent / name for name in ("services", "queue", "domain", "slack", "integrations", "app")
+]
 
 # An event needs the scope to read what it tells of.
 EVENT_SCOPES = {

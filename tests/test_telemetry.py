@@ -11,7 +11,7 @@ import pytest
 import structlog
 
 from bot import telemetry
-from bot.domain.secret import Secret
+from bot.domain.text.secret import Secret
 from bot.telemetry import Event, get_logger
 
 

@@ -15,7 +15,7 @@ LOOK = """
 import bot, pathlib
 from bot.paths import data
 from bot.catalogue.load import load
-from bot.store.schema import MIGRATIONS, newest
+from bot.store.db.schema import MIGRATIONS, newest
 from bot.simulator.server import PAGE
 
 home = pathlib.Path(bot.__file__).parent

@@ -10,12 +10,12 @@ from typing import Any
 from pydantic import BaseModel
 
 from bot import manifest
-from bot.catalogue.case_shapes import SuiteShape
 from bot.catalogue.load import load
-from bot.catalogue.org_shapes import OrgShape
-from bot.catalogue.runbook_shapes import RunbookShape
-from bot.catalogue.service_shapes import ServiceShape
-from bot.domain.catalogue import Finding
+from bot.catalogue.org.schema import OrgShape
+from bot.catalogue.runbook_tests.schema import SuiteShape
+from bot.catalogue.runbooks.schema import RunbookShape
+from bot.catalogue.services.schema import ServiceShape
+from bot.domain.catalogue.catalogue import Finding
 
 
 def check(

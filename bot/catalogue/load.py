@@ -7,11 +7,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bot.catalogue import org, routes, service
-from bot.catalogue.models import SERVICE_KEY
-from bot.catalogue.reading import Document, Unreadable, read
-from bot.domain.catalogue import Catalogue, Finding, Route, Service
-from bot.domain.runbook import Runbook
+from bot.catalogue.fields import SERVICE_KEY
+from bot.catalogue.org import read as org_read
+from bot.catalogue.org import routes
+from bot.catalogue.services import read as service_read
+from bot.catalogue.yaml.document import Document, Unreadable, read
+from bot.domain.catalogue.catalogue import Catalogue, Finding, Route
+from bot.domain.catalogue.runbook import Runbook
+from bot.domain.catalogue.service import Service
 
 MAX_FILES = 5_000
 
@@ -31,11 +34,13 @@ def load(folders: Sequence[Path], *, templates: Sequence[Path] = (), allow_shell
     """
     findings: list[Finding] = []
     documents = _read_all(folders, findings)
-    organisation = org.merge([d for d in documents if _is_org(d)], findings)
+    organisation = org_read.merge([d for d in documents if _is_org(d)], findings)
     services = _services([d for d in documents if _is_service(d)], organisation, findings)
     if not findings:
-        findings.extend(org.on_call([d for d in documents if _is_org(d)], services))
-    default = org.default_service(organisation, services, str(folders[0] / "org.yml"), findings) if services else None
+        findings.extend(org_read.on_call([d for d in documents if _is_org(d)], services))
+    default = (
+        org_read.default_service(organisation, services, str(folders[0] / "org.yml"), findings) if services else None
+    )
     if not services and not findings and folders:
         findings.append(Finding(str(folders[0]), 1, "No service is here. Add <key>/service.yml."))
     runbooks = _runbooks(documents, organisation, services, allow_shell, findings)
@@ -124,11 +129,11 @@ def is_runbook(path: Path) -> bool:
     return path.name not in ("org.yml", "service.yml", "alerts.yml") and not path.name.endswith(".test.yml")
 
 
-def _services(documents: list[Document], organisation: org.Org, findings: list[Finding]) -> dict[str, Service]:
+def _services(documents: list[Document], organisation: org_read.Org, findings: list[Finding]) -> dict[str, Service]:
     services: dict[str, Service] = {}
     places: dict[str, str] = {}
     for document in documents:
-        found = service.read(document, organisation.known_teams, findings)
+        found = service_read.read(document, organisation.known_teams, findings)
         if found is None:
             continue
         if found.key in places:
@@ -142,7 +147,7 @@ def _services(documents: list[Document], organisation: org.Org, findings: list[F
 
 def _runbooks(
     documents: list[Document],
-    organisation: org.Org,
+    organisation: org_read.Org,
     services: dict[str, Service],
     allow_shell: Sequence[Path],
     findings: list[Finding],
@@ -153,21 +158,23 @@ def _runbooks(
     ]
     if not ours:
         return {}
-    from bot.catalogue import runbook  # brings the template engine: a catalogue without runbooks does without
+    from bot.catalogue.runbooks import (
+        read as runbook_read,  # brings the template engine: a catalogue without runbooks does without
+    )
 
     org_is_whole = organisation.known_teams is not None
-    around = runbook.Surroundings(
+    around = runbook_read.Surroundings(
         services=services,
         connections=organisation.connections if org_is_whole else None,
         teams=organisation.known_teams,
         contacts=_contacts(documents),
         allow_shell=allow_shell,
     )
-    return runbook.read_all(ours, around, findings)
+    return runbook_read.read_all(ours, around, findings)
 
 
 def _routes(
-    documents: list[Document], organisation: org.Org, services: dict[str, Service], findings: list[Finding]
+    documents: list[Document], organisation: org_read.Org, services: dict[str, Service], findings: list[Finding]
 ) -> tuple[Route, ...]:
     """Where alerts go, and the runbooks they are said to call for."""
     files = {Path(finding.file) for finding in findings}
@@ -204,6 +211,8 @@ def _version(documents: Iterable[Document]) -> str:
 def _template_findings(folders: Sequence[Path], catalogue: Catalogue | None) -> list[Finding]:
     if not folders:
         return []
-    from bot.catalogue.trial import findings  # the template engine costs start-up time; `load` alone does without
+    from bot.catalogue.templates.checks import (
+        findings,  # the template engine costs start-up time; `load` alone does without
+    )
 
     return findings(folders, catalogue)

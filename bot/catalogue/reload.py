@@ -11,7 +11,7 @@ import structlog
 
 from bot.catalogue.load import Loaded, catalogue_files, load
 from bot.deps import CatalogueBox
-from bot.domain.catalogue import Finding
+from bot.domain.catalogue.catalogue import Finding
 
 _log = structlog.get_logger()
 

@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
+from bot.domain.catalogue.runbook import Connection, Effect, Kind, Runbook, Step
 from bot.domain.errors import Unclear
-from bot.domain.mail import is_nowhere
-from bot.domain.parameters import Reference
-from bot.domain.plan import LATE, NO, YES, Late, Plan, PlannedStep
-from bot.domain.runbook import Connection, Effect, Kind, Runbook, Step
-from bot.engine import expressions
+from bot.domain.outgoing.mail import is_nowhere
+from bot.domain.runs.parameters import Reference
+from bot.domain.runs.plan import LATE, NO, YES, Late, Plan, PlannedStep
+from bot.expressions import evaluate
 
 RUN_ID = "RUN-n"  # its number is not known yet
 
@@ -69,16 +69,16 @@ def _arguments(step: Step, scope: Mapping[str, Any], problems: dict[str, str]) -
         return {name: rendered(one, scope) for name, one in step.body.items()}
     except Unclear as problem:
         problems.setdefault(step.id, problem.sentence)
-        return dict(expressions.plain(step.body))
+        return dict(evaluate.plain(step.body))
 
 
 def rendered(value: Any, scope: Mapping[str, Any]) -> Any:
     """Every text in it worked out; one that needs a result that is not there yet is Late."""
     match value:
         case str():
-            needed = expressions.needs(value)
+            needed = evaluate.needs(value)
             is_known = "steps" in scope
-            return Late(value, needed) if needed and not is_known else expressions.render(value, scope)
+            return Late(value, needed) if needed and not is_known else evaluate.render(value, scope)
         case Mapping():
             return {str(name): rendered(one, scope) for name, one in value.items()}
         case list() | tuple():
@@ -101,9 +101,9 @@ def _runs(step: Step, scope: Mapping[str, Any], problems: dict[str, str]) -> str
     if step.when is None:
         return YES
     try:
-        if expressions.needs(step.when) and "steps" not in scope:
+        if evaluate.needs(step.when) and "steps" not in scope:
             return LATE
-        return YES if expressions.holds(step.when, scope) else NO
+        return YES if evaluate.holds(step.when, scope) else NO
     except Unclear as problem:
         problems.setdefault(step.id, problem.sentence)
         return LATE

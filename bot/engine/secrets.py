@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from bot.domain.errors import Misconfigured
-from bot.domain.masking import Masker
-from bot.domain.secret import Secret
+from bot.domain.text.masking import Masker
+from bot.domain.text.secret import Secret
 
 MAX_BYTES = 64_000
 

@@ -9,10 +9,11 @@ from fastapi import Depends, HTTPException, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from bot.deps import Deps
-from bot.domain.person import Person
-from bot.domain.token import Scope, Token
+from bot.domain.people.person import Person
+from bot.domain.people.token import Scope, Token
 from bot.http.door import TheDeps
-from bot.services import people, tokens
+from bot.services.admin import tokens
+from bot.services.workspace import permissions
 from bot.telemetry import Event, get_logger
 
 CHALLENGE = {"WWW-Authenticate": 'Bearer realm="tocsin"'}
@@ -46,7 +47,7 @@ async def _call(
         raise HTTPException(401, BAD_TOKEN, headers=CHALLENGE) from None
     # A token lives on when its owner is gone, and what Slack said about that may have been missed.
     deed, must_be_fresh = (_route(changing), True) if changing else ("read", False)
-    person = await people.admitted(deps, token.owner, deed=deed, about=token.name, must_be_fresh=must_be_fresh)
+    person = await permissions.admitted(deps, token.owner, deed=deed, about=token.name, must_be_fresh=must_be_fresh)
     return Caller(token, person)
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from fastapi import APIRouter, FastAPI, Request, Response
 
-from bot.http import health, hooks, incidents, problems, runs
+from bot.http import health, problems, webhooks
+from bot.http.api import incidents, runs
 from bot.http.door import HttpDoor, TheDoor
 from bot.http.limits import BodyLimit
 from bot.http.refusals import CountRefusals, Refusals
@@ -40,6 +41,6 @@ def make_app(door: HttpDoor) -> FastAPI:
     app.add_middleware(BodyLimit)
     app.add_middleware(CountRefusals, refusals=app.state.refusals)  # outside of it: what is too large counts
     problems.install(app)
-    for router in (slack, health.router, hooks.router, incidents.router, runs.router):
+    for router in (slack, health.router, webhooks.router, incidents.router, runs.router):
         app.include_router(router)
     return app

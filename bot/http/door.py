@@ -1,4 +1,4 @@
-"""What the HTTP door needs from the house, handed to it by `bot.main`."""
+"""What the HTTP door needs from the house, handed to it by `bot.app`."""
 
 from __future__ import annotations
 

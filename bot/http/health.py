@@ -7,7 +7,7 @@ from typing import Any
 from fastapi import APIRouter, Response
 
 from bot.http.door import TheDeps, TheDoor
-from bot.services import readiness
+from bot.services.admin import readiness
 
 router = APIRouter(tags=["health"])
 

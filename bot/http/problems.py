@@ -11,10 +11,10 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
-from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
 
 from bot.domain.errors import Conflict, Missing, Problem, Refused, Undeliverable
+from bot.store.db.errors import DatabaseTrouble
 from bot.telemetry import Event, get_logger
 
 STATUS: Mapping[type[Problem], int] = {Refused: 403, Missing: 404, Conflict: 409}
@@ -66,7 +66,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, _of_validation)
     app.add_exception_handler(Problem, _of_domain)
     app.add_exception_handler(Undeliverable, _of_slack)
-    app.add_exception_handler(SQLAlchemyError, _of_database)
+    app.add_exception_handler(DatabaseTrouble, _of_database)
     app.add_exception_handler(Exception, _of_surprise)
 
 

@@ -11,14 +11,14 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from datetime import UTC
 
-from sqlalchemy.exc import SQLAlchemyError
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from bot.deps import Deps
 from bot.http.limits import HOOKS
 from bot.intake import VENDORS
-from bot.store import refusals as store
-from bot.store.refusals import Refusal
+from bot.store.alerts import refused_webhooks as store
+from bot.store.alerts.refused_webhooks import Refusal
+from bot.store.db.errors import DatabaseTrouble
 from bot.telemetry import Event, get_logger
 
 FLUSH_SECONDS = 5.0  # of real time
@@ -70,7 +70,7 @@ class Refusals:
         try:
             async with self._deps().database.transaction() as tx:
                 await store.add(tx, counts)
-        except (SQLAlchemyError, OSError) as trouble:
+        except (DatabaseTrouble, OSError) as trouble:
             self._counts += counts
             get_logger().warning(Event.DATABASE_TROUBLE, during="refusals", error=str(trouble))
         else:

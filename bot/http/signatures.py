@@ -9,10 +9,10 @@ from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
 from bot.deps import Deps
-from bot.domain.secret import Secret
+from bot.domain.text.secret import Secret
 from bot.intake import body as bodies
 from bot.intake import cloudwatch, github, pagerduty, proof, sentry
-from bot.services import arrivals
+from bot.services.ingest import webhooks
 
 LONGEST_OF_SNS = 2_000_000  # 256 kB of theirs, as JSON within JSON
 SNS_HEADER = "x-amz-sns-message-type"
@@ -89,7 +89,7 @@ async def fits(deps: Deps, signatures: Signatures, vendor: str, headers: Mapping
 async def _must_fit(way: _Way, secrets: tuple[Secret, ...], headers: Mapping[str, str], body: bytes) -> None:
     if not secrets:
         raise Wrong(NOT_SET.format(variable=way.variable))
-    if len(body) < arrivals.LONG:
+    if len(body) < webhooks.LONG:
         fits = way.check(headers, body, secrets)
     else:
         fits = await asyncio.to_thread(way.check, headers, body, secrets)

@@ -10,7 +10,7 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Any, Protocol
 
-from bot.domain.alert import NOTHING, Intake
+from bot.domain.alerts.alert import NOTHING, Intake
 from bot.intake import alertmanager, cloudwatch, datadog, generic, github, grafana, opsgenie, pagerduty, sentry
 
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from bot.domain.alert import NOTHING, Alert, Group, Intake, group_key_hash, prometheus_fingerprint
+from bot.domain.alerts.alert import NOTHING, Alert, Group, Intake, group_key_hash, prometheus_fingerprint
 from bot.intake.building import Draft, alert, not_understood, status_of, whole
 from bot.intake.reading import LONGEST_KEY, Item, Notes, items
 

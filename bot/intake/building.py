@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from bot.domain.alert import (
+from bot.domain.alerts.alert import (
     Alert,
     Context,
     Control,

@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
-from bot.domain.alert import NOTHING, Alert, Control, Intake, Status, Wish
+from bot.domain.alerts.alert import NOTHING, Alert, Control, Intake, Status, Wish
 from bot.intake.building import Draft, alert, not_understood, whole
 from bot.intake.proof import is_sns
 from bot.intake.reading import LONGEST_KEY, LONGEST_NAME, Item, Notes, as_text

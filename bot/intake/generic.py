@@ -13,8 +13,8 @@ from typing import Any
 import jmespath
 from jmespath.exceptions import JMESPathError
 
-from bot.domain.alert import NOTHING, Alert, Group, Intake, Status
-from bot.domain.catalogue import GenericSource
+from bot.domain.alerts.alert import NOTHING, Alert, Group, Intake, Status
+from bot.domain.catalogue.catalogue import GenericSource
 from bot.intake.building import Draft, alert, status_of, whole
 from bot.intake.reading import LONGEST_KEY, LONGEST_NAME, Item, Notes, as_text, bounded, items
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from bot.domain.alert import NOTHING, Context, Happening, Intake
+from bot.domain.alerts.alert import NOTHING, Context, Happening, Intake
 from bot.intake.building import context, whole
 from bot.intake.reading import LONGEST_NAME, Item, Notes, clean
 

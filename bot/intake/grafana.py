@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from bot.domain.alert import NOTHING, Alert, Group, Intake, Status
+from bot.domain.alerts.alert import NOTHING, Alert, Group, Intake, Status
 from bot.intake.alertmanager import group_key, labelled
 from bot.intake.building import Draft, alert, known_status, not_understood, status_of, whole
 from bot.intake.reading import LONGEST_NAME, Item, Notes, items

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from bot.domain.alert import NOTHING, Alert, Context, Happening, Intake, Status
+from bot.domain.alerts.alert import NOTHING, Alert, Context, Happening, Intake, Status
 from bot.intake.building import Draft, alert, not_understood, whole
 from bot.intake.reading import LONGEST_KEY, LONGEST_NAME, Item, Notes
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from bot.domain.alert import NOTHING, Alert, Context, Happening, Intake, Status, own_fingerprint
+from bot.domain.alerts.alert import NOTHING, Alert, Context, Happening, Intake, Status, own_fingerprint
 from bot.intake.building import Draft, alert, context, known_status, not_understood, whole
 from bot.intake.reading import LONGEST_KEY, LONGEST_NAME, Item, Notes, items
 

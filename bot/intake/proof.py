@@ -15,7 +15,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from bot.domain.secret import Secret
+from bot.domain.text.secret import Secret
 
 if TYPE_CHECKING:  # where it is used it is imported: it costs memory that only SNS needs
     from cryptography.hazmat.primitives.asymmetric import rsa

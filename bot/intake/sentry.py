@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
-from bot.domain.alert import NOTHING, Context, Happening, Intake, Status
+from bot.domain.alerts.alert import NOTHING, Context, Happening, Intake, Status
 from bot.intake.building import Draft, alert, context, not_understood, whole
 from bot.intake.reading import LONGEST_KEY, LONGEST_NAME, Item, Notes, as_text
 

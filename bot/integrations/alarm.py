@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from bot import telemetry
 from bot.domain.errors import Throttled, Undeliverable
-from bot.domain.secret import Secret
+from bot.domain.text.secret import Secret
 from bot.integrations.slack import retry_after_seconds
 from bot.telemetry import Event
 

@@ -22,9 +22,9 @@ from aiosmtplib import (
 )
 
 from bot.domain.errors import Undeliverable
-from bot.domain.mail import Mail, Refusal, Sent, is_address, is_nowhere, one_line, unique
-from bot.domain.secret import Secret
-from bot.integrations.seats import Seats
+from bot.domain.outgoing.mail import Mail, Refusal, Sent, is_address, is_nowhere, one_line, unique
+from bot.domain.text.secret import Secret
+from bot.integrations.thread_slots import Seats
 
 CONNECTIONS = 4  # at a time: servers turn away who opens many
 TLS_PORT = 465  # TLS from the first byte

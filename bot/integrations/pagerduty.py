@@ -15,10 +15,10 @@ import httpx2
 import pagerduty
 
 from bot.domain.errors import Throttled, Undeliverable
-from bot.domain.page import OnCall, Page, Paged
-from bot.domain.secret import Secret
-from bot.integrations import doorstep
-from bot.integrations.seats import Seats
+from bot.domain.escalation.page import OnCall, Page, Paged
+from bot.domain.text.secret import Secret
+from bot.integrations import connect_hook
+from bot.integrations.thread_slots import Seats
 from bot.ports import Still
 
 T = TypeVar("T")
@@ -113,7 +113,7 @@ class PagerDuty:
         async with self._seats.one():
             if still is None:
                 return await asyncio.to_thread(_sorting, work)
-            with doorstep.before_leaving(still):
+            with connect_hook.before_leaving(still):
                 return await asyncio.to_thread(_sorting, work)
 
     # --- in a thread ---
@@ -211,7 +211,7 @@ class _Events(pagerduty.EventsApiV2Client):
     max_network_attempts = 0
 
     def request(self, method: str, url: str, **how: Any) -> httpx2.Response:  # type: ignore[override]  # as theirs
-        return super().request(method, url, **(how | doorstep.of(method)))
+        return super().request(method, url, **(how | connect_hook.of(method)))
 
     def postprocess(self, response: httpx2.Response) -> None:
         """Called before they would wait and try again, on a 429 for ever."""
@@ -222,7 +222,7 @@ class _Rest(pagerduty.RestApiV2Client):
     max_network_attempts = 0
 
     def request(self, method: str, url: str, **how: Any) -> httpx2.Response:  # type: ignore[override]  # as theirs
-        return super().request(method, url, **(how | doorstep.of(method)))
+        return super().request(method, url, **(how | connect_hook.of(method)))
 
     def postprocess(self, response: httpx2.Response, suffix: str | None = None) -> None:
         """The same."""

@@ -15,7 +15,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 from slack_sdk.web.async_slack_response import AsyncSlackResponse
 
 from bot.domain.errors import Throttled, Undeliverable
-from bot.domain.secret import Secret
+from bot.domain.text.secret import Secret
 
 TRANSIENT = frozenset({"internal_error", "fatal_error", "service_unavailable", "request_timeout", "team_added_to_org"})
 # An operator mends these: what was promised meanwhile waits, and is not given up.

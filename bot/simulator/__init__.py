@@ -5,7 +5,7 @@ What can happen to things is in `channels.py`, `messages.py` and `views.py`; how
 `interactions.py` and `deliver.py`; what Slack refuses in `blocks.py`, `limits.py` and the methods themselves.
 """
 
-from bot.simulator.clock import SimClock, WallClock
 from bot.simulator.server import Simulator, run_simulator
+from bot.simulator.workspace.clock import SimClock, WallClock
 
 __all__ = ["SimClock", "Simulator", "WallClock", "run_simulator"]

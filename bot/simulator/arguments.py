@@ -6,7 +6,7 @@ from typing import Any
 
 from aiohttp import web
 
-from bot.simulator.errors import Refused
+from bot.simulator.workspace.errors import Refused
 
 NESTED = frozenset({"blocks", "attachments", "metadata", "view", "files"})
 

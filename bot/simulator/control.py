@@ -6,18 +6,19 @@ from typing import Any
 
 from aiohttp import web
 
-from bot.simulator import channels, inputs, messages, picture
-from bot.simulator.deliver import Deliverer
-from bot.simulator.errors import NotPossible
-from bot.simulator.faults import Faults
-from bot.simulator.http_delivery import HttpDoor
-from bot.simulator.interactions import Asked, Choice, Interactions
-from bot.simulator.limits import Limits
-from bot.simulator.messages import Draft
-from bot.simulator.mrkdwn import typed
-from bot.simulator.shapes import person_json, view_json
-from bot.simulator.sockets import Sockets
-from bot.simulator.state import Channel, Json, Message, Person, View, Workspace
+from bot.simulator import picture
+from bot.simulator.content import channels, inputs, messages
+from bot.simulator.content.messages import Draft
+from bot.simulator.content.mrkdwn import typed
+from bot.simulator.delivery.deliver import Deliverer
+from bot.simulator.delivery.faults import Faults
+from bot.simulator.delivery.http import HttpDoor
+from bot.simulator.delivery.sockets import Sockets
+from bot.simulator.interactivity.interactions import Asked, Choice, Interactions
+from bot.simulator.workspace.errors import NotPossible
+from bot.simulator.workspace.limits import Limits
+from bot.simulator.workspace.shapes import person_json, view_json
+from bot.simulator.workspace.state import Channel, Json, Message, Person, View, Workspace
 
 Action = Callable[[Json], Awaitable[Json]]
 LONGEST_JUMP_SECONDS = 366 * 86_400

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from bot.simulator.shapes import file_json, im_partner, message_json, view_json
-from bot.simulator.state import BOT_USER, TEAM_ID, TEAM_NAME, Channel, Json, Message, View, Workspace
+from bot.simulator.workspace.shapes import file_json, im_partner, message_json, view_json
+from bot.simulator.workspace.state import BOT_USER, TEAM_ID, TEAM_NAME, Channel, Json, Message, View, Workspace
 
 
 async def clock_json(workspace: Workspace) -> Json:

@@ -13,22 +13,22 @@ from aiohttp import BodyPartReader, web
 from bot.simulator.api import Method, methods
 from bot.simulator.api.call import Call
 from bot.simulator.arguments import Args, read_arguments
-from bot.simulator.changes import Changes
-from bot.simulator.clock import SimClock, WallClock
 from bot.simulator.control import Control
-from bot.simulator.deliver import ACK_SECONDS, Deliverer, Transport
-from bot.simulator.errors import BROKEN_CONTRACT, NotPossible, Refused
-from bot.simulator.events import Events
-from bot.simulator.faults import Fault, Faults
-from bot.simulator.http_delivery import HttpDoor
-from bot.simulator.interactions import Interactions
-from bot.simulator.journal import Journal
-from bot.simulator.limits import Limits
-from bot.simulator.manifest import Manifest
-from bot.simulator.respond import respond
-from bot.simulator.seed import seed as fill
-from bot.simulator.sockets import Sockets
-from bot.simulator.state import Json, Workspace
+from bot.simulator.delivery.deliver import ACK_SECONDS, Deliverer, Transport
+from bot.simulator.delivery.events import Events
+from bot.simulator.delivery.faults import Fault, Faults
+from bot.simulator.delivery.http import HttpDoor
+from bot.simulator.delivery.sockets import Sockets
+from bot.simulator.interactivity.interactions import Interactions
+from bot.simulator.interactivity.respond import respond
+from bot.simulator.workspace.changes import Changes
+from bot.simulator.workspace.clock import SimClock, WallClock
+from bot.simulator.workspace.errors import BROKEN_CONTRACT, NotPossible, Refused
+from bot.simulator.workspace.journal import Journal
+from bot.simulator.workspace.limits import Limits
+from bot.simulator.workspace.manifest import Manifest
+from bot.simulator.workspace.seed import seed as fill
+from bot.simulator.workspace.state import Json, Workspace
 
 PAGE = Path(__file__).parent / "page"
 PAGE_TYPES = {".html": "text/html", ".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}

@@ -18,18 +18,18 @@ from slack_bolt.request.async_request import AsyncBoltRequest
 from slack_bolt.response import BoltResponse
 
 from bot import telemetry
-from bot.asks import Table
 from bot.deps import Deps
 from bot.domain.errors import Undeliverable
-from bot.domain.secret import Secret
+from bot.domain.text.secret import Secret
 from bot.integrations.slack import TOKEN_TROUBLE, web_client
-from bot.services import people, places
-from bot.services.people import Identity
-from bot.slack import events, parse
-from bot.slack.desk import BUDGET_SECONDS, Desk, empty
+from bot.interactions import Table
+from bot.priority import a_person_waits
+from bot.services.workspace import channels, people
+from bot.services.workspace.people import Identity
+from bot.slack import events, payloads
+from bot.slack.background_tasks import Tasks
+from bot.slack.dispatcher import BUDGET_SECONDS, Desk, empty
 from bot.slack.sockets import CONNECTIONS, PING_SECONDS, Socket
-from bot.slack.tasks import Tasks
-from bot.store.turns import a_person_waits
 from bot.telemetry import Event
 
 BOLT = "slack_bolt.tocsin"
@@ -146,7 +146,7 @@ class SlackDoor:
         while not await self._introduce():
             tried.set()
             await asyncio.sleep(RETRY_SECONDS)
-        await places.find_all(self._deps)
+        await channels.find_all(self._deps)
         tried.set()
         self._keepers.spawn(self._prefill())
 
@@ -254,7 +254,7 @@ class _Handover(AsyncMiddleware):
             return BoltResponse(status=503, body="")
         if req.body.get("type") == "event_callback":
             return await self._door.take_event(req.body)
-        occasion = parse.occasion(req.body)
+        occasion = payloads.occasion(req.body)
         return await self._desk.answer(occasion) if occasion else empty()
 
 

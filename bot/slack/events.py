@@ -6,18 +6,19 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy.exc import SQLAlchemyError
-
 from bot import telemetry
-from bot.asks import Answer, Ask, FieldErrors, Reply, Table, Where
 from bot.deps import Deps
 from bot.domain.errors import Problem, Repeated, Undeliverable
-from bot.domain.person import Actor, Kind, Person
-from bot.services import inbox, people, places, replies
-from bot.services.inbox import InboxItem
-from bot.slack import home, words
-from bot.slack.desk import outcome, with_opener
-from bot.slack.parse import unescape
+from bot.domain.people.person import Actor, Kind, Person
+from bot.interactions import Answer, Ask, FieldErrors, Reply, Table, Where
+from bot.queue import inbox
+from bot.queue.inbox import InboxItem
+from bot.services.messaging import replies
+from bot.services.workspace import channels, people, permissions
+from bot.slack import help_text, home
+from bot.slack.dispatcher import outcome, with_opener
+from bot.slack.payloads import unescape
+from bot.store.db.errors import DatabaseTrouble
 from bot.telemetry import Event
 
 Json = dict[str, Any]
@@ -47,7 +48,7 @@ OURS = frozenset(
 async def keep(deps: Deps, table: Table, body: Mapping[str, Any]) -> bool:
     """Store an event, once, before Slack is told that it arrived. False: not one for us, or known already.
 
-    Raises SQLAlchemyError or OSError where it could not be stored: then Slack must send it again.
+    Raises DatabaseTrouble or OSError where it could not be stored: then Slack must send it again.
     """
     event = body.get("event") or {}
     kind, key = str(event.get("type") or ""), str(body.get("event_id") or "")
@@ -92,11 +93,11 @@ class EventDesk:
         elif kind in {"member_joined_channel", "member_left_channel"}:
             await _membership(deps, event)
         elif kind in RENAMED:
-            await places.renamed(deps, event["channel"]["id"], event["channel"]["name"])
+            await channels.renamed(deps, event["channel"]["id"], event["channel"]["name"])
         elif kind in HOUSEKEEPING:
-            await places.lost(deps, str(event["channel"]), HOUSEKEEPING[kind])
+            await channels.lost(deps, str(event["channel"]), HOUSEKEEPING[kind])
         elif kind in FOUND_AGAIN:
-            await places.look_again(deps)
+            await channels.look_again(deps)
 
     async def _home(self, deps: Deps, key: str, event: Json) -> None:
         try:
@@ -125,8 +126,8 @@ class EventDesk:
             await replies.send(deps, reply, to=user, where=_place_of(reply, where), key=key)
 
     async def _carry_out(self, deps: Deps, by: Actor, command: str, text: str, where: Where) -> Answer:
-        await people.admitted(deps, by.id, deed=command)
-        picked = words.pick(self._table, command, text)
+        await permissions.admitted(deps, by.id, deed=command)
+        picked = help_text.pick(self._table, command, text)
         if isinstance(picked, Reply):
             return picked
         verb, rest = picked
@@ -145,7 +146,7 @@ def spoken_to(bot_user: str, text: str, table: Table) -> tuple[str, str]:
 
 def _as_reply(found: Answer | Problem) -> Reply | None:
     if isinstance(found, Problem):
-        return Reply(words.sentence(found.sentence))
+        return Reply(help_text.sentence(found.sentence))
     if isinstance(found, FieldErrors):
         return Reply(" ".join(found.errors.values()))
     return found if isinstance(found, Reply) else None
@@ -166,9 +167,9 @@ async def _membership(deps: Deps, event: Json) -> None:
     if event.get("user") != deps.config.bot_user:
         return
     if event["type"] == "member_joined_channel":
-        await places.look_again(deps)
+        await channels.look_again(deps)
     else:
-        await places.lost(deps, str(event["channel"]), "not_in_channel")
+        await channels.lost(deps, str(event["channel"]), "not_in_channel")
 
 
 def _knowing_itself(deps: Deps, payload: Json) -> Deps:
@@ -179,4 +180,4 @@ def _knowing_itself(deps: Deps, payload: Json) -> Deps:
     return deps
 
 
-NOT_STORED = (SQLAlchemyError, OSError)
+NOT_STORED = (DatabaseTrouble, OSError)

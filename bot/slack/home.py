@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from bot import telemetry
-from bot.asks import Table
 from bot.deps import Deps
 from bot.domain.errors import Problem, Undeliverable
-from bot.domain.person import Actor
-from bot.services import people
+from bot.domain.people.person import Actor
+from bot.interactions import Table
+from bot.services.workspace import people, permissions
 from bot.telemetry import Event
 
 
@@ -17,7 +17,7 @@ async def publish(deps: Deps, table: Table, user: str, key: str) -> None:
     """Draw the Home tab of this person. Publishing twice is publishing once. Raises Undeliverable."""
     person = await people.find(deps, user)
     try:
-        people.welcome(person)
+        permissions.welcome(person)
         view = await table.home(Actor(person, key=key or None), deps)
     except Problem as problem:
         view = _nothing_but(problem.sentence)

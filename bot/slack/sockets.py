@@ -10,7 +10,7 @@ from slack_bolt.adapter.socket_mode.async_handler import AsyncSocketModeHandler
 from slack_bolt.app.async_app import AsyncApp
 
 from bot import telemetry
-from bot.domain.secret import Secret
+from bot.domain.text.secret import Secret
 from bot.telemetry import Event
 
 CONNECTIONS = 2

@@ -12,8 +12,8 @@ from typing import Any
 from sqlalchemy import Row, bindparam, insert, select, update
 
 from bot.ports import Tx
-from bot.store.locks import serialise
-from bot.store.tables import audit_log
+from bot.store.db.locks import serialise
+from bot.store.tables.audit import audit_log
 
 GENESIS = "0" * 64  # what the first row names as the hash before it
 SEAL_ROWS = 1000  # in one transaction, so that the sealer never keeps a writer waiting long

@@ -9,15 +9,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from bot.asks import Block
-from bot.domain.alert_group import AlertGroup, Single
-from bot.domain.catalogue import OnAlert, Service, Severity, listing
-from bot.domain.maintenance import Window
-from bot.domain.person import BOT
-from bot.views import blocks as b
-from bot.views import quiet
+from bot.domain.alerts.group import AlertGroup, Single
+from bot.domain.alerts.maintenance import Window
+from bot.domain.catalogue.service import Service
+from bot.domain.catalogue.severity import OnAlert, Severity
+from bot.domain.people.person import BOT
+from bot.domain.text.wording import listing
+from bot.interactions import Block
+from bot.views import silence
 from bot.views.incident import DONE, MARKERS, spoken
-from bot.views.mrkdwn import Safe, clip, clock, link, literal, mention, moment
+from bot.views.kit import blocks as b
+from bot.views.kit.mrkdwn import Safe, clip, clock, link, literal, mention, moment
 
 SUMMARY = ("summary", "description", "message")
 NAME_LIMIT = 200
@@ -166,8 +168,8 @@ def _links(shown: Card) -> list[Block]:
 
 def _held(shown: Card) -> list[str]:
     """What keeps it quiet."""
-    held = [quiet.held(shown.group)] if shown.group.is_silenced(shown.now) else []
-    return [*held, quiet.on_card(shown.maintenance)] if shown.maintenance else held
+    held = [silence.held(shown.group)] if shown.group.is_silenced(shown.now) else []
+    return [*held, silence.on_card(shown.maintenance)] if shown.maintenance else held
 
 
 def _states(shown: Card) -> list[Block]:
@@ -246,7 +248,7 @@ def storm_card(shown: StormCard) -> list[Block]:
         f"{_groups(total)}, {is_open} of them open with {firing} alerts that fire. They are shown here together."
         f"{_by_severity(shown)}"
     )
-    windows = [b.context(*[quiet.on_storm(one) for one in shown.windows[:WINDOWS_SHOWN]])] if shown.windows else []
+    windows = [b.context(*[silence.on_storm(one) for one in shown.windows[:WINDOWS_SHOWN]])] if shown.windows else []
     return [b.section(f"{title}\n{said}"), *_breakdown(shown), *windows, *_attend(shown)]
 
 

@@ -12,11 +12,12 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from types import MappingProxyType
 
-from bot.domain.access import USER
-from bot.domain.catalogue import listing
-from bot.domain.escalation import Climb, Due, Fate, Ladder, Planned, Standing, Unless, next_step
+from bot.domain.catalogue.policy import Ladder, Unless
+from bot.domain.escalation.escalation import Climb, Due, Fate, Planned, Standing, next_step
+from bot.domain.people.access import USER
+from bot.domain.text.wording import listing
 from bot.views.incident import spoken
-from bot.views.mrkdwn import clip, clock, link, literal, mention
+from bot.views.kit.mrkdwn import clip, clock, link, literal, mention
 
 NAME_LIMIT = 200
 NOBODY: Mapping[str, Sequence[str]] = MappingProxyType({})

@@ -6,15 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from bot.asks import Block
-from bot.domain.alert_group import AlertGroup
-from bot.domain.approval import UNDO, WHOLE_RUN, Asked
-from bot.domain.incident import Incident
-from bot.domain.run import Run
+from bot.domain.alerts.group import AlertGroup
+from bot.domain.incidents.incident import Incident
+from bot.domain.runs.approval import UNDO, WHOLE_RUN, Asked
+from bot.domain.runs.run import Run
+from bot.interactions import Block
 from bot.views import alert as alert_view
-from bot.views import blocks as b
 from bot.views import incident as view
-from bot.views.mrkdwn import clip, clock, escape, link, literal, moment
+from bot.views.kit import blocks as b
+from bot.views.kit.mrkdwn import clip, clock, escape, link, literal, moment
 from bot.views.run import asker, told, who
 
 MOST = 15

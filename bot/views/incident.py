@@ -6,15 +6,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from bot.asks import Block
-from bot.domain.alert_group import AlertGroup
-from bot.domain.catalogue import Service, Severity
-from bot.domain.incident import Entry, Home, Incident, Role, Status, Update, measures
-from bot.domain.maintenance import Window
-from bot.domain.person import BOT
-from bot.views import blocks as b
-from bot.views import quiet
-from bot.views.mrkdwn import Safe, channel, clip, clock, escape, link, literal, mention, moment
+from bot.domain.alerts.group import AlertGroup
+from bot.domain.alerts.maintenance import Window
+from bot.domain.catalogue.service import Service
+from bot.domain.catalogue.severity import Severity
+from bot.domain.incidents.incident import Entry, Home, Incident, Role, Status, Update, measures
+from bot.domain.people.person import BOT
+from bot.interactions import Block
+from bot.views import silence
+from bot.views.kit import blocks as b
+from bot.views.kit.mrkdwn import Safe, channel, clip, clock, escape, link, literal, mention, moment
 
 MARKERS = ("\N{LARGE RED CIRCLE}", "\N{LARGE ORANGE CIRCLE}", "\N{LARGE YELLOW CIRCLE}", "\N{LARGE BLUE CIRCLE}")
 DONE = "\N{WHITE HEAVY CHECK MARK}"
@@ -95,7 +96,7 @@ def _flags(shown: Card) -> list[Block]:
     if incident.private:
         flags.append("Private: only people in this channel see it.")
     if shown.maintenance and incident.is_open:
-        flags.append(quiet.on_incident(shown.maintenance, shown.service.name))
+        flags.append(silence.on_incident(shown.maintenance, shown.service.name))
     return [b.context(*flags)] if flags else []
 
 

@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from bot.asks import Block
-from bot.domain.access import spoken
-from bot.domain.catalogue import Service, listing
-from bot.views import blocks as b
-from bot.views.mrkdwn import literal, mention, moment
+from bot.domain.catalogue.service import Service
+from bot.domain.people.access import spoken
+from bot.domain.text.wording import listing
+from bot.interactions import Block
+from bot.views.kit import blocks as b
+from bot.views.kit.mrkdwn import literal, mention, moment
 
 OTHERS_SHOWN = 8
 NO_KEY = "PAGERDUTY_API_KEY is not set"

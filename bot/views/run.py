@@ -8,16 +8,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from bot.asks import Block
-from bot.domain import duration
-from bot.domain.access import spoken
-from bot.domain.approval import UNDO, WHOLE_RUN, Asked, State
-from bot.domain.catalogue import listing
-from bot.domain.plan import Late, PlannedStep
-from bot.domain.run import SPOKEN, Run, Status, StepRun, StepState
-from bot.domain.runbook import Runbook
-from bot.views import blocks as b
-from bot.views.mrkdwn import Safe, clip, clock, escape, literal, mention
+from bot.domain.catalogue.runbook import Runbook
+from bot.domain.people.access import spoken
+from bot.domain.runs.approval import UNDO, WHOLE_RUN, Asked, State
+from bot.domain.runs.plan import Late, PlannedStep
+from bot.domain.runs.run import SPOKEN, Run, Status, StepRun, StepState
+from bot.domain.text import duration
+from bot.domain.text.wording import listing
+from bot.interactions import Block
+from bot.views.kit import blocks as b
+from bot.views.kit.mrkdwn import Safe, clip, clock, escape, literal, mention
 
 ARGUMENTS_LIMIT = 300
 TAIL_LINES = 8

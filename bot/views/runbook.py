@@ -9,16 +9,18 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Protocol
 
-from bot.asks import Block
-from bot.domain import duration, parameters
-from bot.domain.access import spoken
-from bot.domain.catalogue import Access, Catalogue, listing
+from bot.domain.catalogue.catalogue import Access, Catalogue
+from bot.domain.catalogue.runbook import Gate, Kind, Parameter, ParameterType, Runbook, Step, Trigger
 from bot.domain.errors import Unclear
-from bot.domain.plan import Plan
-from bot.domain.run import Run
-from bot.domain.runbook import Gate, Kind, Parameter, ParameterType, Runbook, Step, Trigger
-from bot.views import blocks as b
-from bot.views.mrkdwn import Safe, clip, escape, link, literal, moment
+from bot.domain.people.access import spoken
+from bot.domain.runs import parameters
+from bot.domain.runs.plan import Plan
+from bot.domain.runs.run import Run
+from bot.domain.text import duration
+from bot.domain.text.wording import listing
+from bot.interactions import Block
+from bot.views.kit import blocks as b
+from bot.views.kit.mrkdwn import Safe, clip, escape, link, literal, moment
 from bot.views.run import EFFECTS, asker, plan_lines, state_words
 
 PICK = "@runbook"  # the field in which a runbook is chosen; no parameter's name begins with @

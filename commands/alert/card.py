@@ -2,65 +2,65 @@
 
 from __future__ import annotations
 
-from bot.asks import Press, Reply
 from bot.deps import Deps
-from bot.domain.person import Actor
-from bot.services import alert_groups
-from bot.views.mrkdwn import mention, moment
+from bot.domain.people.person import Actor
+from bot.interactions import Press, Reply
+from bot.services.alerts import operations as alert_operations
+from bot.views.kit.mrkdwn import mention, moment
 from commands.incident import declare as incident
 
 
 async def acknowledge(press: Press, deps: Deps) -> Reply:
-    group = await alert_groups.by_name(deps, press.value)
+    group = await alert_operations.by_name(deps, press.value)
     return await acknowledged(deps, group.id, press.by)
 
 
 async def acknowledged(deps: Deps, number: int, by: Actor) -> Reply:
-    group, is_first = await alert_groups.acknowledge(deps, number, by)
+    group, is_first = await alert_operations.acknowledge(deps, number, by)
     if is_first:
         return Reply(f"You acknowledged {group}. If you cannot look after it, take it back on its card.")
     return Reply(f"{mention(group.acknowledged_by or '')} already acknowledged {group}.")
 
 
 async def unacknowledge(press: Press, deps: Deps) -> Reply:
-    group = await alert_groups.by_name(deps, press.value)
-    group, was_so = await alert_groups.unacknowledge(deps, group.id, press.by)
+    group = await alert_operations.by_name(deps, press.value)
+    group, was_so = await alert_operations.unacknowledge(deps, group.id, press.by)
     return Reply(f"Nobody is on {group} any more." if was_so else f"Nobody was on {group}.")
 
 
 async def declare(press: Press, deps: Deps) -> Reply:
-    group = await alert_groups.by_name(deps, press.value)
-    found, is_new = await alert_groups.declare(deps, group.id, press.by)
+    group = await alert_operations.by_name(deps, press.value)
+    found, is_new = await alert_operations.declare(deps, group.id, press.by)
     return Reply(await incident.declared(deps, found, is_new))
 
 
 async def resolve(press: Press, deps: Deps) -> Reply:
-    group = await alert_groups.by_name(deps, press.value)
+    group = await alert_operations.by_name(deps, press.value)
     return await resolved(deps, group.id, press.by)
 
 
 async def resolved(deps: Deps, number: int, by: Actor) -> Reply:
-    group, is_first = await alert_groups.resolve(deps, number, by)
+    group, is_first = await alert_operations.resolve(deps, number, by)
     return Reply(f"{group} is resolved." if is_first else f"{group} was resolved already.")
 
 
 async def silence(press: Press, deps: Deps) -> Reply:
     """The choice says how long; which alert it is about, the message that it stands in."""
-    group = await alert_groups.by_card(deps, press.where)
+    group = await alert_operations.by_card(deps, press.where)
     return await silenced(deps, group.id, press.value, press.by)
 
 
 async def silenced(deps: Deps, number: int, word: str, by: Actor) -> Reply:
-    group = await alert_groups.silence(deps, number, word, by)
+    group = await alert_operations.silence(deps, number, word, by)
     until = moment(group.silenced_until) if group.silenced_until else "now"
     return Reply(f"{group} is silent until {until}. Its card stays, and nobody is told of it meanwhile.")
 
 
 async def unsilence(press: Press, deps: Deps) -> Reply:
-    group = await alert_groups.by_name(deps, press.value)
+    group = await alert_operations.by_name(deps, press.value)
     return await unsilenced(deps, group.id, press.by)
 
 
 async def unsilenced(deps: Deps, number: int, by: Actor) -> Reply:
-    group, was_so = await alert_groups.unsilence(deps, number, by)
+    group, was_so = await alert_operations.unsilence(deps, number, by)
     return Reply(f"{group} is not silenced any more." if was_so else f"{group} was not silenced.")

@@ -6,13 +6,15 @@ import json
 from dataclasses import replace
 from typing import Any
 
-from bot.asks import Ask, FieldErrors, Mark, Modal, Nothing, Press, Reply, Submission
 from bot.deps import Deps
-from bot.domain.draft import Draft, clean_title, readable
-from bot.domain.incident import Home, Incident
-from bot.services import cards, incidents, telling
-from bot.views import modals
-from bot.views.mrkdwn import Safe, channel, clock, link, literal
+from bot.domain.incidents.draft import Draft, clean_title, readable
+from bot.domain.incidents.incident import Home, Incident
+from bot.interactions import Ask, FieldErrors, Mark, Modal, Nothing, Press, Reply, Submission
+from bot.services.incidents import declare
+from bot.services.incidents import deliveries as incident_deliveries
+from bot.views import incident_forms
+from bot.views.kit import links
+from bot.views.kit.mrkdwn import Safe, channel, clock, link, literal
 
 OPENER = ("Declare an incident", "incident.declare", "new")
 
@@ -20,9 +22,9 @@ OPENER = ("Declare an incident", "incident.declare", "new")
 async def ask(ask: Ask, deps: Deps) -> Reply | Modal:
     draft = Draft.read(ask.text, deps.catalogue)
     if draft.title is None:
-        return Modal(modals.declare(draft, deps.catalogue), OPENER)
+        return Modal(incident_forms.declare(draft, deps.catalogue), OPENER)
     draft = replace(draft, source_channel=ask.where.channel, source_ts=ask.where.ts)
-    incident, is_new = await incidents.declare(deps, draft, ask.by)
+    incident, is_new = await declare.declare(deps, draft, ask.by)
     return Reply(await declared(deps, incident, is_new))
 
 
@@ -38,19 +40,19 @@ async def declared(deps: Deps, incident: Incident, is_new: bool) -> str:
 async def _place(deps: Deps, incident: Incident) -> str:
     if incident.home is Home.CHANNEL:
         return "Opening its channel and inviting you."
-    return f"Its card goes up in {literal(await cards.announced_in(deps, incident))}."
+    return f"Its card goes up in {literal(await incident_deliveries.announced_in(deps, incident))}."
 
 
 def _where(deps: Deps, incident: Incident) -> Safe | None:
     if incident.channel:
         return channel(incident.channel)
-    address = telling.permalink(deps, *incident.card)
+    address = links.permalink(deps, *incident.card)
     return link(address, "its card") if address else None
 
 
 async def press(press: Press, deps: Deps) -> Modal:
     """The button of the overview, the Home tab, or in place of a modal that could not be opened."""
-    return Modal(modals.declare(Draft.read("", deps.catalogue), deps.catalogue), OPENER)
+    return Modal(incident_forms.declare(Draft.read("", deps.catalogue), deps.catalogue), OPENER)
 
 
 async def service_chosen(press: Press, deps: Deps) -> Modal:
@@ -58,7 +60,7 @@ async def service_chosen(press: Press, deps: Deps) -> Modal:
     draft = Draft.from_fields({"service": press.value}, deps.catalogue)
     kept = press.values
     draft = replace(draft, **_carried(press.carried))
-    view = modals.declare(
+    view = incident_forms.declare(
         draft,
         deps.catalogue,
         title=str(kept.get("title") or ""),
@@ -74,14 +76,14 @@ async def shortcut(mark: Mark, deps: Deps) -> Modal:
     draft = replace(draft, source_channel=mark.where.channel, source_ts=mark.where.ts)
     title = clean_title(readable(mark.text)[:250]) if mark.text else ""
     impact = readable(mark.text) if len(mark.text) > 250 else ""
-    return Modal(modals.declare(draft, deps.catalogue, title=title, impact=impact), OPENER)
+    return Modal(incident_forms.declare(draft, deps.catalogue, title=title, impact=impact), OPENER)
 
 
 async def submit(sent: Submission, deps: Deps) -> Nothing | Reply | FieldErrors:
     draft = replace(Draft.from_fields(sent.values, deps.catalogue), **_carried(sent.carried))
     if draft.title is None:
         return FieldErrors({"title": "Say in a few words what is wrong."})
-    incident, is_new = await incidents.declare(deps, draft, sent.by)
+    incident, is_new = await declare.declare(deps, draft, sent.by)
     return Reply(await declared(deps, incident, is_new))
 
 

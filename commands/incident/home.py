@@ -5,31 +5,34 @@ from __future__ import annotations
 from typing import Any
 
 from bot.deps import Deps
-from bot.domain.approval import Asked
-from bot.domain.person import Actor
-from bot.domain.run import Run
-from bot.services import alert_groups, incidents, runbooks, telling
+from bot.domain.people.person import Actor
+from bot.domain.runs.approval import Asked
+from bot.domain.runs.run import Run
+from bot.services.alerts import operations as alert_operations
+from bot.services.incidents import queries as incident_queries
+from bot.services.runs import runbooks
 from bot.views import home as view
 from bot.views.home import Decision, Question
+from bot.views.kit import links
 
 
 async def draw(by: Actor, deps: Deps) -> dict[str, Any]:
     """Approving happens in the thread only: from here a link leads there."""
-    waiting = await incidents.waiting_for(deps, by)
+    waiting = await incident_queries.waiting_for(deps, by)
     decisions = [_decision(deps, run, asked) for run, asked in await runbooks.to_decide(deps, by)]
     questions = [_question(deps, run) for run in await runbooks.to_answer(deps, by)]
-    found = await incidents.open_incidents(deps, by)
-    alerts = await alert_groups.nobody_on(deps, view.ALERTS_SHOWN + 1)
+    found = await incident_queries.open_incidents(deps, by)
+    alerts = await alert_operations.nobody_on(deps, view.ALERTS_SHOWN + 1)
     return view.home(found, waiting.leading, waiting.postmortems, decisions, questions, alerts)
 
 
 def _decision(deps: Deps, run: Run, asked: Asked) -> Decision:
-    link = telling.permalink(deps, asked.channel, asked.ts) or telling.permalink(deps, run.channel, run.ts)
+    link = links.permalink(deps, asked.channel, asked.ts) or links.permalink(deps, run.channel, run.ts)
     return Decision(run, _title(deps, run), asked, link)
 
 
 def _question(deps: Deps, run: Run) -> Question:
-    return Question(run, _title(deps, run), telling.permalink(deps, run.channel, run.ts))
+    return Question(run, _title(deps, run), links.permalink(deps, run.channel, run.ts))
 
 
 def _title(deps: Deps, run: Run) -> str:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from bot.asks import Ask, Reply
 from bot.deps import Deps
-from bot.services import incidents
+from bot.interactions import Ask, Reply
+from bot.services.incidents import card as cards
+from bot.services.incidents import queries as incident_queries
+from bot.services.incidents import timeline as timeline_
 from bot.views import incident as view
 
 
 async def overview(ask: Ask, deps: Deps) -> Reply:
     """In an incident's own channel: that incident. Elsewhere: what is open."""
-    here = await incidents.living_here(deps, ask.where)
+    here = await incident_queries.living_here(deps, ask.where)
     if here:
         return await _show(deps, here.id, ask)
-    found = await incidents.open_incidents(deps, ask.by)
+    found = await incident_queries.open_incidents(deps, ask.by)
     return Reply(_said(len(found)), view.overview(found))
 
 
@@ -23,23 +25,23 @@ def _said(count: int) -> str:
 
 async def listed(ask: Ask, deps: Deps) -> Reply:
     which = ask.text.strip().casefold() or "open"
-    found = await incidents.listed(deps, which, ask.by)
+    found = await incident_queries.listed(deps, which, ask.by)
     title = {"open": "Open incidents", "all": "The newest incidents", "mine": "Your incidents"}[which]
     return Reply(f"{title}: {len(found)}", view.listed(title, found, "None."))
 
 
 async def show(ask: Ask, deps: Deps) -> Reply:
-    incident, _ = await incidents.named(deps, ask.text, ask.where, ask.by)
+    incident, _ = await incident_queries.named(deps, ask.text, ask.where, ask.by)
     return await _show(deps, incident.id, ask)
 
 
 async def _show(deps: Deps, number: int, ask: Ask) -> Reply:
-    card = await incidents.card(deps, number)
+    card = await cards.of(deps, number)
     text = view.fallback(card.incident, f"{card.incident.severity}, {card.incident.status}")
     return Reply(text, view.card(card))
 
 
 async def timeline(ask: Ask, deps: Deps) -> Reply:
-    incident, _ = await incidents.named(deps, ask.text, ask.where, ask.by)
-    entries = await incidents.timeline(deps, incident)
+    incident, _ = await incident_queries.named(deps, ask.text, ask.where, ask.by)
+    entries = await timeline_.entries(deps, incident)
     return Reply(f"Timeline of {incident}: {len(entries)} entries.", view.timeline(incident, entries))

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from bot.asks import Ask, Reply
 from bot.deps import Deps
-from bot.domain import maintenance as rules
+from bot.domain.alerts import maintenance as rules
+from bot.domain.alerts.maintenance import Window
 from bot.domain.errors import Unclear
-from bot.domain.maintenance import Window
-from bot.domain.person import Actor
-from bot.services import maintenance
-from bot.views import quiet as view
+from bot.domain.people.person import Actor
+from bot.interactions import Ask, Reply
+from bot.services.alerts import maintenance
+from bot.views import silence as view
 
 
 async def ask(ask: Ask, deps: Deps) -> Reply:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from bot.asks import Ask, Reply, Where
 from bot.deps import Deps
-from bot.domain.catalogue import Service, hint, listing
+from bot.domain.catalogue.levels import Level
+from bot.domain.catalogue.service import Service
 from bot.domain.errors import Refused, Unclear
-from bot.domain.oncall import Level
-from bot.domain.person import Person
-from bot.services import incidents, oncall, people
+from bot.domain.people.person import Person
+from bot.domain.text.wording import hint, listing
+from bot.interactions import Ask, Reply, Where
+from bot.services.incidents import queries as incident_queries
+from bot.services.oncall import overrides as oncall
+from bot.services.oncall import shifts
+from bot.services.workspace import people
 from bot.views import oncall as view
-from bot.views.mrkdwn import mention
+from bot.views.kit.mrkdwn import mention
 from commands.incident.role import PERSON
 
 
@@ -31,7 +35,7 @@ async def _look(words: list[str], ask: Ask, deps: Deps) -> Reply:
         raise Unclear(
             f"“{words[0][:60]}” is no service of mine, and nothing I can do with on-call. {hint(words[0], known)}"
         )
-    found = await oncall.shifts(deps, service)
+    found = await shifts.shifts(deps, service)
     return Reply(view.headline(service, found), view.shifts(service, found, others))
 
 
@@ -87,7 +91,7 @@ async def _end(words: list[str], ask: Ask, deps: Deps) -> Reply:
 
 async def _here(deps: Deps, where: Where) -> Service:
     """Its own in an incident's channel, elsewhere the default one."""
-    incident = await incidents.living_here(deps, where)
+    incident = await incident_queries.living_here(deps, where)
     return deps.catalogue.service_or_default(incident.service if incident else deps.catalogue.default_service)
 
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from bot.asks import Ask, Reply
 from bot.deps import Deps
-from bot.services import summons
+from bot.interactions import Ask, Reply
+from bot.services.response import find, page_and_escalate
 from bot.views import escalation as view
 
 
 async def ask(ask: Ask, deps: Deps) -> Reply:
     """Somebody is woken: a person, who is on call for a service, or a contact; without a name, who is on call here."""
-    of, rest = await summons.named(deps, ask.text, ask.where, ask.by)
-    paged = await summons.page(deps, of, rest, ask.by)
+    of, rest = await find.named(deps, ask.text, ask.where, ask.by)
+    paged = await page_and_escalate.page(deps, of, rest, ask.by)
     ways = (deps.pager is not None, deps.mailer is not None)
     return Reply(view.paged(paged.subject, paged.spoken, *ways, is_drill=paged.is_drill))

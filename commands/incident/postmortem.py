@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from bot.asks import Ask, Modal, Press, Reply, Submission
 from bot.deps import Deps
-from bot.domain import postmortem as drafts
 from bot.domain.errors import Missing
-from bot.services import incidents, postmortems
+from bot.domain.incidents import postmortem as drafts
+from bot.interactions import Ask, Modal, Press, Reply, Submission
+from bot.services.incidents import postmortem as postmortems
+from bot.services.incidents import queries as incident_queries
 from bot.views import incident as view
-from bot.views import modals
-from bot.views.blocks import context, section
-from bot.views.mrkdwn import escape
+from bot.views import incident_forms
+from bot.views.kit.blocks import context, section
+from bot.views.kit.mrkdwn import escape
 
 PIECE = 2800
 PART = PIECE // 5  # escaping makes at most five characters of one
@@ -19,7 +20,7 @@ PIECES = 20
 
 async def ask(ask: Ask, deps: Deps) -> Reply:
     """The draft as it stands, for reading; the file is in the thread and in `tocsin export`."""
-    incident, _ = await incidents.named(deps, ask.text, ask.where, ask.by)
+    incident, _ = await incident_queries.named(deps, ask.text, ask.where, ask.by)
     markdown = await postmortems.read(deps, incident)
     cut = _pieces(markdown)
     pieces = [section(f"```{escape(piece)}```") for piece in cut[:PIECES]]
@@ -42,13 +43,13 @@ def _pieces(markdown: str) -> list[str]:
 
 
 async def edit(press: Press, deps: Deps) -> Modal:
-    incident = await incidents.by_subject(deps, press.value, press.by)
+    incident = await incident_queries.by_subject(deps, press.value, press.by)
     found = drafts.sections(await postmortems.read(deps, incident))[1]
-    return Modal(modals.postmortem(incident, found), ("Edit draft", "postmortem.edit", incident.name))
+    return Modal(incident_forms.postmortem(incident, found), ("Edit draft", "postmortem.edit", incident.name))
 
 
 async def submit(sent: Submission, deps: Deps) -> Reply:
-    incident = await incidents.by_subject(deps, sent.carried, sent.by)
+    incident = await incident_queries.by_subject(deps, sent.carried, sent.by)
     headings = [one.heading for one in drafts.sections(await postmortems.read(deps, incident))[1]]
     written = {name: str(value or "") for name, value in sent.values.items() if name.startswith("section_")}
     bodies = {
@@ -63,7 +64,7 @@ async def submit(sent: Submission, deps: Deps) -> Reply:
 
 
 async def done(press: Press, deps: Deps) -> Reply:
-    incident = await incidents.by_subject(deps, press.value, press.by)
+    incident = await incident_queries.by_subject(deps, press.value, press.by)
     incident, is_new = await postmortems.done(deps, incident.id, press.by)
     return Reply(
         f"The post-mortem of {incident} is done." if is_new else f"The post-mortem of {incident} was done already."

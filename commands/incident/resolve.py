@@ -4,27 +4,29 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from bot.asks import Ask, Modal, Press, Reply, Submission
 from bot.deps import Deps
-from bot.domain import duration
-from bot.domain import incident as rules
-from bot.domain.alert_group import AlertGroup
-from bot.domain.draft import readable
+from bot.domain.alerts.group import AlertGroup
 from bot.domain.errors import Unclear
-from bot.domain.incident import Incident
-from bot.domain.person import Actor
-from bot.services import alert_groups, cadence, incidents, resolution
+from bot.domain.incidents import incident as rules
+from bot.domain.incidents.draft import readable
+from bot.domain.incidents.incident import Incident
+from bot.domain.people.person import Actor
+from bot.domain.text import duration
+from bot.interactions import Ask, Modal, Press, Reply, Submission
+from bot.services.alerts import operations as alert_operations
+from bot.services.incidents import cadence, resolution
+from bot.services.incidents import queries as incident_queries
 from bot.views import incident as view
-from bot.views import modals
-from bot.views.mrkdwn import clock
+from bot.views import incident_forms
+from bot.views.kit.mrkdwn import clock
 from commands.alert import card
 
 
 async def ask(ask: Ask, deps: Deps) -> Reply | Modal:
-    group, rest = await alert_groups.named(deps, ask.text, ask.where)
+    group, rest = await alert_operations.named(deps, ask.text, ask.where)
     if group:
         return await _alert(deps, group, rest, ask.by)
-    incident, text = await incidents.named(deps, ask.text, ask.where, ask.by)
+    incident, text = await incident_queries.named(deps, ask.text, ask.where, ask.by)
     return await of(deps, incident, text, ask.by)
 
 
@@ -43,15 +45,15 @@ async def of(deps: Deps, incident: Incident, text: str, by: Actor) -> Reply | Mo
 def _modal(deps: Deps, incident: Incident) -> Modal:
     rules.must_be_open(incident)
     watch = cadence.level(deps, incident).watch
-    return Modal(modals.resolve(incident, watch), ("Resolve", "incident.resolve", incident.name))
+    return Modal(incident_forms.resolve(incident, watch), ("Resolve", "incident.resolve", incident.name))
 
 
 async def press(press: Press, deps: Deps) -> Modal:
-    return _modal(deps, await incidents.by_subject(deps, press.value, press.by))
+    return _modal(deps, await incident_queries.by_subject(deps, press.value, press.by))
 
 
 async def submit(sent: Submission, deps: Deps) -> Reply:
-    incident = await incidents.by_subject(deps, sent.carried, sent.by)
+    incident = await incident_queries.by_subject(deps, sent.carried, sent.by)
     watch = str(sent.values.get("watch") or "")
     incident = await resolution.resolve(
         deps,
@@ -71,12 +73,12 @@ def _resolved(incident: Incident) -> Reply:
 
 
 async def reopen(ask: Ask, deps: Deps) -> Reply:
-    incident, _ = await incidents.named(deps, ask.text, ask.where, ask.by)
+    incident, _ = await incident_queries.named(deps, ask.text, ask.where, ask.by)
     return await _reopen(deps, incident, ask.by)
 
 
 async def press_reopen(press: Press, deps: Deps) -> Reply:
-    return await _reopen(deps, await incidents.by_subject(deps, press.value, press.by), press.by)
+    return await _reopen(deps, await incident_queries.by_subject(deps, press.value, press.by), press.by)
 
 
 async def _reopen(deps: Deps, incident: Incident, by: Actor) -> Reply:
@@ -85,12 +87,12 @@ async def _reopen(deps: Deps, incident: Incident, by: Actor) -> Reply:
 
 
 async def close(ask: Ask, deps: Deps) -> Reply:
-    incident, _ = await incidents.named(deps, ask.text, ask.where, ask.by)
+    incident, _ = await incident_queries.named(deps, ask.text, ask.where, ask.by)
     return await _close(deps, incident, ask.by)
 
 
 async def press_confirm(press: Press, deps: Deps) -> Reply:
-    return await _close(deps, await incidents.by_subject(deps, press.value, press.by), press.by)
+    return await _close(deps, await incident_queries.by_subject(deps, press.value, press.by), press.by)
 
 
 async def _close(deps: Deps, incident: Incident, by: Actor) -> Reply:

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import re
 
-from bot.asks import Ask, Press, Reply
 from bot.deps import Deps
-from bot.domain import incident as rules
 from bot.domain.errors import Refused, Unclear
-from bot.domain.incident import Incident, Role
-from bot.domain.person import Actor
-from bot.services import incidents, people, roles
-from bot.views.mrkdwn import mention
+from bot.domain.incidents import incident as rules
+from bot.domain.incidents.incident import Incident, Role
+from bot.domain.people.person import Actor
+from bot.interactions import Ask, Press, Reply
+from bot.services.incidents import queries as incident_queries
+from bot.services.incidents import roles
+from bot.services.workspace import people
+from bot.views.kit.mrkdwn import mention
 
 PERSON = re.compile(r"<@([UW][A-Z0-9]+)(?:\|[^>]*)?>")
 
 
 async def ask(ask: Ask, deps: Deps) -> Reply:
-    incident, words = await incidents.named(deps, ask.text, ask.where, ask.by)
+    incident, words = await incident_queries.named(deps, ask.text, ask.where, ask.by)
     if not words:
         raise Unclear("Say which role: `/incident role commander` for yourself, or `/incident role comms @person`.")
     role = rules.role_from(words.split()[0])
@@ -36,7 +38,7 @@ async def ask(ask: Ask, deps: Deps) -> Reply:
 
 
 async def press(press: Press, deps: Deps) -> Reply:
-    incident = await incidents.by_subject(deps, press.value, press.by)
+    incident = await incident_queries.by_subject(deps, press.value, press.by)
     return await _claim(deps, incident, rules.role_from(press.value.partition(":")[2]), press.by)
 
 

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from bot.asks import Ask, Reply
 from bot.deps import Deps
-from bot.domain.catalogue import listing
 from bot.domain.errors import Unclear
-from bot.services import incidents
+from bot.domain.text.wording import listing
+from bot.interactions import Ask, Reply
+from bot.services.incidents import lifecycle as incidents
+from bot.services.incidents import queries as incident_queries
 from bot.views import incident as view
-from bot.views.mrkdwn import literal
+from bot.views.kit.mrkdwn import literal
 
 
 async def ask(ask: Ask, deps: Deps) -> Reply:
-    incident, word = await incidents.named(deps, ask.text, ask.where, ask.by)
+    incident, word = await incident_queries.named(deps, ask.text, ask.where, ask.by)
     if not word:
         levels = deps.catalogue.service_or_default(incident.service).severity_keys()
         raise Unclear(f"{incident} is {incident.severity}. Its service has {listing(levels)}: `/incident severity P1`.")

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from bot.asks import Ask, Reply
 from bot.deps import Deps
-from bot.domain import silence
+from bot.domain.alerts import silence
 from bot.domain.errors import Unclear
-from bot.domain.person import Actor
-from bot.services import alert_groups, silences
-from bot.views import quiet as view
+from bot.domain.people.person import Actor
+from bot.interactions import Ask, Reply
+from bot.services.alerts import operations as alert_operations
+from bot.services.alerts import silences
+from bot.views import silence as view
 from commands.alert import card
 
 
@@ -18,7 +19,7 @@ async def ask(ask: Ask, deps: Deps) -> Reply:
         return Reply(view.silences(*await silences.in_force(deps)))
     if first.casefold() == "end":
         return await _end(deps, rest, ask)
-    group, how_long = await alert_groups.named(deps, ask.text, ask.where)
+    group, how_long = await alert_operations.named(deps, ask.text, ask.where)
     if group and not {"=", "~"} & set(how_long):  # a matcher in the thread of a card means what it says
         return await _of_group(deps, group.id, how_long, ask.by)
     made = await silences.make(deps, silence.read(ask.text), ask.by)
@@ -38,7 +39,7 @@ async def _of_group(deps: Deps, number: int, word: str, by: Actor) -> Reply:
 
 async def _end(deps: Deps, word: str, ask: Ask) -> Reply:
     number = silence.number(word)
-    group, _ = (None, "") if number else await alert_groups.named(deps, word, ask.where)
+    group, _ = (None, "") if number else await alert_operations.named(deps, word, ask.where)
     if group:
         return await card.unsilenced(deps, group.id, ask.by)
     if number is None:

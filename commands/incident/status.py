@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from bot.asks import Ask, Modal, Reply
 from bot.deps import Deps
-from bot.domain import incident as rules
 from bot.domain.errors import Unclear
-from bot.domain.incident import Status
-from bot.services import incidents
+from bot.domain.incidents import incident as rules
+from bot.domain.incidents.incident import Status
+from bot.interactions import Ask, Modal, Reply
+from bot.services.incidents import lifecycle as incidents
+from bot.services.incidents import queries as incident_queries
 from commands.incident import resolve
 
 
 async def ask(ask: Ask, deps: Deps) -> Reply | Modal:
-    incident, word = await incidents.named(deps, ask.text, ask.where, ask.by)
+    incident, word = await incident_queries.named(deps, ask.text, ask.where, ask.by)
     if not word:
         raise Unclear(
             f"{incident} is {incident.status}. Set it with `/incident status` and investigating, identified, "

@@ -4,22 +4,23 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from bot.asks import Ask, FieldErrors, Modal, Press, Reply, Submission
 from bot.deps import Deps
-from bot.domain import duration
-from bot.domain import incident as rules
-from bot.domain.draft import readable
 from bot.domain.errors import Unclear
-from bot.domain.incident import Incident, Status
-from bot.services import incidents, updates
+from bot.domain.incidents import incident as rules
+from bot.domain.incidents.draft import readable
+from bot.domain.incidents.incident import Incident, Status
+from bot.domain.text import duration
+from bot.interactions import Ask, FieldErrors, Modal, Press, Reply, Submission
+from bot.services.incidents import queries as incident_queries
+from bot.services.incidents import updates
 from bot.views import incident as view
-from bot.views import modals
+from bot.views import incident_forms
 
 SNOOZE = timedelta(minutes=10)
 
 
 async def ask(ask: Ask, deps: Deps) -> Reply | Modal:
-    incident, text = await incidents.named(deps, ask.text, ask.where, ask.by)
+    incident, text = await incident_queries.named(deps, ask.text, ask.where, ask.by)
     if not text:
         return _modal(incident)
     incident = await updates.post(deps, incident.id, readable(text), ask.by)
@@ -27,16 +28,16 @@ async def ask(ask: Ask, deps: Deps) -> Reply | Modal:
 
 
 async def press(press: Press, deps: Deps) -> Modal:
-    return _modal(await incidents.by_subject(deps, press.value, press.by))
+    return _modal(await incident_queries.by_subject(deps, press.value, press.by))
 
 
 def _modal(incident: Incident) -> Modal:
     rules.must_be_open(incident)
-    return Modal(modals.update(incident), ("Post update", "incident.update", incident.name))
+    return Modal(incident_forms.update(incident), ("Post update", "incident.update", incident.name))
 
 
 async def submit(sent: Submission, deps: Deps) -> Reply | FieldErrors:
-    incident = await incidents.by_subject(deps, sent.carried, sent.by)
+    incident = await incident_queries.by_subject(deps, sent.carried, sent.by)
     text = readable(str(sent.values.get("text") or ""))
     if not text.strip():
         return FieldErrors({"text": "Say in a sentence what is new."})
@@ -63,7 +64,7 @@ def _chosen(sent: Submission) -> Status | None:
 
 
 async def remind(ask: Ask, deps: Deps) -> Reply:
-    incident, words = await incidents.named(deps, ask.text, ask.where, ask.by)
+    incident, words = await incident_queries.named(deps, ask.text, ask.where, ask.by)
     first, _, rest = words.casefold().partition(" ")
     if not first:
         raise Unclear("Say how often: `/incident remind 15m`, `remind off`, or `remind snooze 10m`.")
@@ -78,7 +79,7 @@ async def remind(ask: Ask, deps: Deps) -> Reply:
 
 
 async def snooze(press: Press, deps: Deps) -> Reply:
-    incident = await incidents.by_subject(deps, press.value, press.by)
+    incident = await incident_queries.by_subject(deps, press.value, press.by)
     reminder = f"{press.where.channel}:{press.where.ts}"
     incident = await updates.snooze(deps, incident.id, press.by, SNOOZE, reminder=reminder)
     return Reply(f"Snoozed by 10 min. The next update of {incident} is promised {view.next_update(incident)}.")

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from bot.asks import Block, Modal, Press, Reply, Submission, Where
 from bot.deps import Deps
-from bot.domain.approval import Asked
-from bot.domain.person import Actor
-from bot.services import approvals
-from bot.services.approvals import Ballot
-from bot.views import blocks as b
+from bot.domain.people.person import Actor
+from bot.domain.runs.approval import Asked
+from bot.interactions import Block, Modal, Press, Reply, Submission, Where
+from bot.services.runs import approvals
+from bot.services.runs.approvals import Ballot
+from bot.views.kit import blocks as b
 from bot.views.run import asker, is_by_alert
 
 

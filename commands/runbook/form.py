@@ -7,20 +7,23 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from bot.asks import Modal, Where
 from bot.deps import Deps
-from bot.domain.alert_group import AlertGroup
-from bot.domain.alert_group import number as alert_number
-from bot.domain.approval import gate_of_run
+from bot.domain.alerts.group import AlertGroup
+from bot.domain.alerts.group import number as alert_number
+from bot.domain.catalogue.runbook import Gate, Runbook
 from bot.domain.errors import Refused, Unclear
-from bot.domain.person import Actor
-from bot.domain.run import number as run_number
-from bot.domain.runbook import Gate, Runbook
-from bot.services import asking, choices, incidents, runbooks, runs
+from bot.domain.people.person import Actor
+from bot.domain.runs.approval import gate_of_run
+from bot.domain.runs.run import number as run_number
+from bot.interactions import Modal, Where
+from bot.services.incidents import queries as incident_queries
+from bot.services.runs import choices, runbooks
+from bot.services.runs import queries as runs
+from bot.services.runs import request as run_request
 from bot.views import runbook as view
 from bot.views.runbook import Form
-from commands.runbook import words
-from commands.runbook.words import Said
+from commands.runbook import arguments
+from commands.runbook.arguments import Said
 
 OPENER = "Fill in the form"
 
@@ -59,9 +62,9 @@ async def picker(deps: Deps, by: Actor, where: Where, chosen: str = "", reason: 
 
 async def _refusal(deps: Deps, runbook: Runbook, by: Actor, where: Where) -> str:
     """Said before anything is typed in vain. Nothing was asked for yet."""
-    incident = await incidents.living_here(deps, where)
+    incident = await incident_queries.living_here(deps, where)
     try:
-        await asking.may_execute(deps, runbook, by, incident.id if incident else None)
+        await run_request.may_execute(deps, runbook, by, incident.id if incident else None)
     except Refused as problem:
         return problem.sentence
     return ""
@@ -71,10 +74,10 @@ async def of(
     deps: Deps, runbook: Runbook, said: Said, by: Actor, where: Where, alert: AlertGroup | None = None
 ) -> Modal:
     """For this runbook, with what was given. Raises Refused."""
-    await asking.may_begin(deps, runbook, by, where, alert.id if alert else None)
+    await run_request.may_begin(deps, runbook, by, where, alert.id if alert else None)
     shown = await _form(deps, runbook, said, where, [])
     shown = replace(shown, alert=str(alert) if alert else "")
-    return Modal(view.form(shown), (OPENER, "runbook.run", words.value(runbook.id, said.given, said.reason)))
+    return Modal(view.form(shown), (OPENER, "runbook.run", arguments.value(runbook.id, said.given, said.reason)))
 
 
 async def _form(deps: Deps, runbook: Runbook, said: Said, where: Where, notes: list[str]) -> Form:
@@ -96,14 +99,14 @@ async def _choices(deps: Deps, runbook: Runbook) -> dict[str, list[tuple[str, st
 
 async def gate_here(deps: Deps, runbook: Runbook, where: Where) -> Gate | None:
     """What a run of it needs at the severity of the incident here, else at its service's."""
-    incident = await incidents.living_here(deps, where)
+    incident = await incident_queries.living_here(deps, where)
     service = deps.catalogue.service_or_default(runbook.service)
     return gate_of_run(runbook, incident.severity if incident else service.default_severity)
 
 
 async def needs_form(deps: Deps, runbook: Runbook, said: Said, where: Where) -> bool:
     """Whether something is missing: a parameter, or the reason."""
-    if not words.is_whole(runbook, said):
+    if not arguments.is_whole(runbook, said):
         return True
     gate = await gate_here(deps, runbook, where)
     return gate is not None and gate.reason and not said.reason
@@ -112,7 +115,7 @@ async def needs_form(deps: Deps, runbook: Runbook, said: Said, where: Where) -> 
 async def change(deps: Deps, number: int, by: Actor) -> Modal:
     """With the parameters as they stand. Raises Conflict, Missing, Refused."""
     await runs.visible(deps, number, by)
-    run, runbook = await asking.may_change(deps, number, by)
+    run, runbook = await run_request.may_change(deps, number, by)
     shown = Form(
         runbook=runbook,
         given=run.parameters,

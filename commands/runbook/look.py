@@ -4,24 +4,26 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from bot.asks import Ask, Block, Reply, Where
 from bot.deps import Deps
 from bot.domain.errors import Unclear
-from bot.domain.run import Run
-from bot.services import runbooks, runs, telling
-from bot.services.runs import Shown
+from bot.domain.runs.run import Run
+from bot.interactions import Ask, Block, Reply, Where
+from bot.services.runs import queries as runs
+from bot.services.runs import runbooks
+from bot.services.runs.queries import Shown
 from bot.views import run as run_view
 from bot.views import runbook as view
-from bot.views.blocks import context
-from bot.views.mrkdwn import link, literal
+from bot.views.kit import links
+from bot.views.kit.blocks import context
+from bot.views.kit.mrkdwn import link, literal
 from bot.views.run import Live
-from commands.runbook import form, words
+from commands.runbook import arguments, form
 
 NONE_YET = "The catalogue has no runbooks yet. Your operators write them as files: docs/catalogue.md."
 
 
 async def listed(ask: Ask, deps: Deps) -> Reply:
-    wanted = words.as_typed(ask.text).strip()
+    wanted = arguments.as_typed(ask.text).strip()
     found = runbooks.matching(deps, wanted)
     if not found:
         return Reply(NONE_YET)
@@ -51,7 +53,7 @@ async def history(ask: Ask, deps: Deps) -> Reply:
 
 def _named(ask: Ask, verb: str) -> str:
     """The id. Raises Unclear."""
-    first, *rest = words.as_typed(ask.text).split() or [""]
+    first, *rest = arguments.as_typed(ask.text).split() or [""]
     if not first:
         raise Unclear(f"Which runbook? `/runbook list` shows what there is; then `/runbook {verb} ID`.")
     if rest:
@@ -97,4 +99,4 @@ def _thread(deps: Deps, run: Run) -> list[Block]:
 
 
 def _address(deps: Deps, run: Run) -> str | None:
-    return telling.permalink(deps, run.channel, run.ts)
+    return links.permalink(deps, run.channel, run.ts)

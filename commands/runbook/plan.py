@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from bot.asks import Ask, Modal, Press, Reply, Where
 from bot.deps import Deps
 from bot.domain.errors import Refused, Unclear
-from bot.domain.person import Actor
-from bot.domain.run import number as run_number
-from bot.services import asking, glance, people
-from bot.services.asking import Draft, Wanted
+from bot.domain.people.person import Actor
+from bot.domain.runs.run import number as run_number
+from bot.interactions import Ask, Modal, Press, Reply, Where
+from bot.services.runs import preview
+from bot.services.runs import request as run_request
+from bot.services.runs.request import Draft, Wanted
+from bot.services.workspace import permissions
 from bot.views import runbook as view
-from commands.runbook import form, words
-from commands.runbook.words import Said
+from commands.runbook import arguments, form
+from commands.runbook.arguments import Said
 
 
 async def ask(ask: Ask, deps: Deps) -> Reply:
-    said = words.read(ask.text)
+    said = arguments.read(ask.text)
     if not said.runbook:
         raise Unclear("Which runbook? `/runbook list` shows what there is; then `/runbook plan ID`.")
     return await _planned(deps, said, ask.where, ask.by)
@@ -25,15 +27,15 @@ async def press(press: Press, deps: Deps) -> Reply | Modal:
     """`RUN-7`: the form with that run's parameters. `restart`, or `restart host=shop-1`: the plan."""
     if press.value.startswith("RUN-"):
         return await form.change(deps, run_number(press.value) or 0, press.by)
-    return await _planned(deps, words.of_button(press.value), press.where, press.by)
+    return await _planned(deps, arguments.of_button(press.value), press.where, press.by)
 
 
 async def _planned(deps: Deps, said: Said, where: Where, by: Actor) -> Reply:
     runbook = deps.catalogue.runbook(said.runbook)
-    words.must_fit(runbook, said, whole=True)
-    found = await asking.draft(deps, Wanted(runbook.id, said.given, said.reason), where)
+    arguments.must_fit(runbook, said, whole=True)
+    found = await run_request.draft(deps, Wanted(runbook.id, said.given, said.reason), where)
     approval = view.may_approve(found.gate, deps.catalogue.access, found.runbook)
-    value = words.value(runbook.id, said.given, said.reason)
+    value = arguments.value(runbook.id, said.given, said.reason)
     return Reply(_summary(found), view.plan(found.runbook, found.plan, approval, value, await _seen(deps, found, by)))
 
 
@@ -42,10 +44,10 @@ async def _seen(deps: Deps, found: Draft, by: Actor) -> dict[str, str]:
     if found.plan.problems:
         return {}
     try:
-        await people.must(deps, by.person, "respond")
+        await permissions.must(deps, by.person, "respond")
     except Refused:
         return {}
-    return await glance.looks(deps, found.runbook, found.plan, found.incident)
+    return await preview.looks(deps, found.runbook, found.plan, found.incident)
 
 
 def _summary(found: Draft) -> str:

@@ -2,29 +2,31 @@
 
 from __future__ import annotations
 
-from bot.asks import Ask, FieldErrors, Modal, Press, Reply, Submission, Where
 from bot.deps import Deps
-from bot.domain import parameters
-from bot.domain.run import SPOKEN, Run
-from bot.domain.runbook import Runbook
-from bot.services import alert_groups, asking, runs
-from bot.services.asking import Wanted
-from bot.views.mrkdwn import channel
+from bot.domain.catalogue.runbook import Runbook
+from bot.domain.runs import parameters
+from bot.domain.runs.run import SPOKEN, Run
+from bot.interactions import Ask, FieldErrors, Modal, Press, Reply, Submission, Where
+from bot.services.alerts import operations as alert_operations
+from bot.services.runs import queries as runs
+from bot.services.runs import request as run_request
+from bot.services.runs.request import Wanted
+from bot.views.kit.mrkdwn import channel
 from bot.views.runbook import PICK
-from commands.runbook import form, words
+from commands.runbook import arguments, form
 
 
 async def ask(ask: Ask, deps: Deps) -> Reply | Modal:
     """With everything it needs given, it is asked for at once; else the form opens with what was given."""
-    said = words.read(ask.text)
+    said = arguments.read(ask.text)
     if not said.runbook:
         return await form.picker(deps, ask.by, ask.where)
     runbook = deps.catalogue.runbook(said.runbook)
-    words.must_fit(runbook, said, whole=False)
+    arguments.must_fit(runbook, said, whole=False)
     if await form.needs_form(deps, runbook, said, ask.where):
         return await form.of(deps, runbook, said, ask.by, ask.where)
     wanted = Wanted(runbook.id, said.given, said.reason)
-    return Reply(begun(await asking.request(deps, wanted, ask.by, ask.where), ask.where))
+    return Reply(begun(await run_request.request(deps, wanted, ask.by, ask.where), ask.where))
 
 
 async def press(press: Press, deps: Deps) -> Modal:
@@ -32,16 +34,16 @@ async def press(press: Press, deps: Deps) -> Modal:
 
     On an alert's card it belongs to the alert.
     """
-    said = words.of_button(press.value)
+    said = arguments.of_button(press.value)
     if not said.runbook:
         return await form.picker(deps, press.by, press.where)
-    alert = await alert_groups.at(deps, press.where)
+    alert = await alert_operations.at(deps, press.where)
     return await form.of(deps, deps.catalogue.runbook(said.runbook), said, press.by, press.where, alert)
 
 
 async def chosen(press: Press, deps: Deps) -> Modal:
     """Another runbook has other fields: the form is drawn again."""
-    reason = str(press.values.get(words.REASON) or "")
+    reason = str(press.values.get(arguments.REASON) or "")
     return await form.picker(deps, press.by, press.where, press.value, reason)
 
 
@@ -53,14 +55,14 @@ async def submit(sent: Submission, deps: Deps) -> Reply | FieldErrors:
     if not named:
         return FieldErrors({PICK: "Choose a runbook."})
     runbook = deps.catalogue.runbook(named)
-    given, reason = form.given_in(runbook, sent.values), str(sent.values.get(words.REASON) or "").strip()
+    given, reason = form.given_in(runbook, sent.values), str(sent.values.get(arguments.REASON) or "").strip()
     wrong = _wrong(runbook, given)
     gate = await form.gate_here(deps, runbook, sent.where)
     if gate is not None and gate.reason and not reason:
-        wrong[words.REASON] = "Say why: whoever approves needs to know."
+        wrong[arguments.REASON] = "Say why: whoever approves needs to know."
     if wrong:
         return FieldErrors(wrong)
-    run = await asking.request(deps, Wanted(runbook.id, given, reason, group=about.group), sent.by, sent.where)
+    run = await run_request.request(deps, Wanted(runbook.id, given, reason, group=about.group), sent.by, sent.where)
     return Reply(begun(run, sent.where))
 
 
@@ -71,7 +73,7 @@ async def _change(sent: Submission, deps: Deps, number: int) -> Reply | FieldErr
     wrong = _wrong(runbook, given)
     if wrong:
         return FieldErrors(wrong)
-    run = await asking.change(deps, number, given, sent.by)
+    run = await run_request.change(deps, number, given, sent.by)
     return Reply(f"Changed. {run} {SPOKEN[run.status]} as it is now; the question is asked anew in its thread.")
 
 

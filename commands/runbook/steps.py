@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from bot.asks import Ask, Modal, Press, Reply, Submission, Where
 from bot.deps import Deps
 from bot.domain.errors import Unclear
-from bot.domain.person import Actor
-from bot.domain.run import SPOKEN
-from bot.domain.run import number as run_number
-from bot.services import handling, runs
-from bot.services.runs import Subject
-from bot.views import blocks as b
+from bot.domain.people.person import Actor
+from bot.domain.runs.run import SPOKEN
+from bot.domain.runs.run import number as run_number
+from bot.interactions import Ask, Modal, Press, Reply, Submission, Where
+from bot.services.runs import control as run_control
+from bot.services.runs import queries as runs
+from bot.services.runs.queries import Subject
+from bot.views.kit import blocks as b
 
 
 async def _run(press: Press, deps: Deps) -> int:
@@ -40,17 +41,17 @@ async def cancel(press: Press, deps: Deps) -> Reply:
 
 
 async def _cancel(deps: Deps, number: int, by: Actor) -> Reply:
-    run, is_over = await handling.cancel(deps, number, by)
+    run, is_over = await run_control.cancel(deps, number, by)
     return Reply(f"{run} is cancelled." if is_over else f"{run} is being cancelled; its message shows when it is over.")
 
 
 async def retry(press: Press, deps: Deps) -> Reply:
-    run = await handling.retry(deps, await _run(press, deps), press.by)
+    run = await run_control.retry(deps, await _run(press, deps), press.by)
     return Reply(f"{run} {SPOKEN[run.status]}: the step is done again.")
 
 
 async def undo(press: Press, deps: Deps) -> Reply:
-    run = await handling.undo(deps, await _run(press, deps), press.by)
+    run = await run_control.undo(deps, await _run(press, deps), press.by)
     return Reply(f"Taking {run} back: it {SPOKEN[run.status]}.")
 
 
@@ -67,24 +68,24 @@ async def stop(press: Press, deps: Deps) -> Reply:
 
 
 async def _answer(press: Press, deps: Deps, verdict: str, said: str) -> Reply:
-    run, _ = await handling.answer(deps, await _subject(deps, press.value, press.by, press.where), verdict, press.by)
+    run, _ = await run_control.answer(deps, await _subject(deps, press.value, press.by, press.where), verdict, press.by)
     return Reply(f"{said} {run} {SPOKEN[run.status]}.")
 
 
 async def done(press: Press, deps: Deps) -> Reply | Modal:
     about = await _subject(deps, press.value, press.by, press.where)
     _, runbook = await runs.with_runbook(deps, about.run)
-    if handling.needs_evidence(runbook, about):
+    if run_control.needs_evidence(runbook, about):
         element = b.text_input(multiline=True)
         fields = [b.field("evidence", "What did you see?", element)]
         return Modal(b.modal("step.done", f"Step of RUN-{about.run}", fields, submit="Done", carried=press.value))
-    run = await handling.tick(deps, about, "", press.by)
+    run = await run_control.tick(deps, about, "", press.by)
     return Reply(f"Noted. {run} goes on.")
 
 
 async def submit_done(sent: Submission, deps: Deps) -> Reply:
     about = await _subject(deps, sent.carried, sent.by, sent.where)
-    run = await handling.tick(deps, about, str(sent.values.get("evidence") or ""), sent.by)
+    run = await run_control.tick(deps, about, str(sent.values.get("evidence") or ""), sent.by)
     return Reply(f"Noted. {run} goes on.")
 
 
@@ -96,5 +97,5 @@ async def skip(press: Press, deps: Deps) -> Modal:
 
 async def submit_skip(sent: Submission, deps: Deps) -> Reply:
     about = await _subject(deps, sent.carried, sent.by, sent.where)
-    run = await handling.skip(deps, about, str(sent.values.get("reason") or ""), sent.by)
+    run = await run_control.skip(deps, about, str(sent.values.get("reason") or ""), sent.by)
     return Reply(f"Skipped. {run} goes on.")

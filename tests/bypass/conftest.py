@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from bot.ports import Database
-from bot.store.database import open_database
+from bot.store.db.database import open_database
 from tests.bypass.scene import Scene, opened
 from tests.support.clock import HandClock
 

@@ -17,17 +17,17 @@ from slack_sdk.signature import SignatureVerifier
 from sqlalchemy import select
 
 from bot.catalogue.reload import CatalogueWatcher
-from bot.domain.secret import Secret
-from bot.domain.token import Scope
+from bot.domain.people.token import Scope
+from bot.domain.text.secret import Secret
 from bot.http.app import make_app
 from bot.http.door import HttpDoor
 from bot.integrations.slack import open_session
 from bot.ports import Database
-from bot.services import tokens
-from bot.simulator import payloads
-from bot.simulator.state import Message
+from bot.services.admin import tokens
+from bot.simulator.interactivity import payloads
+from bot.simulator.workspace.state import Message
 from bot.slack.app import SlackDoor
-from bot.store.tables import audit_log
+from bot.store.tables.audit import audit_log
 from commands import TABLE
 from tests.support.clock import HandClock
 from tests.support.runbooks import ORG, RESTART, SERVICE, Target, opened_shop

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from bot.domain.token import Scope
-from bot.services import tokens
+from bot.domain.people.token import Scope
+from bot.services.admin import tokens
 from tests.bypass.conftest import Opener
 from tests.bypass.scene import APPROVE, OPS, QUICK, Scene
 from tests.support.runbooks import ORG, RESTART

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bot.domain.token import Scope
+from bot.domain.people.token import Scope
 from tests.bypass.conftest import Opener
 from tests.bypass.scene import APPROVE, OPS, QUICK, TWO, Scene, form
 

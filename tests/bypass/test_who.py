@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from bot.domain.catalogue import Catalogue
-from bot.services import people
+from bot.domain.catalogue.catalogue import Catalogue
+from bot.services.workspace import people
 from tests.bypass.conftest import Opener
 from tests.bypass.scene import APPROVE, OPS, QUICK, TWO, Scene, form
 from tests.support.clock import START, HandClock

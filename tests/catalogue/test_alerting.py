@@ -8,28 +8,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.catalogue import org, routes
 from bot.catalogue.load import load
-from bot.catalogue.reading import Place, parse
+from bot.catalogue.org import read, routes
 from bot.catalogue.reload import CatalogueWatcher
+from bot.catalogue.yaml.document import Place, parse
 from bot.deps import CatalogueBox
-from bot.domain.catalogue import (
-    GROUP_BY,
-    Automatic,
-    Catalogue,
-    Contact,
-    DeadMan,
-    Finding,
-    GenericSource,
-    KnownAlert,
-    Objective,
-    OnAlert,
-    Service,
-)
-from bot.domain.escalation import LadderStep, Unless
-from bot.domain.hours import Hours
-from bot.domain.oncall import Override, on_call
-from bot.domain.routing import route
+from bot.domain.alerts.routing import route
+from bot.domain.catalogue.catalogue import GROUP_BY, Catalogue, DeadMan, Finding, GenericSource
+from bot.domain.catalogue.hours import Hours
+from bot.domain.catalogue.levels import Override
+from bot.domain.catalogue.policy import LadderStep, Unless
+from bot.domain.catalogue.service import Contact, KnownAlert, Objective, Service
+from bot.domain.catalogue.severity import Automatic, OnAlert
+from bot.domain.oncall.oncall import on_call
 from bot.paths import data
 from tests.catalogue.conftest import Files
 from tests.catalogue.test_load import SPECIFIED_ORG, VALUES, specified
@@ -493,7 +484,7 @@ def test_any_value_anywhere(place: Place, value: object) -> None:
         inner = inner[key]
     inner[last] = value
     findings: list[Finding] = []
-    organisation = org.merge([document], findings)
+    organisation = read.merge([document], findings)
     if findings or organisation.routes_file is None:
         return
     made = routes.read(document, organisation.routes, routes.Surroundings(None, ()), findings)

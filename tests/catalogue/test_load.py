@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.catalogue import service
 from bot.catalogue.load import load
-from bot.catalogue.reading import Place, parse
-from bot.domain.catalogue import Access, Finding
+from bot.catalogue.services import read as service_read
+from bot.catalogue.yaml.document import Place, parse
+from bot.domain.catalogue.catalogue import Access, Finding
 from bot.paths import data
 from tests.catalogue.conftest import Files
 
@@ -289,7 +289,7 @@ def test_any_value_anywhere(place: Place, value: object) -> None:
         inner = inner[key]
     inner[last] = value
     findings: list[Finding] = []
-    read = service.read(document, None, findings)
+    read = service_read.read(document, None, findings)
     assert (read is None) == bool(findings)
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.catalogue.reading import MAX_BYTES, Unreadable, parse, read
+from bot.catalogue.yaml.document import MAX_BYTES, Unreadable, parse, read
 
 
 def refusal(text: str) -> str:

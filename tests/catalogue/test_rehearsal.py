@@ -13,21 +13,21 @@ import jsonschema
 import pytest
 from sqlalchemy import select
 
-from bot.catalogue.cases import Canned, Case, read
 from bot.catalogue.check import schemas
-from bot.catalogue.reading import parse
-from bot.domain.catalogue import Finding
-from bot.domain.outcome import Done, Failed
-from bot.domain.runbook import Effect, Kind, Runbook, Step
-from bot.domain.secret import Secret
-from bot.engine import canned
-from bot.engine.rehearsal import ASKS, Rehearsed, rehearse
+from bot.catalogue.runbook_tests.read import Canned, Case, read
+from bot.catalogue.yaml.document import parse
+from bot.domain.catalogue.catalogue import Finding
+from bot.domain.catalogue.runbook import Effect, Kind, Runbook, Step
+from bot.domain.runs.outcome import Done, Failed
+from bot.domain.text.secret import Secret
 from bot.engine.steps import STEPS, Connections, ShellRules, StepContext
-from bot.engine.trials import differences, try_all
+from bot.engine.testing import scripted
+from bot.engine.testing.runner import differences, try_all
+from bot.engine.testing.simulate import ASKS, Rehearsed, rehearse
 from bot.paths import data
 from bot.ports import Database
-from bot.store import runs as store
-from bot.store.tables import audit_log
+from bot.store.runs import runs as store
+from bot.store.tables.audit import audit_log
 from tests.catalogue.conftest import Files
 from tests.cli.conftest import Run, clean_environment, run  # noqa: F401 - the command line as people call it
 from tests.support.clock import HandClock
@@ -315,7 +315,7 @@ async def test_a_program_is_judged_as_its_step_judges(
     context = StepContext("key", 10.0, clock, Connections({}, Secret), shell=rules)
     real = await STEPS[Kind.SHELL](arguments, context)
     assert isinstance(real, Done | Failed)
-    rehearsed = canned.outcome(step, arguments, canned.Script([Canned(values={"exit_code": code})]))
+    rehearsed = scripted.outcome(step, arguments, scripted.Script([Canned(values={"exit_code": code})]))
     assert isinstance(rehearsed, Done | Failed)
     assert type(rehearsed) is type(real)
     assert rehearsed.result == real.result

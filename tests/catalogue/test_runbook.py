@@ -12,14 +12,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.catalogue import runbook
 from bot.catalogue.load import Loaded, load
-from bot.catalogue.reading import Document, Place, parse
 from bot.catalogue.reload import CatalogueWatcher
+from bot.catalogue.runbooks import read as runbook_read
+from bot.catalogue.yaml.document import Document, Place, parse
 from bot.deps import CatalogueBox
-from bot.domain.catalogue import Finding
+from bot.domain.catalogue.catalogue import Finding
+from bot.domain.catalogue.runbook import Connection, Effect, Gate, Kind, OnFailure, Retries, Runbook, Trigger
 from bot.domain.errors import Unclear
-from bot.domain.runbook import Connection, Effect, Gate, Kind, OnFailure, Retries, Runbook, Trigger
 from tests.catalogue.conftest import Files
 
 ORG = """\
@@ -259,7 +259,7 @@ def test_version(books: Runbooks) -> None:
 
 def test_version_keeps_types_apart() -> None:
     """1, 1.0, true and "1" are four contents."""
-    assert len({runbook.version({"a": one}) for one in (1, 1.0, True, "1", None)}) == 5
+    assert len({runbook_read.version({"a": one}) for one in (1, 1.0, True, "1", None)}) == 5
 
 
 def test_broken_one_leaves_the_others(books: Runbooks) -> None:
@@ -454,7 +454,7 @@ def test_nearest_id(books: Runbooks) -> None:
 
 
 PLACES = sorted(parse("try_it.yml", SPECIFIED).lines, key=str)
-SURROUNDINGS = runbook.Surroundings()
+SURROUNDINGS = runbook_read.Surroundings()
 
 
 @settings(deadline=None)
@@ -471,7 +471,7 @@ def test_any_value_anywhere(place: Place, value: object) -> None:
         at = at[part]  # type: ignore[index]
     at[place[-1]] = value  # type: ignore[index]
     findings: list[Finding] = []
-    found = runbook.read(Document(document.file, document.data, document.lines), SURROUNDINGS, findings)
+    found = runbook_read.read(Document(document.file, document.data, document.lines), SURROUNDINGS, findings)
     assert (found is None) == bool(findings)
     assert all(1 <= one.line <= SPECIFIED.count("\n") for one in findings)
     assert all(one.sentence.strip() for one in findings)

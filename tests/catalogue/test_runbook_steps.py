@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from bot.catalogue import runbook_words as words
-from bot.domain.runbook import Effect
-from bot.engine import expressions
+from bot.domain.catalogue.runbook import Effect
+from bot.expressions import check as words
+from bot.expressions import evaluate
 from tests.catalogue.conftest import Files
 from tests.catalogue.test_runbook import Runbooks
 
@@ -295,8 +295,8 @@ def test_condition_without_braces(books: Runbooks) -> None:
 
 def test_one_language() -> None:
     """What is accepted here is what is worked out later: the same filters, tests and forms."""
-    environment = expressions._environment()
+    environment = evaluate._environment()
     assert {name for name in environment.filters if not name.startswith("_")} == words.FILTERS
     assert set(environment.tests) == words.TESTS
-    assert expressions._NODES == words.NODES
-    assert (expressions.MAX_DEPTH, expressions.MAX_EXPRESSION) == (words.MAX_DEPTH, words.MAX_EXPRESSION)
+    assert evaluate._NODES == words.NODES
+    assert (evaluate.MAX_DEPTH, evaluate.MAX_EXPRESSION) == (words.MAX_DEPTH, words.MAX_EXPRESSION)

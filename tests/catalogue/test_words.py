@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from bot.catalogue import samples
-from bot.catalogue.words import KINDS, SLACK_LIMIT, TemplateWords
-from bot.views.mrkdwn import JOINER
+from bot.catalogue.templates import samples
+from bot.catalogue.templates.render import KINDS, SLACK_LIMIT, TemplateWords
+from bot.views.kit.mrkdwn import JOINER
 from tests.catalogue.conftest import Files
 
 

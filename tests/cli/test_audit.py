@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import httpx
 
-from bot import main
-from bot.domain.secret import Secret
-from bot.domain.token import Scope
+from bot.app import background, build
+from bot.app.serve import catalogue_chore
+from bot.domain.people.token import Scope
+from bot.domain.text.secret import Secret
 from bot.http.app import make_app
 from bot.http.door import HttpDoor
 from bot.ports import Database
-from bot.services import tokens
+from bot.services.admin import tokens
 from bot.settings import Settings
 from bot.store import audit
-from bot.store.database import open_database
+from bot.store.db.database import open_database
 from tests.cli.conftest import Run
 from tests.support.clock import HandClock
 from tests.support.runbooks import RESTART, opened_shop, shop
@@ -96,8 +98,8 @@ async def test_which_catalogue_was_in_force(sqlite_url: str, tmp_path: Path, run
         slack_api_url="http://127.0.0.1:9/",
     )
     file, versions = folder / "shop" / "restart.yml", []
-    async with main.build(settings) as house:
-        look = house.chores()["catalogue"]
+    async with build.build(settings) as house:
+        look = catalogue_chore(house)
         for text in (file.read_text(), file.read_text().replace("Restart the shop", "Begin anew"), "title: [", ""):
             file.write_text(text)
             await look.do(house.deps)
@@ -121,10 +123,12 @@ async def test_a_door_without_a_worker_keeps_up(sqlite_url: str, tmp_path: Path)
         slack_api_url="http://127.0.0.1:9/",
     )
     stop = asyncio.Event()
-    async with main.build(settings) as house:
+    async with build.build(settings) as house:
         file = folder / "shop" / "restart.yml"
         file.write_text(file.read_text().replace("Restart the shop", "Begin anew"))
-        keeping = asyncio.create_task(main.keep_catalogue(house, stop, every_seconds=0.01))
+        keeping = asyncio.create_task(
+            background.keep_catalogue(house.deps, replace(catalogue_chore(house), every_seconds=0.01), stop)
+        )
         async with asyncio.timeout(10):
             while house.deps.catalogue.runbooks["restart"].title != "Begin anew":  # noqa: ASYNC110  a file is looked at
                 await asyncio.sleep(0.01)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.store.database import open_database
+from bot.store.db.database import open_database
 from tests.cli.conftest import Run
 from tests.support.clock import HandClock
 from tests.support.runbooks import ORG, RESTART, opened_shop, shop

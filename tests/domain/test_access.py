@@ -6,9 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.domain import access
-from bot.domain.catalogue import Access, Catalogue, Service, Severity
-from bot.domain.person import Kind, Person
+from bot.domain.catalogue.catalogue import Access, Catalogue
+from bot.domain.catalogue.service import Service
+from bot.domain.catalogue.severity import Severity
+from bot.domain.people import access
+from bot.domain.people.person import Kind, Person
 
 SERVICE = Service("default", "Default", (Severity("P1", "High", 0),), "P1")
 TEAMS = {"sre": ("U0ADA", "S0SRE"), "all": ("team:sre", "team:all", "U0DAN"), "empty": ()}

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.domain import alert_group as rules
-from bot.domain.alert import Alert, Status
-from bot.domain.alert_group import LATE_SECONDS, Known, Verdict, judge, learned
+from bot.domain.alerts import group as rules
+from bot.domain.alerts.alert import Alert, Status
+from bot.domain.alerts.group import LATE_SECONDS, Known, Verdict, judge, learned
 from bot.domain.errors import Unclear
 
 T0 = datetime(2026, 11, 20, 9, 0, tzinfo=UTC)

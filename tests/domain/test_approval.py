@@ -10,7 +10,9 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from bot.domain.approval import (
+from bot.domain.catalogue.runbook import Effect, Gate, Kind, Policy, Runbook, Step
+from bot.domain.errors import Conflict, Refused
+from bot.domain.runs.approval import (
     UNDO,
     WHOLE_RUN,
     Asked,
@@ -27,9 +29,7 @@ from bot.domain.approval import (
     missing,
     named_for,
 )
-from bot.domain.errors import Conflict, Refused
-from bot.domain.plan import PlannedStep
-from bot.domain.runbook import Effect, Gate, Kind, Policy, Runbook, Step
+from bot.domain.runs.plan import PlannedStep
 
 T0 = datetime(2026, 11, 20, 9, tzinfo=UTC)
 HALF_AN_HOUR = timedelta(minutes=30)

@@ -9,9 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.domain.catalogue import Catalogue, Service, Severity
-from bot.domain.draft import TITLE_LIMIT, Draft, clean_title, readable
+from bot.domain.catalogue.catalogue import Catalogue
+from bot.domain.catalogue.service import Service
+from bot.domain.catalogue.severity import Severity
 from bot.domain.errors import Unclear
+from bot.domain.incidents.draft import TITLE_LIMIT, Draft, clean_title, readable
 
 
 def _levels(*keys: str) -> tuple[Severity, ...]:

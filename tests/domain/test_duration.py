@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.domain import duration
 from bot.domain.errors import Unclear
+from bot.domain.text import duration
 
 
 @given(st.integers(min_value=0, max_value=3650 * 86_400))

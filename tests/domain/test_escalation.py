@@ -9,14 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bot.domain.catalogue.hours import Hours
+from bot.domain.catalogue.policy import Ladder, LadderStep, Unless
 from bot.domain.errors import Conflict
-from bot.domain.escalation import (
+from bot.domain.escalation.escalation import (
     Climb,
     Fate,
-    Ladder,
-    LadderStep,
     Standing,
-    Unless,
     again,
     higher,
     next_step,
@@ -25,7 +24,6 @@ from bot.domain.escalation import (
     schedule,
     stopped,
 )
-from bot.domain.hours import Hours
 from tests.domain.test_hours import some_hours
 
 T0 = datetime(2026, 11, 20, 18, tzinfo=UTC)  # a Friday evening

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.domain.fatigue import Habit, Rule, next_list, noisy, slot
+from bot.domain.alerts.noisy_rules import Habit, Rule, next_list, noisy, slot
 
 QUIET = Rule("default", "Slow", fired=4, told=4, alerts=9, acted_on=0)
 COUNTS = st.integers(0, 60)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.domain.hours import DAY, Hours, moment
+from bot.domain.catalogue.hours import DAY, Hours, moment
 
 ZONES = ("UTC", "Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Asia/Kolkata", "Antarctica/Troll")
 BUSINESS = Hours("business", "Europe/Berlin", timedelta(hours=9), timedelta(hours=17), frozenset(range(5)))

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.domain.catalogue import Severity
+from bot.domain.catalogue.severity import Severity
 from bot.domain.errors import Conflict, Unclear
-from bot.domain.incident import (
+from bot.domain.incidents.incident import (
     Home,
     Incident,
     Role,

@@ -13,8 +13,8 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from bot.domain.masking import MASK, Masker
-from bot.domain.secret import Secret
+from bot.domain.text.masking import MASK, Masker
+from bot.domain.text.secret import Secret
 
 CANARY = 'c4n@ry/+"<é> p&ss\\w0rd?='
 FORMS: dict[str, Callable[[str], str]] = {

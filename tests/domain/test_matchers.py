@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bot.domain.catalogue.matchers import Matcher, parse
 from bot.domain.errors import Unclear
-from bot.domain.matchers import Matcher, parse
 
 
 @pytest.mark.parametrize(

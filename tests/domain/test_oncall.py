@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.domain.hours import Hours
-from bot.domain.oncall import Level, Override, Rotation, next_change, on_call
+from bot.domain.catalogue.hours import Hours
+from bot.domain.catalogue.levels import Level, Override, Rotation
+from bot.domain.oncall.oncall import next_change, on_call
 from tests.domain.test_hours import ZONES, at, moments, some_hours, wall
 
 WEEK, DAY, HOUR = timedelta(days=7), timedelta(days=1), timedelta(hours=1)

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bot.domain.catalogue.runbook import Parameter, ParameterType, Runbook
 from bot.domain.errors import Unclear
-from bot.domain.parameters import Reference, pairs, problems, read, spoken
-from bot.domain.runbook import Parameter, ParameterType, Runbook
+from bot.domain.runs.parameters import Reference, pairs, problems, read, spoken
 
 STRING, INTEGER, NUMBER = ParameterType.STRING, ParameterType.INTEGER, ParameterType.NUMBER
 BOOLEAN, DURATION, CHOICE, SECRET = (

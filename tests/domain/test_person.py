@@ -7,8 +7,8 @@ import re
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.domain.access import GROUP, USER
-from bot.domain.person import AT_PAGERDUTY, Person, at_pagerduty
+from bot.domain.people.access import GROUP, USER
+from bot.domain.people.person import AT_PAGERDUTY, Person, at_pagerduty
 
 ADA = Person("U0ADA", "Ada")
 

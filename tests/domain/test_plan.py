@@ -10,9 +10,9 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from bot.domain.parameters import Reference
-from bot.domain.plan import LATE, NO, YES, Late, Plan, PlannedStep, digest
-from bot.domain.runbook import Connection, Effect, Gate, Kind, Parameter, ParameterType, Runbook, Step
+from bot.domain.catalogue.runbook import Connection, Effect, Gate, Kind, Parameter, ParameterType, Runbook, Step
+from bot.domain.runs.parameters import Reference
+from bot.domain.runs.plan import LATE, NO, YES, Late, Plan, PlannedStep, digest
 from bot.engine import planning
 
 names = st.text("abcdefgh_", min_size=1, max_size=5)

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.domain.postmortem import EDITABLE_LIMIT, next_reminder, sections, with_edits, written
+from bot.domain.incidents.postmortem import EDITABLE_LIMIT, next_reminder, sections, with_edits, written
 
 DRAFT = "# INC-1: x\n\n| a | b |\n\n## Summary\n\n_Say it._\n\n## Root cause\n\n_Why._\n\n### Detail\n\nmore\n"
 DUE = datetime(2026, 11, 22, 9, 0, tzinfo=UTC)

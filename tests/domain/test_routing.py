@@ -8,11 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.domain import matchers
-from bot.domain.catalogue import Catalogue, DeadMan, KnownAlert, Route, Service, Severity
-from bot.domain.escalation import Ladder, LadderStep
-from bot.domain.routing import route
-from bot.domain.runbook import Runbook
+from bot.domain.alerts.routing import route
+from bot.domain.catalogue import matchers
+from bot.domain.catalogue.catalogue import Catalogue, DeadMan, Route
+from bot.domain.catalogue.policy import Ladder, LadderStep
+from bot.domain.catalogue.runbook import Runbook
+from bot.domain.catalogue.service import KnownAlert, Service
+from bot.domain.catalogue.severity import Severity
 
 STEPS = (LadderStep(timedelta(0), ("slack:#ops",)),)
 LADDERS = {key: Ladder(key, STEPS) for key in ("critical", "calm")}

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.domain import maintenance, silence
-from bot.domain.catalogue import Severity
+from bot.domain.alerts import maintenance, silence
+from bot.domain.alerts.silence import Silence, longest, read
+from bot.domain.catalogue.matchers import Matcher, leading
+from bot.domain.catalogue.severity import Severity
 from bot.domain.errors import Unclear
-from bot.domain.matchers import Matcher, leading
-from bot.domain.silence import Silence, longest, read
 
 T0 = datetime(2026, 11, 20, 9, 0, tzinfo=UTC)
 P0 = Severity("P0", "Critical", 0, aliases=("critical", "sev1"))

@@ -7,11 +7,11 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import httpx
 import pytest
 
-from bot.domain.token import Scope
+from bot.domain.people.token import Scope
 from bot.http.app import make_app
 from bot.http.door import HttpDoor
 from bot.ports import Database
-from bot.services import tokens
+from bot.services.admin import tokens
 from tests.support.clock import HandClock
 from tests.support.story import Story, well_told
 

@@ -11,8 +11,8 @@ import httpx
 import pytest
 from sqlalchemy import update
 
-from bot.domain.token import Scope
-from bot.store import tables
+from bot.domain.people.token import Scope
+from bot.store.tables import incidents as incidents_tables
 from tests.http.conftest import TokenFor
 from tests.support.alerts import Monitoring, firing, monitoring, over
 from tests.support.clock import START
@@ -228,7 +228,7 @@ async def test_alerts_of_a_private_incident(sent: Monitoring, api: httpx.AsyncCl
     """They are in no list and no figure."""
     await sent.sends(firing("Breach", severity="critical", since=START), firing("Slow", since=START))
     async with sent.story.deps.database.transaction() as tx:
-        await tx.execute(update(tables.incidents).values(private=True))
+        await tx.execute(update(incidents_tables.incidents).values(private=True))
     headers = await token_for()
     assert [one["name"] for one in await listed(api, headers)] == ["Slow"]
     assert "Breach" not in (await api.get(URL, headers=headers)).text

@@ -10,11 +10,12 @@ import pytest
 from fastapi import Request, Response
 from sqlalchemy import delete, update
 
-from bot.domain.catalogue import Finding
+from bot.domain.catalogue.catalogue import Finding
 from bot.http.door import HttpDoor
 from bot.http.limits import BODY_LIMIT
-from bot.store import tables
-from bot.store.database import open_database
+from bot.store.db.database import open_database
+from bot.store.tables import people as people_tables
+from bot.store.tables import queue as queue_tables
 from tests.http.conftest import TokenFor, client_of
 from tests.support.story import Story
 
@@ -58,7 +59,7 @@ async def test_stalled_worker_is_not_ready(story: Story, api: httpx.AsyncClient)
 async def test_never_started_worker_is_not_ready(story: Story, api: httpx.AsyncClient) -> None:
     """Where no worker was ever seen, /readyz says how to start one."""
     async with story.deps.database.transaction() as tx:
-        await tx.execute(delete(tables.heartbeats))
+        await tx.execute(delete(queue_tables.heartbeats))
     assert "tocsin worker" in (await api.get("/readyz")).json()["checks"]["worker"]
 
 
@@ -75,8 +76,8 @@ async def test_unusable_channel_is_only_a_note(story: Story, api: httpx.AsyncCli
     await story.settle()
     async with story.deps.database.transaction() as tx:
         await tx.execute(
-            update(tables.places)
-            .where(tables.places.c.setting == "incidents")
+            update(people_tables.places)
+            .where(people_tables.places.c.setting == "incidents")
             .values(channel=None, problem="#incidents is archived: unarchive it or name another channel.")
         )
     story.deps.box.findings = (Finding("runbooks/default/service.yml", 3, "Unknown key “severty”."),)

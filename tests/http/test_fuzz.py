@@ -12,19 +12,23 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select
 
-from bot.domain.token import Scope
+from bot.domain.alerts import alert
+from bot.domain.people.token import Scope
 from bot.http.door import HttpDoor
 from bot.ports import Database
-from bot.services import alerts, arrivals, inbox, tokens
+from bot.queue import inbox
+from bot.services.admin import tokens
+from bot.services.ingest import alerts as ingest
 from bot.slack.events import EventDesk
-from bot.store import tables
+from bot.store.tables import alerts as alerts_tables
+from bot.store.tables import queue as queue_tables
 from commands import TABLE
 from tests.http.conftest import client_of
 from tests.http.fuzz import Mixed, mixed, odd, routes
 from tests.support.clock import HandClock
 from tests.support.story import Story, told
 
-WORKED = inbox.by_family({"event": EventDesk(TABLE).handle, arrivals.FAMILY: alerts.handle})
+WORKED = inbox.by_family({"event": EventDesk(TABLE).handle, alert.HOOK: ingest.handle})
 LIGHT = settings(
     max_examples=100,
     derandomize=True,  # the same ones each time: the long run, with new ones, is make soak's
@@ -73,12 +77,12 @@ async def kept(house: House, message: Mixed) -> None:
     assert answer.status_code == 202, answer.text
     await inbox.work(story.deps, WORKED)
     async with story.deps.database.reading() as tx:
-        wanted = select(tables.alert_marks.c.fingerprint).where(
-            tables.alert_marks.c.fingerprint.in_(sorted(message.fingerprints))
+        wanted = select(alerts_tables.alert_marks.c.fingerprint).where(
+            alerts_tables.alert_marks.c.fingerprint.in_(sorted(message.fingerprints))
         )
         assert set((await tx.execute(wanted)).scalars()) == message.fingerprints
-        hooks = (tables.inbox.c.kind.like("hook:%"), tables.inbox.c.state != "done")
-        assert list(await tx.execute(select(tables.inbox.c.error).where(*hooks))) == []
+        hooks = (queue_tables.inbox.c.kind.like("hook:%"), queue_tables.inbox.c.state != "done")
+        assert list(await tx.execute(select(queue_tables.inbox.c.error).where(*hooks))) == []
 
 
 def _text(message: Mixed) -> bytes:

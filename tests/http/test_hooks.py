@@ -14,14 +14,18 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select
 
-from bot.domain.token import Scope
+from bot.domain.people.token import Scope
 from bot.http.door import HttpDoor
 from bot.intake import VENDORS
 from bot.ports import Database
-from bot.services import alerts, arrivals, inbox, tokens
-from bot.services.arrivals import Arrival
-from bot.store import tables
-from bot.store.database import open_database
+from bot.queue import inbox
+from bot.services.admin import tokens
+from bot.services.ingest import alerts as ingest_alerts
+from bot.services.ingest import webhooks
+from bot.services.ingest.webhooks import Arrival
+from bot.store.db.database import open_database
+from bot.store.tables import alerts as alerts_tables
+from bot.store.tables import queue as queue_tables
 from tests.http.conftest import TokenFor, client_of
 from tests.support.clock import HandClock
 from tests.support.story import Story, well_told
@@ -49,7 +53,7 @@ def refused(answer: httpx.Response, status: int) -> str:
 
 async def kept(story: Story) -> list[Any]:
     async with story.deps.database.reading() as tx:
-        return list(await tx.execute(select(tables.inbox).where(tables.inbox.c.kind.like("hook:%"))))
+        return list(await tx.execute(select(queue_tables.inbox).where(queue_tables.inbox.c.kind.like("hook:%"))))
 
 
 async def test_stored_before_it_is_answered(on_both: Story) -> None:
@@ -242,10 +246,10 @@ async def test_whatever_is_taken_is_worked(vendor: str, body: dict[str, Any], on
     deps = on_both.deps
     on_both.clock.advance(seconds=1)
     arrival = Arrival(vendor, json.dumps(body), {}, on_both.clock.wall())
-    await arrivals.store(deps, arrival)
-    await inbox.work(deps, alerts.handle)
+    await webhooks.store(deps, arrival)
+    await inbox.work(deps, ingest_alerts.handle)
     row = next(row for row in await kept(on_both) if row.key == arrival.key)
     assert (row.state, row.error, row.attempts) == ("done", None, 1)
     async with deps.database.reading() as tx:
-        there = set((await tx.execute(select(tables.alert_marks.c.fingerprint))).scalars())
-    assert {alert.fingerprint for alert in arrivals.read(deps, arrival).alerts} <= there
+        there = set((await tx.execute(select(alerts_tables.alert_marks.c.fingerprint))).scalars())
+    assert {alert.fingerprint for alert in webhooks.read(deps, arrival).alerts} <= there

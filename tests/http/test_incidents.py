@@ -8,9 +8,9 @@ from dataclasses import replace
 import httpx
 import pytest
 
-from bot.domain.token import Scope
+from bot.domain.people.token import Scope
 from bot.http.door import HttpDoor
-from bot.services import tokens
+from bot.services.admin import tokens
 from tests.http.conftest import TokenFor, client_of
 from tests.support.story import Story
 

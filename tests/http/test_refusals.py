@@ -11,17 +11,17 @@ import pytest
 from sqlalchemy import insert, select
 from structlog.testing import capture_logs
 
-from bot.domain.token import Scope
+from bot.domain.people.token import Scope
 from bot.http.app import make_app
 from bot.http.door import HttpDoor
 from bot.http.refusals import Refusals
 from bot.intake import VENDORS
 from bot.ports import Database
-from bot.services import fatigue
-from bot.store import refusals as store
-from bot.store import tables
-from bot.store.database import open_database
-from bot.store.refusals import Refusal
+from bot.services.alerts import noisy_rules
+from bot.store.alerts import refused_webhooks as store
+from bot.store.alerts.refused_webhooks import Refusal
+from bot.store.db.database import open_database
+from bot.store.tables import alerts as alerts_tables
 from tests.http.conftest import TokenFor
 from tests.support.clock import START
 from tests.support.story import Story
@@ -46,7 +46,7 @@ def open_door(story: Story) -> Door:
 
 async def rows(database: Database) -> dict[tuple[str, str, str], int]:
     async with database.reading() as tx:
-        found = await tx.execute(select(*tables.hook_refusals.c))
+        found = await tx.execute(select(*alerts_tables.hook_refusals.c))
         return {(row.day, row.vendor, row.reason): row.count for row in found}
 
 
@@ -140,5 +140,5 @@ async def test_shown_for_a_week(story: Story) -> None:
     async with story.deps.database.transaction() as tx:
         for day in days:
             row = {"day": day, "vendor": "grafana", "reason": "no_token", "count": 1}
-            await tx.execute(insert(tables.hook_refusals), row)
-    assert (await fatigue.figures(story.deps)).refused == {"grafana": {"no_token": 2}}
+            await tx.execute(insert(alerts_tables.hook_refusals), row)
+    assert (await noisy_rules.figures(story.deps)).refused == {"grafana": {"no_token": 2}}

@@ -13,11 +13,11 @@ import httpx
 import pytest
 from sqlalchemy import select
 
-from bot.domain.token import Scope
+from bot.domain.people.token import Scope
 from bot.http.door import HttpDoor
 from bot.ports import Database
-from bot.services import tokens
-from bot.store.tables import audit_log
+from bot.services.admin import tokens
+from bot.store.tables.audit import audit_log
 from tests.http.conftest import client_of
 from tests.support.clock import HandClock
 from tests.support.runbooks import ORG, RESTART, Target, opened_shop

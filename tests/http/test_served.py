@@ -19,10 +19,12 @@ import pytest
 import structlog
 from slack_sdk.signature import SignatureVerifier
 
-from bot import main, manifest, telemetry
-from bot.domain.secret import Secret
-from bot.domain.token import Scope
-from bot.services import tokens
+from bot import manifest, telemetry
+from bot.app import build
+from bot.app import serve as serving_
+from bot.domain.people.token import Scope
+from bot.domain.text.secret import Secret
+from bot.services.admin import tokens
 from bot.settings import Settings
 from bot.simulator import Simulator
 from tests.support.backends import Server, free_port
@@ -52,7 +54,7 @@ async def eventually(look: Callable[[], Awaitable[T | None]]) -> T:
 class Served:
     """A running bot, the workspace it is in, and a client of its HTTP door."""
 
-    house: main.House
+    house: build.App
     simulator: Simulator
     client: httpx.AsyncClient
 
@@ -94,8 +96,8 @@ async def serving(url: str, **more: Any) -> AsyncIterator[Served]:
         **more,
     )
     try:
-        async with main.build(settings) as house, asyncio.TaskGroup() as group:
-            group.create_task(main.run(house, stop))
+        async with build.build(settings) as house, asyncio.TaskGroup() as group:
+            group.create_task(serving_.run(house, stop))
             async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=10) as client:
                 served = Served(house, simulator, client)
                 try:
@@ -221,7 +223,7 @@ async def test_an_unsigned_request_is_refused(
 
 async def test_a_lost_database_is_unavailable(own_postgres: Server) -> None:
     """With PostgreSQL gone /readyz says so and the API asks to try again; with it back both are well by themselves."""
-    from bot.store.schema import migrate
+    from bot.store.db.schema import migrate
 
     migrate(own_postgres.url)
     async with serving(own_postgres.url) as served:

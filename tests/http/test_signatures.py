@@ -13,16 +13,16 @@ import pytest
 from aiohttp import web
 from sqlalchemy import select
 
-from bot.domain.alert import Control, Wish
-from bot.domain.secret import Secret
-from bot.domain.token import Scope
+from bot.domain.alerts.alert import Control, Wish
+from bot.domain.people.token import Scope
+from bot.domain.text.secret import Secret
 from bot.http.door import HttpDoor
 from bot.http.signatures import Signatures
 from bot.integrations.sns import FETCHES_A_MINUTE, AmazonSns
 from bot.ports import Database
-from bot.services import arrivals, subscriptions
-from bot.services.arrivals import Arrival
-from bot.store import tables
+from bot.services.ingest import sns, webhooks
+from bot.services.ingest.webhooks import Arrival
+from bot.store.tables import queue as queue_tables
 from tests.http.conftest import TokenFor, client_of
 from tests.intake.payloads import one
 from tests.support.amazon import CERTIFICATE, CONFIRM, TOPIC, Amazon
@@ -60,7 +60,9 @@ async def api(story: Story) -> AsyncIterator[httpx.AsyncClient]:
 
 async def kept(story: Story) -> int:
     async with story.deps.database.reading() as tx:
-        return len(list(await tx.execute(select(tables.inbox.c.id).where(tables.inbox.c.kind.like("hook:%")))))
+        return len(
+            list(await tx.execute(select(queue_tables.inbox.c.id).where(queue_tables.inbox.c.kind.like("hook:%"))))
+        )
 
 
 def refused(answer: httpx.Response, status: int = 401) -> str:
@@ -267,8 +269,8 @@ async def test_a_subscription_while_amazon_is_away(listening: Story, amazon: Ama
 )
 def test_what_is_followed(url: str) -> None:
     """Only an address of Amazon's that says yes to this very topic."""
-    assert subscriptions.confirms(Control(Wish.CONFIRM_SUBSCRIPTION, TOPIC, CONFIRM))
-    assert not subscriptions.confirms(Control(Wish.CONFIRM_SUBSCRIPTION, TOPIC, url))
+    assert sns.confirms(Control(Wish.CONFIRM_SUBSCRIPTION, TOPIC, CONFIRM))
+    assert not sns.confirms(Control(Wish.CONFIRM_SUBSCRIPTION, TOPIC, url))
 
 
 async def test_a_token_does_not_confirm_another_topic(listening: Story, token_for: TokenFor, amazon: Amazon) -> None:
@@ -276,7 +278,7 @@ async def test_a_token_does_not_confirm_another_topic(listening: Story, token_fo
     stranger = json.dumps(wish(TopicArn=f"{TOPIC}2", SubscribeURL=CONFIRM.replace("MyTopic", "MyTopic2")))
     for signed in (False, True):
         arrival = Arrival("cloudwatch", stranger, {}, listening.clock.wall(), signed=signed)
-        await arrivals.store(listening.deps, arrival)
+        await webhooks.store(listening.deps, arrival)
         listening.clock.advance(seconds=1)
     await listening.settle()
     assert amazon.asked == []

@@ -17,21 +17,17 @@ from typing import Any
 import httpx
 from aiohttp import web
 
-from bot.domain.token import Scope
+from bot.domain.people.token import Scope
 from bot.engine.secrets import Secrets
 from bot.http.app import make_app
 from bot.http.door import HttpDoor
 from bot.ports import Database
-from bot.services import tokens
-from bot.services.trips import ERRANDS, TIMERS
-from bot.slack.events import EventDesk
-from bot.store.hints import LocalHints
+from bot.services.admin import tokens
 from bot.store.tables import metadata
-from bot.worker import Worker
-from commands import TABLE
+from bot.store.wakeups.local import LocalHints
 from tests.support.clock import HandClock
 from tests.support.runbooks import ORG, shop
-from tests.support.story import Story, shown, told
+from tests.support.story import Story, shown, told, worker_of
 
 OPS = "ops-alerts"
 OVER = ("succeeded", "failed", "was cancelled", "was rejected", "was taken back")
@@ -169,7 +165,7 @@ class Scene:
         vault = Secrets(self.environment, handed_on=self.environment)
         deps = replace(self.story.deps, vault=vault, hints=LocalHints(), worker_name="successor")
         self.story.door._deps = deps
-        self.story.worker = Worker(deps, timers=TIMERS, errands=ERRANDS, handle_inbox=EventDesk(TABLE).handle)
+        self.story.worker = worker_of(deps)
         self.story.clock.advance(deps.config.lease_seconds + 1)
         await self.story.settle()
 

@@ -11,21 +11,18 @@ from typing import Any
 import pytest
 import trustme
 
-from bot.domain.mail import Mail
-from bot.domain.secret import Secret
+from bot.domain.outgoing.mail import Mail
+from bot.domain.text.secret import Secret
 from bot.integrations.email import SmtpMailer
 from bot.integrations.pagerduty import PagerDuty
 from bot.ports import Database
-from bot.services import people
-from bot.services.trips import ERRANDS, TIMERS
-from bot.slack.events import EventDesk
-from bot.worker import Worker
-from commands import TABLE
+from bot.services.workspace import people
 from tests.injection.scene import Log, Scene, opened, quoted
 from tests.injection.test_steps import EVERY, NULLS, WIDTH, runbook, step
 from tests.support.clock import START, HandClock
 from tests.support.mail_server import MailServer, Received
 from tests.support.pagerduty import ROUTING_KEY, PagerDutyStandIn
+from tests.support.story import worker_of
 
 MAIL = "".join(
     step(f"m{number}", f'email: {{to: U0ADA, subject: "a{{{{ NAME{number} }}}}b", text: "<{{{{ NAME{number} }}}}>"}}')
@@ -92,7 +89,7 @@ async def stage(
         mailer = SmtpMailer("127.0.0.1", mail.port, sender="tocsin@example.com", timeout_seconds=5)
         deps = replace(scene.story.deps, mailer=mailer, pager=pager)
         scene.story.door._deps = deps
-        scene.story.worker = Worker(deps, timers=TIMERS, errands=ERRANDS, handle_inbox=EventDesk(TABLE).handle)
+        scene.story.worker = worker_of(deps)
         await people.remember(deps, {"id": "U0ADA", "name": "ada", "profile": {"email": "ada@example.com"}})
         yield Stage(scene, mail, pagerduty)
         pager.close()

@@ -10,8 +10,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from bot.domain.alert import Intake
-from bot.domain.catalogue import GenericSource
+from bot.domain.alerts.alert import Intake
+from bot.domain.catalogue.catalogue import GenericSource
 from bot.intake import VENDORS, generic
 
 HERE = Path(__file__).parent

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.domain.alert import Alert, Intake, Status
+from bot.domain.alerts.alert import Alert, Intake, Status
 from bot.intake import VENDORS
 from bot.intake.building import LONGEST_LABEL, MOST_ALSO, MOST_ANNOTATIONS, MOST_LABELS
 from bot.intake.reading import LONGEST_NAME, LONGEST_TEXT, LONGEST_URL, MOST_NOTES

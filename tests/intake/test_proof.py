@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.domain.secret import Secret
+from bot.domain.text.secret import Secret
 from bot.intake import proof
 from tests.intake.payloads import NOW, one
 from tests.support.amazon import Amazon, certificate_of

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from bot.domain.alert import Alert, Context, Happening, Status, Wish
+from bot.domain.alerts.alert import Alert, Context, Happening, Status, Wish
 from bot.intake import VENDORS
 from tests.intake.payloads import Payload, every, one, published, samples
 

@@ -16,8 +16,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.domain.errors import Undeliverable
-from bot.domain.mail import Mail, Refusal, as_html, is_address, is_nowhere
-from bot.domain.secret import Secret
+from bot.domain.outgoing.mail import Mail, Refusal, as_html, is_address, is_nowhere
+from bot.domain.text.secret import Secret
 from bot.integrations.email import SmtpMailer
 from tests.support.mail_server import MailServer
 

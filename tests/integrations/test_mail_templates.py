@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from bot.catalogue import samples
-from bot.catalogue.mail import MAILS
-from bot.catalogue.trial import findings
-from bot.catalogue.words import TemplateWords
+from bot.catalogue.templates import samples
+from bot.catalogue.templates.checks import findings
+from bot.catalogue.templates.email import MAILS
+from bot.catalogue.templates.render import TemplateWords
 from bot.paths import data
 from tests.support.catalogues import templates
 

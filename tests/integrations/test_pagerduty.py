@@ -13,8 +13,8 @@ import pytest
 import trustme
 
 from bot.domain.errors import Throttled, Undeliverable
-from bot.domain.page import OnCall, Page
-from bot.domain.secret import Secret
+from bot.domain.escalation.page import OnCall, Page
+from bot.domain.text.secret import Secret
 from bot.integrations.pagerduty import PagerDuty
 from tests.support.clock import START, HandClock
 from tests.support.pagerduty import API_KEY, ROUTING_KEY, SENDER, PagerDutyStandIn, shift

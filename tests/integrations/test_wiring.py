@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from bot.app.build import build
 from bot.integrations.email import SmtpMailer
 from bot.integrations.pagerduty import PagerDuty
-from bot.main import build
 from bot.settings import Settings
 from tests.integrations.test_settings import WHOLE
 

@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from bot.deps import Deps
-from bot.domain.delivery import Delivery, Found
-from bot.domain.timer import Timer
+from bot.domain.outgoing.delivery import Delivery, Found
+from bot.domain.outgoing.timer import Timer
 from bot.ports import Tx
-from bot.services import deliveries
-from bot.services.inbox import InboxItem
-from bot.store.clock import DatabaseClock
-from bot.store.database import open_database
+from bot.queue import outbox
+from bot.queue.inbox import InboxItem
+from bot.store.db.clock import DatabaseClock
+from bot.store.db.database import open_database
 from bot.worker import Worker
 from tests.kernel.world import Note, World, make_deps, note
 
@@ -41,12 +41,12 @@ class Scribe(Note):
 
 
 async def say_it(deps: Deps, tx: Tx, timer: Timer) -> None:
-    await deliveries.enqueue(deps, tx, note(timer.subject))
+    await outbox.enqueue(deps, tx, note(timer.subject))
 
 
 async def read_it(deps: Deps, item: InboxItem) -> None:
     async with deps.database.transaction() as tx:
-        await deliveries.enqueue(deps, tx, note(item.key, dedupe_key=item.key))
+        await outbox.enqueue(deps, tx, note(item.key, dedupe_key=item.key))
 
 
 async def main(url: str, file: Path) -> None:
@@ -54,7 +54,9 @@ async def main(url: str, file: Path) -> None:
     clock = DatabaseClock(database)
     await clock.start()
     deps = make_deps(database, clock, World(clock), lease_seconds=1.0, lookup_interval_seconds=0.05)
-    worker = Worker(deps, timers={"say": say_it}, errands={"note": Scribe(file)}, handle_inbox=read_it)
+    worker = Worker(
+        deps, timers={"say": say_it}, deliveries={"note": Scribe(file)}, inbox={"event": read_it}, chores={}, late={}
+    )
     os.write(1, b"ready\n")
     await worker.run(asyncio.Event())
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bot.deps import Deps
-from bot.store.database import SqlDatabase
+from bot.store.db.database import SqlDatabase
 from tests.kernel.world import Note, Outbox, World, make_deps
 from tests.support.clock import HandClock
 

@@ -8,12 +8,12 @@ import pytest
 from sqlalchemy import Select
 
 from bot.deps import Deps
-from bot.engine import claim as kernel
-from bot.engine import lease
-from bot.engine.claim import Claim, Fenced
-from bot.services import inbox as service
-from bot.store import inbox as store
-from bot.store.tables import inbox
+from bot.queue import inbox as service
+from bot.queue import lease
+from bot.store.db import claim as kernel
+from bot.store.db.claim import Claim, Fenced
+from bot.store.queue import inbox as store
+from bot.store.tables.queue import inbox
 from tests.kernel.rows import column, rows
 from tests.support.clock import HandClock
 

@@ -10,10 +10,10 @@ from contextlib import suppress
 from pathlib import Path
 
 from bot.deps import Deps
-from bot.services import deliveries, inbox, timers
-from bot.store.clock import DatabaseClock
-from bot.store.database import SqlDatabase
-from bot.store.tables import deliveries as table
+from bot.queue import inbox, outbox, timers
+from bot.store.db.clock import DatabaseClock
+from bot.store.db.database import SqlDatabase
+from bot.store.tables.queue import deliveries as table
 from tests.kernel.rows import column, count
 from tests.kernel.world import World, make_deps, note, until
 
@@ -27,9 +27,7 @@ async def fill(deps: Deps, victim: int) -> None:
     mine = range(victim * EACH, (victim + 1) * EACH)
     async with deps.database.transaction() as tx:
         for number in mine:
-            await deliveries.enqueue(
-                deps, tx, note(f"n{number}", collapse_key=f"card:{number}" if number % 2 else None)
-            )
+            await outbox.enqueue(deps, tx, note(f"n{number}", collapse_key=f"card:{number}" if number % 2 else None))
             due_at = deps.clock.now()
             await timers.schedule(tx, kind="say", subject=f"t{number}", due_at=due_at, dedupe_key=f"t{number}")
     for number in mine:

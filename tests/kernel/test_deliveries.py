@@ -7,11 +7,11 @@ import asyncio
 import pytest
 
 from bot.deps import Deps
-from bot.domain.delivery import Call, Delivery, Plan, Skip, Wait
 from bot.domain.errors import Undeliverable
-from bot.services import deliveries
-from bot.store.tables import audit_log
-from bot.store.tables import deliveries as table
+from bot.domain.outgoing.delivery import Call, Delivery, Plan, Skip, Wait
+from bot.queue import outbox as queue_outbox
+from bot.store.tables.audit import audit_log
+from bot.store.tables.queue import deliveries as table
 from tests.kernel.rows import column, rows
 from tests.kernel.world import Note, Outbox, World, note, until
 from tests.support.clock import HandClock
@@ -42,7 +42,7 @@ async def test_rolled_back_fact_tells_nobody(outbox: Outbox, world: World) -> No
 
     async def change_my_mind() -> None:
         async with outbox.deps.database.transaction() as tx:
-            await deliveries.enqueue(outbox.deps, tx, note("never"))
+            await queue_outbox.enqueue(outbox.deps, tx, note("never"))
             raise RuntimeError("changed my mind")
 
     with pytest.raises(RuntimeError, match="changed my mind"):
@@ -109,7 +109,7 @@ async def test_skip_and_wait(outbox: Outbox, world: World, clock: HandClock) -> 
     dropped, waiting = await rows(outbox.deps.database, table)
     assert (dropped.state, dropped.error) == ("dropped", "closed meanwhile")
     assert (waiting.state, waiting.attempts, waiting.first_sent_at) == ("ready", 0, None)
-    assert await deliveries.next_wall(outbox.deps) == clock.wall() + 5
+    assert await queue_outbox.next_wall(outbox.deps) == clock.wall() + 5
     del plans["wait"]
     assert await outbox.send() == 0
     clock.advance_wall(5)
@@ -186,7 +186,7 @@ async def test_broken_errand(outbox: Outbox, world: World, clock: HandClock) -> 
 async def test_unknown_kind_waits(outbox: Outbox, clock: HandClock) -> None:
     """A kind that this version does not know is left for one that does."""
     await outbox.put(note("a"))
-    await deliveries.send_waiting(outbox.deps, {})
+    await queue_outbox.send_waiting(outbox.deps, {})
     assert await states(outbox) == ["ready"]
     clock.advance_wall(31)
     await outbox.send()
@@ -213,7 +213,7 @@ async def test_not_found_twice_is_repeated(outbox: Outbox, world: World, clock: 
     await outbox.send()
     (row,) = await rows(outbox.deps.database, table)
     assert (row.state, row.lookups) == ("doubt", 1)
-    assert await deliveries.next_wall(outbox.deps) == clock.wall() + 2
+    assert await queue_outbox.next_wall(outbox.deps) == clock.wall() + 2
     clock.advance_wall(1.9)
     assert await outbox.send() == 0
     clock.advance_wall(0.1)
@@ -258,7 +258,7 @@ async def dies_while_sending(outbox: Outbox, world: World) -> None:
 
     sent = asyncio.Event()
     await outbox.put(note("a"))
-    pump = deliveries.outbox(outbox.deps, {"note": Mortal()})
+    pump = queue_outbox.outbox(outbox.deps, {"note": Mortal()})
     doomed = asyncio.create_task(pump.until_quiet())
     await sent.wait()
     # Only what is ours: SQLAlchemy gives connections back in tasks of its own, and one of those, cancelled,
@@ -271,7 +271,7 @@ async def dies_while_sending(outbox: Outbox, world: World) -> None:
 async def test_restart_alone_need_not_wait(outbox: Outbox, world: World) -> None:
     """A process alone with its database looks up at once what a crash left in flight."""
     await dies_while_sending(outbox, world)
-    assert await deliveries.release_all_leases(outbox.deps) == 1
+    assert await queue_outbox.release_all_leases(outbox.deps) == 1
     await outbox.send()
     assert world.texts() == ["a"]
     assert await states(outbox) == ["sent"]
@@ -345,7 +345,7 @@ async def test_held_up_before_acting(outbox: Outbox, world: World, clock: HandCl
 
     outbox.errand.plan = oversleep
     await outbox.put(note("a"))
-    await deliveries.outbox(outbox.deps, outbox.errands).launch()
+    await queue_outbox.outbox(outbox.deps, outbox.errands).launch()
     for task in asyncio.all_tasks() - {asyncio.current_task()}:
         await asyncio.wait([task])
     assert world.posts == []
@@ -405,7 +405,7 @@ async def test_no_edit_is_lost_to_a_claim(outbox: Outbox, world: World) -> None:
 
     async def change(number: int) -> None:
         async with outbox.deps.database.transaction() as tx:
-            await deliveries.enqueue(outbox.deps, tx, note("edit", collapse_key="card:1"))
+            await queue_outbox.enqueue(outbox.deps, tx, note("edit", collapse_key="card:1"))
             await asyncio.sleep(0)
             latest.append(number)
             outbox.errand.facts["INC-1"] = str(len(latest))

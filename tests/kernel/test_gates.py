@@ -9,13 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bot.deps import Deps
-from bot.domain.backoff import LONGEST_SECONDS, delay_seconds
-from bot.domain.delivery import Skip
 from bot.domain.errors import Throttled
-from bot.services import deliveries
-from bot.services.housekeeping import Chore, may_do
-from bot.store import gates
-from bot.store.tables import deliveries as table
+from bot.domain.outgoing.backoff import LONGEST_SECONDS, delay_seconds
+from bot.domain.outgoing.delivery import Skip
+from bot.queue import outbox as queue_outbox
+from bot.queue.chores import Chore, may_do
+from bot.store.queue import rate_limits
+from bot.store.tables.queue import deliveries as table
 from tests.kernel.rows import column
 from tests.kernel.world import Outbox, World, note
 from tests.support.clock import HandClock
@@ -46,10 +46,10 @@ async def test_next_wall_is_when_a_gate_opens(outbox: Outbox, clock: HandClock) 
     """The worker knows when to look again: when the earliest gate opens that something waits behind."""
     await outbox.put(note("a", gate="C1"), note("b", gate="C1"), note("c", gate="C2"))
     await outbox.send()
-    assert await deliveries.next_wall(outbox.deps) == clock.wall() + 1
+    assert await queue_outbox.next_wall(outbox.deps) == clock.wall() + 1
     clock.advance_wall(1)
     await outbox.send()
-    assert await deliveries.next_wall(outbox.deps) is None
+    assert await queue_outbox.next_wall(outbox.deps) is None
 
 
 async def test_unused_gate_is_open_again(outbox: Outbox, world: World) -> None:
@@ -71,7 +71,7 @@ async def test_throttled_method_waits(outbox: Outbox, world: World, clock: HandC
     assert world.calls == calls + 1
     assert world.texts() == ["other"]
     assert await column(outbox.deps.database, table, "attempts", method="slow") == [0, 0]
-    assert await deliveries.next_wall(outbox.deps) == clock.wall() + 30
+    assert await queue_outbox.next_wall(outbox.deps) == clock.wall() + 30
     clock.advance_wall(30)
     await outbox.send()
     assert sorted(world.texts()) == ["first", "other", "second"]
@@ -93,10 +93,10 @@ async def test_throttled_by_severity(outbox: Outbox, world: World, clock: HandCl
 async def test_longer_closing_wins(deps: Deps, clock: HandClock) -> None:
     """A gate that is closed for longer is not opened by a shorter closing."""
     async with deps.database.transaction() as tx:
-        await gates.close(tx, "method:m", until=clock.wall() + 30)
-        await gates.close(tx, "method:m", until=clock.wall() + 5)
-        assert await gates.opens_at(tx, "method:m") == clock.wall() + 30
-        assert await gates.closed_methods(tx, wall=clock.wall()) == {"m": clock.wall() + 30}
+        await rate_limits.close(tx, "method:m", until=clock.wall() + 30)
+        await rate_limits.close(tx, "method:m", until=clock.wall() + 5)
+        assert await rate_limits.opens_at(tx, "method:m") == clock.wall() + 30
+        assert await rate_limits.closed_methods(tx, wall=clock.wall()) == {"m": clock.wall() + 30}
 
 
 async def test_chore_is_done_by_one(deps: Deps, clock: HandClock) -> None:

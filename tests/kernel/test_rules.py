@@ -7,7 +7,7 @@ from datetime import timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.domain.timer import STALE_AFTER, Policy, Timer, newest_of
+from bot.domain.outgoing.timer import STALE_AFTER, Policy, Timer, newest_of
 from tests.support.clock import START
 
 

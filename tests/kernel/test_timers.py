@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 
 from bot.deps import Deps
-from bot.domain.timer import Timer
+from bot.domain.outgoing.timer import Timer
 from bot.ports import Tx
-from bot.services import alarms, deliveries, promises, timers
-from bot.store.tables import audit_log
-from bot.store.tables import promises as effects
-from bot.store.tables import timers as table
+from bot.queue import commitments, operator_alarm, outbox, timers
+from bot.store.tables.audit import audit_log
+from bot.store.tables.queue import promises as effects
+from bot.store.tables.queue import timers as table
 from tests.kernel.rows import column, count, rows
 from tests.kernel.world import World
 from tests.support.clock import HandClock
@@ -22,7 +22,7 @@ from tests.support.clock import HandClock
 
 async def leave_a_mark(deps: Deps, tx: Tx, timer: Timer) -> None:
     """The effect of a test's timer is a row, as in the house."""
-    await promises.make(tx, kind=timer.kind, subject=timer.dedupe_key, due_at=timer.due_at, grace_seconds=0)
+    await commitments.make(tx, kind=timer.kind, subject=timer.dedupe_key, due_at=timer.due_at, grace_seconds=0)
 
 
 async def break_down(deps: Deps, tx: Tx, timer: Timer) -> None:
@@ -155,7 +155,7 @@ async def test_given_up_aloud(deps: Deps, clock: HandClock, world: World, kind: 
         clock.advance_wall(61)
     assert await column(deps.database, table, "state") == ["failed"]
     assert await column(deps.database, audit_log, "action") == ["timer.failed"]
-    await deliveries.send_waiting(deps, {"alarm": alarms.AlarmErrand()})
+    await outbox.send_waiting(deps, {"alarm": operator_alarm.AlarmErrand()})
     (sentence,) = world.alarms
     assert "INC-7" in sentence
 
@@ -236,14 +236,14 @@ async def test_yields_to_a_command(deps: Deps, clock: HandClock) -> None:
         pytest.skip("SQLite has one writer: nobody holds anything meanwhile.")
     await plan(deps, "t", subject="INC-1")
     async with deps.database.transaction() as tx:
-        await promises.make(tx, kind="update", subject="INC-1", due_at=clock.now(), grace_seconds=0)
+        await commitments.make(tx, kind="update", subject="INC-1", due_at=clock.now(), grace_seconds=0)
 
     async def wants_it(deps: Deps, tx: Tx, timer: Timer) -> None:
-        await promises.release(tx, subject="INC-1")
+        await commitments.release(tx, subject="INC-1")
 
     async def command() -> None:
         async with deps.database.transaction() as tx:
-            await promises.release(tx, subject="INC-1")
+            await commitments.release(tx, subject="INC-1")
             held.set()
             await tried.wait()
 

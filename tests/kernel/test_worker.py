@@ -10,33 +10,39 @@ from datetime import timedelta
 import pytest
 
 from bot.deps import Deps
-from bot.domain.timer import Timer
+from bot.domain.outgoing.timer import Timer
 from bot.ports import Tx
-from bot.services import deliveries, inbox, promises, timers
-from bot.services.housekeeping import Chore
-from bot.services.inbox import InboxItem
-from bot.store import heartbeats
-from bot.store.clock import DatabaseClock
-from bot.store.database import SqlDatabase
-from bot.store.tables import deliveries as table
-from bot.worker import TICK_SECONDS, Worker
+from bot.queue import commitments, inbox, operator_alarm, outbox, timers
+from bot.queue.chores import Chore
+from bot.queue.inbox import InboxItem
+from bot.scheduler import TICK_SECONDS
+from bot.store.db.clock import DatabaseClock
+from bot.store.db.database import SqlDatabase
+from bot.store.queue import workers
+from bot.store.tables.queue import deliveries as table
+from bot.worker import Worker
 from tests.kernel.rows import column
 from tests.kernel.world import Note, World, make_deps, note, until
 from tests.support.clock import HandClock
 
 
 async def post_it(deps: Deps, tx: Tx, timer: Timer) -> None:
-    await deliveries.enqueue(deps, tx, note(timer.dedupe_key, subject=timer.subject))
+    await outbox.enqueue(deps, tx, note(timer.dedupe_key, subject=timer.subject))
 
 
 async def post_item(deps: Deps, item: InboxItem) -> None:
     async with deps.database.transaction() as tx:
-        await deliveries.enqueue(deps, tx, note(item.key, dedupe_key=item.key))
+        await outbox.enqueue(deps, tx, note(item.key, dedupe_key=item.key))
 
 
 def worker_for(deps: Deps, errand: Note | None = None, chores: dict[str, Chore] | None = None) -> Worker:
     return Worker(
-        deps, timers={"post": post_it}, errands={"note": errand or Note()}, handle_inbox=post_item, chores=chores
+        deps,
+        timers={"post": post_it},
+        deliveries={"note": errand or Note(), operator_alarm.KIND: operator_alarm.AlarmErrand()},
+        inbox={"message": post_item},
+        chores=chores or {},
+        late={},
     )
 
 
@@ -78,7 +84,7 @@ async def test_one_turn_does_all_that_is_due(deps: Deps, world: World, clock: Ha
     assert await worker_for(deps).turn() == 4
     assert sorted(world.texts()) == ["event", "timer"]
     async with deps.database.reading() as tx:
-        assert await heartbeats.newest(tx) == clock.wall()
+        assert await workers.newest(tx) == clock.wall()
 
 
 @pytest.fixture
@@ -102,7 +108,7 @@ async def test_hint_is_heard_at_once(live: Deps) -> None:
     """What was committed and hinted at leaves without waiting for a tick."""
     async with running(worker_for(live)):
         async with live.database.transaction() as tx:
-            await deliveries.enqueue(live, tx, note("first", then="second"))
+            await outbox.enqueue(live, tx, note("first", then="second"))
         live.hints.wake()
         await until(lambda: said(live) == ["first", "second"])
 
@@ -111,7 +117,7 @@ async def test_lost_hint_loses_nothing(live: Deps) -> None:
     """Without any hint the tick finds it."""
     async with running(worker_for(live)):
         async with live.database.transaction() as tx:
-            await deliveries.enqueue(live, tx, note("unannounced"))
+            await outbox.enqueue(live, tx, note("unannounced"))
         await until(lambda: said(live) == ["unannounced"], seconds=3 * TICK_SECONDS + 1)
 
 
@@ -121,12 +127,12 @@ async def test_slow_call_holds_up_nobody(live: Deps) -> None:
     live.chat.blocked = hanging = asyncio.Event()
     async with running(worker_for(live)):
         async with live.database.transaction() as tx:
-            await deliveries.enqueue(live, tx, note("slow"))
+            await outbox.enqueue(live, tx, note("slow"))
         live.hints.wake()
         await until(lambda: live.chat.calls == 1)  # type: ignore[attr-defined]
         live.chat.blocked = None
         async with live.database.transaction() as tx:
-            await deliveries.enqueue(live, tx, note("quick", then="quicker"))
+            await outbox.enqueue(live, tx, note("quick", then="quicker"))
         live.hints.wake()
         await until(lambda: said(live) == ["quick", "quicker"])
         hanging.set()
@@ -139,7 +145,7 @@ async def test_gate_opens_without_a_tick(live: Deps) -> None:
     async with running(worker_for(brisk)):
         async with live.database.transaction() as tx:
             for number in range(6):
-                await deliveries.enqueue(brisk, tx, note(f"n{number}", gate="C1"))
+                await outbox.enqueue(brisk, tx, note(f"n{number}", gate="C1"))
         live.hints.wake()
         took = await until(lambda: len(said(live)) == 6)
     assert took >= 0.5
@@ -152,7 +158,7 @@ async def test_graceful_stop(live: Deps) -> None:
     live.chat.blocked = asyncio.Event()
     async with running(worker_for(live)) as stop:
         async with live.database.transaction() as tx:
-            await deliveries.enqueue(live, tx, note("in flight", then="left behind"))
+            await outbox.enqueue(live, tx, note("in flight", then="left behind"))
         live.hints.wake()
         await until(lambda: live.chat.calls == 1)  # type: ignore[attr-defined]
         stop.set()
@@ -173,7 +179,7 @@ async def test_restart_goes_on(live: Deps) -> None:
 async def test_promises_are_audited_by_themselves(deps: Deps, world: World, clock: HandClock) -> None:
     """The worker's own chores find a missed promise."""
     async with deps.database.transaction() as tx:
-        await promises.make(tx, kind="update", subject="INC-1", due_at=clock.now(), grace_seconds=0)
+        await commitments.make(tx, kind="update", subject="INC-1", due_at=clock.now(), grace_seconds=0)
     clock.advance(1)
     worker = worker_for(deps)
     await worker.do_chores()

@@ -9,13 +9,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bot.deps import CatalogueBox, Config, Deps
-from bot.domain.catalogue import Catalogue
-from bot.domain.delivery import Call, Delivery, Found, Parcel, Plan, Skip, Wait
+from bot.domain.catalogue.catalogue import Catalogue
 from bot.domain.errors import Undeliverable
+from bot.domain.outgoing.delivery import Call, Delivery, Found, Parcel, Plan, Skip, Wait
 from bot.ports import Clock, Database, Tx
-from bot.services import deliveries
-from bot.services.errands import Errand
-from bot.store.hints import LocalHints
+from bot.queue import outbox
+from bot.queue.handler import Errand
+from bot.store.wakeups.local import LocalHints
 
 
 @dataclass(frozen=True)
@@ -131,7 +131,7 @@ class Note:
             raise self.troubles.pop(0)
         self.settled.append(delivery.id)
         if then := delivery.payload.get("then"):
-            await deliveries.enqueue(deps, tx, note(then, subject=delivery.subject))
+            await outbox.enqueue(deps, tx, note(then, subject=delivery.subject))
 
     async def refused(
         self, deps: Deps, tx: Tx, delivery: Delivery, problem: Undeliverable
@@ -159,10 +159,10 @@ class Outbox:
 
     async def put(self, *parcels: Parcel) -> list[int | None]:
         async with self.deps.database.transaction() as tx:
-            return [await deliveries.enqueue(self.deps, tx, parcel) for parcel in parcels]
+            return [await outbox.enqueue(self.deps, tx, parcel) for parcel in parcels]
 
     async def send(self) -> int:
-        return await deliveries.send_waiting(self.deps, self.errands)
+        return await outbox.send_waiting(self.deps, self.errands)
 
 
 def make_deps(database: Database, clock: Clock, world: World, **config: Any) -> Deps:

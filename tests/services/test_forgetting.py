@@ -13,11 +13,16 @@ from sqlalchemy import Table, delete, insert, select
 
 from bot.deps import Deps
 from bot.ports import Database
-from bot.services import forgetting
-from bot.services.forgetting import KEEP
-from bot.services.housekeeping import purge
-from bot.store import forgetting as store
-from bot.store import tables
+from bot.services.admin import retention
+from bot.services.admin.chores import purge
+from bot.services.admin.retention import KEEP
+from bot.store.alerts import retention as store
+from bot.store.tables import alerts as alerts_tables
+from bot.store.tables import base as tables
+from bot.store.tables import escalation as escalation_tables
+from bot.store.tables import incidents as incidents_tables
+from bot.store.tables import people as people_tables
+from bot.store.tables import runs as runs_tables
 from tests.kernel.world import World, make_deps
 from tests.support.alert_rows import alert, climb, group, incident, page, run
 from tests.support.clock import START, HandClock
@@ -44,14 +49,14 @@ async def column(deps: Deps, table: Table, name: str) -> list[Any]:
 
 async def full(deps: Deps, *rows: dict[str, Any]) -> None:
     """Groups with two alerts each, one of which has a second name."""
-    await fill(deps, tables.alert_groups, *rows)
+    await fill(deps, alerts_tables.alert_groups, *rows)
     for number, row in enumerate(rows, 1):
         at = row["opened_at"]
         ids = {"a": 2 * number - 1, "b": 2 * number}
         inside = [alert(f"{number}{which}", at, id=one, group=number) for which, one in ids.items()]
-        await fill(deps, tables.alerts, *inside)
+        await fill(deps, alerts_tables.alerts, *inside)
         names = [(f"{number}a", 2 * number - 1), (f"{number}b", 2 * number), (f"{number}c", 2 * number)]
-        await fill(deps, tables.alert_marks, *({"fingerprint": name, "alert": one} for name, one in names))
+        await fill(deps, alerts_tables.alert_marks, *({"fingerprint": name, "alert": one} for name, one in names))
 
 
 # --- groups -----------------------------------------------------------------------------------------------------------
@@ -68,22 +73,26 @@ GROUPS = st.lists(
 async def test_only_what_ended_and_nobody_tells_of(made: Sequence[tuple[int | None, str]], deps: Deps) -> None:
     """Ninety days after its end a group is gone with all that is only its own; open and linked ones stay whole."""
     await _empty(deps)
-    await fill(deps, tables.incidents, incident(id=1))  # with ids of our own: the tables are emptied again and again
+    await fill(
+        deps, incidents_tables.incidents, incident(id=1)
+    )  # with ids of our own: the tables are emptied again and again
     await full(deps, *(_row(number, *one) for number, one in enumerate(made, 1)))
     for number, (_, link) in enumerate(made, 1):
         await _link(deps, number, link)
-    await forgetting.forget(deps)
+    await retention.forget(deps)
     left = [number for number, (ago, link) in enumerate(made, 1) if ago is None or ago < 90 or link in OLD_LINKS[1:]]
-    assert await column(deps, tables.alert_groups, "id") == left
-    assert await column(deps, tables.alerts, "group") == [number for number in left for _ in "ab"]
-    assert await column(deps, tables.alert_marks, "fingerprint") == sorted(
+    assert await column(deps, alerts_tables.alert_groups, "id") == left
+    assert await column(deps, alerts_tables.alerts, "group") == [number for number in left for _ in "ab"]
+    assert await column(deps, alerts_tables.alert_marks, "fingerprint") == sorted(
         f"{one}{name}" for one in left for name in "abc"
     )
     climbing = ("climbing", "of both", "climbed")
-    assert await column(deps, tables.climbs, "alert_group") == [one for one in left if made[one - 1][1] in climbing]
+    assert await column(deps, escalation_tables.climbs, "alert_group") == [
+        one for one in left if made[one - 1][1] in climbing
+    ]
     paged = sorted(f"p{one}" for one in left if "paged" in made[one - 1][1])
-    assert await column(deps, tables.pages, "key") == paged
-    assert await column(deps, tables.runs, "alert_group") == [one for one in left if made[one - 1][1] == "run"]
+    assert await column(deps, escalation_tables.pages, "key") == paged
+    assert await column(deps, runs_tables.runs, "alert_group") == [one for one in left if made[one - 1][1] == "run"]
 
 
 def _row(number: int, ended_days_ago: int | None, link: str) -> dict[str, Any]:
@@ -95,17 +104,17 @@ def _row(number: int, ended_days_ago: int | None, link: str) -> dict[str, Any]:
 async def _link(deps: Deps, number: int, link: str) -> None:
     match link:
         case "run":
-            await fill(deps, tables.runs, run(alert_group=number))
+            await fill(deps, runs_tables.runs, run(alert_group=number))
         case "climbing":
-            await fill(deps, tables.climbs, climb(number, ended_at=None))
+            await fill(deps, escalation_tables.climbs, climb(number, ended_at=None))
         case "of both":
-            await fill(deps, tables.climbs, climb(number, incident=1))
+            await fill(deps, escalation_tables.climbs, climb(number, incident=1))
         case "climbed":
-            await fill(deps, tables.climbs, climb(number))
+            await fill(deps, escalation_tables.climbs, climb(number))
         case "paged":
-            await fill(deps, tables.pages, page(f"p{number}", f"ALR-{number}", "acknowledged"))
+            await fill(deps, escalation_tables.pages, page(f"p{number}", f"ALR-{number}", "acknowledged"))
         case "was paged":
-            await fill(deps, tables.pages, page(f"p{number}", f"ALR-{number}"))
+            await fill(deps, escalation_tables.pages, page(f"p{number}", f"ALR-{number}"))
 
 
 async def _empty(deps: Deps) -> None:
@@ -126,7 +135,7 @@ async def test_in_short_turns(deps: Deps, monkeypatch: pytest.MonkeyPatch) -> No
         async with deps.database.transaction() as tx:
             batches.append(await store.forget_groups(tx, START - KEEP))
     assert batches == [2, 1, 1, 1, 0]
-    assert await column(deps, tables.alert_marks, "alert") == []
+    assert await column(deps, alerts_tables.alert_marks, "alert") == []
 
 
 # --- the rest ---------------------------------------------------------------------------------------------------------
@@ -134,13 +143,13 @@ async def test_in_short_turns(deps: Deps, monkeypatch: pytest.MonkeyPatch) -> No
 
 async def test_alerts_in_no_group(deps: Deps) -> None:
     """The end of one that never began is forgotten when it is old; one that must keep arriving fires, and stays."""
-    await fill(deps, tables.alerts, *(alert(name, at) for name, at in (("old", LONG_AGO), ("new", START - DAY))))
-    await fill(deps, tables.alerts, alert("watchdog", LONG_AGO, status="firing", resolved_at=None))
+    await fill(deps, alerts_tables.alerts, *(alert(name, at) for name, at in (("old", LONG_AGO), ("new", START - DAY))))
+    await fill(deps, alerts_tables.alerts, alert("watchdog", LONG_AGO, status="firing", resolved_at=None))
     marks = [{"fingerprint": name, "alert": number} for number, name in enumerate(("old", "new", "watchdog"), 1)]
-    await fill(deps, tables.alert_marks, *marks)
-    assert await forgetting.forget(deps) == 1
-    assert await column(deps, tables.alerts, "fingerprint") == ["new", "watchdog"]
-    assert await column(deps, tables.alert_marks, "fingerprint") == ["new", "watchdog"]
+    await fill(deps, alerts_tables.alert_marks, *marks)
+    assert await retention.forget(deps) == 1
+    assert await column(deps, alerts_tables.alerts, "fingerprint") == ["new", "watchdog"]
+    assert await column(deps, alerts_tables.alert_marks, "fingerprint") == ["new", "watchdog"]
 
 
 def silence(begins: datetime, ends: datetime, ended: datetime | None = None) -> dict[str, Any]:
@@ -152,7 +161,7 @@ async def test_silences_and_storms_and_the_others(deps: Deps) -> None:
     later, soon = START + DAY, START - DAY
     await fill(
         deps,
-        tables.silences,
+        alerts_tables.silences,
         silence(LONG_AGO - DAY, LONG_AGO),
         silence(LONG_AGO - DAY, later, ended=LONG_AGO),
         silence(LONG_AGO - DAY, later),
@@ -160,32 +169,32 @@ async def test_silences_and_storms_and_the_others(deps: Deps) -> None:
         silence(LONG_AGO - DAY, LONG_AGO),  # of an open group
     )
     storms = [{"setting": "ops", "began_at": at, "last_wall": 0.0} for at in (LONG_AGO, LONG_AGO, START)]
-    await fill(deps, tables.alert_storms, *storms)
-    await fill(deps, tables.alert_groups, group("k", LONG_AGO, None, silence=5, storm=2, dead_man="missed"))
+    await fill(deps, alerts_tables.alert_storms, *storms)
+    await fill(deps, alerts_tables.alert_groups, group("k", LONG_AGO, None, silence=5, storm=2, dead_man="missed"))
     override = {"service": "default", "level": "primary", "person": "U0BEN", "made_by": "U0BEN", "made_at": LONG_AGO}
     for ends in (LONG_AGO, later):
-        await fill(deps, tables.oncall_overrides, {**override, "begins_at": LONG_AGO - DAY, "ends_at": ends})
+        await fill(deps, people_tables.oncall_overrides, {**override, "begins_at": LONG_AGO - DAY, "ends_at": ends})
     watch = {"name": "Watchdog", "labels": [], "first_at": LONG_AGO, "last_wall": 0.0}
     for key, at in (("gone", LONG_AGO), ("missed", LONG_AGO), ("lives", START)):
-        await fill(deps, tables.dead_men, {**watch, "key": key, "last_at": at})
+        await fill(deps, alerts_tables.dead_men, {**watch, "key": key, "last_at": at})
     for day in (LONG_AGO, START):
         row = {"day": day.date().isoformat(), "vendor": "grafana", "reason": "no_token", "count": 1}
-        await fill(deps, tables.hook_refusals, row)
+        await fill(deps, alerts_tables.hook_refusals, row)
     assert await purge(deps) == 6
-    assert await column(deps, tables.silences, "id") == [3, 4, 5]
-    assert await column(deps, tables.alert_storms, "id") == [2, 3]
-    assert await column(deps, tables.oncall_overrides, "id") == [2]
-    assert await column(deps, tables.dead_men, "key") == ["lives", "missed"]
-    assert await column(deps, tables.hook_refusals, "day") == [START.date().isoformat()]
+    assert await column(deps, alerts_tables.silences, "id") == [3, 4, 5]
+    assert await column(deps, alerts_tables.alert_storms, "id") == [2, 3]
+    assert await column(deps, people_tables.oncall_overrides, "id") == [2]
+    assert await column(deps, alerts_tables.dead_men, "key") == ["lives", "missed"]
+    assert await column(deps, alerts_tables.hook_refusals, "day") == [START.date().isoformat()]
 
 
 async def test_a_part_of_many(deps: Deps) -> None:
     """What takes many turns is all forgotten in one go, and what is new stays."""
     count = 3 * store.MOST_GROUPS
     await many(deps, count)
-    assert await forgetting.forget(deps) == count
-    assert await column(deps, tables.alert_groups, "id") == list(range(count + 1, 2 * count + 1))
-    assert len(await column(deps, tables.alert_marks, "alert")) == count
+    assert await retention.forget(deps) == count
+    assert await column(deps, alerts_tables.alert_groups, "id") == list(range(count + 1, 2 * count + 1))
+    assert len(await column(deps, alerts_tables.alert_marks, "alert")) == count
 
 
 async def many(deps: Deps, count: int) -> None:
@@ -194,8 +203,8 @@ async def many(deps: Deps, count: int) -> None:
         for first, opened, took in ((1, LONG_AGO, DAY / 9), (count + 1, START, None)):
             numbers = range(first, first + count)
             rows = [group(f"k{number}", opened, took, id=number, total=1) for number in numbers]
-            await tx.execute(insert(tables.alert_groups), rows)
+            await tx.execute(insert(alerts_tables.alert_groups), rows)
             inside = [alert(f"f{number}", opened, id=number, group=number) for number in numbers]
-            await tx.execute(insert(tables.alerts), inside)
+            await tx.execute(insert(alerts_tables.alerts), inside)
             named = [{"fingerprint": f"f{number}", "alert": number} for number in numbers]
-            await tx.execute(insert(tables.alert_marks), named)
+            await tx.execute(insert(alerts_tables.alert_marks), named)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.services.naming import LIMIT, channel_name
+from bot.services.incidents.channel_name import LIMIT, channel_name
 
 
 @pytest.mark.parametrize(

@@ -18,19 +18,24 @@ from sqlalchemy import Engine, delete, event, select
 
 from bot.catalogue.load import load
 from bot.deps import CatalogueBox, Deps
-from bot.domain import maintenance as windows
-from bot.domain import routing, silence
-from bot.domain.alert_group import AlertGroup
-from bot.domain.catalogue import OnAlert
-from bot.domain.person import Actor, Person
+from bot.domain.alerts import maintenance as windows
+from bot.domain.alerts import routing, silence
+from bot.domain.alerts.group import AlertGroup
+from bot.domain.catalogue.severity import OnAlert
+from bot.domain.people.person import Actor, Person
 from bot.ports import Database
-from bot.services import alert_groups, alerts, maintenance, silences, timers
-from bot.services.inbox import InboxItem
-from bot.services.trips import TIMERS
-from bot.store import alerts as alerts_store
-from bot.store import maintenance as windows_store
-from bot.store import silences as silences_store
-from bot.store import tables
+from bot.queue import timers
+from bot.queue.inbox import InboxItem, one_at_a_time
+from bot.services.alerts import maintenance, silences
+from bot.services.alerts import operations as alert_operations
+from bot.services.ingest import alerts as ingest
+from bot.services.registry import TIMERS
+from bot.store.alerts import groups as alerts_store
+from bot.store.alerts import maintenance as windows_store
+from bot.store.alerts import silences as silences_store
+from bot.store.tables import alerts as alerts_tables
+from bot.store.tables import base as tables
+from bot.store.tables import escalation as escalation_tables
 from tests.kernel.world import World, make_deps
 from tests.support.catalogues import catalogue
 from tests.support.clock import START, HandClock
@@ -125,7 +130,7 @@ class Players:
 
     async def open(self) -> list[AlertGroup]:
         async with self.deps.database.reading() as tx:
-            numbers = (await tx.execute(select(tables.alert_groups.c.id))).scalars().all()
+            numbers = (await tx.execute(select(alerts_tables.alert_groups.c.id))).scalars().all()
             found = [await alerts_store.get(tx, number) for number in sorted(numbers)]
         return [one for one in found if one.is_open]
 
@@ -141,11 +146,11 @@ class Players:
         self.clock.advance(seconds=30)
         await fire(self.deps)
         alert = an_alert(name, host, severity, status=status, at=self.clock.now())
-        await alerts.handle(self.deps, item(alert, deps=self.deps))
+        await ingest.handle(self.deps, item(alert, deps=self.deps))
 
     async def on_watchdog(self) -> None:
         alert = an_alert("Watchdog", "a", "none", status="firing", at=START)
-        await alerts.handle(self.deps, item(alert, deps=self.deps))
+        await ingest.handle(self.deps, item(alert, deps=self.deps))
 
     async def on_silence(self, about: str, minutes: int) -> None:
         made = await silences.make(self.deps, silence.read(f"{minutes}m {about}"), BEN)
@@ -160,19 +165,19 @@ class Players:
 
     async def on_card(self, number: int, minutes: int) -> None:
         if group := await self.one(number):
-            await alert_groups.silence(self.deps, group.id, f"{minutes}m", BEN)
+            await alert_operations.silence(self.deps, group.id, f"{minutes}m", BEN)
 
     async def on_uncard(self, number: int) -> None:
         if group := await self.one(number):
-            await alert_groups.unsilence(self.deps, group.id, BEN)
+            await alert_operations.unsilence(self.deps, group.id, BEN)
 
     async def on_ack(self, number: int) -> None:
         if group := await self.one(number):
-            await alert_groups.acknowledge(self.deps, group.id, BEN)
+            await alert_operations.acknowledge(self.deps, group.id, BEN)
 
     async def on_unack(self, number: int) -> None:
         if group := await self.one(number):
-            await alert_groups.unacknowledge(self.deps, group.id, BEN)
+            await alert_operations.unacknowledge(self.deps, group.id, BEN)
 
     async def on_maintenance(self, minutes: int) -> None:
         await maintenance.begin(self.deps, windows.read(f"shop {minutes}m"), BEN)
@@ -215,7 +220,9 @@ class Players:
         async with self.deps.database.reading() as tx:
             window = await windows_store.of_service(tx, "shop", now)
             in_force = await silences_store.in_force(tx, now)
-            rows = (await tx.execute(select(tables.climbs).order_by(tables.climbs.c.number))).all()
+            rows = (
+                await tx.execute(select(escalation_tables.climbs).order_by(escalation_tables.climbs.c.number))
+            ).all()
         climbs = {row.subject: row for row in rows}
         for one in in_force:
             for group, means in await self.meant_by(one):
@@ -271,7 +278,7 @@ async def test_nobody_is_left_without_a_turn(
 async def test_alerts_arrive_while_people_change_their_minds(deps: Deps, clock: HandClock) -> None:
     """Alerts that come while a window or a silence begins or ends are on one side of it, and none is forgotten."""
     players = Players(deps, clock)
-    handle = alerts.one_by_one()
+    handle = one_at_a_time(ingest.handle)
 
     async def arrive(number: int) -> None:
         sent = an_alert(f"A{number}", "a", "warning", status="firing", at=clock.now())
@@ -304,13 +311,13 @@ async def test_no_statement_for_each_alert(deps: Deps, clock: HandClock, stateme
     """A hundred alerts of a message ask the database no more than two of them, whatever is in force or watched."""
     await silences.make(deps, silence.read('1h alertname="A" host=~"h.*"'), BEN)
     await maintenance.begin(deps, windows.read("shop 1h"), BEN)
-    await alerts.handle(deps, item(an_alert("A", "h", "warning", status="firing", at=START), deps=deps))
+    await ingest.handle(deps, item(an_alert("A", "h", "warning", status="firing", at=START), deps=deps))
     asked = []
     for many, first in ((2, 0), (100, 2), (2, 0), (100, 2)):  # new ones, and the same again
         sent = [an_alert("A", f"h{first + one}", "warning", status="firing", at=START) for one in range(many)]
         dogs = [an_alert("Watchdog", f"h{first + one}", "none", status="firing", at=START) for one in range(many // 2)]
         statements.clear()
-        await alerts.handle(deps, item(*sent[many // 2 :], *dogs, deps=deps))
+        await ingest.handle(deps, item(*sent[many // 2 :], *dogs, deps=deps))
         # SQLite adds the rows of alerts one by one, since their ids are wanted in order.
         asked.append([one for one in statements if not one.startswith("INSERT INTO alerts ")])
     assert len(asked[0]) == len(asked[1])

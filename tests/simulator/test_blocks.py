@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.simulator.blocks import BLOCKS, INPUT_ELEMENTS, Surface, check_blocks, check_view
+from bot.simulator.content.blocks import BLOCKS, INPUT_ELEMENTS, Surface, check_blocks, check_view
 
 Json = dict[str, Any]
 

@@ -13,8 +13,8 @@ import pytest
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.simulator import Simulator, WallClock, run_simulator
-from bot.simulator.inputs import state_of
-from bot.simulator.mrkdwn import typed
+from bot.simulator.content.inputs import state_of
+from bot.simulator.content.mrkdwn import typed
 from tests.simulator.conftest import MANIFEST, Hands, StillClock
 
 

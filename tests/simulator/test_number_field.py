@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from bot.simulator.blocks import check_view
-from bot.simulator.inputs import complaints, initial_values
+from bot.simulator.content.blocks import check_view
+from bot.simulator.content.inputs import complaints, initial_values
 
 
 def view(**element: Any) -> dict[str, Any]:

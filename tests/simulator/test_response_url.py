@@ -9,7 +9,7 @@ import pytest
 from slack_sdk.webhook.async_client import AsyncWebhookClient
 
 from bot.simulator import Simulator
-from bot.simulator.messages import Draft, post, post_ephemeral
+from bot.simulator.content.messages import Draft, post, post_ephemeral
 from tests.simulator.conftest import Hands, StillClock
 
 

@@ -14,19 +14,21 @@ import pytest
 import uvicorn
 from fastapi import FastAPI
 
-from bot.asks import Table
 from bot.deps import CatalogueBox, Config, Deps, Known
-from bot.domain.catalogue import Access, Catalogue, Service, Severity
-from bot.domain.secret import Secret
+from bot.domain.catalogue.catalogue import Access, Catalogue
+from bot.domain.catalogue.service import Service
+from bot.domain.catalogue.severity import Severity
+from bot.domain.text.secret import Secret
 from bot.integrations.alarm import LogAlarm
 from bot.integrations.slack import SlackChat, open_session
+from bot.interactions import Table
 from bot.ports import Database
-from bot.services import deliveries, inbox
-from bot.services.replies import KIND, Saying
+from bot.queue import inbox, outbox
+from bot.services.messaging.replies import KIND, Saying
 from bot.simulator import Simulator
 from bot.slack.app import SlackDoor
 from bot.slack.events import EventDesk
-from bot.store.database import open_database
+from bot.store.db.database import open_database
 from tests.slack.table import Shop
 from tests.support.clock import HandClock
 
@@ -206,7 +208,7 @@ class Worker:
     async def works(self) -> None:
         """Everything that waits: stored events, then what is to be said."""
         await inbox.work(self._door.deps, self._events.handle)
-        await deliveries.send_waiting(self._door.deps, {KIND: Saying()})
+        await outbox.send_waiting(self._door.deps, {KIND: Saying()})
 
     async def works_until_said(self, workspace: Workspace, text: str, channel: str, as_user: str = "U0ADA") -> None:
         async with asyncio.timeout(5):

@@ -5,23 +5,12 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from bot.asks import (
-    Answer,
-    Ask,
-    FieldErrors,
-    Mark,
-    Modal,
-    Nothing,
-    Press,
-    Reply,
-    Submission,
-    Table,
-    Verb,
-)
 from bot.deps import Deps
 from bot.domain.errors import Conflict
-from bot.domain.person import Actor
-from bot.services import people, requests
+from bot.domain.people.person import Actor
+from bot.interactions import Answer, Ask, FieldErrors, Mark, Modal, Nothing, Press, Reply, Submission, Table, Verb
+from bot.queue import idempotency
+from bot.services.workspace import permissions
 
 
 def form(title: str = "Order") -> dict[str, Any]:
@@ -116,11 +105,11 @@ class Shop:
         raise RuntimeError("xoxb-very-secret broke")
 
     async def counted(self, ask: Ask, deps: Deps) -> Answer:
-        await people.must(deps, ask.by.person, "declare")
+        await permissions.must(deps, ask.by.person, "declare")
         async with deps.database.transaction() as tx:
-            await requests.once(deps, tx, ask.by.key)
+            await idempotency.once(deps, tx, ask.by.key)
             self.asked.append(ask)
-            await requests.answered(tx, ask.by.key, subject="INC-1", answer={"text": f"Number {len(self.asked)}."})
+            await idempotency.answered(tx, ask.by.key, subject="INC-1", answer={"text": f"Number {len(self.asked)}."})
         return Reply(f"Number {len(self.asked)}.")
 
     async def buttons(self, ask: Ask, deps: Deps) -> Answer:

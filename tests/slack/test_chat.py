@@ -10,7 +10,7 @@ import pytest
 from aiohttp import web
 
 from bot.domain.errors import Throttled, Undeliverable
-from bot.domain.secret import Secret
+from bot.domain.text.secret import Secret
 from bot.integrations.alarm import LogAlarm, WebhookAlarm
 from bot.integrations.slack import SlackChat, as_form
 from tests.slack.conftest import Workspace

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 
 from bot.slack.app import SlackDoor
-from bot.slack.desk import Desk
-from bot.slack.parse import Kind, Occasion
-from bot.slack.tasks import Tasks
+from bot.slack.background_tasks import Tasks
+from bot.slack.dispatcher import Desk
+from bot.slack.payloads import Kind, Occasion
 from tests.slack.conftest import Worker, Workspace
 from tests.slack.table import Shop
 

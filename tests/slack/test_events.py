@@ -9,12 +9,13 @@ import pytest
 from sqlalchemy import select
 
 from bot.deps import Deps
-from bot.services import inbox, people, places
+from bot.queue import inbox
+from bot.services.workspace import channels, people
 from bot.slack.app import SlackDoor
 from bot.slack.events import EventDesk, spoken_to
-from bot.store import inbox as inbox_store
-from bot.store.tables import audit_log
-from bot.store.tables import inbox as inbox_table
+from bot.store.queue import inbox as inbox_store
+from bot.store.tables.audit import audit_log
+from bot.store.tables.queue import inbox as inbox_table
 from tests.slack.conftest import Worker, Workspace
 from tests.slack.table import Shop
 
@@ -200,16 +201,16 @@ async def test_people_change(door: SlackDoor, workspace: Workspace, deps: Deps, 
 
 async def test_a_channel_is_archived(door: SlackDoor, workspace: Workspace, deps: Deps, worker: Worker) -> None:
     """An archived channel of ours is a sentence, and usable again when it is opened again."""
-    assert await places.resolve(deps, "incidents") == "C0INCIDENTS"
+    assert await channels.resolve(deps, "incidents") == "C0INCIDENTS"
     await deps.chat.call("conversations.archive", {"channel": "C0INCIDENTS"})
     await happens(deps, {"type": "channel_archive", "channel": "C0INCIDENTS", "user": "U0BEN"})
     await worker.works()
-    assert await places.resolve(deps, "incidents") is None
-    assert "archived" in (await places.problems(deps))[0]
+    assert await channels.resolve(deps, "incidents") is None
+    assert "archived" in (await channels.problems(deps))[0]
     await deps.chat.call("conversations.unarchive", {"channel": "C0INCIDENTS"})
     await happens(deps, {"type": "channel_unarchive", "channel": "C0INCIDENTS", "user": "U0BEN"})
     await worker.works()
-    assert await places.problems(deps) == []
+    assert await channels.problems(deps) == []
 
 
 async def happens(deps: Deps, event: dict[str, Any]) -> None:

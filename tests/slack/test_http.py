@@ -13,10 +13,10 @@ import pytest
 from slack_sdk.signature import SignatureVerifier
 from sqlalchemy import text
 
-from bot.asks import Table
 from bot.deps import Deps
-from bot.domain.secret import Secret
-from bot.services import inbox
+from bot.domain.text.secret import Secret
+from bot.interactions import Table
+from bot.queue import inbox
 from bot.slack.app import SlackDoor
 from bot.slack.events import EventDesk
 from tests.slack.conftest import Workspace, served

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.asks import Where
-from bot.slack import parse, words
-from bot.slack.parse import field_name, fields, occasion, pack, unescape, unpack
+from bot.interactions import Where
+from bot.slack import help_text, payloads
+from bot.slack.payloads import field_name, fields, occasion, pack, unescape, unpack
 
 
 def test_text_is_unescaped_once() -> None:
@@ -20,7 +20,7 @@ def test_text_is_unescaped_once() -> None:
 
 def test_text_is_bounded() -> None:
     """Nobody can send a novel."""
-    assert len(unescape("x" * 100_000)) == parse.TEXT_LIMIT
+    assert len(unescape("x" * 100_000)) == payloads.TEXT_LIMIT
 
 
 places = st.builds(Where, st.text(min_size=1), st.none() | st.text(min_size=1), st.none() | st.text(min_size=1))
@@ -96,5 +96,5 @@ def test_a_click_in_an_ephemeral() -> None:
 
 def test_a_sentence_keeps_only_what_is_meant() -> None:
     """In a problem's sentence mentions, dates and links stay; broadcasts and unknown markup are text."""
-    said = words.sentence("<!channel> <@U1> <#C1> <https://x|y> <b> <!date^1^{time}|x>")
+    said = help_text.sentence("<!channel> <@U1> <#C1> <https://x|y> <b> <!date^1^{time}|x>")
     assert said == "&lt;!channel> <@U1> <#C1> <https://x|y> &lt;b> <!date^1^{time}|x>"

@@ -10,11 +10,11 @@ import aiohttp
 import pytest
 
 from bot.deps import CatalogueBox, Deps
-from bot.domain.catalogue import Access
+from bot.domain.catalogue.catalogue import Access
 from bot.domain.errors import Refused, Undeliverable
-from bot.domain.person import Kind, Person
+from bot.domain.people.person import Kind, Person
 from bot.ports import Database
-from bot.services import people
+from bot.services.workspace import people, permissions, recipients
 from tests.slack.conftest import CATALOGUE, Workspace, make_deps
 from tests.support.clock import HandClock
 
@@ -94,49 +94,49 @@ async def test_nobody_at_all(deps: Deps, workspace: Workspace) -> None:
 async def test_an_empty_list_names_the_line_to_add(deps: Deps) -> None:
     """Where the catalogue lets nobody, the refusal holds the line that would."""
     with pytest.raises(Refused, match=r"`execute: \[U0ADA\]`"):
-        await people.must(deps, ADA, "execute")
+        await permissions.must(deps, ADA, "execute")
 
 
 async def test_a_list_names_who_may(deps: Deps) -> None:
     """Who is not on the list learns who is."""
     with pytest.raises(Refused, match="the team sre"):
-        await people.must(granting(deps, declare=("team:sre",)), DAN, "declare")
+        await permissions.must(granting(deps, declare=("team:sre",)), DAN, "declare")
 
 
 async def test_guests_never(deps: Deps) -> None:
     """A guest may not do what everyone may, not even when named."""
     with pytest.raises(Refused, match="Guests"):
-        await people.must(granting(deps, declare=("everyone", "U0GUS")), GUS, "declare")
+        await permissions.must(granting(deps, declare=("everyone", "U0GUS")), GUS, "declare")
 
 
 async def test_members_of_a_user_group(deps: Deps, workspace: Workspace, clock: HandClock) -> None:
     """A user group counts as it was a minute ago at most."""
     ours = granting(deps, approve=("S0SRE",))
-    await people.must(ours, ADA, "approve")
+    await permissions.must(ours, ADA, "approve")
     workspace.simulator.workspace.usergroups["S0SRE"].users[:] = ["U0DAN"]
-    await people.must(ours, ADA, "approve")
+    await permissions.must(ours, ADA, "approve")
     clock.advance(seconds=61)
     with pytest.raises(Refused):
-        await people.must(ours, ADA, "approve")
-    await people.must(ours, DAN, "approve")
+        await permissions.must(ours, ADA, "approve")
+    await permissions.must(ours, DAN, "approve")
 
 
 async def test_a_group_slack_does_not_tell(deps: Deps, workspace: Workspace) -> None:
     """Without Slack's word nobody is in the group, and the sentence says why."""
     await workspace.fault("http_500", method="usergroups.users.list", times=9)
     with pytest.raises(Refused, match="did not tell me who is in"):
-        await people.must(granting(deps, approve=("S0SRE",)), ADA, "approve")
+        await permissions.must(granting(deps, approve=("S0SRE",)), ADA, "approve")
 
 
 async def test_a_role_of_the_incident(deps: Deps) -> None:
     """A role counts in its own incident only."""
     ours = granting(deps, approve=("role:commander",))
-    await people.must(ours, ADA, "approve", roles={"commander": "U0ADA"})
+    await permissions.must(ours, ADA, "approve", roles={"commander": "U0ADA"})
     with pytest.raises(Refused, match="the incident's commander"):
-        await people.must(ours, ADA, "approve", roles={"commander": "U0BEN"})
+        await permissions.must(ours, ADA, "approve", roles={"commander": "U0BEN"})
 
 
 async def test_whom_to_invite(deps: Deps) -> None:
     """Teams, groups and roles become people, each once; everyone is nobody in particular."""
     who = ["role:ops", "team:sre", "everyone", "oncall", "U0ADA", "role:scribe"]
-    assert await people.expand(deps, who, {"ops": "U0DAN"}) == ["U0DAN", "U0ADA", "U0BEN", "U0CLEO"]
+    assert await recipients.expand(deps, who, {"ops": "U0DAN"}) == ["U0DAN", "U0ADA", "U0BEN", "U0CLEO"]

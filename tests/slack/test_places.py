@@ -10,7 +10,7 @@ import pytest
 
 from bot.deps import CatalogueBox, Deps
 from bot.ports import Database
-from bot.services import places
+from bot.services.workspace import channels
 from tests.slack.conftest import CATALOGUE, SERVICE, Workspace, make_deps
 from tests.support.clock import HandClock
 
@@ -27,11 +27,11 @@ def naming(deps: Deps, channel: str) -> Deps:
 
 async def test_named_channels_are_found_and_joined(deps: Deps, workspace: Workspace) -> None:
     """Both channels are found by name, joined, and known by id from the table alone."""
-    await places.find_all(deps)
-    assert await places.resolve(deps, "#Incidents") == "C0INCIDENTS"
+    await channels.find_all(deps)
+    assert await channels.resolve(deps, "#Incidents") == "C0INCIDENTS"
     async with deps.database.reading() as tx:
-        assert await places.resolve(tx, "ops-alerts") == "C0OPSALERTS"
-    assert await places.problems(deps) == []
+        assert await channels.resolve(tx, "ops-alerts") == "C0OPSALERTS"
+    assert await channels.problems(deps) == []
     members = workspace.simulator.workspace.channels["C0INCIDENTS"].members
     assert "U0TOCSIN" in members
 
@@ -39,8 +39,8 @@ async def test_named_channels_are_found_and_joined(deps: Deps, workspace: Worksp
 async def test_a_missing_channel_is_created(deps: Deps, workspace: Workspace) -> None:
     """A channel that is not there is made."""
     ours = naming(deps, "war-room")
-    await places.find_all(ours)
-    channel = await places.resolve(ours, "war-room")
+    await channels.find_all(ours)
+    channel = await channels.resolve(ours, "war-room")
     assert channel
     assert workspace.simulator.workspace.channels[channel].name == "war-room"
 
@@ -49,34 +49,34 @@ async def test_several_looks_at_once(deps: Deps, workspace: Workspace) -> None:
     """Several looks at the same moment make a missing channel once, and all of them find it."""
     workspace.simulator.control.latency_seconds = 0.02  # each has read the list before any has made the channel
     ours = naming(deps, "war-room")
-    await asyncio.gather(*(places.find_all(ours) for _ in range(4)))
-    assert await places.problems(ours) == []
-    assert await places.resolve(ours, "war-room")
+    await asyncio.gather(*(channels.find_all(ours) for _ in range(4)))
+    assert await channels.problems(ours) == []
+    assert await channels.resolve(ours, "war-room")
 
 
 async def test_services_have_channels_too(deps: Deps) -> None:
     """The channels of a service are looked for like the two settings."""
     service = replace(SERVICE, alerts_channel="shop-alerts", incidents_channel="#shop")
     ours = replace(deps, box=CatalogueBox(replace(CATALOGUE, services={"default": service})))
-    assert places.settings(ours) == ["incidents", "ops-alerts", "shop", "shop-alerts"]
-    await places.find_all(ours)
-    assert await places.resolve(ours, "shop")
-    assert await places.resolve(ours, "shop-alerts")
+    assert channels.settings(ours) == ["incidents", "ops-alerts", "shop", "shop-alerts"]
+    await channels.find_all(ours)
+    assert await channels.resolve(ours, "shop")
+    assert await channels.resolve(ours, "shop-alerts")
 
 
 async def test_a_rename_is_harmless(deps: Deps, workspace: Workspace) -> None:
     """A channel is kept by its id: renamed, it is still the one."""
-    await places.find_all(deps)
+    await channels.find_all(deps)
     workspace.simulator.workspace.channels["C0INCIDENTS"].name = "trouble"
-    await places.find_all(deps)
-    assert await places.resolve(deps, "incidents") == "C0INCIDENTS"
+    await channels.find_all(deps)
+    assert await channels.resolve(deps, "incidents") == "C0INCIDENTS"
 
 
 async def test_by_id(deps: Deps) -> None:
     """A setting may be a channel's id."""
     ours = naming(deps, "C0GENERAL")
-    await places.find_all(ours)
-    assert await places.resolve(ours, "C0GENERAL") == "C0GENERAL"
+    await channels.find_all(ours)
+    assert await channels.resolve(ours, "C0GENERAL") == "C0GENERAL"
 
 
 @pytest.mark.parametrize(
@@ -98,42 +98,42 @@ async def test_what_cannot_be_used_is_a_sentence(
         channel = "C0INCIDENTS" if method == "conversations.join" else None
         await workspace.fault("error", method=method, error=error, channel=channel, times=9)
     ours = naming(deps, setting)
-    await places.find_all(ours)
-    assert await places.resolve(ours, setting) is None
-    problems = await places.problems(ours)
+    await channels.find_all(ours)
+    assert await channels.resolve(ours, setting) is None
+    problems = await channels.problems(ours)
     assert len(problems) == 1
     assert words in problems[0]
 
 
 async def test_an_archived_channel_is_looked_at_again(deps: Deps) -> None:
     """What an operator has mended is used from the next look on."""
-    await places.find_all(deps)
+    await channels.find_all(deps)
     await deps.chat.call("conversations.archive", {"channel": "C0INCIDENTS"})
-    await places.find_all(deps)
-    assert "#incidents is archived" in (await places.problems(deps))[0]
+    await channels.find_all(deps)
+    assert "#incidents is archived" in (await channels.problems(deps))[0]
     await deps.chat.call("conversations.unarchive", {"channel": "C0INCIDENTS"})
-    await places.look_again(deps)
-    assert await places.resolve(deps, "incidents") == "C0INCIDENTS"
+    await channels.look_again(deps)
+    assert await channels.resolve(deps, "incidents") == "C0INCIDENTS"
 
 
 async def test_before_slack_answered(deps: Deps, workspace: Workspace) -> None:
     """With Slack away nothing is known, which is said; what was known stays."""
     await workspace.fault("http_500", method="conversations.*", times=99)
-    await places.find_all(deps)
-    assert len(await places.problems(deps)) == 2
+    await channels.find_all(deps)
+    assert len(await channels.problems(deps)) == 2
     await workspace.simulator_is_well()
-    await places.look_again(deps)
+    await channels.look_again(deps)
     await workspace.fault("http_500", method="conversations.*", times=99)
-    await places.find_all(deps)
-    assert await places.resolve(deps, "incidents") == "C0INCIDENTS"
+    await channels.find_all(deps)
+    assert await channels.resolve(deps, "incidents") == "C0INCIDENTS"
 
 
 async def test_a_private_channel(deps: Deps, workspace: Workspace) -> None:
     """A private channel is usable once somebody has invited the bot."""
     channel = workspace.simulator.workspace.channels["C0INCIDENTS"]
     channel.is_private = True
-    await places.find_all(deps)
-    assert "private" in (await places.problems(deps))[0]
+    await channels.find_all(deps)
+    assert "private" in (await channels.problems(deps))[0]
     channel.members["U0TOCSIN"] = None
-    await places.look_again(deps)
-    assert await places.resolve(deps, "incidents") == "C0INCIDENTS"
+    await channels.look_again(deps)
+    assert await channels.resolve(deps, "incidents") == "C0INCIDENTS"

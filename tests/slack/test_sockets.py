@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from bot.domain.secret import Secret
+from bot.domain.text.secret import Secret
 from bot.slack.app import SlackDoor
 from bot.slack.sockets import Socket
 from tests.slack.conftest import Workspace

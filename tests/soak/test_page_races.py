@@ -14,10 +14,10 @@ from typing import Any
 import httpx
 import pytest
 
-from bot.domain.token import Scope
-from bot.main import Books
-from bot.services import tokens
-from bot.store.database import open_database
+from bot.app.database import Opened
+from bot.domain.people.token import Scope
+from bot.services.admin import tokens
+from bot.store.db.database import open_database
 from tests.stories.crash import House, NewDatabase, housed
 from tests.stories.test_page_races import SHOP, SLOWEST_SECONDS, Moment, moment, raced
 from tests.support.catalogues import catalogue
@@ -104,7 +104,7 @@ async def test_processes_race(
 
 
 async def _fire(house: House, number: int) -> None:
-    secret = await tokens.create(Books(house.database, house.clock), f"m{number}", [Scope.INGEST], "U0ADA", by="test")
+    secret = await tokens.create(Opened(house.database, house.clock), f"m{number}", [Scope.INGEST], "U0ADA", by="test")
     await house.clock.refresh()
     labels = [{"alertname": f"Rule{number}-{one}", "severity": "S1", "service": "shop"} for one in range(ALERTS)]
     since = datetime.now(UTC).isoformat()

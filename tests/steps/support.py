@@ -9,7 +9,7 @@ from typing import Any
 
 from aiohttp import web
 
-from bot.domain.runbook import Connection
+from bot.domain.catalogue.runbook import Connection
 from bot.engine.secrets import Secrets
 from bot.engine.steps import Connections, StepContext
 from tests.support.clock import HandClock

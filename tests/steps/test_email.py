@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from bot.domain.masking import Masker
-from bot.domain.outcome import Done, Failed, Outcome, Unknown
-from bot.domain.reach import Meant, Reach
-from bot.domain.secret import Secret
+from bot.domain.people.recipients import Meant, Reach
+from bot.domain.runs.outcome import Done, Failed, Outcome, Unknown
+from bot.domain.text.masking import Masker
+from bot.domain.text.secret import Secret
 from bot.engine.steps import Outreach
 from bot.engine.steps.email import perform
 from bot.integrations.email import SmtpMailer

@@ -10,10 +10,10 @@ import psycopg
 import pytest
 
 from bot.catalogue.load import load
-from bot.domain.outcome import Done
-from bot.domain.parameters import read
-from bot.domain.runbook import Effect, Runbook
-from bot.engine import expressions
+from bot.domain.catalogue.runbook import Effect, Runbook
+from bot.domain.runs.outcome import Done
+from bot.domain.runs.parameters import read
+from bot.expressions import evaluate
 from bot.paths import data
 from tests.steps.support import make_context
 from tests.support.backends import Postgres
@@ -41,7 +41,7 @@ def test_arguments_render(runbook_id: str) -> None:
     runbook = example(runbook_id)
     for step in runbook.steps:
         if "steps." not in str(step.body):
-            expressions.render_all(step.body, {"params": read(runbook, GIVEN.get(runbook_id, {}))})
+            evaluate.render_all(step.body, {"params": read(runbook, GIVEN.get(runbook_id, {}))})
 
 
 @pytest.mark.parametrize("runbook_id", EXAMPLES)
@@ -143,7 +143,7 @@ def test_ending_sessions_needs_somebody_else() -> None:
     assert end is not None
     assert end.approval is not None
     assert runbook.policy.needs_none
-    assert expressions.needs(end.body) == ("blocked",)
+    assert evaluate.needs(end.body) == ("blocked",)
 
 
 async def _until_blocked(walk: Walk) -> None:

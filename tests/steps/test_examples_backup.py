@@ -12,7 +12,7 @@ import psycopg
 import pytest
 
 from bot.catalogue.load import load
-from bot.domain.outcome import Done, Failed
+from bot.domain.runs.outcome import Done, Failed
 from bot.engine.steps import ShellRules
 from bot.paths import data
 from tests.steps.support import make_context

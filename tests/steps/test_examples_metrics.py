@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.domain.outcome import Done, Failed, Waiting
+from bot.domain.runs.outcome import Done, Failed, Waiting
 from tests.steps.support import make_context
 from tests.steps.test_examples import example
 from tests.support.backends import free_port

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 import pytest
 
-from bot.domain.outcome import Done, Failed, Waiting
+from bot.domain.runs.outcome import Done, Failed, Waiting
 from tests.steps.support import make_context
 from tests.steps.test_examples import example
 from tests.support.clock import HandClock

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.domain.errors import Unclear
-from bot.domain.secret import Secret
-from bot.engine.expressions import evaluate, holds, render, render_all
+from bot.domain.text.secret import Secret
+from bot.expressions.evaluate import evaluate, holds, render, render_all
 from tests.steps.support import NASTY
 
 VALUES: dict[str, Any] = {

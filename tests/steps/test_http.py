@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 import pytest
 from aiohttp import web
 
-from bot.domain.outcome import Done, Failed, Unknown
+from bot.domain.runs.outcome import Done, Failed, Unknown
 from bot.engine.steps.http import perform
 from tests.steps.support import NASTY, cancelled, make_context, web_server
 from tests.support.backends import free_port

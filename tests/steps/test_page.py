@@ -12,10 +12,10 @@ from urllib.parse import urlsplit
 import pytest
 import trustme
 
-from bot.domain.masking import Masker
-from bot.domain.outcome import Done, Failed, Outcome, Unknown
-from bot.domain.reach import Meant, Reach
-from bot.domain.secret import Secret
+from bot.domain.people.recipients import Meant, Reach
+from bot.domain.runs.outcome import Done, Failed, Outcome, Unknown
+from bot.domain.text.masking import Masker
+from bot.domain.text.secret import Secret
 from bot.engine.steps import Outreach
 from bot.engine.steps.page import NOT_SET_UP, perform
 from bot.integrations.pagerduty import PagerDuty

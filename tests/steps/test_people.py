@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from bot.domain.outcome import Done, Failed, Waiting
-from bot.domain.runbook import Connection, Kind
+from bot.domain.catalogue.runbook import Connection, Kind
+from bot.domain.runs.outcome import Done, Failed, Waiting
 from bot.engine.secrets import Secrets
 from bot.engine.steps import STEPS, Connections
 from tests.steps.support import NASTY, make_context

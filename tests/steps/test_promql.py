@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from bot.domain.outcome import Done, Failed, Outcome
+from bot.domain.runs.outcome import Done, Failed, Outcome
 from bot.engine.steps.promql import perform
 from tests.steps.support import NASTY, cancelled, make_context, web_server
 from tests.support.backends import free_port

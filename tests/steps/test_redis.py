@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import pytest
 import redis
 
-from bot.domain.outcome import Done, Failed, Outcome, Unknown
+from bot.domain.runs.outcome import Done, Failed, Outcome, Unknown
 from bot.engine.steps.redis import perform
 from tests.steps.support import NASTY, Wire, cancelled, make_context, wire_to
 from tests.support.backends import free_port

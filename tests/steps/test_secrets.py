@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bot.domain.errors import Misconfigured
-from bot.domain.secret import Secret
+from bot.domain.text.secret import Secret
 from bot.engine.secrets import Secrets
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import psutil
 import pytest
 
-from bot.domain.outcome import Done, Failed, Outcome, Unknown
+from bot.domain.runs.outcome import Done, Failed, Outcome, Unknown
 from bot.engine.steps import ShellRules
 from bot.engine.steps.shell import perform
 from tests.steps.support import NASTY, make_context

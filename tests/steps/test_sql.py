@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import make_url
 
-from bot.domain.outcome import Done, Failed, Outcome, Unknown
+from bot.domain.runs.outcome import Done, Failed, Outcome, Unknown
 from bot.engine.steps.sql import names, perform
 from tests.steps.support import NASTY, Wire, cancelled, make_context, wire_to
 from tests.support.backends import Postgres

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from bot.domain.outcome import Done, Failed, Waiting
+from bot.domain.runs.outcome import Done, Failed, Waiting
 from bot.engine.steps import ShellRules
 from bot.engine.steps.wait import perform
 from tests.steps.support import make_context, web_server

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 from sqlalchemy import delete, select, update
 
-from bot.services.audit import record
+from bot.queue.audit import record
 from bot.store import audit
 from bot.store.audit import Head
-from bot.store.database import SqlDatabase, open_database
-from bot.store.tables import audit_log
+from bot.store.db.database import SqlDatabase, open_database
+from bot.store.tables.audit import audit_log
 from tests.support.clock import HandClock
 
 DETAILS: list[dict[str, Any]] = [

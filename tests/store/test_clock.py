@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.store.clock import Anchors, DatabaseClock
-from bot.store.database import SqlDatabase, open_database
+from bot.store.db.clock import Anchors, DatabaseClock
+from bot.store.db.database import SqlDatabase, open_database
 
 NOON = 1_763_640_000.25
 

@@ -9,8 +9,8 @@ import pytest
 from sqlalchemy import exc, func, insert, select, text
 
 from bot.domain.errors import Misconfigured
-from bot.store.database import SqlDatabase, open_database
-from bot.store.tables import gates
+from bot.store.db.database import SqlDatabase, open_database
+from bot.store.tables.queue import gates
 from tests.support.backends import Server
 
 

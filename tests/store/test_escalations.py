@@ -6,10 +6,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from sqlalchemy.exc import IntegrityError
 
-from bot.domain.escalation import Climb, Ladder
+from bot.domain.catalogue.policy import Ladder
+from bot.domain.escalation.escalation import Climb
 from bot.ports import Database
-from bot.store import escalations as store
-from bot.store.escalations import Way
+from bot.store.escalation import escalations as store
+from bot.store.escalation.escalations import Way
 from tests.domain.test_escalation import CRITICAL, T0, some_climb
 
 

@@ -12,9 +12,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import delete, insert, text
 
-from bot.domain.fatigue import FLAPPING_WITHIN, SOON, WINDOW, Rule
+from bot.domain.alerts.noisy_rules import FLAPPING_WITHIN, SOON, WINDOW, Rule
 from bot.ports import Database
-from bot.store import fatigue, tables
+from bot.store.alerts import noisy_rules
+from bot.store.tables import alerts as alerts_tables
+from bot.store.tables import incidents as incidents_tables
+from bot.store.tables import runs as runs_tables
 from tests.support.alert_rows import group, incident, run
 from tests.support.clock import START
 
@@ -24,12 +27,12 @@ Episode = tuple[str, int, int, bool, bool]  # key, minutes since the one before 
 async def fill(database: Database, *rows: dict[str, Any]) -> None:
     async with database.transaction() as tx:
         for row in rows:
-            await tx.execute(insert(tables.alert_groups), row)
+            await tx.execute(insert(alerts_tables.alert_groups), row)
 
 
 async def counted(database: Database) -> list[Rule]:
     async with database.reading() as tx:
-        return await fatigue.rules(tx, START - WINDOW, START)
+        return await noisy_rules.rules(tx, START - WINDOW, START)
 
 
 HOUR = timedelta(hours=1)
@@ -56,8 +59,8 @@ async def test_who_acted(database: Database) -> None:
     """A person who acknowledges, resolves, declares or starts a run acts; the bot and the end of the alerts do not."""
     async with database.transaction() as tx:
         for declarer in ("tocsin", "U0ADA", "tocsin"):
-            await tx.execute(insert(tables.incidents), incident(declared_by=declarer))
-        await tx.execute(insert(tables.incidents), incident(private=True))
+            await tx.execute(insert(incidents_tables.incidents), incident(declared_by=declarer))
+        await tx.execute(insert(incidents_tables.incidents), incident(private=True))
     acting: list[dict[str, Any]] = [
         {"acknowledged_at": START, "acknowledged_by": "U0ADA"},
         {"resolved_by": "U0ADA"},
@@ -69,9 +72,9 @@ async def test_who_acted(database: Database) -> None:
     every = [group(f"k{number}", START - HOUR, **more) for number, more in enumerate([*acting, *idle])]
     await fill(database, *every, group("private", START - HOUR, incident=4, name="Secret"))
     async with database.transaction() as tx:
-        await tx.execute(insert(tables.runs), run(incident=3))
-        await tx.execute(insert(tables.runs), run(alert_group=len(acting)))
-        await tx.execute(insert(tables.runs), run(alert_group=len(acting) + 1, source="automation"))
+        await tx.execute(insert(runs_tables.runs), run(incident=3))
+        await tx.execute(insert(runs_tables.runs), run(alert_group=len(acting)))
+        await tx.execute(insert(runs_tables.runs), run(alert_group=len(acting) + 1, source="automation"))
     (rule,) = await counted(database)
     assert (rule.name, rule.fired, rule.acted_on) == ("Slow", len(acting) + len(idle), len(acting))
 
@@ -80,7 +83,7 @@ async def test_in_maintenance(database: Database) -> None:
     """What fires while somebody works on its service is counted, and bothers nobody."""
     window = {"service": "default", "made_by": "U0ADA", "begins_at": START - HOUR, "ends_at": START}
     async with database.transaction() as tx:
-        await tx.execute(insert(tables.maintenance_windows), window)
+        await tx.execute(insert(alerts_tables.maintenance_windows), window)
     rows = [group("a", START - HOUR + number * timedelta(minutes=6), maintenance=1) for number in range(6)]
     await fill(database, *rows)
     (rule,) = await counted(database)
@@ -122,7 +125,7 @@ async def test_as_counted_by_hand(episodes: list[Episode], database: Database) -
         rows.append(group(key, opened, timedelta(minutes=took), has_card=told, **more))
     rows = [row for row in rows if row["opened_at"] <= START]
     async with database.transaction() as tx:
-        await tx.execute(delete(tables.alert_groups))
+        await tx.execute(delete(alerts_tables.alert_groups))
     await fill(database, *rows)
     assert await counted(database) == by_hand(rows)
 
@@ -147,7 +150,7 @@ def returns_of(rows: Sequence[dict[str, Any]]) -> list[datetime]:
 
 async def test_old_groups_are_not_read(sqlite_database: Database) -> None:
     """The week's groups are found by their index, whatever else the table holds."""
-    statement = fatigue._rules("sqlite", START - WINDOW, START)
+    statement = noisy_rules._rules("sqlite", START - WINDOW, START)
     async with sqlite_database.reading() as tx:
         asked = str(statement.compile(dialect=tx.dialect, compile_kwargs={"literal_binds": True}))
         plan = [row[3] for row in await tx.execute(text(f"EXPLAIN QUERY PLAN {asked}"))]

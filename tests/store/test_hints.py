@@ -8,8 +8,8 @@ from collections.abc import AsyncIterator
 import pytest
 
 from bot.domain.errors import Misconfigured
-from bot.store.hints import LocalHints, PostgresHints
-from bot.store.redis_hints import RedisHints
+from bot.store.wakeups.local import LocalHints, PostgresHints
+from bot.store.wakeups.redis import RedisHints
 from tests.support.backends import Server
 
 Shared = PostgresHints | RedisHints

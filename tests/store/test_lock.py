@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from bot.domain.errors import Misconfigured
-from bot.store.lock import only_process
+from bot.store.db.process_lock import only_process
 
 HOLD = """
 import sys
-from bot.store.lock import only_process
+from bot.store.db.process_lock import only_process
 with only_process(sys.argv[1]):
     print("held", flush=True)
     sys.stdin.read()

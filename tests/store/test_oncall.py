@@ -5,11 +5,11 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from bot.domain.page import OnCall
-from bot.domain.person import Kind, Person
+from bot.domain.escalation.page import OnCall
+from bot.domain.people.person import Kind, Person
 from bot.ports import Database
-from bot.store import oncall as store
-from bot.store import people
+from bot.store.people import oncall as store
+from bot.store.people import people
 from tests.support.clock import START
 
 HOUR = timedelta(hours=1)

@@ -15,8 +15,8 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, text
 
 from bot.domain.errors import Misconfigured
-from bot.store.database import open_database
-from bot.store.schema import (
+from bot.store.db.database import open_database
+from bot.store.db.schema import (
     MIGRATIONS,
     alembic_config,
     engine_for,

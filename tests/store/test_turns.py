@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
-from bot.store.turns import MOST_IN_A_ROW, Turns, a_person_waits, after_people, answers_a_person
+from bot.priority import a_person_waits, after_people, answers_a_person
+from bot.store.db.fair_lock import MOST_IN_A_ROW, Turns
 
 
 async def queue_up(turns: Turns, names: list[tuple[str, bool]]) -> list[str]:

@@ -12,10 +12,11 @@ from typing import Any
 import httpx
 from sqlalchemy import func, select
 
-from bot.domain.token import Scope
-from bot.services import tokens
-from bot.simulator.state import Message
-from bot.store import audit, tables
+from bot.domain.people.token import Scope
+from bot.services.admin import tokens
+from bot.simulator.workspace.state import Message
+from bot.store import audit
+from bot.store.tables import alerts as alerts_tables
 from tests.stories.crash import House, Moment, NewDatabase, end, housed
 from tests.support.alerts import OPS, firing, over
 from tests.support.backends import free_port
@@ -173,8 +174,8 @@ class _Weather:
 
 async def _figures(house: House, sent: Sent) -> Counter[str]:
     async with house.database.reading() as tx:
-        storms = await tx.scalar(select(func.count()).select_from(tables.alert_storms)) or 0
-        groups = await tx.scalar(select(func.count()).select_from(tables.alert_groups)) or 0
+        storms = await tx.scalar(select(func.count()).select_from(alerts_tables.alert_storms)) or 0
+        groups = await tx.scalar(select(func.count()).select_from(alerts_tables.alert_groups)) or 0
     return Counter(
         alerts=len(sent.alerts), repeated=sent.repeated, kills=house.deaths, storms=storms, groups=groups,
         messages=len(_posted(house)),
@@ -193,8 +194,8 @@ async def _flaws(house: House, storm: Storm, sent: Sent) -> list[str]:
     async with house.database.reading() as tx:
         broken = await audit.verify(tx)
         rows = list(await tx.execute(select(*_ALERT).select_from(_JOINED)))
-        groups = list(await tx.execute(select(*tables.alert_groups.c)))
-        storms = list(await tx.execute(select(*tables.alert_storms.c)))
+        groups = list(await tx.execute(select(*alerts_tables.alert_groups.c)))
+        storms = list(await tx.execute(select(*alerts_tables.alert_storms.c)))
     return [
         *violations,
         *broken,
@@ -206,10 +207,12 @@ async def _flaws(house: House, storm: Storm, sent: Sent) -> list[str]:
 
 
 _ALERT = (
-    *(tables.alerts.c.fingerprint, tables.alerts.c.status, tables.alerts.c.group),
-    tables.alert_groups.c.name.label("group_name"),
+    *(alerts_tables.alerts.c.fingerprint, alerts_tables.alerts.c.status, alerts_tables.alerts.c.group),
+    alerts_tables.alert_groups.c.name.label("group_name"),
 )
-_JOINED = tables.alerts.outerjoin(tables.alert_groups, tables.alert_groups.c.id == tables.alerts.c.group)
+_JOINED = alerts_tables.alerts.outerjoin(
+    alerts_tables.alert_groups, alerts_tables.alert_groups.c.id == alerts_tables.alerts.c.group
+)
 
 
 def _of_alerts(rows: Sequence[Any], sent: Sent) -> Iterable[str]:

@@ -23,9 +23,12 @@ from sqlalchemy import func, or_, select, update
 
 from bot import manifest
 from bot.simulator import Simulator
-from bot.store import audit, tables
-from bot.store.clock import DatabaseClock
-from bot.store.database import SqlDatabase, open_database
+from bot.store import audit
+from bot.store.db.clock import DatabaseClock
+from bot.store.db.database import SqlDatabase, open_database
+from bot.store.tables import incidents as incidents_tables
+from bot.store.tables import queue as queue_tables
+from bot.store.tables import runs as runs_tables
 from tests.support.backends import free_port
 from tests.support.story import shown
 
@@ -207,7 +210,7 @@ class House:
         """The leases of that process are over, but for rows on which it has its hands at this very moment."""
         owner = f"{socket.gethostname()}:{pid}"[:64]
         async with self.database.transaction() as tx:
-            for table in (tables.deliveries, tables.inbox, tables.runs):
+            for table in (queue_tables.deliveries, queue_tables.inbox, runs_tables.runs):
                 held = select(table.c.id).where(table.c.owner == owner).with_for_update(skip_locked=True)
                 over = update(table).where(table.c.id.in_(held))
                 await tx.execute(over.values(lease_until=table.c.lease_until - LEASE_SECONDS))
@@ -235,7 +238,7 @@ class House:
     async def waiting(self) -> list[str]:
         """What is not done yet, in words."""
         asleep = [f"{name} is down" for name, child in self.children.items() if not child.up.is_set()]
-        one, two, three = tables.deliveries, tables.inbox, tables.timers
+        one, two, three = queue_tables.deliveries, queue_tables.inbox, queue_tables.timers
         now = self.clock.now()
         async with self.database.reading() as tx:
             sent = select(one.c.kind, one.c.state, one.c.error).where(one.c.state.not_in(["sent", "dropped"]))
@@ -325,7 +328,7 @@ class House:
         """What must never be there, however often somebody was killed."""
         async with self.database.reading() as tx:
             broken = await audit.verify(tx)
-            incidents = await tx.scalar(select(func.count()).select_from(tables.incidents))
+            incidents = await tx.scalar(select(func.count()).select_from(incidents_tables.incidents))
         violations = [str(one["violation"]) for one in self.simulator.journal.since() if "violation" in one]
         many = [f"{incidents} incidents"] if incidents != 1 else []
         return [*await self.waiting(), *violations, *broken, *many]

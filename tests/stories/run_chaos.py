@@ -27,11 +27,13 @@ import aiohttp
 from sqlalchemy import select
 from sqlalchemy.engine import Row
 
-from bot.domain.run import OVER, StepState
-from bot.domain.run import number as run_number
-from bot.simulator import channels
-from bot.simulator.state import Channel, Message
-from bot.store.tables import audit_log, deliveries, run_gates, run_steps, run_votes, runs, slots
+from bot.domain.runs.run import OVER, StepState
+from bot.domain.runs.run import number as run_number
+from bot.simulator.content import channels
+from bot.simulator.workspace.state import Channel, Message
+from bot.store.tables.audit import audit_log
+from bot.store.tables.queue import deliveries
+from bot.store.tables.runs import run_gates, run_steps, run_votes, runs, slots
 from tests.stories.crash import LOST, House, NewDatabase, end, housed
 from tests.support.backends import free_port
 from tests.support.once_target import Counts, OnceTarget, once_target

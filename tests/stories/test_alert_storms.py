@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import func, select
 
-from bot.store import tables
+from bot.store.tables import alerts as alerts_tables
 from tests.support.alerts import OPS, Monitoring, elements, firing, monitoring, over
 from tests.support.clock import START
 from tests.support.story import Story, shown, tidy
@@ -39,7 +39,7 @@ async def test_a_storm_is_one_card(sent: Monitoring) -> None:
     assert "🟡 P2 Default service · Rule0: 1 alert fires\n" in text
     assert "And 85 more kinds of alert: 85 groups, 85 alerts fire." in text
     async with sent.story.deps.database.reading() as tx:
-        assert (await tx.execute(select(func.count()).select_from(tables.alerts))).scalar_one() == 100
+        assert (await tx.execute(select(func.count()).select_from(alerts_tables.alerts))).scalar_one() == 100
 
 
 async def test_the_important_first(sent: Monitoring) -> None:

@@ -10,12 +10,13 @@ from pathlib import Path
 
 from sqlalchemy import func, select
 
-from bot.domain.token import Scope
+from bot.domain.people.token import Scope
 from bot.http.app import make_app
 from bot.http.door import HttpDoor
 from bot.ports import Database
-from bot.services import tokens
-from bot.store import tables
+from bot.services.admin import tokens
+from bot.store.tables import alerts as alerts_tables
+from bot.store.tables import queue as queue_tables
 from tests.support.alertmanager import alertmanager, listening, metrics_at, prometheus_with_rule
 from tests.support.alerts import OPS
 from tests.support.backends import free_port
@@ -53,13 +54,18 @@ class Ear:
 
     async def heard(self) -> int:
         """Messages of Alertmanager that were stored."""
-        mine = select(func.count()).select_from(tables.inbox).where(tables.inbox.c.kind == "hook:alertmanager")
+        mine = (
+            select(func.count()).select_from(queue_tables.inbox).where(queue_tables.inbox.c.kind == "hook:alertmanager")
+        )
         async with self.story.deps.database.reading() as tx:
             return int((await tx.execute(mine)).scalar_one())
 
     async def alerts(self) -> list[str]:
         async with self.story.deps.database.reading() as tx:
-            return [row.status for row in await tx.execute(select(tables.alerts.c.status).order_by(tables.alerts.c.id))]
+            return [
+                row.status
+                for row in await tx.execute(select(alerts_tables.alerts.c.status).order_by(alerts_tables.alerts.c.id))
+            ]
 
 
 @asynccontextmanager

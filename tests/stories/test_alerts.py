@@ -11,8 +11,11 @@ import pytest
 from sqlalchemy import func, select
 
 from bot.ports import Database
-from bot.services import alerts, inbox
-from bot.store import tables
+from bot.queue import inbox
+from bot.services.ingest import alerts as ingest
+from bot.store.tables import alerts as alerts_tables
+from bot.store.tables import base as tables
+from bot.store.tables import queue as queue_tables
 from tests.support.alerts import OPS, Monitoring, elements, firing, monitoring, over
 from tests.support.catalogues import catalogue
 from tests.support.clock import START, HandClock
@@ -138,7 +141,9 @@ routes:
             await sender.sends(firing("Watchdog", since=START), firing("Other", since=START))
         assert len(await sender.cards()) == 1
         async with sqlite_database.reading() as tx:
-            kept = await tx.execute(select(tables.alerts.c.last_at).where(tables.alerts.c.name == "Watchdog"))
+            kept = await tx.execute(
+                select(alerts_tables.alerts.c.last_at).where(alerts_tables.alerts.c.name == "Watchdog")
+            )
             assert kept.scalar_one() == START + 2 * SOON
 
 
@@ -163,10 +168,12 @@ async def test_worked_twice_counts_once(sent: Monitoring) -> None:
     await sent.posts({"alerts": [firing(since=START), firing("Other", since=START)]})
     deps = sent.story.deps
     async with deps.database.reading() as tx:
-        row = (await tx.execute(select(tables.inbox).where(tables.inbox.c.kind == "hook:alertmanager"))).one()
+        row = (
+            await tx.execute(select(queue_tables.inbox).where(queue_tables.inbox.c.kind == "hook:alertmanager"))
+        ).one()
     item = inbox.InboxItem(row.id, row.key, row.kind, row.payload, row.received_at, row.attempts)
     for _ in range(2):
-        await alerts.handle(deps, item)
+        await ingest.handle(deps, item)
     await sent.story.settle()
     assert (await count(sent.story, "alert_groups"), await count(sent.story, "alerts")) == (2, 2)
     assert len(await sent.cards()) == 2
@@ -179,9 +186,11 @@ async def test_many_workers_at_once(sent: Monitoring) -> None:
         await sent.posts({"alerts": [firing(f"Rule{rule}", since=START, host=str(number)) for rule in (1, 2)]})
     deps = sent.story.deps
     async with deps.database.reading() as tx:
-        rows = list(await tx.execute(select(tables.inbox).where(tables.inbox.c.kind == "hook:alertmanager")))
+        rows = list(
+            await tx.execute(select(queue_tables.inbox).where(queue_tables.inbox.c.kind == "hook:alertmanager"))
+        )
     items = [inbox.InboxItem(row.id, row.key, row.kind, row.payload, row.received_at, row.attempts) for row in rows]
-    await asyncio.gather(*(alerts.handle(deps, item) for item in items * 2))
+    await asyncio.gather(*(ingest.handle(deps, item) for item in items * 2))
     await sent.story.settle()
     assert (await count(sent.story, "alert_groups"), await count(sent.story, "alerts")) == (2, 12)
     assert "*Firing*\n6 alerts" in await sent.words("ALR-1")

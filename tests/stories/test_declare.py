@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from bot.ports import Database
-from bot.services import places
+from bot.services.workspace import channels
 from tests.support.catalogues import PAYMENTS, catalogue
 from tests.support.clock import HandClock
 from tests.support.story import Story, field, shown, tidy, told
@@ -169,7 +169,7 @@ async def test_the_announcing_channel_by_its_real_name(sqlite_database: Database
         assert "Its card goes up in #general" in await story.types("Ada", "/incident declare low a typo")
         room = await story.declared("P1 checkout is down")
         assert [one["title"] for one in (await story.channel(room))["bookmarks"]] == ["INC-2 in #general"]
-        await places.renamed(story.deps, "C0GENERAL", "everybody")
+        await channels.renamed(story.deps, "C0GENERAL", "everybody")
         await story.fault("error", method="conversations.create", error="restricted_action")
         await story.types("Ada", "/incident declare P1 search is down")
         (letter,) = await story.direct("Ada")

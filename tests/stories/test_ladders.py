@@ -13,20 +13,21 @@ import pytest
 from sqlalchemy import delete, select
 
 from bot.catalogue.load import load
-from bot.domain.person import Actor, Person
+from bot.domain.people.person import Actor, Person
 from bot.ports import Database
-from bot.services import alert_groups, escalations, incidents, resolution, summons
-from bot.services.trips import ERRANDS, TIMERS
-from bot.slack.events import EventDesk
-from bot.store.tables import audit_log, timers
-from bot.worker import Worker
-from commands import TABLE
+from bot.services.alerts import operations as alert_operations
+from bot.services.escalation import progress as escalations
+from bot.services.incidents import lifecycle as incidents
+from bot.services.incidents import resolution
+from bot.services.response import page_and_escalate
+from bot.store.tables.audit import audit_log
+from bot.store.tables.queue import timers
 from tests.support.alerts import over
 from tests.support.catalogues import catalogue
 from tests.support.clock import START, HandClock
 from tests.support.ladders import ORG, SHOP, Shop, opened, pager_of, pagerduty, restarted
 from tests.support.pagerduty import PagerDutyStandIn
-from tests.support.story import tidy
+from tests.support.story import tidy, worker_of
 
 
 @pytest.fixture
@@ -503,11 +504,13 @@ async def test_everything_at_one_moment(shop: Shop, duty: PagerDutyStandIn) -> N
     await shop.at(14, 50)
     shop.story.clock.set(START + timedelta(minutes=15))
     deps, ada = shop.story.deps, Actor(Person("U0ADA", "ada"))
-    others = [Worker(deps, timers=TIMERS, errands=ERRANDS, handle_inbox=EventDesk(TABLE).handle) for _ in range(2)]
-    deeds: list[Coroutine[Any, Any, object]] = [alert_groups.acknowledge(deps, number, ada) for number in (1, 2, 3, 4)]
+    others = [worker_of(deps) for _ in range(2)]
+    deeds: list[Coroutine[Any, Any, object]] = [
+        alert_operations.acknowledge(deps, number, ada) for number in (1, 2, 3, 4)
+    ]
     deeds += [incidents.set_severity(deps, number, "P1", ada) for number in (3, 5)]
     deeds += [resolution.resolve(deps, number, ada, fix="rolled back") for number in (4, 6)]
-    deeds += [summons.escalate(deps, await alert_groups.by_name(deps, "ALR-7"), ada)]
+    deeds += [page_and_escalate.escalate(deps, await alert_operations.by_name(deps, "ALR-7"), ada)]
     await shop.posts({"version": "4", "alerts": [over(alerts[5], START), over(alerts[7], START)]})
     await asyncio.gather(*deeds, *(worker.turn() for worker in others))
     await shop.story.settle()

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bot.ports import Database
-from bot.services import people
+from bot.services.workspace import people
 from tests.support.catalogues import catalogue
 from tests.support.clock import HandClock
 from tests.support.story import Story, told

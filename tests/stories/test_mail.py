@@ -13,18 +13,17 @@ from sqlalchemy import select
 
 from bot.integrations.email import SmtpMailer
 from bot.ports import Database, Mailer
-from bot.services import mailing, people, readiness
-from bot.services.trips import ERRANDS, TIMERS
-from bot.slack.events import EventDesk
-from bot.store import incidents as store
-from bot.store.tables import audit_log
-from bot.store.tables import deliveries as table
-from bot.worker import Worker
-from commands import TABLE
+from bot.services.admin import readiness
+from bot.services.incidents import email as incident_email
+from bot.services.messaging import email
+from bot.services.workspace import people
+from bot.store.incidents import incidents as store
+from bot.store.tables.audit import audit_log
+from bot.store.tables.queue import deliveries as table
 from tests.support.catalogues import catalogue, templates
 from tests.support.clock import HandClock
 from tests.support.mail_server import MailServer, Received
-from tests.support.story import Story, told
+from tests.support.story import Story, told, worker_of
 
 PAYMENTS = """
 service: payments
@@ -59,7 +58,7 @@ async def installed(
     words = [templates(folder, **files)] if files else []
     async with told(database, clock, catalogue=folders, templates=words) as story:
         deps = replace(story.deps, mailer=mailer)
-        story.worker = Worker(deps, timers=TIMERS, errands=ERRANDS, handle_inbox=EventDesk(TABLE).handle)
+        story.worker = worker_of(deps)
         await people.remember(deps, {"id": "U0DAN", "name": "dan", "profile": {"email": "dan@example.com"}})
         yield story
 
@@ -86,7 +85,7 @@ def by_address(server: MailServer) -> list[Received]:
 async def settled(story: Story) -> list[tuple[str, str]]:
     """How each e-mail ended, and why."""
     async with story.deps.database.reading() as tx:
-        rows = await tx.execute(select(table.c.state, table.c.error).where(table.c.kind == mailing.KIND))
+        rows = await tx.execute(select(table.c.state, table.c.error).where(table.c.kind == email.KIND))
         return [(row.state, row.error or "") for row in rows]
 
 
@@ -132,7 +131,7 @@ async def test_the_thread_goes_on(story: Story, server: MailServer) -> None:
 async def say(story: Story, template: str, *, nth: int | None = None) -> None:
     async with story.deps.database.transaction() as tx:
         incident = await store.get(tx, 1)
-        await mailing.keep_posted(story.deps, tx, incident, template, nth=nth)
+        await incident_email.keep_posted(story.deps, tx, incident, template, nth=nth)
     await story.settle()
 
 
@@ -240,7 +239,7 @@ async def test_words_that_stand_already(story: Story, server: MailServer) -> Non
     """What a runbook's step writes goes out as it is, once for its key."""
     for _ in range(2):
         async with story.deps.database.transaction() as tx:
-            await mailing.write(
+            await email.write(
                 story.deps, tx, "RUN-7", "email:U0DAN", title="Backup", text="Done", service="payments", key="step"
             )
     await story.settle()
@@ -335,8 +334,8 @@ async def test_a_server_is_missing(sqlite_database: Database, clock: HandClock, 
     async with installed(sqlite_database, clock, tmp_path, None) as story:
         room = await story.declared("S1 payments card payments fail")
         await story.types("Ada", "/incident update rolled back", room)
-        assert await lines(story, "ops-alerts", "SMTP") == [mailing.NEEDS_A_SERVER]
-        assert mailing.NEEDS_A_SERVER in (await readiness.look(story.deps, None)).notes
+        assert await lines(story, "ops-alerts", "SMTP") == [email.NEEDS_A_SERVER]
+        assert email.NEEDS_A_SERVER in (await readiness.look(story.deps, None)).notes
 
 
 LADDER = (

@@ -12,10 +12,12 @@ import pytest
 from sqlalchemy import select
 
 from bot.ports import Database
-from bot.services import fatigue, timers
-from bot.services.trips import TIMERS
-from bot.store import tables
-from bot.store import timers as timers_store
+from bot.queue import timers
+from bot.services.alerts import noisy_rules
+from bot.services.registry import TIMERS
+from bot.store.queue import timers as timers_store
+from bot.store.tables import alerts as alerts_tables
+from bot.store.tables import queue as queue_tables
 from tests.support.alerts import OPS, Monitoring, firing, monitoring, over
 from tests.support.catalogues import catalogue
 from tests.support.clock import HandClock
@@ -58,7 +60,9 @@ async def until(story: Story, moment: datetime) -> None:
 
 async def planted(story: Story) -> list[tuple[datetime, str]]:
     """The lists that are to come."""
-    mine = select(tables.timers).where(tables.timers.c.kind == fatigue.LIST, tables.timers.c.state == "pending")
+    mine = select(queue_tables.timers).where(
+        queue_tables.timers.c.kind == noisy_rules.LIST, queue_tables.timers.c.state == "pending"
+    )
     async with story.deps.database.reading() as tx:
         return [(row.due_at, row.dedupe_key) for row in await tx.execute(mine)]
 
@@ -66,7 +70,7 @@ async def planted(story: Story) -> list[tuple[datetime, str]]:
 async def test_the_noisy_ones_are_listed(sent: Monitoring) -> None:
     """The worst first, each with what one could do about it; who was acted on, and what is only logged, is not."""
     story = sent.story
-    await fatigue.plant(story.deps)
+    await noisy_rules.plant(story.deps)
     await episodes(sent, "Ignored <!channel> *x*", 7)
     await episodes(sent, "Flappy", 4, pause_minutes=5)
     await episodes(sent, "Chatter", 8, severity="info")
@@ -89,7 +93,7 @@ async def test_the_noisy_ones_are_listed(sent: Monitoring) -> None:
 
 async def test_nothing_is_noisy(sender: Monitoring) -> None:
     """Then nobody reads anything, and the next Monday is promised all the same."""
-    await fatigue.plant(sender.story.deps)
+    await noisy_rules.plant(sender.story.deps)
     await episodes(sender, "Rare", 2)
     await until(sender.story, MONDAY + timedelta(hours=1))
     assert await lists(sender.story) == []
@@ -99,7 +103,7 @@ async def test_nothing_is_noisy(sender: Monitoring) -> None:
 async def test_week_after_week(sender: Monitoring) -> None:
     """Each list plants the next, and a rule that was mended is not listed again."""
     story = sender.story
-    await fatigue.plant(story.deps)
+    await noisy_rules.plant(story.deps)
     await episodes(sender, "Slow", 6)
     await until(story, MONDAY + 2 * WEEK + timedelta(hours=1))
     assert len(await lists(story)) == 1
@@ -109,16 +113,16 @@ async def test_week_after_week(sender: Monitoring) -> None:
 async def test_planted_once(sent: Monitoring) -> None:
     """However many processes plant at the same time, and again after each start, a Monday has one list."""
     deps = sent.story.deps
-    outcomes = await asyncio.gather(*(fatigue.plant(deps) for _ in range(5)))
+    outcomes = await asyncio.gather(*(noisy_rules.plant(deps) for _ in range(5)))
     assert outcomes.count(True) == 1
     assert await planted(sent.story) == [(MONDAY, "alerts.noisy:2026-11-23")]
-    assert not await fatigue.plant(deps)
+    assert not await noisy_rules.plant(deps)
 
 
 async def test_a_crash_amid_the_list(sender: Monitoring) -> None:
     """Where the transaction of the list is lost, nothing of it is there, and it is done again: one list, one next."""
     story = sender.story
-    await fatigue.plant(story.deps)
+    await noisy_rules.plant(story.deps)
     await episodes(sender, "Slow", 6)
     story.clock.set(MONDAY)
     await _lost(story)
@@ -134,14 +138,14 @@ async def _lost(story: Story) -> None:
     with contextlib.suppress(ConnectionError):
         async with story.deps.database.transaction() as tx:
             (timer,) = await timers_store.lock_due(tx, now=MONDAY, limit=9)
-            await fatigue.due(story.deps, tx, timer)
+            await noisy_rules.due(story.deps, tx, timer)
             raise ConnectionError
 
 
 async def test_nobody_was_there_for_weeks(sender: Monitoring) -> None:
     """A bot that was down on three Mondays writes one list when it is back, and promises the next Monday."""
     story = sender.story
-    await fatigue.plant(story.deps)
+    await noisy_rules.plant(story.deps)
     await episodes(sender, "Slow", 6)
     story.clock.set(MONDAY + 2 * WEEK + timedelta(days=1))
     await story.settle()
@@ -152,13 +156,13 @@ async def test_nobody_was_there_for_weeks(sender: Monitoring) -> None:
 async def test_it_is_acted_on_before_it_is_posted(sender: Monitoring) -> None:
     """The list is written when it is sent: what was mended while Slack was away is not in it."""
     story = sender.story
-    await fatigue.plant(story.deps)
+    await noisy_rules.plant(story.deps)
     await episodes(sender, "Slow", 5)
     await sender.sends(firing("Slow", since=story.clock.now()))
     story.clock.set(MONDAY)
     await timers.fire_due(story.deps, TIMERS)
     async with story.deps.database.transaction() as tx:
-        await tx.execute(tables.alert_groups.update().values(acknowledged_at=MONDAY, acknowledged_by="U0ADA"))
+        await tx.execute(alerts_tables.alert_groups.update().values(acknowledged_at=MONDAY, acknowledged_by="U0ADA"))
     await story.settle()
     assert await lists(story) == []
 
@@ -174,6 +178,6 @@ severities: [{key: S1, name: Normal}]
 """
     folder = catalogue(tmp_path, org="default_service: shop", shop=sydney)
     async with told(sqlite_database, clock, catalogue=[folder]) as story:
-        await fatigue.plant(story.deps)
+        await noisy_rules.plant(story.deps)
         (found,) = await planted(story)
     assert found == (datetime(2026, 11, 22, 22, tzinfo=UTC), "alerts.noisy:2026-11-23")

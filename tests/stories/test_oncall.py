@@ -13,8 +13,8 @@ import pytest
 from sqlalchemy import select
 
 from bot.ports import Database
-from bot.services import people
-from bot.store.tables import deliveries
+from bot.services.workspace import people, recipients
+from bot.store.tables.queue import deliveries
 from tests.support.catalogues import catalogue
 from tests.support.clock import START, HandClock
 from tests.support.pagerduty import PagerDutyStandIn, pager, shift, trusted
@@ -385,7 +385,7 @@ async def test_many_ask_at_once(paged: Story, stand_in: PagerDutyStandIn) -> Non
     """Whoever wants to know at the same time asks PagerDuty once; while it is away it is left alone for a while."""
 
     async def all_of_them() -> list[list[str]]:
-        return await asyncio.gather(*(people.expand(paged.deps, ["oncall"], service="there") for _ in range(9)))
+        return await asyncio.gather(*(recipients.expand(paged.deps, ["oncall"], service="there") for _ in range(9)))
 
     assert await all_of_them() == [["U0ADA"]] * 9
     assert stand_in.requests == ["GET /oncalls"]

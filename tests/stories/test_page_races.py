@@ -12,14 +12,15 @@ from typing import Any
 import pytest
 from sqlalchemy import select, text
 
-from bot.domain.secret import Secret
+from bot.domain.text.secret import Secret
 from bot.integrations.pagerduty import PagerDuty
 from bot.ports import Database
-from bot.services import timers
-from bot.services.trips import TIMERS
-from bot.store import incidents as incidents_store
-from bot.store import tables
-from bot.store.database import open_database
+from bot.queue import timers
+from bot.services.registry import TIMERS
+from bot.store.db.database import open_database
+from bot.store.incidents import incidents as incidents_store
+from bot.store.tables import escalation as escalation_tables
+from bot.store.tables import queue as queue_tables
 from tests.support.alerts import Monitoring, firing, monitoring
 from tests.support.catalogues import catalogue
 from tests.support.clock import START, HandClock
@@ -85,7 +86,7 @@ def moment(stand_in: OrderedPagerDuty, dice: random.Random, is_over: Callable[[]
 async def fates(sent: Monitoring) -> dict[str, list[str]]:
     """The states of pages and of promises."""
     async with sent.story.deps.database.reading() as tx:
-        found = (select(table.c.state) for table in (tables.pages, tables.promises))
+        found = (select(table.c.state) for table in (escalation_tables.pages, queue_tables.promises))
         paged, promised = [sorted((await tx.execute(one)).scalars()) for one in found]
     return {"pages": paged, "promises": promised}
 
@@ -170,9 +171,9 @@ async def test_acknowledged_there_while_its_incident_is_changed(
             turning = asyncio.create_task(story.worker.turn())
             async with asyncio.timeout(20):
                 await somebody_waits(database)
-            assert (await tx.execute(select(tables.pages.c.state).with_for_update(nowait=True))).scalars().all() == [
-                "open"
-            ]
+            assert (
+                await tx.execute(select(escalation_tables.pages.c.state).with_for_update(nowait=True))
+            ).scalars().all() == ["open"]
         await turning
         await story.settle()
         assert await fates(sent) == {"pages": ["acknowledged"], "promises": ["kept"]}

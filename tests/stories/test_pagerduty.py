@@ -13,14 +13,18 @@ import pytest
 import trustme
 from sqlalchemy import select
 
-from bot.domain.secret import Secret
+from bot.domain.text.secret import Secret
 from bot.integrations.email import SmtpMailer
 from bot.integrations.pagerduty import PagerDuty
 from bot.ports import Database
-from bot.services import alerts, pages, people, telling
-from bot.services.inbox import InboxItem
-from bot.store import incidents as incidents_store
-from bot.store import tables
+from bot.queue.inbox import InboxItem
+from bot.services.escalation import pages
+from bot.services.incidents import template_context
+from bot.services.ingest import alerts as ingest
+from bot.services.workspace import people
+from bot.store.incidents import incidents as incidents_store
+from bot.store.tables import escalation as escalation_tables
+from bot.store.tables import queue as queue_tables
 from tests.support.alerts import OPS, Monitoring, firing, monitoring
 from tests.support.catalogues import catalogue
 from tests.support.clock import START, HandClock
@@ -128,7 +132,9 @@ async def wake(story: Story, target: str, key: str = "by hand", subject: str = "
 
 async def states(story: Story) -> list[str]:
     async with story.deps.database.reading() as tx:
-        return list((await tx.execute(select(tables.pages.c.state).order_by(tables.pages.c.at))).scalars())
+        return list(
+            (await tx.execute(select(escalation_tables.pages.c.state).order_by(escalation_tables.pages.c.at))).scalars()
+        )
 
 
 def urgent(**labels: str) -> dict[str, Any]:
@@ -593,7 +599,7 @@ async def test_an_incident_of_a_page(sent: Monitoring, pagerduty: PagerDutyStand
     assert "resolved" in await story.reads("Ada", "/incident show INC-1")
     assert made["status"] == "triggered"  # what was done there is not told back
     async with story.deps.database.reading() as tx:
-        draft = await telling.draft(story.deps, tx, await incidents_store.get(tx, 1))
+        draft = await template_context.draft(story.deps, tx, await incidents_store.get(tx, 1))
     (line,) = [one for one in draft.splitlines() if one.endswith("acknowledged")]
     assert "ada at PagerDuty" in line
 
@@ -643,11 +649,11 @@ async def test_a_crash_in_the_midst(sent: Monitoring, pagerduty: PagerDutyStandI
     made = await paged(sent, pagerduty)
     await says(sent, event(sent, made, "acknowledged"))
     async with sent.story.deps.database.reading() as tx:
-        rows = await tx.execute(select(tables.inbox).where(tables.inbox.c.kind == "hook:pagerduty"))
+        rows = await tx.execute(select(queue_tables.inbox).where(queue_tables.inbox.c.kind == "hook:pagerduty"))
         (row,) = rows.all()
     await sent.story.clicks("Ben", OPS, await sent.card(), "alert.unack")
     for _ in range(2):
-        await alerts.handle(sent.story.deps, InboxItem(row.id, row.key, row.kind, row.payload, row.received_at, 1))
+        await ingest.handle(sent.story.deps, InboxItem(row.id, row.key, row.kind, row.payload, row.received_at, 1))
     await sent.story.settle()
     assert "*On it*" not in await sent.words()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bot.simulator.channels import add_member
+from bot.simulator.content.channels import add_member
 from tests.support.story import Story, shown
 
 LEAK = "/incident declare private P1 tokens have leaked"

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from sqlalchemy import delete, select
 
-from bot.store.tables import audit_log, timers
+from bot.store.tables.audit import audit_log
+from bot.store.tables.queue import timers
 from tests.support.story import Story, shown, tidy
 
 OWN = "Posted by tocsin"

@@ -12,8 +12,9 @@ from sqlalchemy import func, select
 
 from bot.catalogue.load import load
 from bot.ports import Database
-from bot.services import maintenance, silences
-from bot.store import tables
+from bot.services.alerts import maintenance, silences
+from bot.store.tables import alerts as alerts_tables
+from bot.store.tables import base as tables
 from tests.support import ladders
 from tests.support.alerts import OPS, Monitoring, elements, firing, monitoring, over
 from tests.support.catalogues import catalogue
@@ -336,7 +337,7 @@ async def test_many_groups_in_maintenance(sender: Monitoring, monkeypatch: pytes
     assert "5 groups of alerts fire." in await story.types("Ben", "/incident maintenance")
     await story.types("Ben", "/incident maintenance end default")
     async with story.deps.database.reading() as tx:
-        kept = (await tx.execute(select(tables.alert_groups.c.maintenance))).scalars().all()
+        kept = (await tx.execute(select(alerts_tables.alert_groups.c.maintenance))).scalars().all()
     assert set(kept) == {None}
 
 

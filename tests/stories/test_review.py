@@ -9,8 +9,8 @@ import pytest
 from sqlalchemy import select
 
 from bot.ports import Database
-from bot.simulator.channels import archive, remove_member
-from bot.store.tables import deliveries
+from bot.simulator.content.channels import archive, remove_member
+from bot.store.tables.queue import deliveries
 from tests.support.catalogues import catalogue, templates
 from tests.support.clock import HandClock
 from tests.support.story import Story, shown, tidy, told

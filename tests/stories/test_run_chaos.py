@@ -7,7 +7,7 @@ from signal import SIGCONT, SIGSTOP
 
 import pytest
 
-from bot.simulator.state import Channel, Message
+from bot.simulator.workspace.state import Channel, Message
 from tests.stories.crash import NewDatabase
 from tests.stories.run_chaos import WORKERS, Place, brewed, check, is_open, placed, until, weathered
 

@@ -13,20 +13,16 @@ import pytest
 import trustme
 
 from bot.deps import Deps
-from bot.domain.secret import Secret
+from bot.domain.text.secret import Secret
 from bot.integrations.email import SmtpMailer
 from bot.integrations.pagerduty import PagerDuty
 from bot.ports import Database
-from bot.services import people
-from bot.services.trips import ERRANDS, TIMERS
-from bot.slack.events import EventDesk
-from bot.worker import Worker
-from commands import TABLE
+from bot.services.workspace import people
 from tests.support.clock import HandClock
 from tests.support.mail_server import MailServer
 from tests.support.pagerduty import API_KEY, SENDER, PagerDutyStandIn
 from tests.support.runbooks import ORG, SERVICE, shop
-from tests.support.story import Story, shown, told
+from tests.support.story import Story, shown, told, worker_of
 
 OPS = "ops-alerts"
 CONTACTS = """
@@ -71,7 +67,7 @@ class Reached:
     def with_deps(self, **changes: Any) -> None:
         deps: Deps = replace(self.story.deps, **changes)
         self.story.door._deps = deps
-        self.story.worker = Worker(deps, timers=TIMERS, errands=ERRANDS, handle_inbox=EventDesk(TABLE).handle)
+        self.story.worker = worker_of(deps)
 
     async def asks(self, words: str = "tell", user: str = "Ada", channel: str = OPS) -> str:
         return await self.story.reads(user, f"/runbook run {words}", channel)

@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import select
 
 from bot.ports import Database
-from bot.store.tables import audit_log
+from bot.store.tables.audit import audit_log
 from tests.support.clock import HandClock
 from tests.support.runbooks import ORG, RESTART, Target, opened_shop
 from tests.support.story import Story, buttons, field, shown

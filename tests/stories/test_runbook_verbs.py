@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from bot.ports import Database
-from commands.runbook import words
+from commands.runbook import arguments
 from tests.support.clock import HandClock
 from tests.support.runbooks import ORG, RESTART, Target, opened_shop
 from tests.support.story import Story, buttons, shown, tidy
@@ -247,16 +247,16 @@ async def test_problems_come_first(sqlite_database: Database, clock: HandClock, 
 )
 def test_what_slack_makes_of_a_value(typed: str, given: dict[str, str]) -> None:
     """A host that Slack turned into a link is a host again, and curly quotes quote."""
-    assert words.read(f"Restart {typed}") == words.Said("restart", given)
+    assert arguments.read(f"Restart {typed}") == arguments.Said("restart", given)
 
 
 @pytest.mark.parametrize("text", ["a b", 'it\'s "so"', "it’s “so”", "<http://a.example|b> & c", "", "x=y", "\\"])
 def test_a_buttons_words_are_read_back(text: str) -> None:
     """Whatever is given fits into a button and comes out of it the same; too much of it is left out whole."""
-    value = words.value("restart", {"note": text, "force": True, "count": 3}, "why = not")
+    value = arguments.value("restart", {"note": text, "force": True, "count": 3}, "why = not")
     given = {"note": text, "force": "true", "count": "3"}
-    assert words.of_button(value) == words.Said("restart", given, "why = not")
-    assert words.value("restart", {"note": text + "x" * 3_000}) == "restart"
+    assert arguments.of_button(value) == arguments.Said("restart", given, "why = not")
+    assert arguments.value("restart", {"note": text + "x" * 3_000}) == "restart"
 
 
 async def test_where_a_run_stands(shop: tuple[Story, Target]) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from bot.store.database import open_database
+from bot.store.db.database import open_database
 from tests.support.clock import HandClock
 from tests.support.story import Story, shown, tidy, told
 

@@ -15,19 +15,17 @@ import pytest
 from sqlalchemy import delete, select
 
 from bot.catalogue.load import load
-from bot.domain.person import Actor
+from bot.domain.people.person import Actor
 from bot.ports import Database
-from bot.services import asking, people
-from bot.services.trips import ERRANDS, TIMERS
-from bot.slack.events import EventDesk
-from bot.store import tables
-from bot.store.hints import LocalHints
-from bot.worker import Worker
-from commands import TABLE
+from bot.services.runs import request as run_request
+from bot.services.workspace import people
+from bot.store.tables import queue as queue_tables
+from bot.store.tables import runs as runs_tables
+from bot.store.wakeups.local import LocalHints
 from tests.support.alerts import OPS, Monitoring, elements, firing, monitoring, over
 from tests.support.clock import START, HandClock
 from tests.support.runbooks import Target, target
-from tests.support.story import buttons, shown, tidy, told
+from tests.support.story import buttons, shown, tidy, told, worker_of
 
 ORG = """
 default_service: shop
@@ -99,7 +97,7 @@ class Watched(Monitoring):
 
     async def runs(self) -> list[Any]:
         async with self.story.deps.database.reading() as tx:
-            return list(await tx.execute(select(*tables.runs.c).order_by(tables.runs.c.id)))
+            return list(await tx.execute(select(*runs_tables.runs.c).order_by(runs_tables.runs.c.id)))
 
     async def thread(self, name: str = "ALR-1") -> list[str]:
         return [tidy(text) for text in await self.story.thread(OPS, (await self.card(name))["ts"])]
@@ -182,7 +180,7 @@ async def test_changed_it_is_asked_anew(sent: Watched) -> None:
     await sent.sends(firing("Full", host="a", severity="P2"))
     deps = story.deps
     ada = Actor(await people.find(deps, "U0ADA"))
-    await asking.change(deps, 1, {"keep": 5}, ada)
+    await run_request.change(deps, 1, {"keep": 5}, ada)
     await story.settle()
     await sent.approves("Ada")
     assert sent.there.counts["/clean"] == 0
@@ -286,11 +284,13 @@ async def test_worked_again_after_a_crash(sent: Watched) -> None:
     """However often the delivery that asks for it is begun anew, there is one run."""
     await sent.sends(firing("Full", host="a"))
     async with sent.story.deps.database.transaction() as tx:
-        row = (await tx.execute(select(tables.deliveries).where(tables.deliveries.c.kind == "trigger"))).one()
-        again = tables.deliveries.update().where(tables.deliveries.c.id == row.id)
+        row = (
+            await tx.execute(select(queue_tables.deliveries).where(queue_tables.deliveries.c.kind == "trigger"))
+        ).one()
+        again = queue_tables.deliveries.update().where(queue_tables.deliveries.c.id == row.id)
         await tx.execute(again.values(state="doubt", lease_until=0.0, lookups=0, next_at=0.0, settled_at=None))
     deps = replace(sent.story.deps, hints=LocalHints(), worker_name="successor")
-    sent.story.worker = Worker(deps, timers=TIMERS, errands=ERRANDS, handle_inbox=EventDesk(TABLE).handle)
+    sent.story.worker = worker_of(deps)
     await sent.story.fast_forward(minutes=1)
     assert sent.there.counts["/clean"] == 1
     assert len(await sent.runs()) == 1
@@ -301,7 +301,7 @@ async def test_the_run_is_there_and_its_writing_down_was_lost(sent: Watched) -> 
     await sent.posts({"alerts": [firing("Full", host="a")]})
     await sent.story.settle()
     async with sent.story.deps.database.transaction() as tx:
-        await tx.execute(delete(tables.deliveries).where(tables.deliveries.c.kind == "trigger"))
+        await tx.execute(delete(queue_tables.deliveries).where(queue_tables.deliveries.c.kind == "trigger"))
     await sent.sends(over(firing("Full", host="a"), START + timedelta(seconds=30)))
     assert len(await sent.runs()) == 1
 
@@ -312,7 +312,7 @@ async def test_looked_at_once_more(sender: Watched, quiet: str) -> None:
     story = sender.story
     async with story.deps.database.transaction() as tx:  # as if the worker were busy elsewhere
         gate = {"name": "post:trigger:clean_up", "next_at": story.clock.wall() + 300}
-        await tx.execute(tables.gates.insert().values(**gate))
+        await tx.execute(queue_tables.gates.insert().values(**gate))
     await sender.sends(firing("Full", host="a"))
     assert await sender.runs() == []
     card = await sender.card()

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from bot.domain.draft import TITLE_LIMIT
+from bot.domain.incidents.draft import TITLE_LIMIT
 from bot.ports import Database
 from tests.support.clock import HandClock
 from tests.support.story import Story, shown, tidy, told

@@ -12,12 +12,12 @@ from typing import Any
 
 import httpx
 
-from bot.domain.secret import Secret
-from bot.domain.token import Scope
+from bot.domain.people.token import Scope
+from bot.domain.text.secret import Secret
 from bot.http.app import make_app
 from bot.http.door import HttpDoor
 from bot.http.signatures import Signatures
-from bot.services import tokens
+from bot.services.admin import tokens
 from tests.support.story import Story, shown
 
 OPS = "ops-alerts"

@@ -18,11 +18,12 @@ import httpx
 import trustme
 from sqlalchemy import select
 
-from bot.domain.token import Scope
-from bot.main import Books
-from bot.services import tokens
-from bot.services.escalations import STEP
-from bot.store import tables
+from bot.app.database import Opened
+from bot.domain.people.token import Scope
+from bot.services.admin import tokens
+from bot.services.escalation.progress import STEP
+from bot.store.tables import escalation as escalation_tables
+from bot.store.tables import queue as queue_tables
 from tests.stories.crash import House, housed
 from tests.support.catalogues import catalogue
 from tests.support.ladders import ORG
@@ -119,7 +120,7 @@ class Tower:
         now = self.house.clock.from_wall(wall)
         speed = (self.house.clock.from_wall(wall + 1) - now).total_seconds()
         async with self.house.database.reading() as tx:
-            begun = {row.subject: row.begins_at for row in await tx.execute(select(tables.climbs))}
+            begun = {row.subject: row.begins_at for row in await tx.execute(select(escalation_tables.climbs))}
         return {
             (subject, after): wall + (at + timedelta(minutes=after) - now).total_seconds() / speed
             for subject, at in begun.items()
@@ -128,7 +129,7 @@ class Tower:
 
     async def in_flight(self) -> set[Step]:
         """The steps whose message was under way when its process was killed: it was asked for, and said again."""
-        waits, table = tables.climbs, tables.deliveries
+        waits, table = escalation_tables.climbs, queue_tables.deliveries
         asked = select(table.c.subject, table.c.payload).where(
             table.c.kind.in_(["email", "page"]), table.c.attempts > 1
         )
@@ -140,7 +141,7 @@ class Tower:
 
     async def fired_late(self) -> list[float]:
         """How late each step's timer fired, in seconds of the wall: what came after is the way to people."""
-        table, clock = tables.timers, self.house.clock
+        table, clock = queue_tables.timers, self.house.clock
         await clock.refresh()
         wall = time.time()
         speed = (clock.from_wall(wall + 1) - clock.from_wall(wall)).total_seconds()
@@ -150,7 +151,7 @@ class Tower:
 
     async def promises(self) -> Counter[str]:
         async with self.house.database.reading() as tx:
-            return Counter((await tx.execute(select(tables.promises.c.state))).scalars())
+            return Counter((await tx.execute(select(queue_tables.promises.c.state))).scalars())
 
 
 def shop(*steps: tuple[int, str]) -> str:
@@ -194,7 +195,7 @@ async def tower(
             "SSL_CERT_FILE": str(trusted),
         }
         async with housed(url, "http", workers=workers, settings=settings) as house:
-            books = Books(house.database, house.clock)
+            books = Opened(house.database, house.clock)
             secret = await tokens.create(books, "monitoring", [Scope.INGEST], "U0ADA", by="test")
             base = f"http://127.0.0.1:{house.environment['TOCSIN_HTTP_PORT']}"
             headers = {"Authorization": f"Bearer {secret.reveal()}"}

@@ -13,23 +13,20 @@ import pytest
 import trustme
 from sqlalchemy import select
 
-from bot.domain.secret import Secret
+from bot.domain.text.secret import Secret
 from bot.integrations.email import SmtpMailer
 from bot.integrations.pagerduty import PagerDuty
 from bot.ports import Database, Pager
-from bot.services import alerts, arrivals, inbox, people
-from bot.services import promises as self_audit
-from bot.services.trips import ERRANDS, TIMERS
-from bot.slack.events import EventDesk
-from bot.store.tables import promises
-from bot.worker import Worker
-from commands import TABLE
+from bot.queue import commitments as self_audit
+from bot.services.registry import LATE
+from bot.services.workspace import people
+from bot.store.tables.queue import promises
 from tests.support.alerts import Monitoring, firing, monitoring
 from tests.support.catalogues import catalogue
 from tests.support.clock import START, HandClock
 from tests.support.mail_server import MailServer
 from tests.support.pagerduty import API_KEY, ROUTING_KEY, SENDER, PagerDutyStandIn
-from tests.support.story import Story, shown, tidy, told
+from tests.support.story import Story, shown, tidy, told, worker_of
 
 SHOP = """
 service: shop
@@ -111,7 +108,7 @@ class Shop(Monitoring):
 
     async def audits(self) -> None:
         """The self-audit looks, and what it says is said."""
-        await self_audit.audit_promises(self.story.deps)
+        await self_audit.audit_promises(self.story.deps, LATE)
         await self.story.settle()
 
 
@@ -158,7 +155,6 @@ async def opened(
 
 async def restarted(story: Story) -> None:
     """A worker that knows nothing but what the database says."""
-    handle = inbox.by_family({"event": EventDesk(TABLE).handle, arrivals.FAMILY: alerts.one_by_one()})
-    story.worker = Worker(story.deps, timers=TIMERS, errands=ERRANDS, handle_inbox=handle)
+    story.worker = worker_of(story.deps)
     await story.worker.recover()
     await story.settle()

@@ -13,7 +13,7 @@ import pytest
 import trustme
 from aiohttp import web
 
-from bot.domain.secret import Secret
+from bot.domain.text.secret import Secret
 from bot.integrations.pagerduty import PagerDuty
 from tests.support.clock import HandClock
 

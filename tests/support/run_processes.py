@@ -13,9 +13,10 @@ from typing import Any, TypeVar
 from sqlalchemy import select
 from sqlalchemy.engine import Row
 
-from bot.simulator import channels
-from bot.simulator.state import Channel, Message
-from bot.store.tables import deliveries, run_steps, runs
+from bot.simulator.content import channels
+from bot.simulator.workspace.state import Channel, Message
+from bot.store.tables.queue import deliveries
+from bot.store.tables.runs import run_steps, runs
 from tests.stories.crash import House, housed
 from tests.support.runbooks import ORG, SERVICE, shop
 from tests.support.story import buttons, shown

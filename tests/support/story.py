@@ -14,22 +14,22 @@ from sqlalchemy import select
 
 from bot import manifest
 from bot.catalogue.load import load
-from bot.catalogue.words import TemplateWords
+from bot.catalogue.templates.render import TemplateWords
 from bot.deps import CatalogueBox, Config, Deps
 from bot.domain.errors import Undeliverable
-from bot.domain.secret import Secret
+from bot.domain.text.secret import Secret
 from bot.engine.secrets import Secrets
 from bot.integrations.slack import SlackChat, open_session
 from bot.paths import data
 from bot.ports import Database
-from bot.services import alerts, arrivals, deliveries, inbox, timers
-from bot.services.running import Engine
-from bot.services.trips import ERRANDS, TIMERS
+from bot.queue import outbox, timers
+from bot.services.registry import CHORES, DELIVERIES, INBOX, LATE, TIMERS
+from bot.services.runs.scheduler import Engine
 from bot.simulator import Simulator
 from bot.slack.app import SlackDoor
 from bot.slack.events import EventDesk
-from bot.store.hints import LocalHints
-from bot.store.tables import audit_log
+from bot.store.tables.audit import audit_log
+from bot.store.wakeups.local import LocalHints
 from bot.worker import Worker
 from commands import TABLE
 from tests.support.clock import HandClock
@@ -117,7 +117,7 @@ class Story:
         raise AssertionError("The story does not come to rest.")
 
     async def _until_sendable(self) -> float | None:
-        moments = [await deliveries.next_wall(self.door.deps), await Engine(self.door.deps).next_wall()]
+        moments = [await outbox.next_wall(self.door.deps), await Engine(self.door.deps).next_wall()]
         soon = min((one for one in moments if one is not None), default=None)
         return None if soon is None else max(soon - self.clock.wall(), 0.001)
 
@@ -416,11 +416,15 @@ async def told(
         )
         stack.push_async_callback(door.stop)
         await door.start()
-        handle_inbox = inbox.by_family({"event": EventDesk(TABLE).handle, arrivals.FAMILY: alerts.one_by_one()})
-        worker = Worker(door.deps, timers=TIMERS, errands=ERRANDS, handle_inbox=handle_inbox)
-        story = Story(simulator, door, worker, alarm, clock, control)
+        story = Story(simulator, door, worker_of(door.deps), alarm, clock, control)
         await story.settle()
         yield story
+
+
+def worker_of(deps: Deps) -> Worker:
+    """A worker that knows nothing but what the database says, with all that happens by itself."""
+    inbox = {"event": EventDesk(TABLE).handle, **INBOX}
+    return Worker(deps, timers=TIMERS, deliveries=DELIVERIES, inbox=inbox, chores=CHORES, late=LATE)
 
 
 @asynccontextmanager

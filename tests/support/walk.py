@@ -9,11 +9,11 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from bot.domain.outcome import Done, Outcome, Waiting
-from bot.domain.parameters import read
-from bot.domain.runbook import Kind, OnFailure, Runbook, Step
-from bot.engine import expressions
+from bot.domain.catalogue.runbook import Kind, OnFailure, Runbook, Step
+from bot.domain.runs.outcome import Done, Outcome, Waiting
+from bot.domain.runs.parameters import read
 from bot.engine.steps import STEPS, StepContext
+from bot.expressions import evaluate
 
 PATIENCE_SECONDS = 30.0  # other processes take their own time; the clock of promises stands still meanwhile
 
@@ -61,7 +61,7 @@ class Walk:
         """One step, to its end. None: its condition does not hold."""
         step = self._runbook.step(step_id)
         assert step is not None
-        if step.when is not None and not expressions.holds(step.when, self._scope):
+        if step.when is not None and not evaluate.holds(step.when, self._scope):
             self._scope["steps"][step.id] = {"ok": False}
             return None
         outcome = await self._perform(step)
@@ -76,7 +76,7 @@ class Walk:
         return await STEPS[step.kind](self.arguments(step), replace(self._context, started_at=since))
 
     def arguments(self, step: Step) -> dict[str, Any]:
-        rendered: dict[str, Any] = expressions.render_all(step.body, self._scope)
+        rendered: dict[str, Any] = evaluate.render_all(step.body, self._scope)
         return rendered
 
     async def _give_up(self, step: Step, outcome: Outcome) -> Outcome:
@@ -112,5 +112,5 @@ class Walk:
             return
         result = dict(outcome.result)
         seen = {**self._scope, **result}
-        saved = {name: expressions.evaluate(text, seen) for name, text in step.save.items()}
+        saved = {name: evaluate.evaluate(text, seen) for name, text in step.save.items()}
         self._scope["steps"][step.id] = {**result, "ok": result.get("ok") is not False, **saved}

@@ -11,11 +11,12 @@ from typing import Any
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from bot.domain.alert import Links, Status
-from bot.domain.alert_group import AlertGroup, Single
-from bot.domain.catalogue import Service, Severity
+from bot.domain.alerts.alert import Links, Status
+from bot.domain.alerts.group import AlertGroup, Single
+from bot.domain.catalogue.service import Service
+from bot.domain.catalogue.severity import Severity
 from bot.views import alert as view
-from bot.views.mrkdwn import JOINER
+from bot.views.kit.mrkdwn import JOINER
 
 T0 = datetime(2026, 11, 20, 9, 0, tzinfo=UTC)
 LEVEL = Severity("P1", "High", 1)

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.views import mrkdwn
-from bot.views.mrkdwn import JOINER, Safe, escape, literal
+from bot.views.kit import mrkdwn
+from bot.views.kit.mrkdwn import JOINER, Safe, escape, literal
 
 AT = datetime(2026, 3, 2, 15, 30, tzinfo=timezone(timedelta(hours=1)))
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from bot.domain.maintenance import Window
-from bot.domain.matchers import Matcher
-from bot.domain.silence import Silence
-from bot.views import quiet
+from bot.domain.alerts.maintenance import Window
+from bot.domain.alerts.silence import Silence
+from bot.domain.catalogue.matchers import Matcher
+from bot.views import silence
 
 T0 = datetime(2026, 11, 20, 9, 0, tzinfo=UTC)
 EVIL = "<!channel> <@U0ADA> *b* `c` @here"
@@ -19,7 +19,7 @@ WINDOW = Window(1, "shop", EVIL, "U0BEN", T0, T0 + timedelta(hours=1))
 def test_a_long_list_fits_into_one_message() -> None:
     """Whole lines as far as there is room, and how many more there are; the way to end one is always said."""
     found = [replace(SILENCE, id=number) for number in range(1, 31)]
-    text = quiet.silences(found, {1: 2})
+    text = silence.silences(found, {1: 2})
     assert len(text) < 4_000
     assert "more" in text
     assert text.endswith("`/incident silence end SIL-1`.")
@@ -29,12 +29,21 @@ def test_a_long_list_fits_into_one_message() -> None:
 def test_nothing_comes_out_of_what_was_typed() -> None:
     """Mentions, links and markup in matchers and reasons are text."""
     ended = replace(SILENCE, ended_by="U0ADA")
-    texts = [quiet.made(SILENCE, ["ALR-1"], 1), quiet.began(SILENCE), quiet.ended(ended), quiet.silences([SILENCE], {})]
-    texts += [quiet.window_began(WINDOW, EVIL), quiet.windows([WINDOW], {}, {1: 1}), quiet.on_incident(WINDOW, EVIL)]
-    texts += [quiet.begun(WINDOW, EVIL, 2, is_new=True), quiet.window_moved(WINDOW, EVIL, "U0BEN")]
+    texts = [
+        silence.made(SILENCE, ["ALR-1"], 1),
+        silence.began(SILENCE),
+        silence.ended(ended),
+        silence.silences([SILENCE], {}),
+    ]
     texts += [
-        quiet.window_over(replace(WINDOW, ended_by="U0BEN"), EVIL, 1),
-        quiet.on_storm(replace(WINDOW, service=EVIL)),
+        silence.window_began(WINDOW, EVIL),
+        silence.windows([WINDOW], {}, {1: 1}),
+        silence.on_incident(WINDOW, EVIL),
+    ]
+    texts += [silence.begun(WINDOW, EVIL, 2, is_new=True), silence.window_moved(WINDOW, EVIL, "U0BEN")]
+    texts += [
+        silence.window_over(replace(WINDOW, ended_by="U0BEN"), EVIL, 1),
+        silence.on_storm(replace(WINDOW, service=EVIL)),
     ]
     for text in texts:
         for bad in ("<!channel", "<@U0ADA> *b", " *b*", " `c`", " @here"):
@@ -44,5 +53,5 @@ def test_nothing_comes_out_of_what_was_typed() -> None:
 def test_how_many_are_named() -> None:
     """Ten by name, the rest by number."""
     names = [f"ALR-{number}" for number in range(1, 11)]
-    assert quiet.groups(names[:1], 1) == "ALR-1"
-    assert quiet.groups(names, 12).endswith("ALR-10 and 2 more")
+    assert silence.groups(names[:1], 1) == "ALR-1"
+    assert silence.groups(names, 12).endswith("ALR-10 and 2 more")

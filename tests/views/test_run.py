@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from bot.domain.plan import PlannedStep
-from bot.domain.runbook import Effect, Kind
+from bot.domain.catalogue.runbook import Effect, Kind
+from bot.domain.runs.plan import PlannedStep
 from bot.views import run as view
 
 

@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.domain import parameters
-from bot.domain.catalogue import Access, Catalogue
-from bot.domain.plan import Plan
-from bot.domain.runbook import Effect, Gate, Kind, Parameter, ParameterType, Runbook, Step, Trigger
+from bot.domain.catalogue.catalogue import Access, Catalogue
+from bot.domain.catalogue.runbook import Effect, Gate, Kind, Parameter, ParameterType, Runbook, Step, Trigger
+from bot.domain.runs import parameters
+from bot.domain.runs.plan import Plan
 from bot.engine import planning
-from bot.services.runs import Record
-from bot.simulator.blocks import check_blocks, check_view
+from bot.services.runs.queries import Record
+from bot.simulator.content.blocks import check_blocks, check_view
 from bot.views import runbook as view
 from bot.views.runbook import Form
 

@@ -9,8 +9,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from importlib import import_module
 from typing import Any
 
-from bot.domain.outcome import Outcome
-from bot.domain.runbook import Kind
+from bot.domain.catalogue.runbook import Kind
+from bot.domain.runs.outcome import Outcome
 from bot.engine.steps import fit
 from bot.engine.steps.context import Connections, Outreach, ShellRules, StepContext
 

@@ -6,8 +6,8 @@ from collections.abc import Collection, Mapping
 from datetime import timedelta
 from typing import Any
 
-from bot.domain import duration
 from bot.domain.errors import Unclear
+from bot.domain.text import duration
 
 
 def text(arguments: Mapping[str, Any], name: str, default: str | None = None) -> str:

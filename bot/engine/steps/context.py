@@ -10,11 +10,11 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bot.domain.catalogue.runbook import Connection
 from bot.domain.errors import Misconfigured
-from bot.domain.masking import Masker
-from bot.domain.reach import Meant
-from bot.domain.runbook import Connection
-from bot.domain.secret import Secret
+from bot.domain.people.recipients import Meant
+from bot.domain.text.masking import Masker
+from bot.domain.text.secret import Secret
 from bot.engine.steps import bounds
 from bot.ports import Clock, Mailer, Pager
 

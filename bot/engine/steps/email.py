@@ -10,9 +10,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from bot.domain.errors import Unclear, Undeliverable
-from bot.domain.mail import Mail, Sent
-from bot.domain.outcome import Done, Failed, Outcome, Unknown
-from bot.domain.reach import Meant
+from bot.domain.outgoing.mail import Mail, Sent
+from bot.domain.people.recipients import Meant
+from bot.domain.runs.outcome import Done, Failed, Outcome, Unknown
 from bot.engine.steps import arguments as read
 from bot.engine.steps.bounds import within
 from bot.engine.steps.context import Outreach, StepContext

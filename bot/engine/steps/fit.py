@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from bot.domain.masking import Masker
-from bot.domain.outcome import Done, Failed, Outcome, Unknown, Waiting
+from bot.domain.runs.outcome import Done, Failed, Outcome, Unknown, Waiting
+from bot.domain.text.masking import Masker
 from bot.engine.steps.context import StepContext
 
 MAX_DEPTH = 60  # of lists and mappings within one another

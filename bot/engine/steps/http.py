@@ -17,7 +17,7 @@ import jmespath
 from jmespath.exceptions import JMESPathError
 
 from bot.domain.errors import Unclear
-from bot.domain.outcome import Done, Failed, Outcome, Unknown
+from bot.domain.runs.outcome import Done, Failed, Outcome, Unknown
 from bot.engine.steps import arguments as read
 from bot.engine.steps.bounds import MAX_OUTPUT, is_deep, within
 from bot.engine.steps.context import StepContext

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from bot.domain.errors import Unclear
-from bot.domain.outcome import Failed, Outcome, Waiting
+from bot.domain.runs.outcome import Failed, Outcome, Waiting
 from bot.engine.steps import arguments as read
 from bot.engine.steps.context import StepContext
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from bot.domain.errors import Unclear
-from bot.domain.outcome import Done, Failed, Outcome
+from bot.domain.runs.outcome import Done, Failed, Outcome
 from bot.engine.steps import arguments as read
 from bot.engine.steps.context import StepContext
 

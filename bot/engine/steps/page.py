@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from bot.domain.errors import Throttled, Unclear, Undeliverable
-from bot.domain.outcome import Done, Failed, Outcome, Unknown
-from bot.domain.page import Page, Paged
-from bot.domain.reach import Meant
+from bot.domain.escalation.page import Page, Paged
+from bot.domain.people.recipients import Meant
+from bot.domain.runs.outcome import Done, Failed, Outcome, Unknown
 from bot.engine.steps import arguments as read
 from bot.engine.steps.bounds import within
 from bot.engine.steps.context import Outreach, StepContext

@@ -14,11 +14,11 @@ from typing import Any
 import httpx
 
 from bot.domain.errors import Misconfigured, Unclear
-from bot.domain.outcome import Done, Failed, Outcome
-from bot.engine.expressions import holds
+from bot.domain.runs.outcome import Done, Failed, Outcome
 from bot.engine.steps import arguments as read
 from bot.engine.steps.bounds import within
 from bot.engine.steps.context import StepContext
+from bot.expressions.evaluate import holds
 
 MAX_ANSWER = 5_000_000
 MAX_SAMPLES = 1_000

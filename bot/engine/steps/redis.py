@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from bot.domain.errors import Misconfigured, Unclear
-from bot.domain.outcome import Done, Failed, Outcome, Unknown
+from bot.domain.runs.outcome import Done, Failed, Outcome, Unknown
 from bot.engine.steps import arguments as read
 from bot.engine.steps.bounds import MAX_OUTPUT, within
 from bot.engine.steps.context import StepContext

@@ -6,10 +6,10 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from bot.domain.outcome import Done, Failed, Outcome
-from bot.engine.expressions import plain
+from bot.domain.runs.outcome import Done, Failed, Outcome
 from bot.engine.steps.bounds import MAX_OUTPUT
 from bot.engine.steps.context import StepContext
+from bot.expressions.evaluate import plain
 
 
 async def perform(arguments: Mapping[str, Any], context: StepContext) -> Outcome:

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any, cast
 
 from bot.domain.errors import Unclear
-from bot.domain.masking import Masker
-from bot.domain.outcome import Done, Failed, Outcome, Unknown
+from bot.domain.runs.outcome import Done, Failed, Outcome, Unknown
+from bot.domain.text.masking import Masker
 from bot.engine.steps import arguments as read
 from bot.engine.steps.bounds import HeadAndTail
 from bot.engine.steps.context import ShellRules, StepContext

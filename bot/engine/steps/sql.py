@@ -19,8 +19,8 @@ import psycopg
 from psycopg.rows import dict_row
 
 from bot.domain.errors import Misconfigured, Unclear
-from bot.domain.masking import Masker
-from bot.domain.outcome import Done, Failed, Outcome, Unknown
+from bot.domain.runs.outcome import Done, Failed, Outcome, Unknown
+from bot.domain.text.masking import Masker
 from bot.engine.steps import arguments as read
 from bot.engine.steps.bounds import MAX_OUTPUT, within
 from bot.engine.steps.context import StepContext

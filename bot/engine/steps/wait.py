@@ -11,9 +11,9 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from bot.domain import duration
 from bot.domain.errors import Unclear
-from bot.domain.outcome import Done, Failed, Outcome, Unknown, Waiting
+from bot.domain.runs.outcome import Done, Failed, Outcome, Unknown, Waiting
+from bot.domain.text import duration
 from bot.engine.steps import arguments as read
 from bot.engine.steps import http, promql, redis, shell, sql
 from bot.engine.steps.context import StepContext

@@ -9,7 +9,7 @@ from typing import Any
 
 from bot.simulator.api import basics, chat, conversations, files, marks, people, surfaces
 from bot.simulator.api.call import Call
-from bot.simulator.state import Json
+from bot.simulator.workspace.state import Json
 
 TABLE: dict[str, Callable[[Call], Json]] = {
     "api.test": basics.api_test,

@@ -1,8 +1,8 @@
 """api.test, auth.test, apps.connections.open: is anybody there, who am I, where do I listen."""
 
 from bot.simulator.api.call import Call
-from bot.simulator.errors import Refused
-from bot.simulator.state import BOT_ID, BOT_USER, TEAM_ID, TEAM_NAME, Json
+from bot.simulator.workspace.errors import Refused
+from bot.simulator.workspace.state import BOT_ID, BOT_USER, TEAM_ID, TEAM_NAME, Json
 
 
 def api_test(call: Call) -> Json:

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from bot.simulator.arguments import Args
-from bot.simulator.errors import Refused
-from bot.simulator.sockets import Sockets
-from bot.simulator.state import BOT_USER, Channel, Json, Message, Person, Workspace
+from bot.simulator.delivery.sockets import Sockets
+from bot.simulator.workspace.errors import Refused
+from bot.simulator.workspace.state import BOT_USER, Channel, Json, Message, Person, Workspace
 
 Item = TypeVar("Item")
 MOST_ITEMS = 1000

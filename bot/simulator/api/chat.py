@@ -2,13 +2,13 @@
 
 from typing import Any
 
-from bot.simulator import channels, messages
 from bot.simulator.api.call import Call
-from bot.simulator.blocks import check_blocks
-from bot.simulator.errors import Refused
-from bot.simulator.messages import Draft
-from bot.simulator.shapes import message_json
-from bot.simulator.state import Channel, Json
+from bot.simulator.content import channels, messages
+from bot.simulator.content.blocks import check_blocks
+from bot.simulator.content.messages import Draft
+from bot.simulator.workspace.errors import Refused
+from bot.simulator.workspace.shapes import message_json
+from bot.simulator.workspace.state import Channel, Json
 
 MOST_CHARACTERS = 40_000
 MOST_CHARACTERS_IN_UPDATE = 4_000

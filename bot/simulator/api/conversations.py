@@ -2,11 +2,11 @@
 
 from bisect import bisect_left, bisect_right
 
-from bot.simulator import channels
 from bot.simulator.api.call import Call
-from bot.simulator.errors import Refused
-from bot.simulator.shapes import channel_json, message_json
-from bot.simulator.state import Channel, Json
+from bot.simulator.content import channels
+from bot.simulator.workspace.errors import Refused
+from bot.simulator.workspace.shapes import channel_json, message_json
+from bot.simulator.workspace.state import Channel, Json
 
 MOST_TOPIC_CHARACTERS = 250
 MOST_INVITED = 100

@@ -2,13 +2,13 @@
 
 from typing import Any
 
-from bot.simulator import messages
 from bot.simulator.api.call import Call
 from bot.simulator.api.chat import checked_blocks
-from bot.simulator.errors import Refused
-from bot.simulator.messages import Draft
-from bot.simulator.shapes import file_json
-from bot.simulator.state import Channel, File, Json
+from bot.simulator.content import messages
+from bot.simulator.content.messages import Draft
+from bot.simulator.workspace.errors import Refused
+from bot.simulator.workspace.shapes import file_json
+from bot.simulator.workspace.state import Channel, File, Json
 
 MOST_CHANNELS = 100
 MOST_BYTES = 50_000_000

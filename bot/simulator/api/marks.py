@@ -2,11 +2,11 @@
 
 import re
 
-from bot.simulator import messages
 from bot.simulator.api.call import Call
-from bot.simulator.errors import Refused
-from bot.simulator.shapes import message_json, reactions_json
-from bot.simulator.state import APP_ID, Channel, Json, Message
+from bot.simulator.content import messages
+from bot.simulator.workspace.errors import Refused
+from bot.simulator.workspace.shapes import message_json, reactions_json
+from bot.simulator.workspace.state import APP_ID, Channel, Json, Message
 
 MOST_PINS = 100
 MOST_BOOKMARKS = 100

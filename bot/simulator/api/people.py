@@ -2,9 +2,9 @@
 
 from bot.simulator.api.call import Call
 from bot.simulator.api.conversations import visible_channels
-from bot.simulator.errors import Refused
-from bot.simulator.shapes import bot_profile, channel_json, person_json, team_json, usergroup_json
-from bot.simulator.state import APP_ID, BOT_ID, Json, Person
+from bot.simulator.workspace.errors import Refused
+from bot.simulator.workspace.shapes import bot_profile, channel_json, person_json, team_json, usergroup_json
+from bot.simulator.workspace.state import APP_ID, BOT_ID, Json, Person
 
 
 def info(call: Call) -> Json:

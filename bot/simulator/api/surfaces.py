@@ -1,10 +1,10 @@
 """views.*: modals and Home tabs."""
 
-from bot.simulator import views
 from bot.simulator.api.call import Call
-from bot.simulator.errors import Refused
-from bot.simulator.shapes import view_json
-from bot.simulator.state import Json, Trigger, View
+from bot.simulator.content import views
+from bot.simulator.workspace.errors import Refused
+from bot.simulator.workspace.shapes import view_json
+from bot.simulator.workspace.state import Json, Trigger, View
 
 MOST_VIEW_CHARACTERS = 250_000
 

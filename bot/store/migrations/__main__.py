@@ -7,7 +7,7 @@ from pathlib import Path
 
 from alembic import command
 
-from bot.store.schema import alembic_config, engine_for
+from bot.store.db.schema import alembic_config, engine_for
 
 FIRST = Path(__file__).parent / "versions" / "0001_first.py"
 

@@ -1,4 +1,4 @@
-"""Alembic's entry: one transaction on the connection that `bot.store.schema` hands over, one migrator at a time."""
+"""Alembic's entry: one transaction on the connection that `bot.store.db.schema` hands over, one migrator at a time."""
 
 from __future__ import annotations
 

@@ -1,0 +1,78 @@
+"""Deps for commands that only read: nothing is said to the world."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
+
+from bot.app.build import load_catalogue, make_config, make_mailer, make_pager, make_vault
+from bot.app.database import clocked
+from bot.catalogue.templates.render import TemplateWords
+from bot.deps import CatalogueBox, Deps
+from bot.domain.catalogue.catalogue import Catalogue
+from bot.domain.errors import Misconfigured, Undeliverable
+from bot.integrations.alarm import LogAlarm
+from bot.ports import Database, Tx
+from bot.settings import Settings
+from bot.store.db.clock import DatabaseClock
+from bot.store.wakeups.local import LocalHints
+
+
+class NoSlack:
+    """The world, for commands that only read: nothing is said to it."""
+
+    async def call(self, method: str, arguments: dict[str, Any]) -> dict[str, Any]:
+        raise Undeliverable("this command does not speak to Slack", permanent=True)
+
+    async def upload(
+        self, *, name: str, content: str, channel: str, thread: str | None, comment: str
+    ) -> dict[str, Any]:
+        raise Undeliverable("this command does not speak to Slack", permanent=True)
+
+    async def respond(self, response_url: str, payload: dict[str, Any]) -> None:
+        raise Undeliverable("this command does not speak to Slack", permanent=True)
+
+
+@asynccontextmanager
+async def looking(settings: Settings) -> AsyncIterator[Deps]:
+    """Deps for a command that reads beside a running bot. Raises Misconfigured."""
+    catalogue = load_catalogue(settings)
+    async with clocked(settings) as opened:
+        yield _deps(settings, catalogue, opened.database, opened.clock)
+
+
+class NoDatabase:
+    """For commands that need none."""
+
+    dialect = "sqlite"
+
+    def transaction(self) -> contextlib.AbstractAsyncContextManager[Tx]:
+        raise Misconfigured("This command does without a database.")
+
+    reading = transaction
+
+
+def planning(settings: Settings) -> Deps:
+    """Deps for a command that only plans: the catalogue and the environment. Raises Misconfigured."""
+    nowhere = NoDatabase()
+    return _deps(settings, load_catalogue(settings), nowhere, DatabaseClock(nowhere, settings.clock_speed))
+
+
+def _deps(settings: Settings, catalogue: Catalogue, database: Database, clock: DatabaseClock) -> Deps:
+    return Deps(
+        config=make_config(settings),
+        clock=clock,
+        database=database,
+        chat=NoSlack(),
+        alarm=LogAlarm(),
+        hints=LocalHints(),
+        box=CatalogueBox(catalogue),
+        words=TemplateWords(settings.templates),
+        vault=make_vault(settings),
+        pager=make_pager(
+            settings, make_config(settings), AsyncExitStack()
+        ),  # of both, a plan only needs to know that they are
+        mailer=make_mailer(settings, make_config(settings)),
+    )

@@ -1,0 +1,417 @@
+"""The shape of a runbook's file. Messages raised here are the sentences operators read."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    GetJsonSchemaHandler,
+    StrictBool,
+    StrictFloat,
+    StrictInt,
+    StringConstraints,
+    ValidationError,
+    WithJsonSchema,
+    model_validator,
+)
+from pydantic_core import CoreSchema
+
+from bot.catalogue.fields import REFERENCE, Duration, JmesPath, ServiceKey, SeverityWord, Target, Text, Who
+from bot.domain.catalogue.runbook import Kind, ParameterType
+from bot.domain.text.wording import listing
+
+RUNBOOK_ID = re.compile(r"[a-z][a-z0-9_]{1,59}", re.ASCII)
+STEP_ID = re.compile(r"[a-z][a-z0-9_]{0,59}", re.ASCII)
+NAME = re.compile(r"[a-z][a-z0-9_]{0,39}", re.ASCII)
+VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}", re.ASCII)
+KINDS = tuple(kind.value for kind in Kind)
+LATER = ("statuspage", "parallel", "runbook")
+RESERVED_NAMES = ("reason",)  # a field that every run's modal has
+
+MAX_STEPS = 100
+MAX_PARAMETERS = 40
+
+
+def _is(shape: re.Pattern[str], what: str, rule: str) -> Any:
+    def validate(value: str) -> str:
+        if not shape.fullmatch(value):
+            raise ValueError(f"“{value}” is not {what}. {rule}")
+        return value
+
+    return AfterValidator(validate)
+
+
+def _as(shape: re.Pattern[str]) -> WithJsonSchema:
+    return WithJsonSchema({"type": "string", "pattern": f"^(?:{shape.pattern})$"})
+
+
+def _not_zero(value: timedelta) -> timedelta:
+    if value < timedelta(seconds=1):
+        raise ValueError("This must be at least 1s.")
+    return value
+
+
+def _later(value: object) -> object:
+    raise ValueError("Steps of this kind are not available in this release. Remove the step.")
+
+
+_LOWER = "Use a-z, 0-9 and _, a letter first."
+StepId = Annotated[str, _is(STEP_ID, "a step's id", _LOWER), _as(STEP_ID)]
+Name = Annotated[str, _is(NAME, "a name here", f"{_LOWER} At most 40."), _as(NAME)]
+Variable = Annotated[str, _is(VARIABLE, "a variable's name", "Write for example PATH."), _as(VARIABLE)]
+Long = Annotated[str, StringConstraints(min_length=1, max_length=20_000)]
+Argument = Annotated[str, StringConstraints(max_length=20_000)]
+Scalar = StrictBool | StrictInt | StrictFloat | Argument | None
+Markdown = Annotated[str, StringConstraints(max_length=50_000)]
+Lasting = Annotated[Duration, AfterValidator(_not_zero)]
+Quorum = Annotated[StrictInt, Field(ge=1, le=20)]
+Later = Annotated[Any, BeforeValidator(_later)]
+Recipient = Annotated[Text, Field(description="WHO-or-CONTACT")]
+# A duration that may also be a template: what it renders to is held to the rule when it is planned.
+DurationText = Annotated[str, StringConstraints(min_length=1, max_length=200)]
+
+
+# --- what stands under a kind --------------------------------------------------------------------------------
+
+
+class Shape(BaseModel):
+    """Unknown keys are errors."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class BodyShape(Shape):
+    """What stands under a kind. A key without a value is a mistake there, except for JSON's own null."""
+
+    @model_validator(mode="after")
+    def _has_values(self) -> Self:
+        for name, field in type(self).model_fields.items():
+            if name != "json_" and name in self.model_fields_set and getattr(self, name) is None:
+                raise ValueError(f"{field.alias or name} has no value. Give it one or remove it.")
+        return self
+
+
+class HttpShape(BodyShape):
+    method: Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"] = "GET"
+    url: Annotated[str, StringConstraints(min_length=1, max_length=4_000)]
+    headers: dict[Text, Argument] = {}
+    json_: Any = Field(None, alias="json")
+    form: dict[Text, Argument] = {}
+    body: Argument | None = None
+    expect: Annotated[list[Annotated[StrictInt, Field(ge=100, le=599)]], Field(min_length=1)] = [200]
+    verify_tls: StrictBool = True
+    extract: Annotated[dict[Name, JmesPath], Field(max_length=50)] = {}
+
+    @model_validator(mode="after")
+    def _one_body(self) -> HttpShape:
+        given = self.model_fields_set & {"json_", "form", "body"}
+        if len(given) > 1:
+            raise ValueError("A request has one body. Keep one of json, form and body.")
+        return self
+
+
+class SqlShape(BodyShape):
+    connection: Text
+    query: Long
+    params: dict[Variable, Scalar] = {}
+    write: StrictBool = False
+    max_rows: Annotated[StrictInt, Field(ge=1, le=10_000)] = 100
+
+
+class RedisShape(BodyShape):
+    connection: Text
+    command: Annotated[list[StrictInt | StrictFloat | Argument], Field(min_length=1, max_length=1_000)]
+
+
+class PromqlShape(BodyShape):
+    connection: Text
+    query: Long
+    range: DurationText | None = None
+    step: DurationText | None = None
+    check: Long | None = None
+
+    @model_validator(mode="after")
+    def _steps_need_a_range(self) -> PromqlShape:
+        if self.step is not None and self.range is None:
+            raise ValueError("step needs a range. Add range, or remove step.")
+        return self
+
+
+class ShellShape(BodyShape):
+    argv: Annotated[list[Argument], Field(min_length=1, max_length=200)]
+    env: list[Variable] = []
+    cwd: Annotated[str, StringConstraints(min_length=1, max_length=500)] = "."
+    stdin: Argument | None = None
+    expect: Annotated[list[Annotated[StrictInt, Field(ge=0, le=255)]], Field(min_length=1)] = [0]
+
+
+class UntilShape(BodyShape):
+    http: HttpShape | None = None
+    sql: SqlShape | None = None
+    redis: RedisShape | None = None
+    promql: PromqlShape | None = None
+    shell: ShellShape | None = None
+
+    @model_validator(mode="after")
+    def _one(self) -> UntilShape:
+        if len(self.model_fields_set) != 1:
+            raise ValueError(f"until has exactly one check: {listing(UntilShape.model_fields, 'or')}.")
+        return self
+
+
+class WaitShape(BodyShape):
+    for_: DurationText | None = Field(None, alias="for")
+    until: UntilShape | None = None
+    every: DurationText | None = None
+    deadline: DurationText | None = None
+
+    @model_validator(mode="after")
+    def _one_sort(self) -> WaitShape:
+        given = self.model_fields_set
+        if given not in ({"for_"}, {"until", "every", "deadline"}):
+            raise ValueError("A wait has either for, or until with every and deadline.")
+        return self
+
+
+class ManualShape(BodyShape):
+    text: Long
+    who: list[Who] = []
+    evidence: StrictBool = False
+
+
+class ApprovalShape(BodyShape):
+    """Beside another kind it is that step's gate; alone it is a step that waits for an approval."""
+
+    who: list[Who] = []
+    quorum: Quorum = 1
+    expires: Lasting = timedelta(minutes=30)
+    reason: StrictBool = False
+    text: Long | None = None
+
+
+class MessageShape(Shape):
+    to: Target
+    text: Long
+
+
+class EmailShape(BodyShape):
+    to: Recipient
+    subject: Annotated[str, StringConstraints(min_length=1, max_length=500)]
+    text: Long
+
+
+class PageShape(BodyShape):
+    to: Recipient
+    text: Long
+
+
+# --- policy, parameters, steps --------------------------------------------------------------------------------
+
+
+class OverrideShape(Shape):
+    who: list[Who] | None = None
+    quorum: Quorum | None = None
+    expires: Lasting | None = None
+    reason: StrictBool | None = None
+
+
+class GateShape(Shape):
+    who: list[Who] = []
+    quorum: Quorum = 1
+    expires: Lasting = timedelta(minutes=30)
+    reason: StrictBool = False
+    break_glass: list[Who] = []
+    by_severity: dict[SeverityWord, OverrideShape] = {}
+
+
+NO_APPROVAL = GateShape()  # stands for the word `none`; told apart by identity
+
+
+def _gate(value: object) -> object:
+    return NO_APPROVAL if value == "none" else value
+
+
+class PolicyShape(Shape):
+    execute: list[Who] | None = None
+    approval: Annotated[GateShape | None, BeforeValidator(_gate)] = None
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        schema = handler.resolve_ref_schema(handler(core))
+        schema["properties"]["approval"]["anyOf"][1] = {"const": "none"}
+        return schema
+
+
+class TriggerShape(Shape):
+    match: Annotated[list[Text], Field(min_length=1, max_length=50)]
+    severities: list[SeverityWord] = []
+    do: Literal["suggest", "ask", "run"] = "suggest"
+
+
+class ConcurrencyShape(Shape):
+    key: Text
+    limit: Annotated[StrictInt, Field(ge=1, le=100)] = 1
+
+
+class ChoicesShape(Shape):
+    connection: Text
+    query: Long
+
+
+_TEXT = (ParameterType.STRING,)
+_NUMBERS = (ParameterType.INTEGER, ParameterType.NUMBER)
+_KEYS_OF_TYPES: dict[str, tuple[ParameterType, ...]] = {
+    "pattern": _TEXT,
+    "enum": _TEXT,
+    "max_length": (*_TEXT, ParameterType.CHOICE),
+    "min": _NUMBERS,
+    "max": _NUMBERS,
+    "from_": (ParameterType.CHOICE, ParameterType.SECRET),
+    "default": tuple(set(ParameterType) - {ParameterType.SECRET, ParameterType.CHOICE}),
+    "required": tuple(set(ParameterType) - {ParameterType.SECRET}),
+}
+
+
+class ParameterShape(Shape):
+    name: Name
+    type: ParameterType = ParameterType.STRING
+    required: StrictBool = False
+    default: Any = None
+    help: Annotated[str, StringConstraints(max_length=500)] = ""
+    pattern: Annotated[str, StringConstraints(min_length=1, max_length=500)] | None = None
+    enum: Annotated[list[Text], Field(min_length=1, max_length=100)] | None = None
+    min: StrictInt | StrictFloat | None = None
+    max: StrictInt | StrictFloat | None = None
+    max_length: Annotated[StrictInt, Field(ge=1, le=3_000)] = 500
+    from_: Any = Field(None, alias="from")
+
+    @model_validator(mode="after")
+    def _fits_its_type(self) -> ParameterShape:
+        """Each key belongs to some types only."""
+        for key, types in _KEYS_OF_TYPES.items():
+            if key in self.model_fields_set and self.type not in types:
+                said = f"“{key.rstrip('_')}” means nothing for a parameter of type {self.type}. Remove it."
+                raise ValueError(said)
+        self._check_source()
+        if self.name in RESERVED_NAMES:
+            raise ValueError(f"“{self.name}” is asked for in every run already. Choose another name.")
+        if self.min is not None and self.max is not None and self.min > self.max:
+            raise ValueError("min is above max. Correct one of them.")
+        return self
+
+    def _check_source(self) -> None:
+        if self.type is ParameterType.SECRET:
+            if not isinstance(self.from_, str) or not REFERENCE.fullmatch(self.from_):
+                raise ValueError("A secret needs from: env:NAME or file:/path. It never stands in this file.")
+        elif self.type is ParameterType.CHOICE:
+            try:
+                ChoicesShape.model_validate(self.from_)
+            except ValidationError:
+                raise ValueError("A choice needs from: {connection: …, query: …}.") from None
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        schema = handler.resolve_ref_schema(handler(core))
+        reference = {"type": "string", "pattern": f"^(?:{REFERENCE.pattern})$"}
+        choices = {"type": "object", "required": ["connection", "query"], "additionalProperties": False}
+        choices["properties"] = {"connection": {"type": "string"}, "query": {"type": "string"}}
+        schema["properties"]["from"] = {"anyOf": [reference, choices]}
+        return schema
+
+
+class RetriesShape(Shape):
+    max: Annotated[StrictInt, Field(ge=0, le=10)] = 0
+    backoff: Lasting = timedelta(seconds=5)
+
+
+class ActionShape(Shape):
+    """One kind key, and how it is done."""
+
+    http: HttpShape | None = None
+    sql: SqlShape | None = None
+    redis: RedisShape | None = None
+    promql: PromqlShape | None = None
+    shell: ShellShape | None = None
+    wait: WaitShape | None = None
+    manual: ManualShape | None = None
+    approval: ApprovalShape | None = None
+    message: MessageShape | None = None
+    email: EmailShape | None = None
+    page: PageShape | None = None
+    set: Annotated[dict[Name, Long], Field(min_length=1, max_length=50)] | None = None
+    effect: Literal["read", "repeatable", "once"] | None = None
+    title: Text | None = None
+    timeout: Lasting = timedelta(seconds=60)
+    retries: RetriesShape = RetriesShape()
+    statuspage: Later = None
+    parallel: Later = None
+    runbook: Later = None
+
+    @property
+    def kind(self) -> Kind:
+        return next(kind for kind in Kind if kind.value in self._kinds())
+
+    def _kinds(self) -> list[str]:
+        given = [kind for kind in KINDS if kind in self.model_fields_set]
+        return [kind for kind in given if kind != "approval"] or given
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> ActionShape:
+        kinds = self._kinds()
+        if len(kinds) > 1:
+            raise ValueError(f"A step has one kind; this one has {listing(kinds)}. Make a step of each.")
+        if not kinds:
+            raise ValueError(f"This step has no kind. Add one of {listing(KINDS, 'or')}.")
+        empty = [kind for kind in KINDS if kind in self.model_fields_set and getattr(self, kind) is None]
+        if empty:
+            raise ValueError(f"{empty[0]} has no value. Say what the step does.")
+        return self
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        schema = handler.resolve_ref_schema(handler(core))
+        for kind in LATER:
+            schema["properties"].pop(kind, None)
+        plain: list[dict[str, Any]] = [{"required": [kind]} for kind in KINDS if kind != "approval"]
+        schema["oneOf"] = [*plain, {"required": ["approval"], "not": {"anyOf": plain}}]
+        return schema
+
+
+class StepShape(ActionShape):
+    id: StepId
+    when: Long | None = None
+    on_failure: Literal["stop", "continue", "undo"] = "stop"
+    save: dict[Name, Long] = {}
+    undo: ActionShape | None = None
+    in_plan: StrictBool = False
+
+
+class GuideShape(Shape):
+    overview: Markdown | None = None
+    impact: Markdown | None = None
+    diagnosis: Markdown | None = None
+    resolution: Markdown | None = None
+    prevention: Markdown | None = None
+    escalation: Markdown | None = None
+
+
+class RunbookShape(Shape):
+    """<key>/<id>.yml"""
+
+    title: Text
+    service: ServiceKey
+    guide: GuideShape = GuideShape()
+    mttr_target: Lasting | None = None
+    triggers: Annotated[list[TriggerShape], Field(max_length=100)] = []
+    parameters: Annotated[list[ParameterShape], Field(max_length=MAX_PARAMETERS)] = []
+    concurrency: ConcurrencyShape | None = None
+    deadline: Lasting = timedelta(hours=1)
+    policy: PolicyShape = PolicyShape()
+    steps: Annotated[list[StepShape], Field(min_length=1, max_length=MAX_STEPS)]

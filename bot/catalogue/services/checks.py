@@ -1,0 +1,227 @@
+"""What holds for a service as a whole: words that mean one thing, people who exist, ladders that lead somewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+from bot.catalogue import principals
+from bot.catalogue.fields import RESERVED
+from bot.catalogue.services.schema import (
+    HoursShape,
+    LadderShape,
+    LevelShape,
+    OverrideShape,
+    RotationShape,
+    ServiceShape,
+    SeverityShape,
+)
+from bot.catalogue.yaml.document import Document, Place
+from bot.domain.catalogue.catalogue import Finding
+from bot.domain.text.wording import hint, listing
+
+SHORTEST_SHIFT = timedelta(hours=1)
+LONGEST_SHIFT = timedelta(days=366)
+
+
+@dataclass(frozen=True)
+class _Reading:
+    """A file and what its entries may name. `teams` None: they are not looked up."""
+
+    document: Document
+    shape: ServiceShape
+    teams: Collection[str] | None
+
+    def named(self, place: Place, entries: Collection[str]) -> Iterator[Finding]:
+        """What is wrong with a `who` list."""
+        for index, sentence in principals.problems(entries, self.teams, self.shape.oncall):
+            yield self.document.finding((*place, index), sentence)
+
+    def targets(self, place: Place, targets: Collection[str]) -> Iterator[Finding]:
+        for index, target in enumerate(targets):
+            problem = principals.target_problem(target, self.teams, self.shape.contacts, self.shape.oncall)
+            problem = problem or _unreachable(target, self.shape)
+            if problem:
+                yield self.document.finding((*place, index), problem)
+
+    def known(self, place: Place, what: str, key: str | None, keys: Collection[str]) -> Iterator[Finding]:
+        """A key of ladders or hours."""
+        if key is None or key in keys:
+            return
+        said = hint(key, keys) if keys else f"Add it under {what}."
+        yield self.document.finding(place, f"There is no “{key}” under {what} of this service. {said}")
+
+
+def findings(document: Document, shape: ServiceShape, teams: Collection[str] | None) -> Iterator[Finding]:
+    """All but what stands in other files. None for the teams: they are not looked up."""
+    reading = _Reading(document, shape, teams)
+    yield from _own_key(document, shape)
+    yield from _severity_words(document, shape)
+    yield from _default_severity(document, shape)
+    for index, level in enumerate(shape.severities):
+        yield from _reminder(document, index, level)
+    yield from _people(reading)
+    for key, ladder in shape.ladders.items():
+        yield from _ladder(reading, ("ladders", key), ladder)
+    for key, hours in shape.hours.items():
+        yield from _hours(document, ("hours", key), hours)
+    for key, on_call in shape.oncall.items():
+        yield from _level(reading, ("oncall", key), on_call)
+    yield from _alerts(reading)
+
+
+def _own_key(document: Document, shape: ServiceShape) -> Iterator[Finding]:
+    folder = Path(document.file).parent.name
+    if shape.service != folder:
+        sentence = f"The service is “{shape.service}” but its folder is “{folder}”. Make them the same."
+        yield document.finding(("service",), sentence)
+    if shape.service in RESERVED:
+        yield document.finding(
+            ("service",), f"“{shape.service}” means something else to /incident. Choose another key."
+        )
+
+
+def _severity_words(document: Document, shape: ServiceShape) -> Iterator[Finding]:
+    """Keys and aliases, in any case, name one level each."""
+    taken = dict.fromkeys(RESERVED, "something else to /incident")
+    for index, level in enumerate(shape.severities):
+        words: list[tuple[Place, str]] = [(("severities", index, "key"), level.key)]
+        words += [(("severities", index, "aliases", number), alias) for number, alias in enumerate(level.aliases)]
+        for place, word in words:
+            if word.casefold() in taken:
+                owner = taken[word.casefold()]
+                yield document.finding(place, f"“{word}” already means {owner}. Choose another word.")
+            taken.setdefault(word.casefold(), level.key)
+
+
+def _default_severity(document: Document, shape: ServiceShape) -> Iterator[Finding]:
+    keys = [level.key for level in shape.severities]
+    if shape.default_severity not in keys:
+        sentence = f"There is no severity “{shape.default_severity}” here. Write one of {listing(keys, 'or')}."
+        yield document.finding(("default_severity",), sentence)
+
+
+def _reminder(document: Document, index: int, level: SeverityShape) -> Iterator[Finding]:
+    place = ("severities", index, "remind_before")
+    if level.remind_before is None:
+        return
+    if level.update_every is None:
+        yield document.finding(place, "There is nothing to remind of. Add update_every or remove this line.")
+    elif level.remind_before >= level.update_every:
+        yield document.finding(place, "The reminder must come within update_every. Make it shorter.")
+
+
+def _people(reading: _Reading) -> Iterator[Finding]:
+    shape = reading.shape
+    yield from reading.named(("owners",), shape.owners)
+    for key, contact in shape.contacts.items():
+        if principals.who_problem(key, None) is None:
+            sentence = f"“{key}” means somebody else already, in a list of who. Choose another key."
+            yield reading.document.finding(("contacts", key), sentence)
+        yield from reading.named(("contacts", key, "who"), contact.who)
+    for number, level in enumerate(shape.severities):
+        place: Place = ("severities", number)
+        yield from reading.named((*place, "invite"), level.invite)
+        yield from reading.targets((*place, "tell"), level.tell)
+        yield from reading.known((*place, "ladder"), "ladders", level.ladder, shape.ladders)
+
+
+def _unreachable(target: str, shape: ServiceShape) -> str | None:
+    """A contact that this kind of target does not reach."""
+    kind, _, key = target.partition(":")
+    contact = shape.contacts.get(key)
+    if contact is None or contact.who:
+        return None
+    if kind == "email" and not contact.email:
+        return f"The contact “{key}” has no address. Add email or who to it."
+    if kind == "page" and not contact.pagerduty_service:
+        return f"The contact “{key}” cannot be paged. Add pagerduty_service or who to it."
+    return None
+
+
+# --- ladders and hours ---
+
+
+def _ladder(reading: _Reading, place: Place, ladder: LadderShape) -> Iterator[Finding]:
+    before = timedelta(0)
+    for index, step in enumerate(ladder.steps):
+        here: Place = (*place, "steps", index)
+        if step.after < before:
+            sentence = "This step comes earlier than the one above it. Put the steps in their order."
+            yield reading.document.finding((*here, "after"), sentence)
+        before = max(before, step.after)
+        yield from reading.known((*here, "during"), "hours", step.during, reading.shape.hours)
+        yield from reading.targets((*here, "notify"), step.notify)
+    if ladder.repeat and not before:
+        sentence = "All steps of this ladder come at once, so it cannot repeat. Add a later step or remove this line."
+        yield reading.document.finding((*place, "repeat"), sentence)
+
+
+def _hours(document: Document, place: Place, hours: HoursShape) -> Iterator[Finding]:
+    if hours.opens == hours.closes:
+        yield document.finding(place, 'These hours end where they begin. Write "00:00" and "24:00" for the whole day.')
+    if hours.opens == timedelta(days=1):
+        yield document.finding((*place, "from"), 'A day begins at "00:00". Write that.')
+
+
+# --- on call ---
+
+
+def _level(reading: _Reading, place: Place, level: LevelShape) -> Iterator[Finding]:
+    for index, entry in enumerate(level.who or ()):
+        if entry.partition(":")[0] == "oncall":
+            sentence = "A level of on-call cannot be made of on-call. Name people, user groups or teams."
+            yield reading.document.finding((*place, "who", index), sentence)
+    yield from reading.named((*place, "who"), level.who or [])
+    for inner, rotation in _rotations(place, level):
+        yield from _rotation(reading, inner, rotation)
+    yield from _always_somebody(reading.document, place, level)
+    for index, override in enumerate(level.overrides):
+        yield from _override(reading, (*place, "overrides", index), override)
+
+
+def _rotations(place: Place, level: LevelShape) -> list[tuple[Place, RotationShape]]:
+    if level.rotation:
+        return [((*place, "rotation"), level.rotation)]
+    return [((*place, "rotations", index), one) for index, one in enumerate(level.rotations or ())]
+
+
+def _rotation(reading: _Reading, place: Place, rotation: RotationShape) -> Iterator[Finding]:
+    if not SHORTEST_SHIFT <= rotation.every <= LONGEST_SHIFT:
+        yield reading.document.finding((*place, "every"), "A shift lasts between 1h and 366d. Write for example 7d.")
+    yield from reading.known((*place, "hours"), "hours", rotation.hours, reading.shape.hours)
+
+
+def _always_somebody(document: Document, place: Place, level: LevelShape) -> Iterator[Finding]:
+    """The last rotation has the hours that the others leave, and only the last one."""
+    placed = _rotations(place, level)
+    for number, (inner, rotation) in enumerate(placed, start=1):
+        if number == len(placed) and rotation.hours is not None:
+            sentence = "Outside these hours nobody would be on call. The last of the rotations must be without hours."
+            yield document.finding((*inner, "hours"), sentence)
+        if number < len(placed) and rotation.hours is None:
+            yield document.finding(inner, "The rotations below this one never get their turn. Give it hours.")
+
+
+def _override(reading: _Reading, place: Place, override: OverrideShape) -> Iterator[Finding]:
+    begins, ends = override.moments(reading.shape.timezone)
+    if begins >= ends:
+        yield reading.document.finding((*place, "until"), "This ends before it begins. Correct from or until.")
+
+
+# --- alerts and service levels ---
+
+
+def _alerts(reading: _Reading) -> Iterator[Finding]:
+    words = [word for level in reading.shape.severities for word in (level.key, *level.aliases)]
+    for name, known in reading.shape.alerts.items():
+        if known.severity and known.severity.casefold() not in {word.casefold() for word in words}:
+            sentence = f"There is no severity “{known.severity}” here. {hint(known.severity, words)}"
+            yield reading.document.finding(("alerts", name, "severity"), sentence)
+    first: dict[str, int] = {}
+    for index, one in enumerate(reading.shape.slos):
+        if first.setdefault(one.name, index) != index:
+            sentence = f"“{one.name}” is already above. Choose another name."
+            yield reading.document.finding(("slos", index, "name"), sentence)

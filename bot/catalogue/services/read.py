@@ -1,0 +1,133 @@
+"""service.yml: one file checked and made a Service."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from datetime import timedelta
+
+from pydantic import ValidationError
+
+from bot.catalogue.services import checks
+from bot.catalogue.services.schema import (
+    ContactShape,
+    HoursShape,
+    LadderShape,
+    LevelShape,
+    RotationShape,
+    ServiceShape,
+    SeverityShape,
+)
+from bot.catalogue.yaml.diagnostics import from_pydantic
+from bot.catalogue.yaml.document import Document
+from bot.domain.catalogue.catalogue import Finding
+from bot.domain.catalogue.hours import DAY, DAYS, Hours
+from bot.domain.catalogue.levels import Level, Override, Rotation
+from bot.domain.catalogue.policy import Ladder, LadderStep, Unless
+from bot.domain.catalogue.service import Contact, KnownAlert, Objective, Service
+from bot.domain.catalogue.severity import Automatic, OnAlert, Severity
+
+REMIND_BEFORE = timedelta(minutes=5)
+
+
+def read(document: Document, teams: Collection[str] | None, findings: list[Finding]) -> Service | None:
+    """The service of that file, or None where it cannot be used. What is wrong is added to `findings`."""
+    try:
+        shape = ServiceShape.model_validate(document.data)
+    except ValidationError as problem:
+        findings.extend(from_pydantic(document, ServiceShape, problem))
+        return None
+    found = list(checks.findings(document, shape, teams))
+    findings.extend(found)
+    return None if found else _service(shape)
+
+
+def _service(shape: ServiceShape) -> Service:
+    hours = {key: _hours(key, one, shape.timezone) for key, one in shape.hours.items()}
+    return Service(
+        key=shape.service,
+        name=shape.name or shape.service,
+        severities=tuple(_severity(rank, level) for rank, level in enumerate(shape.severities)),
+        default_severity=shape.default_severity,
+        timezone=shape.timezone,
+        owners=tuple(shape.owners),
+        alerts_channel=shape.channels.alerts,
+        incidents_channel=shape.channels.incidents,
+        components=tuple(shape.components),
+        ladders={key: _ladder(key, one, hours) for key, one in shape.ladders.items()},
+        hours=hours,
+        oncall={key: _level(key, one, hours, shape.timezone) for key, one in shape.oncall.items()},
+        contacts={key: _contact(one) for key, one in shape.contacts.items()},
+        alerts={name: KnownAlert(one.severity, one.runbook, one.mttr_target) for name, one in shape.alerts.items()},
+        objectives=tuple(Objective(one.name, one.objective, one.window, one.good, one.total) for one in shape.slos),
+    )
+
+
+def _severity(rank: int, level: SeverityShape) -> Severity:
+    return Severity(
+        key=level.key,
+        name=level.name or level.key,
+        rank=rank,
+        aliases=tuple(level.aliases),
+        criteria=tuple(level.criteria),
+        respond_within=level.respond_within,
+        channel=level.channel,
+        update_every=level.update_every,
+        remind_before=_remind_before(level),
+        watch=level.watch,
+        postmortem_due=level.postmortem_due,
+        invite=tuple(level.invite),
+        tell=tuple(level.tell),
+        on_alert=OnAlert(level.on_alert),
+        automatic=Automatic(level.automatic),
+        ladder=level.ladder,
+    )
+
+
+def _remind_before(level: SeverityShape) -> timedelta:
+    """Five minutes, or half of a cadence that is shorter than that."""
+    if level.remind_before is not None:
+        return level.remind_before
+    return min(REMIND_BEFORE, level.update_every / 2) if level.update_every else REMIND_BEFORE
+
+
+def _ladder(key: str, shape: LadderShape, hours: Mapping[str, Hours]) -> Ladder:
+    steps = (
+        LadderStep(
+            after=one.after,
+            notify=tuple(one.notify),
+            unless=Unless(one.unless),
+            during=hours[one.during] if one.during else None,
+        )
+        for one in shape.steps
+    )
+    return Ladder(key, tuple(steps), shape.repeat)
+
+
+def _hours(key: str, shape: HoursShape, timezone: str) -> Hours:
+    overnight = shape.closes < shape.opens
+    return Hours(
+        name=key,
+        zone=shape.tz or timezone,
+        opens=shape.opens,
+        closes=shape.closes + DAY if overnight else shape.closes,
+        days=frozenset(map(DAYS.index, shape.days)),
+    )
+
+
+def _level(key: str, shape: LevelShape, hours: Mapping[str, Hours], timezone: str) -> Level:
+    return Level(
+        key=key,
+        rotations=tuple(_rotation(one, hours, timezone) for one in shape.all_rotations),
+        who=tuple(shape.who or ()),
+        pagerduty_schedule=shape.pagerduty_schedule,
+        overrides=tuple(Override(one.person, *one.moments(timezone)) for one in shape.overrides),
+    )
+
+
+def _rotation(shape: RotationShape, hours: Mapping[str, Hours], timezone: str) -> Rotation:
+    start, where = shape.start_and_zone(timezone)
+    return Rotation(tuple(shape.people), shape.every, start, where, hours[shape.hours] if shape.hours else None)
+
+
+def _contact(shape: ContactShape) -> Contact:
+    return Contact(tuple(shape.email), tuple(shape.who), shape.phone, shape.pagerduty_service)

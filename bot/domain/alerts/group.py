@@ -1,0 +1,183 @@
+"""Alert groups: what they are, which message about an alert counts, how long a silence lasts. Rules only."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, time, timedelta
+from enum import StrEnum
+from typing import Any
+
+from bot.domain.alerts.alert import Alert, Links, Status
+from bot.domain.catalogue.hours import moment, zone
+from bot.domain.errors import Unclear
+from bot.domain.text import duration
+
+LATE_SECONDS = 300.0  # how long after an alert's end a message of its beginning may still arrive
+SILENCES = ("15m", "1h", "4h", "morning")
+MORNING = time(9)
+LONGEST_SILENCE = timedelta(days=7)
+
+
+@dataclass(frozen=True)
+class AlertGroup:
+    """Alerts that are told and worked as one, as stored. `setting` is the channel as the routing named it."""
+
+    id: int
+    key: str
+    name: str
+    labels: tuple[tuple[str, str], ...]
+    service: str
+    severity: str
+    rank: int
+    setting: str
+    why: tuple[str, ...]
+    noticed: tuple[str, ...]
+    status: Status
+    since: datetime
+    opened_at: datetime
+    opened_wall: float
+    firing: int
+    total: int
+    ladder: str | None = None
+    runbook: str | None = None
+    acknowledged_at: datetime | None = None
+    acknowledged_by: str | None = None
+    silenced_until: datetime | None = None
+    silenced_by: str | None = None
+    silence: int | None = None  # the one with matchers that silenced it
+    maintenance: int | None = None  # the window while which nobody is bothered with it
+    dead_man: str | None = None  # the key of the watch whose silence it reports
+    resolved_at: datetime | None = None
+    resolved_by: str | None = None
+    left_out: int = 0
+    incident: int | None = None
+    storm: int | None = None
+    has_card: bool = False
+    channel: str | None = None
+    ts: str | None = None
+
+    def __str__(self) -> str:
+        return f"ALR-{self.id}"
+
+    @property
+    def is_open(self) -> bool:
+        return self.status is Status.FIRING
+
+    @property
+    def called(self) -> str:
+        return self.name or "An alert without a name"
+
+    def is_silenced(self, now: datetime) -> bool:
+        return self.silenced_until is not None and self.silenced_until > now
+
+    def is_quiet(self, now: datetime) -> bool:
+        """Whether nobody is to be paged for it: it is silenced, or its service is in maintenance."""
+        return self.maintenance is not None or self.is_silenced(now)
+
+
+@dataclass(frozen=True)
+class Single:
+    """One alert of a group, as stored."""
+
+    id: int
+    fingerprint: str
+    status: Status
+    name: str
+    labels: Mapping[str, str]
+    annotations: Mapping[str, str] = field(default_factory=dict)
+    links: Links = field(default_factory=Links)
+    source: str = ""
+    starts_at: datetime | None = None
+    resolved_at: datetime | None = None
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+
+def number(word: str) -> int | None:
+    """`ALR-42`, any case, as 42."""
+    match = re.fullmatch(r"alr-?(\d{1,9})", word.strip().casefold())
+    return int(match[1]) if match else None
+
+
+# --- which message counts ---------------------------------------------------------------------------------------------
+
+
+class Verdict(StrEnum):
+    """What a message makes of an alert."""
+
+    BEGINS = "begins"
+    AGAIN = "again"  # it says what we know
+    ENDS = "ends"
+    UNHEARD = "unheard"  # the end of one of whose beginning we never heard
+    LATE = "late"  # overtaken by a newer one: it changes nothing
+
+
+@dataclass(frozen=True)
+class Known:
+    """What is known of an alert: `starts_at` and `said_at` by its sender's clock, `settled_wall` by ours."""
+
+    status: Status
+    starts_at: datetime | None
+    said_at: datetime | None
+    settled_wall: float
+
+
+def judge(known: Known | None, alert: Alert, wall: float) -> Verdict:
+    """What becomes of an alert by a message that came at `wall`, whatever came before it and in whatever order.
+
+    The sender's own times decide; without them the order of arrival. An end counts once, and a beginning that arrives
+    after its own end is late for five minutes: after that the sender means that it fires again.
+    """
+    if known is None:
+        return Verdict.BEGINS if alert.status is Status.FIRING else Verdict.UNHEARD
+    if _is_overtaken(known, alert, wall):
+        return Verdict.LATE
+    if alert.status is known.status:
+        return Verdict.AGAIN
+    return Verdict.BEGINS if alert.status is Status.FIRING else Verdict.ENDS
+
+
+def _is_overtaken(known: Known, alert: Alert, wall: float) -> bool:
+    if known.said_at and alert.said_at and known.said_at != alert.said_at:
+        return alert.said_at < known.said_at
+    if not known.starts_at or not alert.starts_at:
+        return wall < known.settled_wall
+    is_older = alert.starts_at < known.starts_at
+    if alert.status is Status.RESOLVED:
+        return is_older
+    if known.status is Status.FIRING:
+        return False
+    may_be_late = wall - known.settled_wall < LATE_SECONDS
+    return may_be_late and alert.starts_at <= known.starts_at
+
+
+def learned(known: Known | None, alert: Alert, verdict: Verdict, wall: float) -> Known:
+    """What is known afterwards."""
+    if known is None:
+        return Known(alert.status, alert.starts_at, alert.said_at, wall)
+    if verdict is Verdict.LATE:
+        return known
+    said = max((at for at in (known.said_at, alert.said_at) if at), default=None)
+    starts = max((at for at in (known.starts_at, alert.starts_at) if at), default=None)
+    return Known(alert.status, starts, said, max(wall, known.settled_wall))
+
+
+# --- silence ----------------------------------------------------------------------------------------------------------
+
+
+def silent_until(word: str, now: datetime, timezone: str) -> datetime:
+    """The end of a silence of `15m`, `1h`, … or until `morning`: nine o'clock there. Raises Unclear."""
+    if word.casefold() == "morning":
+        return _next_morning(now, timezone)
+    length = duration.parse(word)
+    if not timedelta(0) < length <= LONGEST_SILENCE:
+        raise Unclear(f"A silence lasts between 1 second and {duration.words(LONGEST_SILENCE)}.")
+    return now + length
+
+
+def _next_morning(now: datetime, timezone: str) -> datetime:
+    where = zone(timezone)
+    today = now.astimezone(where).date()
+    mornings = (moment(datetime.combine(today + timedelta(days=days), MORNING), where) for days in range(3))
+    return next(one for one in mornings if one > now)

@@ -1,0 +1,179 @@
+"""Where an alert goes: its service, severity, channel, ladder and runbook, with the reasons. Rules only.
+
+The first route that matches decides what it names; the rest follows the alert's own labels, and what these leave open
+has a default, so that nothing falls through. The sentences hold labels as they came, without control characters and cut
+short: whoever shows them escapes them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from bot.domain.catalogue.catalogue import Catalogue, DeadMan, Route
+from bot.domain.catalogue.policy import Ladder
+from bot.domain.catalogue.service import Service
+from bot.domain.catalogue.severity import Severity
+
+NAME, SERVICE, SEVERITY = "alertname", "service", "severity"  # labels with a meaning
+SHOWN = 100  # characters of a label in a sentence
+
+Labels = Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Routed:
+    """What an alert leads to. `channel` None: TOCSIN_ALERTS_CHANNEL. `route` None: no route matched."""
+
+    service: Service
+    severity: Severity
+    channel: str | None = None
+    ladder: Ladder | None = None
+    runbook: str | None = None
+    dead_man: DeadMan | None = None
+    route: Route | None = None
+    group: tuple[tuple[str, str], ...] = ()
+    why: tuple[str, ...] = field(default=(), compare=False)
+
+    @property
+    def group_key(self) -> str:
+        """Alerts of the same key are one group. 64 characters, whatever the labels."""
+        return hashlib.sha256(json.dumps(self.group).encode()).hexdigest()
+
+
+def route(catalogue: Catalogue, labels: Labels) -> Routed:
+    """Where an alert with these labels goes. It always goes somewhere."""
+    found = matching(catalogue, labels)
+    why = [_matched(found) if found else "No route matched."]
+    service = _service(catalogue, found, labels, why)
+    severity = _severity(service, found, labels, why)
+    return Routed(
+        service=service,
+        severity=severity,
+        channel=_channel(service, found, why),
+        ladder=_ladder(service, severity, found, why),
+        runbook=_runbook(catalogue, service, found, labels, why),
+        dead_man=_dead_man(found, why),
+        route=found,
+        group=group(catalogue, service, severity, labels),
+        why=tuple(why),
+    )
+
+
+def matching(catalogue: Catalogue, labels: Labels) -> Route | None:
+    """The first route all of whose matchers hold."""
+    return next((one for one in catalogue.routes if all(matcher.holds(labels) for matcher in one.match)), None)
+
+
+def group(catalogue: Catalogue, service: Service, severity: Severity, labels: Labels) -> tuple[tuple[str, str], ...]:
+    """What its group has in common. A group has one service; `service` and `severity` are those it was routed to."""
+    routed = {SERVICE: service.key, SEVERITY: severity.key}
+    names = dict.fromkeys((SERVICE, *catalogue.group_by))
+    return tuple((name, routed.get(name, labels.get(name, ""))) for name in names)
+
+
+def _matched(found: Route) -> str:
+    by = ", ".join(map(str, found.match)) or "every alert"
+    return f"Route {found.number} ({found.place}) matched: {by}."
+
+
+def _service(catalogue: Catalogue, found: Route | None, labels: Labels, why: list[str]) -> Service:
+    chosen = catalogue.services.get(found.service) if found and found.service else None
+    if chosen:
+        why.append(f"The route says service {chosen.key}.")
+        return chosen
+    label = labels.get(SERVICE, "")
+    named = catalogue.services.get(label.casefold())
+    if named:
+        why.append(f"The label service says {named.key}.")
+        return named
+    default = catalogue.services[catalogue.default_service]
+    said = f"The label service says “{shown(label)}”, which is no service here" if label else "No label says a service"
+    why.append(f"{said}, so it is the default service, {default.key}.")
+    return default
+
+
+def _severity(service: Service, found: Route | None, labels: Labels, why: list[str]) -> Severity:
+    known = service.alerts.get(labels.get(NAME, ""))
+    words = (
+        ("The route says severity", found.severity if found else None),
+        ("The label severity says", labels.get(SEVERITY)),
+        (f"What {service.key} knows of this alert says", known.severity if known else None),
+    )
+    for source, word in words:
+        level = service.find_severity(word) if word else None
+        if level:
+            why.append(f"{source} {_key_of(word, level)}.")
+            return level
+        if word:
+            why.append(f"{source} “{shown(word)}”, which {service.key} does not have.")
+    why.append(f"So it has the default severity of {service.key}, {service.default_severity}.")
+    return service.severity(service.default_severity)
+
+
+def _key_of(word: str | None, level: Severity) -> str:
+    return level.key if word == level.key else f"“{shown(word or '')}”, which is {level.key}"
+
+
+def _channel(service: Service, found: Route | None, why: list[str]) -> str | None:
+    if found and found.channel:
+        why.append(f"The route says channel {found.channel}.")
+        return found.channel
+    if service.alerts_channel:
+        why.append(f"Alerts of {service.key} go to {service.alerts_channel}.")
+    return service.alerts_channel
+
+
+def _ladder(service: Service, severity: Severity, found: Route | None, why: list[str]) -> Ladder | None:
+    words = (("The route says", found.ladder if found else None), (f"{severity.key} has", severity.ladder))
+    for source, key in words:
+        ladder = service.ladders.get(key) if key else None
+        if ladder:
+            why.append(f"{source} the ladder {ladder.key}.")
+            return ladder
+        if key:
+            why.append(f"{source} the ladder “{key}”, which {service.key} does not have.")
+    return None
+
+
+def _runbook(catalogue: Catalogue, service: Service, found: Route | None, labels: Labels, why: list[str]) -> str | None:
+    if found and found.runbook in catalogue.runbooks:
+        why.append(f"The route says runbook {found.runbook}.")
+        return found.runbook
+    known = service.alerts.get(labels.get(NAME, ""))
+    if known and known.runbook in catalogue.runbooks:
+        why.append(f"What {service.key} knows of this alert says runbook {known.runbook}.")
+        return known.runbook
+    return None
+
+
+def _dead_man(found: Route | None, why: list[str]) -> DeadMan | None:
+    if found and found.dead_man:
+        why.append("It must keep arriving: its absence is the alert.")
+    return found.dead_man if found else None
+
+
+def absence(routed: Routed, name: str, key: str) -> Routed:
+    """Where the silence of an alert that must keep arriving goes, as an alert of that name. `key` keeps it apart."""
+    found, service, why = routed.route, routed.service, [_matched(routed.route)] if routed.route else []
+    said = routed.dead_man.severity if routed.dead_man else None
+    severity = (service.find_severity(said) if said else None) or service.severity(service.default_severity)
+    why.append(f"It must keep arriving, and did not: that is {severity.key} of {service.key}.")
+    common = [pair for pair in routed.group if pair[0] not in (NAME, SEVERITY)]
+    return Routed(
+        service=service,
+        severity=severity,
+        channel=_channel(service, found, why),
+        ladder=_ladder(service, severity, found, why),
+        runbook=routed.runbook,
+        route=found,
+        group=(*common, (NAME, name), ("dead_man", key[:12])),
+        why=tuple(why),
+    )
+
+
+def shown(text: str) -> str:
+    """Text from outside in a sentence, or in a terminal."""
+    return "".join(letter for letter in text[:SHOWN] if letter.isprintable())

@@ -1,0 +1,218 @@
+"""Incidents: what they are, what may become of them, when the next update is due. Rules only; the time is handed in."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+from bot.domain.catalogue.severity import Severity
+from bot.domain.errors import Conflict, Unclear
+
+
+class Status(StrEnum):
+    INVESTIGATING = "investigating"
+    IDENTIFIED = "identified"
+    MITIGATING = "mitigating"
+    MONITORING = "monitoring"
+    RESOLVED = "resolved"
+    CLOSED = "closed"
+
+
+WORKING = (Status.INVESTIGATING, Status.IDENTIFIED, Status.MITIGATING, Status.MONITORING)
+MITIGATED = (Status.MONITORING, Status.RESOLVED, Status.CLOSED)
+
+
+class Role(StrEnum):
+    COMMANDER = "commander"
+    COMMS = "comms"
+    OPS = "ops"
+    SCRIBE = "scribe"
+
+
+class Home(StrEnum):
+    """Where an incident lives: a channel of its own, or a thread under its card in #incidents."""
+
+    CHANNEL = "channel"
+    THREAD = "thread"
+
+
+@dataclass(frozen=True)
+class Incident:
+    """One incident, as stored. `cadence_seconds` None follows the severity, 0 is off."""
+
+    id: int
+    title: str
+    service: str
+    severity: str
+    rank: int
+    status: Status
+    private: bool
+    drill: bool
+    source: str
+    declared_by: str
+    declared_at: datetime
+    detected_at: datetime
+    home: Home
+    source_channel: str | None = None
+    source_ts: str | None = None
+    impact: str = ""
+    fix: str = ""
+    acknowledged_at: datetime | None = None
+    acknowledged_by: str | None = None
+    mitigated_at: datetime | None = None
+    resolved_at: datetime | None = None
+    closed_at: datetime | None = None
+    last_update_at: datetime | None = None
+    next_update_at: datetime | None = None
+    cadence_seconds: int | None = None
+    watch_until: datetime | None = None
+    channel: str | None = None
+    channel_name: str | None = None
+    topic: str | None = None
+    card_ts: str | None = None
+    announce_channel: str | None = None
+    announce_ts: str | None = None
+    postmortem: Mapping[str, Any] | None = None
+    postmortem_due_at: datetime | None = None
+    postmortem_done_at: datetime | None = None
+    postmortem_ts: str | None = None
+
+    @property
+    def name(self) -> str:
+        return f"INC-{self.id}"
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def is_open(self) -> bool:
+        return self.status in WORKING
+
+    @property
+    def place(self) -> tuple[str | None, str | None]:
+        """Channel and thread where its messages go; None where Slack has not answered yet."""
+        return (self.channel, None) if self.home is Home.CHANNEL else (self.announce_channel, self.announce_ts)
+
+    @property
+    def card(self) -> tuple[str | None, str | None]:
+        """Channel and ts of the card people work with."""
+        if self.home is Home.CHANNEL:
+            return self.channel, self.card_ts
+        return self.announce_channel, self.announce_ts
+
+    @property
+    def short_title(self) -> str:
+        return shorten(self.title, 120)
+
+    def cadence(self, severity: Severity) -> timedelta | None:
+        """How often updates are promised, or None when they are not."""
+        if self.cadence_seconds is None:
+            return severity.update_every
+        return timedelta(seconds=self.cadence_seconds) if self.cadence_seconds else None
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A row of the timeline."""
+
+    id: int
+    at: datetime
+    kind: str
+    actor: str
+    text: str
+    told: bool
+    detail: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Update:
+    """An update that was written: by a person, or by the bot itself. It covers the timeline in (`since`, `through`]."""
+
+    id: int
+    incident: int
+    at: datetime
+    author: str
+    text: str
+    since: int
+    through: int
+    next_update_at: datetime | None
+
+
+def number(word: str) -> int | None:
+    """`INC-42`, any case, as 42."""
+    match = re.fullmatch(r"inc-?(\d{1,9})", word.strip().casefold())
+    return int(match[1]) if match else None
+
+
+def shorten(text: str, limit: int) -> str:
+    """At most `limit` characters on one line; what was cut off shows as an ellipsis."""
+    line = " ".join(text.split())
+    return line if len(line) <= limit else line[: limit - 1].rstrip() + "…"
+
+
+def status_from(word: str) -> Status:
+    """A status people may set. Raises Unclear with the list."""
+    try:
+        return Status(word.casefold())
+    except ValueError:
+        raise Unclear(
+            f"“{word}” is no status. Use investigating, identified, mitigating, monitoring or resolved."
+        ) from None
+
+
+def role_from(word: str) -> Role:
+    """A role, by its name or what people call it. Raises Unclear with the list."""
+    known = {"ic": Role.COMMANDER, "lead": Role.COMMANDER, "communications": Role.COMMS, "operations": Role.OPS}
+    try:
+        return known.get(word.casefold()) or Role(word.casefold())
+    except ValueError:
+        raise Unclear(f"“{word}” is no role. The roles are commander, comms, ops and scribe.") from None
+
+
+def must_be_open(incident: Incident) -> None:
+    """Raises Conflict with what to do instead."""
+    if not incident.is_open:
+        raise Conflict(f"{incident} is {incident.status}. To work on it again: `/incident reopen {incident}`.")
+
+
+def must_be_resolved(incident: Incident) -> None:
+    if incident.is_open:
+        raise Conflict(f"{incident} is still {incident.status}. To end it: `/incident resolve {incident}`.")
+
+
+def next_update(incident: Incident, severity: Severity, since: datetime) -> datetime | None:
+    """When the next update is due, counted from `since`; None where none is promised."""
+    every = incident.cadence(severity)
+    return since + every if every and incident.is_open else None
+
+
+def reminder_time(due: datetime, severity: Severity, every: timedelta | None, now: datetime) -> datetime | None:
+    """When to remind before an update is due: never earlier than half the cadence before it, nor in the past."""
+    lead = min(severity.remind_before, every / 2) if every else severity.remind_before
+    at = due - lead
+    return at if lead and at > now else None
+
+
+@dataclass(frozen=True)
+class Measures:
+    """How long things took, each from detection; None where it has not happened."""
+
+    to_acknowledge: timedelta | None
+    to_mitigate: timedelta | None
+    to_resolve: timedelta | None
+
+
+def measures(incident: Incident) -> Measures:
+    """Differences of aware UTC times: right across midnight and daylight-saving days alike."""
+    start = incident.detected_at
+
+    def since_start(moment: datetime | None) -> timedelta | None:
+        return moment - start if moment else None
+
+    return Measures(
+        since_start(incident.acknowledged_at), since_start(incident.mitigated_at), since_start(incident.resolved_at)
+    )

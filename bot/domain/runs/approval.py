@@ -1,0 +1,168 @@
+"""Who must approve what, and what becomes of a vote. Rules only: memberships and the time are handed in.
+
+Four eyes is not a setting: whoever asked for the run, or had a hand in its parameters, never counts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from bot.domain.catalogue.runbook import Effect, Gate, Kind, Runbook
+from bot.domain.errors import Conflict, Refused
+from bot.domain.runs.plan import PlannedStep
+
+WHOLE_RUN = "@run"  # no step's id begins with @
+UNDO = "@undo"
+REVIEW_WITHIN = timedelta(hours=24)
+
+
+class State(StrEnum):
+    OPEN = "open"
+    APPROVED = "approved"
+    REJECTED = "rejected"
+    EXPIRED = "expired"
+    VOID = "void"  # what was asked about is no more: the parameters changed, the run was cancelled
+
+
+@dataclass(frozen=True)
+class Vote:
+    person: str
+    verdict: str  # approve | reject
+    at: datetime
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One question for approval, as stored. `plan_hash` is what exactly is approved."""
+
+    id: int
+    run: int
+    gate: str
+    round: int
+    plan_hash: str
+    text: str
+    who: tuple[str, ...]
+    quorum: int
+    break_glass: tuple[str, ...]
+    valid: timedelta
+    state: State
+    asked_at: datetime
+    expires_at: datetime
+    decided_at: datetime | None = None
+    decided_by: str | None = None
+    glass_broken: bool = False
+    review_due_at: datetime | None = None
+    reviewed_at: datetime | None = None
+    reviewed_by: str | None = None
+    channel: str | None = None
+    ts: str | None = None
+    votes: tuple[Vote, ...] = field(default_factory=tuple)
+
+    @property
+    def value(self) -> str:
+        """What its buttons carry: `RUN-7`, or `RUN-7:gate`."""
+        return f"RUN-{self.run}" if self.gate == WHOLE_RUN else f"RUN-{self.run}:{self.gate}"
+
+    @property
+    def approvals(self) -> tuple[Vote, ...]:
+        return tuple(vote for vote in self.votes if vote.verdict == "approve")
+
+    def still_holds(self, now: datetime) -> bool:
+        """An approval is good for as long as the question was open for."""
+        return self.state is State.APPROVED and self.decided_at is not None and now < self.decided_at + self.valid
+
+
+# --- what needs approval ---------------------------------------------------------------------------------------------
+
+
+def gate_of_run(runbook: Runbook, severity: str | None) -> Gate | None:
+    """The approval that the whole run needs. Without a word in the file: one, whenever any step has an effect."""
+    if runbook.policy.needs_none:
+        return None
+    if runbook.policy.approval is not None:
+        return runbook.policy.approval.for_severity(severity)
+    return Gate() if runbook.has_effect else None
+
+
+def gate_of_step(runbook: Runbook, step: PlannedStep, severity: str | None) -> Gate | None:
+    """What one step needs when it comes: its own gate, or the run's where a `once` step's arguments were late."""
+    if step.gate is not None:
+        return step.gate
+    return gate_of_run(runbook, severity) or Gate() if step.needs_own_approval else None
+
+
+def gate_of_undo(runbook: Runbook, undos: Collection[PlannedStep], severity: str | None) -> Gate | None:
+    """Taking back is doing something: it needs what the run needs, and one where any of it has an effect."""
+    if runbook.policy.needs_none and all(one.effect is not Effect.ONCE for one in undos):
+        return None
+    if all(one.effect is Effect.READ for one in undos):
+        return None
+    return gate_of_run(runbook, severity) or Gate()
+
+
+def named_for(runbook: Runbook, gate: str, severity: str | None) -> tuple[str, ...]:
+    """Whom the file names for this question. Empty: whoever may approve in general."""
+    step = runbook.step(gate) if gate not in (WHOLE_RUN, UNDO) else None
+    if step is not None and step.kind is Kind.APPROVAL:
+        return tuple(step.body.get("who") or ())
+    if step is not None and step.approval is not None:
+        return step.approval.who
+    return (gate_of_run(runbook, severity) or Gate()).who
+
+
+# --- what becomes of a vote ------------------------------------------------------------------------------------------
+
+
+def may_be_decided(asked: Asked, now: datetime, *, names: Mapping[str, str]) -> None:
+    """Raises Conflict with who was first, or why it is over. `names`: how people are called."""
+    if asked.state is State.OPEN and now >= asked.expires_at:
+        raise Conflict(f"This question expired at {asked.expires_at:%H:%M} UTC. Ask for the run again.")
+    if asked.state is State.OPEN:
+        return
+    by = names.get(asked.decided_by or "", asked.decided_by or "somebody")
+    said = {
+        State.APPROVED: f"{by} already approved this.",
+        State.REJECTED: f"{by} already rejected this.",
+        State.EXPIRED: f"This question expired at {asked.expires_at:%H:%M} UTC. Ask for the run again.",
+        State.VOID: "What this question asked about has changed since. Only the newest question counts.",
+    }
+    raise Conflict(said[asked.state])
+
+
+def may_vote(asked: Asked, person: str, *, involved: Collection[str], is_named: bool, whom: str) -> None:
+    """Raises Refused: four eyes, then the list. `involved`: who asked for or changed it. `whom`: the list, spoken."""
+    if person in involved:
+        raise Refused(f"You asked for this run or changed it, so somebody else must approve it: {whom}.")
+    if not is_named:
+        raise Refused(f"You are not among those who may approve this: {whom}.")
+    if any(vote.person == person for vote in asked.votes):
+        raise Conflict("You have approved this already. It waits for somebody else.")
+
+
+def is_reached(asked: Asked, voters: Collection[str], *, qualified: Collection[str], involved: Collection[str]) -> bool:
+    """Whether enough different people approved, of those who qualify at this moment."""
+    counted = {person for person in voters if person in qualified and person not in involved}
+    return len(counted) >= asked.quorum
+
+
+def missing(asked: Asked, voters: Collection[str]) -> int:
+    return max(0, asked.quorum - len(set(voters)))
+
+
+def may_break_glass(asked: Asked, *, is_named: bool, reason: str) -> None:
+    """Raises Refused. Whoever is named may do it alone, also for a run of their own; somebody else reviews it after."""
+    if not asked.break_glass:
+        raise Refused("This runbook has no break-glass: nobody may start it without approval.")
+    if not is_named:
+        raise Refused("You are not among those who may break the glass here.")
+    if not is_said(reason):
+        raise Refused("Say why it cannot wait: the reason is posted in the channel and reviewed afterwards.")
+
+
+def is_said(reason: str) -> bool:
+    """Whether there is anything in it that can be seen."""
+    return any(letter.isprintable() and not letter.isspace() for letter in reason)

@@ -1,0 +1,81 @@
+"""What was promised to people is compared with what was delivered; a promise that was missed reports itself."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import datetime, timedelta
+
+from bot.deps import Deps
+from bot.ports import Tx
+from bot.queue import audit, operator_alarm
+from bot.store.queue import commitments as store
+from bot.store.queue.commitments import Promise
+from bot.telemetry import Event, get_logger
+
+LateHandler = Callable[[Deps, Tx, list[Promise]], Awaitable[None]]
+
+log = get_logger()
+
+
+async def make(tx: Tx, *, kind: str, subject: str, due_at: datetime, grace_seconds: float) -> None:
+    """Written where the promise is made. It counts as missed `grace_seconds` after `due_at`."""
+    late_at = due_at + timedelta(seconds=grace_seconds)
+    await store.insert_open(tx, kind=kind, subject=subject, due_at=due_at, late_at=late_at)
+
+
+async def make_all(tx: Tx, *, subject: str, due_at: Mapping[str, datetime], grace_seconds: float) -> None:
+    """Several at once: `due_at` of each kind."""
+    grace = timedelta(seconds=grace_seconds)
+    await store.insert_all_open(tx, subject, [(kind, at, at + grace) for kind, at in due_at.items()])
+
+
+async def keep(tx: Tx, *, subject: str, kind: str, at: datetime) -> int:
+    """Delivered at `at`. Those still in time are kept; one that is late stays open, and the audit reports it."""
+    return await store.keep(tx, subject=subject, kind=kind, at=at)
+
+
+async def release(tx: Tx, *, subject: str, kind: str | None = None, at: datetime | None = None) -> int:
+    """Nobody waits for it any more. With `at`, what is late at that time stays open, and the audit reports it."""
+    return await store.release(tx, subject=subject, kind=kind, at=at)
+
+
+def grace_seconds(deps: Deps, least: float, *, wall: float) -> float:
+    """How late something may be before it counts as missed, in the time of promises: `wall` seconds or `least`."""
+    now = deps.clock.wall()
+    return max(least, (deps.clock.from_wall(now + wall) - deps.clock.from_wall(now)).total_seconds())
+
+
+async def audit_promises(deps: Deps, late: Mapping[str, LateHandler]) -> int:
+    """Mark what was missed and say so, once each; returns how many.
+
+    `late` has for a kind's first part (`ladder` of `ladder:3:1:0`) who says it; the others go to the second channel.
+    """
+    async with deps.database.transaction() as tx:
+        missed = await store.miss(tx, at=deps.clock.now())
+        by_handler: dict[str, list[Promise]] = {}
+        for promise in missed:
+            await _note(deps, tx, promise)
+            family = promise.kind.partition(":")[0]
+            if family in late:
+                by_handler.setdefault(family, []).append(promise)
+            else:
+                await _report(deps, tx, promise)
+        for family, promises in by_handler.items():
+            await late[family](deps, tx, promises)
+    if missed:
+        deps.hints.wake()
+    return len(missed)
+
+
+async def _note(deps: Deps, tx: Tx, promise: Promise) -> None:
+    due = f"{promise.due_at:%Y-%m-%d %H:%M} UTC"
+    log.error(Event.PROMISE_MISSED, promise=promise.id, kind=promise.kind, subject=promise.subject, due=due)
+    detail = {"promise": promise.id, "kind": promise.kind, "due_at": promise.due_at.isoformat()}
+    await audit.record(tx, deps.clock, "tocsin", "promise.missed", promise.subject, **detail)
+
+
+async def _report(deps: Deps, tx: Tx, promise: Promise) -> None:
+    due = f"{promise.due_at:%Y-%m-%d %H:%M} UTC"
+    what = {"postmortem": "reminder of the post-mortem"}.get(promise.kind, promise.kind)
+    sentence = f"{promise.subject}: the {what} promised for {due} was not delivered in time."
+    await operator_alarm.raise_later(deps, tx, subject=promise.subject, sentence=sentence, key=f"promise:{promise.id}")

@@ -1,0 +1,108 @@
+"""Alerts that must keep arriving: each arrival moves a timer, and where it comes due nothing arrived for too long."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from bot.deps import Deps
+from bot.domain.alerts import heartbeat as rules
+from bot.domain.alerts.alert import HOOK, Alert, Status
+from bot.domain.alerts.heartbeat import Absence, Watch
+from bot.domain.alerts.routing import Routed
+from bot.domain.outgoing.timer import Timer
+from bot.ports import Tx
+from bot.queue import timers
+from bot.store.alerts import heartbeats as store
+from bot.store.queue import inbox as inbox_store
+from bot.store.queue import workers
+from bot.telemetry import Event, get_logger
+
+SILENT = "dead_man.silent"
+AWAY_SECONDS = 15.0  # of wall time without any worker: a worker gives a sign of life every two
+BACKLOG = timedelta(seconds=5)  # how long what came and is not worked yet is waited for, again and again
+
+Heard = Mapping[str, tuple[Alert, Routed]]
+
+
+async def heard(deps: Deps, tx: Tx, found: Heard, wall: float) -> None:
+    """They arrived, in a message that came at `wall`: from now on they may be silent for as long as their route says.
+
+    Counted from when it is worked, so that a worker that comes back and finds old messages misses nobody.
+    """
+    if not found:
+        return
+    now = deps.clock.now()
+    rows = [
+        {"key": key, "name": alert.name, "labels": dict(alert.labels), "first_at": now, "last_at": now}
+        for key, (alert, _) in found.items()
+    ]
+    await store.heard(tx, [{**row, "last_wall": wall} for row in rows])
+    await _arm(tx, {key: routed.dead_man.silent_at(now) for key, (_, routed) in found.items() if routed.dead_man})
+
+
+@dataclass(frozen=True)
+class Missed:
+    """What is to be told of a watch: its absence, and when it was last heard."""
+
+    absence: Absence
+    since: datetime
+
+
+async def missed(deps: Deps, tx: Tx, timer: Timer) -> Missed | None:
+    """Nothing arrived for too long, unless the catalogue gives it longer by now, or does not want it any more."""
+    watch = await store.lock(tx, timer.payload["key"])
+    if watch is None or watch.last_at is None:
+        return None
+    routed = rules.still(deps.catalogue, watch)
+    if routed is None or routed.dead_man is None:
+        await _end(tx, watch)
+        return None
+    later = await _later(deps, tx, timer, watch.last_at, routed.dead_man.every)
+    if later:
+        await timers.reschedule(tx, dedupe_key=timer.dedupe_key, due_at=later)
+        return None
+    return Missed(rules.absence(watch.name, watch.labels, routed, Status.FIRING), watch.last_at)
+
+
+async def _later(deps: Deps, tx: Tx, timer: Timer, last_at: datetime, every: timedelta) -> datetime | None:
+    """When to look again, where it is too early to say that it is silent."""
+    now, silent_at = deps.clock.now(), last_at + every
+    if silent_at > now and not timer.payload.get("anew"):
+        return silent_at
+    is_behind = await inbox_store.any_open(tx, HOOK, before=silent_at, wall=deps.clock.wall())
+    return now + BACKLOG if is_behind and now < silent_at + every else None
+
+
+async def _end(tx: Tx, watch: Watch) -> None:
+    await store.forget(tx, watch.key)
+    get_logger().warning(Event.DEAD_MAN_ENDED, name=watch.name[:200], why="no route of the catalogue asks for it")
+
+
+async def came_back(deps: Deps) -> None:
+    """At the start of a worker. While none was at work nobody could be heard: whoever is waited for has all of the time
+    again, counted from now. Once: the next time only after it has been heard.
+    """
+    async with deps.database.reading() as tx:
+        last = await workers.newest(tx)
+        waiting = await store.pending(tx, SILENT)
+    if not waiting or (last is not None and deps.clock.wall() - last <= AWAY_SECONDS):
+        return
+    async with deps.database.transaction() as tx:
+        waiting = await store.pending(tx, SILENT)
+        watches = await store.find_all(tx, [key for key, payload in waiting.items() if not payload.get("anew")])
+        ways = [(watch.key, rules.still(deps.catalogue, watch)) for watch in watches]
+        now = deps.clock.now()
+        due = {key: routed.dead_man.silent_at(now) for key, routed in ways if routed and routed.dead_man}
+        await _arm(tx, due, anew=True)
+
+
+async def _arm(tx: Tx, due: Mapping[str, datetime], *, anew: bool = False) -> None:
+    await timers.arm_all(
+        tx,
+        [
+            timers.Arming(SILENT, key, at, f"{SILENT}:{key}", {"key": key, "anew": True} if anew else {"key": key})
+            for key, at in sorted(due.items())
+        ],
+    )

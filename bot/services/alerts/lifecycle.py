@@ -1,0 +1,273 @@
+"""The turns in an alert group's life, each called in the transaction of the fact: what follows from them stands here.
+
+Whatever is to begin when a group opens, to stop when somebody acknowledges it and to end with it, begins, stops and
+ends in these functions.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from bot.deps import Deps
+from bot.domain.alerts.group import AlertGroup
+from bot.domain.alerts.maintenance import Window
+from bot.domain.alerts.silence import Silence
+from bot.domain.catalogue.service import Service
+from bot.domain.catalogue.severity import OnAlert, Severity
+from bot.domain.incidents import incident as incident_rules
+from bot.domain.incidents.draft import Draft
+from bot.domain.incidents.incident import Incident
+from bot.domain.outgoing.timer import Timer
+from bot.domain.people.person import BOT, Actor, Kind, Person
+from bot.ports import Tx
+from bot.queue import audit, timers
+from bot.services.alerts import silence_matching, storms
+from bot.services.escalation import pages
+from bot.services.escalation import progress as escalations
+from bot.services.incidents import declare as declare_
+from bot.services.incidents import lifecycle as incidents
+from bot.services.incidents import timeline
+from bot.services.messaging import refresh, thread_notes
+from bot.services.runs import triggers
+from bot.store.alerts import groups as store
+from bot.store.incidents import incidents as incidents_store
+from bot.views import incident as incident_view
+
+SILENCE_OVER = "alert.silence_over"
+NOT_SILENCED = {"silenced_until": None, "silenced_by": None, "silence": None}
+ONE_AT_A_TIME = "alerts"  # what is serialised wherever single alerts begin and end
+TITLE_LIMIT = 250
+SHORT_SILENCE = timedelta(days=1)  # what a card's button chooses: longer, its edit alone would tell too few
+OURSELVES = Actor(Person(BOT, BOT, Kind.BOT), source="alert")
+
+
+def level(deps: Deps, group: AlertGroup) -> tuple[Service, Severity]:
+    """Its service and severity as the catalogue has them now."""
+    service = deps.catalogue.service_or_default(group.service)
+    return service, service.find_severity(group.severity) or service.severity(service.default_severity)
+
+
+# --- by itself --------------------------------------------------------------------------------------------------------
+
+
+async def opened(deps: Deps, tx: Tx, group: AlertGroup) -> AlertGroup:
+    """Its first alert fires. T+0 is `group.opened_at`."""
+    await audit.record(tx, deps.clock, BOT, "alert.opened", str(group), severity=group.severity, service=group.service)
+    if group.is_silenced(deps.clock.now()):
+        await _wait_for_the_end_of_silence(tx, group)
+        return group
+    return await _do_at_once(deps, tx, group)
+
+
+async def changed(deps: Deps, tx: Tx, group: AlertGroup, *, joined: int, is_worse: bool) -> AlertGroup:
+    """More alerts fire in it, some are over, or its severity rose. It is still open."""
+    if is_worse and not group.is_silenced(deps.clock.now()):
+        group = await _do_at_once(deps, tx, group)
+    if joined:
+        more = "1 more alert fires" if joined == 1 else f"{joined} more alerts fire"
+        await _note(deps, tx, group, f"{more} in {group}, {group.called}: {group.firing} now", told=True)
+    await refresh.alert(deps, tx, group)
+    return group
+
+
+async def resolved(deps: Deps, tx: Tx, group: AlertGroup, by: str) -> None:
+    """The last of its alerts is over (`by` is the bot), or somebody says so."""
+    await timers.cancel(tx, subject=str(group), kind=SILENCE_OVER)
+    await escalations.end(deps, tx, group, "resolved")
+    await pages.resolved(deps, tx, str(group), by)
+    took = incident_view.spoken((group.resolved_at or group.since) - group.since)
+    end = "is over: heard again" if group.dead_man and by == BOT else "is resolved"
+    await _note(deps, tx, group, f"{group}, {group.called}, {end} after {took}", told=True, by=by)
+    await _shown_in_incident(deps, tx, group)
+    await refresh.alert(deps, tx, group)
+    await audit.record(tx, deps.clock, by, "alert.resolved", str(group))
+
+
+async def silence_over(deps: Deps, tx: Tx, timer: Timer) -> None:
+    """What was put off is done now, if it fires still and no other silence means it."""
+    group = await store.lock(tx, int(timer.payload["group"]))
+    if not group.is_open or group.is_silenced(deps.clock.now()) or await _held_by_another(deps, tx, group):
+        return
+    await refresh.alert(deps, tx, await _do_at_once(deps, tx, group))
+
+
+# --- by silences with matchers and by maintenance ---------------------------------------------------------------------
+
+
+async def held(deps: Deps, tx: Tx, group: AlertGroup, silence: Silence) -> AlertGroup:
+    """A silence means all of its alerts: until its end it is nobody's business."""
+    until = {"silenced_until": silence.ends_at, "silenced_by": silence.made_by, "silence": silence.id}
+    group = await store.change(tx, group.id, **until)
+    await silenced(deps, tx, group, silence.made_by)
+    return group
+
+
+async def let_go(deps: Deps, tx: Tx, group: AlertGroup, by: str) -> AlertGroup:
+    """Its silence is over, or does not mean all of its alerts any more; another one may."""
+    return await _held_by_another(deps, tx, group) or await woken(deps, tx, group, by)
+
+
+async def woken(deps: Deps, tx: Tx, group: AlertGroup, by: str) -> AlertGroup:
+    """What was put off is done now."""
+    await audit.record(tx, deps.clock, by, "alert.unsilenced", str(group))
+    await timers.cancel(tx, subject=str(group), kind=SILENCE_OVER)
+    group = await _do_at_once(deps, tx, await store.change(tx, group.id, **NOT_SILENCED))
+    await refresh.alert(deps, tx, group)
+    return group
+
+
+async def _held_by_another(deps: Deps, tx: Tx, group: AlertGroup) -> AlertGroup | None:
+    other = (await silence_matching.covering(deps, tx, [group])).get(group.id)
+    return await held(deps, tx, group, other) if other else None
+
+
+async def maintained(deps: Deps, tx: Tx, group: AlertGroup, window: Window) -> None:
+    """Its service is in maintenance: it stays on its card, and nobody is paged."""
+    group = await store.change(tx, group.id, maintenance=window.id)
+    await escalations.end(deps, tx, group, "maintenance")
+    await refresh.alert(deps, tx, group)
+
+
+async def maintenance_over(deps: Deps, tx: Tx, group: AlertGroup) -> None:
+    """It fires still, so what was put off is done now."""
+    group = await store.change(tx, group.id, maintenance=None)
+    if not group.is_silenced(deps.clock.now()):
+        group = await _do_at_once(deps, tx, group)
+    await refresh.alert(deps, tx, group)
+
+
+# --- by people --------------------------------------------------------------------------------------------------------
+
+
+async def acknowledged(deps: Deps, tx: Tx, group: AlertGroup, by: Actor) -> None:
+    """Somebody is on it. So they are on its incident."""
+    await audit.record(tx, deps.clock, by.id, "alert.acknowledged", str(group))
+    await escalations.acknowledged(deps, tx, group, by)
+    await pages.acknowledged(deps, tx, str(group), by.id)
+    await refresh.alert(deps, tx, group)
+    incident = await _open_incident(tx, group)
+    if incident and not incident.acknowledged_at:
+        incident = await incidents.noticed(deps, tx, incident, by, deps.clock.now())
+        await refresh.incident(deps, tx, incident)
+
+
+async def acknowledged_with(deps: Deps, tx: Tx, timer: Timer) -> None:
+    """Somebody is on its incident, and so on those of its alerts that nobody is on."""
+    number, by = int(timer.payload["incident"]), Actor(Person(timer.payload["by"], timer.payload["by"]))
+    waiting = [group.id for group in await store.of_incident(tx, number) if not group.acknowledged_at]
+    groups = await store.locked(tx, waiting)
+    incident = await incidents_store.lock(tx, number)
+    for group in groups.values() if incident.is_open and incident.acknowledged_by == by.id else ():
+        if group.is_open and not group.acknowledged_at:
+            on_it = {"acknowledged_at": deps.clock.now(), "acknowledged_by": by.id}
+            await acknowledged(deps, tx, await store.change(tx, group.id, **on_it), by)
+
+
+async def unacknowledged(deps: Deps, tx: Tx, group: AlertGroup, by: Actor) -> None:
+    """They are not on it any more, and nobody else is."""
+    await audit.record(tx, deps.clock, by.id, "alert.unacknowledged", str(group))
+    incident = await _open_incident(tx, group)
+    if incident and incident.acknowledged_at:
+        await incidents.unnoticed(deps, tx, incident, by, str(group))
+    await escalations.again(deps, tx, group)
+    await refresh.alert(deps, tx, group)
+
+
+async def silenced(deps: Deps, tx: Tx, group: AlertGroup, by: str) -> None:
+    """Until `group.silenced_until` it is nobody's business, and neither is the next group of its key."""
+    until = group.silenced_until
+    await audit.record(tx, deps.clock, by, "alert.silenced", str(group), until=until.isoformat() if until else None)
+    await timers.cancel(tx, subject=str(group), kind=SILENCE_OVER)
+    await _wait_for_the_end_of_silence(tx, group)
+    await escalations.end(deps, tx, group, "silenced")
+    await pages.silenced(deps, tx, str(group), by)
+    is_long = until is not None and until - deps.clock.now() > SHORT_SILENCE
+    if until and is_long and group.silence is None:  # one with matchers is announced in the channel
+        text = f"<@{by}> silenced {group} until {until:%d %b, %H:%M} UTC: nobody is called for it meanwhile."
+        await thread_notes.say(deps, tx, str(group), text, f"silenced {until.isoformat()}", mentions=[by])
+    await refresh.alert(deps, tx, group)
+
+
+# --- what follows -----------------------------------------------------------------------------------------------------
+
+
+async def _do_at_once(deps: Deps, tx: Tx, group: AlertGroup) -> AlertGroup:
+    """What its severity wants: nothing, a card, or a card and an incident; in maintenance no more than a card.
+
+    Nothing twice.
+    """
+    _, severity = level(deps, group)
+    if severity.on_alert is OnAlert.LOG:
+        return group
+    if not group.has_card:
+        group = await storms.card_for(deps, tx, await store.change(tx, group.id, has_card=True))
+    if group.maintenance:
+        return group
+    if severity.on_alert is OnAlert.DECLARE and not group.incident:
+        group, _, _ = await declare(deps, tx, group, OURSELVES)
+        await refresh.alert(deps, tx, group)
+    await escalations.begin(deps, tx, group)
+    await triggers.fire(deps, tx, group)
+    return group
+
+
+async def declare(deps: Deps, tx: Tx, group: AlertGroup, by: Actor) -> tuple[AlertGroup, Incident, bool]:
+    """Its incident, declared once, and whether it is new: the one that its key has open already is joined."""
+    number = group.incident or await store.open_incident_of(tx, group.key)
+    if number:
+        incident, is_new = await incidents_store.get(tx, number), False
+    else:
+        incident, is_new = await declare_.declare_in(deps, tx, _draft(deps, group), _title(group), by)
+    if is_new and group.ladder is None:
+        await escalations.begin(deps, tx, incident)
+    if group.incident is None:
+        group = await store.change(tx, group.id, incident=incident.id)
+        if is_new:
+            incident = await incidents_store.change(tx, incident.id, detected_at=group.opened_at)
+        await _note(deps, tx, group, f"{group}, {group.called}, belongs to it", told=not is_new)
+        if not is_new:
+            await _shown_in_incident(deps, tx, group)
+    return group, incident, is_new
+
+
+def _draft(deps: Deps, group: AlertGroup) -> Draft:
+    service, severity = level(deps, group)
+    return Draft(_title(group), service, severity, source_channel=group.channel, source_ts=group.ts)
+
+
+def _title(group: AlertGroup) -> str:
+    return incident_rules.shorten(group.called, TITLE_LIMIT)
+
+
+async def _open_incident(tx: Tx, group: AlertGroup) -> Incident | None:
+    if group.incident is None:
+        return None
+    incident = await incidents_store.lock(tx, group.incident)
+    return incident if incident.is_open else None
+
+
+async def _note(deps: Deps, tx: Tx, group: AlertGroup, text: str, *, told: bool, by: str = BOT) -> None:
+    """In its incident's timeline, also after the end."""
+    if group.incident is None:
+        return
+    incident = await incidents_store.lock(tx, group.incident)
+    await timeline.log(deps, tx, incident, by, "alert", text, told=told and incident.is_open)
+
+
+async def _shown_in_incident(deps: Deps, tx: Tx, group: AlertGroup) -> None:
+    """The cards of its incident say which alerts fire."""
+    if group.incident:
+        await refresh.incident_cards(deps, tx, await incidents_store.get(tx, group.incident))
+
+
+async def _wait_for_the_end_of_silence(tx: Tx, group: AlertGroup) -> None:
+    if group.silenced_until is None:
+        return
+    await timers.schedule(
+        tx,
+        kind=SILENCE_OVER,
+        subject=str(group),
+        due_at=group.silenced_until,
+        dedupe_key=f"{SILENCE_OVER}:{group.id}:{group.silenced_until.isoformat()}",
+        payload={"group": group.id},
+    )

@@ -1,0 +1,176 @@
+"""Maintenance of a service: begun, moved, ended, listed. While it is on, its alerts are kept and shown, and no more."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from bot.deps import Deps
+from bot.domain.alerts.group import AlertGroup
+from bot.domain.alerts.maintenance import Window, Wish
+from bot.domain.catalogue.service import Service
+from bot.domain.errors import Conflict
+from bot.domain.outgoing.timer import Timer
+from bot.domain.people.person import BOT, Actor
+from bot.ports import Tx
+from bot.queue import audit, idempotency, timers
+from bot.queue.unit_of_work import begin as transaction
+from bot.services.alerts import announcements
+from bot.services.alerts import lifecycle as turns
+from bot.services.messaging import refresh
+from bot.services.workspace import permissions
+from bot.store.alerts import groups as alerts_store
+from bot.store.alerts import maintenance as store
+from bot.store.db.locks import serialise
+from bot.store.incidents import incidents as incidents_store
+from bot.views import silence as view
+
+OVER = "maintenance.over"
+SWEEP = "maintenance.sweep"
+SHOWN = 100  # cards that say the new end; whatever changes a card says it too
+AT_ONCE = 25  # groups in one transaction: at the end each may declare an incident
+
+
+async def begin(deps: Deps, wish: Wish, by: Actor) -> tuple[Window, int, bool]:
+    """The window, how many groups of alerts fire in it, and whether it is new: one that is on is moved to the new end.
+
+    Raises Refused, Unclear.
+    """
+    await permissions.must(deps, by.person, "respond")
+    service = deps.catalogue.service(wish.service)
+    async with transaction(deps, by) as tx:
+        await serialise(tx, turns.ONE_AT_A_TIME)
+        before = await store.of_service(tx, service.key, deps.clock.now())
+        window = await _move(deps, tx, before, wish, by) if before else await _begin(deps, tx, service, wish, by)
+        await _arm(tx, window)
+        total = await _settle(deps, tx, window)
+        await _show(deps, tx, window)
+        answer = {"text": view.begun(window, service.name, total, is_new=before is None)}
+        await idempotency.answered(tx, by.key, subject=str(window), answer=answer)
+        return window, total, before is None
+
+
+async def _begin(deps: Deps, tx: Tx, service: Service, wish: Wish, by: Actor) -> Window:
+    now = deps.clock.now()
+    row = {"service": service.key, "reason": wish.reason, "made_by": by.id, "begins_at": now}
+    window = await store.add(tx, row | {"ends_at": now + wish.lasting})
+    detail = {"service": service.key, "until": window.ends_at.isoformat(), "reason": window.reason}
+    await audit.record(tx, deps.clock, by.id, "maintenance.begun", str(window), **detail)
+    await _say(deps, tx, window, view.window_began(window, service.name), "began")
+    return window
+
+
+async def _move(deps: Deps, tx: Tx, window: Window, wish: Wish, by: Actor) -> Window:
+    until = deps.clock.now() + wish.lasting
+    window = await store.change(tx, window.id, ends_at=until, reason=wish.reason or window.reason)
+    await audit.record(tx, deps.clock, by.id, "maintenance.moved", str(window), until=until.isoformat())
+    name = _name(deps, window)
+    await _say(deps, tx, window, view.window_moved(window, name, by.id), f"moved:{until.isoformat()}")
+    for group in await _in_order(tx, (await store.inside(tx, window))[:SHOWN]):
+        await refresh.alert(deps, tx, group)
+    return window
+
+
+async def end(deps: Deps, number: int, by: Actor) -> tuple[Window, int]:
+    """Before its time: the window, and how many groups fire still. Raises Refused, Missing, Conflict."""
+    await permissions.must(deps, by.person, "respond")
+    async with transaction(deps, by) as tx:
+        await serialise(tx, turns.ONE_AT_A_TIME)
+        window = await store.lock(tx, number)
+        if not window.is_on(deps.clock.now()):
+            raise Conflict(f"{window} is over already.")
+        await timers.cancel(tx, subject=str(window), kind=OVER)
+        return await _end(deps, tx, window, by.id)
+
+
+async def named(deps: Deps, word: str) -> int:
+    """The window that is on in that service. Raises Unclear, Conflict."""
+    service = deps.catalogue.service(word)
+    async with deps.database.reading() as tx:
+        window = await store.of_service(tx, service.key, deps.clock.now())
+    if window is None:
+        raise Conflict(f"{service.name} is not in maintenance.")
+    return window.id
+
+
+async def on(deps: Deps) -> tuple[list[Window], dict[int, int]]:
+    """The windows that are on, and how many groups of alerts fire in each."""
+    async with deps.database.reading() as tx:
+        return list((await store.on(tx, deps.clock.now())).values()), await store.firing_in(tx)
+
+
+# --- by itself --------------------------------------------------------------------------------------------------------
+
+
+async def over(deps: Deps, tx: Tx, timer: Timer) -> None:
+    """The end that was said at the beginning."""
+    await serialise(tx, turns.ONE_AT_A_TIME)
+    window = await store.lock(tx, int(timer.payload["window"]))
+    if window.ended_at is None and window.ends_at <= deps.clock.now():
+        await _end(deps, tx, window, BOT)
+
+
+async def sweep(deps: Deps, tx: Tx, timer: Timer) -> None:
+    """What was too much for one transaction goes on, by the state that is found."""
+    await serialise(tx, turns.ONE_AT_A_TIME)
+    window = await store.lock(tx, int(timer.payload["window"]))
+    await _settle(deps, tx, window, int(timer.payload["sweep"]))
+
+
+# --- what follows -----------------------------------------------------------------------------------------------------
+
+
+async def _end(deps: Deps, tx: Tx, window: Window, by: str) -> tuple[Window, int]:
+    window = await store.change(tx, window.id, ended_at=deps.clock.now(), ended_by=by)
+    await audit.record(tx, deps.clock, by, "maintenance.ended", str(window), service=window.service)
+    total = await _settle(deps, tx, window)
+    await _say(deps, tx, window, view.window_over(window, _name(deps, window), total), "over")
+    await _show(deps, tx, window)
+    return window, total
+
+
+async def _settle(deps: Deps, tx: Tx, window: Window, sweeps: int = 0) -> int:
+    """Its service's groups are in it while it is on, and out of it afterwards; how many these are."""
+    is_on = window.ended_at is None
+    numbers = await (store.outside if is_on else store.inside)(tx, window)
+    if len(numbers) > AT_ONCE:
+        await _go_on(deps, tx, window, sweeps + 1)
+    for group in await _in_order(tx, numbers[:AT_ONCE]):
+        if is_on:
+            await turns.maintained(deps, tx, group, window)
+        else:
+            await turns.maintenance_over(deps, tx, group)
+    return len(numbers) if not is_on else (await store.firing_in(tx)).get(window.id, 0) + max(len(numbers) - AT_ONCE, 0)
+
+
+async def _in_order(tx: Tx, numbers: Sequence[int]) -> list[AlertGroup]:
+    found = await alerts_store.locked(tx, numbers)
+    return [found[number] for number in numbers]
+
+
+async def _go_on(deps: Deps, tx: Tx, window: Window, sweeps: int) -> None:
+    key = f"{SWEEP}:{window.id}:{window.ended_at is None}:{deps.clock.now().isoformat()}:{sweeps}"
+    payload = {"window": window.id, "sweep": sweeps}
+    await timers.schedule(tx, kind=SWEEP, subject=str(window), due_at=deps.clock.now(), dedupe_key=key, payload=payload)
+
+
+async def _arm(tx: Tx, window: Window) -> None:
+    await timers.cancel(tx, subject=str(window), kind=OVER)
+    key = f"{OVER}:{window.id}:{window.ends_at.isoformat()}"
+    await timers.schedule(
+        tx, kind=OVER, subject=str(window), due_at=window.ends_at, dedupe_key=key, payload={"window": window.id}
+    )
+
+
+async def _show(deps: Deps, tx: Tx, window: Window) -> None:
+    """The cards of its service's incidents say that it is on, or no longer."""
+    for incident in await incidents_store.open_of_service(tx, window.service):
+        await refresh.incident(deps, tx, incident)
+
+
+async def _say(deps: Deps, tx: Tx, window: Window, text: str, key: str) -> None:
+    await announcements.say(deps, tx, str(window), announcements.alerts_channel(deps, window.service), text, key)
+
+
+def _name(deps: Deps, window: Window) -> str:
+    service = deps.catalogue.services.get(window.service)
+    return service.name if service else window.service

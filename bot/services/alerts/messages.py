@@ -1,0 +1,170 @@
+"""Errands that show alerts: the card of a group and that of a storm, posted once and edited in place."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+from bot.deps import Deps
+from bot.domain.alerts import group as rules
+from bot.domain.alerts.group import AlertGroup
+from bot.domain.catalogue.runbook import Runbook
+from bot.domain.errors import Undeliverable
+from bot.domain.outgoing.delivery import Call, Delivery, Plan, Skip, Wait
+from bot.domain.runs.run import Run
+from bot.ports import Tx
+from bot.queue import outbox
+from bot.services.alerts import lifecycle as turns
+from bot.services.escalation import text as escalation_text
+from bot.services.messaging.slack_post import PLACE_GONE, Message, Plain, Post
+from bot.services.runs import triggers
+from bot.services.runs.messages import GONE_FOR_GOOD
+from bot.services.workspace import channels
+from bot.store.alerts import groups as store
+from bot.store.alerts import maintenance
+from bot.store.alerts import storms as storms_store
+from bot.store.incidents import incidents as incidents_store
+from bot.store.runs import runs as runs_store
+from bot.views import alert as view
+from bot.views.kit import links
+
+PLACE_WAIT_SECONDS = 60.0
+NOT_YET_SECONDS = 10.0  # its posting hurries what waits for it
+NOT_YET = "its card is on its way"
+OPENING_SECONDS = 0.5
+OPENING = timedelta(seconds=10)  # how long the link to an incident whose place is being opened is waited for
+ALERTS_SHOWN = 10
+WORST_SHOWN = 5
+
+
+async def shown(deps: Deps, tx: Tx, group: AlertGroup) -> view.Card:
+    """All that its card shows, from the state of this moment."""
+    service, severity = turns.level(deps, group)
+    incident = await incidents_store.get(tx, group.incident) if group.incident else None
+    runs = await runs_store.of_group(tx, group.id)
+    offered = await _offered(deps, tx, group, runs)
+    return view.Card(
+        group=group,
+        service=service,
+        severity=severity,
+        alerts=await store.singles(tx, group.id, ALERTS_SHOWN),
+        now=deps.clock.now(),
+        incident=str(incident) if incident else "",
+        incident_url=links.permalink(deps, *incident.card) if incident else None,
+        runbook=(offered[0].id, offered[0].title) if offered else None,
+        others=[one.id for one in offered[1:]],
+        runs=[(str(run), run.runbook, links.permalink(deps, run.channel, run.ts)) for run in runs],
+        maintenance=await maintenance.get(tx, group.maintenance) if group.maintenance else None,
+        coming=await escalation_text.coming(deps, tx, group),
+    )
+
+
+async def _offered(deps: Deps, tx: Tx, group: AlertGroup, runs: Sequence[Run]) -> list[Runbook]:
+    """Those that its alerts call for, but not one that is under way for it."""
+    under_way = {run.runbook for run in runs if not run.is_over}
+    called = await triggers.called(deps, tx, group)
+    return [deps.catalogue.runbooks[one.runbook] for one in called if one.runbook not in under_way]
+
+
+async def _of(tx: Tx, delivery: Delivery) -> AlertGroup:
+    return await store.get(tx, rules.number(delivery.subject) or 0)
+
+
+async def _posted(deps: Deps, tx: Tx, delivery: Delivery) -> Message | Skip | Wait:
+    group = await _of(tx, delivery)
+    if group.storm and not delivery.in_doubt:
+        return Skip("it is shown in the card of a storm")
+    channel = await channels.resolve(tx, group.setting)
+    if not channel:
+        return Wait(PLACE_WAIT_SECONDS, "the channel for it cannot be used yet")
+    return Message(channel, view.fallback(group), view.card(await shown(deps, tx, group)))
+
+
+async def _was_posted(deps: Deps, tx: Tx, delivery: Delivery, answer: dict[str, Any]) -> None:
+    """What changed since it was rendered has an edit of its own, which waits for this."""
+    await store.change(tx, rules.number(delivery.subject) or 0, channel=answer["channel"], ts=answer["ts"])
+    await outbox.hurry(deps, tx, delivery.subject)
+
+
+class _Edit(Plain):
+    """An edit of a message that may be gone for good."""
+
+    async def refused(
+        self, deps: Deps, tx: Tx, delivery: Delivery, problem: Undeliverable
+    ) -> dict[str, Any] | Wait | Skip | None:
+        if problem.error in GONE_FOR_GOOD or problem.error in PLACE_GONE:
+            return Skip(f"{problem.error}: there is no message to edit any more")
+        return None
+
+
+class EditCard(_Edit):
+    async def prepare(self, deps: Deps, tx: Tx, delivery: Delivery) -> Plan:
+        group = await _of(tx, delivery)
+        if not group.channel or not group.ts:
+            return Skip("it has no card of its own") if group.storm else Wait(NOT_YET_SECONDS, NOT_YET)
+        if await _is_being_declared(deps, tx, group):
+            return Wait(OPENING_SECONDS, "its incident is being opened, and the card is to lead there")
+        blocks = view.card(await shown(deps, tx, group))
+        return Call({"channel": group.channel, "ts": group.ts, "text": view.fallback(group), "blocks": blocks})
+
+
+async def _is_being_declared(deps: Deps, tx: Tx, group: AlertGroup) -> bool:
+    incident = await incidents_store.get(tx, group.incident) if group.incident else None
+    if incident is None or all(incident.card):
+        return False
+    return deps.clock.now() - incident.declared_at < OPENING
+
+
+# --- storms -----------------------------------------------------------------------------------------------------------
+
+
+def _number(delivery: Delivery) -> int:
+    return int(delivery.subject.rpartition("-")[2])
+
+
+async def _storm(deps: Deps, tx: Tx, number: int) -> view.StormCard:
+    """A service that has left the catalogue goes by its key."""
+    names = {key: service.name for key, service in deps.catalogue.services.items()}
+    lines = [
+        view.Line(
+            part.severity,
+            part.rank,
+            names.get(part.service, part.service),
+            part.name,
+            part.groups,
+            part.open,
+            part.firing,
+        )
+        for part in await storms_store.parts(tx, number)
+    ]
+    storm = await storms_store.storm(tx, number)
+    worst = await storms_store.unattended(tx, number, WORST_SHOWN, now=deps.clock.now())
+    return view.StormCard(storm.began_at, lines, worst, await maintenance.of_storm(tx, number))
+
+
+async def _storm_posted(deps: Deps, tx: Tx, delivery: Delivery) -> Message | Skip | Wait:
+    channel = await channels.resolve(tx, (await storms_store.storm(tx, _number(delivery))).setting)
+    if not channel:
+        return Wait(PLACE_WAIT_SECONDS, "the channel for it cannot be used yet")
+    found = await _storm(deps, tx, _number(delivery))
+    return Message(channel, view.storm_fallback(found), view.storm_card(found))
+
+
+async def _storm_was_posted(deps: Deps, tx: Tx, delivery: Delivery, answer: dict[str, Any]) -> None:
+    await storms_store.change_storm(tx, _number(delivery), channel=answer["channel"], ts=answer["ts"])
+    await outbox.hurry(deps, tx, delivery.subject)
+
+
+class EditStorm(_Edit):
+    async def prepare(self, deps: Deps, tx: Tx, delivery: Delivery) -> Plan:
+        storm = await storms_store.storm(tx, _number(delivery))
+        if not storm.channel or not storm.ts:
+            return Wait(NOT_YET_SECONDS, NOT_YET)
+        found = await _storm(deps, tx, storm.id)
+        blocks = view.storm_card(found)
+        return Call({"channel": storm.channel, "ts": storm.ts, "text": view.storm_fallback(found), "blocks": blocks})
+
+
+card = Post(_posted, _was_posted)
+storm = Post(_storm_posted, _storm_was_posted)

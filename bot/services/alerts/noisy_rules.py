@@ -1,0 +1,95 @@
+"""The health of the alerting: figures of every rule for programs, and a weekly list of the noisy ones for people."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from bot.deps import Deps
+from bot.domain.alerts import noisy_rules as rules
+from bot.domain.alerts.noisy_rules import Rule
+from bot.domain.outgoing.delivery import Delivery, Parcel, Skip, Wait
+from bot.domain.outgoing.timer import Timer
+from bot.ports import Tx
+from bot.queue import outbox, timers
+from bot.services.messaging.slack_post import Message, Post
+from bot.services.workspace import channels
+from bot.store.alerts import noisy_rules as store
+from bot.store.alerts import refused_webhooks
+from bot.views import noisy_rules as view
+
+LIST = "alerts.noisy"  # the timer's kind and the errand's
+SUBJECT = "alerts"
+PLACE_WAIT_SECONDS = 60.0
+NOBODY_MINDS = "no rule was noisy"
+
+
+@dataclass(frozen=True)
+class Fatigue:
+    """Of the last seven days. `refused` is vendor -> reason -> how many messages."""
+
+    rules: list[Rule]
+    noisy: list[Rule]
+    refused: dict[str, dict[str, int]]
+
+
+async def figures(deps: Deps) -> Fatigue:
+    now = deps.clock.now()
+    async with deps.database.reading() as tx:
+        found = await store.rules(tx, now - rules.WINDOW, now)
+        refused = await refused_webhooks.since(tx, (now - rules.WINDOW).date())
+    return Fatigue(found, rules.noisy(found), refused)
+
+
+# --- every week -------------------------------------------------------------------------------------------------------
+
+
+async def plant(deps: Deps) -> bool:
+    """The chore: next Monday's list is promised, whatever became of the one before. False: it was promised already.
+
+    Each list plants the next one itself. This is for the first start, and for an edit of the time zone.
+    """
+    at, key = _next(deps, deps.clock.now())
+    async with deps.database.reading() as tx:
+        if await store.is_promised(tx, key):
+            return False
+    async with deps.database.transaction() as tx:
+        return await _promise(tx, at, key)
+
+
+def _next(deps: Deps, after: datetime) -> tuple[datetime, str]:
+    """When the next list is due, and the key that it has once for ever."""
+    timezone = deps.catalogue.service_or_default("").timezone
+    at = rules.next_list(after, timezone)
+    return at, f"{LIST}:{rules.slot(at, timezone)}"
+
+
+async def _promise(tx: Tx, at: datetime, key: str) -> bool:
+    return await timers.schedule(tx, kind=LIST, subject=SUBJECT, due_at=at, dedupe_key=key)
+
+
+async def due(deps: Deps, tx: Tx, timer: Timer) -> None:
+    """It is Monday morning. However long nobody was there to notice, there is one list, and the next is promised."""
+    await _promise(tx, *_next(deps, deps.clock.now()))
+    if await _noisy(tx, timer.due_at):
+        payload = {"until": timer.due_at.isoformat()}
+        await outbox.enqueue(deps, tx, Parcel(LIST, SUBJECT, "chat.postMessage", payload, dedupe_key=timer.dedupe_key))
+
+
+async def _noisy(tx: Tx, until: datetime) -> list[Rule]:
+    return rules.noisy(await store.rules(tx, until - rules.WINDOW, until))
+
+
+async def _render(deps: Deps, tx: Tx, delivery: Delivery) -> Message | Skip | Wait:
+    payload: dict[str, Any] = delivery.payload
+    channel = await channels.resolve(tx, deps.config.alerts_channel)
+    if not channel:
+        return Wait(PLACE_WAIT_SECONDS, "the alerts channel cannot be used yet")
+    found = await _noisy(tx, datetime.fromisoformat(payload["until"]))
+    if not found:
+        return Skip(NOBODY_MINDS)
+    return Message(channel, view.summary(len(found)), view.noisy(found))
+
+
+weekly = Post(_render)

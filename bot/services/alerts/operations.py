@@ -1,0 +1,206 @@
+"""What people do with alert groups. Every public verb is one transaction."""
+
+from __future__ import annotations
+
+from bot.deps import Deps
+from bot.domain.alerts import group as rules
+from bot.domain.alerts.alert import Status
+from bot.domain.alerts.group import AlertGroup
+from bot.domain.errors import Conflict, Missing, Repeated, Unclear
+from bot.domain.incidents import incident as incident_rules
+from bot.domain.incidents.incident import Incident
+from bot.domain.people.person import Actor
+from bot.interactions import Where
+from bot.ports import Tx
+from bot.queue import idempotency
+from bot.queue.unit_of_work import begin
+from bot.services.alerts import lifecycle as turns
+from bot.services.alerts import messages
+from bot.services.escalation import text as escalation_text
+from bot.services.messaging import refresh
+from bot.services.workspace import permissions
+from bot.store.alerts import groups as store
+from bot.store.db.locks import serialise
+from bot.store.incidents import incidents as incidents_store
+from bot.store.people.channels import find as find_place
+from bot.views import alert as view
+from bot.views.kit import links
+from bot.views.kit.mrkdwn import literal
+
+NOTHING = "That button belongs to no alert I know."
+
+
+async def by_name(deps: Deps, name: str) -> AlertGroup:
+    """`ALR-42`. Raises Unclear, Missing."""
+    number = rules.number(name)
+    if number is None:
+        raise Unclear("Name the alert: `ALR-42`, as it stands on its card.")
+    async with deps.database.reading() as tx:
+        return await store.get(tx, number)
+
+
+async def named(deps: Deps, text: str, where: Where) -> tuple[AlertGroup | None, str]:
+    """The group that the words name first (`ALR-7 …`), or in the thread of whose card they were said; and the rest.
+
+    None where they name an incident, or neither. Raises Missing.
+    """
+    first, _, rest = text.strip().partition(" ")
+    if rules.number(first) is not None:
+        return await by_name(deps, first), rest.strip()
+    if incident_rules.number(first) is not None:
+        return None, text.strip()
+    return await at(deps, Where(where.channel, ts=where.thread)), text.strip()
+
+
+async def by_card(deps: Deps, where: Where) -> AlertGroup:
+    """The group whose card was pressed. Raises Missing."""
+    async with deps.database.reading() as tx:
+        found = await store.at_place(tx, where.channel or "", where.ts or "")
+    if found is None:
+        raise Missing(NOTHING)
+    return found
+
+
+async def at(deps: Deps, where: Where) -> AlertGroup | None:
+    """The group whose card that message is, if it is one."""
+    if not where.channel or not where.ts:
+        return None
+    async with deps.database.reading() as tx:
+        return await store.at_place(tx, where.channel, where.ts)
+
+
+async def nobody_on(deps: Deps, limit: int) -> list[tuple[AlertGroup, str | None]]:
+    """The worst that wait for somebody, with links to their cards."""
+    async with deps.database.reading() as tx:
+        found = await store.nobody_on(tx, deps.clock.now(), limit)
+    return [(one, links.permalink(deps, one.channel, one.ts)) for one in found]
+
+
+async def why(deps: Deps, group: AlertGroup) -> str:
+    """Which route matched and what it led to."""
+    async with deps.database.reading() as tx:
+        place = await find_place(tx, group.setting)
+        channel = place.name if place and place.name else group.setting
+        ladder = await escalation_text.steps(deps, tx, str(group))
+        return view.why(await messages.shown(deps, tx, group), literal(f"#{channel}"), ladder)
+
+
+def _must_be_open(group: AlertGroup) -> None:
+    if not group.is_open:
+        raise Conflict(f"{group} is resolved already. If it fires again it gets a new card.")
+
+
+async def acknowledge(deps: Deps, number: int, by: Actor) -> tuple[AlertGroup, bool]:
+    """The group, and whether this person was the first. Raises Refused, Missing, Conflict."""
+    await permissions.must(deps, by.person, "respond")
+    async with begin(deps, by) as tx:
+        group = await store.lock(tx, number)
+        _must_be_open(group)
+        return await acknowledge_in(deps, tx, group, by)
+
+
+async def acknowledge_in(deps: Deps, tx: Tx, group: AlertGroup, by: Actor) -> tuple[AlertGroup, bool]:
+    """Within somebody's transaction, which holds the group."""
+    if group.acknowledged_at:
+        return group, False
+    group = await store.change(tx, group.id, acknowledged_at=deps.clock.now(), acknowledged_by=by.id)
+    await turns.acknowledged(deps, tx, group, by)
+    return group, True
+
+
+async def acknowledge_with(deps: Deps, incident: Incident, by: Actor) -> None:
+    """Whoever is on an incident is on the alerts that belong to it."""
+    async with deps.database.reading() as tx:
+        waiting = [group.id for group in await store.of_incident(tx, incident.id) if not group.acknowledged_at]
+    for number in waiting:
+        async with begin(deps) as tx:
+            group = await store.lock(tx, number)
+            if group.is_open and not group.acknowledged_at:
+                group = await store.change(tx, number, acknowledged_at=deps.clock.now(), acknowledged_by=by.id)
+                await turns.acknowledged(deps, tx, group, by)
+
+
+async def unacknowledge(deps: Deps, number: int, by: Actor) -> tuple[AlertGroup, bool]:
+    """The group, and whether it was acknowledged before."""
+    await permissions.must(deps, by.person, "respond")
+    async with begin(deps, by) as tx:
+        group = await store.lock(tx, number)
+        _must_be_open(group)
+        return await unacknowledge_in(deps, tx, group, by)
+
+
+async def unacknowledge_in(deps: Deps, tx: Tx, group: AlertGroup, by: Actor) -> tuple[AlertGroup, bool]:
+    """Within somebody's transaction, which holds the group."""
+    if not group.acknowledged_at:
+        return group, False
+    group = await store.change(tx, group.id, acknowledged_at=None, acknowledged_by=None)
+    await turns.unacknowledged(deps, tx, group, by)
+    return group, True
+
+
+async def resolve(deps: Deps, number: int, by: Actor) -> tuple[AlertGroup, bool]:
+    """Over, because somebody says so. If its sender says after five minutes that it fires, it is a new group."""
+    await permissions.must(deps, by.person, "respond")
+    async with begin(deps, by) as tx:
+        await serialise(tx, turns.ONE_AT_A_TIME)
+        return await resolve_in(deps, tx, await store.lock(tx, number), by)
+
+
+async def resolve_in(deps: Deps, tx: Tx, group: AlertGroup, by: Actor) -> tuple[AlertGroup, bool]:
+    """Within somebody's transaction, in which alerts begin and end one at a time, and which holds the group."""
+    if not group.is_open:
+        return group, False
+    now = deps.clock.now()
+    await store.end_all(tx, group.id, at=now, wall=deps.clock.wall())
+    over = {"status": Status.RESOLVED.value, "resolved_at": now, "resolved_by": by.id, "firing": 0}
+    group = await store.change(tx, group.id, **over)
+    await turns.resolved(deps, tx, group, by.id)
+    return group, True
+
+
+async def silence(deps: Deps, number: int, word: str, by: Actor) -> AlertGroup:
+    """For `15m`, or until `morning` where its service is. Raises Unclear."""
+    await permissions.must(deps, by.person, "respond")
+    async with begin(deps, by) as tx:
+        group = await store.lock(tx, number)
+        _must_be_open(group)
+        service, _ = turns.level(deps, group)
+        until = rules.silent_until(word, deps.clock.now(), service.timezone)
+        group = await store.change(tx, number, silenced_until=until, silenced_by=by.id, silence=None)
+        await turns.silenced(deps, tx, group, by.id)
+        return group
+
+
+async def unsilence(deps: Deps, number: int, by: Actor) -> tuple[AlertGroup, bool]:
+    """The group, and whether it was silenced. A silence with matchers that held it stays as it is for others."""
+    await permissions.must(deps, by.person, "respond")
+    async with begin(deps, by) as tx:
+        group = await store.lock(tx, number)
+        _must_be_open(group)
+        if not group.is_silenced(deps.clock.now()):
+            return group, False
+        return await turns.woken(deps, tx, group, by.id), True
+
+
+async def declare(deps: Deps, number: int, by: Actor) -> tuple[Incident, bool]:
+    """Its incident, and whether it is new: however many people click, there is one."""
+    await permissions.must(deps, by.person, "declare")
+    try:
+        async with begin(deps, by) as tx:
+            group = await store.lock(tx, number)
+            if group.incident is None:
+                _must_be_open(group)
+            group, incident, is_new = await turns.declare(deps, tx, group, by)
+            await refresh.alert(deps, tx, group)
+            await idempotency.answered(tx, by.key, subject=incident.name, answer=None)
+            return incident, is_new
+    except Repeated as repeated:
+        return await _declared(deps, number, repeated)
+
+
+async def _declared(deps: Deps, number: int, repeated: Repeated) -> tuple[Incident, bool]:
+    async with deps.database.reading() as tx:
+        group = await store.get(tx, number)
+        if group.incident is None:
+            raise repeated
+        return await incidents_store.get(tx, group.incident), False

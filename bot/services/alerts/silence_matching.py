@@ -1,0 +1,69 @@
+"""What keeps alerts quiet: which silence means which alerts; and a line in the channel that says so."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from functools import partial
+
+from bot.deps import Deps
+from bot.domain.alerts import routing
+from bot.domain.alerts.group import AlertGroup
+from bot.domain.alerts.routing import Routed
+from bot.domain.alerts.silence import Silence, longest
+from bot.domain.catalogue.severity import Severity
+from bot.ports import Tx
+from bot.store.alerts import silences as store
+from bot.store.alerts.silences import Firing
+
+# --- which silence means which alerts ---------------------------------------------------------------------------------
+
+
+def means(silence: Silence, labels: Mapping[str, str], routed: Routed) -> bool:
+    """Whether it means an alert that was routed there."""
+    return silence.covers(labels, routed.service.key, lambda: routed.severity)
+
+
+async def covering(deps: Deps, tx: Tx, groups: Collection[AlertGroup]) -> dict[int, Silence]:
+    """The silence in force that means all the alerts that fire in a group: of several the one that lasts longest."""
+    silences = await store.in_force(tx, deps.clock.now())
+    if not silences or not groups:
+        return {}
+    firing = _by_group(await store.firing(tx, [group.id for group in groups]))
+    found = {
+        number: longest(one for one in silences if _covers(deps, one, alerts)) for number, alerts in firing.items()
+    }
+    return {number: silence for number, silence in found.items() if silence}
+
+
+async def covered(deps: Deps, tx: Tx, silence: Silence) -> list[int]:
+    """The open groups all of whose firing alerts it means, and which nothing silences as long: the worst first."""
+    firing = _by_group(await store.firing(tx, awake_at=silence.ends_at))
+    return [number for number, alerts in firing.items() if _covers(deps, silence, alerts)]
+
+
+def _by_group(firing: Iterable[Firing]) -> dict[int, list[Firing]]:
+    found: dict[int, list[Firing]] = {}
+    for alert in firing:
+        found.setdefault(alert.group, []).append(alert)
+    return found
+
+
+def _covers(deps: Deps, silence: Silence, alerts: Sequence[Firing]) -> bool:
+    return all(silence.covers(alert.labels, alert.service, _severity(deps, alert)) for alert in alerts)
+
+
+def _severity(deps: Deps, alert: Firing) -> Callable[[], Severity]:
+    """As the alert is routed; the alert of a dead man's silence is ours, and no route is asked about it."""
+    return partial(_own_severity if alert.is_dead_man else _routed_severity, deps, alert)
+
+
+def _own_severity(deps: Deps, alert: Firing) -> Severity:
+    service = deps.catalogue.service_or_default(alert.service)
+    return service.find_severity(alert.severity) or service.severity(service.default_severity)
+
+
+def _routed_severity(deps: Deps, alert: Firing) -> Severity:
+    return routing.route(deps.catalogue, alert.labels).severity
+
+
+# --- a line in a channel ----------------------------------------------------------------------------------------------

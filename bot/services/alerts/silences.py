@@ -1,0 +1,136 @@
+"""Silences with matchers: made, ended, listed. Every public verb is one transaction.
+
+Whatever alerts of many groups lead to is done a few groups at a time: the rest follows by a timer that is due at once.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from bot.deps import Deps
+from bot.domain.alerts import group as group_rules
+from bot.domain.alerts.group import AlertGroup
+from bot.domain.alerts.routing import SERVICE
+from bot.domain.alerts.silence import Silence, Wish
+from bot.domain.errors import Conflict
+from bot.domain.outgoing.timer import Timer
+from bot.domain.people.person import Actor
+from bot.ports import Tx
+from bot.queue import audit, idempotency, timers
+from bot.queue.unit_of_work import begin
+from bot.services.alerts import announcements, silence_matching
+from bot.services.alerts import lifecycle as turns
+from bot.services.workspace import permissions
+from bot.store.alerts import groups as alerts_store
+from bot.store.alerts import silences as store
+from bot.store.db.locks import serialise
+from bot.views import silence as view
+
+SWEEP = "silence.sweep"
+AT_ONCE = 50  # groups in one transaction
+MOST = 500  # in force at the same time: every alert that begins is compared with each
+
+
+@dataclass(frozen=True)
+class Swept:
+    """Which groups it silenced, or woke: `names` of those that it did at once, and how many they are in all."""
+
+    silence: Silence
+    names: list[str]
+    total: int
+
+
+async def make(deps: Deps, wish: Wish, by: Actor) -> Swept:
+    """From now on, for groups that are open and for those that open. Raises Refused, Unclear, Conflict."""
+    await permissions.must(deps, by.person, "respond")
+    now = deps.clock.now()
+    timezone = deps.catalogue.service_or_default(_service(wish) or deps.catalogue.default_service).timezone
+    until = group_rules.silent_until(wish.lasting, now, timezone)
+    async with begin(deps, by) as tx:
+        await serialise(tx, turns.ONE_AT_A_TIME)
+        if len(await store.in_force(tx, now)) >= MOST:
+            raise Conflict(f"{MOST} silences are in force, and that is the most there may be. End one first.")
+        row = {"matchers": list(map(str, wish.matchers)), "reason": wish.reason, "made_by": by.id}
+        silence = await store.add(tx, {**row, "begins_at": now, "ends_at": until})
+        detail = {"matchers": row["matchers"], "until": until.isoformat(), "reason": wish.reason}
+        await audit.record(tx, deps.clock, by.id, "silence.made", str(silence), **detail)
+        swept = await _silence(deps, tx, silence)
+        await announcements.say(deps, tx, str(silence), _channel(deps, silence), view.began(silence), "began")
+        await idempotency.answered(
+            tx, by.key, subject=str(silence), answer={"text": view.made(silence, swept.names, swept.total)}
+        )
+        return swept
+
+
+async def end(deps: Deps, number: int, by: Actor) -> Swept:
+    """Before its time. What it held and fires still is told now. Raises Refused, Missing, Conflict."""
+    await permissions.must(deps, by.person, "respond")
+    async with begin(deps, by) as tx:
+        await serialise(tx, turns.ONE_AT_A_TIME)
+        silence = await store.lock(tx, number)
+        if not silence.is_on(deps.clock.now()):
+            raise Conflict(f"{silence} is over already.")
+        silence = await store.change(tx, number, ended_at=deps.clock.now(), ended_by=by.id)
+        await audit.record(tx, deps.clock, by.id, "silence.ended", str(silence))
+        swept = await _wake(deps, tx, silence)
+        await announcements.say(deps, tx, str(silence), _channel(deps, silence), view.ended(silence), "ended")
+        return swept
+
+
+async def in_force(deps: Deps) -> tuple[list[Silence], dict[int, int], list[AlertGroup]]:
+    """Those that end first stand first; how many groups each holds; and the groups that are silenced by themselves."""
+    now = deps.clock.now()
+    async with deps.database.reading() as tx:
+        alone = await alerts_store.silenced_alone(tx, now, view.LISTED + 1)
+        return await store.in_force(tx, now), await store.holding(tx, now), alone
+
+
+async def sweep(deps: Deps, tx: Tx, timer: Timer) -> None:
+    """What was too much for one transaction goes on, by the state that is found."""
+    await serialise(tx, turns.ONE_AT_A_TIME)
+    silence, so_far = await store.lock(tx, int(timer.payload["silence"])), int(timer.payload["sweep"])
+    if silence.is_on(deps.clock.now()):
+        await _silence(deps, tx, silence, so_far)
+    elif silence.ended_at:
+        await _wake(deps, tx, silence, so_far)
+
+
+# --- what follows -----------------------------------------------------------------------------------------------------
+
+
+async def _silence(deps: Deps, tx: Tx, silence: Silence, sweeps: int = 0) -> Swept:
+    numbers = await silence_matching.covered(deps, tx, silence)
+    for group in await _first(deps, tx, silence, numbers, sweeps):
+        await turns.held(deps, tx, group, silence)
+    return Swept(silence, _names(numbers), len(numbers))
+
+
+async def _wake(deps: Deps, tx: Tx, silence: Silence, sweeps: int = 0) -> Swept:
+    numbers = await store.held_by(tx, silence.id, deps.clock.now())
+    for group in await _first(deps, tx, silence, numbers, sweeps):
+        await turns.let_go(deps, tx, group, silence.ended_by or "")
+    return Swept(silence, _names(numbers), len(numbers))
+
+
+async def _first(deps: Deps, tx: Tx, silence: Silence, numbers: list[int], sweeps: int) -> list[AlertGroup]:
+    """Those that are done in this transaction, the worst first."""
+    if len(numbers) > AT_ONCE:
+        key = f"{SWEEP}:{silence.id}:{'on' if silence.ended_at is None else 'over'}:{sweeps + 1}"
+        payload = {"silence": silence.id, "sweep": sweeps + 1}
+        now = deps.clock.now()
+        await timers.schedule(tx, kind=SWEEP, subject=str(silence), due_at=now, dedupe_key=key, payload=payload)
+    groups = await alerts_store.locked(tx, numbers[:AT_ONCE])
+    return [groups[number] for number in numbers[:AT_ONCE]]
+
+
+def _names(numbers: list[int]) -> list[str]:
+    return [f"ALR-{number}" for number in numbers[: view.NAMED]]
+
+
+def _service(wish: Wish | Silence) -> str | None:
+    """The one that it names."""
+    return next((one.value for one in wish.matchers if one.name == SERVICE and one.op == "="), None)
+
+
+def _channel(deps: Deps, silence: Silence) -> str:
+    return announcements.alerts_channel(deps, _service(silence))

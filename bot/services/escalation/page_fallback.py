@@ -1,0 +1,223 @@
+"""What happens while a page cannot go out: people are told by e-mail and in a direct message, and others that it waits.
+
+Each of these asks once more, just before it leaves, whether the page is wanted still.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from bot.deps import Deps
+from bot.domain.outgoing.delivery import Call, Delivery, Parcel, Plan, Skip, Wait
+from bot.domain.outgoing.mail import is_address
+from bot.ports import Tx
+from bot.queue import operator_alarm, outbox
+from bot.services.escalation import page_subject, pages
+from bot.services.escalation.page_subject import About
+from bot.services.messaging import email, operator_notices, thread_notes
+from bot.services.messaging.slack_post import Message, Plain, Post
+from bot.services.workspace import recipients
+from bot.store.escalation import pages as store
+from bot.store.escalation.pages import Sent, State
+from bot.views.incident import spoken
+from bot.views.kit.blocks import section
+from bot.views.kit.mrkdwn import link, literal
+
+MAIL = "page.mail"
+WHO = "page.who"
+LETTER = "page.letter"
+TEXT_LIMIT = 2_000
+KEY_TROUBLE = ("http_401", "http_402", "http_403")
+THROTTLED = "throttled"
+
+
+# --- what is said -----------------------------------------------------------------------------------------------------
+
+
+async def away(deps: Deps, tx: Tx, delivery: Delivery, page: Sent, error: str) -> None:
+    """PagerDuty cannot be told. The page waits; this is said and done once for it."""
+    since = await store.away_since(tx) or deps.clock.now()
+    whom, meant = await page_subject.spoken(tx, page.target), _meant(deps, delivery)
+    trouble = f"{_trouble(error)} since {_clock(since)}."
+    waits = f"{trouble} The page to {whom} waits and is tried again; {await _how(deps, tx, whom, meant)}."
+    await thread_notes.say(deps, tx, page.subject, waits, f"page away {page.key}")
+    pages_wait = f"{trouble} Pages wait and are tried again; e-mail and direct messages go out instead."
+    await _notice(deps, tx, page, pages_wait, f"page away:{since.isoformat()}")
+    if error.startswith(KEY_TROUBLE):
+        sentence = f"PagerDuty does not accept our key ({error}). Pages wait until it does: see PAGERDUTY_API_KEY."
+        await operator_alarm.raise_later(
+            deps, tx, subject=page.subject, sentence=sentence, key=f"page key:{since.isoformat()}"
+        )
+    await _tell(deps, tx, delivery, page, meant, f"{_trouble(error)}, so you are told here.")
+
+
+def _trouble(error: str) -> str:
+    """Read with `since 09:12 UTC` after it."""
+    if error.startswith(KEY_TROUBLE):
+        return "PagerDuty has not accepted our key"
+    return "PagerDuty has taken no more requests" if error.startswith(THROTTLED) else "PagerDuty cannot be reached"
+
+
+async def through(deps: Deps, tx: Tx, page: Sent) -> None:
+    """What waited went out."""
+    began, now = await store.away_since(tx) or page.away_since or page.at, deps.clock.now()
+    whom, late = await page_subject.spoken(tx, page.target), spoken(now - (page.away_since or page.at))
+    text = f"PagerDuty answers again: the page to {whom} went out at {_clock(now)}, {late} late."
+    await thread_notes.say(deps, tx, page.subject, text, f"page through {page.key}")
+    again = f"PagerDuty answers again. It could not be reached since {_clock(began)}; what waited goes out now."
+    await _notice(deps, tx, page, again, f"page through:{began.isoformat()}")
+
+
+async def refused(deps: Deps, tx: Tx, delivery: Delivery, page: Sent, error: str) -> None:
+    """PagerDuty will never take it."""
+    whom, meant = await page_subject.spoken(tx, page.target), _meant(deps, delivery)
+    how, why = await _how(deps, tx, whom, meant), deps.vault.masker.mask(error).rstrip(".")
+    text = f"PagerDuty did not take the page to {whom} ({why}), so {how}."
+    await thread_notes.say(deps, tx, page.subject, text, f"page refused {page.key}")
+    sentence = f"{page.subject}: PagerDuty did not take the page to {page.target} ({why}), so {how}."
+    await operator_alarm.raise_later(deps, tx, subject=page.subject, sentence=sentence, key=f"page refused:{page.key}")
+    await _tell(deps, tx, delivery, page, meant, "PagerDuty did not take the page to you, so you are told here.")
+
+
+async def not_set_up(deps: Deps, tx: Tx, delivery: Delivery, page: Sent) -> None:
+    meant = _meant(deps, delivery)
+    text = f"PagerDuty is not set up here: {await _how(deps, tx, '', meant)}."
+    await thread_notes.say(deps, tx, page.subject, text, f"page not set up {page.key}")
+    await _tell(deps, tx, delivery, page, meant, "PagerDuty is not set up here, so you are told this way.")
+
+
+async def unknown_there(deps: Deps, tx: Tx, delivery: Delivery, page: Sent, addresses: Sequence[str]) -> None:
+    """Some of those meant were paged; these PagerDuty does not know."""
+    whom = await page_subject.spoken(tx, page.target)
+    sentence = (
+        f"{page.subject}: of the page to {whom}, PagerDuty knows nobody of {', '.join(addresses)}. "
+        "They are written to instead; the others were paged."
+    )
+    await thread_notes.say(deps, tx, page.subject, sentence, f"page unknown {page.key}")
+    await operator_alarm.raise_later(deps, tx, subject=page.subject, sentence=sentence, key=f"page unknown:{page.key}")
+    await _mail(deps, tx, delivery, page, addresses, "PagerDuty does not know you, so you are told by e-mail.")
+
+
+async def _notice(deps: Deps, tx: Tx, page: Sent, text: str, key: str) -> None:
+    """In the channel of alerts, once for an outage. What is about an incident stands where it lives."""
+    about = await page_subject.about(deps, tx, page.subject)
+    if about.setting:
+        await operator_notices.enqueue(deps, tx, about.setting, text, f"{key}:{about.setting}")
+
+
+async def _how(deps: Deps, tx: Tx, whom: str, meant: Sequence[str]) -> str:
+    """`e-mail and a direct message go to ops instead`"""
+    names = ", ".join([await page_subject.spoken(tx, one) for one in meant])
+    if not names:
+        return "nobody is told instead: the catalogue names nobody else"
+    to = "them" if names == whom else names
+    return f"{'e-mail and ' if deps.mailer else ''}a direct message {'go' if deps.mailer else 'goes'} to {to} instead"
+
+
+def _clock(at: datetime) -> str:
+    return f"{at:%H:%M} UTC"
+
+
+# --- who is told ------------------------------------------------------------------------------------------------------
+
+
+def _meant(deps: Deps, delivery: Delivery) -> list[str]:
+    """The contact or people themselves; of a contact whom only PagerDuty can reach, who answers for the service."""
+    service, to = deps.catalogue.service_or_default(delivery.payload["service"]), str(delivery.payload["to"])
+    contact = service.contacts.get(to)
+    if contact is None or contact.addresses or contact.who:
+        return [to]
+    return ["oncall"] if service.oncall else list(service.owners)
+
+
+async def _tell(deps: Deps, tx: Tx, delivery: Delivery, page: Sent, meant: Sequence[str], why: str) -> None:
+    await _mail(deps, tx, delivery, page, meant, why)
+    payload = {**delivery.payload, "meant": list(meant), "why": why}
+    parcel = Parcel(WHO, page.subject, "users.info", payload, rank=delivery.rank, dedupe_key=f"{WHO}:{page.key}")
+    await outbox.enqueue(deps, tx, parcel)
+
+
+async def _mail(deps: Deps, tx: Tx, delivery: Delivery, page: Sent, to: Sequence[str], why: str) -> None:
+    if deps.mailer is None or not to:
+        return
+    about = await page_subject.about(deps, tx, page.subject)
+    title, text = words(about, delivery.payload)
+    whole = "\n\n".join(part for part in (text, why, _next(about), about.link) if part)
+    payload = {**delivery.payload, "to": list(to), "title": title, "text": whole}
+    parcel = Parcel(MAIL, page.subject, MAIL, payload, rank=delivery.rank, dedupe_key=f"{MAIL}:{page.key}")
+    await outbox.enqueue(deps, tx, parcel)
+
+
+def words(about: About, payload: dict[str, Any]) -> tuple[str, str]:
+    """Title and text as they may leave the house."""
+    if about.is_private:
+        return about.name, "It is private: what it is about stands in its channel."
+    return str(payload["title"]), str(payload["text"])
+
+
+def _next(about: About) -> str:
+    return f"To take it on: {about.ack} in Slack."
+
+
+# --- errands ----------------------------------------------------------------------------------------------------------
+
+
+async def stopped(deps: Deps, tx: Tx, delivery: Delivery) -> str | None:
+    """Somebody is on it, or it is over. Whether the page went out meanwhile makes no difference."""
+    page = await store.get(tx, delivery.payload["page"])
+    if page.state in (State.ACKNOWLEDGED, State.RESOLVED):
+        return f"it is {page.state} meanwhile"
+    return await pages.stopped_at_its_step(deps, tx, page)
+
+
+class MailInstead(email.EmailErrand):
+    async def prepare(self, deps: Deps, tx: Tx, delivery: Delivery) -> Plan:
+        said = await stopped(deps, tx, delivery)
+        return Skip(said) if said else await super().prepare(deps, tx, delivery)
+
+
+class TellWho(Plain):
+    """Who is meant, at this moment: each of them gets a letter."""
+
+    async def prepare(self, deps: Deps, tx: Tx, delivery: Delivery) -> Plan:
+        if said := await stopped(deps, tx, delivery):
+            return Skip(said)
+        return Call({"roles": dict((await page_subject.about(deps, tx, delivery.subject)).roles)})
+
+    async def act(self, deps: Deps, delivery: Delivery, arguments: dict[str, Any], method: str) -> dict[str, Any]:
+        wanted = delivery.payload
+        who = [one for one in wanted["meant"] if not is_address(one)]
+        found = await recipients.reach(deps, wanted["service"], who, arguments["roles"])
+        everybody = [*(person for person, _ in found.people), *found.unreachable, *found.untold]
+        return {"people": everybody, "reached": bool(everybody or (deps.mailer and found.written))}
+
+    async def settle(self, deps: Deps, tx: Tx, delivery: Delivery, answer: dict[str, Any]) -> None:
+        for person in answer["people"]:
+            payload = {**delivery.payload, "person": person}
+            key = f"{LETTER}:{delivery.payload['page']}:{person}"
+            parcel = Parcel(LETTER, delivery.subject, "chat.postMessage", payload, rank=delivery.rank, dedupe_key=key)
+            await outbox.enqueue(deps, tx, parcel)
+        if not answer["reached"]:
+            to = delivery.payload["to"]
+            sentence = f"{delivery.subject}: the page to {to} reached nobody, and nobody could be told instead."
+            key = f"page nobody:{delivery.payload['page']}"
+            await operator_alarm.raise_later(deps, tx, subject=delivery.subject, sentence=sentence, key=key)
+
+
+async def _letter(deps: Deps, tx: Tx, delivery: Delivery) -> Message | Skip | Wait:
+    if said := await stopped(deps, tx, delivery):
+        return Skip(said)
+    about = await page_subject.about(deps, tx, delivery.subject)
+    title, text = words(about, delivery.payload)
+    named = link(about.link, about.name) if about.link else about.name
+    lines = [f"*You are paged: {named}*", literal(title), literal(text[:TEXT_LIMIT])]
+    lines += [f"{delivery.payload['why']} To take it on: `{about.ack}`."]
+    said_as = "\n".join(line for line in lines if line)
+    named_once = title if title.startswith(about.name) else f"{about.name} {title}"
+    fallback = literal(f"You are paged: {named_once}")
+    return Message(delivery.payload["person"], fallback, [section(said_as)])
+
+
+letter = Post(_letter)

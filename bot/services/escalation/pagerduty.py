@@ -1,0 +1,224 @@
+"""Errands to PagerDuty: a page, what has become of it since, and notes beside it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+from bot.deps import Deps
+from bot.domain.catalogue.service import Service
+from bot.domain.errors import Throttled, Undeliverable
+from bot.domain.escalation.page import Page, Paged
+from bot.domain.outgoing.delivery import Call, Delivery, Found, Plan, Skip, Wait
+from bot.domain.outgoing.mail import unique
+from bot.domain.people.person import BOT
+from bot.ports import Pager, Still, Tx
+from bot.queue import audit
+from bot.services.escalation import page_fallback, page_subject, pages
+from bot.services.messaging.slack_post import Plain
+from bot.services.workspace import oncall_now, recipients
+from bot.store.escalation import pages as store
+from bot.store.escalation.pages import Sent, State
+
+SEVERITIES = ("critical", "error", "warning", "info")  # PagerDuty's, by rank
+NOT_SET_UP = "PagerDuty is not set up"
+NO_WAY = (
+    "nothing says where it should go: set PAGERDUTY_ROUTING_KEY, or PAGERDUTY_API_KEY and a contact of the service's "
+    "with a pagerduty_service"
+)
+NO_ADDRESS = "nobody of these has an address that is known"
+NO_NOTE = "no_open_incident"
+HELD_UP = "held_up"  # nobody could be asked whether it is still wanted: that is not PagerDuty's fault
+HELD_UP_SECONDS = 0.5
+
+
+class Unwanted(Undeliverable):
+    """Somebody was quicker: it does not leave."""
+
+
+class Busy(Undeliverable):
+    """PagerDuty asks for patience. Not `Throttled`: whoever is meant is told meanwhile."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(page_fallback.THROTTLED)
+        self.seconds = seconds
+
+
+class PageErrand(Plain):
+    """Said twice under one key it wakes nobody twice, so a lost answer is simply repeated."""
+
+    async def prepare(self, deps: Deps, tx: Tx, delivery: Delivery) -> Plan:
+        page = await store.get(tx, delivery.payload["page"])
+        if said := await pages.stopped(deps, tx, page):
+            return Skip(said)
+        about = await page_subject.about(deps, tx, delivery.subject)
+        title, text = page_fallback.words(about, delivery.payload)
+        made = Page(
+            summary=title,
+            dedup_key=page.key,
+            source=delivery.payload["service"],
+            severity=SEVERITIES[min(delivery.rank, len(SEVERITIES) - 1)],
+            details="\n\n".join(part for part in (text, f"To take it on in Slack: {about.ack}") if part),
+            link=about.link,
+        )
+        return Call({"page": made, "roles": dict(about.roles)})
+
+    async def act(self, deps: Deps, delivery: Delivery, arguments: dict[str, Any], method: str) -> dict[str, Any]:
+        if deps.pager is None:
+            raise Undeliverable(NOT_SET_UP, permanent=True)
+        try:
+            paged = await _page(deps, deps.pager, delivery, arguments["page"], arguments["roles"])
+        except Unwanted:
+            raise
+        except Throttled as busy:
+            raise Busy(busy.retry_after_seconds) from busy
+        except Undeliverable as problem:
+            raise Undeliverable(problem.error, permanent=problem.permanent) from problem
+        return {"remote": paged.remote, "unknown": list(paged.unknown)}
+
+    async def settle(self, deps: Deps, tx: Tx, delivery: Delivery, answer: dict[str, Any]) -> None:
+        if answer.get("instead"):
+            return
+        page = await pages.hold(tx, delivery.payload["page"], delivery.subject)
+        remote = answer["remote"] or page.remote
+        if page.state is State.SENDING:
+            now = deps.clock.now()
+            page = await store.change(tx, page.key, state=State.OPEN.value, remote=remote, changed_at=now)
+        else:
+            page = await store.change(tx, page.key, remote=remote)
+            await _may_have_arrived(deps, tx, page)
+        await audit.record(tx, deps.clock, BOT, "page.sent", delivery.subject, page=page.key, to=page.target)
+        if page.away_since:
+            await page_fallback.through(deps, tx, page)
+        if answer["unknown"]:
+            await page_fallback.unknown_there(deps, tx, delivery, page, answer["unknown"])
+
+    async def refused(
+        self, deps: Deps, tx: Tx, delivery: Delivery, problem: Undeliverable
+    ) -> dict[str, Any] | Wait | Skip | None:
+        if isinstance(problem, Unwanted):
+            return Skip(problem.error)
+        if problem.error.startswith(HELD_UP):
+            return Wait(HELD_UP_SECONDS, problem.error)
+        page = await pages.hold(tx, delivery.payload["page"], delivery.subject)
+        if said := await pages.stopped(deps, tx, page):
+            await _may_have_arrived(deps, tx, page)
+            return Skip(said)
+        if problem.permanent:
+            return await _never(deps, tx, delivery, problem.error)
+        if page.away_since is None:
+            page = await store.change(tx, page.key, away_since=deps.clock.now())
+            await page_fallback.away(deps, tx, delivery, page, problem.error)
+        return Wait(problem.seconds, problem.error) if isinstance(problem, Busy) else None
+
+
+async def _may_have_arrived(deps: Deps, tx: Tx, page: Sent) -> None:
+    """Somebody took it on, or it was over, while the request was under way."""
+    if page.state in (State.ACKNOWLEDGED, State.RESOLVED):
+        await pages.change_there(deps, tx, page)
+
+
+async def _never(deps: Deps, tx: Tx, delivery: Delivery, error: str) -> dict[str, Any] | None:
+    """Without PagerDuty, telling people otherwise is what was promised."""
+    page = await store.change(tx, delivery.payload["page"], state=State.FAILED.value, changed_at=deps.clock.now())
+    if error == NOT_SET_UP:
+        await page_fallback.not_set_up(deps, tx, delivery, page)
+        return {"instead": True}
+    await page_fallback.refused(deps, tx, delivery, page, error)
+    return None
+
+
+# --- the way to people ------------------------------------------------------------------------------------------------
+
+
+async def _page(deps: Deps, pager: Pager, delivery: Delivery, page: Page, roles: Mapping[str, str]) -> Paged:
+    to, service = str(delivery.payload["to"]), deps.catalogue.service_or_default(delivery.payload["service"])
+    still = _still(deps, delivery)
+    contact = service.contacts.get(to)
+    if contact and contact.pagerduty_service and pager.has_rest:
+        return await pager.page(page, service=contact.pagerduty_service, still=still)
+    on_behalf = _behalf(service)
+    if not on_behalf or not pager.has_rest:
+        return await _by_routing_key(deps, pager, page, to, still, on_behalf=on_behalf)
+    addresses = await _addresses(deps, service, to, roles)
+    if not addresses:
+        return await _by_routing_key(deps, pager, page, to, still, on_behalf=on_behalf)
+    return await pager.page(page, service=on_behalf, people=addresses, still=still)
+
+
+async def _by_routing_key(
+    deps: Deps, pager: Pager, page: Page, to: str, still: Still, *, on_behalf: str | None
+) -> Paged:
+    """Whoever it leads to can be woken, also where nobody's address is known, as while Slack is away."""
+    if not pager.has_events:
+        raise Undeliverable(NO_ADDRESS if pager.has_rest and on_behalf else NO_WAY, permanent=True)
+    async with deps.database.reading() as tx:
+        whom = await page_subject.spoken(tx, to)
+    return await pager.page(page, people=[whom], still=still)
+
+
+def _behalf(service: Service) -> str | None:
+    """A page to people is made for a service of PagerDuty's: the first that the service's contacts name."""
+    return next((one.pagerduty_service for one in service.contacts.values() if one.pagerduty_service), None)
+
+
+async def _addresses(deps: Deps, service: Service, to: str, roles: Mapping[str, str]) -> tuple[str, ...]:
+    """Those of the people meant; of a schedule of PagerDuty's also of those who are not in Slack."""
+    found = await recipients.reach(deps, service.key, [to], roles)
+    told = await oncall_now.ask(deps, [to], service.key)
+    there = [person.email for schedule in told.values() for person in schedule.people if person.email]
+    return unique([*(address for _, address in found.people), *there])
+
+
+def _still(deps: Deps, delivery: Delivery) -> Still:
+    """Whoever stops it has done so before, or waits for the moment in which the request is handed to the network."""
+
+    @asynccontextmanager
+    async def still() -> AsyncIterator[None]:
+        async with deps.database.transaction() as tx:
+            page = await pages.hold(tx, delivery.payload["page"], delivery.subject)
+            if said := await pages.stopped(deps, tx, page):
+                raise Unwanted(said, permanent=True)
+            yield
+
+    return still
+
+
+# --- what has become of it --------------------------------------------------------------------------------------------
+
+
+class ChangeErrand(Plain):
+    """What the page is now, PagerDuty is told. Saying it twice does no harm."""
+
+    async def prepare(self, deps: Deps, tx: Tx, delivery: Delivery) -> Plan:
+        page = await store.get(tx, delivery.payload["page"])
+        if page.state not in (State.ACKNOWLEDGED, State.RESOLVED):
+            return Skip(f"it is {page.state} again")
+        return Call({"key": page.key, "state": page.state})
+
+    async def act(self, deps: Deps, delivery: Delivery, arguments: dict[str, Any], method: str) -> dict[str, Any]:
+        if deps.pager is None:
+            raise Undeliverable(NOT_SET_UP, permanent=True)
+        is_over = arguments["state"] is State.RESOLVED
+        await (deps.pager.resolve if is_over else deps.pager.acknowledge)(arguments["key"])
+        return {}
+
+
+class NoteErrand(Plain):
+    async def prepare(self, deps: Deps, tx: Tx, delivery: Delivery) -> Plan:
+        return Call(delivery.payload)
+
+    async def act(self, deps: Deps, delivery: Delivery, arguments: dict[str, Any], method: str) -> dict[str, Any]:
+        if deps.pager is None:
+            raise Undeliverable(NOT_SET_UP, permanent=True)
+        await deps.pager.note(arguments["page"], arguments["text"])
+        return {}
+
+    async def look_up(self, deps: Deps, delivery: Delivery, arguments: dict[str, Any]) -> Found | None:
+        return Found({})  # a remark that may be missing is better than one that stands there twice
+
+    async def refused(
+        self, deps: Deps, tx: Tx, delivery: Delivery, problem: Undeliverable
+    ) -> dict[str, Any] | Wait | Skip | None:
+        return Skip(problem.error) if problem.error.startswith(NO_NOTE) else None

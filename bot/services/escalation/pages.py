@@ -1,0 +1,200 @@
+"""Waking people by PagerDuty, through the outbox. What stops a page stops it until the request leaves."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from bot.deps import Deps
+from bot.domain.alerts import group as alert_group
+from bot.domain.incidents import incident as incident_rules
+from bot.domain.outgoing.delivery import Parcel
+from bot.domain.people.access import USER
+from bot.domain.people.person import BOT
+from bot.ports import Tx
+from bot.queue import audit, outbox
+from bot.services.escalation import page_subject, status
+from bot.services.escalation.page_subject import About
+from bot.services.messaging import thread_notes
+from bot.store.alerts import groups as alerts_store
+from bot.store.escalation import pages as store
+from bot.store.escalation.pages import Sent, State
+from bot.store.incidents import incidents as incidents_store
+from bot.store.people import people as people_store
+
+KIND = "page"
+CHANGE = "page.change"
+NOTE = "page.note"
+OURS = "In Slack: "  # how notes of ours begin, so that we know them when PagerDuty tells us of them
+NOTE_LIMIT = 1_000
+
+
+async def wake(
+    deps: Deps,
+    tx: Tx,
+    *,
+    subject: str,
+    target: str,
+    service: str,
+    title: str,
+    text: str,
+    key: str,
+    rank: int = 0,
+    by: str = BOT,
+    climb: int | None = None,
+    position: int | None = None,
+) -> None:
+    """Page `page:WHO-or-CONTACT` of `service` about `subject` (`ALR-7`, `INC-42`, `RUN-7`), once for each `key`.
+
+    `climb` and `position` name the step of a ladder that asks for it: what stops the step stops the page, too, until
+    the request leaves.
+    """
+    about = await page_subject.about(deps, tx, subject)
+    to = target.removeprefix("page:")
+    if about.is_drill:
+        whom = await page_subject.spoken(tx, to)
+        await thread_notes.say(
+            deps, tx, subject, f"This is a drill: now {whom} would be paged.", f"page drill {to} {key}"
+        )
+        return
+    name, now = page_subject.dedup_key(about, to, key), deps.clock.now()
+    row = {"key": name, "subject": subject, "target": to, "state": State.SENDING.value, "at": now, "changed_at": now}
+    if not await store.add(tx, row | {"changed_by": by, "climb": climb, "position": position}):
+        return
+    payload: dict[str, Any] = {"page": name, "target": target, "to": to, "service": service}
+    payload |= {"title": title, "text": text}
+    if climb is not None:
+        payload |= {"climb": climb, "position": position}
+    await outbox.enqueue(deps, tx, Parcel(KIND, subject, KIND, payload, rank=rank, dedupe_key=f"{KIND}:{name}"))
+    await audit.record(tx, deps.clock, by, "page.asked", subject, page=name, to=to)
+
+
+async def acknowledged(deps: Deps, tx: Tx, subject: str, by: str) -> None:
+    """Somebody is on it: whoever PagerDuty would wake next is left alone. Nothing goes back to where it came from."""
+    await _leave_alone(deps, tx, subject, by, await _who_did(tx, by, f"acknowledged {subject}"))
+
+
+async def silenced(deps: Deps, tx: Tx, subject: str, by: str) -> None:
+    """For the time being it is nobody's business, and not that of whoever PagerDuty would wake next."""
+    await _leave_alone(deps, tx, subject, by, await _who_did(tx, by, f"silenced {subject}"))
+
+
+async def maintained(deps: Deps, tx: Tx, subject: str) -> None:
+    """Its service is in maintenance, which nobody is woken for."""
+    await _leave_alone(deps, tx, subject, BOT, f"{subject} is in maintenance.")
+
+
+async def _leave_alone(deps: Deps, tx: Tx, subject: str, by: str, said: str) -> None:
+    open_there = []
+    for page in await store.unsettled(tx, subject):
+        if page.state is not State.OPEN and not await _is_stopped_by_this(deps, tx, page):
+            continue
+        await mark(deps, tx, page, State.ACKNOWLEDGED, by)
+        await change_there(deps, tx, page)
+        open_there += [page] if page.state is State.OPEN else []
+    if open_there and said:
+        await _note_why(deps, tx, subject, open_there, said)
+
+
+async def resolved(deps: Deps, tx: Tx, subject: str, by: str) -> None:
+    """It is over, so it is over there."""
+    for page in await store.not_over(tx, subject):
+        await mark(deps, tx, page, State.RESOLVED, by)
+        await change_there(deps, tx, page)
+
+
+async def noted(deps: Deps, tx: Tx, subject: str, text: str, by: str) -> None:
+    """What somebody wrote down about it is read beside the pages that are open."""
+    there = [page for page in await store.not_over(tx, subject) if page.state in (State.OPEN, State.ACKNOWLEDGED)]
+    about = await page_subject.about(deps, tx, subject) if there else None
+    if about and not about.is_private:
+        who = await _called(tx, by)
+        await _note(deps, tx, there, f"{who} noted: {text}", deps.clock.now().isoformat())
+
+
+# --- what errands and webhooks need -----------------------------------------------------------------------------------
+
+
+async def hold(tx: Tx, key: str, subject: str) -> Sent:
+    """The page, and before it what it is about: an alert before its incident, so that everybody waits in one order."""
+    if number := alert_group.number(subject):
+        group = await alerts_store.lock(tx, number)
+        incident = group.incident
+    else:
+        incident = incident_rules.number(subject)
+    if incident:
+        await incidents_store.lock(tx, incident)
+    return await store.lock(tx, key)
+
+
+async def stopped(deps: Deps, tx: Tx, page: Sent) -> str | None:
+    """Why it is not to go out any more; None: it is wanted."""
+    if page.state is not State.SENDING:
+        return f"it is {page.state} meanwhile"
+    if page.climb is None and await _is_taken_on(tx, page):
+        return "somebody is on it by now"
+    return await stopped_at_its_step(deps, tx, page)
+
+
+async def _is_taken_on(tx: Tx, page: Sent) -> bool:
+    """One that was asked for by hand is stopped by whoever took on the alert or its incident since."""
+    number = incident_rules.number(page.subject)
+    taken_on = []
+    if group_number := alert_group.number(page.subject):
+        group = await alerts_store.get(tx, group_number)
+        number, taken_on = group.incident, [group.acknowledged_at]
+    if number:
+        taken_on.append((await incidents_store.get(tx, number)).acknowledged_at)
+    return any(at is not None and at > page.at for at in taken_on)
+
+
+async def stopped_at_its_step(deps: Deps, tx: Tx, page: Sent) -> str | None:
+    """Why the step of the ladder that asked for it is not wanted any more."""
+    if page.climb is None or page.position is None:
+        return None
+    return await status.stopped(deps, tx, page.climb, page.position)
+
+
+async def _is_stopped_by_this(deps: Deps, tx: Tx, page: Sent) -> bool:
+    """One that was asked for by hand is stopped by any acknowledgement that comes after it."""
+    return page.climb is None or await stopped_at_its_step(deps, tx, page) is not None
+
+
+async def mark(deps: Deps, tx: Tx, page: Sent, state: State, by: str, **more: Any) -> Sent:
+    return await store.change(tx, page.key, state=state.value, changed_at=deps.clock.now(), changed_by=by[:200], **more)
+
+
+async def change_there(deps: Deps, tx: Tx, page: Sent) -> None:
+    """PagerDuty will be told what has become of it: what it then is. One that is on its way may have arrived."""
+    if deps.pager is None or page.state is State.FAILED:
+        return
+    key = f"{CHANGE}:{page.key}"
+    await outbox.enqueue(deps, tx, Parcel(CHANGE, page.subject, CHANGE, {"page": page.key}, collapse_key=key))
+
+
+# --- notes ------------------------------------------------------------------------------------------------------------
+
+
+async def _who_did(tx: Tx, by: str, what: str) -> str:
+    """Only of what was done in Slack: what was done there they know there."""
+    return f"{await _called(tx, by)} {what}." if USER.fullmatch(by) else ""
+
+
+async def _note_why(deps: Deps, tx: Tx, subject: str, there: list[Sent], said: str) -> None:
+    about: About = await page_subject.about(deps, tx, subject)
+    if not about.is_private:
+        await _note(deps, tx, there, said, f"ack:{deps.clock.now().isoformat()}")
+
+
+async def _note(deps: Deps, tx: Tx, there: list[Sent], text: str, key: str) -> None:
+    if deps.pager is None or not deps.pager.has_rest:
+        return
+    said = deps.vault.masker.mask(f"{OURS}{text}")[:NOTE_LIMIT]
+    for page in there:
+        payload = {"page": page.key, "text": said}
+        name = f"{NOTE}:{page.key}:{key}"[:255]
+        await outbox.enqueue(deps, tx, Parcel(NOTE, page.subject, NOTE, payload, dedupe_key=name))
+
+
+async def _called(tx: Tx, person: str) -> str:
+    known = await people_store.find(tx, person)
+    return known.person.name if known else person

@@ -1,0 +1,37 @@
+"""Those outside its channel who hear of an incident."""
+
+from __future__ import annotations
+
+from bot.deps import Deps
+from bot.domain.catalogue.severity import Severity
+from bot.domain.incidents.incident import Incident
+from bot.domain.outgoing.delivery import Parcel
+from bot.domain.people import access
+from bot.ports import Tx
+from bot.queue import outbox
+from bot.services.incidents import deliveries
+from bot.services.incidents import email as incident_email
+
+
+async def tell_all(deps: Deps, tx: Tx, incident: Incident, severity: Severity) -> None:
+    """The targets the severity names at declare, but pages. A private incident tells nobody."""
+    if incident.private:
+        return
+    for target in severity.tell:
+        if target.startswith(("slack:", "dm:", "email:")):
+            await tell(deps, tx, incident, target)
+
+
+async def tell(deps: Deps, tx: Tx, incident: Incident, target: str) -> None:
+    """`slack:#channel`, `dm:U…`, or `dm:` and a team, group or role, whose people are looked up when it is sent; and
+    `email:`, which looks up all of them then.
+    """
+    if target.startswith("email:"):
+        await incident_email.send(deps, tx, incident, target)
+        return
+    who = target.removeprefix("dm:")
+    if target == who or access.USER.fullmatch(who):
+        await deliveries.say(deps, tx, incident, "told", target, target=target)
+        return
+    parcel = Parcel("told.who", incident.name, "users.info", payload={"who": who}, rank=incident.rank)
+    await outbox.enqueue(deps, tx, parcel)

@@ -1,0 +1,78 @@
+"""The promise of the next update: made at declare, kept or made anew by every update, given back at resolve."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from bot.deps import Deps
+from bot.domain.catalogue.severity import Severity
+from bot.domain.incidents import incident as rules
+from bot.domain.incidents.incident import Incident
+from bot.ports import Tx
+from bot.queue import commitments, timers
+from bot.store.incidents import incidents as store
+
+DUE = "update.due"
+REMIND = "update.remind"
+GRACE_SECONDS = 300.0
+GRACE_WALL_SECONDS = 30.0  # pacing, Retry-After and a restart take wall time, however fast the clock of promises runs
+
+
+def level(deps: Deps, incident: Incident) -> Severity:
+    """The incident's severity as the catalogue has it now; the default where the level has left the catalogue."""
+    service = deps.catalogue.service_or_default(incident.service)
+    return service.find_severity(incident.severity) or service.severity(service.default_severity)
+
+
+async def promise(deps: Deps, tx: Tx, incident: Incident, due: datetime | None, slot: int) -> Incident:
+    """Replace what was promised by `due` (None: nothing any more). `slot` tells this promise from earlier ones."""
+    await withdraw(deps, tx, incident)
+    if incident.next_update_at != due:
+        incident = await store.change(tx, incident.id, next_update_at=due)
+    if due:
+        await arm(deps, tx, incident, due, slot)
+    return incident
+
+
+async def arm(deps: Deps, tx: Tx, incident: Incident, due: datetime, slot: int) -> None:
+    """Timers for the reminder and for the moment it is due, and the promise that the self-audit looks at."""
+    severity = level(deps, incident)
+    remind_at = rules.reminder_time(due, severity, incident.cadence(severity), deps.clock.now())
+    if remind_at:
+        await _schedule(tx, REMIND, incident, remind_at, due, slot)
+    await _schedule(tx, DUE, incident, due, due, slot)
+    await commitments.make(tx, kind="update", subject=incident.name, due_at=due, grace_seconds=grace_seconds(deps))
+
+
+def grace_seconds(deps: Deps) -> float:
+    """How late an update may be before it counts as missed, in the time of promises."""
+    wall = deps.clock.wall()
+    same = deps.clock.from_wall(wall + GRACE_WALL_SECONDS) - deps.clock.from_wall(wall)
+    return max(GRACE_SECONDS, same.total_seconds())
+
+
+async def withdraw(deps: Deps, tx: Tx, incident: Incident) -> None:
+    """What was promised in time is released. What is late already was missed, whoever writes now."""
+    for kind in (REMIND, DUE):
+        await timers.cancel(tx, subject=incident.name, kind=kind)
+    await commitments.release(tx, subject=incident.name, kind="update", at=deps.clock.now())
+
+
+async def _schedule(tx: Tx, kind: str, incident: Incident, at: datetime, due: datetime, slot: int) -> None:
+    await timers.schedule(
+        tx,
+        kind=kind,
+        subject=incident.name,
+        due_at=at,
+        dedupe_key=f"{kind}:{incident.name}:{slot}",
+        payload={"due": due.isoformat()},
+    )
+
+
+def in_minutes(wait: timedelta) -> str:
+    """`15 min`, `2 h`, `1 h 30 min`"""
+    minutes = max(1, round(wait.total_seconds() / 60))
+    hours, rest = divmod(minutes, 60)
+    if not hours:
+        return f"{rest} min"
+    return f"{hours} h {rest} min" if rest else f"{hours} h"

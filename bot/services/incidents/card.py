@@ -1,0 +1,50 @@
+"""What shows an incident's state: its cards and its channel's topic, edited in place after every change."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from bot.deps import Deps
+from bot.domain.alerts.group import AlertGroup
+from bot.domain.incidents.incident import Incident
+from bot.ports import Tx
+from bot.services.escalation import text as escalation_text
+from bot.services.incidents import cadence
+from bot.services.incidents import card as incident_card
+from bot.store.alerts import groups as alerts_store
+from bot.store.alerts import maintenance
+from bot.store.incidents import incidents as store
+from bot.store.incidents import updates as updates_store
+from bot.views import incident as view
+from bot.views.kit import links
+
+
+async def shown(deps: Deps, tx: Tx, incident: Incident, *, is_home: bool) -> view.Card:
+    """All that a card shows, from the state of this moment."""
+    groups = await alerts_store.belonging(tx, incident.id, view.ALERTS_SHOWN + 1)
+    return view.Card(
+        incident=incident,
+        service=deps.catalogue.service_or_default(incident.service),
+        severity=cadence.level(deps, incident),
+        roles=await store.roles_of(tx, incident.id),
+        last=await updates_store.last_update(tx, incident.id),
+        is_home=is_home,
+        source=_source(deps, incident, groups),
+        maintenance=await maintenance.of_service(tx, incident.service, deps.clock.now()),
+        coming=await escalation_text.coming(deps, tx, incident),
+        alerts=[(one, links.permalink(deps, one.channel, one.ts)) for one in groups],
+    )
+
+
+def _source(deps: Deps, incident: Incident, groups: Sequence[AlertGroup]) -> str | None:
+    """The message it was declared from; that of an alert stands among its alerts."""
+    if any((one.channel, one.ts) == (incident.source_channel, incident.source_ts) for one in groups):
+        return None
+    return links.permalink(deps, incident.source_channel, incident.source_ts)
+
+
+async def of(deps: Deps, number: int) -> view.Card:
+    """What its card shows, for an answer of its own."""
+    async with deps.database.reading() as tx:
+        incident = await store.get(tx, number)
+        return await incident_card.shown(deps, tx, incident, is_home=True)

@@ -1,0 +1,399 @@
+"""Errands that open an incident's place: its channel and who is in it, its cards, topic, bookmark and pin."""
+
+from __future__ import annotations
+
+from html import unescape
+from typing import Any
+
+from bot.deps import Deps
+from bot.domain.errors import Undeliverable
+from bot.domain.incidents import incident as rules
+from bot.domain.incidents.incident import Home, Incident
+from bot.domain.outgoing.delivery import Call, Delivery, Found, Parcel, Plan, Skip, Wait
+from bot.ports import Tx
+from bot.queue import operator_alarm, outbox
+from bot.services.incidents import cadence, channel_name, deliveries
+from bot.services.incidents import card as incident_card
+from bot.services.messaging import refresh
+from bot.services.messaging.slack_post import PLACE_GONE, PLACE_RETRY_SECONDS, Message, Plain, Post
+from bot.services.workspace import channels, recipients
+from bot.store.incidents import incidents as store
+from bot.store.people.people import find as find_person
+from bot.views import incident as view
+from bot.views.kit import links
+
+ALREADY = {"already_in_channel", "already_pinned", "cant_invite_self", "no_item_specified"}
+PLACE_WAIT_SECONDS = 15.0
+SOON_SECONDS = 0.3
+PRIVATE_WAIT_SECONDS = 300.0
+JOIN_WAIT_SECONDS = 2.0
+NAMES_TRIED = 20
+LISTED = 999  # a page of conversations.list: few enough pages for a large workspace
+SKEW_SECONDS = 60.0
+
+
+async def of(tx: Tx, delivery: Delivery) -> Incident:
+    return await store.get(tx, rules.number(delivery.subject) or 0)
+
+
+class OpenChannel(Plain):
+    """conversations.create. Its second round trip is written down when it has settled."""
+
+    async def prepare(self, deps: Deps, tx: Tx, delivery: Delivery) -> Plan:
+        incident = await of(tx, delivery)
+        if incident.channel or incident.home is Home.THREAD:
+            return Skip("it has a place already")
+        name = incident.channel_name or channel_name.channel_name(incident.id, incident.title)
+        return Call({"name": name, "is_private": incident.private})
+
+    async def act(self, deps: Deps, delivery: Delivery, arguments: dict[str, Any], method: str) -> dict[str, Any]:
+        """Before it is tried again, one more look: the list may have been slow to show the channel of the first try."""
+        found = await self.look_up(deps, delivery, arguments) if delivery.attempts > 1 else None
+        return found.answer if found else await super().act(deps, delivery, arguments, method)
+
+    async def look_up(self, deps: Deps, delivery: Delivery, arguments: dict[str, Any]) -> Found | None:
+        """A channel of that name, made by us since we first tried, is the one whose answer was lost."""
+        cursor = ""
+        while True:
+            page = await deps.chat.call("conversations.list", _listing(arguments["is_private"], cursor))
+            for channel in page["channels"]:
+                if channel["name"] == arguments["name"] and _is_ours(deps, delivery, channel):
+                    return Found({"ok": True, "channel": channel})
+            cursor = (page.get("response_metadata") or {}).get("next_cursor", "")
+            if not cursor:
+                return None
+
+    async def settle(self, deps: Deps, tx: Tx, delivery: Delivery, answer: dict[str, Any]) -> None:
+        channel = answer["channel"]
+        incident = await store.lock(tx, (await of(tx, delivery)).id)
+        incident = await store.change(tx, incident.id, channel=channel["id"], channel_name=channel["name"])
+        await _fill_channel(deps, tx, incident)
+        await outbox.hurry(deps, tx, incident.name)
+
+    async def refused(
+        self, deps: Deps, tx: Tx, delivery: Delivery, problem: Undeliverable
+    ) -> dict[str, Any] | Wait | Skip | None:
+        incident = await of(tx, delivery)
+        another = await _another_name(tx, incident) if problem.error == "name_taken" else None
+        if another or not problem.permanent:
+            return another
+        await _say_what_is_wrong(deps, tx, incident, "open", problem.error)
+        if incident.private:
+            return Wait(PRIVATE_WAIT_SECONDS, f"{problem.error}: a private incident needs a private channel")
+        await _live_in_the_thread(deps, tx, incident)
+        return Skip(f"{problem.error}: it lives in the thread of its card")
+
+
+def _listing(private: bool, cursor: str) -> dict[str, Any]:
+    arguments = {"types": "private_channel" if private else "public_channel", "limit": LISTED, "exclude_archived": True}
+    return {**arguments, "cursor": cursor} if cursor else arguments
+
+
+def _is_ours(deps: Deps, delivery: Delivery, channel: dict[str, Any]) -> bool:
+    since = (delivery.first_sent_at or 0.0) - SKEW_SECONDS
+    return channel.get("creator") == deps.config.bot_user and float(channel.get("created", 0)) >= since
+
+
+async def _another_name(tx: Tx, incident: Incident) -> Wait | None:
+    """Taken by somebody else's channel, archived ones included: the same name with a number after it."""
+    tried = next(
+        (
+            attempt
+            for attempt in range(NAMES_TRIED)
+            if channel_name.channel_name(incident.id, incident.title, attempt) == incident.channel_name
+        ),
+        0,
+    )
+    if tried + 1 >= NAMES_TRIED:
+        return None
+    name = channel_name.channel_name(incident.id, incident.title, tried + 1)
+    await store.change(tx, incident.id, channel_name=name)
+    return Wait(0.0, "name_taken")
+
+
+async def _live_in_the_thread(deps: Deps, tx: Tx, incident: Incident) -> None:
+    incident = await store.change(tx, incident.id, home=Home.THREAD.value)
+    await refresh.incident(deps, tx, incident)
+
+
+async def leave_channel(deps: Deps, tx: Tx, incident: Incident, error: str) -> Wait | Skip:
+    """Its channel was archived or deleted, or we were thrown out of it: go back in, or go on in the card's thread."""
+    if error == "not_in_channel" and not incident.private:
+        join = Parcel(
+            "channel.join",
+            incident.name,
+            "conversations.join",
+            rank=incident.rank,
+            collapse_key=f"channel.join:{incident.name}",
+        )
+        await outbox.enqueue(deps, tx, join)
+        return Wait(JOIN_WAIT_SECONDS, error)
+    if not incident.private:
+        await _live_in_the_thread(deps, tx, incident)
+    if incident.is_open:
+        await _say_what_is_wrong(deps, tx, incident, "lost", error)
+    elif incident.private:
+        return Skip(f"{error}, and nobody works on it any more")
+    return Wait(PLACE_RETRY_SECONDS if incident.private else 0.0, error)
+
+
+async def _say_what_is_wrong(deps: Deps, tx: Tx, incident: Incident, what: str, error: str) -> None:
+    """A direct message to whoever leads it or declared it, once for each reason."""
+    key = f"{what}:{error}:{incident.channel or ''}"
+    await deliveries.say(deps, tx, incident, "stranded", key, what=what, error=error)
+
+
+async def _fill_channel(deps: Deps, tx: Tx, incident: Incident) -> None:
+    """The second round trip: all at once, the declarer's invitation among the first."""
+    held = await store.roles_of(tx, incident.id)
+    invited = [deliveries.invitation(incident, list(dict.fromkeys([incident.declared_by, *held.values()])))]
+    others = cadence.level(deps, incident).invite
+    if others and not incident.private:  # a private one is for whoever is asked in by name
+        invited.append(deliveries.invitation(incident, list(others)))
+    card = deliveries.card_parcel(incident, refresh.CHANNEL, incident.channel)
+    for parcel in (*invited, card, refresh.topic_edit(incident)):
+        await outbox.enqueue(deps, tx, parcel)
+    if not incident.private:
+        await outbox.enqueue(deps, tx, refresh.card_edit(incident, refresh.ANNOUNCE))
+    await _bookmark(deps, tx, incident)
+
+
+async def _bookmark(deps: Deps, tx: Tx, incident: Incident) -> None:
+    """Whichever comes second, the channel or the card in #incidents, has it written down. The row is locked."""
+    if incident.channel and incident.announce_ts:
+        parcel = Parcel("channel.bookmark", incident.name, "bookmarks.add", rank=incident.rank)
+        await outbox.enqueue(deps, tx, parcel)
+
+
+class Invite(Plain):
+    """Who the payload names, as people. Being there already is no failure; one refusal does not cost the rest."""
+
+    async def prepare(self, deps: Deps, tx: Tx, delivery: Delivery) -> Plan:
+        incident = await of(tx, delivery)
+        if not incident.channel or incident.home is Home.THREAD:
+            return Skip("it has no channel")
+        held = await store.roles_of(tx, incident.id)
+        meant = {"who": delivery.payload["who"], "roles": held, "service": incident.service}
+        return Call({"channel": incident.channel, **meant})
+
+    async def act(self, deps: Deps, delivery: Delivery, arguments: dict[str, Any], method: str) -> dict[str, Any]:
+        wanted = await recipients.expand(deps, arguments["who"], arguments["roles"], service=arguments["service"])
+        wanted = [person for person in wanted if person != deps.config.bot_user]
+        if not wanted:
+            return {"ok": True}
+        try:
+            return await self._invite(deps, arguments["channel"], wanted[:100])
+        except Undeliverable as problem:
+            if not problem.permanent or len(wanted) == 1:
+                raise
+        for person in wanted:
+            await self._one(deps, arguments["channel"], person)
+        return {"ok": True}
+
+    async def _invite(self, deps: Deps, channel: str, wanted: list[str]) -> dict[str, Any]:
+        return await deps.chat.call("conversations.invite", {"channel": channel, "users": ",".join(wanted)})
+
+    async def _one(self, deps: Deps, channel: str, person: str) -> None:
+        try:
+            await self._invite(deps, channel, [person])
+        except Undeliverable as problem:
+            if not problem.permanent:
+                raise
+
+    async def refused(
+        self, deps: Deps, tx: Tx, delivery: Delivery, problem: Undeliverable
+    ) -> dict[str, Any] | Wait | Skip | None:
+        if problem.error in ALREADY:
+            return {"ok": True}
+        if problem.permanent:
+            incident = await of(tx, delivery)
+            sentence = (
+                f"{incident}: Slack refused an invitation to its channel ({problem.error}). "
+                "Look who is missing there and invite them by hand."
+            )
+            await operator_alarm.raise_later(
+                deps, tx, subject=incident.name, sentence=sentence, key=f"invite:{incident}:{problem.error}"
+            )
+        return None
+
+
+class Join(Plain):
+    """Back into a public channel that somebody took us out of. What waits to be said there goes on."""
+
+    async def prepare(self, deps: Deps, tx: Tx, delivery: Delivery) -> Plan:
+        incident = await of(tx, delivery)
+        if not incident.channel or incident.home is Home.THREAD:
+            return Skip("it has no channel")
+        return Call({"channel": incident.channel})
+
+    async def refused(
+        self, deps: Deps, tx: Tx, delivery: Delivery, problem: Undeliverable
+    ) -> dict[str, Any] | Wait | Skip | None:
+        incident = await store.lock(tx, (await of(tx, delivery)).id)
+        if problem.permanent and incident.home is Home.CHANNEL:
+            await _live_in_the_thread(deps, tx, incident)
+            await _say_what_is_wrong(deps, tx, incident, "lost", problem.error)
+            return Skip(f"{problem.error}: it lives in the thread of its card")
+        return None
+
+
+class SetTopic(Plain):
+    """Only when it says something new: Slack announces every topic in the channel."""
+
+    async def prepare(self, deps: Deps, tx: Tx, delivery: Delivery) -> Plan:
+        incident = await of(tx, delivery)
+        if not incident.channel or incident.home is Home.THREAD:
+            return Skip("it has no channel")
+        held = await store.roles_of(tx, incident.id)
+        commander = await find_person(tx, held["commander"]) if "commander" in held else None
+        name = commander.person.name if commander else None
+        topic = view.topic(incident, cadence.level(deps, incident), name)
+        if topic == incident.topic:
+            return Skip("it says so already")
+        return Call({"channel": incident.channel, "topic": topic})
+
+    async def act(self, deps: Deps, delivery: Delivery, arguments: dict[str, Any], method: str) -> dict[str, Any]:
+        """What was asked for is what the next one is compared with: Slack gives it back escaped."""
+        return {**await super().act(deps, delivery, arguments, method), "asked": arguments["topic"]}
+
+    async def look_up(self, deps: Deps, delivery: Delivery, arguments: dict[str, Any]) -> Found | None:
+        answer = await deps.chat.call("conversations.info", {"channel": arguments["channel"]})
+        there = str((answer["channel"].get("topic") or {}).get("value", ""))
+        return Found({"ok": True, "asked": arguments["topic"]}) if _same_topic(there, arguments["topic"]) else None
+
+    async def settle(self, deps: Deps, tx: Tx, delivery: Delivery, answer: dict[str, Any]) -> None:
+        await store.change(tx, (await of(tx, delivery)).id, topic=answer["asked"])
+
+
+def _same_topic(there: str, asked: str) -> bool:
+    """Slack gives a topic back escaped, and the marker at its head as a :name:."""
+    return unescape(there).partition(" ")[2] == asked.partition(" ")[2]
+
+
+class Bookmark(Plain):
+    """A link to the announced card, found by its link after a lost answer."""
+
+    async def prepare(self, deps: Deps, tx: Tx, delivery: Delivery) -> Plan:
+        incident = await of(tx, delivery)
+        if not incident.channel or incident.private or incident.home is Home.THREAD:
+            return Skip("nothing to link to")
+        link = links.permalink(deps, incident.announce_channel, incident.announce_ts)
+        if not link:
+            return Skip("the workspace's address is not known")
+        title = f"{incident} in {await deliveries.announced_in(deps, incident, tx)}"
+        return Call({"channel_id": incident.channel, "title": title, "type": "link", "link": link})
+
+    async def look_up(self, deps: Deps, delivery: Delivery, arguments: dict[str, Any]) -> Found | None:
+        there = await deps.chat.call("bookmarks.list", {"channel_id": arguments["channel_id"]})
+        same = [one for one in there.get("bookmarks", []) if one.get("link") == arguments["link"]]
+        return Found({"ok": True}) if same else None
+
+    async def refused(
+        self, deps: Deps, tx: Tx, delivery: Delivery, problem: Undeliverable
+    ) -> dict[str, Any] | Wait | Skip | None:
+        return Skip(problem.error) if problem.error.startswith("too_many") else None
+
+
+class Pin(Plain):
+    async def prepare(self, deps: Deps, tx: Tx, delivery: Delivery) -> Plan:
+        incident = await of(tx, delivery)
+        if not incident.channel or not incident.card_ts or incident.home is Home.THREAD:
+            return Skip("there is no card to pin")
+        return Call({"channel": incident.channel, "timestamp": incident.card_ts})
+
+    async def refused(
+        self, deps: Deps, tx: Tx, delivery: Delivery, problem: Undeliverable
+    ) -> dict[str, Any] | Wait | Skip | None:
+        return {"ok": True} if problem.error in ALREADY else None
+
+
+# --- cards ---
+
+
+def _is_home(incident: Incident, face: str) -> bool:
+    return face == refresh.CHANNEL or incident.home is Home.THREAD
+
+
+def _card_text(incident: Incident) -> str:
+    return view.fallback(incident, f"{incident.severity}, {incident.status}")
+
+
+async def _render_card(deps: Deps, tx: Tx, delivery: Delivery) -> Message | Skip | Wait:
+    incident, face = await of(tx, delivery), delivery.payload["face"]
+    if face == refresh.CHANNEL:
+        channel = incident.channel
+    else:
+        channel = await channels.resolve(tx, deliveries.announce_setting(deps, incident))
+    if not channel:
+        return Wait(PLACE_WAIT_SECONDS, "its channel cannot be used yet")
+    return Message(
+        channel,
+        _card_text(incident),
+        view.card(await incident_card.shown(deps, tx, incident, is_home=_is_home(incident, face))),
+    )
+
+
+async def _card_posted(deps: Deps, tx: Tx, delivery: Delivery, answer: dict[str, Any]) -> None:
+    incident = await store.lock(tx, (await of(tx, delivery)).id)
+    if delivery.payload["face"] == refresh.ANNOUNCE:
+        there = {"announce_channel": answer["channel"], "announce_ts": answer["ts"]}
+        await _bookmark(deps, tx, await store.change(tx, incident.id, **there))
+        await outbox.hurry(deps, tx, incident.name)
+        return
+    await store.change(tx, incident.id, card_ts=answer["ts"])
+    await outbox.enqueue(deps, tx, Parcel("channel.pin", incident.name, "pins.add", rank=incident.rank))
+
+
+class PostCard(Post):
+    """Without its card people have nothing to work with: where Slack refuses it for good, somebody hears of it."""
+
+    async def refused(
+        self, deps: Deps, tx: Tx, delivery: Delivery, problem: Undeliverable
+    ) -> dict[str, Any] | Wait | Skip | None:
+        fate = await super().refused(deps, tx, delivery, problem)
+        if fate is None and problem.permanent:
+            incident, face = await of(tx, delivery), delivery.payload["face"]
+            place = "its channel" if face == refresh.CHANNEL else await deliveries.announced_in(deps, incident, tx)
+            sentence = (
+                f"{incident}: Slack refuses its card in {place} ({problem.error}). "
+                f"Tell people there by hand; `/incident show {incident}` shows what it would say."
+            )
+            key = deliveries.posting(incident, face)
+            await operator_alarm.raise_later(deps, tx, subject=incident.name, sentence=sentence, key=key)
+        return fate
+
+
+post_card = PostCard(_render_card, _card_posted)
+
+
+class EditCard(Plain):
+    """chat.update of one face, rendered from the state of the moment."""
+
+    async def prepare(self, deps: Deps, tx: Tx, delivery: Delivery) -> Plan:
+        incident, face = await of(tx, delivery), delivery.payload["face"]
+        if face not in refresh.faces(incident):
+            return Skip("it has no such card any more")
+        if face == refresh.CHANNEL:
+            channel, ts = incident.channel, incident.card_ts
+        else:
+            channel, ts = incident.announce_channel, incident.announce_ts
+        if not channel or not ts:
+            if await store.is_refused(tx, deliveries.posting(incident, face)):
+                return Skip("Slack refused the card")
+            return Wait(SOON_SECONDS, "the card is on its way")
+        blocks = view.card(await incident_card.shown(deps, tx, incident, is_home=_is_home(incident, face)))
+        return Call({"channel": channel, "ts": ts, "text": _card_text(incident), "blocks": blocks})
+
+    async def refused(
+        self, deps: Deps, tx: Tx, delivery: Delivery, problem: Undeliverable
+    ) -> dict[str, Any] | Wait | Skip | None:
+        if problem.error in {"message_not_found", "cant_update_message", "edit_window_closed"}:
+            return Skip(problem.error)
+        incident = await of(tx, delivery)
+        if (
+            problem.error in PLACE_GONE
+            and delivery.payload["face"] == refresh.CHANNEL
+            and incident.home is Home.CHANNEL
+        ):
+            return await leave_channel(deps, tx, incident, problem.error)
+        return await super().refused(deps, tx, delivery, problem)

@@ -1,0 +1,95 @@
+"""An incident is declared once, however often somebody asks for it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from bot.deps import Deps
+from bot.domain.errors import Repeated, Unclear
+from bot.domain.incidents.draft import Draft
+from bot.domain.incidents.incident import Home, Incident, Status
+from bot.domain.people.person import Actor
+from bot.ports import Tx
+from bot.queue import audit, idempotency, outbox
+from bot.queue.unit_of_work import begin
+from bot.services.escalation import progress as escalations
+from bot.services.incidents import cadence, deliveries
+from bot.services.incidents.announce import tell_all
+from bot.services.incidents.deliveries import card_parcel, channel_parcel
+from bot.services.incidents.queries import by_name
+from bot.services.incidents.timeline import log
+from bot.services.messaging import refresh
+from bot.services.workspace import channels, permissions
+from bot.store.db.locks import serialise
+from bot.store.incidents import incidents as store
+
+REPEAT_SECONDS = 60.0  # wall time in which the same words are the same incident
+
+
+async def declare(deps: Deps, draft: Draft, by: Actor) -> tuple[Incident, bool]:
+    """The incident, and whether it is new: the same request, or the same words within 60 s, declare it once.
+
+    Raises Refused, Unclear (no title).
+    """
+    if not draft.title:
+        raise Unclear("Say what is wrong: `/incident declare P1 checkout is down`.")
+    await permissions.must(deps, by.person, "declare")
+    try:
+        async with begin(deps, by) as tx:
+            incident, is_new = await declare_in(deps, tx, draft, draft.title, by)
+            if is_new:
+                await escalations.begin(deps, tx, incident)
+            await idempotency.answered(tx, by.key, subject=incident.name, answer=None)
+            return incident, is_new
+    except Repeated as repeated:
+        return await by_name(deps, repeated.subject), False
+
+
+async def declare_in(deps: Deps, tx: Tx, draft: Draft, title: str, by: Actor) -> tuple[Incident, bool]:
+    """Within somebody's transaction. False: it was declared a moment ago, in the same words by the same actor."""
+    await serialise(tx, f"declare:{by.id}:{draft.service.key}")
+    since = deps.clock.wall() - REPEAT_SECONDS
+    same = await store.declared_just_now(tx, by.id, draft.service.key, title, since)
+    if same:
+        return same, False
+    incident = await store.add(tx, _birth(deps, draft, title, by))
+    entry = await log(deps, tx, incident, by.id, "declared", f"declared {draft.severity.key}: {title}")
+    if incident.next_update_at:
+        await cadence.arm(deps, tx, incident, incident.next_update_at, entry)
+    await _open_its_place(deps, tx, incident)
+    await tell_all(deps, tx, incident, draft.severity)
+    await audit.record(tx, deps.clock, by.id, "incident.declared", incident.name, severity=incident.severity)
+    return incident, True
+
+
+def _birth(deps: Deps, draft: Draft, title: str, by: Actor) -> dict[str, Any]:
+    now = deps.clock.now()
+    has_channel = draft.severity.channel or draft.private  # a thread in #incidents would not be private
+    return {
+        "title": title,
+        "service": draft.service.key,
+        "severity": draft.severity.key,
+        "rank": draft.severity.rank,
+        "status": Status.INVESTIGATING.value,
+        "private": draft.private,
+        "drill": draft.drill,
+        "source": by.source,
+        "source_channel": draft.source_channel,
+        "source_ts": draft.source_ts,
+        "impact": draft.impact,
+        "declared_by": by.id,
+        "declared_at": now,
+        "declared_wall": deps.clock.wall(),
+        "detected_at": now,
+        "next_update_at": now + draft.severity.update_every if draft.severity.update_every else None,
+        "home": (Home.CHANNEL if has_channel else Home.THREAD).value,
+    }
+
+
+async def _open_its_place(deps: Deps, tx: Tx, incident: Incident) -> None:
+    """Create the channel and announce it at the same time: the first of the two round trips."""
+    if incident.home is Home.CHANNEL:
+        await outbox.enqueue(deps, tx, channel_parcel(incident))
+    if not incident.private:
+        announced_in = await channels.resolve(tx, deliveries.announce_setting(deps, incident))
+        await outbox.enqueue(deps, tx, card_parcel(incident, refresh.ANNOUNCE, announced_in))

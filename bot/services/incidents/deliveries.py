@@ -1,0 +1,71 @@
+"""What is to be told of an incident: written in the transaction of the fact, rendered when it is sent."""
+
+from __future__ import annotations
+
+from bot.deps import Deps
+from bot.domain.incidents.incident import Incident
+from bot.domain.outgoing.delivery import Parcel
+from bot.ports import Tx
+from bot.queue import outbox
+from bot.services.incidents import deliveries
+from bot.services.workspace import channels
+from bot.store.people.channels import find as find_place
+
+
+def posting(incident: Incident, face: str) -> str:
+    """The key of the one delivery that posts this card."""
+    return f"card:{incident.name}:{face}"
+
+
+def announce_setting(deps: Deps, incident: Incident) -> str:
+    """The channel its service announces in, as an operator wrote it."""
+    service = deps.catalogue.service_or_default(incident.service)
+    return service.incidents_channel or deps.config.incidents_channel
+
+
+async def announced_in(deps: Deps, incident: Incident, tx: Tx | None = None) -> str:
+    """That channel's name as people know it, `#incidents`; as it was configured, until Slack has shown it."""
+    if tx is None:
+        async with deps.database.reading() as own:
+            return await announced_in(deps, incident, own)
+    key = channels.key_of(announce_setting(deps, incident))
+    place = await find_place(tx, key)
+    return f"#{place.name if place and place.name else key}"
+
+
+async def say(deps: Deps, tx: Tx, incident: Incident, kind: str, key: str, **payload: object) -> None:
+    """A message of its own, at most one ever for the key. Where it goes is found when it is sent."""
+    await outbox.enqueue(
+        deps,
+        tx,
+        Parcel(
+            kind=kind,
+            subject=incident.name,
+            method="chat.postMessage",
+            payload=payload,
+            rank=incident.rank,
+            dedupe_key=f"{kind}:{incident.name}:{key}",
+        ),
+    )
+
+
+def channel_parcel(incident: Incident) -> Parcel:
+    return Parcel("channel.open", incident.name, "conversations.create", rank=incident.rank)
+
+
+def invitation(incident: Incident, who: list[str]) -> Parcel:
+    """`who` as in the catalogue: people, groups, teams, roles."""
+    return Parcel("channel.invite", incident.name, "conversations.invite", payload={"who": who}, rank=incident.rank)
+
+
+def card_parcel(incident: Incident, face: str, channel: str | None) -> Parcel:
+    """With its channel known, it queues at that channel's gate from the beginning."""
+    return Parcel(
+        kind="card.post",
+        subject=incident.name,
+        method="chat.postMessage",
+        payload={"face": face},
+        gate=channel,
+        rank=incident.rank,
+        dedupe_key=deliveries.posting(incident, face),
+    )

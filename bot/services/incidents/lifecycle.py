@@ -1,0 +1,148 @@
+"""Incidents: declared, acknowledged, changed, looked at. Every public verb is one transaction."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from bot.deps import Deps
+from bot.domain.catalogue.severity import Severity
+from bot.domain.incidents import incident as rules
+from bot.domain.incidents.incident import Home, Incident, Status
+from bot.domain.people.person import Actor
+from bot.ports import Tx
+from bot.queue import audit, outbox, timers
+from bot.queue.unit_of_work import begin
+from bot.services.escalation import pages
+from bot.services.escalation import progress as escalations
+from bot.services.incidents import cadence
+from bot.services.incidents.announce import tell_all
+from bot.services.incidents.deliveries import channel_parcel, invitation
+from bot.services.incidents.queries import may_respond, visible
+from bot.services.incidents.timeline import log
+from bot.services.messaging import refresh
+from bot.store.alerts import groups as alerts_store
+from bot.store.incidents import incidents as store
+
+ACKNOWLEDGED = "incident.acknowledged"
+
+
+# --- declaring ---
+
+
+# --- looking ---
+
+
+# --- changing ---
+
+
+async def acknowledge(deps: Deps, number: int, by: Actor) -> tuple[Incident, bool]:
+    """The incident, and whether this person was the first."""
+    await may_respond(deps, await visible(deps, number, by), by)
+    async with begin(deps, by) as tx:
+        incident = await store.lock(tx, number)
+        rules.must_be_open(incident)
+        return await acknowledge_in(deps, tx, incident, by)
+
+
+async def acknowledge_in(deps: Deps, tx: Tx, incident: Incident, by: Actor) -> tuple[Incident, bool]:
+    """Within somebody's transaction, which holds the incident."""
+    if incident.acknowledged_at:
+        return incident, False
+    incident = await noticed(deps, tx, incident, by, deps.clock.now())
+    await refresh.incident(deps, tx, incident)
+    return incident, True
+
+
+async def noticed(deps: Deps, tx: Tx, incident: Incident, by: Actor, at: datetime) -> Incident:
+    """Somebody is on it: acknowledging, taking a role, writing an update and resolving all say so."""
+    if incident.acknowledged_at:
+        return incident
+    await log(deps, tx, incident, by.id, "acknowledged", "acknowledged", told=True)
+    await audit.record(tx, deps.clock, by.id, "incident.acknowledged", incident.name)
+    incident = await store.change(tx, incident.id, acknowledged_at=at, acknowledged_by=by.id)
+    await escalations.acknowledged(deps, tx, incident, by)
+    await pages.acknowledged(deps, tx, incident.name, by.id)
+    await _be_on_its_alerts(tx, incident, by, at)
+    return incident
+
+
+async def _be_on_its_alerts(tx: Tx, incident: Incident, by: Actor, at: datetime) -> None:
+    """A moment later, since whoever changes an alert holds it before its incident. Its ladder has stopped already."""
+    if any(not group.acknowledged_at for group in await alerts_store.of_incident(tx, incident.id)):
+        await timers.schedule(
+            tx,
+            kind=ACKNOWLEDGED,
+            subject=incident.name,
+            due_at=at,
+            dedupe_key=f"{ACKNOWLEDGED}:{incident.id}:{at.isoformat()}",
+            payload={"incident": incident.id, "by": by.id},
+        )
+
+
+async def unnoticed(deps: Deps, tx: Tx, incident: Incident, by: Actor, alert: str) -> Incident:
+    """Whoever was on its alert is not any more, so nobody is on it until somebody says so again."""
+    await log(deps, tx, incident, by.id, "acknowledged", f"took back the acknowledgement of {alert}", told=True)
+    await audit.record(tx, deps.clock, by.id, "incident.unacknowledged", incident.name)
+    incident = await store.change(tx, incident.id, acknowledged_at=None, acknowledged_by=None)
+    await refresh.incident(deps, tx, incident)
+    return incident
+
+
+async def set_severity(deps: Deps, number: int, word: str, by: Actor) -> tuple[Incident, bool]:
+    """Any level of its service, by key or alias. The next update is promised anew. Raises Unclear with the list."""
+    incident = await visible(deps, number, by)
+    severity = deps.catalogue.service_or_default(incident.service).severity(word)
+    await may_respond(deps, incident, by)
+    async with begin(deps, by) as tx:
+        incident = await store.lock(tx, number)
+        rules.must_be_open(incident)
+        if incident.severity == severity.key:
+            return incident, False
+        text = f"changed severity from {incident.severity} to {severity.key}"
+        entry = await log(deps, tx, incident, by.id, "severity", text, told=True)
+        incident = await store.change(tx, number, severity=severity.key, rank=severity.rank)
+        due = rules.next_update(incident, severity, deps.clock.now())
+        incident = await cadence.promise(deps, tx, incident, due, entry)
+        incident = await _live_up_to(deps, tx, incident, severity)
+        await escalations.severity_changed(deps, tx, incident)
+        await refresh.incident(deps, tx, incident)
+        await audit.record(tx, deps.clock, by.id, "incident.severity", incident.name, to=severity.key)
+        return incident, True
+
+
+async def _live_up_to(deps: Deps, tx: Tx, incident: Incident, severity: Severity) -> Incident:
+    """What the new level asks for at declare: a channel of its own, people in it, others told. Nothing twice."""
+    await tell_all(deps, tx, incident, severity)
+    if incident.home is Home.THREAD and severity.channel and not incident.channel:
+        incident = await store.change(tx, incident.id, home=Home.CHANNEL.value)
+        await outbox.enqueue(deps, tx, channel_parcel(incident))
+    elif incident.channel and severity.invite and not incident.private:
+        await outbox.enqueue(deps, tx, invitation(incident, list(severity.invite)))
+    return incident
+
+
+async def set_status(deps: Deps, number: int, status: Status, by: Actor) -> tuple[Incident, bool]:
+    """Any working status; resolving has a verb of its own."""
+    await may_respond(deps, await visible(deps, number, by), by)
+    async with begin(deps, by) as tx:
+        incident = await store.lock(tx, number)
+        rules.must_be_open(incident)
+        if incident.status is status:
+            return incident, False
+        incident = await change_status(deps, tx, incident, status, by)
+        await refresh.incident(deps, tx, incident)
+        return incident, True
+
+
+async def change_status(
+    deps: Deps, tx: Tx, incident: Incident, status: Status, by: Actor, at: datetime | None = None
+) -> Incident:
+    """Within somebody's transaction. The first status that means the harm has stopped is the moment of mitigation."""
+    text = f"changed status from {incident.status} to {status}"
+    await log(deps, tx, incident, by.id, "status", text, told=True)
+    await audit.record(tx, deps.clock, by.id, "incident.status", incident.name, to=status.value)
+    changes: dict[str, Any] = {"status": status.value}
+    if status in rules.MITIGATED and not incident.mitigated_at:
+        changes["mitigated_at"] = at or deps.clock.now()
+    return await store.change(tx, incident.id, **changes)

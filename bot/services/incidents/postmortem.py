@@ -1,0 +1,129 @@
+"""Post-mortems: drafted when an incident is resolved, edited in Slack, owed until somebody marks them done."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from bot.deps import Deps
+from bot.domain.incidents import incident as rules
+from bot.domain.incidents import postmortem as drafts
+from bot.domain.incidents.incident import Incident
+from bot.domain.outgoing.delivery import Parcel
+from bot.domain.outgoing.timer import Timer
+from bot.domain.people.person import Actor
+from bot.ports import Tx
+from bot.queue import audit, commitments, outbox, timers
+from bot.queue.unit_of_work import begin
+from bot.services.incidents import cadence, deliveries, queries, template_context, timeline
+from bot.store.incidents import incidents as store
+from bot.store.incidents import timeline as timeline_store
+
+REMIND = "postmortem.remind"
+GRACE_SECONDS = 3600
+
+
+async def start(deps: Deps, tx: Tx, incident: Incident) -> Incident:
+    """Within the resolving transaction: the draft goes into the thread, and is owed where the severity says so."""
+    await deliveries.say(deps, tx, incident, "postmortem", str(incident.resolved_at))
+    owed = cadence.level(deps, incident).postmortem_due
+    if owed is None or incident.postmortem_done_at:
+        return incident
+    due = deps.clock.now() + owed
+    incident = await store.change(tx, incident.id, postmortem_due_at=due)
+    await _remind_next(deps, tx, incident)
+    return incident
+
+
+async def _remind_next(deps: Deps, tx: Tx, incident: Incident) -> None:
+    if not incident.postmortem_due_at:
+        return
+    at = drafts.next_reminder(incident.postmortem_due_at, deps.clock.now())
+    slot = f"{await timeline_store.last_entry_id(tx, incident.id)}:{at.isoformat()}"
+    await timers.schedule(
+        tx, kind=REMIND, subject=incident.name, due_at=at, dedupe_key=f"{REMIND}:{incident.name}:{slot}"
+    )
+    await commitments.make(tx, kind="postmortem", subject=incident.name, due_at=at, grace_seconds=GRACE_SECONDS)
+
+
+async def withdraw(tx: Tx, incident: Incident) -> None:
+    """Reopened: what was owed is owed again only after the next resolution."""
+    await timers.cancel(tx, subject=incident.name, kind=REMIND)
+    await commitments.release(tx, subject=incident.name, kind="postmortem")
+    await store.change(tx, incident.id, postmortem_due_at=None)
+
+
+async def remind(deps: Deps, tx: Tx, timer: Timer) -> None:
+    """Its commander is reminded, and the next reminder is written down in the same transaction."""
+    incident = await store.lock(tx, rules.number(timer.subject) or 0)
+    if incident.postmortem_done_at or not incident.postmortem_due_at:
+        return
+    await commitments.keep(tx, subject=incident.name, kind="postmortem", at=deps.clock.now())
+    await deliveries.say(deps, tx, incident, "postmortem.reminder", str(timer.id))
+    await _remind_next(deps, tx, incident)
+
+
+async def text(deps: Deps, tx: Tx, incident: Incident) -> str:
+    """The draft as it stands: the template over what is known now, and people's words over that."""
+    return drafts.with_edits(await template_context.draft(deps, tx, incident), _edits(incident))
+
+
+def _edits(incident: Incident) -> dict[str, str]:
+    return dict((incident.postmortem or {}).get("edits", {}))
+
+
+async def read(deps: Deps, incident: Incident) -> str:
+    async with deps.database.reading() as tx:
+        return await text(deps, tx, await store.get(tx, incident.id))
+
+
+async def edit(deps: Deps, number: int, bodies: Mapping[str, str], by: Actor) -> Incident:
+    """By heading. What equals the draft is not an edit; a changed draft is posted again as a file."""
+    incident = await queries.visible(deps, number, by)
+    await queries.may_respond(deps, incident, by)
+    async with begin(deps, by) as tx:
+        incident = await store.lock(tx, number)
+        shown = {one.heading: one.body for one in drafts.sections(await text(deps, tx, incident))[1]}
+        said = {head: drafts.written(body) for head, body in bodies.items()}
+        changed = {head: body for head, body in said.items() if body != shown.get(head, "").strip()}
+        if not changed:
+            return incident
+        kept = {"edits": _edits(incident) | changed, "edited_by": by.id}
+        incident = await store.change(tx, number, postmortem=kept)
+        await timeline.log(deps, tx, incident, by.id, "postmortem", "edited the post-mortem draft")
+        await outbox.enqueue(deps, tx, file_parcel(incident))
+        await audit.record(tx, deps.clock, by.id, "postmortem.edited", incident.name, sections=sorted(changed))
+        return incident
+
+
+def file_parcel(incident: Incident) -> Parcel:
+    return Parcel(
+        kind="postmortem.file",
+        subject=incident.name,
+        method="files.completeUploadExternal",
+        rank=incident.rank,
+        collapse_key=f"postmortem.file:{incident.name}",
+    )
+
+
+async def done(deps: Deps, number: int, by: Actor) -> tuple[Incident, bool]:
+    """Nobody is reminded any more. Raises Conflict while the incident is open."""
+    incident = await queries.visible(deps, number, by)
+    await queries.may_respond(deps, incident, by)
+    async with begin(deps, by) as tx:
+        incident = await store.lock(tx, number)
+        rules.must_be_resolved(incident)
+        if incident.postmortem_done_at:
+            return incident, False
+        await timers.cancel(tx, subject=incident.name, kind=REMIND)
+        await commitments.release(tx, subject=incident.name, kind="postmortem")
+        incident = await store.change(tx, number, postmortem_done_at=deps.clock.now())
+        await timeline.log(deps, tx, incident, by.id, "postmortem", "marked the post-mortem done")
+        parcel = Parcel(
+            "postmortem.edit",
+            incident.name,
+            "chat.update",
+            rank=incident.rank,
+            collapse_key=f"postmortem:{incident.name}",
+        )
+        await outbox.enqueue(deps, tx, parcel)
+        return incident, True

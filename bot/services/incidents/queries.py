@@ -1,0 +1,141 @@
+"""Incidents as people name and see them: private ones only by those who may."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from bot.deps import Deps
+from bot.domain.errors import Missing, Refused, Unclear
+from bot.domain.incidents import incident as rules
+from bot.domain.incidents.incident import Incident
+from bot.domain.people.person import Actor, Person
+from bot.domain.text.wording import listing
+from bot.interactions import Where
+from bot.ports import Tx
+from bot.services.workspace import permissions
+from bot.store.incidents import incidents as store
+
+
+async def named(deps: Deps, text: str, where: Where, by: Actor) -> tuple[Incident, str]:
+    """The incident that the words name first (`INC-42 …`), or in whose channel or thread they were said; and the rest.
+
+    Raises Missing for one that does not exist or may not be seen, Unclear with the open ones where none is meant.
+    """
+    first, _, rest = text.strip().partition(" ")
+    number = rules.number(first)
+    if number is not None:
+        return await visible(deps, number, by), rest.strip()
+    here = await living_here(deps, where)
+    if here:
+        return here, text.strip()
+    raise Unclear(await _which_one(deps, by))
+
+
+async def living_here(deps: Deps, where: Where) -> Incident | None:
+    """The incident whose channel or thread this is."""
+    if not where.channel:
+        return None
+    async with deps.database.reading() as tx:
+        return await store.living_in(tx, where.channel, where.thread or where.ts)
+
+
+async def _which_one(deps: Deps, by: Actor) -> str:
+    there = await open_incidents(deps, by)
+    if not there:
+        return "There is no open incident here. Declare one: `/incident declare P1 checkout is down`."
+    names = listing([f"{one} ({one.short_title})" for one in there[:5]], "or")
+    return f"Which one? Name it first: {names}."
+
+
+async def visible(deps: Deps, number: int, by: Actor) -> Incident:
+    """The incident, if this person may see it. Raises Missing alike for a hidden one and one that is not there."""
+    async with deps.database.reading() as tx:
+        incident = await store.get(tx, number)
+        held = await store.roles_of(tx, number) if incident.private else {}
+    # Whoever types or clicks in a private channel is a member of it.
+    is_inside = by.channel is not None and by.channel == incident.channel
+    if is_inside or may_see(incident, by.person, held) or await _administers(deps, by.person):
+        return incident
+    raise Missing(f"There is no INC-{number}. `/incident list all` shows what there is.")
+
+
+def may_see(incident: Incident, person: Person, held: Mapping[str, str]) -> bool:
+    """A private incident is seen by who declared it or holds a role in it; administrators see all."""
+    return not incident.private or incident.declared_by == person.id or person.id in held.values()
+
+
+async def _administers(deps: Deps, person: Person) -> bool:
+    try:
+        await permissions.must(deps, person, "admin")
+    except Refused:
+        return False
+    return True
+
+
+async def by_subject(deps: Deps, subject: str, by: Actor) -> Incident:
+    """A button's value, `INC-42` or `INC-42:commander`, as an incident. Raises Missing."""
+    number = rules.number(subject.partition(":")[0])
+    if number is None:
+        raise Missing("That button belongs to nothing I know. `/incident list` shows what is open.")
+    return await visible(deps, number, by)
+
+
+async def by_name(deps: Deps, name: str | None) -> Incident:
+    async with deps.database.reading() as tx:
+        return await store.get(tx, rules.number(name or "") or 0)
+
+
+async def open_incidents(deps: Deps, by: Actor, *, limit: int = 20) -> list[Incident]:
+    """Worst first; private ones only to those who may see them."""
+    async with deps.database.reading() as tx:
+        found, held = await _with_roles(tx, await store.open_ones(tx, limit))
+    return await _seen(deps, found, held, by)
+
+
+async def listed(deps: Deps, which: str, by: Actor) -> list[Incident]:
+    """`open`, `all` or `mine`. Raises Unclear."""
+    queries = {"open": store.open_ones, "all": store.newest}
+    async with deps.database.reading() as tx:
+        if which == "mine":
+            return await store.of_person(tx, by.id)
+        if which not in queries:
+            raise Unclear("Use `/incident list open`, `list all` or `list mine`.")
+        found, held = await _with_roles(tx, await queries[which](tx))
+    return await _seen(deps, found, held, by)
+
+
+async def _with_roles(tx: Tx, found: list[Incident]) -> tuple[list[Incident], dict[int, dict[str, str]]]:
+    private = [one.id for one in found if one.private]
+    return found, await store.roles_of_many(tx, private) if private else {}
+
+
+async def _seen(deps: Deps, found: list[Incident], held: Mapping[int, Mapping[str, str]], by: Actor) -> list[Incident]:
+    seen = [one for one in found if may_see(one, by.person, held.get(one.id, {}))]
+    return found if len(seen) < len(found) and await _administers(deps, by.person) else seen
+
+
+async def roles_of(deps: Deps, incident: Incident) -> dict[str, str]:
+    async with deps.database.reading() as tx:
+        return await store.roles_of(tx, incident.id)
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """What waits for one person: incidents they lead, post-mortems they owe."""
+
+    leading: list[Incident]
+    postmortems: list[Incident]
+
+
+async def waiting_for(deps: Deps, by: Actor) -> Waiting:
+    async with deps.database.reading() as tx:
+        mine = [one for one in await store.of_person(tx, by.id) if one.is_open]
+        held = await store.roles_of_many(tx, [one.id for one in mine])
+        leading = [one for one in mine if held[one.id].get("commander") == by.id]
+        return Waiting(leading, await store.postmortems_due(tx, by.id))
+
+
+async def may_respond(deps: Deps, incident: Incident, by: Actor) -> None:
+    """Raises Refused. Looks at the incident's roles, since `respond` may name one."""
+    await permissions.must(deps, by.person, "respond", roles=await roles_of(deps, incident))

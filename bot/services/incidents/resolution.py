@@ -1,0 +1,198 @@
+"""The end: resolved, watched, confirmed or reopened, closed."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from bot.deps import Deps
+from bot.domain.errors import Conflict, Unclear
+from bot.domain.incidents import incident as rules
+from bot.domain.incidents.incident import Incident, Status
+from bot.domain.outgoing.timer import Timer
+from bot.domain.people.person import BOT, Actor
+from bot.ports import Tx
+from bot.queue import audit, timers
+from bot.queue.unit_of_work import begin
+from bot.services.escalation import pages
+from bot.services.escalation import progress as escalations
+from bot.services.incidents import cadence, deliveries, email, lifecycle, postmortem, queries, timeline
+from bot.services.messaging import refresh
+from bot.store.alerts import groups as alerts_store
+from bot.store.incidents import incidents as store
+
+WATCH_OVER = "watch.over"
+UNANSWERED = "watch.unanswered"
+ANSWER_WITHIN = timedelta(minutes=30)
+DEFAULT_WATCH = timedelta(minutes=15)
+LIMIT = 3000
+
+
+async def resolve(
+    deps: Deps, number: int, by: Actor, *, fix: str = "", impact: str = "", watch: timedelta | None = None
+) -> Incident:
+    """The cadence stops, the draft is posted, the watch begins. `watch` None is the severity's; zero asks at once."""
+    if len(fix) > LIMIT or len(impact) > LIMIT:
+        raise Unclear(f"That is too long: {LIMIT} characters fit. Shorten it and send it again.")
+    await queries.may_respond(deps, await queries.visible(deps, number, by), by)
+    async with begin(deps, by) as tx:
+        incident = await store.lock(tx, number)
+        if not incident.is_open:
+            raise Conflict(f"{incident} is already {incident.status}.")
+        return await resolve_in(deps, tx, incident, by, fix=fix, impact=impact, watch=watch)
+
+
+async def resolve_in(
+    deps: Deps,
+    tx: Tx,
+    incident: Incident,
+    by: Actor,
+    *,
+    fix: str = "",
+    impact: str = "",
+    watch: timedelta | None = None,
+) -> Incident:
+    """Within somebody's transaction, which holds the incident; it is open."""
+    now = deps.clock.now()  # once, so that mitigated and resolved are one moment
+    incident = await lifecycle.noticed(deps, tx, incident, by, now)
+    incident = await lifecycle.change_status(deps, tx, incident, Status.RESOLVED, by, now)
+    incident = await _record(deps, tx, incident, fix.strip(), impact.strip(), now)
+    incident = await _watch(deps, tx, incident, watch)
+    await escalations.end(deps, tx, incident, "resolved")
+    await _leave_people_alone(deps, tx, incident, by)
+    await deliveries.say(deps, tx, incident, "resolved", _slot(incident))
+    await email.keep_posted(deps, tx, incident, "resolved", nth=_nth(incident))
+    await postmortem.start(deps, tx, incident)
+    await refresh.incident(deps, tx, incident)
+    await audit.record(tx, deps.clock, by.id, "incident.resolved", incident.name)
+    return incident
+
+
+async def _record(deps: Deps, tx: Tx, incident: Incident, fix: str, impact: str, now: datetime) -> Incident:
+    incident = await cadence.promise(deps, tx, incident, None, 0)
+    changes: dict[str, Any] = {"resolved_at": now, "fix": fix or incident.fix}
+    if impact:
+        changes["impact"] = impact
+    return await store.change(tx, incident.id, **changes)
+
+
+async def _leave_people_alone(deps: Deps, tx: Tx, incident: Incident, by: Actor) -> None:
+    """Whom PagerDuty would wake next. What an alert paged for is over there when the alert is."""
+    await pages.resolved(deps, tx, incident.name, by.id)
+    for group in await alerts_store.of_incident(tx, incident.id):
+        await pages.acknowledged(deps, tx, str(group), by.id)
+
+
+async def _watch(deps: Deps, tx: Tx, incident: Incident, watch: timedelta | None) -> Incident:
+    level = cadence.level(deps, incident)
+    period = (level.watch or DEFAULT_WATCH) if watch is None else watch
+    until = (incident.resolved_at or deps.clock.now()) + period
+    await _alarm(deps, tx, WATCH_OVER, incident, until)
+    return await store.change(tx, incident.id, watch_until=until)
+
+
+async def _alarm(deps: Deps, tx: Tx, kind: str, incident: Incident, at: Any) -> None:
+    await timers.schedule(
+        tx,
+        kind=kind,
+        subject=incident.name,
+        due_at=at,
+        dedupe_key=f"{kind}:{incident.name}:{_slot(incident)}",
+        payload={"resolved": _slot(incident)},
+    )
+
+
+def _slot(incident: Incident) -> str:
+    """Which resolution this is: an incident may be reopened and resolved again."""
+    return incident.resolved_at.isoformat() if incident.resolved_at else "open"
+
+
+def _nth(incident: Incident) -> int:
+    """The same as a number, which stands in a Message-ID."""
+    return int(incident.resolved_at.timestamp()) if incident.resolved_at else 0
+
+
+async def watch_over(deps: Deps, tx: Tx, timer: Timer) -> None:
+    """The watch period has passed: a person is asked to confirm or reopen."""
+    incident = await _same_resolution(tx, timer)
+    if incident:
+        await deliveries.say(deps, tx, incident, "watch", _slot(incident), resolved=_slot(incident))
+
+
+async def asked(deps: Deps, tx: Tx, number: int, resolution: str) -> None:
+    """The question stands where people read it: from now on they have half an hour to answer."""
+    incident = await store.lock(tx, number)
+    if incident.status is Status.RESOLVED and _slot(incident) == resolution:
+        now = deps.clock.now()
+        since = max(now, incident.watch_until or now)  # another process may not know yet that the clock has jumped
+        await _alarm(deps, tx, UNANSWERED, incident, since + ANSWER_WITHIN)
+
+
+async def unanswered(deps: Deps, tx: Tx, timer: Timer) -> None:
+    """Nobody answered for half an hour: it closes by itself, but not while an alert that belongs to it fires."""
+    incident = await _same_resolution(tx, timer)
+    if incident and await alerts_store.of_incident(tx, incident.id):
+        await timers.reschedule(tx, dedupe_key=timer.dedupe_key, due_at=deps.clock.now() + ANSWER_WITHIN)
+    elif incident:
+        await _close(deps, tx, incident, BOT, "closed: nobody objected after the watch period")
+
+
+async def _same_resolution(tx: Tx, timer: Timer) -> Incident | None:
+    incident = await store.lock(tx, rules.number(timer.subject) or 0)
+    return incident if incident.status is Status.RESOLVED and _slot(incident) == timer.payload["resolved"] else None
+
+
+async def close(deps: Deps, number: int, by: Actor) -> tuple[Incident, bool]:
+    """Confirmed: it stays resolved. Raises Conflict while it is open."""
+    await queries.may_respond(deps, await queries.visible(deps, number, by), by)
+    async with begin(deps, by) as tx:
+        incident = await store.lock(tx, number)
+        rules.must_be_resolved(incident)
+        if incident.status is Status.CLOSED:
+            return incident, False
+        return await _close(deps, tx, incident, by.id, "confirmed the fix and closed"), True
+
+
+async def _close(deps: Deps, tx: Tx, incident: Incident, actor: str, text: str) -> Incident:
+    await _stop_watching(tx, incident)
+    await timeline.log(deps, tx, incident, actor, "closed", text)
+    incident = await store.change(tx, incident.id, status=Status.CLOSED.value, closed_at=deps.clock.now())
+    await deliveries.say(deps, tx, incident, "closed", _slot(incident), actor=actor)
+    await refresh.incident(deps, tx, incident)
+    await audit.record(tx, deps.clock, actor, "incident.closed", incident.name)
+    return incident
+
+
+async def _stop_watching(tx: Tx, incident: Incident) -> None:
+    for kind in (WATCH_OVER, UNANSWERED):
+        await timers.cancel(tx, subject=incident.name, kind=kind)
+
+
+async def reopen(deps: Deps, number: int, by: Actor) -> Incident:
+    """Back to work: the updates are promised again. Raises Conflict while it is open."""
+    await queries.may_respond(deps, await queries.visible(deps, number, by), by)
+    async with begin(deps, by) as tx:
+        incident = await store.lock(tx, number)
+        if incident.is_open:
+            raise Conflict(f"{incident} is open already: {incident.status}.")
+        await _stop_watching(tx, incident)
+        await postmortem.withdraw(tx, incident)
+        slot, nth = _slot(incident), _nth(incident)
+        entry = await timeline.log(deps, tx, incident, by.id, "reopened", "reopened", told=True)
+        incident = await store.change(
+            tx,
+            number,
+            status=Status.INVESTIGATING.value,
+            mitigated_at=None,
+            resolved_at=None,
+            closed_at=None,
+            watch_until=None,
+        )
+        due = rules.next_update(incident, cadence.level(deps, incident), deps.clock.now())
+        incident = await cadence.promise(deps, tx, incident, due, entry)
+        await escalations.reopened(deps, tx, incident)
+        await deliveries.say(deps, tx, incident, "reopened", slot, actor=by.id)
+        await email.keep_posted(deps, tx, incident, "reopened", nth=nth)
+        await refresh.incident(deps, tx, incident)
+        await audit.record(tx, deps.clock, by.id, "incident.reopened", incident.name)
+        return incident

@@ -1,0 +1,72 @@
+"""Roles: claimed by whoever is first, or handed to somebody by name."""
+
+from __future__ import annotations
+
+from bot.deps import Deps
+from bot.domain.errors import Conflict, Refused
+from bot.domain.incidents import incident as rules
+from bot.domain.incidents.incident import Home, Incident, Role
+from bot.domain.people.person import Actor, Person
+from bot.ports import Tx
+from bot.queue import audit, outbox
+from bot.queue.unit_of_work import begin
+from bot.services.escalation import progress as escalations
+from bot.services.incidents import deliveries, lifecycle, queries, timeline
+from bot.services.messaging import refresh
+from bot.services.workspace import permissions
+from bot.store.incidents import incidents as store
+
+
+async def claim(deps: Deps, number: int, role: Role, by: Actor) -> Incident:
+    """For oneself. Raises Conflict naming whoever was first."""
+    await queries.may_respond(deps, await queries.visible(deps, number, by), by)
+    async with begin(deps, by) as tx:
+        incident = await store.lock(tx, number)
+        rules.must_be_open(incident)
+        if not await store.take_role(tx, number, role.value, by.id, deps.clock.now()):
+            holder = (await store.roles_of(tx, number))[role.value]
+            raise Conflict(await _who_was_first(deps, incident, role, holder, by))
+        await timeline.log(deps, tx, incident, by.id, "role", f"took the role {role}", told=True)
+        await _write_down(deps, tx, incident, role, by.id, by)
+        incident = await lifecycle.noticed(deps, tx, incident, by, deps.clock.now())
+        await escalations.acknowledged(deps, tx, incident, by)
+        await _joined(deps, tx, incident, by.id)
+        return incident
+
+
+async def _who_was_first(deps: Deps, incident: Incident, role: Role, holder: str, by: Actor) -> str:
+    if holder == by.id:
+        return f"You already are {role} of {incident}."
+    return f"<@{holder}> already is {role} of {incident}. To take over: `/incident role {role} @{by.person.name}`."
+
+
+async def assign(deps: Deps, number: int, role: Role, person: Person, by: Actor) -> Incident:
+    """To anybody who may respond, also when somebody else holds it. Raises Refused."""
+    incident = await queries.visible(deps, number, by)
+    await queries.may_respond(deps, incident, by)
+    if not person.is_full_member:
+        raise Refused(f"{person} is not a full member of this workspace and cannot be {role}.")
+    await permissions.must(deps, person, "respond", roles={role.value: person.id})
+    async with begin(deps, by) as tx:
+        incident = await store.lock(tx, number)
+        rules.must_be_open(incident)
+        await store.give_role(tx, number, role.value, person.id, deps.clock.now())
+        text = f"took the role {role}" if person.id == by.id else f"gave the role {role} to {person}"
+        await timeline.log(deps, tx, incident, by.id, "role", text, told=True)
+        await _write_down(deps, tx, incident, role, person.id, by)
+        incident = await lifecycle.noticed(deps, tx, incident, by, deps.clock.now())
+        await escalations.acknowledged(deps, tx, incident, by)
+        await _joined(deps, tx, incident, person.id)
+        return incident
+
+
+async def _write_down(deps: Deps, tx: Tx, incident: Incident, role: Role, person: str, by: Actor) -> None:
+    """Who may run and approve may depend on it: the catalogue's lists name roles."""
+    await audit.record(tx, deps.clock, by.id, "incident.role", incident.name, role=role.value, person=person)
+
+
+async def _joined(deps: Deps, tx: Tx, incident: Incident, person: str) -> None:
+    """The cards name them, and they are in the channel."""
+    await refresh.incident(deps, tx, incident)
+    if incident.home is Home.CHANNEL and incident.channel:
+        await outbox.enqueue(deps, tx, deliveries.invitation(incident, [person]))

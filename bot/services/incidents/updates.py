@@ -1,0 +1,203 @@
+"""Updates on time: a person writes one, or the bot does when the time has come. Each makes the next promise."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from bot.deps import Deps
+from bot.domain.errors import Conflict, Repeated, Unclear
+from bot.domain.incidents import incident as rules
+from bot.domain.incidents.incident import Incident, Status, Update
+from bot.domain.outgoing.timer import Timer
+from bot.domain.people.person import BOT, Actor
+from bot.ports import Tx
+from bot.queue import audit, commitments, idempotency
+from bot.queue.unit_of_work import begin
+from bot.services.incidents import cadence, deliveries, email, lifecycle, queries, timeline
+from bot.services.messaging import refresh
+from bot.store.incidents import incidents as store
+from bot.store.incidents import timeline as timeline_store
+from bot.store.incidents import updates as updates_store
+from bot.store.queue import requests as kept
+from bot.views import incident as view
+
+LIMIT = 2900
+SHORTEST = timedelta(minutes=1)
+LONGEST = timedelta(hours=24)
+
+
+async def post(
+    deps: Deps,
+    number: int,
+    text: str,
+    by: Actor,
+    *,
+    status: Status | None = None,
+    next_update: timedelta | None = None,
+    none_after: bool = False,
+) -> Incident:
+    """A person's update resets the clock. `next_update` asks for the one after; `none_after` for no further one."""
+    if not text.strip():
+        raise Unclear("Say what is new: `/incident update traffic is back to normal`.")
+    if len(text) > LIMIT:
+        raise Unclear(f"That update has {len(text)} characters; {LIMIT} fit. Shorten it and send it again.")
+    await queries.may_respond(deps, await queries.visible(deps, number, by), by)
+    async with begin(deps, by) as tx:
+        incident = await store.lock(tx, number)
+        rules.must_be_open(incident)
+        if status and status is not incident.status:
+            incident = await lifecycle.change_status(deps, tx, incident, status, by)
+        incident = await lifecycle.noticed(deps, tx, incident, by, deps.clock.now())
+        due = None if none_after else _due(deps, incident, next_update)
+        return (await _write(deps, tx, incident, text.strip(), by.id, due))[0]
+
+
+def _due(deps: Deps, incident: Incident, wait: timedelta | None = None) -> datetime | None:
+    now = deps.clock.now()
+    return now + wait if wait else rules.next_update(incident, cadence.level(deps, incident), now)
+
+
+async def _write(
+    deps: Deps, tx: Tx, incident: Incident, text: str, author: str, due: datetime | None
+) -> tuple[Incident, Update]:
+    """The row, its message, and the next promise, together."""
+    last = await updates_store.last_update(tx, incident.id)
+    if last and last.author == BOT:
+        await _leave_to_the_newer(deps, tx, incident, last)
+    through = await timeline_store.last_entry_id(tx, incident.id)
+    now = deps.clock.now()
+    row = {
+        "incident": incident.id,
+        "at": now,
+        "author": author,
+        "text": text,
+        "since": last.through if last else 0,
+        "through": through,
+        "next_update_at": due,
+    }
+    update = await updates_store.add_update(tx, row)
+    said = text or "posted an update from what is known"
+    entry = await timeline.log(deps, tx, incident, author, "update", said)
+    incident = await store.change(tx, incident.id, last_update_at=now)
+    incident = await cadence.promise(deps, tx, incident, due, entry)
+    await commitments.make(
+        tx,
+        kind="message",
+        subject=message_of(incident.name, update.id),
+        due_at=now,
+        grace_seconds=cadence.grace_seconds(deps),
+    )
+    await deliveries.say(deps, tx, incident, "update", str(update.id), update=update.id)
+    await email.keep_posted(deps, tx, incident, "update", nth=update.id)
+    await refresh.incident(deps, tx, incident)
+    return incident, update
+
+
+async def _leave_to_the_newer(deps: Deps, tx: Tx, incident: Incident, last: Update) -> None:
+    """Where Slack has not taken the bot's own by now, it will not be asked to: nobody waits for its message."""
+    subject = message_of(incident.name, last.id)
+    await commitments.release(tx, subject=subject, kind="message", at=deps.clock.now())
+
+
+def message_of(incident: str, update: int) -> str:
+    """What the promise to post an update is about, as the alarm names it."""
+    return f"{incident} update {update}"
+
+
+# --- the time has come ---
+
+
+async def due(deps: Deps, tx: Tx, timer: Timer) -> None:
+    """Nobody has written: the bot does, from what it knows."""
+    incident = await _still_due(tx, timer)
+    if incident:
+        await _write(deps, tx, incident, "", BOT, _due(deps, incident))
+
+
+async def remind(deps: Deps, tx: Tx, timer: Timer) -> None:
+    """Before it is due: the commander is asked, or the channel where there is none."""
+    incident = await _still_due(tx, timer)
+    if incident:
+        await deliveries.say(deps, tx, incident, "reminder", str(timer.id), due=timer.payload["due"])
+
+
+async def _still_due(tx: Tx, timer: Timer) -> Incident | None:
+    incident = await store.lock(tx, rules.number(timer.subject) or 0)
+    due_at = datetime.fromisoformat(timer.payload["due"])
+    return incident if incident.is_open and incident.next_update_at == due_at else None
+
+
+# --- the cadence ---
+
+
+async def set_cadence(deps: Deps, number: int, every: timedelta | None, by: Actor) -> Incident:
+    """This incident's own cadence; None stops its nudges and automatic updates."""
+    if every is not None and not SHORTEST <= every <= LONGEST:
+        raise Unclear("Updates can be promised every 1 min to every 24 h: `/incident remind 15m`.")
+    await queries.may_respond(deps, await queries.visible(deps, number, by), by)
+    async with begin(deps, by) as tx:
+        incident = await store.lock(tx, number)
+        rules.must_be_open(incident)
+        text = f"set updates to every {cadence.in_minutes(every)}" if every else "turned promised updates off"
+        entry = await timeline.log(deps, tx, incident, by.id, "cadence", text)
+        seconds = int(every.total_seconds()) if every else 0
+        incident = await store.change(tx, number, cadence_seconds=seconds)
+        incident = await cadence.promise(deps, tx, incident, _due(deps, incident), entry)
+        await audit.record(tx, deps.clock, by.id, "incident.cadence", incident.name, every_seconds=seconds)
+        await refresh.incident(deps, tx, incident)
+        return incident
+
+
+async def snooze(deps: Deps, number: int, by: Actor, wait: timedelta, *, reminder: str | None = None) -> Incident:
+    """Move the update that is due next by `wait`. Raises Unclear where none is promised.
+
+    `reminder` is the message that was pressed, `channel:ts`: it snoozes one time, whoever presses it again, and only
+    the promise it was about. Raises Conflict.
+    """
+    if not SHORTEST <= wait <= LONGEST:
+        raise Unclear("Snooze by 1 min to 24 h: `/incident remind snooze 10m`.")
+    await queries.may_respond(deps, await queries.visible(deps, number, by), by)
+    async with begin(deps, by) as tx:
+        incident = await store.lock(tx, number)
+        rules.must_be_open(incident)
+        if reminder and not await _first_press(deps, tx, f"snooze:{reminder}"):
+            raise Conflict(f"That reminder was snoozed already. To snooze again: `/incident remind {incident} snooze`.")
+        if not incident.next_update_at:
+            raise Unclear(f"No update of {incident} is promised. `/incident remind 15m` promises one.")
+        if reminder and await _is_past(tx, reminder, incident.next_update_at):
+            raise Conflict(
+                f"That reminder is past: the next update of {incident} is promised {view.next_update(incident)}. "
+                f"To move it: `/incident remind {incident} snooze`."
+            )
+        text = f"snoozed the next update by {cadence.in_minutes(wait)}"
+        entry = await timeline.log(deps, tx, incident, by.id, "cadence", text)
+        later = max(incident.next_update_at, deps.clock.now()) + wait
+        incident = await cadence.promise(deps, tx, incident, later, entry)
+        await audit.record(tx, deps.clock, by.id, "incident.snoozed", incident.name, until=later.isoformat())
+        await refresh.incident(deps, tx, incident)
+        return incident
+
+
+async def _first_press(deps: Deps, tx: Tx, once: str) -> bool:
+    try:
+        await idempotency.once(deps, tx, once)
+    except Repeated:
+        return False
+    return True
+
+
+async def reminded(deps: Deps, tx: Tx, incident: str, reminder: str, due: str) -> None:
+    """The reminder stands at `channel:ts`: remember which promise its button is about."""
+    key = _reminder_key(reminder)
+    if await _first_press(deps, tx, key):
+        await idempotency.answered(tx, key, subject=incident, answer={"due": due})
+
+
+async def _is_past(tx: Tx, reminder: str, due: datetime) -> bool:
+    """Whether it was about another promise than the one now in force. One that nobody remembers is believed."""
+    about = await kept.find(tx, _reminder_key(reminder))
+    return about is not None and about.answer is not None and datetime.fromisoformat(about.answer["due"]) != due
+
+
+def _reminder_key(reminder: str) -> str:
+    return f"reminder:{reminder}"

@@ -1,0 +1,75 @@
+"""Alerts come in: read, routed, told apart, joined to their groups. A message is worked in a few transactions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from bot.deps import Deps
+from bot.domain.alerts.alert import Alert, Intake
+from bot.domain.errors import Repeated
+from bot.priority import after_people
+from bot.queue import idempotency
+from bot.queue.inbox import InboxItem
+from bot.queue.unit_of_work import begin
+from bot.services.alerts import lifecycle as turns
+from bot.services.alerts.grouping import Grouping, Message
+from bot.services.ingest import pagerduty_events, webhooks
+from bot.store.db.errors import lost_database
+from bot.store.db.locks import serialise
+from bot.telemetry import Event, get_logger
+
+TOGETHER = 100  # alerts in one transaction: nobody who clicks waits for more than that
+AFTER_PEOPLE_SECONDS = 0.1
+
+
+async def handle(deps: Deps, item: InboxItem) -> None:
+    """One stored message. Working it again changes nothing."""
+    arrival = webhooks.stored(item)
+    intake = await pagerduty_events.follow(deps, item, await webhooks.read_beside(deps, arrival))
+    _log(item, intake)
+    for start in range(0, len(intake.alerts), TOGETHER):
+        part = intake.alerts[start : start + TOGETHER]
+        message = Message(f"{item.key}:{start}", arrival.wall, intake.group.left_out, intake.noticed)
+        await _work(deps, message, part)
+
+
+def _log(item: InboxItem, intake: Intake) -> None:
+    """What is no alert is not worked yet: a line in the log says that it came."""
+    for context in intake.contexts:
+        get_logger().info(Event.HOOK_CONTEXT, kind=item.kind, about=context.kind.value, title=context.title[:200])
+    for control in intake.controls:
+        get_logger().warning(Event.HOOK_CONTROL, kind=item.kind, wish=control.wish.value, subject=control.subject[:200])
+
+
+async def _work(deps: Deps, message: Message, part: Sequence[Alert]) -> None:
+    """All in one transaction; where that fails, each in one of its own, so that one that cannot be kept costs one."""
+    try:
+        await _take(deps, message, part)
+    except Exception as problem:
+        if lost_database(problem) or len(part) == 1:
+            raise  # and so the whole message is tried again
+        await _work_each(deps, message, part)
+
+
+async def _work_each(deps: Deps, message: Message, part: Sequence[Alert]) -> None:
+    """Those that can be kept are; then the first failure is raised, so that the message is tried again."""
+    failures: list[Exception] = []
+    for index, alert in enumerate(part):
+        try:
+            await _work(deps, replace(message, key=f"{message.key}:{index}"), [alert])
+        except Exception as failure:  # noqa: BLE001 - raised when the others are done
+            failures.append(failure)
+    if failures:
+        raise failures[0]
+
+
+async def _take(deps: Deps, message: Message, part: Sequence[Alert]) -> None:
+    await after_people(AFTER_PEOPLE_SECONDS)
+    try:
+        async with begin(deps) as tx:
+            await idempotency.once(deps, tx, message.key)
+            await serialise(tx, turns.ONE_AT_A_TIME)
+            await Grouping(deps, tx, message).take(part)
+    except Repeated:
+        return  # done before a crash took us

@@ -1,0 +1,285 @@
+"""What a message says beside alerts: what people did at PagerDuty to pages of ours, and what Amazon SNS wants of us.
+
+Working a message again changes nothing: each thing done is done once, and one that was overtaken not at all.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from dataclasses import replace
+from datetime import datetime
+
+from bot.deps import Deps
+from bot.domain.alerts import group as alert_rules
+from bot.domain.alerts.alert import HOOK, Alert, Context, Happening, Intake
+from bot.domain.alerts.group import AlertGroup
+from bot.domain.errors import Repeated, Undeliverable
+from bot.domain.incidents import incident as incident_rules
+from bot.domain.incidents.incident import Incident
+from bot.domain.people.person import AT_PAGERDUTY, BOT, Actor, Person, at_pagerduty
+from bot.intake import pagerduty
+from bot.ports import Tx
+from bot.queue import audit, idempotency
+from bot.queue.inbox import InboxItem
+from bot.queue.unit_of_work import begin
+from bot.services.alerts import lifecycle as turns
+from bot.services.alerts import operations as alert_operations
+from bot.services.escalation import page_subject, pages
+from bot.services.escalation import progress as escalations
+from bot.services.incidents import lifecycle as incidents
+from bot.services.incidents import resolution, timeline
+from bot.services.ingest import sns, webhooks
+from bot.services.messaging import thread_notes
+from bot.store.alerts import groups as alerts_store
+from bot.store.db.locks import serialise
+from bot.store.escalation import pages as store
+from bot.store.escalation.pages import Sent, State
+from bot.store.incidents import incidents as incidents_store
+from bot.store.people import people as people_store
+from bot.telemetry import Event, get_logger
+
+ASKING_SECONDS = 3.0  # alerts wait behind this one: who did it is then called by their name there
+NOTE_LIMIT = 2_000
+_OF_PAGERDUTY = f"{HOOK}:{pagerduty.SOURCE}"
+_NAMED = f"{pagerduty.SOURCE}:"
+
+UNPROVED = (
+    "A message says that the page to {whom} was {done} at PagerDuty. It is not signed by PagerDuty, so it changes "
+    "nothing here: PAGERDUTY_WEBHOOK_SECRET must hold the secret of the webhook."
+)
+
+_NOT_TAKEN_ON = (State.SENDING, State.OPEN, State.FAILED)
+_UNRESOLVED = (*_NOT_TAKEN_ON, State.ACKNOWLEDGED)
+
+_Held = AlertGroup | Incident | None
+_Deed = Callable[[Deps, Tx, Sent, Context, Actor], Awaitable[None]]
+
+
+async def follow(deps: Deps, item: InboxItem, intake: Intake) -> Intake:
+    """What is said of pages of ours, and wanted by Amazon, happens here where they signed it. What is left of the
+    message is alerts, whoever raised them there.
+    """
+    signed = webhooks.stored(item).signed
+    for number, control in enumerate(intake.controls if signed else ()):
+        await sns.wished(deps, control, f"{item.key}:{number}")
+    if item.kind != _OF_PAGERDUTY:
+        return intake
+    ours = await _ours(deps, intake, learn=signed)
+    happen = _happened if signed else _unproved
+    for done in sorted((one for one in intake.contexts if _name(one.about) in ours), key=_when):
+        await happen(deps, ours[_name(done.about)], done)
+    return replace(intake, alerts=tuple(alert for alert in intake.alerts if not _is_page(alert, ours)))
+
+
+async def _ours(deps: Deps, intake: Intake, *, learn: bool) -> dict[str, Sent]:
+    names = {name for alert in intake.alerts for name in _names(alert)}
+    names |= {_name(done.about) for done in intake.contexts if done.about}
+    async with deps.database.reading() as tx:
+        found = await store.named(tx, names)
+    for alert in intake.alerts if learn else ():
+        await _learn(deps, found, alert)
+    return found
+
+
+async def _learn(deps: Deps, found: dict[str, Sent], alert: Alert) -> None:
+    """What PagerDuty numbers a page: notes about it name nothing else."""
+    page = next((found[name] for name in _names(alert) if name in found), None)
+    if page is None:
+        return
+    number = next((name for name in _names(alert) if name != page.key), None)
+    for name in _names(alert):
+        found.setdefault(name, page)
+    if number and page.remote is None:
+        async with deps.database.transaction() as tx:
+            await store.change(tx, page.key, remote=number[:64])
+
+
+def _is_page(alert: Alert, ours: Collection[str]) -> bool:
+    """A page of ours, or of another installation: two that took each other's pages for alerts would never end."""
+    return any(name in ours or page_subject.is_ours(name) for name in _names(alert))
+
+
+def _names(alert: Alert) -> list[str]:
+    return [_name(fingerprint) for fingerprint in (alert.fingerprint, *alert.also)]
+
+
+def _name(fingerprint: str) -> str:
+    """As PagerDuty says it."""
+    return fingerprint.removeprefix(_NAMED)
+
+
+def _when(done: Context) -> float:
+    return done.at.timestamp() if done.at else 0.0
+
+
+# --- one thing done ---------------------------------------------------------------------------------------------------
+
+
+async def _happened(deps: Deps, page: Sent, done: Context) -> None:
+    deed = _DEEDS.get(done.kind)
+    if deed is None or done.title.startswith(pages.OURS):
+        return
+    by = Actor(await _doer(deps, done), source="pagerduty")
+    try:
+        async with begin(deps) as tx:
+            await idempotency.once(deps, tx, _key(page, done))
+            await deed(deps, tx, page, done, by)
+    except Repeated:
+        get_logger().info(Event.HOOK_CONTEXT, kind=_OF_PAGERDUTY, about=done.kind.value, title="said before")
+
+
+async def _unproved(deps: Deps, page: Sent, done: Context) -> None:
+    """An ingest token lets tell of alerts, and ends nothing that wakes people. Said once for each page and deed."""
+    if done.kind not in _DEEDS or done.title.startswith(pages.OURS):
+        return
+    key = f"unproved:{page.key}:{done.kind}"
+    try:
+        async with begin(deps) as tx:
+            await idempotency.once(deps, tx, key)
+            await audit.record(tx, deps.clock, BOT, "page.unproved", page.subject, page=page.key, said=done.kind.value)
+            if page.state in _NEWS_TO.get(done.kind, ()):
+                whom = await page_subject.spoken(tx, page.target)
+                await thread_notes.say(deps, tx, page.subject, UNPROVED.format(done=done.kind, whom=whom), key)
+    except Repeated:
+        get_logger().info(Event.HOOK_CONTEXT, kind=_OF_PAGERDUTY, about=done.kind.value, title="said before")
+
+
+def _key(page: Sent, done: Context) -> str:
+    whole = "\n".join([page.key, done.kind, str(done.at), done.by, done.title])
+    return f"pagerduty:{hashlib.sha256(whole.encode('utf-8', 'replace')).hexdigest()}"
+
+
+async def _doer(deps: Deps, done: Context) -> Person:
+    """Whoever has the same address here; otherwise by their name there."""
+    if not done.by:
+        return Person(PAGERDUTY, PAGERDUTY)
+    address = await _address(deps, done.by_id)
+    async with deps.database.reading() as tx:
+        known = (await people_store.by_email(tx, [address])).get(address.lower()) if address else None
+        found = await people_store.find(tx, known) if known else None
+    return at_pagerduty(found.person if found else None, done.by)
+
+
+async def _address(deps: Deps, user: str) -> str | None:
+    if deps.pager is None or not deps.pager.has_rest or not user:
+        return None
+    try:
+        async with asyncio.timeout(ASKING_SECONDS):
+            return (await deps.pager.who(user)).email
+    except (Undeliverable, TimeoutError):
+        return None
+
+
+PAGERDUTY = "PagerDuty"  # who does what nobody did: its own timers
+
+
+async def _hold(tx: Tx, subject: str) -> _Held:
+    """What the page is about, held before the page, and an alert before its incident: everybody waits in one order."""
+    if number := alert_rules.number(subject):
+        group = await alerts_store.lock(tx, number)
+        if group.incident:
+            await incidents_store.lock(tx, group.incident)
+        return group
+    if number := incident_rules.number(subject):
+        return await incidents_store.lock(tx, number)
+    return None
+
+
+async def _turn(deps: Deps, tx: Tx, page: Sent, done: Context, by: Actor, to: State, *of: State) -> bool:
+    """Its state, where this is news. What is changed first is not told back to where it came from."""
+    page = await store.lock(tx, page.key)
+    if page.state not in of or _is_overtaken(deps, page, done):
+        return False
+    said: dict[str, datetime] = {"said_at": done.at} if done.at else {}
+    await pages.mark(deps, tx, page, to, by.id, **said)
+    await audit.record(tx, deps.clock, by.id, f"page.{done.kind}", page.subject, page=page.key, to=page.target)
+    return True
+
+
+def _is_overtaken(deps: Deps, page: Sent, done: Context) -> bool:
+    """PagerDuty has told of something newer, or somebody here did something after it."""
+    if done.at is None:
+        return False
+    if page.said_at and done.at < page.said_at:
+        return True
+    was_here = page.state is State.ACKNOWLEDGED and not (page.changed_by or "").endswith(AT_PAGERDUTY)
+    return was_here and deps.clock.from_wall(done.at.timestamp()) < page.changed_at
+
+
+async def _acknowledged(deps: Deps, tx: Tx, page: Sent, done: Context, by: Actor) -> None:
+    held = await _hold(tx, page.subject)
+    if not await _turn(deps, tx, page, done, by, State.ACKNOWLEDGED, *_NOT_TAKEN_ON):
+        return
+    if isinstance(held, AlertGroup) and held.is_open:
+        await alert_operations.acknowledge_in(deps, tx, held, by)
+    elif isinstance(held, Incident) and held.is_open:
+        await incidents.acknowledge_in(deps, tx, held, by)
+
+
+async def _unacknowledged(deps: Deps, tx: Tx, page: Sent, done: Context, by: Actor) -> None:
+    held = await _hold(tx, page.subject)
+    if not await _turn(deps, tx, page, done, by, State.OPEN, State.ACKNOWLEDGED):
+        return
+    if isinstance(held, AlertGroup) and held.is_open:
+        await alert_operations.unacknowledge_in(deps, tx, held, by)
+    elif isinstance(held, Incident) and held.is_open and held.acknowledged_at:
+        held = await incidents.unnoticed(deps, tx, held, by, held.name)
+        await escalations.again(deps, tx, held)
+
+
+async def _resolved(deps: Deps, tx: Tx, page: Sent, done: Context, by: Actor) -> None:
+    await serialise(tx, turns.ONE_AT_A_TIME)
+    held = await _hold(tx, page.subject)
+    if not await _turn(deps, tx, page, done, by, State.RESOLVED, *_UNRESOLVED):
+        return
+    if by.id == PAGERDUTY:
+        whom = await page_subject.spoken(tx, page.target)
+        text = f"PagerDuty ended the page to {whom} by itself. {page.subject} goes on here."
+        await thread_notes.say(deps, tx, page.subject, text, f"page ended {page.key}")
+    elif isinstance(held, AlertGroup):
+        await alert_operations.resolve_in(deps, tx, held, by)
+    elif isinstance(held, Incident) and held.is_open:
+        await resolution.resolve_in(deps, tx, held, by)
+
+
+async def _passed_on(deps: Deps, tx: Tx, page: Sent, done: Context, by: Actor) -> None:
+    held = await _hold(tx, page.subject)
+    whom = await page_subject.spoken(tx, page.target)
+    await audit.record(tx, deps.clock, by.id, f"page.{done.kind}", page.subject, page=page.key, to=page.target)
+    await _write(deps, tx, page, held, by, "page", f"passed on the page to {whom}", _key(page, done))
+
+
+async def _noted(deps: Deps, tx: Tx, page: Sent, done: Context, by: Actor) -> None:
+    held = await _hold(tx, page.subject)
+    text = done.title[:NOTE_LIMIT]
+    if text.strip():
+        await _write(deps, tx, page, held, by, "note", text, _key(page, done))
+
+
+async def _write(deps: Deps, tx: Tx, page: Sent, held: _Held, by: Actor, kind: str, text: str, key: str) -> None:
+    """In the incident's timeline; where there is none, beside the alert."""
+    incident = held
+    if isinstance(held, AlertGroup):
+        incident = await incidents_store.lock(tx, held.incident) if held.incident else None
+    if isinstance(incident, Incident):
+        await timeline.log(deps, tx, incident, by.id, kind, text, told=incident.is_open)
+    else:
+        verb = "noted: " if kind == "note" else ""
+        await thread_notes.say(deps, tx, page.subject, f"{by.person.name} {verb}{text}".replace("<@", "< @"), key)
+
+
+_DEEDS: Mapping[Happening, _Deed] = {
+    Happening.ACKNOWLEDGED: _acknowledged,
+    Happening.UNACKNOWLEDGED: _unacknowledged,
+    Happening.RESOLVED: _resolved,
+    Happening.ASSIGNED: _passed_on,
+    Happening.ESCALATED: _passed_on,
+    Happening.NOTE: _noted,
+}
+_NEWS_TO: Mapping[Happening, Collection[State]] = {
+    Happening.ACKNOWLEDGED: _NOT_TAKEN_ON,
+    Happening.UNACKNOWLEDGED: (State.ACKNOWLEDGED,),
+    Happening.RESOLVED: _UNRESOLVED,
+}

@@ -1,0 +1,196 @@
+"""E-mail through the outbox: worded when it is sent, to whoever is meant at that moment; who is refused is noted."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from bot.deps import Deps
+from bot.domain.catalogue.catalogue import Catalogue
+from bot.domain.errors import Undeliverable
+from bot.domain.incidents import incident as rules
+from bot.domain.incidents.incident import Incident
+from bot.domain.outgoing.delivery import Call, Delivery, Parcel, Plan, Skip, Wait
+from bot.domain.outgoing.mail import Mail, Sent, one_line
+from bot.domain.people.person import BOT
+from bot.domain.people.recipients import Reach
+from bot.ports import Tx
+from bot.queue import audit, operator_alarm, outbox
+from bot.services.messaging import operator_notices, thread_notes
+from bot.services.messaging.slack_post import Plain
+from bot.services.workspace import recipients
+from bot.store.incidents import incidents as store
+
+KIND = "email"
+STILL_TRYING = 6  # attempts after which people are told that it has not gone out yet: about half a minute
+NOBODY = "nobody of these has an address that may be written to"
+NOT_SET_UP = "SMTP_SERVER is not set, so no e-mail goes out"
+_PERSON = re.compile(r"\b([UW][A-Z0-9]{2,20})(?=: no address)", re.ASCII)
+NEEDS_A_SERVER = (
+    "SMTP_SERVER is not set, and the catalogue names people to tell by e-mail: none of them hears anything."
+)
+
+
+async def write(
+    deps: Deps,
+    tx: Tx,
+    subject: str,
+    target: str,
+    *,
+    title: str,
+    text: str,
+    service: str,
+    key: str,
+    rank: int = 9,
+    climb: int | None = None,
+    position: int | None = None,
+) -> None:
+    """Words that stand already, about `subject` (`RUN-7`, `ALR-42`), to an `email:` target; at most one for the key.
+
+    `climb` and `position` name the step of a ladder that asks for it: what stops the step stops the message, too.
+    """
+    payload: dict[str, Any] = {"to": [target.removeprefix("email:")], "title": title, "text": text, "service": service}
+    if climb is not None:
+        payload |= {"climb": climb, "position": position}
+    parcel = Parcel(KIND, subject, KIND, payload, rank=rank, dedupe_key=f"{KIND}:{subject}:{key}:{target}")
+    await outbox.enqueue(deps, tx, parcel)
+
+
+class EmailErrand(Plain):
+    """One message. SMTP cannot be asked what became of it: after a lost answer it goes once more, with the same
+    Message-ID, by which mail programs show the two as one.
+    """
+
+    async def prepare(self, deps: Deps, tx: Tx, delivery: Delivery) -> Plan:
+        number = rules.number(delivery.subject)
+        incident = await store.get(tx, number) if number else None
+        if incident is None:
+            return Call({**delivery.payload, "era": "", "roles": {}})
+        words = await self.words(deps, tx, incident, delivery)
+        if not isinstance(words, dict):
+            return words
+        roles = await store.roles_of(tx, incident.id)
+        era = str(int(incident.declared_at.timestamp()))
+        return Call({"service": incident.service, **delivery.payload, **words, "era": era, "roles": roles})
+
+    async def words(self, deps: Deps, tx: Tx, incident: Incident, delivery: Delivery) -> dict[str, str] | Skip | Wait:
+        """`title` and `text` where the payload does not hold them yet."""
+        return {}
+
+    async def act(self, deps: Deps, delivery: Delivery, arguments: dict[str, Any], method: str) -> dict[str, Any]:
+        if deps.mailer is None:
+            raise Undeliverable(NOT_SET_UP, permanent=True)
+        meant = await recipients.reach(deps, arguments["service"], arguments["to"], arguments["roles"])
+        if not meant.addresses:
+            raise _nobody(meant)
+        return _answer(await deps.mailer.send(_mail(deps, delivery, arguments, meant.addresses)), meant)
+
+    async def settle(self, deps: Deps, tx: Tx, delivery: Delivery, answer: dict[str, Any]) -> None:
+        if answer["refused"]:
+            await audit.record(tx, deps.clock, BOT, "email.refused", delivery.subject, refused=answer["refused"])
+        if answer["told"]:
+            await _say_who_did_not_get_it(deps, tx, delivery, answer["told"])
+        if answer["later"]:
+            payload = {"part": delivery.token, **delivery.payload, "to": answer["later"]}
+            parcel = Parcel(delivery.kind, delivery.subject, delivery.method, payload, rank=delivery.rank)
+            await outbox.enqueue(deps, tx, parcel)
+
+    async def refused(
+        self, deps: Deps, tx: Tx, delivery: Delivery, problem: Undeliverable
+    ) -> dict[str, Any] | Wait | Skip | None:
+        if problem.error == NOT_SET_UP:
+            await operator_notices.enqueue(deps, tx, deps.config.alerts_channel, NEEDS_A_SERVER, "email: no server")
+        elif problem.permanent and problem.error != NOBODY:
+            await _give_up(deps, tx, delivery, problem.error)
+        elif not problem.permanent and delivery.attempts >= STILL_TRYING:
+            text = (
+                f"The e-mail about {delivery.subject} has not gone out yet: {_short(problem.error)}. It is tried again."
+            )
+            await thread_notes.say(deps, tx, delivery.subject, text, "email late")
+        if problem.permanent and problem.error != NOBODY and "climb" in delivery.payload:
+            await _alarm(deps, tx, delivery, problem.error)
+        return Skip(problem.error) if problem.error.startswith((NOBODY, NOT_SET_UP)) else None
+
+
+def wanted_in_vain(deps: Deps) -> str | None:
+    """For operators: that the catalogue wants e-mail and no server is set."""
+    return NEEDS_A_SERVER if deps.mailer is None and _is_wanted(deps.catalogue) else None
+
+
+def _is_wanted(catalogue: Catalogue) -> bool:
+    targets = [target for one in catalogue.services.values() for level in one.severities for target in level.tell]
+    ladders = [ladder for one in catalogue.services.values() for ladder in one.ladders.values()]
+    targets += [target for ladder in ladders for step in ladder.steps for target in step.notify]
+    steps = [step.kind.value for runbook in catalogue.runbooks.values() for step in runbook.steps]
+    return KIND in steps or any(target.startswith("email:") for target in targets)
+
+
+def _mail(deps: Deps, delivery: Delivery, arguments: dict[str, Any], addresses: Sequence[str]) -> Mail:
+    return Mail(
+        to=tuple(addresses),
+        subject=arguments["title"],
+        text=arguments["text"],
+        sent_at=datetime.fromtimestamp(deps.clock.wall(), UTC),
+        thread=delivery.subject.lower(),
+        era=arguments["era"],
+        part=arguments.get("part", delivery.token),
+    )
+
+
+# --- who did not get it -----------------------------------------------------------------------------------------------
+
+
+def _nobody(meant: Reach) -> Undeliverable:
+    if meant.untold:
+        return Undeliverable(f"Slack has not said how to reach {', '.join(meant.untold)}")
+    missing = f": {', '.join(meant.missing)}" if meant.missing else ""
+    return Undeliverable(f"{NOBODY}{missing}", permanent=True)
+
+
+def _answer(sent: Sent, meant: Reach) -> dict[str, Any]:
+    """`refused` is for the audit log, `told` for people: a placeholder is meant to be none."""
+    for_good = [f"{no.address}: {_short(no.reason)}" for no in sent.refused if no.permanent and not no.is_placeholder]
+    later = [no.address for no in sent.refused if not no.permanent]
+    return {
+        "refused": [*map(str, sent.refused), *meant.missing],
+        "told": [*for_good, *meant.missing],
+        "later": [*later, *meant.untold],
+    }
+
+
+async def _say_who_did_not_get_it(deps: Deps, tx: Tx, delivery: Delivery, told: Sequence[str]) -> None:
+    """Once for these people: what follows in the thread would say the same again."""
+    names = hashlib.sha256("\n".join(sorted(one.partition(":")[0] for one in told)).encode()).hexdigest()[:16]
+    text = f"The e-mail about {delivery.subject} did not reach {_spoken(told)}. The others have it."
+    people = [one.partition(":")[0] for one in told if _PERSON.match(one)]
+    await thread_notes.say(deps, tx, delivery.subject, text, f"email missed {names}", mentions=people)
+
+
+async def _give_up(deps: Deps, tx: Tx, delivery: Delivery, error: str) -> None:
+    to, why = ", ".join(delivery.payload["to"]), _PERSON.sub(r"<@\1>", _short(error))
+    text = f"The e-mail about {delivery.subject} to {to} did not go out: {why}."
+    people = _PERSON.findall(_short(error))
+    await thread_notes.say(deps, tx, delivery.subject, text, f"email given up {delivery.id}", mentions=people)
+
+
+async def _alarm(deps: Deps, tx: Tx, delivery: Delivery, error: str) -> None:
+    """A step of a ladder is a promise."""
+    to = ", ".join(delivery.payload["to"])
+    sentence = f"{delivery.subject}: the e-mail to {to} that its ladder promised did not go out: {_short(error)}."
+    key = "email: no server" if error == NOT_SET_UP else f"email:{delivery.id}"
+    await operator_alarm.raise_later(
+        deps, tx, subject=delivery.subject, sentence=deps.vault.masker.mask(sentence), key=key
+    )
+
+
+def _spoken(told: Sequence[str]) -> str:
+    """`U0DAN: no address is known` as a mention; an address as it is."""
+    pairs = [one.partition(": ") for one in told]
+    return "; ".join(f"{f'<@{name}>' if name.isalnum() else name} ({why})" for name, _, why in pairs)
+
+
+def _short(error: str) -> str:
+    return one_line(error)[:300].rstrip(".")

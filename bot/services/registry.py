@@ -1,0 +1,143 @@
+"""The tables of what happens by itself: which timer calls what, and which errand tells the world what."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from bot.domain.alerts.alert import HOOK
+from bot.queue import operator_alarm
+from bot.queue.chores import Chore
+from bot.queue.commitments import LateHandler
+from bot.queue.handler import Errand
+from bot.queue.inbox import Handler as InboxHandler
+from bot.queue.timers import TimerFunction
+from bot.services.admin import chores
+from bot.services.alerts import (
+    announcements,
+    grouping,
+    heartbeats,
+    maintenance,
+    noisy_rules,
+    silences,
+)
+from bot.services.alerts import lifecycle as alert_lifecycle
+from bot.services.alerts import messages as alert_messages
+from bot.services.escalation import deliveries as escalation_deliveries
+from bot.services.escalation import late_steps, page_fallback, pages
+from bot.services.escalation import messages as escalation_messages
+from bot.services.escalation import pagerduty as page_pagerduty
+from bot.services.escalation import progress as escalations
+from bot.services.incidents import channel as incident_channel
+from bot.services.incidents import email as incident_email
+from bot.services.incidents import lifecycle as incidents
+from bot.services.incidents import messages as incident_messages
+from bot.services.incidents import postmortem as postmortems
+from bot.services.incidents import resolution, updates
+from bot.services.ingest import alerts as ingest
+from bot.services.ingest import sns
+from bot.services.messaging import email, operator_notices, replies, thread_notes
+from bot.services.oncall import messages as oncall_messages
+from bot.services.oncall import overrides as oncall
+from bot.services.runs import approvals, executor, triggers
+from bot.services.runs import messages as run_messages
+from bot.services.runs import queries as runs
+from bot.services.runs import scheduler as run_scheduler
+from bot.services.workspace import channels
+
+TIMERS: Mapping[str, TimerFunction] = {
+    "update.remind": updates.remind,
+    "update.due": updates.due,
+    "watch.over": resolution.watch_over,
+    "watch.unanswered": resolution.unanswered,
+    "postmortem.remind": postmortems.remind,
+    approvals.EXPIRE: approvals.expire,
+    approvals.REVIEW: approvals.remind_of_review,
+    executor.DEADLINE: runs.deadline,
+    executor.WAKE: runs.wake,
+    alert_lifecycle.SILENCE_OVER: alert_lifecycle.silence_over,
+    oncall.OVER: oncall.over,
+    incidents.ACKNOWLEDGED: alert_lifecycle.acknowledged_with,
+    escalations.STEP: escalations.step,
+    silences.SWEEP: silences.sweep,
+    heartbeats.SILENT: grouping.missing,
+    maintenance.OVER: maintenance.over,
+    maintenance.SWEEP: maintenance.sweep,
+    noisy_rules.LIST: noisy_rules.due,
+}
+
+DELIVERIES: Mapping[str, Errand] = {
+    "alarm": operator_alarm.AlarmErrand(),
+    "reply": replies.Saying(),
+    "notice": operator_notices.notice,
+    announcements.KIND: announcements.line,
+    thread_notes.KIND: thread_notes.aside,
+    email.KIND: escalation_messages.Minded(incident_email.IncidentEmail()),
+    sns.KIND: sns.ConfirmErrand(),
+    pages.KIND: escalation_messages.Minded(page_pagerduty.PageErrand()),
+    pages.CHANGE: page_pagerduty.ChangeErrand(),
+    pages.NOTE: page_pagerduty.NoteErrand(),
+    page_fallback.MAIL: page_fallback.MailInstead(),
+    page_fallback.WHO: page_fallback.TellWho(),
+    page_fallback.LETTER: page_fallback.letter,
+    "channel.open": incident_channel.OpenChannel(),
+    "channel.invite": incident_channel.Invite(),
+    "channel.join": incident_channel.Join(),
+    "channel.topic": incident_channel.SetTopic(),
+    "channel.bookmark": incident_channel.Bookmark(),
+    "channel.pin": incident_channel.Pin(),
+    "card.post": incident_channel.post_card,
+    "card.edit": incident_channel.EditCard(),
+    "update": incident_messages.update,
+    "reminder": incident_messages.reminder,
+    "told": incident_messages.told,
+    "told.who": incident_messages.tell_who,
+    "resolved": incident_messages.resolved,
+    "watch": incident_messages.watch,
+    "stranded": incident_messages.stranded,
+    "closed": incident_messages.closed,
+    "reopened": incident_messages.reopened,
+    "postmortem": incident_messages.postmortem,
+    "postmortem.edit": incident_messages.EditPostmortem(),
+    "postmortem.file": incident_messages.UploadPostmortem(),
+    "postmortem.reminder": incident_messages.postmortem_reminder,
+    triggers.KIND: triggers.TriggerErrand(),
+    "alert.post": alert_messages.card,
+    "alert.edit": alert_messages.EditCard(),
+    "storm.post": alert_messages.storm,
+    "storm.edit": alert_messages.EditStorm(),
+    escalation_deliveries.POSTED: escalation_messages.post,
+    escalation_deliveries.WHO: escalation_messages.who,
+    noisy_rules.LIST: noisy_rules.weekly,
+    "run.post": run_messages.live,
+    "run.edit": run_messages.EditLive(),
+    "run.approval": run_messages.approval,
+    "run.approval.edit": run_messages.EditApproval(),
+    "run.question": run_messages.unknown,
+    "run.manual": run_messages.manual,
+    "run.asked.edit": run_messages.EditAsked(),
+    "run.said": run_messages.said,
+    "run.message": run_messages.message,
+    "run.message.who": run_messages.MessageWho(),
+    "run.file": run_messages.WholeOutput(),
+    oncall_messages.LETTER: oncall_messages.letter,
+    oncall_messages.LINE: oncall_messages.line,
+    oncall_messages.BACK: oncall_messages.GiveBack(),
+}
+
+# Who says that a commitment was missed, by the first part of its kind; the others are said by the second channel alone.
+LATE: Mapping[str, LateHandler] = {
+    late_steps.FAMILY: late_steps.report,
+}
+
+CHORES: Mapping[str, Chore] = {
+    "purge": Chore(3600, chores.purge),
+    "seal": Chore(1, chores.seal),
+    "places": Chore(60, channels.look_again),
+    "queues": Chore(5, run_scheduler.wake_queues),
+    "fatigue": Chore(60, noisy_rules.plant),
+}
+
+# By the first part of an item's kind. Slack's events are the door's own.
+INBOX: Mapping[str, InboxHandler] = {
+    HOOK: ingest.handle,
+}

@@ -1,0 +1,19 @@
+"""The alert or incident that somebody means."""
+
+from __future__ import annotations
+
+from bot.deps import Deps
+from bot.domain.people.person import Actor
+from bot.interactions import Where
+from bot.services.alerts import operations as alert_operations
+from bot.services.escalation.progress import Climber
+from bot.services.incidents import queries as incident_queries
+
+
+async def named(deps: Deps, text: str, where: Where, by: Actor) -> tuple[Climber, str]:
+    """The alert or incident that the words name first, or in whose place they were said; and the rest.
+
+    Raises Missing, Unclear.
+    """
+    group, rest = await alert_operations.named(deps, text, where)
+    return (group, rest) if group else await incident_queries.named(deps, text, where, by)

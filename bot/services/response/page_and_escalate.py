@@ -1,0 +1,237 @@
+"""People called by hand: the next level of a ladder, or somebody by name."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from bot.deps import Deps
+from bot.domain.alerts.group import AlertGroup
+from bot.domain.catalogue.service import Contact, Service
+from bot.domain.errors import Conflict, Refused, Unclear
+from bot.domain.escalation.escalation import Due
+from bot.domain.incidents import incident as incident_rules
+from bot.domain.incidents.incident import Incident
+from bot.domain.people import access
+from bot.domain.people.person import Actor
+from bot.domain.text.wording import listing, nearest
+from bot.ports import Tx
+from bot.queue import audit
+from bot.queue.unit_of_work import begin
+from bot.services.escalation import pages
+from bot.services.escalation import progress as escalations
+from bot.services.escalation import text as escalation_text
+from bot.services.escalation.progress import Climber
+from bot.services.incidents import queries as incident_queries
+from bot.services.incidents import timeline
+from bot.services.workspace import oncall_now, people, permissions
+from bot.store.alerts import groups as alerts_store
+from bot.store.escalation.escalations import Way
+from bot.store.incidents import incidents as incidents_store
+from bot.views.kit.mrkdwn import literal, mention
+
+PERSON = re.compile(r"<@([UW][A-Z0-9]+)(?:\|[^>]*)?>")
+TEXT_LIMIT = 1_000
+
+
+async def _may(deps: Deps, of: Climber, by: Actor) -> None:
+    if isinstance(of, Incident):
+        await incident_queries.may_respond(deps, of, by)
+    else:
+        await permissions.must(deps, by.person, "respond", service=of.service)
+
+
+# --- the next level ---------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Escalated:
+    """The step that goes out now, and the one after it."""
+
+    way: Way
+    first: Due
+    following: Due | None
+
+
+async def escalate(deps: Deps, of: Climber, by: Actor) -> Escalated:
+    """Raises Refused; Conflict where it is over, or there is no level above."""
+    await _may(deps, of, by)
+    async with begin(deps, by) as tx:
+        if isinstance(of, Incident):
+            incident_rules.must_be_open(of)
+            of = await escalations.climber_of(tx, of)
+        else:
+            await _must_fire(tx, of)
+        of = await _held(deps, tx, of)
+        way = await escalations.higher(deps, tx, of, by)
+        first = way.due(way.climb.first)
+        await audit.record(tx, deps.clock, by.id, "ladder.escalated", way.subject, step=first.position + 1)
+        await _note(deps, tx, of, by, f"escalated {way.subject}")
+        return Escalated(way, first, await escalation_text.following(deps, tx, way))
+
+
+async def _must_fire(tx: Tx, group: AlertGroup) -> None:
+    if not group.is_open:
+        incident = await incidents_store.get(tx, group.incident) if group.incident else None
+        goes_on = f" {incident} goes on: `/incident escalate {incident}`." if incident and incident.is_open else ""
+        raise Conflict(f"{group} is resolved, so nobody else is told of it.{goes_on}")
+
+
+async def _held(deps: Deps, tx: Tx, of: Climber) -> Climber:
+    if isinstance(of, Incident):
+        return await incidents_store.lock(tx, of.id)
+    group = await alerts_store.lock(tx, of.id)
+    if group.is_open and group.is_quiet(deps.clock.now()):
+        state = "in maintenance" if group.maintenance else "silenced"
+        raise Conflict(f"{group} is {state}, so its ladder rests. Page somebody by name: `/incident page {group}`.")
+    if group.incident:
+        await incidents_store.lock(tx, group.incident)
+    return group
+
+
+async def _note(deps: Deps, tx: Tx, of: Climber, by: Actor, text: str) -> None:
+    number = of.incident if isinstance(of, AlertGroup) else of.id
+    if number:
+        incident = await incidents_store.lock(tx, number)
+        await timeline.log(deps, tx, incident, by.id, "page", text, told=incident.is_open)
+
+
+# --- somebody by name -------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Called:
+    """`page:` targets of a service, and how they are called: in Slack, and in plain words."""
+
+    service: Service
+    who: tuple[str, ...]
+    spoken: str
+    plain: str
+
+
+@dataclass(frozen=True)
+class Paged:
+    subject: str
+    spoken: str
+    is_drill: bool
+
+
+async def page(deps: Deps, of: Climber, text: str, by: Actor) -> Paged:
+    """Whoever the first word means is woken, or who is on call for its service; the other words say what for.
+
+    Raises Unclear with the nearest word, Refused, Conflict.
+    """
+    await _may(deps, of, by)
+    called, words = await _whom(deps, of, text)
+    incident = of if isinstance(of, Incident) else None
+    if incident and incident.private and any(one in called.service.contacts for one in called.who):
+        raise Refused(f"{incident} is private: page people, not a contact outside. `/incident page {incident} @person`")
+    async with begin(deps, by) as tx:
+        of = await _open(tx, of)
+        title, asked = _title(of, by), by.key or deps.clock.now().isoformat()
+        for who in called.who:
+            await pages.wake(
+                deps,
+                tx,
+                subject=str(of),
+                target=f"page:{who}",
+                service=called.service.key,
+                title=title,
+                text=words[:TEXT_LIMIT],
+                key=f"by hand:{asked}",
+                rank=of.rank,
+                by=by.id,
+            )
+        detail = {"who": list(called.who), "service": called.service.key, "words": words[:TEXT_LIMIT]}
+        await audit.record(tx, deps.clock, by.id, "page.by_hand", str(of), **detail)
+        await _note(deps, tx, of, by, f"paged {called.plain}{f': {words[:TEXT_LIMIT]}' if words else ''}")
+        return Paged(str(of), called.spoken, isinstance(of, Incident) and of.drill)
+
+
+async def _open(tx: Tx, of: Climber) -> Climber:
+    if isinstance(of, Incident):
+        incident = await incidents_store.lock(tx, of.id)
+        incident_rules.must_be_open(incident)
+        return incident
+    group = await alerts_store.lock(tx, of.id)
+    if not group.is_open:
+        raise Conflict(f"{group} is resolved, so nobody is woken for it.")
+    return group
+
+
+def _title(of: Climber, by: Actor) -> str:
+    what = of.called if isinstance(of, AlertGroup) else of.short_title
+    return f"{of} {what}: {by.person.name} asks for you"
+
+
+async def _whom(deps: Deps, of: Climber, text: str) -> tuple[Called, str]:
+    own = deps.catalogue.service_or_default(of.service)
+    first, _, rest = text.strip().partition(" ")
+    found = PERSON.fullmatch(first)
+    if found:
+        return await _person(deps, own, found[1]), rest.strip()
+    service = deps.catalogue.services.get(first.casefold())
+    if service:
+        return await _of_service(deps, service), rest.strip()
+    contact = _contact(deps, own, first)
+    if contact:
+        return contact, rest.strip()
+    if access.is_on_call(first.casefold()) and own.level(first.casefold()):
+        return await _on_call(deps, own, first.casefold()), rest.strip()
+    _must_not_be_a_slip(deps, own, first)
+    return await _of_service(deps, own), text.strip()
+
+
+async def _person(deps: Deps, own: Service, user: str) -> Called:
+    try:
+        person = await people.find(deps, user, must_be_fresh=True)
+    except Refused:
+        raise Unclear(f"Slack does not know {mention(user)}. Choose somebody of this workspace.") from None
+    if not person.is_full_member:
+        raise Unclear(f"{person} is no full, active member of this workspace. Choose somebody who is.")
+    return Called(own, (user,), mention(user), person.name)
+
+
+async def _of_service(deps: Deps, service: Service) -> Called:
+    """Who is on call there; else a contact that can be paged; else who owns it."""
+    if service.oncall:
+        return await _on_call(deps, service, access.ON_CALL)
+    contact = next((key for key, one in service.contacts.items() if one.pagerduty_service), None)
+    if contact:
+        return Called(service, (contact,), literal(contact), contact)
+    if service.owners:
+        return Called(
+            service, service.owners, listing(map(access.spoken, service.owners)), f"the owners of {service.name}"
+        )
+    raise Unclear(f"Nobody is on call for {service.name}, and it names no contact to page. Name a person: @person.")
+
+
+async def _on_call(deps: Deps, service: Service, entry: str) -> Called:
+    who = (await oncall_now.look(deps, [entry], service.key)).who
+    plain = f"{access.spoken(entry)} for {service.name}"
+    spoken = f"{listing(map(access.spoken, who))} (on call for {literal(service.name)})" if who else literal(plain)
+    return Called(service, (entry,), spoken, plain)
+
+
+def _contact(deps: Deps, own: Service, word: str) -> Called | None:
+    """Of its own service, or else of the first that has one of that name."""
+    for service in (own, *deps.catalogue.services.values()):
+        key = next((key for key in service.contacts if key.casefold() == word.casefold()), None)
+        if key and _can_be_paged(service.contacts[key]):
+            return Called(service, (key,), literal(key), key)
+    return None
+
+
+def _can_be_paged(contact: Contact) -> bool:
+    return bool(contact.pagerduty_service or contact.who or contact.addresses)
+
+
+def _must_not_be_a_slip(deps: Deps, own: Service, word: str) -> None:
+    """Raises Unclear where the word is nearly one that means somebody."""
+    known: Sequence[str] = [*deps.catalogue.services, *own.contacts, access.ON_CALL]
+    close = nearest(word, known) if word else None
+    if close:
+        raise Unclear(f"There is no service or contact “{word[:60]}”. Did you mean “{close}”?")
+    if word.startswith(("@", "<!", "<#")):
+        raise Unclear("I do not know who that is. Write them as a mention: `/incident page @person`.")

@@ -1,0 +1,91 @@
+"""How a run ends: its slot is given on, what was asked is withdrawn, and it is written down and told."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from bot.deps import Deps
+from bot.domain.people.person import BOT
+from bot.domain.runs.run import SPOKEN, Run, Status, StepRun
+from bot.domain.text import duration
+from bot.ports import Tx
+from bot.queue import audit, outbox, timers
+from bot.services.messaging import refresh, thread_notes
+from bot.services.runs import deliveries as run_deliveries
+from bot.store.alerts import groups as alert_groups
+from bot.store.db.locks import serialise
+from bot.store.incidents import timeline as timeline_store
+from bot.store.queue import deliveries as deliveries_store
+from bot.store.runs import approvals as run_approvals
+from bot.store.runs import runs as store
+from bot.store.runs import slots
+
+SOME = timedelta(seconds=1)
+
+
+async def end(deps: Deps, tx: Tx, run: Run, status: Status, sentence: str, *, by: str = BOT) -> Run:
+    """For people and timers: the row is locked, and nobody is working on it."""
+    now = deps.clock.now()
+    ended = await store.change(
+        tx, run.id, state="over", status=status.value, sentence=sentence, ended_at=now, has_slot=False, owner=None,
+        lease_until=None,
+    )  # fmt: skip
+    await audit.record(tx, deps.clock, by, f"run.{status.value}", run.name, sentence=sentence[:500])
+    await follow(deps, tx, ended, by=by, had_slot=run.has_slot)
+    await show(deps, tx, ended)
+    return ended
+
+
+async def follow(deps: Deps, tx: Tx, run: Run, *, by: str = BOT, had_slot: bool = False) -> None:
+    """What every ending brings along. The run's row says already that it is over."""
+    for gate_id in await run_approvals.void(tx, run.id, at=deps.clock.now()):
+        await outbox.enqueue(deps, tx, run_deliveries.approval_edit(run, gate_id))
+    await timers.cancel(tx, subject=run.name)
+    if run.status is not Status.SUCCEEDED:
+        for made in (await store.progress(tx, run.id)).values():
+            await answered(deps, tx, run, made)
+    if had_slot:
+        await leave_slot(deps, tx, run)
+    if run.started_at:
+        await outbox.enqueue(deps, tx, run_deliveries.whole_output(run, run.epoch))
+    await log(deps, tx, run, by, f"{run} ({run.runbook}) {SPOKEN[run.status]}")
+    if run.alert_group:
+        await _tell_its_alert(deps, tx, run, run.alert_group, by)
+
+
+async def _tell_its_alert(deps: Deps, tx: Tx, run: Run, number: int, by: str) -> None:
+    """Whoever watches the alert's card reads how it went."""
+    group = await alert_groups.get(tx, number)
+    took = f" in {duration.words(run.took)}" if run.took and run.took >= SOME else ""
+    text = f"{run} ({run.runbook}) {SPOKEN[run.status]}{took}. {run.sentence}".strip()
+    if not group.storm:
+        await thread_notes.say(deps, tx, str(group), text, f"{run} ended {run.epoch}", mentions=[by])
+    await refresh.alert(deps, tx, group)
+
+
+async def answered(deps: Deps, tx: Tx, run: Run, made: StepRun) -> None:
+    """Whatever was asked of people about this step is asked no more: its message loses its buttons."""
+    for kind in (run_deliveries.QUESTION, run_deliveries.MANUAL):
+        key = run_deliveries.asked_key(kind, run.id, made.step, made.attempt)
+        if await deliveries_store.is_known(tx, key):
+            await outbox.enqueue(deps, tx, run_deliveries.asked_edit(run, kind, made.step, made.attempt))
+
+
+async def leave_slot(deps: Deps, tx: Tx, run: Run) -> None:
+    """The next in the queue tries."""
+    if run.slot_key:
+        await serialise(tx, f"slot:{run.slot_key}")
+        await slots.leave_slots(tx, [run.id])
+        await slots.wake_queued(tx, run.slot_key, wall=deps.clock.wall())
+
+
+async def show(deps: Deps, tx: Tx, run: Run) -> None:
+    """Its live message is to be edited."""
+    await outbox.enqueue(deps, tx, run_deliveries.edit(run.id, run.rank))
+
+
+async def log(deps: Deps, tx: Tx, run: Run, by: str, text: str, *, told: bool = True) -> None:
+    """A line in the timeline of the incident it belongs to."""
+    if run.incident is not None:
+        now = deps.clock.now()
+        await timeline_store.log(tx, run.incident, at=now, kind="run", actor=by, text=text[:500], told=told)

@@ -1,0 +1,36 @@
+"""What people type about a run, without its secrets: also in a process that has not met them yet."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from bot.deps import Deps
+from bot.domain.errors import Misconfigured
+from bot.domain.runs.parameters import Reference
+from bot.domain.runs.run import Run
+
+
+def typed(deps: Deps, run: Run, text: str) -> str:
+    """The text as it may be kept and shown."""
+    know(deps, run)
+    return deps.vault.masker.mask(text)
+
+
+def quoted(text: str) -> str:
+    """Somebody's words within a sentence of ours: no mention comes out of them."""
+    return text.replace("<@", "<\N{WORD JOINER}@")
+
+
+def know(deps: Deps, run: Run) -> None:
+    """From now on its secrets are hidden everywhere. One that cannot be found cannot come back either."""
+    for reference in references(run):
+        try:
+            deps.vault.resolve(reference)
+        except Misconfigured:
+            continue
+
+
+def references(run: Run) -> Iterator[str]:
+    """Of its parameters, and of every connection that was known when it was planned."""
+    yield from (one.source for one in run.parameters.values() if isinstance(one, Reference))
+    yield from (one["reference"] for one in run.connections.values())

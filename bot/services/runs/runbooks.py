@@ -1,0 +1,73 @@
+"""Runbooks looked at: which there are, how they have done, and what of them waits for a person."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from bot.deps import Deps
+from bot.domain.catalogue.runbook import Runbook
+from bot.domain.errors import Missing, Unclear
+from bot.domain.people.person import Actor
+from bot.domain.runs.approval import Asked
+from bot.domain.runs.run import Run
+from bot.domain.text.wording import nearest
+from bot.services.runs import approvals, queries
+from bot.services.runs.queries import Record
+from bot.store.runs import questions
+from bot.store.runs import runs as store
+
+LOOKED_AT = 100
+
+
+def matching(deps: Deps, words: str) -> list[Runbook]:
+    """Those that have every one of the words somewhere, by service and title. Raises Unclear where none has."""
+    wanted = words.casefold().split()
+    every = sorted(deps.catalogue.runbooks.values(), key=lambda one: (one.service, one.title, one.id))
+    found = [one for one in every if all(word in _text(one) for word in wanted)]
+    if wanted and not found:
+        close = nearest("_".join(wanted), deps.catalogue.runbooks)
+        said = f"Did you mean “{close}”?" if close else "`/runbook list` shows what there is."
+        raise Unclear(f"No runbook speaks of “{words.strip()[:60]}”. {said}")
+    return found
+
+
+def _text(runbook: Runbook) -> str:
+    alerts = " ".join(text for trigger in runbook.triggers for text in trigger.match)
+    return f"{runbook.id} {runbook.title} {runbook.service} {' '.join(runbook.guide.values())} {alerts}".casefold()
+
+
+async def history(deps: Deps, runbook: str, by: Actor, limit: int = 10) -> tuple[list[Run], Record]:
+    """Its newest runs that this person may see, and how it has done in all. Raises Unclear with the nearest id.
+
+    One that has left the catalogue has its history still.
+    """
+    async with deps.database.reading() as tx:
+        found = await store.of_runbook(tx, runbook.casefold(), limit=LOOKED_AT)
+    if not found:
+        deps.catalogue.runbook(runbook)
+    seen = await _visible(deps, found[: limit * 3], by)
+    return seen[:limit], queries.record_of(found)
+
+
+async def _visible(deps: Deps, found: Iterable[Run], by: Actor) -> list[Run]:
+    return [run for run in found if await _may_see(deps, run, by)]
+
+
+async def _may_see(deps: Deps, run: Run, by: Actor) -> bool:
+    try:
+        await queries.visible(deps, run.id, by)
+    except Missing:
+        return False
+    return True
+
+
+async def to_decide(deps: Deps, by: Actor) -> list[tuple[Run, Asked]]:
+    """What this person may approve or has to review, of what they may see."""
+    waiting = await approvals.waiting_for(deps, by)
+    return [(run, asked) for run, asked in waiting if await _may_see(deps, run, by)]
+
+
+async def to_answer(deps: Deps, by: Actor) -> list[Run]:
+    """Runs that this person asked for, which wait for somebody to say whether a step happened."""
+    async with deps.database.reading() as tx:
+        return await questions.unknown_of(tx, by.id)

@@ -1,0 +1,272 @@
+"""Runs at work: claimed by the worker, carried step by step, each intent committed before its effect.
+
+What a crash leaves says what was under way: reads and repeatable steps begin again, a `once` step is unknown, and a
+person is asked.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+from bot.deps import Deps
+from bot.domain.catalogue.runbook import Runbook
+from bot.domain.outgoing import delivery
+from bot.domain.outgoing.delivery import Parcel
+from bot.domain.runs.approval import Asked
+from bot.domain.runs.run import Run, Status, StepRun
+from bot.ports import Tx
+from bot.queue import outbox
+from bot.queue.concurrency import Pump
+from bot.queue.group_commit import Together
+from bot.services.runs import deliveries as run_deliveries
+from bot.services.runs.executor import Turn, Write
+from bot.store import audit
+from bot.store.db import claim as kernel
+from bot.store.db.claim import Claim, Fenced
+from bot.store.db.errors import DatabaseTrouble
+from bot.store.db.locks import serialise
+from bot.store.queue import deliveries as deliveries_store
+from bot.store.queue import timers
+from bot.store.runs import approvals as run_approvals
+from bot.store.runs import runs as store
+from bot.store.runs import slots
+from bot.telemetry import Event, get_logger
+
+SEATS = 48
+WATCH_SECONDS = 0.5
+VERSIONS_KEPT = 200
+
+log = get_logger()
+
+
+@dataclass(frozen=True)
+class Job:
+    """A claimed run and how far it is."""
+
+    claim: Claim
+    run: Run
+    runbook: Runbook
+    progress: dict[str, StepRun]
+    approved: list[Asked]
+
+
+class Engine:
+    """One process's part in running: a pump of claimed runs, one writer for all, and a watch over what is in flight."""
+
+    def __init__(self, deps: Deps, landed: Callable[[], None] = lambda: None) -> None:
+        self._deps = deps
+        self._flying: set[Turn] = set()
+        self._versions: dict[str, Runbook] = {}
+        self._together: Together[Write, str | None] = Together(self._commit)
+        self._watch: asyncio.Task[None] | None = None
+        self._stopping = False
+        self.pump: Pump[Job] = Pump(self._claim, self._carry, seats=SEATS, landed=landed)
+
+    async def launch(self) -> int:
+        """Start every run that may go on and finds a seat."""
+        return 0 if self._stopping else await self.pump.launch()
+
+    async def until_quiet(self) -> int:
+        return await self.pump.until_quiet()
+
+    def begin_nothing(self) -> None:
+        """From this moment on no step begins; those that are under way go on."""
+        self._stopping = True
+        for turn in self._flying:
+            turn.stop()
+
+    async def finish(self, seconds: float) -> None:
+        """No new step; what is under way gets its time. What takes longer is given up as a crash would."""
+        self.begin_nothing()
+        await self.pump.finish(seconds)
+        if self._watch:
+            self._watch.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._watch
+
+    async def next_wall(self) -> float | None:
+        """When the next run that waits for a time may go on."""
+        async with self._deps.database.reading() as tx:
+            return await store.next_wall(tx, wall=self._deps.clock.wall())
+
+    # --- claiming -----------------------------------------------------------------------------------------------------
+
+    async def _claim(self, room: int) -> list[Job]:
+        deps, wall = self._deps, self._deps.clock.wall()
+        async with deps.database.reading() as tx:
+            if not await store.any_claimable(tx, wall=wall):
+                return []
+        async with deps.database.transaction() as tx:
+            until = wall + deps.config.lease_seconds
+            found = await store.claim(tx, wall=wall, limit=room, owner=deps.worker_name, until=until)
+            seated = [(claim, run) for claim, run in found if await self._has_seat(tx, claim, run)]
+            return await self._jobs(tx, seated)
+
+    async def _has_seat(self, tx: Tx, claim: Claim, run: Run) -> bool:
+        """A slot is taken in the claiming transaction; who finds none stands in the queue."""
+        if not run.slot_key or run.has_slot:
+            return True
+        await serialise(tx, f"slot:{run.slot_key}")
+        if await slots.take_slot(tx, run):
+            await store.change(tx, run.id, has_slot=True)
+            return True
+        names = ", ".join(f"RUN-{one}" for one in await slots.in_slot(tx, run.slot_key))
+        sentence = f"It waits for {names}, which has the same target."
+        await kernel.conclude(tx, claim, state="parked", status=Status.QUEUED.value, sentence=sentence)
+        await outbox.enqueue(self._deps, tx, run_deliveries.edit(run.id, run.rank))
+        return False
+
+    async def _jobs(self, tx: Tx, taken: list[tuple[Claim, Run]]) -> list[Job]:
+        begun = [run.id for _, run in taken if run.started_at]
+        progress = await store.progress_of(tx, begun) if begun else {}
+        approved = await run_approvals.approved_of(tx, begun) if begun else {}
+        jobs = []
+        for claim, run in sorted(taken, key=lambda pair: pair[1].id):
+            runbook = await self._version(tx, run.version)
+            jobs.append(Job(claim, run, runbook, progress.get(run.id, {}), approved.get(run.id, [])))
+        return jobs
+
+    async def _version(self, tx: Tx, version: str) -> Runbook:
+        """Never changes, so it may be kept."""
+        if version not in self._versions:
+            if len(self._versions) >= VERSIONS_KEPT:
+                self._versions.clear()
+            self._versions[version] = await store.version(tx, version)
+        return self._versions[version]
+
+    # --- carrying -----------------------------------------------------------------------------------------------------
+
+    async def _carry(self, job: Job) -> None:
+        turn = Turn(self._deps, job.run, job.claim, job.runbook, job.progress, job.approved, self._together.put)
+        self._flying.add(turn)
+        if self._stopping:
+            turn.stop()
+        self._keep_watch()
+        try:
+            await turn.go()
+        except Fenced as lost:
+            log.warning(Event.FENCED, what=str(lost))
+        finally:
+            self._flying.discard(turn)
+
+    # --- one writer ---------------------------------------------------------------------------------------------------
+
+    async def _commit(self, writes: Sequence[Write]) -> list[str | Exception | None]:
+        """One transaction for all of them. A run that is no longer ours is fenced, and the others go on.
+
+        The result is who has asked to cancel it, or None.
+        """
+        deps = self._deps
+        async with deps.database.transaction() as tx:
+            rows = await store.held(tx, [write.claim.id for write in writes], locked=True)
+            good = [write for write in writes if _is_ours(write.claim, rows)]
+            await store.put_steps(tx, [row for write in good for row in write.steps])
+            await store.move(tx, [write.row for write in good])
+            await audit.add_all(tx, [row for write in good for row in write.audit])
+            await self._show(tx, good)
+            ended = [write.name for write in good if write.is_over]
+            if ended:
+                await timers.cancel_all(tx, subjects=ended)
+            for write in good:
+                for then in write.then:
+                    await then(tx)
+        if any(write.wakes for write in good):
+            deps.hints.wake()
+        return [_result(write.claim, rows) for write in writes]
+
+    async def _show(self, tx: Tx, good: list[Write]) -> None:
+        """Live messages to edit. One that waits already is kept from being sent before this commits."""
+        shown = {write.claim.id: write.rank for write in good if write.shows}
+        if not shown:
+            return
+        deps = self._deps
+        parcels: list[Parcel] = [run_deliveries.edit(run_id, rank) for run_id, rank in shown.items()]
+        await deliveries_store.insert_or_join(
+            tx, parcels, gate=delivery.EDITS, wall=deps.clock.wall(), created_at=deps.clock.now()
+        )
+
+    # --- the watch ----------------------------------------------------------------------------------------------------
+
+    def _keep_watch(self) -> None:
+        if self._watch is None or self._watch.done():
+            self._watch = asyncio.create_task(self._watch_over())
+
+    async def _watch_over(self) -> None:
+        """While anything is in flight: renew what is long under way, hear who cancelled, notice what was lost."""
+        lease_seconds = self._deps.config.lease_seconds
+        pause = min(WATCH_SECONDS, lease_seconds / 6)
+        loop = asyncio.get_running_loop()
+        renewed = loop.time()
+        while True:
+            await asyncio.sleep(pause)
+            if not self._flying:
+                return
+            try:
+                if loop.time() - renewed > lease_seconds / 3:
+                    await self._renew()
+                    renewed = loop.time()
+                await self._look()
+            except (DatabaseTrouble, OSError) as problem:
+                log.warning(Event.DATABASE_TROUBLE, during="runs", error=str(problem))
+
+    async def _renew(self) -> None:
+        deps, long = self._deps, [turn for turn in self._flying if turn.is_long]
+        until = deps.clock.wall() + deps.config.lease_seconds
+        async with deps.database.transaction() as tx:
+            await store.renew(tx, [(one.claim.id, one.claim.owner, one.claim.epoch) for one in long], until=until)
+            rows = await store.held(tx, [turn.claim.id for turn in long], locked=False)
+        for turn in long:
+            if _is_ours(turn.claim, rows):
+                turn.lease_until = until
+
+    async def _look(self) -> None:
+        long = [turn for turn in self._flying if turn.is_long]
+        if not long:
+            return
+        async with self._deps.database.reading() as tx:
+            rows = await store.held(tx, [turn.claim.id for turn in long], locked=False)
+        now = self._deps.clock.now()
+        for turn in long:
+            if turn not in self._flying or not turn.is_long:
+                continue  # it has landed meanwhile
+            row = rows.get(turn.claim.id)
+            if row is None or not _is_ours(turn.claim, rows):
+                turn.lose()
+            elif row.cancelled_by:
+                turn.cancel(row.cancelled_by)
+            elif row.deadline_at and now >= row.deadline_at:
+                turn.overrun()
+
+
+def _is_ours(claim: Claim, rows: Mapping[int, Any]) -> bool:
+    row = rows.get(claim.id)
+    return row is not None and (row.owner, row.epoch) == (claim.owner, claim.epoch)
+
+
+def _result(claim: Claim, rows: Mapping[int, Any]) -> str | Exception | None:
+    if not _is_ours(claim, rows):
+        return Fenced(f"run {claim.id} changed hands after epoch {claim.epoch}")
+    cancelled_by: str | None = rows[claim.id].cancelled_by
+    return cancelled_by
+
+
+async def release_all_leases(deps: Deps) -> int:
+    """For the one process of a SQLite database, at start: what a crash left is judged at once."""
+    async with deps.database.transaction() as tx:
+        return await store.release_all_leases(tx)
+
+
+async def wake_queues(deps: Deps) -> None:
+    """A safety net behind the hand-over of slots."""
+    async with deps.database.reading() as tx:
+        keys = await slots.queued_before_free_seats(tx)
+    for key in keys:
+        async with deps.database.transaction() as tx:
+            await serialise(tx, f"slot:{key}")
+            await slots.wake_queued(tx, key, wall=deps.clock.wall())
+    if keys:
+        deps.hints.wake()

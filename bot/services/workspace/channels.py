@@ -1,0 +1,240 @@
+"""Channels that operators named: found, joined or created in Slack, kept by id. What cannot be used is a sentence."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from bot import telemetry
+from bot.deps import Deps
+from bot.domain.catalogue.runbook import Kind
+from bot.domain.errors import Undeliverable
+from bot.ports import Tx
+from bot.services.workspace.pagination import pages
+from bot.store.people import channels as store
+from bot.store.people.channels import Place
+from bot.telemetry import Event
+
+CHANNEL_ID = re.compile(r"[CG][A-Z0-9]{2,}")
+PAGE = 999
+
+# Slack's codes, and what an operator does about them. `{name}` is the channel as people write it.
+SENTENCES = {
+    "is_archived": "{name} is archived: unarchive it or name another channel.",
+    "channel_not_found": "{name} does not exist, or is private: invite me to it or name another channel.",
+    "name_taken": "{name} exists but I cannot see it: it is private. Invite me to it or name another channel.",
+    "method_not_supported_for_channel_type": "{name} is private: invite me to it or name another channel.",
+    "is_private": "{name} is private: invite me to it or name another channel.",
+    "restricted_action": "This workspace does not let me create {name}: create it and invite me, or name another.",
+    "missing_scope": "Slack does not let me into {name}: install the app again with the scopes of its manifest.",
+    "invalid_name_specials": "{name} is no name Slack takes: lowercase letters, digits, - and _, at most 80.",
+    "not_in_channel": "I am not in {name} any more: invite me to it.",
+}
+UNANSWERED = "Slack did not tell me about {name} yet; I will look again in a minute."
+OTHERWISE = "I cannot use {name}: Slack says {error}."
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """A channel as conversations.list or .info shows it."""
+
+    id: str
+    name: str
+    is_private: bool
+    is_archived: bool
+    is_member: bool
+
+    @classmethod
+    def read(cls, channel: Mapping[str, Any]) -> _Seen:
+        return cls(
+            id=str(channel["id"]),
+            name=str(channel.get("name") or channel["id"]),
+            is_private=bool(channel.get("is_private")),
+            is_archived=bool(channel.get("is_archived")),
+            is_member=bool(channel.get("is_member")),
+        )
+
+
+def key_of(setting: str) -> str:
+    """A setting as it stands in the table: an id as it is, a name without # and in lower case."""
+    text = setting.strip().removeprefix("#")
+    return text if CHANNEL_ID.fullmatch(text) else text.casefold()
+
+
+def settings(deps: Deps) -> list[str]:
+    """Every channel an operator named: the two variables and the services' own, each once."""
+    named: list[str | None] = [deps.config.incidents_channel, deps.config.alerts_channel]
+    for service in deps.catalogue.services.values():
+        named += [service.incidents_channel, service.alerts_channel]
+        told = [target for level in service.severities for target in level.tell]
+        told += [target for ladder in service.ladders.values() for step in ladder.steps for target in step.notify]
+        named += [target.removeprefix("slack:") for target in told if target.startswith("slack:")]
+    named += [route.channel for route in deps.catalogue.routes]
+    named += _told_by_runbooks(deps)
+    return list(dict.fromkeys(key_of(setting) for setting in named if setting))
+
+
+def _told_by_runbooks(deps: Deps) -> list[str]:
+    """The channels that message steps name."""
+    steps = [step for runbook in deps.catalogue.runbooks.values() for step in runbook.steps]
+    targets = [str(step.body.get("to", "")) for step in steps if step.kind is Kind.MESSAGE]
+    return [one.removeprefix("slack:") for one in targets if one.startswith("slack:") and "{{" not in one]
+
+
+async def resolve(source: Deps | Tx, setting: str) -> str | None:
+    """The channel's id, or None while it cannot be used. Reads the table only: never asks Slack."""
+    if isinstance(source, Deps):
+        async with source.database.reading() as tx:
+            return await resolve(tx, setting)
+    place = await store.find(source, key_of(setting))
+    return place.channel if place and place.is_usable else None
+
+
+async def problems(deps: Deps) -> list[str]:
+    """A sentence for each setting that is not usable, for /readyz."""
+    async with deps.database.reading() as tx:
+        known = await store.every(tx)
+    return [
+        known[setting].problem or "" if setting in known else UNANSWERED.format(name=_spoken(setting))
+        for setting in settings(deps)
+        if setting not in known or not known[setting].is_usable
+    ]
+
+
+async def find_all(deps: Deps) -> None:
+    """At start: look at every setting, known or not. Never raises for Slack: what failed is looked at again."""
+    await _look_at(deps, settings(deps))
+
+
+async def look_again(deps: Deps) -> None:
+    """The chore of every minute: the settings that are not usable yet, and those an edit of the catalogue brought."""
+    async with deps.database.reading() as tx:
+        known = await store.every(tx)
+    await _look_at(
+        deps, [setting for setting in settings(deps) if setting not in known or not known[setting].is_usable]
+    )
+
+
+async def renamed(deps: Deps, channel: str, name: str) -> None:
+    """A channel has a new name; what is kept is its id, so nothing else changes."""
+    async with deps.database.transaction() as tx:
+        await store.rename(tx, channel, name)
+
+
+async def lost(deps: Deps, channel: str, error: str) -> None:
+    """A channel was archived, deleted or left: its deliveries wait until it is found again."""
+    async with deps.database.transaction() as tx:
+        marked = await store.mark(tx, channel, _sentence(error, f"<#{channel}>"))
+    if marked:
+        telemetry.get_logger().warning(Event.PLACE_UNAVAILABLE, channel=channel, error=error)
+
+
+# --- looking -------------------------------------------------------------------------------------------------------
+
+
+async def _look_at(deps: Deps, wanted: list[str]) -> None:
+    if not wanted:
+        return
+    async with deps.database.reading() as tx:
+        known = await store.every(tx)
+    look = _Look(deps)
+    for setting in wanted:
+        before = known.get(setting)
+        await _keep(deps, await look.settle(setting, before), before)
+
+
+class _Look:
+    """One look at the workspace: the list of channels is paged at most once, and only where a name needs it."""
+
+    def __init__(self, deps: Deps) -> None:
+        self._deps = deps
+        self._listed: dict[str, _Seen] | None = None
+
+    async def settle(self, setting: str, before: Place | None) -> Place:
+        channel = before.channel if before and before.channel else None
+        try:
+            return await self._enter(setting, await self._find(setting, channel))
+        except Undeliverable as problem:
+            if before and before.is_usable and not problem.permanent:
+                return before
+            return Place(setting, channel=channel, problem=_why(problem, setting))
+
+    async def _find(self, setting: str, channel: str | None) -> _Seen:
+        if CHANNEL_ID.fullmatch(setting):
+            return await self._by_id(setting)
+        if channel is not None:
+            try:
+                return await self._by_id(channel)
+            except Undeliverable as problem:
+                if problem.error != "channel_not_found":
+                    raise
+        return await self._by_name(setting)
+
+    async def _by_id(self, channel: str) -> _Seen:
+        answer = await self._deps.chat.call("conversations.info", {"channel": channel})
+        return _Seen.read(answer["channel"])
+
+    async def _by_name(self, name: str) -> _Seen:
+        if self._listed is None:
+            self._listed = await _listed(self._deps)
+        return self._listed.get(name) or await self._create_or_find(name)
+
+    async def _create_or_find(self, name: str) -> _Seen:
+        """Another look, or another process, may have made it since we listed them."""
+        try:
+            return await self._create(name)
+        except Undeliverable as problem:
+            if problem.error != "name_taken":
+                raise
+            self._listed = await _listed(self._deps)
+            if name not in self._listed:
+                raise
+            return self._listed[name]
+
+    async def _create(self, name: str) -> _Seen:
+        answer = await self._deps.chat.call("conversations.create", {"name": name, "is_private": False})
+        return _Seen.read({"is_member": True} | answer["channel"])
+
+    async def _enter(self, setting: str, seen: _Seen) -> Place:
+        """Join what can be joined. Nobody joins a private channel by themselves: somebody in it has to invite."""
+        if seen.is_archived:
+            raise Undeliverable("is_archived", permanent=True)
+        if not seen.is_member:
+            if seen.is_private:
+                raise Undeliverable("is_private", permanent=True)
+            await self._deps.chat.call("conversations.join", {"channel": seen.id})
+        return Place(setting, channel=seen.id, name=seen.name, is_private=seen.is_private)
+
+
+async def _listed(deps: Deps) -> dict[str, _Seen]:
+    """Every channel the bot can see, by name; archived ones too, since their names are taken."""
+    kinds = {"types": "public_channel,private_channel", "exclude_archived": False, "limit": PAGE}
+    found = [
+        _Seen.read(channel)
+        async for page in pages(deps, "conversations.list", kinds)
+        for channel in page.get("channels") or []
+    ]
+    return {seen.name: seen for seen in found}
+
+
+async def _keep(deps: Deps, place: Place, before: Place | None) -> None:
+    async with deps.database.transaction() as tx:
+        await store.save(tx, place, seen_at=deps.clock.wall())
+    if place.problem and (before is None or before.problem != place.problem):
+        telemetry.get_logger().warning(Event.PLACE_UNAVAILABLE, setting=place.setting, sentence=place.problem)
+
+
+def _why(problem: Undeliverable, setting: str) -> str:
+    if not problem.permanent:
+        return UNANSWERED.format(name=_spoken(setting))
+    return _sentence(problem.error, _spoken(setting))
+
+
+def _sentence(error: str, name: str) -> str:
+    return SENTENCES.get(error, OTHERWISE).format(name=name, error=error)
+
+
+def _spoken(setting: str) -> str:
+    return f"<#{setting}>" if CHANNEL_ID.fullmatch(setting) else f"#{setting}"

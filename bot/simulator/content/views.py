@@ -1,0 +1,130 @@
+"""The life of modals and Home tabs: triggers, the stack of three, hashes, updates, closing."""
+
+from typing import Any
+
+from bot.simulator.content.blocks import check_view
+from bot.simulator.content.inputs import initial_values, kept_values
+from bot.simulator.content.messages import give_block_ids
+from bot.simulator.workspace.errors import Refused
+from bot.simulator.workspace.state import Json, Trigger, View, Workspace
+
+TRIGGER_SECONDS = 3.0
+STACK_LIMIT = 3
+EXTERNAL_ID_TAKEN = "duplicate_external_id"
+
+
+def checked_content(content: Any, kind: str) -> Json:
+    """The view as the app sent it, if Slack would take it."""
+    if problems := check_view(content):
+        raise Refused("invalid_arguments", *problems)
+    if content["type"] != kind:
+        raise Refused("invalid_arguments", f"[ERROR] must be a {kind} view [json-pointer:/view/type]")
+    view: Json = content
+    return view
+
+
+def use_trigger(workspace: Workspace, trigger_id: str) -> Trigger:
+    """A trigger opens one view, within three seconds."""
+    trigger = workspace.triggers.get(trigger_id)
+    if trigger is None:
+        raise Refused("invalid_trigger_id")
+    if trigger.used:
+        raise Refused("exchanged_trigger_id")
+    if workspace.clock.wall() - trigger.issued_at > TRIGGER_SECONDS:
+        raise Refused("expired_trigger_id")
+    trigger.used = True
+    return trigger
+
+
+def open_modal(workspace: Workspace, user: str, content: Json) -> View:
+    """Show a modal; what the person had open before is gone."""
+    view = _new(workspace, user, content)
+    clear(workspace, user)
+    _show(workspace, view, [])
+    return view
+
+
+def push_modal(workspace: Workspace, user: str, content: Json) -> View:
+    """Put a modal on top of the ones the person has open."""
+    stack = workspace.stacks.get(user, [])
+    if not stack:
+        raise Refused("not_found")
+    if len(stack) >= STACK_LIMIT:
+        raise Refused("push_limit_reached")
+    view = _new(workspace, user, content)
+    view.root_id, view.previous_id = stack[0].id, stack[-1].id
+    _show(workspace, view, stack)
+    return view
+
+
+def update(workspace: Workspace, view: View, content: Json, expected_hash: str | None = None) -> View:
+    """Change a view in place. What the person typed stays where block_id and action_id stay."""
+    if expected_hash and expected_hash != view.hash:
+        raise Refused("hash_conflict")
+    _claim_external_id(workspace, content, view)
+    give_block_ids(workspace, content["blocks"])
+    view.content, view.errors = content, {}
+    view.values = kept_values(content["blocks"], view.values)
+    view.hash = _new_hash(workspace)
+    workspace.changes.mark()
+    return view
+
+
+def publish_home(workspace: Workspace, user: str, content: Json, expected_hash: str | None = None) -> View:
+    """Set one person's Home tab."""
+    home = workspace.homes.get(user)
+    if home:
+        return update(workspace, home, content, expected_hash)
+    if expected_hash:
+        raise Refused("hash_conflict")
+    view = _new(workspace, user, content)
+    workspace.homes[user] = workspace.views[view.id] = view
+    workspace.changes.mark()
+    return view
+
+
+def close(workspace: Workspace, view: View) -> None:
+    """Close a modal and everything on top of it."""
+    stack = workspace.stacks.get(view.user, [])
+    while view in stack:
+        _forget(workspace, stack.pop())
+    workspace.changes.mark()
+
+
+def clear(workspace: Workspace, user: str) -> None:
+    """Close all of a person's modals."""
+    for view in workspace.stacks.pop(user, []):
+        _forget(workspace, view)
+    workspace.changes.mark()
+
+
+def _new(workspace: Workspace, user: str, content: Json) -> View:
+    view_id = workspace.new_id("V")
+    give_block_ids(workspace, content["blocks"])
+    view = View(view_id, user, content, _new_hash(workspace), root_id=view_id)
+    _claim_external_id(workspace, content, view)
+    view.values = initial_values(content["blocks"])
+    return view
+
+
+def _show(workspace: Workspace, view: View, stack: list[View]) -> None:
+    workspace.views[view.id] = view
+    workspace.stacks[view.user] = [*stack, view]
+    workspace.changes.mark()
+
+
+def _claim_external_id(workspace: Workspace, content: Json, view: View) -> None:
+    external_id = content.get("external_id")
+    if external_id and workspace.external_ids.get(external_id, view.id) != view.id:
+        raise Refused(EXTERNAL_ID_TAKEN)
+    if external_id:
+        workspace.external_ids[external_id] = view.id
+
+
+def _forget(workspace: Workspace, view: View) -> None:
+    workspace.views.pop(view.id, None)
+    workspace.external_ids.pop(view.content.get("external_id", ""), None)
+
+
+def _new_hash(workspace: Workspace) -> str:
+    return f"{workspace.epoch()}.{workspace.random.randrange(16**8):08x}"

@@ -1,0 +1,206 @@
+"""Socket Mode: tickets, at most ten sockets, one random socket for each payload, acknowledgements."""
+
+import asyncio
+import json
+import time
+from typing import Any
+
+from aiohttp import WSCloseCode, WSMsgType, web
+
+from bot.simulator.delivery.deliver import Ack, Delivery, Undelivered
+from bot.simulator.delivery.faults import Faults
+from bot.simulator.workspace.state import APP_ID, Workspace
+
+MOST_SOCKETS = 10
+CONNECTION_SECONDS = 3600
+
+
+class Socket:
+    """One open connection and the envelopes on it that still lack an answer."""
+
+    def __init__(self, ws: web.WebSocketResponse, request: web.Request) -> None:
+        self.ws = ws
+        self.waiting: dict[str, asyncio.Future[Any]] = {}
+        self.late: set[str] = set()
+        self._request = request
+
+    def settle(self, frame: dict[str, Any]) -> str | None:
+        """Hand an answer to whoever waits for it; a sentence if the frame is none."""
+        envelope_id = frame.get("envelope_id")
+        if not isinstance(envelope_id, str):
+            return "a frame without an envelope_id"
+        future = self.waiting.pop(envelope_id, None)
+        if future and not future.done():
+            future.set_result(frame.get("payload"))
+            return None
+        return "acknowledged after more than three seconds" if envelope_id in self.late else "unknown envelope_id"
+
+    def lose(self) -> None:
+        """Everybody who waits on this socket learns that it is gone."""
+        for future in self.waiting.values():
+            if not future.done():
+                future.set_exception(Undelivered("connection_lost"))
+
+    def cut(self) -> None:
+        """Cut the line without a word, as a broken network does."""
+        if transport := self._request.transport:
+            transport.abort()
+
+
+class Sockets:
+    """The app's open Socket Mode connections."""
+
+    name = "socket"
+
+    def __init__(self, workspace: Workspace, faults: Faults, ack_seconds: float) -> None:
+        self._ack_seconds = ack_seconds
+        self._workspace = workspace
+        self._faults = faults
+        self._tickets: set[str] = set()
+        self._open: list[Socket] = []
+        self._somebody = asyncio.Event()
+        self._envelopes = 0
+
+    @property
+    def count(self) -> int:
+        return len(self._open)
+
+    def new_ticket(self) -> str:
+        ticket = f"{self._workspace.random.randrange(16**32):032x}"
+        self._tickets.add(ticket)
+        return ticket
+
+    async def wait_for_route(self) -> bool:
+        return await self._somebody.wait()
+
+    async def carry(self, delivery: Delivery) -> Ack:
+        """Send one envelope over a random socket and wait for its acknowledgement."""
+        if not self._open:
+            raise Undelivered("connection_failed")
+        socket = self._workspace.random.choice(self._open)
+        envelope = self._envelope(delivery)
+        future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        socket.waiting[envelope["envelope_id"]] = future
+        started = time.perf_counter()
+        await self._send(socket, envelope)
+        payload = await self._answer(socket, envelope["envelope_id"], future)
+        return Ack(payload, (time.perf_counter() - started) * 1000)
+
+    async def serve(self, request: web.Request) -> web.StreamResponse:
+        """The address a ticket leads to."""
+        ticket = request.query.get("ticket", "")
+        if ticket not in self._tickets:
+            return web.Response(status=403, text="This ticket was used or never issued.")
+        self._tickets.discard(ticket)
+        ws = web.WebSocketResponse()
+        await ws.prepare(request)
+        if len(self._open) >= MOST_SOCKETS:
+            return await self._turn_away(ws)
+        await self._keep(Socket(ws, request))
+        return ws
+
+    async def disconnect(self, reason: str) -> None:
+        """Ask one random client to reconnect, in Slack's words, and close its socket."""
+        if self._open:
+            await self._dismiss(self._workspace.random.choice(self._open), reason)
+
+    def drop(self, how_many: int) -> int:
+        """Cut random lines; returns how many there were to cut."""
+        doomed = self._workspace.random.sample(self._open, min(how_many, len(self._open)))
+        for socket in doomed:
+            self._forget(socket)
+            socket.cut()
+        return len(doomed)
+
+    async def close(self) -> None:
+        for socket in list(self._open):
+            self._forget(socket)
+            await socket.ws.close(code=WSCloseCode.GOING_AWAY)
+
+    def _envelope(self, delivery: Delivery) -> dict[str, Any]:
+        self._envelopes += 1
+        envelope: dict[str, Any] = {
+            "envelope_id": f"{self._envelopes:08x}-{self._workspace.random.randrange(16**12):012x}",
+            "type": delivery.sort,
+            "payload": delivery.payload,
+            "accepts_response_payload": delivery.sort != "events_api",
+        }
+        if delivery.sort == "events_api":
+            envelope |= {"retry_attempt": delivery.attempt, "retry_reason": _socket_reason(delivery.reason)}
+        return envelope
+
+    async def _send(self, socket: Socket, envelope: dict[str, Any]) -> None:
+        try:
+            await socket.ws.send_str(json.dumps(envelope))
+        except ConnectionError as problem:
+            self._forget(socket)
+            raise Undelivered("connection_lost") from problem
+        if self._faults.take_delivery("drop_socket"):
+            self._forget(socket)
+            socket.cut()
+
+    async def _answer(self, socket: Socket, envelope_id: str, future: asyncio.Future[Any]) -> Any:
+        try:
+            return await asyncio.wait_for(future, self._ack_seconds)
+        except TimeoutError as problem:
+            socket.late.add(envelope_id)
+            raise Undelivered("http_timeout") from problem
+        finally:
+            socket.waiting.pop(envelope_id, None)
+
+    async def _keep(self, socket: Socket) -> None:
+        self._open.append(socket)
+        self._somebody.set()
+        self._workspace.record("socket", event="open", open=self.count)
+        try:
+            await socket.ws.send_json(self._hello())
+            await self._listen(socket)
+        except ConnectionError:
+            return  # the line broke; the finally clause below is all there is to do
+        finally:
+            self._forget(socket)
+            self._workspace.record("socket", event="closed", open=self.count)
+
+    def _hello(self) -> dict[str, Any]:
+        return {
+            "type": "hello",
+            "num_connections": self.count,
+            "connection_info": {"app_id": APP_ID},
+            "debug_info": {"host": "simulator", "approximate_connection_time": CONNECTION_SECONDS},
+        }
+
+    async def _listen(self, socket: Socket) -> None:
+        async for message in socket.ws:
+            if message.type is WSMsgType.TEXT:
+                self._read(socket, message.data)
+
+    def _read(self, socket: Socket, text: str) -> None:
+        try:
+            frame = json.loads(text)
+        except ValueError:
+            frame = None
+        problem = socket.settle(frame) if isinstance(frame, dict) else "a frame that is no JSON object"
+        if problem:
+            self._workspace.violation(f"socket: {problem}")
+
+    def _forget(self, socket: Socket) -> None:
+        if socket in self._open:
+            self._open.remove(socket)
+        if not self._open:
+            self._somebody.clear()
+        socket.lose()
+
+    async def _dismiss(self, socket: Socket, reason: str) -> None:
+        self._forget(socket)
+        await socket.ws.send_json({"type": "disconnect", "reason": reason, "debug_info": {"host": "simulator"}})
+        await socket.ws.close()
+
+    async def _turn_away(self, ws: web.WebSocketResponse) -> web.WebSocketResponse:
+        self._workspace.violation("more than ten sockets")
+        await ws.send_json({"type": "disconnect", "reason": "too_many_websockets"})
+        await ws.close()
+        return ws
+
+
+def _socket_reason(reason: str) -> str:
+    return {"http_timeout": "timeout", "": ""}.get(reason, "connection_failed")

@@ -1,0 +1,53 @@
+"""Statements about alerts that must keep arriving."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import Any
+
+from sqlalchemy import Row, delete, select
+
+from bot.domain.alerts.heartbeat import Watch
+from bot.ports import Tx
+from bot.store.db.dialect import Insert, Inserting, state_is
+from bot.store.tables.alerts import dead_men
+from bot.store.tables.queue import timers
+
+
+def _watch(row: Row[Any]) -> Watch:
+    return Watch(row.key, row.name, row.labels, row.first_at, row.last_at, row.last_wall)
+
+
+def _or_heard(statement: Insert) -> Any:
+    fresh = {name: statement.excluded[name] for name in ("name", "labels", "last_at", "last_wall")}
+    return statement.on_conflict_do_update(index_elements=[dead_men.c.key], set_=fresh)
+
+
+_HEARD = Inserting(dead_men, _or_heard)
+
+
+async def heard(tx: Tx, rows: Sequence[dict[str, Any]]) -> None:
+    """They arrived. `first_at` counts for new ones alone."""
+    await tx.execute(_HEARD.on(tx), sorted(rows, key=lambda row: str(row["key"])))
+
+
+async def lock(tx: Tx, key: str) -> Watch | None:
+    """The watch, held until the transaction ends."""
+    row = (await tx.execute(select(dead_men).where(dead_men.c.key == key).with_for_update())).one_or_none()
+    return _watch(row) if row else None
+
+
+async def forget(tx: Tx, key: str) -> None:
+    await tx.execute(delete(dead_men).where(dead_men.c.key == key))
+
+
+async def pending(tx: Tx, kind: str) -> dict[str, dict[str, Any]]:
+    """The payloads of their timers of that kind that wait, by key."""
+    mine = select(dead_men.c.key, timers.c.payload).join(timers, timers.c.subject == dead_men.c.key)
+    rows = await tx.execute(mine.where(timers.c.kind == kind, state_is(timers, "pending")))
+    return {row.key: row.payload for row in rows}
+
+
+async def find_all(tx: Tx, keys: Collection[str]) -> list[Watch]:
+    rows = await tx.execute(select(dead_men).where(dead_men.c.key.in_(sorted(keys))).with_for_update())
+    return [_watch(row) for row in rows]

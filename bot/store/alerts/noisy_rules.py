@@ -1,0 +1,118 @@
+"""The statement behind the figures of alert fatigue: every rule of a span of time, in one grouped query."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Float,
+    Select,
+    and_,
+    case,
+    cast,
+    exists,
+    extract,
+    func,
+    literal,
+    or_,
+    select,
+)
+from sqlalchemy.sql.functions import coalesce
+
+from bot.domain.alerts.noisy_rules import FLAPPING_WITHIN, SOON, Rule
+from bot.domain.people.person import BOT
+from bot.ports import Tx
+from bot.store.tables.alerts import alert_groups as groups
+from bot.store.tables.incidents import incidents
+from bot.store.tables.queue import timers
+from bot.store.tables.runs import runs
+
+AUTOMATION = "automation"
+MOST_RULES = 500
+_DAY_MILLISECONDS = 86_400_000.0
+
+
+async def rules(tx: Tx, since: datetime, until: datetime) -> list[Rule]:
+    """Of the groups that opened from `since` until `until`, those that opened most often first.
+
+    What belongs to a private incident is left out.
+    """
+    found = await tx.execute(_rules(tx.dialect.name, since, until))
+    return [Rule(row[0], row[1], *(int(figure) for figure in row[2:])) for row in found]
+
+
+def _rules(dialect: str, since: datetime, until: datetime) -> Select[Any]:
+    opened = _returns(dialect, since, until).subquery()
+    # However often a group returned until then: within the day that ends with its opening.
+    in_a_day = func.sum(opened.c.returned).over(
+        partition_by=opened.c.key, order_by=opened.c.at, range_=(-_of(FLAPPING_WITHIN), 0)
+    )
+    each = select(opened, in_a_day.label("in_a_day")).subquery()
+    fired = func.count().label("fired")
+    sums = [func.sum(each.c[name]) for name in ("told", "total", "acted", "returned")]
+    grouped = select(each.c.service, each.c.name, fired, *sums, func.max(each.c.in_a_day))
+    return (
+        grouped.group_by(each.c.service, each.c.name)
+        .order_by(fired.desc(), each.c.service, each.c.name)
+        .limit(MOST_RULES)
+    )
+
+
+def _returns(dialect: str, since: datetime, until: datetime) -> Select[Any]:
+    """Each group, with what the one before it of its key makes of it."""
+    before = func.lag(groups.c.resolved_at).over(partition_by=groups.c.key, order_by=groups.c.id)
+    gap = _milliseconds(dialect, groups.c.opened_at) - _milliseconds(dialect, before)
+    bothers = groups.c.maintenance.is_(None)  # while somebody works on it nobody is expected to act
+    is_private = coalesce(incidents.c.private, literal(False))
+    return (
+        select(
+            groups.c.key,
+            groups.c.service,
+            groups.c.name,
+            groups.c.total,
+            _milliseconds(dialect, groups.c.opened_at).label("at"),
+            _one(and_(groups.c.has_card, bothers)).label("told"),
+            _one(_was_acted_on()).label("acted"),
+            _one(and_(gap.between(0, _of(SOON)), bothers)).label("returned"),
+        )
+        .select_from(groups.outerjoin(incidents, incidents.c.id == groups.c.incident))
+        .where(groups.c.opened_at >= since, groups.c.opened_at <= until, ~is_private)
+    )
+
+
+def _of(span: timedelta) -> int:
+    return span // timedelta(milliseconds=1)
+
+
+def _one(condition: ColumnElement[bool]) -> ColumnElement[int]:
+    return case((condition, 1), else_=0)
+
+
+def _was_acted_on() -> ColumnElement[bool]:
+    """By a person. That its alerts ended is nobody's doing."""
+    by_person = runs.c.source != AUTOMATION
+    started = exists().where(runs.c.alert_group == groups.c.id, by_person)
+    in_incident = exists().where(runs.c.incident == groups.c.incident, by_person)
+    return or_(
+        groups.c.acknowledged_at.is_not(None),
+        and_(groups.c.resolved_by.is_not(None), groups.c.resolved_by != BOT),
+        and_(incidents.c.declared_by.is_not(None), incidents.c.declared_by != BOT),
+        started,
+        and_(groups.c.incident.is_not(None), in_incident),
+    )
+
+
+def _milliseconds(dialect: str, column: ColumnElement[Any]) -> ColumnElement[int]:
+    """Since whenever: only differences count."""
+    days = func.julianday(column, type_=Float) * _DAY_MILLISECONDS
+    seconds = cast(extract("epoch", column), Float) * 1000
+    # Rounded: SQLite's days have an error of some microseconds.
+    return cast(func.round(seconds if dialect == "postgresql" else days), BigInteger)
+
+
+async def is_promised(tx: Tx, key: str) -> bool:
+    """Whether the list of that slot is to come, or was there."""
+    return (await tx.execute(select(timers.c.id).where(timers.c.dedupe_key == key))).first() is not None

@@ -1,0 +1,106 @@
+"""What of the alerting is forgotten when it is old: in batches, and never what is open or linked.
+
+Each function deletes one batch of what ended before a moment, and returns how many rows that were.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import datetime
+from itertools import accumulate
+from typing import Any
+
+from sqlalchemy import ColumnElement, String, Table, cast, delete, exists, literal, or_, select, text
+
+from bot.domain.alerts.alert import Status
+from bot.ports import Tx
+from bot.store.db.dialect import state_is
+from bot.store.tables.alerts import alert_groups as groups
+from bot.store.tables.alerts import alert_marks as marks
+from bot.store.tables.alerts import alert_storms as storms
+from bot.store.tables.alerts import alerts, dead_men, silences
+from bot.store.tables.escalation import climbs, pages
+from bot.store.tables.people import oncall_overrides
+from bot.store.tables.runs import runs
+
+MOST_GROUPS = 100  # in one batch: nobody who clicks waits for more
+MOST_ALERTS = 2_000  # in one batch, unless a single group has more: a group is forgotten whole
+MOST_ROWS = 500
+_OPEN = text("alert_groups.status = 'firing'")  # word for word the partial index
+
+
+async def forget_groups(tx: Tx, before: datetime) -> int:
+    """Groups with their alerts, marks, climbs and pages, the oldest first."""
+    chosen = await _forgettable(tx, before)
+    if not chosen:
+        return 0
+    numbers = [number for number, _ in chosen]
+    inside = alerts.c.group.in_(numbers)
+    await tx.execute(delete(marks).where(marks.c.alert.in_(select(alerts.c.id).where(inside))))
+    await tx.execute(delete(alerts).where(inside))
+    await tx.execute(delete(climbs).where(climbs.c.alert_group.in_(numbers)))
+    await tx.execute(delete(pages).where(pages.c.subject.in_([f"ALR-{number}" for number in numbers])))
+    return (await tx.execute(delete(groups).where(groups.c.id.in_(numbers)))).rowcount
+
+
+async def _forgettable(tx: Tx, before: datetime) -> list[tuple[int, int]]:
+    """Number and alerts of as many as one batch may hold, ours until the transaction ends."""
+    old = (groups.c.opened_at < before, groups.c.status == Status.RESOLVED.value, groups.c.resolved_at < before)
+    query = select(groups.c.id, groups.c.total).where(*old, groups.c.incident.is_(None), ~_is_linked())
+    query = query.order_by(groups.c.opened_at).limit(MOST_GROUPS).with_for_update(of=groups, skip_locked=True)
+    found = [(row.id, row.total) for row in await tx.execute(query)]
+    fitting = sum(alerts_until <= MOST_ALERTS for alerts_until in accumulate(total for _, total in found))
+    return found[: max(1, fitting)]
+
+
+def _is_linked() -> ColumnElement[bool]:
+    """By a run, or by what still goes on about it."""
+    named = literal("ALR-") + cast(groups.c.id, String)
+    waiting = state_is(pages, "sending", "open", "acknowledged")
+    return or_(
+        exists().where(runs.c.alert_group == groups.c.id),
+        exists().where(
+            climbs.c.alert_group == groups.c.id, or_(climbs.c.ended_at.is_(None), climbs.c.incident.is_not(None))
+        ),
+        exists().where(pages.c.subject == named, waiting),
+    )
+
+
+async def forget_alerts(tx: Tx, before: datetime) -> int:
+    """Those that were over before we heard that they had begun: they are in no group."""
+    over = (alerts.c.group.is_(None), alerts.c.status == Status.RESOLVED.value, alerts.c.last_at < before)
+    found = select(alerts.c.id).where(*over).order_by(alerts.c.last_at).limit(MOST_ALERTS)
+    numbers = list((await tx.execute(found.with_for_update(skip_locked=True))).scalars())
+    if not numbers:
+        return 0
+    await tx.execute(delete(marks).where(marks.c.alert.in_(numbers)))
+    return (await tx.execute(delete(alerts).where(alerts.c.id.in_(numbers)))).rowcount
+
+
+async def forget_storms(tx: Tx, before: datetime) -> int:
+    """Those of which no group is left."""
+    is_shown = exists().where(groups.c.storm == storms.c.id)
+    return await _forget(tx, storms, storms.c.id, storms.c.began_at < before, ~is_shown)
+
+
+async def forget_silences(tx: Tx, before: datetime) -> int:
+    """Those that ended, and silenced no group that is left."""
+    ended = or_(silences.c.ends_at < before, silences.c.ended_at < before)
+    is_named = exists().where(groups.c.silence == silences.c.id)
+    return await _forget(tx, silences, silences.c.id, ended, ~is_named)
+
+
+async def forget_overrides(tx: Tx, before: datetime) -> int:
+    """Who took on-call from somebody else, and gave it back long ago."""
+    return await _forget(tx, oncall_overrides, oncall_overrides.c.id, oncall_overrides.c.ends_at < before)
+
+
+async def forget_dead_men(tx: Tx, before: datetime) -> int:
+    """Watches over what has not arrived for so long, unless its absence is still being told."""
+    is_missed = exists().where(_OPEN, groups.c.dead_man == dead_men.c.key)
+    return await _forget(tx, dead_men, dead_men.c.key, dead_men.c.last_at < before, ~is_missed)
+
+
+async def _forget(tx: Tx, table: Table, key: ColumnElement[Any], *old: ColumnElement[bool]) -> int:
+    found: Collection[Any] = (await tx.execute(select(key).where(*old).limit(MOST_ROWS))).scalars().all()
+    return (await tx.execute(delete(table).where(key.in_(found)))).rowcount if found else 0

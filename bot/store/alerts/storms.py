@@ -1,0 +1,100 @@
+"""Statements about storms: many cards in one channel become one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Select, case, func, insert, select, update
+
+from bot.domain.alerts.alert import Status
+from bot.domain.alerts.group import AlertGroup
+from bot.ports import Tx
+from bot.store.alerts.groups import OPEN, group
+from bot.store.tables.alerts import alert_groups as groups
+from bot.store.tables.alerts import alert_storms as storms
+
+
+@dataclass(frozen=True)
+class Storm:
+    """Many groups of one channel, shown as one card."""
+
+    id: int
+    setting: str
+    began_at: datetime
+    channel: str | None
+    ts: str | None
+
+    def __str__(self) -> str:
+        return f"STORM-{self.id}"
+
+
+_STORM = (storms.c.id, storms.c.setting, storms.c.began_at, storms.c.channel, storms.c.ts)
+
+
+def _storms() -> Select[Any]:
+    return select(*_STORM)
+
+
+async def storm(tx: Tx, number: int) -> Storm:
+    return Storm(*(await tx.execute(_storms().where(storms.c.id == number))).one())
+
+
+async def storm_on(tx: Tx, setting: str, *, since_wall: float) -> Storm | None:
+    """The storm that a new group of that channel joins."""
+    mine = _storms().where(storms.c.setting == setting, storms.c.last_wall > since_wall)
+    row = (await tx.execute(mine.order_by(storms.c.id.desc()).limit(1))).one_or_none()
+    return Storm(*row) if row else None
+
+
+async def begin_storm(tx: Tx, setting: str, *, at: datetime, wall: float) -> Storm:
+    row = {"setting": setting, "began_at": at, "last_wall": wall}
+    return Storm(*(await tx.execute(insert(storms).returning(*_STORM), row)).one())
+
+
+async def change_storm(tx: Tx, number: int, **values: Any) -> None:
+    await tx.execute(update(storms).where(storms.c.id == number).values(**values))
+
+
+async def cards_since(tx: Tx, setting: str, *, since_wall: float) -> int:
+    """How many groups with a card that channel got."""
+    mine = select(func.count()).where(groups.c.setting == setting, groups.c.opened_wall > since_wall, groups.c.has_card)
+    return int((await tx.execute(mine)).scalar_one())
+
+
+async def sweep_into(tx: Tx, storm: int, setting: str, *, since_wall: float) -> None:
+    """Those whose card is not up yet are shown in the storm's."""
+    waiting = update(groups).where(groups.c.setting == setting, groups.c.opened_wall > since_wall, groups.c.has_card)
+    await tx.execute(waiting.where(groups.c.ts.is_(None), groups.c.storm.is_(None)).values(storm=storm))
+
+
+@dataclass(frozen=True)
+class Part:
+    """The groups of a storm that have service, severity and name in common."""
+
+    service: str
+    severity: str
+    rank: int
+    name: str
+    groups: int
+    open: int
+    firing: int
+
+
+async def parts(tx: Tx, storm: int) -> list[Part]:
+    """The worst first, then the largest."""
+    shared = (groups.c.service, groups.c.severity, groups.c.rank, groups.c.name)
+    is_open = func.sum(case((groups.c.status == Status.FIRING.value, 1), else_=0))
+    firing = func.sum(groups.c.firing)
+    mine = select(*shared, func.count(), is_open, firing).where(groups.c.storm == storm).group_by(*shared)
+    rows = await tx.execute(mine.order_by(groups.c.rank, firing.desc(), groups.c.service, groups.c.name))
+    return [Part(row[0], row[1], row[2], row[3], int(row[4]), int(row[5]), int(row[6])) for row in rows]
+
+
+async def unattended(tx: Tx, storm: int, limit: int, *, now: datetime) -> list[AlertGroup]:
+    """Those of a storm that nobody acknowledged or silenced: the worst first, then the oldest."""
+    is_awake = groups.c.silenced_until.is_(None) | (groups.c.silenced_until <= now)
+    mine = select(groups).where(OPEN, groups.c.storm == storm, groups.c.acknowledged_at.is_(None), is_awake)
+    rows = await tx.execute(mine.order_by(groups.c.rank, groups.c.id).limit(limit))
+    return [group(row) for row in rows]

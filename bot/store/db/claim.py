@@ -1,0 +1,95 @@
+"""The one claim kernel. A claim commits owner, epoch, lease and state before the work; an outcome names them all.
+
+Deliveries, inbox items and runbook steps are rows with the same lease columns, so that one statement hands them all
+out, and one condition fences an outcome that comes too late.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, Table, and_, select, update
+from sqlalchemy.engine import Row
+
+from bot.ports import Tx
+from bot.store.db.dialect import state_is
+
+
+class Fenced(Exception):
+    """The row changed hands while we worked: the late outcome is discarded."""
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A row in our hands until `until` (wall)."""
+
+    table: Table
+    id: int
+    owner: str
+    epoch: int
+    state: str
+    until: float
+
+    @property
+    def is_ours(self) -> ColumnElement[bool]:
+        column = self.table.c
+        return and_(
+            column.id == self.id,
+            column.owner == self.owner,
+            column.epoch == self.epoch,
+            column.state == self.state,
+        )
+
+
+async def take(
+    tx: Tx,
+    table: Table,
+    candidates: Select[int],
+    *,
+    owner: str,
+    until: float,
+    state: str,
+    also: Mapping[str, Any] | None = None,
+) -> list[tuple[Claim, Row[Any]]]:
+    """Take the candidates (a SELECT of ids, which repeats the condition) that nobody else is taking.
+
+    The work may begin when the transaction has committed. `also` names further columns to set.
+    """
+    picked = candidates.with_for_update(skip_locked=True).cte("picked")  # SQLite has one writer, and leaves it out
+    taking = (
+        update(table)
+        .where(table.c.id.in_(select(picked.c.id)))
+        .values(state=state, owner=owner, epoch=table.c.epoch + 1, lease_until=until, **(also or {}))
+        .returning(*table.c)
+    )
+    rows = (await tx.execute(taking)).all()
+    return [(Claim(table, row.id, owner, row.epoch, state, until), row) for row in rows]
+
+
+async def conclude(tx: Tx, claim: Claim, *, state: str, **values: Any) -> None:
+    """Write the outcome and let go. Raises Fenced when the row is no longer ours; then nothing has changed."""
+    outcome = update(claim.table).where(claim.is_ours)
+    await _or_fenced(tx, outcome.values(state=state, owner=None, lease_until=None, **values), claim)
+
+
+async def confirm(tx: Tx, claim: Claim) -> None:
+    """Make sure, until the transaction ends, that the row is still ours. Raises Fenced."""
+    await _or_fenced(tx, update(claim.table).where(claim.is_ours).values(owner=claim.owner), claim)
+
+
+async def renew(tx: Tx, claim: Claim, *, until: float) -> None:
+    """Hold on for longer. Raises Fenced."""
+    await _or_fenced(tx, update(claim.table).where(claim.is_ours).values(lease_until=until), claim)
+
+
+async def release_all(tx: Tx, table: Table, *states: str) -> int:
+    """End every lease now. Only for a process that is alone with its database, when it starts."""
+    held = update(table).where(state_is(table, *states), table.c.lease_until.is_not(None))
+    return (await tx.execute(held.values(lease_until=0.0))).rowcount
+
+
+async def _or_fenced(tx: Tx, statement: Any, claim: Claim) -> None:
+    if (await tx.execute(statement)).rowcount != 1:
+        raise Fenced(f"{claim.table.name} {claim.id} changed hands after epoch {claim.epoch}")

@@ -1,0 +1,106 @@
+"""Statements about pages: what was asked of PagerDuty, and what became of it there."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import Row, Select, func, or_, select, text, update
+
+from bot.ports import Tx
+from bot.store.db.dialect import Inserting
+from bot.store.tables.escalation import pages
+
+AT_ONCE = 500  # names in one statement
+
+_WAITING = text("pages.state = 'sending'")  # word for word the partial index
+
+
+class State(StrEnum):
+    SENDING = "sending"
+    OPEN = "open"
+    ACKNOWLEDGED = "acknowledged"
+    RESOLVED = "resolved"
+    FAILED = "failed"  # PagerDuty does not take it
+
+
+@dataclass(frozen=True)
+class Sent:
+    """A page as stored. `key` is its dedup key at PagerDuty, `remote` what PagerDuty numbers it."""
+
+    key: str
+    subject: str
+    target: str
+    state: State
+    at: datetime
+    changed_at: datetime
+    changed_by: str | None
+    climb: int | None
+    position: int | None
+    remote: str | None
+    said_at: datetime | None
+    away_since: datetime | None
+
+
+def _sent(row: Row[Any]) -> Sent:
+    values = dict(row._mapping)
+    return Sent(**(values | {"state": State(values["state"])}))
+
+
+_INSERT = Inserting(pages, lambda insert: insert.on_conflict_do_nothing().returning(pages.c.key))
+
+
+async def add(tx: Tx, row: Mapping[str, Any]) -> bool:
+    """False: it is there."""
+    return await tx.scalar(_INSERT.on(tx), dict(row)) is not None
+
+
+async def get(tx: Tx, key: str) -> Sent:
+    return _sent((await tx.execute(select(pages).where(pages.c.key == key))).one())
+
+
+async def lock(tx: Tx, key: str) -> Sent:
+    """Held until the transaction ends."""
+    return _sent((await tx.execute(select(pages).where(pages.c.key == key).with_for_update())).one())
+
+
+async def change(tx: Tx, key: str, **values: Any) -> Sent:
+    return _sent((await tx.execute(update(pages).where(pages.c.key == key).values(**values).returning(pages))).one())
+
+
+async def unsettled(tx: Tx, subject: str) -> list[Sent]:
+    """Those of the subject that nobody took on, held until the transaction ends."""
+    return await _those(tx, _of(subject, State.SENDING, State.OPEN, State.FAILED))
+
+
+async def not_over(tx: Tx, subject: str) -> list[Sent]:
+    """Those of the subject that are not resolved, held until the transaction ends."""
+    return await _those(tx, _of(subject, State.SENDING, State.OPEN, State.ACKNOWLEDGED, State.FAILED))
+
+
+def _of(subject: str, *states: State) -> Select[Any]:
+    return select(pages).where(pages.c.subject == subject, pages.c.state.in_([state.value for state in states]))
+
+
+async def _those(tx: Tx, wanted: Select[Any]) -> list[Sent]:
+    return [_sent(row) for row in await tx.execute(wanted.order_by(pages.c.key).with_for_update())]
+
+
+async def named(tx: Tx, names: Collection[str]) -> dict[str, Sent]:
+    """By what PagerDuty calls them: their key, or its own number."""
+    wanted, found = sorted(names), []
+    for start in range(0, len(wanted), AT_ONCE):
+        some = wanted[start : start + AT_ONCE]
+        mine = select(pages).where(or_(pages.c.key.in_(some), pages.c.remote.in_(some)))
+        found += [_sent(row) for row in await tx.execute(mine)]
+    return {one.remote: one for one in found if one.remote} | {one.key: one for one in found}
+
+
+async def away_since(tx: Tx) -> datetime | None:
+    """Since when pages wait that PagerDuty could not be told of; None: none does."""
+    waiting = select(func.min(pages.c.away_since)).where(_WAITING)
+    found: datetime | None = (await tx.execute(waiting)).scalar()
+    return found

@@ -1,0 +1,117 @@
+"""Statements about what an incident's timeline holds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Row, and_, func, insert, select, update
+
+from bot.domain.incidents.incident import Entry
+from bot.ports import Tx
+from bot.store.tables.incidents import timeline, updates
+
+_LOG = insert(timeline).returning(timeline.c.id)
+
+
+def _entry(row: Row[Any]) -> Entry:
+    return Entry(row.id, row.at, row.kind, row.actor, row.text, row.told, row.detail)
+
+
+async def log(
+    tx: Tx,
+    number: int,
+    *,
+    at: datetime,
+    kind: str,
+    actor: str,
+    text: str,
+    told: bool = False,
+    detail: Mapping[str, Any] | None = None,
+    source_ts: str | None = None,
+) -> int:
+    values = {
+        "incident": number,
+        "at": at,
+        "kind": kind,
+        "actor": actor,
+        "text": text,
+        "detail": dict(detail or {}),
+        "told": told,
+        "source_ts": source_ts,
+    }
+    entry: int = (await tx.execute(_LOG, values)).scalar_one()
+    return entry
+
+
+@dataclass(frozen=True)
+class Marked:
+    """The row of a message that people put on the timeline, and the marks that keep it there."""
+
+    id: int
+    incident: int
+    detail: Mapping[str, Any]
+    removed_at: datetime | None
+
+    @property
+    def marks(self) -> list[str]:
+        return list(self.detail.get("marks", ()))
+
+
+async def marked(tx: Tx, number: int, source_ts: str) -> Marked | None:
+    columns = (timeline.c.id, timeline.c.incident, timeline.c.detail, timeline.c.removed_at)
+    query = select(*columns).where(timeline.c.incident == number, timeline.c.source_ts == source_ts)
+    row = (await tx.execute(query)).one_or_none()
+    return Marked(row.id, row.incident, row.detail, row.removed_at) if row else None
+
+
+async def set_marks(tx: Tx, row: Marked, marks: Iterable[str], *, removed_at: datetime | None) -> None:
+    values = {"detail": {**row.detail, "marks": sorted(marks)}, "removed_at": removed_at}
+    await tx.execute(update(timeline).where(timeline.c.id == row.id).values(values))
+
+
+async def was_told(tx: Tx, row: Marked) -> bool:
+    """Whether an update named it before it was removed."""
+    covering = and_(updates.c.incident == row.incident, updates.c.through >= row.id)
+    query = select(updates.c.id).where(covering, updates.c.posted_at < row.removed_at).limit(1)
+    return (await tx.execute(query)).first() is not None
+
+
+async def let_go(tx: Tx, row: Marked) -> None:
+    """It stays removed, and its message may have a row of its own again."""
+    await tx.execute(update(timeline).where(timeline.c.id == row.id).values(source_ts=None))
+
+
+async def timeline_of(tx: Tx, number: int, *, limit: int = 1000) -> list[Entry]:
+    """In the order of what happened; what was removed is left out. With more rows than `limit`, the newest."""
+    query = (
+        select(timeline)
+        .where(timeline.c.incident == number, timeline.c.removed_at.is_(None))
+        .order_by(timeline.c.at.desc(), timeline.c.id.desc())
+        .limit(limit)
+    )
+    return [_entry(row) for row in await tx.execute(query)][::-1]
+
+
+async def told_between(tx: Tx, number: int, since: int, through: int) -> list[Entry]:
+    """What an update covering (since, through] names."""
+    query = (
+        select(timeline)
+        .where(
+            timeline.c.incident == number,
+            timeline.c.id > since,
+            timeline.c.id <= through,
+            timeline.c.told,
+            timeline.c.removed_at.is_(None),
+        )
+        .order_by(timeline.c.id)
+    )
+    return [_entry(row) for row in await tx.execute(query)]
+
+
+async def last_entry_id(tx: Tx, number: int) -> int:
+    query = select(func.coalesce(func.max(timeline.c.id), 0)).where(timeline.c.incident == number)
+    last: int = (await tx.execute(query)).scalar_one()
+    return last

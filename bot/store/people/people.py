@@ -1,0 +1,86 @@
+"""People and user groups as Slack last described them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Table, bindparam, func, select
+
+from bot.domain.people.person import Kind, Person
+from bot.ports import Tx
+from bot.store.db.dialect import insert_into
+from bot.store.tables.people import groups, people
+
+
+@dataclass(frozen=True)
+class Known:
+    """A person, and when Slack last told us about them (epoch seconds of wall time)."""
+
+    person: Person
+    seen_at: float
+
+
+_ONE = select(people).where(people.c.id == bindparam("person"))
+
+
+async def find(tx: Tx, person: str) -> Known | None:
+    row = (await tx.execute(_ONE, {"person": person})).mappings().one_or_none()
+    return _known(dict(row)) if row else None
+
+
+async def find_all(tx: Tx, ids: Sequence[str]) -> list[Person]:
+    rows = (await tx.execute(select(people).where(people.c.id.in_(ids)))).mappings()
+    return [_known(dict(row)).person for row in rows]
+
+
+async def by_email(tx: Tx, addresses: Sequence[str]) -> dict[str, str]:
+    """The ids of full members by their address in lower case. Whoever has an account at last is who it belongs to."""
+    wanted = {address.lower() for address in addresses}
+    query = select(people.c.id, people.c.email).where(
+        func.lower(people.c.email).in_(wanted), people.c.kind == Kind.MEMBER.value
+    )
+    rows = await tx.execute(query.order_by(people.c.seen_at, people.c.id)) if wanted else ()
+    return {row.email.lower(): row.id for row in rows}
+
+
+async def save(tx: Tx, persons: Sequence[Person], *, team: str | None, seen_at: float) -> None:
+    """Insert or replace: what Slack says now is what counts."""
+    rows = [
+        {
+            "id": person.id,
+            "team": team,
+            "name": person.name,
+            "email": person.email,
+            "tz": person.tz,
+            "kind": person.kind.value,
+            "seen_at": seen_at,
+        }
+        for person in persons
+    ]
+    await upsert(tx, people, "id", rows)
+
+
+async def group_members(tx: Tx, ids: Sequence[str], *, since: float = 0.0) -> dict[str, frozenset[str]]:
+    """Members of these groups, where they were read at or after `since` (epoch seconds)."""
+    rows = (await tx.execute(select(groups).where(groups.c.id.in_(ids), groups.c.seen_at >= since))).mappings()
+    return {row["id"]: frozenset(row["members"]) for row in rows}
+
+
+async def save_group(tx: Tx, group: str, members: Sequence[str], *, seen_at: float) -> None:
+    await upsert(tx, groups, "id", [{"id": group, "members": sorted(members), "seen_at": seen_at}])
+
+
+async def upsert(tx: Tx, table: Table, key: str, rows: Sequence[dict[str, Any]]) -> None:
+    """Insert rows, or replace every other column of those whose key is there already."""
+    if not rows:
+        return
+    statement = insert_into(tx, table)
+    changes = {name: statement.excluded[name] for name in rows[0] if name != key}
+    await tx.execute(statement.on_conflict_do_update(index_elements=[key], set_=changes), list(rows))
+
+
+def _known(row: dict[str, Any]) -> Known:
+    person = Person(id=row["id"], name=row["name"], kind=Kind(row["kind"]), tz=row["tz"], email=row["email"])
+    return Known(person, row["seen_at"])

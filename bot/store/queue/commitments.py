@@ -1,0 +1,68 @@
+"""Statements about promises to people: open, then kept, released or missed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import insert, update
+from sqlalchemy.engine import Row
+
+from bot.ports import Tx
+from bot.store.db.dialect import state_is
+from bot.store.tables.queue import promises
+
+
+@dataclass(frozen=True)
+class Promise:
+    """`late_at`: due_at and its grace."""
+
+    id: int
+    kind: str
+    subject: str
+    due_at: datetime
+    late_at: datetime
+
+
+def _promise(row: Row[tuple[object, ...]]) -> Promise:
+    return Promise(row.id, row.kind, row.subject, row.due_at, row.late_at)
+
+
+_INSERT = insert(promises)
+
+
+async def insert_open(tx: Tx, *, kind: str, subject: str, due_at: datetime, late_at: datetime) -> None:
+    row = {"kind": kind, "subject": subject, "due_at": due_at, "late_at": late_at, "state": "open"}
+    await tx.execute(_INSERT, row)
+
+
+async def insert_all_open(tx: Tx, subject: str, promised: Sequence[tuple[str, datetime, datetime]]) -> None:
+    """Each as (kind, due_at, late_at)."""
+    row = {"subject": subject, "state": "open"}
+    rows = [{**row, "kind": kind, "due_at": due_at, "late_at": late_at} for kind, due_at, late_at in promised]
+    if rows:
+        await tx.execute(_INSERT, rows)
+
+
+async def keep(tx: Tx, *, subject: str, kind: str, at: datetime) -> int:
+    """Those that were still in time. One that is late stays open, for the audit to find."""
+    mine = update(promises).where(promises.c.subject == subject, promises.c.kind == kind, state_is(promises, "open"))
+    return (await tx.execute(mine.where(promises.c.late_at >= at).values(state="kept", settled_at=at))).rowcount
+
+
+async def release(tx: Tx, *, subject: str, kind: str | None, at: datetime | None) -> int:
+    """Those that were still in time at `at`, or all of them."""
+    mine = update(promises).where(promises.c.subject == subject, state_is(promises, "open"))
+    if kind is not None:
+        mine = mine.where(promises.c.kind == kind)
+    if at is not None:
+        mine = mine.where(promises.c.late_at >= at)
+    return (await tx.execute(mine.values(state="released"))).rowcount
+
+
+async def miss(tx: Tx, *, at: datetime) -> list[Promise]:
+    """Mark every open promise whose grace is over; each is returned to one caller only."""
+    late = update(promises).where(state_is(promises, "open"), promises.c.late_at < at)
+    rows = await tx.execute(late.values(state="missed", settled_at=at).returning(*promises.c))
+    return sorted((_promise(row) for row in rows), key=lambda promise: promise.id)

@@ -1,0 +1,78 @@
+"""Statements about the inbox: what the outside sent, stored before it was acknowledged."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Select, and_, delete, or_, select, text
+from sqlalchemy.engine import Row
+
+from bot.ports import Tx
+from bot.store.db import claim as kernel
+from bot.store.db.claim import Claim
+from bot.store.db.dialect import insert_into, state_is
+from bot.store.tables.queue import inbox
+
+_OPEN = text("inbox.state in ('ready','working')")  # word for word the partial index
+
+
+@dataclass(frozen=True)
+class InboxItem:
+    """`key` is the outside's own (Slack's event_id); a handler keys its transaction by it."""
+
+    id: int
+    key: str
+    kind: str
+    payload: dict[str, Any]
+    received_at: datetime
+    attempts: int
+
+
+def item(row: Row[Any]) -> InboxItem:
+    return InboxItem(row.id, row.key, row.kind, row.payload, row.received_at, row.attempts)
+
+
+async def insert(tx: Tx, *, key: str, kind: str, payload: dict[str, Any], wall: float, received_at: datetime) -> bool:
+    """False when the key was there."""
+    statement = insert_into(tx, inbox).values(
+        key=key, kind=kind, payload=payload, state="ready", next_at=wall, received_at=received_at
+    )
+    return (await tx.execute(statement.on_conflict_do_nothing().returning(inbox.c.id))).scalar() is not None
+
+
+def claimable(*, wall: float, limit: int) -> Select[int]:
+    """Waiting items, and items whose worker was lost, the oldest first."""
+    lost = and_(state_is(inbox, "working"), inbox.c.lease_until <= wall)
+    waiting = and_(state_is(inbox, "ready"), inbox.c.next_at <= wall)
+    return select(inbox.c.id).where(_OPEN, or_(waiting, lost)).order_by(inbox.c.id).limit(limit)
+
+
+async def any_claimable(tx: Tx, *, wall: float) -> bool:
+    return (await tx.execute(claimable(wall=wall, limit=1))).first() is not None
+
+
+async def claim(tx: Tx, *, wall: float, limit: int, owner: str, until: float) -> list[tuple[Claim, InboxItem]]:
+    """The oldest that wait, leased to `owner` until `until`; each counts as tried once more."""
+    taken = await kernel.take(
+        tx, inbox, claimable(wall=wall, limit=limit), owner=owner, until=until, state="working",
+        also={"attempts": inbox.c.attempts + 1},
+    )  # fmt: skip
+    return sorted(((claim, item(row)) for claim, row in taken), key=lambda pair: pair[1].id)
+
+
+async def release_all_leases(tx: Tx) -> int:
+    """Only for a process that is alone with its database, when it starts."""
+    return await kernel.release_all(tx, inbox, "working")
+
+
+async def any_open(tx: Tx, family: str, *, before: datetime, wall: float) -> bool:
+    """Whether anything of that family came before and is not worked yet; what failed and rests does not count."""
+    mine = select(inbox.c.id).where(_OPEN, inbox.c.kind.startswith(f"{family}:"), inbox.c.received_at <= before)
+    return (await tx.execute(mine.where(inbox.c.next_at <= wall).limit(1))).first() is not None
+
+
+async def forget(tx: Tx, *, before: datetime) -> int:
+    old = delete(inbox).where(state_is(inbox, "done", "failed"), inbox.c.received_at < before)
+    return (await tx.execute(old)).rowcount

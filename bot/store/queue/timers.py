@@ -1,0 +1,158 @@
+"""Statements about timers. Pending rows are found by a partial index, so a hundred thousand of them cost nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, and_, delete, func, or_, select, update
+from sqlalchemy.engine import Row
+
+from bot.domain.outgoing.timer import Policy, Timer
+from bot.ports import Tx
+from bot.store.db.dialect import Insert, Inserting, prefer_indexes, state_is
+from bot.store.tables.queue import timers
+
+_PENDING = state_is(timers, "pending")
+
+
+def _timer(row: Row[Any]) -> Timer:
+    return Timer(
+        id=row.id,
+        due_at=row.due_at,
+        kind=row.kind,
+        subject=row.subject,
+        payload=row.payload,
+        dedupe_key=row.dedupe_key,
+        policy=Policy(row.policy),
+        attempts=row.attempts,
+    )
+
+
+def _or_revive(statement: Insert) -> Any:
+    fresh = {name: statement.excluded[name] for name in ("due_at", "payload", "policy", "state")}
+    return statement.on_conflict_do_update(
+        index_elements=[timers.c.dedupe_key],
+        set_={**fresh, "attempts": 0, "retry_at": None, "error": None},
+        where=state_is(timers, "cancelled"),
+    ).returning(timers.c.id)
+
+
+_INSERT = Inserting(timers, _or_revive)
+
+
+async def insert(
+    tx: Tx, *, due_at: datetime, kind: str, subject: str, payload: dict[str, Any], dedupe_key: str, policy: str
+) -> bool:
+    """False when the key is pending or was fired. A cancelled one with this key comes back to life."""
+    row = {"due_at": due_at, "kind": kind, "subject": subject, "payload": payload, "dedupe_key": dedupe_key}
+    return await tx.scalar(_INSERT.on(tx), {**row, "policy": policy, "state": "pending"}) is not None
+
+
+def _or_arm(statement: Insert) -> Any:
+    fresh = {name: statement.excluded[name] for name in ("due_at", "payload", "policy", "state")}
+    anew = {**fresh, "attempts": 0, "retry_at": None, "fired_at": None, "error": None}
+    return statement.on_conflict_do_update(index_elements=[timers.c.dedupe_key], set_=anew)
+
+
+_ARM = Inserting(timers, _or_arm)
+
+
+async def arm_all(tx: Tx, rows: Sequence[dict[str, Any]]) -> None:
+    """Pending at these times, whatever became of them before."""
+    if rows:
+        await tx.execute(_ARM.on(tx), [{**row, "state": "pending"} for row in rows])
+
+
+async def move(tx: Tx, *, dedupe_key: str, due_at: datetime) -> list[int]:
+    statement = update(timers).where(timers.c.dedupe_key == dedupe_key, _PENDING)
+    moved = statement.values(due_at=due_at, attempts=0, retry_at=None, error=None).returning(timers.c.id)
+    return list((await tx.execute(moved)).scalars())
+
+
+async def cancel(tx: Tx, *, subject: str, kind: str | None) -> list[int]:
+    statement = update(timers).where(timers.c.subject == subject, _PENDING)
+    if kind is not None:
+        statement = statement.where(timers.c.kind == kind)
+    return list((await tx.execute(statement.values(state="cancelled").returning(timers.c.id))).scalars())
+
+
+async def cancel_all(tx: Tx, *, subjects: Collection[str]) -> None:
+    """Withdraw the pending ones of several subjects."""
+    await tx.execute(update(timers).where(timers.c.subject.in_(subjects), _PENDING).values(state="cancelled"))
+
+
+def _due(now: datetime) -> ColumnElement[bool]:
+    return and_(_PENDING, timers.c.due_at <= now)
+
+
+async def lock_due(tx: Tx, *, now: datetime, limit: int) -> list[Timer]:
+    """Due rows that never failed, the earliest first, ours until the transaction ends."""
+    await prefer_indexes(tx)
+    # In the order of the index alone: with more to sort by, PostgreSQL would read everything that is due.
+    fresh = select(timers).where(_due(now), timers.c.attempts == 0).order_by(timers.c.due_at).limit(limit)
+    locked = [_timer(row) for row in await tx.execute(fresh.with_for_update(skip_locked=True))]
+    return sorted(locked, key=lambda timer: (timer.due_at, timer.id))
+
+
+async def lock_one(tx: Tx, identity: int, *, now: datetime) -> Timer | None:
+    """This row, ours until the transaction ends, if it is still due."""
+    one = select(timers).where(timers.c.id == identity, _due(now)).with_for_update(skip_locked=True)
+    row = (await tx.execute(one)).one_or_none()
+    return _timer(row) if row else None
+
+
+def _ids(*where: ColumnElement[bool]) -> Select[int]:
+    return select(timers.c.id).where(*where).order_by(timers.c.due_at)
+
+
+async def due_ids(tx: Tx, *, now: datetime, limit: int) -> list[int]:
+    """Due rows that never failed, the earliest first."""
+    await prefer_indexes(tx)
+    return list((await tx.execute(_ids(_due(now), timers.c.attempts == 0).limit(limit))).scalars())
+
+
+async def retry_ids(tx: Tx, *, now: datetime, wall: float, limit: int) -> list[int]:
+    """Due rows that failed before and have waited long enough since."""
+    rested = and_(timers.c.attempts > 0, or_(timers.c.retry_at.is_(None), timers.c.retry_at <= wall))
+    return list((await tx.execute(_ids(_due(now), rested).limit(limit))).scalars())
+
+
+async def newest_due(tx: Tx, *, now: datetime, subjects: Collection[str]) -> dict[tuple[str, str], datetime]:
+    """When the latest due coalescing timer of each of these subjects, by kind, was due."""
+    grouped = (
+        select(timers.c.subject, timers.c.kind, func.max(timers.c.due_at).label("latest"))
+        .where(_due(now), timers.c.policy == Policy.COALESCE.value, timers.c.subject.in_(subjects))
+        .group_by(timers.c.subject, timers.c.kind)
+    )
+    return {(row.subject, row.kind): row.latest for row in await tx.execute(grouped)}
+
+
+async def mark_done(tx: Tx, identities: Collection[int], *, at: datetime, note: str | None = None) -> None:
+    """Rows this transaction has locked."""
+    if identities:
+        done = update(timers).where(timers.c.id.in_(identities))
+        await tx.execute(done.values(state="done", fired_at=at, error=note))
+
+
+async def mark_failed(tx: Tx, timer: Timer, *, retry_at: float | None, error: str) -> None:
+    """One more failure. Without `retry_at` it was the last."""
+    state = "failed" if retry_at is None else "pending"
+    failed = update(timers).where(timers.c.id == timer.id, _PENDING)
+    await tx.execute(failed.values(state=state, attempts=timer.attempts + 1, retry_at=retry_at, error=error[:500]))
+
+
+_NEXT_DUE = select(timers.c.due_at).where(_PENDING, timers.c.attempts == 0).order_by(timers.c.due_at).limit(1)
+
+
+async def next_due(tx: Tx) -> datetime | None:
+    """When the earliest pending timer that never failed is due."""
+    await prefer_indexes(tx)
+    due: datetime | None = await tx.scalar(_NEXT_DUE)
+    return due
+
+
+async def forget(tx: Tx, *, before: datetime) -> int:
+    old = delete(timers).where(state_is(timers, "done", "cancelled"), timers.c.due_at < before)
+    return (await tx.execute(old)).rowcount

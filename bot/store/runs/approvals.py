@@ -1,0 +1,136 @@
+"""Statements about approvals: the questions, and the votes they got."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import func, insert, select, update
+from sqlalchemy.engine import Row
+
+from bot.domain.runs.approval import Asked, State, Vote
+from bot.ports import Tx
+from bot.store.db.dialect import insert_into, state_is
+from bot.store.tables.runs import run_gates, run_votes, runs
+
+
+def _asked(row: Row[Any], votes: Sequence[Vote]) -> Asked:
+    return Asked(
+        id=row.id,
+        run=row.run,
+        gate=row.gate,
+        round=row.round,
+        plan_hash=row.plan_hash,
+        text=row.text,
+        who=tuple(row.who),
+        quorum=row.quorum,
+        break_glass=tuple(row.break_glass),
+        valid=timedelta(seconds=row.valid_seconds),
+        state=State(row.state),
+        asked_at=row.asked_at,
+        expires_at=row.expires_at,
+        decided_at=row.decided_at,
+        decided_by=row.decided_by,
+        glass_broken=row.glass_broken,
+        review_due_at=row.review_due_at,
+        reviewed_at=row.reviewed_at,
+        reviewed_by=row.reviewed_by,
+        channel=row.channel,
+        ts=row.ts,
+        votes=tuple(votes),
+    )
+
+
+async def _with_votes(tx: Tx, rows: Sequence[Row[Any]]) -> list[Asked]:
+    if not rows:
+        return []
+    found = select(*run_votes.c).where(run_votes.c.gate.in_([row.id for row in rows])).order_by(run_votes.c.at)
+    votes: dict[int, list[Vote]] = {}
+    for vote in await tx.execute(found):
+        votes.setdefault(vote.gate, []).append(Vote(vote.person, vote.verdict, vote.at, vote.reason))
+    return [_asked(row, votes.get(row.id, [])) for row in rows]
+
+
+async def add(tx: Tx, values: Mapping[str, Any]) -> Asked:
+    """A new round of this gate."""
+    last = select(func.max(run_gates.c.round)).where(
+        run_gates.c.run == values["run"], run_gates.c.gate == values["gate"]
+    )
+    number = (await tx.scalar(last) or 0) + 1
+    row = (await tx.execute(insert(run_gates).values(round=number, **values).returning(*run_gates.c))).one()
+    return _asked(row, [])
+
+
+async def newest(tx: Tx, run: int, gate: str) -> Asked | None:
+    """The newest round of this gate."""
+    found = select(*run_gates.c).where(run_gates.c.run == run, run_gates.c.gate == gate)
+    row = (await tx.execute(found.order_by(run_gates.c.round.desc()).limit(1))).first()
+    return (await _with_votes(tx, [row]))[0] if row else None
+
+
+async def get(tx: Tx, gate_id: int) -> Asked:
+    row = (await tx.execute(select(*run_gates.c).where(run_gates.c.id == gate_id))).one()
+    return (await _with_votes(tx, [row]))[0]
+
+
+async def of_run(tx: Tx, run: int) -> list[Asked]:
+    """Every round of every gate, the oldest first."""
+    found = select(*run_gates.c).where(run_gates.c.run == run).order_by(run_gates.c.id)
+    return await _with_votes(tx, list((await tx.execute(found)).all()))
+
+
+async def approved_of(tx: Tx, ids: Sequence[int]) -> dict[int, list[Asked]]:
+    """The approved rounds of these runs."""
+    found = select(*run_gates.c).where(run_gates.c.run.in_(list(ids)), run_gates.c.state == State.APPROVED.value)
+    given: dict[int, list[Asked]] = {}
+    for row in await tx.execute(found.order_by(run_gates.c.id)):
+        given.setdefault(row.run, []).append(_asked(row, []))
+    return given
+
+
+async def open_ones(tx: Tx, limit: int = 100) -> list[Asked]:
+    """What waits for approval, the oldest first."""
+    found = select(*run_gates.c).where(state_is(run_gates, "open")).order_by(run_gates.c.id).limit(limit)
+    return await _with_votes(tx, list((await tx.execute(found)).all()))
+
+
+async def unreviewed(tx: Tx, limit: int = 100) -> list[Asked]:
+    """Broken glass that nobody has looked at yet."""
+    found = select(*run_gates.c).where(run_gates.c.review_due_at.is_not(None), run_gates.c.reviewed_at.is_(None))
+    return await _with_votes(tx, list((await tx.execute(found.order_by(run_gates.c.id).limit(limit))).all()))
+
+
+async def vote(tx: Tx, gate_id: int, person: str, verdict: str, reason: str, at: datetime) -> bool:
+    """False where this person has voted on it before."""
+    row = {"gate": gate_id, "person": person, "verdict": verdict, "reason": reason, "at": at}
+    return (await tx.execute(insert_into(tx, run_votes).values(**row).on_conflict_do_nothing())).rowcount > 0
+
+
+async def decide(tx: Tx, gate_id: int, state: State, *, by: str | None, at: datetime, **more: Any) -> bool:
+    """Compare and swap: only an open question is decided. False where somebody was first."""
+    waiting = update(run_gates).where(run_gates.c.id == gate_id, state_is(run_gates, "open"))
+    return (await tx.execute(waiting.values(state=state.value, decided_by=by, decided_at=at, **more))).rowcount == 1
+
+
+async def void(tx: Tx, run: int, *, at: datetime) -> list[int]:
+    """End what is still asked of this run; returns which."""
+    waiting = update(run_gates).where(run_gates.c.run == run, state_is(run_gates, "open"))
+    ended = waiting.values(state=State.VOID.value, decided_at=at).returning(run_gates.c.id)
+    return list((await tx.execute(ended)).scalars())
+
+
+async def change(tx: Tx, gate_id: int, **values: Any) -> None:
+    await tx.execute(update(run_gates).where(run_gates.c.id == gate_id).values(**values))
+
+
+async def review(tx: Tx, gate_id: int, *, by: str, at: datetime) -> bool:
+    """False where it was reviewed before."""
+    waiting = update(run_gates).where(run_gates.c.id == gate_id, run_gates.c.reviewed_at.is_(None))
+    return (await tx.execute(waiting.values(reviewed_by=by, reviewed_at=at))).rowcount == 1
+
+
+async def parked(tx: Tx) -> int:
+    """How many runs wait for approval."""
+    found = select(func.count()).select_from(runs).where(runs.c.status == "awaiting_approval")
+    return int((await tx.execute(found)).scalar_one())

@@ -1,0 +1,425 @@
+"""Statements about runs: their rows, steps, versions and slots. What every turn asks is made once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from functools import lru_cache
+from typing import Any
+
+from pydantic import TypeAdapter
+from sqlalchemy import (
+    Float,
+    Integer,
+    Select,
+    String,
+    and_,
+    bindparam,
+    func,
+    insert,
+    or_,
+    select,
+    update,
+)
+from sqlalchemy.engine import Row
+
+from bot.domain.catalogue.runbook import Connection, Runbook
+from bot.domain.errors import Missing
+from bot.domain.runs.parameters import Reference
+from bot.domain.runs.plan import Late, Plan, PlannedStep
+from bot.domain.runs.run import OVER, Phase, Run, Status, StepRun, StepState
+from bot.ports import Tx
+from bot.store.db import claim as kernel
+from bot.store.db.claim import Claim
+from bot.store.db.dialect import Inserting, state_is
+from bot.store.tables.alerts import alert_groups
+from bot.store.tables.runs import run_steps, runbook_versions, runs
+
+_OVER = [status.value for status in OVER]
+
+# --- values -----------------------------------------------------------------------------------------------------------
+
+
+def run(row: Row[Any]) -> Run:
+    return Run(
+        id=row.id,
+        runbook=row.runbook,
+        version=row.version,
+        service=row.service,
+        subject=row.subject,
+        parameters=_parameters(row.parameters),
+        connections=row.connections,
+        plan_hash=row.plan_hash,
+        reason=row.reason,
+        requested_by=row.requested_by,
+        edited_by=tuple(row.edited_by),
+        source=row.source,
+        incident=row.incident,
+        alert_group=row.alert_group,
+        severity=row.severity,
+        rank=row.rank,
+        status=Status(row.status),
+        sentence=row.sentence,
+        phase=Phase(row.phase),
+        state=row.state,
+        slot_key=row.slot_key,
+        slot_limit=row.slot_limit,
+        has_slot=row.has_slot,
+        cancelled_by=row.cancelled_by,
+        created_at=row.created_at,
+        started_at=row.started_at,
+        deadline_at=row.deadline_at,
+        ended_at=row.ended_at,
+        channel=row.channel,
+        thread=row.thread,
+        ts=row.ts,
+        edited_wall=row.edited_wall,
+        epoch=row.epoch,
+        owner=row.owner,
+    )
+
+
+def parameters_json(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Secrets as where they are to be found, never as themselves."""
+    return {name: {"secret": one.source} if isinstance(one, Reference) else one for name, one in parameters.items()}
+
+
+def _parameters(stored: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: Reference(one["secret"]) if isinstance(one, dict) else one for name, one in stored.items()}
+
+
+def connections_json(connections: Mapping[str, Connection]) -> dict[str, Any]:
+    return {name: {"kind": one.kind, "reference": one.reference} for name, one in connections.items()}
+
+
+def connections_of(run: Run) -> dict[str, Connection]:
+    """As they were when it was planned."""
+    return {name: Connection(name, one["kind"], one["reference"]) for name, one in run.connections.items()}
+
+
+@lru_cache(maxsize=1)
+def _definitions() -> TypeAdapter[Runbook]:
+    return TypeAdapter(Runbook)
+
+
+def plan_json(plan: Plan) -> list[dict[str, Any]]:
+    return [_step_json(step) for step in plan.steps]
+
+
+def _step_json(step: PlannedStep) -> dict[str, Any]:
+    return {
+        "id": step.id,
+        "number": step.number,
+        "kind": step.kind.value,
+        "effect": step.effect.value,
+        "title": step.title,
+        "target": step.target,
+        "arguments": _late_json(step.arguments),
+        "runs": step.runs,
+        "condition": step.condition,
+        "needs_own_approval": step.needs_own_approval,
+        "undo": _step_json(step.undo) if step.undo else None,
+    }
+
+
+def _late_json(value: Any) -> Any:
+    match value:
+        case Late(steps=steps):
+            return {"from": list(steps)}
+        case Mapping():
+            return {str(name): _late_json(one) for name, one in value.items()}
+        case list() | tuple():
+            return [_late_json(one) for one in value]
+    return value
+
+
+def made(row: Row[Any]) -> StepRun:
+    return StepRun(
+        step=row.step,
+        attempt=row.attempt,
+        state=StepState(row.state),
+        started_at=row.started_at,
+        ended_at=row.ended_at,
+        arguments=row.arguments,
+        result=row.result,
+        saved=row.saved,
+        sentence=row.sentence,
+        output=row.output,
+        actor=row.actor,
+    )
+
+
+def step_row(run_id: int, made: StepRun) -> dict[str, Any]:
+    return {
+        "run": run_id,
+        "step": made.step,
+        "attempt": made.attempt,
+        "state": made.state.value,
+        "arguments": dict(made.arguments),
+        "started_at": made.started_at,
+        "ended_at": made.ended_at,
+        "result": dict(made.result),
+        "saved": dict(made.saved),
+        "sentence": made.sentence,
+        "output": made.output,
+        "actor": made.actor,
+    }
+
+
+# --- versions ---------------------------------------------------------------------------------------------------------
+
+
+_KEEP_VERSION = Inserting(runbook_versions, lambda insert: insert.on_conflict_do_nothing())
+
+
+async def keep_version(tx: Tx, runbook: Runbook, at: datetime) -> None:
+    """So that its runs go on with it, whatever the files become."""
+    definition = _definitions().dump_python(runbook, mode="json")
+    row = {"version": runbook.version, "runbook": runbook.id, "definition": definition, "seen_at": at}
+    await tx.execute(_KEEP_VERSION.on(tx), row)
+
+
+async def version(tx: Tx, version: str) -> Runbook:
+    """Raises Missing."""
+    stored = await tx.scalar(select(runbook_versions.c.definition).where(runbook_versions.c.version == version))
+    if stored is None:
+        raise Missing("The version of the runbook that this run began with is not here any more.")
+    return _definitions().validate_python(stored)
+
+
+# --- one run ----------------------------------------------------------------------------------------------------------
+
+
+async def add(tx: Tx, values: Mapping[str, Any]) -> Run:
+    return run((await tx.execute(insert(runs).values(**values).returning(*runs.c))).one())
+
+
+_ONE = select(*runs.c).where(runs.c.id == bindparam("run", type_=Integer))
+_LOCKED = _ONE.with_for_update()
+
+
+async def get(tx: Tx, run_id: int) -> Run:
+    """Raises Missing."""
+    return _found((await tx.execute(_ONE, {"run": run_id})).first(), run_id)
+
+
+async def lock(tx: Tx, run_id: int) -> Run:
+    """Until the transaction ends, nobody else changes it. Raises Missing."""
+    return _found((await tx.execute(_LOCKED, {"run": run_id})).first(), run_id)
+
+
+def _found(row: Row[Any] | None, run_id: int) -> Run:
+    if row is None:
+        raise Missing(f"There is no RUN-{run_id}. `/runbook status` shows the latest.")
+    return run(row)
+
+
+async def change(tx: Tx, run_id: int, **values: Any) -> Run:
+    changed = update(runs).where(runs.c.id == run_id).values(**values).returning(*runs.c)
+    return run((await tx.execute(changed)).one())
+
+
+async def plan_of(tx: Tx, run_id: int) -> list[dict[str, Any]]:
+    """The plan as it was shown."""
+    found: list[dict[str, Any]] = (await tx.execute(select(runs.c.plan).where(runs.c.id == run_id))).scalar_one()
+    return found
+
+
+_STEPS = (
+    select(*run_steps.c)
+    .where(run_steps.c.run.in_(bindparam("runs", expanding=True, type_=Integer)))
+    .order_by(run_steps.c.run, run_steps.c.started_at, run_steps.c.attempt)
+)
+
+
+async def progress(tx: Tx, run_id: int) -> dict[str, StepRun]:
+    """The newest attempt of each step that was begun."""
+    return (await progress_of(tx, [run_id])).get(run_id, {})
+
+
+async def progress_of(tx: Tx, ids: Sequence[int]) -> dict[int, dict[str, StepRun]]:
+    found: dict[int, dict[str, StepRun]] = {}
+    for row in await tx.execute(_STEPS, {"runs": list(ids)}):
+        known = found.setdefault(row.run, {})
+        if row.step not in known or known[row.step].attempt < row.attempt:
+            known[row.step] = made(row)
+    return found
+
+
+async def attempts(tx: Tx, run_id: int) -> list[StepRun]:
+    """All of them, in the order of their beginning."""
+    return [made(row) for row in await tx.execute(_STEPS, {"runs": [run_id]})]
+
+
+_FRESH = ("state", "arguments", "ended_at", "result", "saved", "sentence", "output", "actor")
+_PUT_STEP = Inserting(
+    run_steps,
+    lambda insert: insert.on_conflict_do_update(
+        index_elements=[run_steps.c.run, run_steps.c.step, run_steps.c.attempt],
+        set_={name: insert.excluded[name] for name in _FRESH},
+    ),
+)
+
+
+async def put_steps(tx: Tx, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Write attempts down, new ones and new states of old ones. Rows as of `step_row`, in one statement."""
+    if rows:
+        await tx.execute(_PUT_STEP.on(tx), list(rows))
+
+
+# --- claiming ---------------------------------------------------------------------------------------------------------
+
+_WALL = bindparam("wall", type_=Float)
+_OPEN = or_(
+    and_(state_is(runs, "ready"), runs.c.next_at <= _WALL),
+    and_(state_is(runs, "running"), runs.c.lease_until <= _WALL),
+)
+_ANY = select(runs.c.id).where(state_is(runs, "ready", "running"), _OPEN).limit(1)
+
+
+async def any_claimable(tx: Tx, *, wall: float) -> bool:
+    return (await tx.execute(_ANY, {"wall": wall})).first() is not None
+
+
+def claimable(*, wall: float, limit: int) -> Select[int]:
+    """Ready ones, and those that a lost worker left; the worst severity first."""
+    free = or_(
+        and_(state_is(runs, "ready"), runs.c.next_at <= wall),
+        and_(state_is(runs, "running"), runs.c.lease_until <= wall),
+    )
+    found = select(runs.c.id).where(state_is(runs, "ready", "running"), free)
+    return found.order_by(runs.c.rank, runs.c.id).limit(limit)
+
+
+async def claim(tx: Tx, *, wall: float, limit: int, owner: str, until: float) -> list[tuple[Claim, Run]]:
+    """As `claimable`, leased to `owner` until `until`."""
+    taken = await kernel.take(
+        tx, runs, claimable(wall=wall, limit=limit), owner=owner, until=until, state="running"
+    )  # fmt: skip
+    return [(claim, run(row)) for claim, row in taken]
+
+
+async def release_all_leases(tx: Tx) -> int:
+    """Only for a process that is alone with its database, when it starts."""
+    return await kernel.release_all(tx, runs, "running")
+
+
+_IN_INDEX = state_is(runs, "ready", "running")  # word for word the partial index, or SQLite reads every row
+_NEXT = select(func.min(runs.c.next_at)).where(_IN_INDEX, state_is(runs, "ready"), runs.c.next_at > _WALL)
+
+
+async def next_wall(tx: Tx, *, wall: float) -> float | None:
+    """When the next one that waits for a time may go on."""
+    found: float | None = await tx.scalar(_NEXT, {"wall": wall})
+    return found
+
+
+_HELD = select(runs.c.id, runs.c.owner, runs.c.epoch, runs.c.cancelled_by, runs.c.deadline_at).where(
+    runs.c.id.in_(bindparam("runs", expanding=True, type_=Integer)), state_is(runs, "running")
+)
+_HELD_LOCKED = _HELD.order_by(runs.c.id).with_for_update()
+
+
+async def held(tx: Tx, ids: Sequence[int], *, locked: bool) -> dict[int, Any]:
+    """Of these runs, those under way, with who has them in hand. `locked`: they stay so until the end."""
+    return {row.id: row for row in await tx.execute(_HELD_LOCKED if locked else _HELD, {"runs": list(ids)})}
+
+
+_MOVE = (
+    update(runs)
+    .where(runs.c.id == bindparam("run_id", type_=Integer))
+    .values(
+        state=bindparam("state_", type_=String),
+        status=bindparam("status_", type_=String),
+        phase=bindparam("phase_", type_=String),
+        sentence=bindparam("sentence_", type_=String),
+        owner=bindparam("owner_", type_=String),
+        lease_until=bindparam("lease_until_", type_=Float),
+        next_at=bindparam("next_at_", type_=Float),
+        started_at=bindparam("started_at_", type_=runs.c.started_at.type),
+        deadline_at=bindparam("deadline_at_", type_=runs.c.deadline_at.type),
+        ended_at=bindparam("ended_at_", type_=runs.c.ended_at.type),
+        has_slot=bindparam("has_slot_", type_=runs.c.has_slot.type),
+    )
+)
+
+
+async def move(tx: Tx, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Write down where runs stand: each row holds `run_id` and every column with `_` behind its name."""
+    if rows:
+        await tx.execute(_MOVE, list(rows))
+
+
+_RENEW = (
+    update(runs)
+    .where(
+        runs.c.id == bindparam("run_id", type_=Integer),
+        runs.c.owner == bindparam("owner_", type_=String),
+        runs.c.epoch == bindparam("epoch_", type_=Integer),
+        state_is(runs, "running"),
+    )
+    .values(lease_until=bindparam("until", type_=Float))
+)
+
+
+async def renew(tx: Tx, claims: Sequence[tuple[int, str, int]], *, until: float) -> None:
+    """Hold on for longer to what is still ours: run, owner, epoch."""
+    if claims:
+        rows = [{"run_id": id_, "owner_": owner, "epoch_": epoch, "until": until} for id_, owner, epoch in claims]
+        await tx.execute(_RENEW, rows)
+
+
+# --- slots ------------------------------------------------------------------------------------------------------------
+
+
+# --- looking ----------------------------------------------------------------------------------------------------------
+
+
+async def newest(tx: Tx, *, limit: int = 10, open_only: bool = False) -> list[Run]:
+    found = select(*runs.c).order_by(runs.c.id.desc()).limit(limit)
+    if open_only:
+        found = found.where(runs.c.status.not_in(_OVER))
+    return [run(row) for row in await tx.execute(found)]
+
+
+async def of_runbook(tx: Tx, runbook: str, *, limit: int = 10) -> list[Run]:
+    found = select(*runs.c).where(runs.c.runbook == runbook).order_by(runs.c.id.desc()).limit(limit)
+    return [run(row) for row in await tx.execute(found)]
+
+
+async def of_incident(tx: Tx, incident: int) -> list[Run]:
+    found = select(*runs.c).where(runs.c.incident == incident).order_by(runs.c.id)
+    return [run(row) for row in await tx.execute(found)]
+
+
+async def of_group(tx: Tx, group: int) -> list[Run]:
+    """Those that an alert group's alerts or card began, the oldest first."""
+    found = select(*runs.c).where(runs.c.alert_group == group).order_by(runs.c.id)
+    return [run(row) for row in await tx.execute(found)]
+
+
+async def begun_since(tx: Tx, runbook: str, source: str, since: datetime) -> list[Run]:
+    """Those of a runbook that came from there since then, the oldest first."""
+    mine = (runs.c.runbook == runbook, runs.c.source == source, runs.c.created_at > since)
+    return [run(row) for row in await tx.execute(select(*runs.c).where(*mine).order_by(runs.c.id))]
+
+
+async def in_thread(tx: Tx, channel: str, ts: str) -> Run | None:
+    """The run whose live message this is; under an alert's card the newest that stands there."""
+    row = (await tx.execute(select(*runs.c).where(runs.c.channel == channel, runs.c.ts == ts))).first()
+    row = row or (await tx.execute(_UNDER_CARD, {"channel": channel, "ts": ts})).first()
+    return run(row) if row else None
+
+
+_UNDER_CARD = (
+    select(*runs.c)
+    .join(alert_groups, runs.c.alert_group == alert_groups.c.id)
+    .where(alert_groups.c.channel == bindparam("channel"), alert_groups.c.ts == bindparam("ts"))
+    .where(runs.c.channel == alert_groups.c.channel, runs.c.thread == alert_groups.c.ts)
+    .order_by(runs.c.id.desc())
+    .limit(1)
+)
+
+
+async def of_ids(tx: Tx, ids: Sequence[int]) -> list[Run]:
+    return [run(row) for row in await tx.execute(select(*runs.c).where(runs.c.id.in_(list(ids))).order_by(runs.c.id))]

@@ -1,0 +1,91 @@
+"""Text for Slack: values made harmless, and the few pieces of markup that are meant."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+
+from bot.domain.people.person import AT_PAGERDUTY
+
+# A word joiner: invisible, and unlike a zero-width space no word boundary to Slack.
+JOINER = "\N{WORD JOINER}"
+
+_BROADCAST = re.compile(r"@(?=(?:here|channel|everyone|group)\b)", re.IGNORECASE)
+_OPENING = re.compile(r"(?<!\w)([*_~`]+)(?=\S)(?=[^\n]*\S\1)")
+_QUOTE = re.compile(r"^(?=&gt;)", re.MULTILINE)
+
+
+class Safe(str):
+    """Markup that is meant, like a mention. Everything else is escaped."""
+
+    __slots__ = ()
+
+    def __str__(self) -> str:
+        return self
+
+
+def escape(text: str) -> Safe:
+    """No mention, link or broadcast comes out of this text; `*bold*` and the like still work. Safe text stays."""
+    if isinstance(text, Safe):
+        return text
+    plain = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return Safe(_BROADCAST.sub(f"@{JOINER}", plain))
+
+
+def literal(text: str) -> Safe:
+    """As `escape`, and `*_~` and backquotes are read as they were typed. For titles and the like."""
+    if isinstance(text, Safe):
+        return text
+    return Safe(_QUOTE.sub(JOINER, _OPENING.sub(rf"{JOINER}\1", escape(text))))
+
+
+def mention(person: str) -> Safe:
+    """A person's or a user group's id as a mention, and where else they acted; anything else as text."""
+    who, at, rest = person.partition(AT_PAGERDUTY)
+    if at and not rest:
+        return Safe(f"{mention(who)}{at}")
+    if re.fullmatch(r"[UW][A-Z0-9]+", person, re.ASCII):
+        return Safe(f"<@{person}>")
+    if re.fullmatch(r"S[A-Z0-9]+", person, re.ASCII):
+        return Safe(f"<!subteam^{person}>")
+    return escape(person)
+
+
+def channel(identity: str) -> Safe:
+    """A channel's id as a link to it."""
+    return Safe(f"<#{identity}>") if re.fullmatch(r"[CG][A-Z0-9]+", identity, re.ASCII) else escape(identity)
+
+
+def link(url: str, text: str) -> Safe:
+    """A link with a text; only http and https become one."""
+    if not re.match(r"https?://", url):
+        return literal(text)
+    target = escape(url).replace("|", "%7C")
+    return Safe(f"<{target}|{literal(text.replace('|', '¦'))}>")
+
+
+def clock(at: datetime) -> Safe:
+    """`14:30` in each reader's own time zone."""
+    return _token(at, "{time}", "%H:%M UTC")
+
+
+def moment(at: datetime) -> Safe:
+    """`Nov 20, 14:30` in each reader's own time zone."""
+    return _token(at, "{date_short_pretty}, {time}", "%d %b, %H:%M UTC")
+
+
+def _token(at: datetime, shape: str, fallback: str) -> Safe:
+    text = at.astimezone(UTC).strftime(fallback)
+    return Safe(f"<!date^{int(at.timestamp())}^{shape}|{text}>")
+
+
+def clip(text: str, limit: int) -> str:
+    """At most `limit` characters, with an ellipsis where something is missing; markup is never cut in two."""
+    if len(text) <= limit:
+        return text
+    kept = text[: limit - 1]
+    if kept.rfind("<") > kept.rfind(">"):
+        kept = kept[: kept.rfind("<")]
+    kept = re.sub(r"&[a-z]{0,3}$", "", kept)
+    kept = re.sub(r"@(?:here|channel|everyone|group)$", "", kept, flags=re.IGNORECASE)  # of a longer, harmless word
+    return type(text)(kept.rstrip() + "…")
