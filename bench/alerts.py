@@ -22,7 +22,7 @@ from bot.services.admin import tokens
 from bot.store.db.clock import DatabaseClock
 from bot.store.db.database import open_database
 from bot.store.tables.alerts import alert_groups, alert_storms, alerts
-from bot.store.tables.people import places
+from bot.store.tables.people import channels
 from bot.store.tables.queue import deliveries, inbox
 
 TOGETHER = 50  # alerts in a payload
@@ -241,7 +241,9 @@ async def _first_cards(folder: Path) -> list[Figure]:
         (folder / "catalogue" / name).write_text(text)
     async with _opened(folder, {"TOCSIN_CATALOG": str(folder / "catalogue")}) as hall:
         await hall.post([_alert(10**6, 10**6)])
-        await hall.until(select(func.count()).select_from(places).where(places.c.channel.is_not(None)), CHANNELS + 2)
+        await hall.until(
+            select(func.count()).select_from(channels).where(channels.c.channel.is_not(None)), CHANNELS + 2
+        )
         await hall.rig.quiet()
         hall.rig.simulator.control.latency_seconds = CALL_SECONDS
         took = []

@@ -12,7 +12,7 @@ from typing import Any
 from bench.hall import opened
 from bench.report import Figure, percentile
 from bot.deps import Deps
-from bot.domain.outgoing.delivery import Call, Delivery, Parcel, Plan
+from bot.domain.outgoing.delivery import Call, Delivery, NewDelivery, Plan
 from bot.ports import Tx
 from bot.queue import outbox
 from bot.services.messaging.slack_post import Plain
@@ -32,7 +32,7 @@ class Say(Plain):
     async def prepare(self, deps: Deps, tx: Tx, delivery: Delivery) -> Plan:
         return Call({"channel": delivery.subject})
 
-    async def act(self, deps: Deps, delivery: Delivery, arguments: dict[str, Any], method: str) -> dict[str, Any]:
+    async def send(self, deps: Deps, delivery: Delivery, arguments: dict[str, Any], method: str) -> dict[str, Any]:
         self.said[arguments["channel"]].append(time.monotonic())
         if sum(map(len, self.said.values())) == CHANNELS * EACH:
             self.all_said.set()
@@ -47,7 +47,9 @@ async def run(folder: Path) -> list[Figure]:
             for number in range(EACH):
                 for channel in range(CHANNELS):
                     name = f"C{channel}"
-                    await outbox.enqueue(hall.deps, tx, Parcel("say", name, "chat.postMessage", {"n": number}, name))
+                    await outbox.enqueue(
+                        hall.deps, tx, NewDelivery("say", name, "chat.postMessage", {"n": number}, name)
+                    )
         started = time.monotonic()
         async with hall.working({}, {"say": say}), asyncio.timeout(120):
             await say.all_said.wait()

@@ -13,17 +13,17 @@ from typing import Any
 
 from sqlalchemy import insert
 
-from bot.deps import CatalogueBox, Config, Deps
+from bot.deps import Config, CurrentCatalogue, Deps
 from bot.domain.catalogue.catalogue import Catalogue
 from bot.domain.errors import Undeliverable
 from bot.integrations.alarm import LogAlarm
-from bot.queue.handler import Errand
-from bot.queue.timers import TimerFunction
+from bot.queue.handler import DeliveryHandler
+from bot.queue.timers import TimerHandler
 from bot.store.db.clock import DatabaseClock
 from bot.store.db.database import SqlDatabase, open_database
 from bot.store.db.schema import migrate_beside
 from bot.store.tables.queue import timers
-from bot.store.wakeups.local import LocalHints
+from bot.store.wakeups.local import LocalWakeups
 from bot.worker import Worker
 
 
@@ -66,7 +66,7 @@ class Hall:
                 "subject": f"{kind}-{number}",
                 "payload": {},
                 "dedupe_key": f"{kind}:{number}",
-                "policy": "fire_late",
+                "lateness": "fire_late",
                 "state": "pending",
             }
             for number in range(count)
@@ -76,11 +76,11 @@ class Hall:
 
     @asynccontextmanager
     async def working(
-        self, timers: Mapping[str, TimerFunction], errands: Mapping[str, Errand] | None = None
+        self, timers: Mapping[str, TimerHandler], handlers: Mapping[str, DeliveryHandler] | None = None
     ) -> AsyncIterator[None]:
         """A worker at work inside the block."""
         stop = asyncio.Event()
-        worker = Worker(self.deps, timers=timers, deliveries=errands or {}, inbox={}, chores={}, late={})
+        worker = Worker(self.deps, timers=timers, deliveries=handlers or {}, inbox={}, chores={}, late={})
         running = asyncio.create_task(worker.run(stop))
         try:
             yield
@@ -93,12 +93,12 @@ class Hall:
 async def opened(folder: Path) -> AsyncIterator[Hall]:
     url = f"sqlite:///{folder / 'kernel.db'}"
     await migrate_beside(url)
-    async with opened_at(url, LocalHints()) as hall:
+    async with opened_at(url, LocalWakeups()) as hall:
         yield hall
 
 
 @asynccontextmanager
-async def opened_at(url: str, hints: LocalHints, name: str = "worker") -> AsyncIterator[Hall]:
+async def opened_at(url: str, wakeups: LocalWakeups, name: str = "worker") -> AsyncIterator[Hall]:
     """A database that has its schema."""
     database = await open_database(url)
     clock = DatabaseClock(database)
@@ -110,9 +110,9 @@ async def opened_at(url: str, hints: LocalHints, name: str = "worker") -> AsyncI
         database=database,
         chat=nobody,
         alarm=LogAlarm(),
-        hints=hints,
-        box=CatalogueBox(Catalogue(services={}, default_service="default")),
-        words=nobody,
+        wakeups=wakeups,
+        current_catalogue=CurrentCatalogue(Catalogue(services={}, default_service="default")),
+        templates=nobody,
         worker_name=name,
     )
     yield Hall(database, deps)

@@ -27,8 +27,8 @@ from bot.services.runs.scheduler import Engine
 from bot.store.db.schema import migrate_beside
 from bot.store.runs import runs as store
 from bot.store.tables.queue import timers
-from bot.store.tables.runs import run_gates, runs
-from bot.store.wakeups.local import PostgresHints
+from bot.store.tables.runs import approval_requests, runs
+from bot.store.wakeups.local import PostgresWakeups
 from tests.support.backends import postgres_server
 
 RUNS = 400
@@ -97,7 +97,7 @@ async def _throughput(folder: Path, effect: Effect) -> float:
     async with opened(folder) as hall:
         await fill(hall, effect, RUNS)
         started = time.perf_counter()
-        await Engine(hall.deps).until_quiet()
+        await Engine(hall.deps).until_idle()
         elapsed = time.perf_counter() - started
         async with hall.database.reading() as tx:
             done = select(func.count()).select_from(runs).where(runs.c.status == "succeeded")
@@ -119,14 +119,14 @@ async def _on_postgres() -> list[Figure]:
 
 
 async def _with_workers(url: str) -> float:
-    hints = PostgresHints(url)
-    await hints.start()
-    async with opened_at(url, hints) as hall, AsyncExitStack() as stack:
+    wakeups = PostgresWakeups(url)
+    await wakeups.start()
+    async with opened_at(url, wakeups) as hall, AsyncExitStack() as stack:
         for number in range(WORKERS):
             await stack.enter_async_context(_worker(url, number))
         started = time.perf_counter()
         await fill(hall, Effect.ONCE, RUNS)
-        hints.wake()
+        wakeups.wake()
         left = select(func.count()).select_from(runs).where(runs.c.status != "succeeded")
         while True:
             async with hall.database.reading() as tx:
@@ -134,7 +134,7 @@ async def _with_workers(url: str) -> float:
                     break
             await asyncio.sleep(0.02)
         elapsed = time.perf_counter() - started
-    await hints.close()
+    await wakeups.close()
     return elapsed * 1000 / RUNS
 
 
@@ -154,9 +154,9 @@ async def _worker(url: str, number: int) -> AsyncIterator[None]:
 
 async def _work(url: str, number: str) -> None:
     """In a process of its own: one of the workers, until it is ended."""
-    hints = PostgresHints(url)
-    await hints.start()
-    async with opened_at(url, hints, f"worker-{number}") as hall, hall.working({}):
+    wakeups = PostgresWakeups(url)
+    await wakeups.start()
+    async with opened_at(url, wakeups, f"worker-{number}") as hall, hall.working({}):
         sys.stdout.write("ready\n")
         sys.stdout.flush()
         await asyncio.Event().wait()
@@ -196,9 +196,16 @@ async def _ask(hall: Hall) -> None:
     now = hall.deps.clock.now()
     async with hall.database.transaction() as tx:
         found = list((await tx.execute(select(runs.c.id))).scalars())
-        gate = {"gate": "@run", "round": 1, "plan_hash": "-", "who": ["team:sre"], "quorum": 1, "break_glass": []}
+        rate_limit = {
+            "rate_limit": "@run",
+            "round": 1,
+            "plan_hash": "-",
+            "who": ["team:sre"],
+            "quorum": 1,
+            "break_glass": [],
+        }
         asked = {"valid_seconds": 86_400, "state": "open", "asked_at": now, "expires_at": now + timedelta(days=1)}
-        await tx.execute(insert(run_gates), [{**gate, **asked, "run": id_} for id_ in found])
+        await tx.execute(insert(approval_requests), [{**rate_limit, **asked, "run": id_} for id_ in found])
         due = {"kind": "approval.expire", "payload": {}, "policy": "fire_late", "state": "pending"}
         ends = [
             {**due, "subject": f"RUN-{id_}", "dedupe_key": f"x:{id_}", "due_at": now + timedelta(days=1)}

@@ -13,7 +13,7 @@ from sqlalchemy import Table, create_engine, insert
 from bot.store.db.database import parse
 from bot.store.db.schema import migrate
 from bot.store.tables.incidents import incidents, roles, timeline
-from bot.store.tables.queue import clock, deliveries, promises, timers
+from bot.store.tables.queue import clock, commitments, deliveries, timers
 
 BATCH = 1_000
 DONE = (
@@ -78,7 +78,7 @@ def _incidents(count: int, now: datetime) -> Iterator[dict[str, Any]]:
             "declared_wall": at.timestamp(),
             "detected_at": at,
             "next_update_at": now + timedelta(days=1),
-            "home": "channel",
+            "placement": "channel",
             "channel": f"C9{number:08d}",
             "channel_name": f"inc-{number}",
             "card_ts": f"{at.timestamp():.6f}",
@@ -148,7 +148,7 @@ TABLES = (
     (incidents, _incidents),
     (timeline, _timeline),
     (timers, _timers),
-    (promises, _promises),
+    (commitments, _promises),
     (roles, _roles),
     (deliveries, _deliveries),
 )

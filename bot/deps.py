@@ -12,7 +12,7 @@ from bot.domain.catalogue.catalogue import Catalogue, Finding
 from bot.domain.errors import Misconfigured
 from bot.domain.text.masking import Masker
 from bot.domain.text.secret import Secret
-from bot.ports import Alarm, Chat, Clock, Database, Hints, Mailer, Pager, Sns, Vault, Words
+from bot.ports import Alarm, Chat, Clock, Database, Mailer, Pager, SecretResolver, Sns, Templates, Wakeups
 
 
 @dataclass(frozen=True)
@@ -30,23 +30,23 @@ class Config:
     edit_interval_seconds: float = 3.0  # of one run's live message
     edits_a_minute: float = 45.0  # of all of them
     shell_folders: tuple[Path, ...] = ()  # catalogue folders whose runbooks may use shell steps
-    known: Known = field(default_factory=lambda: Known())
+    workspace: WorkspaceIdentity = field(default_factory=lambda: WorkspaceIdentity())
 
     @property
     def bot_user(self) -> str:
-        return self.known.bot_user
+        return self.workspace.bot_user
 
     @property
     def team(self) -> str:
-        return self.known.team
+        return self.workspace.team
 
     @property
     def workspace_url(self) -> str:
         """https://acme.slack.com/, for links."""
-        return self.known.url
+        return self.workspace.url
 
 
-class Known:
+class WorkspaceIdentity:
     """Who the bot is in its workspace, from auth.test: empty until Slack has answered, then the same for everybody."""
 
     def __init__(self) -> None:
@@ -61,7 +61,7 @@ class Known:
         self.bot_user, self.team, self.url = bot_user, team, url or self.url
 
 
-class CatalogueBox:
+class CurrentCatalogue:
     """The catalogue in force, and what is wrong with the newest edit. Reloading swaps the value."""
 
     def __init__(self, catalogue: Catalogue) -> None:
@@ -69,7 +69,7 @@ class CatalogueBox:
         self.findings: tuple[Finding, ...] = ()
 
 
-class NoVault:
+class NoSecrets:
     """Where nothing refers to a secret."""
 
     def __init__(self) -> None:
@@ -87,18 +87,18 @@ class Deps:
     database: Database
     chat: Chat
     alarm: Alarm
-    hints: Hints
-    box: CatalogueBox
-    words: Words
+    wakeups: Wakeups
+    current_catalogue: CurrentCatalogue
+    templates: Templates
     worker_name: str = "worker"
-    vault: Vault = field(default_factory=NoVault)
+    secrets: SecretResolver = field(default_factory=NoSecrets)
     pager: Pager | None = None  # where nothing of PagerDuty's is set
     mailer: Mailer | None = None  # where no server for e-mail is set
     sns: Sns | None = None  # where no topic of Amazon's is named
 
     @property
     def catalogue(self) -> Catalogue:
-        return self.box.current
+        return self.current_catalogue.current
 
     def with_config(self, **changes: object) -> Deps:
         return replace(self, config=replace(self.config, **changes))  # type: ignore[arg-type]

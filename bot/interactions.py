@@ -24,7 +24,7 @@ class Where:
 
 
 @dataclass(frozen=True)
-class Ask:
+class Command:
     """A sentence for the bot: `/incident <text>`, or the same in a mention. `text` has no verb in it any more."""
 
     by: Actor
@@ -34,7 +34,7 @@ class Ask:
 
 
 @dataclass(frozen=True)
-class Press:
+class BlockAction:
     """A click on a button or a choice in a select. `value` is the subject's id or the chosen key."""
 
     by: Actor
@@ -44,22 +44,22 @@ class Press:
     view: str | None = None  # id of the view it was pressed in
     home: bool = False
     values: Mapping[str, Any] = field(default_factory=dict)  # what that modal holds at this moment, by field
-    carried: str = ""  # that modal's private_metadata
+    metadata: str = ""  # that modal's private_metadata
 
 
 @dataclass(frozen=True)
 class Submission:
-    """A modal sent off. `values` is field name -> text, key, list of keys or bool; `carried` is private_metadata."""
+    """A modal sent off. `values` is field name -> text, key, list of keys or bool; `metadata` is private_metadata."""
 
     by: Actor
     callback: str
     values: Mapping[str, Any]
-    carried: str
+    metadata: str
     where: Where
 
 
 @dataclass(frozen=True)
-class Mark:
+class Shortcut:
     """A shortcut: global, or on the message `where` with its text and author."""
 
     by: Actor
@@ -104,30 +104,30 @@ class Nothing:
 
 Answer = Reply | Modal | FieldErrors | Nothing
 
-AskFunction = Callable[["Ask", "Deps"], Awaitable[Answer]]
-PressFunction = Callable[["Press", "Deps"], Awaitable[Answer]]
-SubmissionFunction = Callable[["Submission", "Deps"], Awaitable[Answer]]
-MarkFunction = Callable[["Mark", "Deps"], Awaitable[Answer]]
+CommandHandler = Callable[["Command", "Deps"], Awaitable[Answer]]
+BlockActionHandler = Callable[["BlockAction", "Deps"], Awaitable[Answer]]
+SubmissionHandler = Callable[["Submission", "Deps"], Awaitable[Answer]]
+ShortcutHandler = Callable[["Shortcut", "Deps"], Awaitable[Answer]]
 
 
 @dataclass(frozen=True)
-class Verb:
+class Subcommand:
     """One thing people can say after a command. `usage` (what follows the verb) and `summary` make the help."""
 
-    ask: AskFunction
+    handler: CommandHandler
     usage: str
     summary: str
 
 
 @dataclass(frozen=True)
-class Table:
+class Listeners:
     """Everything the bot can do. Read `commands/__init__.py`."""
 
-    commands: Mapping[str, Mapping[str, Verb]]  # "/incident" -> verb -> what it does; "" is the bare command
+    commands: Mapping[str, Mapping[str, Subcommand]]  # "/incident" -> verb -> what it does; "" is the bare command
     aliases: Mapping[str, Mapping[str, str]]  # "/incident" -> alias -> verb
     shapes: Mapping[str, Mapping[str, str]]  # "/incident" -> how an id looks -> the verb meant by an id alone
-    presses: Mapping[str, PressFunction]  # action_id up to the colon
-    submissions: Mapping[str, SubmissionFunction]  # callback_id
-    marks: Mapping[str, MarkFunction]  # callback_id of a shortcut
+    block_actions: Mapping[str, BlockActionHandler]  # action_id up to the colon
+    submissions: Mapping[str, SubmissionHandler]  # callback_id
+    shortcuts: Mapping[str, ShortcutHandler]  # callback_id of a shortcut
     home: Callable[[Actor, Deps], Awaitable[dict[str, Any]]]
     events: Mapping[str, Callable[[dict[str, Any], Actor, Deps], Awaitable[None]]]  # event type -> what it means

@@ -135,7 +135,7 @@ class Mailer(Protocol):
         """One message; who did not get it stands in the answer. Raises Undeliverable where nobody did."""
 
 
-class Hints(Protocol):
+class Wakeups(Protocol):
     """Wake-ups: only ever make things faster. Losing one loses nothing."""
 
     def wake(self) -> None:
@@ -145,7 +145,7 @@ class Hints(Protocol):
         """Call `heard` at every wake-up; it is quick and does not raise."""
 
 
-class Words(Protocol):
+class Templates(Protocol):
     """Words that leave the house: Jinja templates by kind, service and severity."""
 
     def render(self, kind: str, *, service: str, severity: str, values: dict[str, Any]) -> str:
@@ -158,7 +158,7 @@ class Words(Protocol):
         """Subject and text of an e-mail, found as `render` finds its template."""
 
 
-class Vault(Protocol):
+class SecretResolver(Protocol):
     """Where the secrets that runbooks refer to are found, at the moment of use."""
 
     masker: Masker

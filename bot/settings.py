@@ -266,7 +266,7 @@ def _sender(name: str, value: str) -> str:
 
 def _host_and_port(name: str, value: str) -> tuple[str, int]:
     host, colon, port = value.rpartition(":")
-    if not colon or not host or "/" in host or any(letter.isspace() for letter in host):
+    if not colon or not host or "/" in host or any(character.isspace() for character in host):
         raise Misconfigured(f"{name} must be HOST:PORT, for example mail.example.com:587; it is “{value}”.")
     return host.removeprefix("[").removesuffix("]"), _port(name, port)
 
@@ -305,7 +305,7 @@ def _one_of(*choices: str) -> Callable[[str, str], str]:
 
 def _channel(name: str, value: str) -> str:
     channel = value.removeprefix("#")
-    if not channel or len(channel) > 80 or any(letter.isspace() for letter in channel):
+    if not channel or len(channel) > 80 or any(character.isspace() for character in channel):
         raise Misconfigured(f"{name} must be a channel's name or its C… id; it is “{value}”.")
     return channel
 

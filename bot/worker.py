@@ -8,13 +8,13 @@ from datetime import datetime
 from functools import partial
 
 from bot.deps import Deps
-from bot.priority import after_people
+from bot.priority import yield_to_commands
 from bot.queue import commitments, inbox, outbox, timers
 from bot.queue.chores import Chore, may_do
 from bot.queue.commitments import LateHandler
-from bot.queue.handler import Errand
-from bot.queue.inbox import Handler, by_family
-from bot.queue.timers import TimerFunction
+from bot.queue.handler import DeliveryHandler
+from bot.queue.inbox import InboxHandler, by_family
+from bot.queue.timers import TimerHandler
 from bot.scheduler import TICK_SECONDS, Scheduler
 from bot.services.alerts import heartbeats as alert_heartbeats
 from bot.services.runs import scheduler as run_scheduler
@@ -27,7 +27,7 @@ BEAT_SECONDS = 2.0  # well below what /readyz calls stalled
 REFRESH_SECONDS = 1.0
 FINISH_SECONDS = 10.0
 POLITE_SECONDS = 0.35  # how long deliveries let commands go first; timers a quarter of it
-LEAST_NAP_SECONDS = 0.01  # between two looks at the outbox, so that gates opening one by one are passed in groups
+LEAST_NAP_SECONDS = 0.01  # between two looks at the outbox, so that rate limits opening one by one are passed in groups
 
 log = get_logger()
 
@@ -41,17 +41,17 @@ class Worker:
         self,
         deps: Deps,
         *,
-        timers: Mapping[str, TimerFunction],
-        deliveries: Mapping[str, Errand],
-        inbox: Mapping[str, Handler],
+        timers: Mapping[str, TimerHandler],
+        deliveries: Mapping[str, DeliveryHandler],
+        inbox: Mapping[str, InboxHandler],
         chores: Mapping[str, Chore],
         late: Mapping[str, LateHandler],
     ) -> None:
         self._deps = deps
         self._timers = timers
-        self._errands = deliveries
+        self._handlers = deliveries
         self._handle_inbox = by_family(inbox)
-        audit = Chore(COMMITMENTS_SECONDS, partial(commitments.audit_promises, late=late))
+        audit = Chore(COMMITMENTS_SECONDS, partial(commitments.audit_commitments, late=late))
         self._chores: Mapping[str, Chore] = {"promises": audit, **chores}
         self._refreshed_at = float("-inf")
         self._beaten_at = float("-inf")
@@ -79,13 +79,13 @@ class Worker:
         except (DatabaseTrouble, OSError) as problem:
             log.warning(Event.DATABASE_TROUBLE, during="start", error=str(problem))
 
-    async def turn(self) -> int:
+    async def work_once(self) -> int:
         """Do everything that is due at this moment, and what follows from it; returns how much that was."""
         await self._refresh_clock()
         moved = await self._fire()
         moved += await inbox.work(self._deps, self._handle_inbox)
-        moved += await run_scheduler.Engine(self._deps).until_quiet()
-        moved += await outbox.send_waiting(self._deps, self._errands)
+        moved += await run_scheduler.Engine(self._deps).until_idle()
+        moved += await outbox.send_waiting(self._deps, self._handlers)
         await self._beat()
         return moved
 
@@ -97,18 +97,16 @@ class Worker:
     async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop`; then take nothing new and give what is in flight ten seconds."""
         await self.recover()
-        self._deps.hints.listen(self.wake)
-        taking_in = inbox.intake(self._deps, self._handle_inbox, landed=self.wake)
-        sending = outbox.outbox(self._deps, self._errands, landed=self._sendable.set)
-        engine = run_scheduler.Engine(self._deps, landed=self._run_landed)
+        self._deps.wakeups.listen(self.wake)
+        taking_in = inbox.intake(self._deps, self._handle_inbox, on_done=self.wake)
+        sending = outbox.outbox(self._deps, self._handlers, on_done=self._sendable.set)
+        engine = run_scheduler.Engine(self._deps, on_done=self._run_done)
         alarm_clock = Scheduler(tick=self.tick, wake=self.wake, do_chore=self.do_chore)
         loops = (
             self._whenever(self._due, lambda: self._fire_and_arm(alarm_clock), stop, polite_seconds=POLITE_SECONDS / 4),
-            self._whenever(self._arrived, taking_in.launch, stop),
-            self._whenever(self._sendable, lambda: self._send_and_nap(sending.launch), stop),
-            self._whenever(
-                self._runnable, lambda: self._carry_and_nap(engine), stop, polite_seconds=POLITE_SECONDS / 4
-            ),
+            self._whenever(self._arrived, taking_in.start_ready, stop),
+            self._whenever(self._sendable, lambda: self._send_and_nap(sending.start_ready), stop),
+            self._whenever(self._runnable, lambda: self._run_and_nap(engine), stop, polite_seconds=POLITE_SECONDS / 4),
         )
         self.wake()
         alarm_clock.start(self._chores)
@@ -135,7 +133,7 @@ class Worker:
         """Act each time the event is set. A database out of reach is tried again at the next tick."""
         while not stop.is_set():
             await event.wait()
-            await after_people(polite_seconds)
+            await yield_to_commands(polite_seconds)
             event.clear()
             if stop.is_set():
                 return
@@ -156,21 +154,21 @@ class Worker:
         if due is not None:
             alarm_clock.arm(self._seconds_until(due))
 
-    async def _send_and_nap(self, launch: Callable[[], Awaitable[int]]) -> None:
-        await launch()
+    async def _send_and_nap(self, start_ready: Callable[[], Awaitable[int]]) -> None:
+        await start_ready()
         wall = self._deps.clock.wall()
         next_wall = await outbox.next_wall(self._deps)
         if next_wall is not None and next_wall - wall < TICK_SECONDS:
             nap = max(next_wall - wall, LEAST_NAP_SECONDS)
             asyncio.get_running_loop().call_later(nap, self._sendable.set)
 
-    async def _carry_and_nap(self, engine: run_scheduler.Engine) -> None:
-        await engine.launch()
+    async def _run_and_nap(self, engine: run_scheduler.Engine) -> None:
+        await engine.start_ready()
         next_wall = await engine.next_wall()
         if next_wall is not None and (left := next_wall - self._deps.clock.wall()) < TICK_SECONDS:
             asyncio.get_running_loop().call_later(max(left, LEAST_NAP_SECONDS), self._runnable.set)
 
-    def _run_landed(self) -> None:
+    def _run_done(self) -> None:
         self._runnable.set()
         self._sendable.set()
 

@@ -17,7 +17,7 @@ from bot import manifest, simulator
 from bot.domain.errors import Unclear
 from bot.paths import data
 from bot.slack import events
-from commands import TABLE
+from commands import LISTENERS
 
 
 def test_within_limits() -> None:
@@ -105,9 +105,9 @@ def scopes() -> list[str]:
 def test_commands_and_shortcuts() -> None:
     """The manifest offers the commands and shortcuts that the table answers, and the Home tab."""
     features = manifest.packaged()["features"]
-    assert {one["command"] for one in features["slash_commands"]} == TABLE.commands.keys()
+    assert {one["command"] for one in features["slash_commands"]} == LISTENERS.commands.keys()
     assert all(one["should_escape"] for one in features["slash_commands"])  # people and channels come as ids
-    assert {one["callback_id"] for one in features["shortcuts"]} == TABLE.marks.keys()
+    assert {one["callback_id"] for one in features["shortcuts"]} == LISTENERS.shortcuts.keys()
     assert features["app_home"]["home_tab_enabled"] is True
 
 
@@ -125,7 +125,7 @@ def test_events() -> None:
     """The manifest subscribes to exactly the events that the bot acts upon."""
     wanted = manifest.packaged()["settings"]["event_subscriptions"]["bot_events"]
     assert len(wanted) == len(set(wanted))
-    assert set(wanted) == events.OURS | TABLE.events.keys()
+    assert set(wanted) == events.OURS | LISTENERS.events.keys()
 
 
 def test_scopes_suffice() -> None:

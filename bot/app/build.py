@@ -14,8 +14,8 @@ import aiohttp
 from bot.app.background import note_catalogue
 from bot.app.database import opened
 from bot.catalogue.load import load
-from bot.catalogue.templates.render import TemplateWords
-from bot.deps import CatalogueBox, Config, Deps
+from bot.catalogue.templates.render import TemplateFiles
+from bot.deps import Config, CurrentCatalogue, Deps
 from bot.domain.catalogue.catalogue import Catalogue
 from bot.domain.errors import Misconfigured
 from bot.engine.secrets import Secrets
@@ -27,7 +27,7 @@ from bot.ports import Alarm, Mailer, Pager, Sns
 from bot.settings import Settings
 from bot.store.db.clock import DatabaseClock
 from bot.store.db.database import SqlDatabase
-from bot.store.wakeups.local import LocalHints, PostgresHints, SharedHints
+from bot.store.wakeups.local import LocalWakeups, PostgresWakeups, SharedWakeups
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ def template_folders(settings: Settings) -> list[Path]:
     return [*settings.templates, data("templates")]
 
 
-def make_vault(settings: Settings) -> Secrets:
+def make_secrets(settings: Settings) -> Secrets:
     return Secrets(settings.environment, handed_on=settings.handed_on)
 
 
@@ -61,7 +61,7 @@ async def build(settings: Settings) -> AsyncIterator[App]:
         database = await stack.enter_async_context(opened(settings))
         clock = DatabaseClock(database, settings.clock_speed)
         await clock.start()
-        hints = await _hints(settings, stack)
+        wakeups = await _wakeups(settings, stack)
         session = await stack.enter_async_context(open_session())
         config = make_config(settings)
         chat = SlackChat(
@@ -76,11 +76,11 @@ async def build(settings: Settings) -> AsyncIterator[App]:
             database=database,
             chat=chat,
             alarm=_alarm(settings),
-            hints=hints,
-            box=CatalogueBox(catalogue),
-            words=TemplateWords(settings.templates),
+            wakeups=wakeups,
+            current_catalogue=CurrentCatalogue(catalogue),
+            templates=TemplateFiles(settings.templates),
             worker_name=f"{socket.gethostname()}:{os.getpid()}"[:64],
-            vault=make_vault(settings),
+            secrets=make_secrets(settings),
             pager=make_pager(settings, config, stack),
             mailer=make_mailer(settings, config),
             sns=_sns(settings),
@@ -149,23 +149,23 @@ def _sns(settings: Settings) -> Sns | None:
     return AmazonSns(settings.sns_topics) if settings.sns_topics else None
 
 
-async def _hints(settings: Settings, stack: AsyncExitStack) -> LocalHints:
-    hints = _shared_hints(settings)
-    if hints is None:
-        return LocalHints()
-    await hints.start()
-    stack.push_async_callback(hints.close)
-    return hints
+async def _wakeups(settings: Settings, stack: AsyncExitStack) -> LocalWakeups:
+    wakeups = _shared_wakeups(settings)
+    if wakeups is None:
+        return LocalWakeups()
+    await wakeups.start()
+    stack.push_async_callback(wakeups.close)
+    return wakeups
 
 
-def _shared_hints(settings: Settings) -> SharedHints | None:
+def _shared_wakeups(settings: Settings) -> SharedWakeups | None:
     if settings.on_sqlite:
         return None
     if settings.redis_url is None:
-        return PostgresHints(settings.database_url.reveal())
-    from bot.store.wakeups.redis import RedisHints  # here: start-up is quicker without the client
+        return PostgresWakeups(settings.database_url.reveal())
+    from bot.store.wakeups.redis import RedisWakeups  # here: start-up is quicker without the client
 
-    return RedisHints(settings.redis_url.reveal())
+    return RedisWakeups(settings.redis_url.reveal())
 
 
 # --- running ------------------------------------------------------------------------------------------------------

@@ -53,7 +53,7 @@ class BotTime:
             seconds = 0.0 if due is None else (due - self.now()).total_seconds() - BEFORE_SECONDS
         if seconds > 0:
             await self._open.clock.jump(timedelta(seconds=seconds))
-            self._open.deps.hints.wake()
+            self._open.deps.wakeups.wake()
         return self.now()
 
     async def set_speed(self, speed: float) -> None:

@@ -7,17 +7,17 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
-from bot.app.build import load_catalogue, make_config, make_mailer, make_pager, make_vault
+from bot.app.build import load_catalogue, make_config, make_mailer, make_pager, make_secrets
 from bot.app.database import clocked
-from bot.catalogue.templates.render import TemplateWords
-from bot.deps import CatalogueBox, Deps
+from bot.catalogue.templates.render import TemplateFiles
+from bot.deps import CurrentCatalogue, Deps
 from bot.domain.catalogue.catalogue import Catalogue
 from bot.domain.errors import Misconfigured, Undeliverable
 from bot.integrations.alarm import LogAlarm
 from bot.ports import Database, Tx
 from bot.settings import Settings
 from bot.store.db.clock import DatabaseClock
-from bot.store.wakeups.local import LocalHints
+from bot.store.wakeups.local import LocalWakeups
 
 
 class NoSlack:
@@ -67,10 +67,10 @@ def _deps(settings: Settings, catalogue: Catalogue, database: Database, clock: D
         database=database,
         chat=NoSlack(),
         alarm=LogAlarm(),
-        hints=LocalHints(),
-        box=CatalogueBox(catalogue),
-        words=TemplateWords(settings.templates),
-        vault=make_vault(settings),
+        wakeups=LocalWakeups(),
+        current_catalogue=CurrentCatalogue(catalogue),
+        templates=TemplateFiles(settings.templates),
+        secrets=make_secrets(settings),
         pager=make_pager(
             settings, make_config(settings), AsyncExitStack()
         ),  # of both, a plan only needs to know that they are

@@ -21,10 +21,10 @@ from bot.services.registry import CHORES, DELIVERIES, INBOX, LATE, TIMERS
 from bot.services.workspace import people
 from bot.settings import Settings
 from bot.slack.app import SlackDoor
-from bot.slack.events import EventDesk
+from bot.slack.events import EventDispatcher
 from bot.telemetry import Event
 from bot.worker import Worker
-from commands import TABLE
+from commands import LISTENERS
 
 if TYPE_CHECKING:
     import uvicorn
@@ -44,20 +44,23 @@ def make_worker(app: App) -> Worker:
         deliveries=DELIVERIES,
         late=LATE,
         chores={**CHORES, "catalogue": catalogue_chore(app)},
-        inbox={"event": EventDesk(TABLE).handle, **{name: one_at_a_time(handler) for name, handler in INBOX.items()}},
+        inbox={
+            "event": EventDispatcher(LISTENERS).handle,
+            **{name: one_at_a_time(handler) for name, handler in INBOX.items()},
+        },
     )
 
 
 def catalogue_chore(app: App) -> Chore:
     settings, deps = app.settings, app.deps
     watched = catalogue_folders(settings), template_folders(settings)
-    return background.catalogue_chore(deps, CatalogueWatcher(*watched, deps.box, settings.allow_shell))
+    return background.catalogue_chore(deps, CatalogueWatcher(*watched, deps.current_catalogue, settings.allow_shell))
 
 
 def make_door(app: App) -> SlackDoor:
     settings = app.settings
     return SlackDoor(
-        TABLE,
+        LISTENERS,
         app.deps,
         session=app.session,
         base_url=settings.slack_api_url,
@@ -172,5 +175,5 @@ async def _get_to_know(deps: Deps) -> None:
             telemetry.get_logger().warning(Event.SLACK_AWAY, error=problem.error)
             await asyncio.sleep(INTRODUCE_SECONDS)
         else:
-            deps.config.known.learn(known.user, known.team, known.url)
+            deps.config.workspace.learn(known.user, known.team, known.url)
             return

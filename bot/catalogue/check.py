@@ -11,10 +11,10 @@ from pydantic import BaseModel
 
 from bot import manifest
 from bot.catalogue.load import load
-from bot.catalogue.org.schema import OrgShape
-from bot.catalogue.runbook_tests.schema import SuiteShape
-from bot.catalogue.runbooks.schema import RunbookShape
-from bot.catalogue.services.schema import ServiceShape
+from bot.catalogue.org.schema import OrgSchema
+from bot.catalogue.runbook_tests.schema import SuiteSchema
+from bot.catalogue.runbooks.schema import RunbookSchema
+from bot.catalogue.services.schema import ServiceSchema
 from bot.domain.catalogue.catalogue import Finding
 
 
@@ -34,10 +34,10 @@ def check(
 def schemas() -> dict[str, dict[str, Any]]:
     """File name -> its JSON Schema (2020-12)."""
     shapes: dict[str, type[BaseModel]] = {
-        "org.yml": OrgShape,
-        "service.yml": ServiceShape,
-        "runbook.yml": RunbookShape,
-        "test.yml": SuiteShape,
+        "org.yml": OrgSchema,
+        "service.yml": ServiceSchema,
+        "runbook.yml": RunbookSchema,
+        "test.yml": SuiteSchema,
     }
     return {name: _schema(shape, name) for name, shape in shapes.items()}
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import structlog
 
 from bot.catalogue.load import Loaded, catalogue_files, load
-from bot.deps import CatalogueBox
+from bot.deps import CurrentCatalogue
 from bot.domain.catalogue.catalogue import Finding
 
 _log = structlog.get_logger()
@@ -19,18 +19,18 @@ Signature = tuple[tuple[str, int, int, int], ...]
 
 
 class CatalogueWatcher:
-    """Looks at the files of `folders` and `templates`, and keeps `box` at their last good version."""
+    """Looks at the files of `folders` and `templates`, and keeps `current_catalogue` at their last good version."""
 
     def __init__(
         self,
         folders: Sequence[Path],
         templates: Sequence[Path],
-        box: CatalogueBox,
+        current_catalogue: CurrentCatalogue,
         allow_shell: Sequence[Path] = (),
     ) -> None:
         self._folders = tuple(folders)
         self._templates = tuple(templates)
-        self._box = box
+        self._box = current_catalogue
         self._load = partial(load, self._folders, templates=self._templates, allow_shell=tuple(allow_shell))
         self._seen: Signature | None = None
 

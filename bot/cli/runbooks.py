@@ -35,10 +35,10 @@ async def _plan(settings: Settings, runbook: str, given: Sequence[str]) -> int:
         found = await run_request.draft(deps, run_request.Wanted(runbook, parameters.pairs(given)), Where())
     except Unclear as problem:
         raise click.UsageError(problem.sentence) from None
-    who = approvals.who_of(deps, found.gate) if found.gate else ()
+    who = approvals.who_of(deps, found.approval) if found.approval else ()
     seen = {} if found.plan.problems else await preview.looks(deps, found.runbook, found.plan)
-    text = "\n".join(terminal_plan.lines(found.runbook, found.plan, found.gate, who, seen))
-    click.echo(deps.vault.masker.mask(text))
+    text = "\n".join(terminal_plan.lines(found.runbook, found.plan, found.approval, who, seen))
+    click.echo(deps.secrets.masker.mask(text))
     return 1 if found.plan.problems else 0
 
 
@@ -62,8 +62,8 @@ def check(folders: Sequence[Path], tests: bool, schema: bool) -> int:
     if tests:
         from bot.engine.testing.runner import try_all
 
-        trial = try_all(looked_at, settings.allow_shell)
-        found, passed = [*found, *trial.findings], str(trial)
+        report = try_all(looked_at, settings.allow_shell)
+        found, passed = [*found, *report.findings], str(report)
     for finding in found:
         click.echo(str(finding))
     if not found:

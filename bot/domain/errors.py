@@ -55,7 +55,7 @@ class Undeliverable(Exception):
 
 
 class Throttled(Undeliverable):
-    """The method's gate is closed by the other side for `retry_after_seconds`."""
+    """The method's rate limit is closed by the other side for `retry_after_seconds`."""
 
     def __init__(self, retry_after_seconds: float) -> None:
         super().__init__("ratelimited")

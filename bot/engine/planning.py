@@ -58,7 +58,7 @@ def _planned(
         arguments=arguments,
         runs=_runs(step, scope, problems),
         condition=step.when or "",
-        gate=step.approval,
+        approval=step.approval,
         is_late=is_late(arguments),
         undo=_planned(step.undo, number, scope, connections, problems) if step.undo else None,
     )

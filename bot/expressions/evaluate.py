@@ -440,7 +440,7 @@ def _urlencode(value: Any) -> str:
     """One part of a path, or one value of a query: a slash in it is part of it."""
     text = _string(value)
     _spend(len(text))
-    if any("\ud800" <= letter <= "\udfff" for letter in text):
+    if any("\ud800" <= character <= "\udfff" for character in text):
         raise TemplateRuntimeError("this text has half a character in it, which no URL takes")
     return quote(text, safe="")
 

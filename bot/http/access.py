@@ -46,8 +46,10 @@ async def _call(
         get_logger().warning(Event.ACCESS_REFUSED, scope=scope.value)
         raise HTTPException(401, BAD_TOKEN, headers=CHALLENGE) from None
     # A token lives on when its owner is gone, and what Slack said about that may have been missed.
-    deed, must_be_fresh = (_route(changing), True) if changing else ("read", False)
-    person = await permissions.admitted(deps, token.owner, deed=deed, about=token.name, must_be_fresh=must_be_fresh)
+    attempted, must_be_fresh = (_route(changing), True) if changing else ("read", False)
+    person = await permissions.admitted(
+        deps, token.owner, attempted=attempted, about=token.name, must_be_fresh=must_be_fresh
+    )
     return Caller(token, person)
 
 

@@ -18,7 +18,7 @@ from bot.http.access import BAD_TOKEN
 from bot.http.door import HttpDoor, TheDeps, TheDoor
 from bot.http.problems import UNAVAILABLE, documented, problem
 from bot.intake import VENDORS, body, generic, proof
-from bot.priority import a_person_waits
+from bot.priority import interactive
 from bot.services.admin import tokens
 from bot.services.ingest import webhooks
 from bot.services.ingest.webhooks import Arrival
@@ -69,7 +69,7 @@ async def take(
         signed = await _must_be_allowed(deps, door, vendor, request)
         _must_be_a_source(deps, vendor, source)
         text = await _text_of(await request.body())
-        with a_person_waits():  # its sender does, and gives up: the worker has all day
+        with interactive():  # its sender does, and gives up: the worker has all day
             await webhooks.store(deps, Arrival(vendor, text, request.headers, deps.clock.wall(), source, signed))
     except Unclear as unreadable:
         get_logger().warning(Event.HOOK_REFUSED, vendor=vendor, sentence=unreadable.sentence)

@@ -9,12 +9,12 @@ from datetime import datetime, timedelta
 from bot.domain.alerts.alert import (
     Alert,
     Context,
-    Control,
     Group,
     Happening,
     Intake,
     Links,
     Status,
+    SubscriptionRequest,
     fingerprint_of,
     own_fingerprint,
 )
@@ -125,14 +125,14 @@ def whole(
     *,
     alerts: list[Alert] | None = None,
     contexts: list[Context] | None = None,
-    controls: list[Control] | None = None,
+    subscription_requests: list[SubscriptionRequest] | None = None,
     group: Group | None = None,
 ) -> Intake:
     """One message."""
-    found = Intake(tuple(alerts or ()), tuple(contexts or ()), tuple(controls or ()), group or Group())
-    if not (found.alerts or found.contexts or found.controls):
+    found = Intake(tuple(alerts or ()), tuple(contexts or ()), tuple(subscription_requests or ()), group or Group())
+    if not (found.alerts or found.contexts or found.subscription_requests):
         notes.say("The message holds no alert.")
-    return Intake(found.alerts, found.contexts, found.controls, found.group, notes.all())
+    return Intake(found.alerts, found.contexts, found.subscription_requests, found.group, notes.all())
 
 
 def not_understood(source: str, item: Item, *, received_at: datetime) -> list[Alert]:

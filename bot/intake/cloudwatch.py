@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
-from bot.domain.alerts.alert import NOTHING, Alert, Control, Intake, Status, Wish
+from bot.domain.alerts.alert import NOTHING, Alert, Intake, Status, SubscriptionChange, SubscriptionRequest
 from bot.intake.building import Draft, alert, not_understood, whole
 from bot.intake.proof import is_sns
 from bot.intake.reading import LONGEST_KEY, LONGEST_NAME, Item, Notes, as_text
@@ -29,18 +29,22 @@ def read(payload: Mapping[str, Any], *, received_at: datetime, headers: Mapping[
     message = Item(payload, "", Notes())
     kind = message.text("Type", longest=LONGEST_NAME) if "TopicArn" in message else ""
     if kind in ("SubscriptionConfirmation", "UnsubscribeConfirmation"):
-        return whole(message.notes, controls=[_control(kind, message)])
+        return whole(message.notes, subscription_requests=[_subscription_request(kind, message)])
     reader = _notification if kind or "Message" in message else _bare
     return whole(message.notes, alerts=reader(message, received_at))
 
 
-def _control(kind: str, message: Item) -> Control:
+def _subscription_request(kind: str, message: Item) -> SubscriptionRequest:
     topic, url = message.text("TopicArn", longest=LONGEST_NAME), message.peek("SubscribeURL")
     if not is_sns(url):
         message.notes.say("SubscribeURL does not lead to Amazon SNS; it is not followed.")
         url = ""
-    wish = Wish.CONFIRM_SUBSCRIPTION if kind == "SubscriptionConfirmation" else Wish.SUBSCRIPTION_ENDED
-    return Control(wish, topic, url)
+    change = (
+        SubscriptionChange.CONFIRM_SUBSCRIPTION
+        if kind == "SubscriptionConfirmation"
+        else SubscriptionChange.SUBSCRIPTION_ENDED
+    )
+    return SubscriptionRequest(change, topic, url)
 
 
 def _notification(message: Item, received_at: datetime) -> list[Alert]:

@@ -24,7 +24,7 @@ from aiosmtplib import (
 from bot.domain.errors import Undeliverable
 from bot.domain.outgoing.mail import Mail, Refusal, Sent, is_address, is_nowhere, one_line, unique
 from bot.domain.text.secret import Secret
-from bot.integrations.thread_slots import Seats
+from bot.integrations.thread_slots import ThreadSlots
 
 CONNECTIONS = 4  # at a time: servers turn away who opens many
 TLS_PORT = 465  # TLS from the first byte
@@ -51,7 +51,7 @@ class SmtpMailer:
         self._starttls = starttls
         self._login = login
         self._timeout_seconds = timeout_seconds
-        self._seats = Seats(CONNECTIONS, wait_seconds=busy_seconds)
+        self._seats = ThreadSlots(CONNECTIONS, wait_seconds=busy_seconds)
 
     async def send(self, mail: Mail) -> Sent:
         addresses, refused = _writable(mail.to)

@@ -18,7 +18,7 @@ from bot.domain.errors import Throttled, Undeliverable
 from bot.domain.escalation.page import OnCall, Page, Paged
 from bot.domain.text.secret import Secret
 from bot.integrations import connect_hook
-from bot.integrations.thread_slots import Seats
+from bot.integrations.thread_slots import ThreadSlots
 from bot.ports import Still
 
 T = TypeVar("T")
@@ -55,7 +55,7 @@ class PagerDuty:
         self._rest = _Rest(api_key.reveal(), default_from=sender, base_url=api_url) if api_key else None
         for client in self._clients():
             client.timeout = timeout_seconds  # type: ignore[assignment]  # theirs is 60, which the types take for a rule
-        self._seats = Seats(THREADS)
+        self._seats = ThreadSlots(THREADS)
         self._known: dict[str, OnCall] = {}
 
     @property

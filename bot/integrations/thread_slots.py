@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from bot.domain.errors import Undeliverable
 
 
-class Seats:
+class ThreadSlots:
     """Whoever finds none within `wait_seconds` is sent away, to come again later."""
 
     def __init__(self, count: int, *, wait_seconds: float = 3.0) -> None:

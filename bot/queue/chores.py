@@ -23,10 +23,10 @@ async def may_do(deps: Deps, name: str, chore: Chore) -> bool:
     if not chore.alone or deps.database.dialect == "sqlite":
         return True
     wall = deps.clock.wall()
-    gate = f"chore:{name}"
+    rate_limit = f"chore:{name}"
     async with deps.database.reading() as tx:
-        if await rate_limits.opens_at(tx, gate) > wall:
+        if await rate_limits.opens_at(tx, rate_limit) > wall:
             return False
     async with deps.database.transaction() as tx:
         # A little less than the interval, so that the next turn is not missed by a hair.
-        return bool(await rate_limits.take(tx, [gate], wall=wall, until=wall + chore.every_seconds * 0.9))
+        return bool(await rate_limits.take(tx, [rate_limit], wall=wall, until=wall + chore.every_seconds * 0.9))

@@ -9,34 +9,34 @@ from bot.deps import Deps
 from bot.ports import Tx
 from bot.queue import audit, operator_alarm
 from bot.store.queue import commitments as store
-from bot.store.queue.commitments import Promise
+from bot.store.queue.commitments import Commitment
 from bot.telemetry import Event, get_logger
 
-LateHandler = Callable[[Deps, Tx, list[Promise]], Awaitable[None]]
+LateHandler = Callable[[Deps, Tx, list[Commitment]], Awaitable[None]]
 
 log = get_logger()
 
 
-async def make(tx: Tx, *, kind: str, subject: str, due_at: datetime, grace_seconds: float) -> None:
+async def add(tx: Tx, *, kind: str, subject: str, due_at: datetime, grace_seconds: float) -> None:
     """Written where the promise is made. It counts as missed `grace_seconds` after `due_at`."""
     late_at = due_at + timedelta(seconds=grace_seconds)
     await store.insert_open(tx, kind=kind, subject=subject, due_at=due_at, late_at=late_at)
 
 
-async def make_all(tx: Tx, *, subject: str, due_at: Mapping[str, datetime], grace_seconds: float) -> None:
+async def add_all(tx: Tx, *, subject: str, due_at: Mapping[str, datetime], grace_seconds: float) -> None:
     """Several at once: `due_at` of each kind."""
     grace = timedelta(seconds=grace_seconds)
     await store.insert_all_open(tx, subject, [(kind, at, at + grace) for kind, at in due_at.items()])
 
 
-async def keep(tx: Tx, *, subject: str, kind: str, at: datetime) -> int:
+async def meet(tx: Tx, *, subject: str, kind: str, at: datetime) -> int:
     """Delivered at `at`. Those still in time are kept; one that is late stays open, and the audit reports it."""
-    return await store.keep(tx, subject=subject, kind=kind, at=at)
+    return await store.meet(tx, subject=subject, kind=kind, at=at)
 
 
-async def release(tx: Tx, *, subject: str, kind: str | None = None, at: datetime | None = None) -> int:
+async def cancel(tx: Tx, *, subject: str, kind: str | None = None, at: datetime | None = None) -> int:
     """Nobody waits for it any more. With `at`, what is late at that time stays open, and the audit reports it."""
-    return await store.release(tx, subject=subject, kind=kind, at=at)
+    return await store.cancel(tx, subject=subject, kind=kind, at=at)
 
 
 def grace_seconds(deps: Deps, least: float, *, wall: float) -> float:
@@ -45,14 +45,15 @@ def grace_seconds(deps: Deps, least: float, *, wall: float) -> float:
     return max(least, (deps.clock.from_wall(now + wall) - deps.clock.from_wall(now)).total_seconds())
 
 
-async def audit_promises(deps: Deps, late: Mapping[str, LateHandler]) -> int:
+async def audit_commitments(deps: Deps, late: Mapping[str, LateHandler]) -> int:
     """Mark what was missed and say so, once each; returns how many.
 
-    `late` has for a kind's first part (`ladder` of `ladder:3:1:0`) who says it; the others go to the second channel.
+    `late` has for a kind's first part (`escalation_policy` of `escalation_policy:3:1:0`) who says it; the others go to
+    the second channel.
     """
     async with deps.database.transaction() as tx:
         missed = await store.miss(tx, at=deps.clock.now())
-        by_handler: dict[str, list[Promise]] = {}
+        by_handler: dict[str, list[Commitment]] = {}
         for promise in missed:
             await _note(deps, tx, promise)
             family = promise.kind.partition(":")[0]
@@ -63,18 +64,18 @@ async def audit_promises(deps: Deps, late: Mapping[str, LateHandler]) -> int:
         for family, promises in by_handler.items():
             await late[family](deps, tx, promises)
     if missed:
-        deps.hints.wake()
+        deps.wakeups.wake()
     return len(missed)
 
 
-async def _note(deps: Deps, tx: Tx, promise: Promise) -> None:
+async def _note(deps: Deps, tx: Tx, promise: Commitment) -> None:
     due = f"{promise.due_at:%Y-%m-%d %H:%M} UTC"
-    log.error(Event.PROMISE_MISSED, promise=promise.id, kind=promise.kind, subject=promise.subject, due=due)
+    log.error(Event.COMMITMENT_MISSED, promise=promise.id, kind=promise.kind, subject=promise.subject, due=due)
     detail = {"promise": promise.id, "kind": promise.kind, "due_at": promise.due_at.isoformat()}
-    await audit.record(tx, deps.clock, "tocsin", "promise.missed", promise.subject, **detail)
+    await audit.record(tx, deps.clock, "tocsin", "commitment.missed", promise.subject, **detail)
 
 
-async def _report(deps: Deps, tx: Tx, promise: Promise) -> None:
+async def _report(deps: Deps, tx: Tx, promise: Commitment) -> None:
     due = f"{promise.due_at:%Y-%m-%d %H:%M} UTC"
     what = {"postmortem": "reminder of the post-mortem"}.get(promise.kind, promise.kind)
     sentence = f"{promise.subject}: the {what} promised for {due} was not delivered in time."

@@ -13,67 +13,67 @@ Work = TypeVar("Work")
 log = get_logger()
 
 
-class Pump(Generic[Work]):
-    """`claim(room)` hands out at most `room` pieces, committed; `carry` does one and does not raise.
+class Pool(Generic[Work]):
+    """`claim(room)` hands out at most `room` pieces, committed; `do` does one and does not raise.
 
-    `landed` is called after each, so that what it set free or enqueued is looked at straight away.
+    `on_done` is called after each, so that what it set free or enqueued is looked at straight away.
     """
 
     def __init__(
         self,
         claim: Callable[[int], Awaitable[Sequence[Work]]],
-        carry: Callable[[Work], Coroutine[Any, Any, None]],
+        do: Callable[[Work], Coroutine[Any, Any, None]],
         *,
-        seats: int,
-        landed: Callable[[], None] = lambda: None,
+        concurrency: int,
+        on_done: Callable[[], None] = lambda: None,
     ) -> None:
         self._claim = claim
-        self._carry = carry
-        self._seats = seats
-        self._landed = landed
-        self._flying: set[asyncio.Task[None]] = set()
-        self._landings = 0
+        self._do = do
+        self._seats = concurrency
+        self._on_done = on_done
+        self._running: set[asyncio.Task[None]] = set()
+        self._finished_count = 0
 
-    async def launch(self) -> int:
+    async def start_ready(self) -> int:
         """Start everything that may go now and finds a seat; returns how many."""
-        launched = 0
-        while (room := self._seats - len(self._flying)) > 0:
+        started = 0
+        while (room := self._seats - len(self._running)) > 0:
             batch = await self._claim(room)
             for work in batch:
                 self._start(work)
-            launched += len(batch)
+            started += len(batch)
             if not batch:
                 break
-        return launched
+        return started
 
-    async def until_quiet(self) -> int:
+    async def until_idle(self) -> int:
         """Launch, and what follows from it, until nothing may go and nothing is in flight; returns how many."""
         moved = 0
         while True:
-            landings = self._landings
-            moved += await self.launch()
-            if self._flying:
-                await asyncio.wait(self._flying, return_when=asyncio.FIRST_COMPLETED)
-            elif landings == self._landings:  # nothing landed behind the last look
+            finished_count = self._finished_count
+            moved += await self.start_ready()
+            if self._running:
+                await asyncio.wait(self._running, return_when=asyncio.FIRST_COMPLETED)
+            elif finished_count == self._finished_count:  # nothing landed behind the last look
                 return moved
 
     async def finish(self, seconds: float) -> None:
         """Wait for what is in flight. What takes longer is given up as a crash would: its lease tells the next."""
-        if self._flying:
-            _, late = await asyncio.wait(self._flying, timeout=seconds)
+        if self._running:
+            _, late = await asyncio.wait(self._running, timeout=seconds)
             for task in late:
                 task.cancel()
             await asyncio.gather(*late, return_exceptions=True)
 
     def _start(self, work: Work) -> None:
-        task = asyncio.create_task(self._carry(work))
-        self._flying.add(task)
-        task.add_done_callback(self._land)
+        task = asyncio.create_task(self._do(work))
+        self._running.add(task)
+        task.add_done_callback(self._finish_one)
 
-    def _land(self, task: asyncio.Task[None]) -> None:
-        self._flying.discard(task)
-        self._landings += 1
+    def _finish_one(self, task: asyncio.Task[None]) -> None:
+        self._running.discard(task)
+        self._finished_count += 1
         if not task.cancelled() and (problem := task.exception()) is not None:
             # The database is out of reach, or a bug of ours: the row keeps its lease and is taken up again after it.
             log.error(Event.WORK_LOST, error=repr(problem), exc_info=problem)
-        self._landed()
+        self._on_done()

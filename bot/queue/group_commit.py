@@ -10,7 +10,7 @@ Write = TypeVar("Write")
 Result = TypeVar("Result")
 
 
-class Together(Generic[Write, Result]):
+class GroupCommit(Generic[Write, Result]):
     """`commit(writes)` writes a batch; a result, or an exception, for each. When it raises, each goes alone."""
 
     def __init__(

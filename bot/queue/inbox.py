@@ -12,19 +12,19 @@ from bot.deps import Deps
 from bot.domain.errors import Repeated
 from bot.domain.outgoing.backoff import delay_seconds
 from bot.queue import audit, lease
-from bot.queue.concurrency import Pump
+from bot.queue.concurrency import Pool
 from bot.store.db import claim as kernel
-from bot.store.db.claim import Claim, Fenced
+from bot.store.db.claim import Claim, LeaseLost
 from bot.store.queue import inbox as store
 from bot.store.queue.inbox import InboxItem
 from bot.telemetry import Event, get_logger
 
-Handler = Callable[[Deps, InboxItem], Awaitable[None]]
+InboxHandler = Callable[[Deps, InboxItem], Awaitable[None]]
 
-SEATS = 16
+CONCURRENCY = 16
 MOST_ATTEMPTS = 8
 
-__all__ = ["Handler", "InboxItem", "by_family", "intake", "one_at_a_time", "receive", "release_all_leases", "work"]
+__all__ = ["InboxHandler", "InboxItem", "by_family", "intake", "one_at_a_time", "receive", "release_all_leases", "work"]
 
 log = get_logger()
 _dice = SystemRandom()
@@ -36,11 +36,11 @@ async def receive(deps: Deps, *, key: str, kind: str, payload: dict[str, Any]) -
         wall, now = deps.clock.wall(), deps.clock.now()
         is_new = await store.insert(tx, key=key, kind=kind, payload=payload, wall=wall, received_at=now)
     if is_new:
-        deps.hints.wake()
+        deps.wakeups.wake()
     return is_new
 
 
-def one_at_a_time(handler: Handler) -> Handler:
+def one_at_a_time(handler: InboxHandler) -> InboxHandler:
     """For items that queue for one another: a worker's other work does not run out of connections meanwhile."""
     lock = asyncio.Lock()
 
@@ -51,7 +51,7 @@ def one_at_a_time(handler: Handler) -> Handler:
     return handle
 
 
-def by_family(handlers: Mapping[str, Handler]) -> Handler:
+def by_family(handlers: Mapping[str, InboxHandler]) -> InboxHandler:
     """One handler of several: each works the items whose kind begins with its name and a colon."""
 
     async def handle(deps: Deps, item: InboxItem) -> None:
@@ -66,25 +66,25 @@ class _Job:
     item: InboxItem
 
 
-def intake(deps: Deps, handler: Handler, landed: Callable[[], None] = lambda: None) -> Pump[_Job]:
+def intake(deps: Deps, handler: InboxHandler, on_done: Callable[[], None] = lambda: None) -> Pool[_Job]:
     """The pump that works the inbox."""
 
     async def claim(room: int) -> list[_Job]:
         return await _claim(deps, room)
 
-    async def carry(job: _Job) -> None:
-        await _carry(deps, handler, job)
+    async def work_one(job: _Job) -> None:
+        await _work(deps, handler, job)
 
-    return Pump(claim, carry, seats=SEATS, landed=landed)
+    return Pool(claim, work_one, concurrency=CONCURRENCY, on_done=on_done)
 
 
-async def work(deps: Deps, handler: Handler) -> int:
+async def work(deps: Deps, handler: InboxHandler) -> int:
     """Work everything that waits at this moment; returns how many.
 
     The handler may be called again for the same item after a crash or an exception, so it keys its transactions by
     `item.key`; `Repeated` counts as done. An item that fails eight times is given up, logged and audited.
     """
-    return await intake(deps, handler).until_quiet()
+    return await intake(deps, handler).until_idle()
 
 
 async def release_all_leases(deps: Deps) -> int:
@@ -104,15 +104,15 @@ async def _claim(deps: Deps, room: int) -> list[_Job]:
     return [_Job(claim, item) for claim, item in taken]
 
 
-async def _carry(deps: Deps, handler: Handler, job: _Job) -> None:
+async def _work(deps: Deps, handler: InboxHandler, job: _Job) -> None:
     try:
         async with lease.held(deps, job.claim):
             await _handle(deps, handler, job)
-    except Fenced as lost:
-        log.warning(Event.FENCED, what=str(lost))
+    except LeaseLost as lost:
+        log.warning(Event.LEASE_LOST, what=str(lost))
 
 
-async def _handle(deps: Deps, handler: Handler, job: _Job) -> None:
+async def _handle(deps: Deps, handler: InboxHandler, job: _Job) -> None:
     try:
         await handler(deps, job.item)
     except Repeated:
@@ -125,7 +125,7 @@ async def _handle(deps: Deps, handler: Handler, job: _Job) -> None:
 
 async def _done(deps: Deps, job: _Job) -> None:
     async with deps.database.transaction() as tx:
-        await kernel.conclude(tx, job.claim, state="done", error=None)
+        await kernel.finish(tx, job.claim, state="done", error=None)
 
 
 async def _stumble(deps: Deps, job: _Job, problem: Exception) -> None:
@@ -136,13 +136,13 @@ async def _stumble(deps: Deps, job: _Job, problem: Exception) -> None:
         return
     next_at = deps.clock.wall() + delay_seconds(item.attempts, _dice.random())
     async with deps.database.transaction() as tx:
-        await kernel.conclude(tx, job.claim, state="ready", next_at=next_at, error=repr(problem)[:500])
+        await kernel.finish(tx, job.claim, state="ready", next_at=next_at, error=repr(problem)[:500])
 
 
 async def _give_up(deps: Deps, job: _Job, problem: Exception) -> None:
     item = job.item
     log.error(Event.INBOX_FAILED, key=item.key, kind=item.kind)
     async with deps.database.transaction() as tx:
-        await kernel.conclude(tx, job.claim, state="failed", error=repr(problem)[:500])
+        await kernel.finish(tx, job.claim, state="failed", error=repr(problem)[:500])
         detail = {"kind": item.kind, "error": repr(problem)[:500]}
         await audit.record(tx, deps.clock, "tocsin", "inbox.failed", item.key[:64], **detail)

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager, suppress
 
 from bot.deps import Deps
 from bot.store.db import claim as kernel
-from bot.store.db.claim import Claim, Fenced
+from bot.store.db.claim import Claim, LeaseLost
 from bot.store.db.errors import DatabaseTrouble
 from bot.telemetry import Event, get_logger
 
@@ -34,8 +34,8 @@ async def _renew(deps: Deps, claim: Claim) -> None:
         try:
             async with deps.database.transaction() as tx:
                 await kernel.renew(tx, claim, until=deps.clock.wall() + lease_seconds)
-        except Fenced as lost:
-            log.warning(Event.FENCED, what=str(lost))
+        except LeaseLost as lost:
+            log.warning(Event.LEASE_LOST, what=str(lost))
             return
         except DatabaseTrouble as problem:
             log.warning(Event.DATABASE_TROUBLE, during="lease", error=str(problem))

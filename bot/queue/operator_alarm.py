@@ -9,9 +9,9 @@ from bot.domain.errors import Undeliverable
 from bot.domain.outgoing.delivery import Call, Delivery, Found, Plan, Skip, Wait
 from bot.ports import Tx
 from bot.queue import outbox
-from bot.queue.outbox import Parcel
+from bot.queue.outbox import NewDelivery
 
-KIND = "alarm"
+KIND = "operator_alarm"
 
 
 async def raise_later(deps: Deps, tx: Tx, *, subject: str, sentence: str, key: str) -> None:
@@ -19,7 +19,7 @@ async def raise_later(deps: Deps, tx: Tx, *, subject: str, sentence: str, key: s
     await outbox.enqueue(
         deps,
         tx,
-        Parcel(
+        NewDelivery(
             kind=KIND,
             subject=subject,
             method=KIND,
@@ -30,23 +30,23 @@ async def raise_later(deps: Deps, tx: Tx, *, subject: str, sentence: str, key: s
     )
 
 
-class AlarmErrand:
+class AlarmHandler:
     """An `Errand` that speaks through `deps.alarm`. One said twice is better than one not said."""
 
     async def prepare(self, deps: Deps, tx: Tx, delivery: Delivery) -> Plan:
         return Call(arguments=delivery.payload)
 
-    async def act(self, deps: Deps, delivery: Delivery, arguments: dict[str, Any], method: str) -> dict[str, Any]:
+    async def send(self, deps: Deps, delivery: Delivery, arguments: dict[str, Any], method: str) -> dict[str, Any]:
         await deps.alarm.raise_alarm(str(arguments["sentence"]))
         return {}
 
-    async def look_up(self, deps: Deps, delivery: Delivery, arguments: dict[str, Any]) -> Found | None:
+    async def find_sent(self, deps: Deps, delivery: Delivery, arguments: dict[str, Any]) -> Found | None:
         return None
 
-    async def settle(self, deps: Deps, tx: Tx, delivery: Delivery, answer: dict[str, Any]) -> None:
+    async def on_sent(self, deps: Deps, tx: Tx, delivery: Delivery, answer: dict[str, Any]) -> None:
         return None
 
-    async def refused(
+    async def on_refused(
         self, deps: Deps, tx: Tx, delivery: Delivery, problem: Undeliverable
     ) -> dict[str, Any] | Wait | Skip | None:
         return None

@@ -1,6 +1,6 @@
 """One delivery's trip: prepare in a read, act outside any transaction, write the outcome in one.
 
-Whatever happens the row ends in a state that says so: sent, dropped, failed, ready again later, or in doubt, which
+Whatever happens the row ends in a state that says so: sent, dropped, failed, ready again later, or unconfirmed, which
 means that the other side may have done it and must be asked before it is told again.
 """
 
@@ -18,15 +18,15 @@ from bot.domain.outgoing.backoff import delay_seconds
 from bot.domain.outgoing.delivery import Call, Delivery, Found, Plan, Skip, Wait
 from bot.ports import Tx
 from bot.queue import audit, lease
-from bot.queue.handler import Errand
+from bot.queue.handler import DeliveryHandler
 from bot.store.db import claim as kernel
-from bot.store.db.claim import Claim, Fenced
+from bot.store.db.claim import Claim, LeaseLost
 from bot.store.db.errors import already_there
 from bot.store.queue import rate_limits
 from bot.store.queue.deliveries import attempt_undone
 from bot.telemetry import Event, get_logger
 
-MOST_STUMBLES = 12  # how often an errand may raise what it should not before it is given up
+MOST_STUMBLES = 12  # how often a delivery handler may raise what it should not before it is given up
 MOST_LOOKUPS = 2
 UNKNOWN_SECONDS = 30.0  # another replica may be newer and know the kind
 LEAST_WAIT_SECONDS = 0.05
@@ -39,22 +39,22 @@ _dice = SystemRandom()
 
 
 @dataclass(frozen=True)
-class Trip:
+class Attempt:
     """A claimed delivery and all that is needed to carry it."""
 
     deps: Deps
     claim: Claim
     delivery: Delivery
-    errand: Errand | None = None
-    gate_until: float | None = None  # what we closed its gate with
+    handler: DeliveryHandler | None = None
+    limited_until: float | None = None  # what we closed its rate limit with
     answer: dict[str, Any] | None = None  # it was sent, and only the writing down is missing
 
-    def with_errand(self, errands: Mapping[str, Errand]) -> Trip:
-        return replace(self, errand=errands.get(self.delivery.kind))
+    def with_handler(self, handlers: Mapping[str, DeliveryHandler]) -> Attempt:
+        return replace(self, handler=handlers.get(self.delivery.kind))
 
     @property
-    def in_doubt(self) -> bool:
-        return self.claim.state == "doubt"
+    def unconfirmed(self) -> bool:
+        return self.claim.state == "unconfirmed"
 
     @property
     def names(self) -> dict[str, Any]:
@@ -62,337 +62,348 @@ class Trip:
         return {"delivery": self.delivery.id, "kind": self.delivery.kind, "subject": self.delivery.subject}
 
 
-async def carry(trip: Trip) -> None:
+async def deliver(attempt: Attempt) -> None:
     """From claimed to its outcome. Raises only when the database is out of reach; then the lease tells the next."""
     try:
-        async with lease.held(trip.deps, trip.claim):
-            if trip.errand is None:
-                await _leave_to_others(trip)
-            elif trip.in_doubt:
-                await _look_before_repeating(trip, trip.errand)
+        async with lease.held(attempt.deps, attempt.claim):
+            if attempt.handler is None:
+                await _leave_to_others(attempt)
+            elif attempt.unconfirmed:
+                await _look_before_repeating(attempt, attempt.handler)
             else:
-                await _deliver(trip, trip.errand)
-    except Fenced as lost:
-        log.warning(Event.FENCED, what=str(lost), **trip.names)
+                await _attempt_delivery(attempt, attempt.handler)
+    except LeaseLost as lost:
+        log.warning(Event.LEASE_LOST, what=str(lost), **attempt.names)
 
 
-async def _leave_to_others(trip: Trip) -> None:
-    log.warning(Event.DELIVERY_STUMBLED, error="This version knows no such kind.", **trip.names)
-    if trip.in_doubt:
-        await _ask_later(trip, UNKNOWN_SECONDS, "unknown kind")
+async def _leave_to_others(attempt: Attempt) -> None:
+    log.warning(Event.DELIVERY_STUMBLED, error="This version knows no such kind.", **attempt.names)
+    if attempt.unconfirmed:
+        await _ask_later(attempt, UNKNOWN_SECONDS, "unknown kind")
     else:
-        await _put_back(trip, UNKNOWN_SECONDS, "unknown kind")
+        await _put_back(attempt, UNKNOWN_SECONDS, "unknown kind")
 
 
 # --- the way out --------------------------------------------------------------------------------------------------
 
 
-async def _deliver(trip: Trip, errand: Errand) -> None:
-    plan = await _prepare(trip, errand)
+async def _attempt_delivery(attempt: Attempt, handler: DeliveryHandler) -> None:
+    plan = await _prepare(attempt, handler)
     match plan:
         case Call():
-            await _send(trip, errand, plan)
+            await _send(attempt, handler, plan)
         case Wait():
-            await _put_back(trip, _patience(trip, plan), plan.reason)
+            await _put_back(attempt, _patience(attempt, plan), plan.reason)
         case Skip():
-            await _drop(trip, plan.reason)
+            await _drop(attempt, plan.reason)
 
 
-async def _prepare(trip: Trip, errand: Errand) -> Plan | None:
-    """What to do, from the state of this moment; None when the errand stumbled, which has been written down."""
+async def _prepare(attempt: Attempt, handler: DeliveryHandler) -> Plan | None:
+    """What to do, from the state of this moment; None when the delivery handler stumbled, which has been written
+    down.
+    """
     try:
-        async with trip.deps.database.reading() as tx:
-            return await errand.prepare(trip.deps, tx, trip.delivery)
-    except Exception as problem:  # noqa: BLE001  a broken errand must not stop the others; it is logged and counted
-        await _stumble(trip, problem)
+        async with attempt.deps.database.reading() as tx:
+            return await handler.prepare(attempt.deps, tx, attempt.delivery)
+    except Exception as problem:  # noqa: BLE001  a broken handler must not stop the others; it is logged and counted
+        await _stumble(attempt, problem)
         return None
 
 
-async def _send(trip: Trip, errand: Errand, call: Call) -> None:
-    method = call.method or trip.delivery.method
-    if not await _passes_gates(trip, call, method):
+async def _send(attempt: Attempt, handler: DeliveryHandler, call: Call) -> None:
+    method = call.method or attempt.delivery.method
+    if not await _passes_rate_limits(attempt, call, method):
         return
-    if trip.deps.clock.wall() >= trip.claim.until:
-        raise Fenced(f"delivery {trip.delivery.id} was held up until its lease was over")
+    if attempt.deps.clock.wall() >= attempt.claim.until:
+        raise LeaseLost(f"delivery {attempt.delivery.id} was held up until its lease was over")
     try:
-        answer = await _act(trip, errand, call.arguments, method)
+        answer = await _act(attempt, handler, call.arguments, method)
     except Throttled as refusal:
-        await _throttled(trip, method, refusal)
+        await _throttled(attempt, method, refusal)
     except Undeliverable as refusal:
-        await (_doubt(trip, refusal) if refusal.maybe_done else _refused(trip, errand, refusal))
+        await (_leave_unconfirmed(attempt, refusal) if refusal.maybe_done else _refused(attempt, handler, refusal))
     else:
-        await _arrived(trip, errand, answer)
+        await _arrived(attempt, handler, answer)
 
 
-async def _act(trip: Trip, errand: Errand, arguments: dict[str, Any], method: str) -> dict[str, Any]:
-    limit = trip.deps.config.lease_seconds * ACTING_SHARE
+async def _act(attempt: Attempt, handler: DeliveryHandler, arguments: dict[str, Any], method: str) -> dict[str, Any]:
+    limit = attempt.deps.config.lease_seconds * ACTING_SHARE
     try:
         async with asyncio.timeout(limit):
-            return await errand.act(trip.deps, trip.delivery, arguments, method)
+            return await handler.send(attempt.deps, attempt.delivery, arguments, method)
     except Undeliverable:
         raise
     except TimeoutError as problem:
         raise Undeliverable("timed_out", maybe_done=True) from problem
-    except Exception as problem:  # a broken errand may have sent something before it broke
-        log.error(Event.DELIVERY_STUMBLED, error=repr(problem), exc_info=problem, **trip.names)
+    except Exception as problem:  # a broken handler may have sent something before it broke
+        log.error(Event.DELIVERY_STUMBLED, error=repr(problem), exc_info=problem, **attempt.names)
         raise Undeliverable(repr(problem), maybe_done=True) from problem
 
 
-# --- gates that are known only now --------------------------------------------------------------------------------
+# --- rate limits that are known only now ------------------------------------------------------------------------------
 
 
-async def _passes_gates(trip: Trip, call: Call, method: str) -> bool:
-    """Pass the gates the claim could not know of; at a closed one the row is put back behind it."""
+async def _passes_rate_limits(attempt: Attempt, call: Call, method: str) -> bool:
+    """Pass the rate limits the claim could not know of; at a closed one the row is put back behind it."""
     post = f"post:{call.target}" if call.target else None
-    if post == trip.delivery.gate:
+    if post == attempt.delivery.rate_limit:
         post = None
-    if post is None and method == trip.delivery.method:
+    if post is None and method == attempt.delivery.method:
         return True
-    wall = trip.deps.clock.wall()
-    async with trip.deps.database.transaction() as tx:
+    wall = attempt.deps.clock.wall()
+    async with attempt.deps.database.transaction() as tx:
         opens_at = await rate_limits.opens_at(tx, f"method:{method}")
         if opens_at > wall:
-            await _return(tx, trip, next_at=opens_at, error="method gate closed")
+            await _return(tx, attempt, next_at=opens_at, error="method rate limit")
             return False
-        return post is None or await _take_gate(tx, trip, post, wall)
+        return post is None or await _take_rate_limit(tx, attempt, post, wall)
 
 
-async def _take_gate(tx: Tx, trip: Trip, post: str, wall: float) -> bool:
-    if await rate_limits.take(tx, [post], wall=wall, until=wall + trip.deps.config.post_interval_seconds):
+async def _take_rate_limit(tx: Tx, attempt: Attempt, post: str, wall: float) -> bool:
+    if await rate_limits.take(tx, [post], wall=wall, until=wall + attempt.deps.config.post_interval_seconds):
         return True
-    await _return(tx, trip, next_at=await rate_limits.opens_at(tx, post), error="gate closed", gate=post)
+    await _return(tx, attempt, next_at=await rate_limits.opens_at(tx, post), error="rate limit", rate_limit=post)
     return False
 
 
 # --- outcomes -----------------------------------------------------------------------------------------------------
 
 
-async def _arrived(trip: Trip, errand: Errand, answer: dict[str, Any]) -> None:
+async def _arrived(attempt: Attempt, handler: DeliveryHandler, answer: dict[str, Any]) -> None:
     try:
-        async with trip.deps.database.transaction() as tx:
-            await _write_down(tx, trip, errand, answer)
-    except Fenced:
+        async with attempt.deps.database.transaction() as tx:
+            await _write_down(tx, attempt, handler, answer)
+    except LeaseLost:
         raise
     except Exception as problem:  # noqa: BLE001  sent and not written down: forgetting that would send it again
-        await _remember(trip, answer, problem)
+        await _remember(attempt, answer, problem)
 
 
-async def _write_down(tx: Tx, trip: Trip, errand: Errand, answer: dict[str, Any]) -> None:
-    await kernel.conclude(
-        tx, trip.claim, state="sent", settled_at=trip.deps.clock.now(), answer=_gist(answer), error=None
+async def _write_down(tx: Tx, attempt: Attempt, handler: DeliveryHandler, answer: dict[str, Any]) -> None:
+    await kernel.finish(
+        tx, attempt.claim, state="sent", settled_at=attempt.deps.clock.now(), answer=_gist(answer), error=None
     )
-    await errand.settle(trip.deps, tx, trip.delivery, answer)
+    await handler.on_sent(attempt.deps, tx, attempt.delivery, answer)
 
 
 def _gist(answer: dict[str, Any]) -> dict[str, Any]:
     return {key: answer[key] for key in ("ts", "channel") if isinstance(answer.get(key), str)}
 
 
-async def _remember(trip: Trip, answer: dict[str, Any], problem: Exception) -> None:
+async def _remember(attempt: Attempt, answer: dict[str, Any], problem: Exception) -> None:
     """Keep the answer with the row, to be written down later without asking again."""
-    log.error(Event.DELIVERY_STUMBLED, error=repr(problem), exc_info=problem, **trip.names)
-    attempts = trip.delivery.lookups + 1
-    async with trip.deps.database.transaction() as tx:
+    log.error(Event.DELIVERY_STUMBLED, error=repr(problem), exc_info=problem, **attempt.names)
+    attempts = attempt.delivery.lookups + 1
+    async with attempt.deps.database.transaction() as tx:
         if attempts >= MOST_STUMBLES:
-            await _fail(tx, trip, f"sent, and could not be written down: {problem!r}", answer=answer)
+            await _fail(tx, attempt, f"sent, and could not be written down: {problem!r}", answer=answer)
             return
-        await kernel.conclude(
-            tx, trip.claim, state="doubt", next_at=_later(trip, attempts), lookups=attempts, answer=answer,
+        await kernel.finish(
+            tx, attempt.claim, state="unconfirmed", next_at=_later(attempt, attempts), lookups=attempts, answer=answer,
             error=repr(problem)[:500],
         )  # fmt: skip
 
 
-async def _throttled(trip: Trip, method: str, refusal: Throttled) -> None:
-    until = trip.deps.clock.wall() + refusal.retry_after_seconds
-    log.info(Event.DELIVERY_THROTTLED, method=method, retry_after_seconds=refusal.retry_after_seconds, **trip.names)
-    async with trip.deps.database.transaction() as tx:
+async def _throttled(attempt: Attempt, method: str, refusal: Throttled) -> None:
+    until = attempt.deps.clock.wall() + refusal.retry_after_seconds
+    log.info(Event.DELIVERY_THROTTLED, method=method, retry_after_seconds=refusal.retry_after_seconds, **attempt.names)
+    async with attempt.deps.database.transaction() as tx:
         await rate_limits.close(tx, f"method:{method}", until=until)
-        await _return(tx, trip, next_at=until, error=refusal.error)
+        await _return(tx, attempt, next_at=until, error=refusal.error)
 
 
-async def _refused(trip: Trip, errand: Errand, refusal: Undeliverable) -> None:
-    """The errand says what a refusal means. Its None: permanent fails, anything else is tried again."""
+async def _refused(attempt: Attempt, handler: DeliveryHandler, refusal: Undeliverable) -> None:
+    """The delivery handler says what a refusal means. Its None: permanent fails, anything else is tried again."""
     try:
-        async with trip.deps.database.transaction() as tx:
-            await kernel.confirm(tx, trip.claim)
-            fate = await errand.refused(trip.deps, tx, trip.delivery, refusal)
-            await _after_refusal(tx, trip, errand, refusal, fate)
-    except Fenced:
+        async with attempt.deps.database.transaction() as tx:
+            await kernel.assert_held(tx, attempt.claim)
+            fate = await handler.on_refused(attempt.deps, tx, attempt.delivery, refusal)
+            await _after_refusal(tx, attempt, handler, refusal, fate)
+    except LeaseLost:
         raise
-    except Exception as problem:  # noqa: BLE001  a broken errand must not stop the others; it is logged and counted
-        await _stumble(trip, problem)
+    except Exception as problem:  # noqa: BLE001  a broken handler must not stop the others; it is logged and counted
+        await _stumble(attempt, problem)
 
 
 async def _after_refusal(
-    tx: Tx, trip: Trip, errand: Errand, refusal: Undeliverable, fate: dict[str, Any] | Wait | Skip | None
+    tx: Tx,
+    attempt: Attempt,
+    handler: DeliveryHandler,
+    refusal: Undeliverable,
+    fate: dict[str, Any] | Wait | Skip | None,
 ) -> None:
     match fate:
-        case Wait() if trip.in_doubt:
-            await _stay_in_doubt(tx, trip, _wall_in(trip, fate.seconds), fate.reason)
+        case Wait() if attempt.unconfirmed:
+            await _stay_unconfirmed(tx, attempt, _wall_in(attempt, fate.seconds), fate.reason)
         case Wait():
-            await _return(tx, trip, next_at=_wall_in(trip, fate.seconds), error=fate.reason)
+            await _return(tx, attempt, next_at=_wall_in(attempt, fate.seconds), error=fate.reason)
         case Skip():
-            await _discard(tx, trip, fate.reason)
+            await _discard(tx, attempt, fate.reason)
         case None if refusal.permanent:
-            await _fail(tx, trip, refusal.error)
+            await _fail(tx, attempt, refusal.error)
         case None:
-            await _retry(tx, trip, refusal.error)
+            await _retry(tx, attempt, refusal.error)
         case answer:
-            await _write_down(tx, trip, errand, answer)
+            await _write_down(tx, attempt, handler, answer)
 
 
-async def _stumble(trip: Trip, problem: Exception) -> None:
-    """The errand raised what it should not, before anything was sent."""
-    log.error(Event.DELIVERY_STUMBLED, error=repr(problem), exc_info=problem, **trip.names)
-    async with trip.deps.database.transaction() as tx:
-        if trip.in_doubt:
-            await _stay_in_doubt(tx, trip, _later(trip, trip.claim.epoch), repr(problem))
-        elif trip.delivery.attempts >= MOST_STUMBLES:
-            await _fail(tx, trip, repr(problem))
+async def _stumble(attempt: Attempt, problem: Exception) -> None:
+    """The delivery handler raised what it should not, before anything was sent."""
+    log.error(Event.DELIVERY_STUMBLED, error=repr(problem), exc_info=problem, **attempt.names)
+    async with attempt.deps.database.transaction() as tx:
+        if attempt.unconfirmed:
+            await _stay_unconfirmed(tx, attempt, _later(attempt, attempt.claim.epoch), repr(problem))
+        elif attempt.delivery.attempts >= MOST_STUMBLES:
+            await _fail(tx, attempt, repr(problem))
         else:
-            await _retry(tx, trip, repr(problem))
+            await _retry(tx, attempt, repr(problem))
 
 
-async def _drop(trip: Trip, reason: str) -> None:
-    async with trip.deps.database.transaction() as tx:
-        await _discard(tx, trip, reason)
+async def _drop(attempt: Attempt, reason: str) -> None:
+    async with attempt.deps.database.transaction() as tx:
+        await _discard(tx, attempt, reason)
 
 
-async def _put_back(trip: Trip, seconds: float, reason: str) -> None:
-    async with trip.deps.database.transaction() as tx:
-        await _return(tx, trip, next_at=_wall_in(trip, seconds), error=reason)
+async def _put_back(attempt: Attempt, seconds: float, reason: str) -> None:
+    async with attempt.deps.database.transaction() as tx:
+        await _return(tx, attempt, next_at=_wall_in(attempt, seconds), error=reason)
 
 
 # --- doubt --------------------------------------------------------------------------------------------------------
 
 
-async def _doubt(trip: Trip, refusal: Undeliverable) -> None:
+async def _leave_unconfirmed(attempt: Attempt, refusal: Undeliverable) -> None:
     """It may have happened. Asked at once, and once more a moment later."""
-    log.warning(Event.DELIVERY_IN_DOUBT, error=refusal.error, **trip.names)
-    async with trip.deps.database.transaction() as tx:
-        await kernel.conclude(
-            tx, trip.claim, state="doubt", next_at=trip.deps.clock.wall(), lookups=0, error=refusal.error[:500]
+    log.warning(Event.DELIVERY_UNCONFIRMED, error=refusal.error, **attempt.names)
+    async with attempt.deps.database.transaction() as tx:
+        await kernel.finish(
+            tx,
+            attempt.claim,
+            state="unconfirmed",
+            next_at=attempt.deps.clock.wall(),
+            lookups=0,
+            error=refusal.error[:500],
         )
 
 
-async def _look_before_repeating(trip: Trip, errand: Errand) -> None:
-    if trip.answer is not None:
-        await _arrived(trip, errand, trip.answer)
+async def _look_before_repeating(attempt: Attempt, handler: DeliveryHandler) -> None:
+    if attempt.answer is not None:
+        await _arrived(attempt, handler, attempt.answer)
         return
-    plan = await _prepare(trip, errand)
+    plan = await _prepare(attempt, handler)
     match plan:
         case Call():
-            await _look_up(trip, errand, plan)
+            await _look_up(attempt, handler, plan)
         case Wait():
-            await _ask_later(trip, _patience(trip, plan), plan.reason)
+            await _ask_later(attempt, _patience(attempt, plan), plan.reason)
         case Skip():
-            await _drop(trip, plan.reason)
+            await _drop(attempt, plan.reason)
 
 
-async def _look_up(trip: Trip, errand: Errand, call: Call) -> None:
+async def _look_up(attempt: Attempt, handler: DeliveryHandler, call: Call) -> None:
     try:
-        found = await _ask(trip, errand, call)
+        found = await _ask(attempt, handler, call)
     except Throttled as refusal:
-        await _ask_later(trip, refusal.retry_after_seconds, refusal.error)
+        await _ask_later(attempt, refusal.retry_after_seconds, refusal.error)
     except Undeliverable as refusal:
         if refusal.permanent:
-            await _refused(trip, errand, refusal)
+            await _refused(attempt, handler, refusal)
         else:
-            await _ask_later(trip, delay_seconds(trip.claim.epoch, _dice.random()), refusal.error)
+            await _ask_later(attempt, delay_seconds(attempt.claim.epoch, _dice.random()), refusal.error)
     else:
-        await (_not_found(trip) if found is None else _arrived(trip, errand, found.answer))
+        await (_not_found(attempt) if found is None else _arrived(attempt, handler, found.answer))
 
 
-async def _ask(trip: Trip, errand: Errand, call: Call) -> Found | None:
-    limit = trip.deps.config.lease_seconds * ACTING_SHARE
+async def _ask(attempt: Attempt, handler: DeliveryHandler, call: Call) -> Found | None:
+    limit = attempt.deps.config.lease_seconds * ACTING_SHARE
     try:
         async with asyncio.timeout(limit):
-            return await errand.look_up(trip.deps, trip.delivery, call.arguments)
+            return await handler.find_sent(attempt.deps, attempt.delivery, call.arguments)
     except Undeliverable:
         raise
     except TimeoutError as problem:
         raise Undeliverable("timed_out") from problem
     except Exception as problem:
-        log.error(Event.DELIVERY_STUMBLED, error=repr(problem), exc_info=problem, **trip.names)
+        log.error(Event.DELIVERY_STUMBLED, error=repr(problem), exc_info=problem, **attempt.names)
         raise Undeliverable(repr(problem)) from problem
 
 
-async def _not_found(trip: Trip) -> None:
+async def _not_found(attempt: Attempt) -> None:
     """Missed once: ask again a moment later. Missed twice: it did not happen, so do it."""
-    lookups = trip.delivery.lookups + 1
-    wall = trip.deps.clock.wall()
-    async with trip.deps.database.transaction() as tx:
+    lookups = attempt.delivery.lookups + 1
+    wall = attempt.deps.clock.wall()
+    async with attempt.deps.database.transaction() as tx:
         if lookups < MOST_LOOKUPS:
-            next_at = wall + trip.deps.config.lookup_interval_seconds
-            await kernel.conclude(tx, trip.claim, state="doubt", next_at=next_at, lookups=lookups)
+            next_at = wall + attempt.deps.config.lookup_interval_seconds
+            await kernel.finish(tx, attempt.claim, state="unconfirmed", next_at=next_at, lookups=lookups)
         else:
-            await _make_ready(tx, trip, next_at=wall, lookups=0)
+            await _make_ready(tx, attempt, next_at=wall, lookups=0)
 
 
-async def _ask_later(trip: Trip, seconds: float, reason: str) -> None:
-    async with trip.deps.database.transaction() as tx:
-        await _stay_in_doubt(tx, trip, _wall_in(trip, seconds), reason)
+async def _ask_later(attempt: Attempt, seconds: float, reason: str) -> None:
+    async with attempt.deps.database.transaction() as tx:
+        await _stay_unconfirmed(tx, attempt, _wall_in(attempt, seconds), reason)
 
 
-async def _stay_in_doubt(tx: Tx, trip: Trip, next_at: float, reason: str) -> None:
-    await kernel.conclude(tx, trip.claim, state="doubt", next_at=next_at, error=reason[:500])
+async def _stay_unconfirmed(tx: Tx, attempt: Attempt, next_at: float, reason: str) -> None:
+    await kernel.finish(tx, attempt.claim, state="unconfirmed", next_at=next_at, error=reason[:500])
 
 
 # --- writing an outcome inside a transaction ----------------------------------------------------------------------
 
 
-async def _return(tx: Tx, trip: Trip, *, next_at: float, error: str, **values: Any) -> None:
+async def _return(tx: Tx, attempt: Attempt, *, next_at: float, error: str, **values: Any) -> None:
     """Put it back as if it had not been claimed: it waits, which is not trying."""
-    await _make_ready(tx, trip, next_at=next_at, error=error[:500], **attempt_undone(), **values)
-    await _give_gate_back(tx, trip)
+    await _make_ready(tx, attempt, next_at=next_at, error=error[:500], **attempt_undone(), **values)
+    await _give_rate_limit_back(tx, attempt)
 
 
-async def _retry(tx: Tx, trip: Trip, error: str) -> None:
-    log.info(Event.DELIVERY_RETRIED, error=error, attempts=trip.delivery.attempts, **trip.names)
-    await _make_ready(tx, trip, next_at=_later(trip, trip.delivery.attempts), error=error[:500])
+async def _retry(tx: Tx, attempt: Attempt, error: str) -> None:
+    log.info(Event.DELIVERY_RETRIED, error=error, attempts=attempt.delivery.attempts, **attempt.names)
+    await _make_ready(tx, attempt, next_at=_later(attempt, attempt.delivery.attempts), error=error[:500])
 
 
-async def _make_ready(tx: Tx, trip: Trip, **values: Any) -> None:
+async def _make_ready(tx: Tx, attempt: Attempt, **values: Any) -> None:
     try:
         async with tx.begin_nested():
-            await kernel.conclude(tx, trip.claim, state="ready", **values)
+            await kernel.finish(tx, attempt.claim, state="ready", **values)
     except Exception as problem:
         if not already_there(problem):
             raise
         # A newer row with its collapse key waits already, and will be rendered from the same state.
-        now = trip.deps.clock.now()
-        await kernel.conclude(tx, trip.claim, state="dropped", settled_at=now, error="superseded by a newer one")
+        now = attempt.deps.clock.now()
+        await kernel.finish(tx, attempt.claim, state="dropped", settled_at=now, error="superseded by a newer one")
 
 
-async def _discard(tx: Tx, trip: Trip, reason: str) -> None:
-    log.info(Event.DELIVERY_DROPPED, reason=reason, **trip.names)
-    await kernel.conclude(tx, trip.claim, state="dropped", settled_at=trip.deps.clock.now(), error=reason[:500])
-    await _give_gate_back(tx, trip)
+async def _discard(tx: Tx, attempt: Attempt, reason: str) -> None:
+    log.info(Event.DELIVERY_DROPPED, reason=reason, **attempt.names)
+    await kernel.finish(tx, attempt.claim, state="dropped", settled_at=attempt.deps.clock.now(), error=reason[:500])
+    await _give_rate_limit_back(tx, attempt)
 
 
-async def _fail(tx: Tx, trip: Trip, error: str, **values: Any) -> None:
-    log.error(Event.DELIVERY_FAILED, error=error, **trip.names)
-    now = trip.deps.clock.now()
-    await kernel.conclude(tx, trip.claim, state="failed", settled_at=now, error=error[:500], **values)
-    detail = {"delivery": trip.delivery.id, "kind": trip.delivery.kind, "error": error[:500]}
-    await audit.record(tx, trip.deps.clock, "tocsin", "delivery.failed", trip.delivery.subject, **detail)
+async def _fail(tx: Tx, attempt: Attempt, error: str, **values: Any) -> None:
+    log.error(Event.DELIVERY_FAILED, error=error, **attempt.names)
+    now = attempt.deps.clock.now()
+    await kernel.finish(tx, attempt.claim, state="failed", settled_at=now, error=error[:500], **values)
+    detail = {"delivery": attempt.delivery.id, "kind": attempt.delivery.kind, "error": error[:500]}
+    await audit.record(tx, attempt.deps.clock, "tocsin", "delivery.failed", attempt.delivery.subject, **detail)
 
 
-async def _give_gate_back(tx: Tx, trip: Trip) -> None:
-    if trip.gate_until is not None and trip.delivery.gate is not None:
+async def _give_rate_limit_back(tx: Tx, attempt: Attempt) -> None:
+    if attempt.limited_until is not None and attempt.delivery.rate_limit is not None:
         await rate_limits.give_back(
-            tx, [trip.delivery.gate], taken_until=trip.gate_until, wall=trip.deps.clock.wall()
+            tx, [attempt.delivery.rate_limit], taken_until=attempt.limited_until, wall=attempt.deps.clock.wall()
         )  # fmt: skip
 
 
-def _patience(trip: Trip, plan: Wait) -> float:
+def _patience(attempt: Attempt, plan: Wait) -> float:
     """The more often it was looked at in vain, the longer until the next look: a thousand may wait for one outage."""
-    return max(plan.seconds, min(plan.seconds * WAIT_GROWTH ** min(trip.claim.epoch - 1, 40), LONGEST_WAIT_SECONDS))
+    return max(plan.seconds, min(plan.seconds * WAIT_GROWTH ** min(attempt.claim.epoch - 1, 40), LONGEST_WAIT_SECONDS))
 
 
-def _wall_in(trip: Trip, seconds: float) -> float:
-    return trip.deps.clock.wall() + max(seconds, LEAST_WAIT_SECONDS)
+def _wall_in(attempt: Attempt, seconds: float) -> float:
+    return attempt.deps.clock.wall() + max(seconds, LEAST_WAIT_SECONDS)
 
 
-def _later(trip: Trip, attempts: int) -> float:
-    return trip.deps.clock.wall() + delay_seconds(attempts, _dice.random())
+def _later(attempt: Attempt, attempts: int) -> float:
+    return attempt.deps.clock.wall() + delay_seconds(attempts, _dice.random())

@@ -12,7 +12,7 @@ from weakref import WeakKeyDictionary
 
 from bot.deps import Deps
 from bot.domain.outgoing.backoff import delay_seconds
-from bot.domain.outgoing.timer import MOST_ATTEMPTS, Policy, Timer, newest_of
+from bot.domain.outgoing.timer import MOST_ATTEMPTS, Lateness, Timer, newest_of
 from bot.ports import Tx
 from bot.queue import audit, operator_alarm
 from bot.store.db.errors import somebody_goes_first
@@ -20,8 +20,8 @@ from bot.store.db.locks import wait_briefly
 from bot.store.queue import timers as store
 from bot.telemetry import Event, get_logger
 
-TimerFunction = Callable[[Deps, Tx, Timer], Awaitable[None]]
-Table = Mapping[str, TimerFunction]
+TimerHandler = Callable[[Deps, Tx, Timer], Awaitable[None]]
+Handlers = Mapping[str, TimerHandler]
 
 RETRIES_AT_ONCE = 20
 BATCH_SECONDS = 0.05  # how long one batch may keep other writers waiting
@@ -40,11 +40,11 @@ async def schedule(
     due_at: datetime,
     dedupe_key: str,
     payload: dict[str, Any] | None = None,
-    policy: str = "fire_late",
+    lateness: str = "fire_late",
 ) -> bool:
     """Promise it. False, and nothing changed, when the key is pending or was fired; a cancelled one comes back.
 
-    `policy` is fire_late, skip (not at all when a minute late) or coalesce (of several due, only the newest).
+    `lateness` is fire_late, skip (not at all when a minute late) or coalesce (of several due, only the newest).
     """
     return await store.insert(
         tx,
@@ -53,7 +53,7 @@ async def schedule(
         subject=subject,
         payload=payload or {},
         dedupe_key=dedupe_key,
-        policy=Policy(policy).value,
+        lateness=Lateness(lateness).value,
     )
 
 
@@ -70,7 +70,7 @@ class Arming:
 
 async def arm_all(tx: Tx, armings: Sequence[Arming]) -> None:
     """Due at these times from now on, whether they were pending, fired or never there. Not for one that is firing."""
-    await store.arm_all(tx, [{**asdict(one), "policy": Policy.FIRE_LATE.value} for one in armings])
+    await store.arm_all(tx, [{**asdict(one), "lateness": Lateness.FIRE_LATE.value} for one in armings])
 
 
 async def reschedule(tx: Tx, *, dedupe_key: str, due_at: datetime) -> bool:
@@ -94,7 +94,7 @@ async def next_due(deps: Deps) -> datetime | None:
         return await store.next_due(tx)
 
 
-async def fire_due(deps: Deps, table: Table, *, limit: int = 200) -> int:
+async def fire_due(deps: Deps, table: Handlers, *, limit: int = 200) -> int:
     """Fire one batch of due timers, each exactly once; returns how many are settled. Call again until 0.
 
     A function that raises undoes the batch; each is then tried alone, and the broken one keeps its row: tried again
@@ -113,7 +113,7 @@ async def _look(deps: Deps) -> tuple[bool, list[int]]:
         return False, await store.retry_ids(tx, now=now, wall=wall, limit=RETRIES_AT_ONCE)
 
 
-async def _fire_together(deps: Deps, table: Table, limit: int) -> int:
+async def _fire_together(deps: Deps, table: Handlers, limit: int) -> int:
     try:
         return await _fire_batch(deps, table, limit)
     except Exception as problem:  # noqa: BLE001  whose fault it was is found out one by one
@@ -124,7 +124,7 @@ async def _fire_together(deps: Deps, table: Table, limit: int) -> int:
 # --- together -----------------------------------------------------------------------------------------------------
 
 
-async def _fire_batch(deps: Deps, table: Table, limit: int) -> int:
+async def _fire_batch(deps: Deps, table: Handlers, limit: int) -> int:
     now = deps.clock.now()
     async with deps.database.transaction() as tx:
         await wait_briefly(tx)
@@ -141,14 +141,14 @@ async def _fire_batch(deps: Deps, table: Table, limit: int) -> int:
 
 
 async def _newest(tx: Tx, due: list[Timer], now: datetime) -> dict[tuple[str, str], datetime]:
-    coalescing = [timer for timer in due if timer.policy is Policy.COALESCE]
+    coalescing = [timer for timer in due if timer.lateness is Lateness.COALESCE]
     if not coalescing:
         return {}
     elsewhere = await store.newest_due(tx, now=now, subjects={timer.subject for timer in coalescing})
     return newest_of(coalescing) | elsewhere
 
 
-async def _run_some(deps: Deps, table: Table, tx: Tx, due: list[Timer]) -> list[int]:
+async def _run_some(deps: Deps, table: Handlers, tx: Tx, due: list[Timer]) -> list[int]:
     """Run them in order until the batch has taken long enough; those not reached stay due. Returns who is done."""
     withdrawn = _withdrawn.setdefault(tx, set())
     until = time.perf_counter() + BATCH_SECONDS
@@ -163,7 +163,7 @@ async def _run_some(deps: Deps, table: Table, tx: Tx, due: list[Timer]) -> list[
     return done
 
 
-def _function(table: Table, timer: Timer) -> TimerFunction:
+def _function(table: Handlers, timer: Timer) -> TimerHandler:
     if timer.kind not in table:
         raise LookupError(f"No function for timers of kind {timer.kind}.")
     return table[timer.kind]
@@ -177,11 +177,11 @@ async def _due_ids(deps: Deps, limit: int) -> list[int]:
         return await store.due_ids(tx, now=deps.clock.now(), limit=limit)
 
 
-async def _fire_each(deps: Deps, table: Table, identities: list[int]) -> int:
+async def _fire_each(deps: Deps, table: Handlers, identities: list[int]) -> int:
     return sum([await _fire_alone(deps, table, identity) for identity in identities])
 
 
-async def _fire_alone(deps: Deps, table: Table, identity: int) -> bool:
+async def _fire_alone(deps: Deps, table: Handlers, identity: int) -> bool:
     """Whether it is settled: fired, or counted as failed once more."""
     now = deps.clock.now()
     timer = None
@@ -197,7 +197,7 @@ async def _fire_alone(deps: Deps, table: Table, identity: int) -> bool:
     return True
 
 
-async def _fire_one(deps: Deps, table: Table, tx: Tx, timer: Timer, now: datetime) -> None:
+async def _fire_one(deps: Deps, table: Handlers, tx: Tx, timer: Timer, now: datetime) -> None:
     note = timer.pointless(now, await _newest(tx, [timer], now))
     fired = [timer.id] if note else await _run_some(deps, table, tx, [timer])
     await store.mark_done(tx, fired, at=now, note=note)

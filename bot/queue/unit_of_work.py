@@ -18,4 +18,4 @@ async def begin(deps: Deps, by: Actor | None = None) -> AsyncIterator[Tx]:
         if by:
             await idempotency.once(deps, tx, by.key)
         yield tx
-    deps.hints.wake()
+    deps.wakeups.wake()

@@ -1,4 +1,4 @@
-"""The tables of what happens by itself: which timer calls what, and which errand tells the world what."""
+"""The tables of what happens by itself: which timer calls what, and which delivery handler tells the world what."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from bot.domain.alerts.alert import HOOK
 from bot.queue import operator_alarm
 from bot.queue.chores import Chore
 from bot.queue.commitments import LateHandler
-from bot.queue.handler import Errand
-from bot.queue.inbox import Handler as InboxHandler
-from bot.queue.timers import TimerFunction
+from bot.queue.handler import DeliveryHandler
+from bot.queue.inbox import InboxHandler as InboxHandler
+from bot.queue.timers import TimerHandler
 from bot.services.admin import chores
 from bot.services.alerts import (
     announcements,
@@ -44,7 +44,7 @@ from bot.services.runs import queries as runs
 from bot.services.runs import scheduler as run_scheduler
 from bot.services.workspace import channels
 
-TIMERS: Mapping[str, TimerFunction] = {
+TIMERS: Mapping[str, TimerHandler] = {
     "update.remind": updates.remind,
     "update.due": updates.due,
     "watch.over": resolution.watch_over,
@@ -65,20 +65,20 @@ TIMERS: Mapping[str, TimerFunction] = {
     noisy_rules.LIST: noisy_rules.due,
 }
 
-DELIVERIES: Mapping[str, Errand] = {
-    "alarm": operator_alarm.AlarmErrand(),
+DELIVERIES: Mapping[str, DeliveryHandler] = {
+    operator_alarm.KIND: operator_alarm.AlarmHandler(),
     "reply": replies.Saying(),
-    "notice": operator_notices.notice,
+    operator_notices.KIND: operator_notices.notice,
     announcements.KIND: announcements.line,
-    thread_notes.KIND: thread_notes.aside,
-    email.KIND: escalation_messages.Minded(incident_email.IncidentEmail()),
-    sns.KIND: sns.ConfirmErrand(),
-    pages.KIND: escalation_messages.Minded(page_pagerduty.PageErrand()),
-    pages.CHANGE: page_pagerduty.ChangeErrand(),
-    pages.NOTE: page_pagerduty.NoteErrand(),
-    page_fallback.MAIL: page_fallback.MailInstead(),
-    page_fallback.WHO: page_fallback.TellWho(),
-    page_fallback.LETTER: page_fallback.letter,
+    thread_notes.KIND: thread_notes.note,
+    email.KIND: escalation_messages.ForEscalation(incident_email.IncidentEmail()),
+    sns.KIND: sns.ConfirmHandler(),
+    pages.KIND: escalation_messages.ForEscalation(page_pagerduty.PageHandler()),
+    pages.CHANGE: page_pagerduty.ChangeHandler(),
+    pages.NOTE: page_pagerduty.NoteHandler(),
+    page_fallback.MAIL: page_fallback.PageEmail(),
+    page_fallback.WHO: page_fallback.PageRecipients(),
+    page_fallback.DIRECT_MESSAGE: page_fallback.direct_message,
     "channel.open": incident_channel.OpenChannel(),
     "channel.invite": incident_channel.Invite(),
     "channel.join": incident_channel.Join(),
@@ -89,8 +89,8 @@ DELIVERIES: Mapping[str, Errand] = {
     "card.edit": incident_channel.EditCard(),
     "update": incident_messages.update,
     "reminder": incident_messages.reminder,
-    "told": incident_messages.told,
-    "told.who": incident_messages.tell_who,
+    "announcement": incident_messages.announcement,
+    "announcement.recipients": incident_messages.announcement_recipients,
     "resolved": incident_messages.resolved,
     "watch": incident_messages.watch,
     "stranded": incident_messages.stranded,
@@ -100,7 +100,7 @@ DELIVERIES: Mapping[str, Errand] = {
     "postmortem.edit": incident_messages.EditPostmortem(),
     "postmortem.file": incident_messages.UploadPostmortem(),
     "postmortem.reminder": incident_messages.postmortem_reminder,
-    triggers.KIND: triggers.TriggerErrand(),
+    triggers.KIND: triggers.TriggerHandler(),
     "alert.post": alert_messages.card,
     "alert.edit": alert_messages.EditCard(),
     "storm.post": alert_messages.storm,
@@ -114,12 +114,12 @@ DELIVERIES: Mapping[str, Errand] = {
     "run.approval.edit": run_messages.EditApproval(),
     "run.question": run_messages.unknown,
     "run.manual": run_messages.manual,
-    "run.asked.edit": run_messages.EditAsked(),
-    "run.said": run_messages.said,
+    "run.question.edit": run_messages.EditAsked(),
+    "run.thread_note": run_messages.said,
     "run.message": run_messages.message,
-    "run.message.who": run_messages.MessageWho(),
+    "run.message.recipients": run_messages.MessageRecipients(),
     "run.file": run_messages.WholeOutput(),
-    oncall_messages.LETTER: oncall_messages.letter,
+    oncall_messages.DIRECT_MESSAGE: oncall_messages.direct_message,
     oncall_messages.LINE: oncall_messages.line,
     oncall_messages.BACK: oncall_messages.GiveBack(),
 }

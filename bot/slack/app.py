@@ -22,13 +22,13 @@ from bot.deps import Deps
 from bot.domain.errors import Undeliverable
 from bot.domain.text.secret import Secret
 from bot.integrations.slack import TOKEN_TROUBLE, web_client
-from bot.interactions import Table
-from bot.priority import a_person_waits
+from bot.interactions import Listeners
+from bot.priority import interactive
 from bot.services.workspace import channels, people
 from bot.services.workspace.people import Identity
 from bot.slack import events, payloads
 from bot.slack.background_tasks import Tasks
-from bot.slack.dispatcher import BUDGET_SECONDS, Desk, empty
+from bot.slack.dispatcher import BUDGET_SECONDS, Dispatcher, empty
 from bot.slack.sockets import CONNECTIONS, PING_SECONDS, Socket
 from bot.telemetry import Event
 
@@ -44,7 +44,7 @@ class SlackDoor:
 
     def __init__(
         self,
-        table: Table,
+        listeners: Listeners,
         deps: Deps,
         *,
         session: aiohttp.ClientSession,
@@ -54,7 +54,7 @@ class SlackDoor:
         budget_seconds: float = BUDGET_SECONDS,
         ping_seconds: float = PING_SECONDS,
     ) -> None:
-        self._table = table
+        self._listeners = listeners
         self._deps = deps
         self._has_secret = signing_secret is not None
         self._identity: Identity | None = None
@@ -63,8 +63,8 @@ class SlackDoor:
         self._tasks = Tasks()  # answers: drained at the end
         self._keepers = Tasks()  # connections: cancelled at the end
         self._app = self._bolt(web_client(None, base_url=base_url, session=session), signing_secret)
-        desk = Desk(table, lambda: self._deps, self._tasks, budget_seconds)
-        self._app.middleware(_Handover(self, desk))
+        dispatcher = Dispatcher(listeners, lambda: self._deps, self._tasks, budget_seconds)
+        self._app.middleware(_Handover(self, dispatcher))
         self._sockets = (
             [Socket(self._app, app_token, ping_seconds=ping_seconds, name=str(n)) for n in range(CONNECTIONS)]
             if app_token
@@ -99,8 +99,8 @@ class SlackDoor:
         return self._app
 
     @property
-    def table(self) -> Table:
-        return self._table
+    def listeners(self) -> Listeners:
+        return self._listeners
 
     @property
     def identity(self) -> Identity | None:
@@ -160,7 +160,7 @@ class SlackDoor:
             telemetry.get_logger().warning(Event.SLACK_AWAY, sentence=self._trouble)
             return False
         self._identity, self._trouble = known, None
-        self._deps.config.known.learn(known.user, known.team, known.url)
+        self._deps.config.workspace.learn(known.user, known.team, known.url)
         telemetry.get_logger().info(Event.SLACK_CONNECTED, team=known.team, bot_user=known.user)
         return True
 
@@ -209,8 +209,8 @@ class SlackDoor:
     async def take_event(self, body: dict[str, Any]) -> BoltResponse:
         """Store first, acknowledge then. What could not be stored is not acknowledged: Slack sends it again."""
         try:
-            with a_person_waits():
-                await events.keep(self._deps, self._table, body)
+            with interactive():
+                await events.keep(self._deps, self._listeners, body)
         except events.NOT_STORED as problem:
             telemetry.get_logger().error(Event.SLACK_EVENT_NOT_STORED, error=type(problem).__name__)
             return BoltResponse(status=503, body="")
@@ -239,9 +239,9 @@ class _Ourselves(AsyncAuthorize):
 class _Handover(AsyncMiddleware):
     """Where Bolt hands over. No listener is registered: Bolt's runner looks for an acknowledgement only every 10 ms."""
 
-    def __init__(self, door: SlackDoor, desk: Desk) -> None:
+    def __init__(self, door: SlackDoor, dispatcher: Dispatcher) -> None:
         self._door = door
-        self._desk = desk
+        self._dispatcher = dispatcher
 
     async def async_process(
         self,
@@ -254,8 +254,8 @@ class _Handover(AsyncMiddleware):
             return BoltResponse(status=503, body="")
         if req.body.get("type") == "event_callback":
             return await self._door.take_event(req.body)
-        occasion = payloads.occasion(req.body)
-        return await self._desk.answer(occasion) if occasion else empty()
+        interaction = payloads.interaction(req.body)
+        return await self._dispatcher.answer(interaction) if interaction else empty()
 
 
 async def _bounded(request: Request) -> bytes | None:

@@ -15,13 +15,24 @@ from bot import telemetry
 from bot.deps import Deps
 from bot.domain.errors import Problem, Repeated, Undeliverable
 from bot.domain.people.person import Actor
-from bot.interactions import Answer, Ask, FieldErrors, Mark, Modal, Nothing, Press, Reply, Submission, Table
-from bot.priority import a_person_waits, answers_a_person
+from bot.interactions import (
+    Answer,
+    BlockAction,
+    Command,
+    FieldErrors,
+    Listeners,
+    Modal,
+    Nothing,
+    Reply,
+    Shortcut,
+    Submission,
+)
+from bot.priority import answers_a_command, interactive
 from bot.services.messaging import replies
 from bot.services.workspace import permissions
 from bot.slack import help_text, home, payloads
 from bot.slack.background_tasks import Tasks
-from bot.slack.payloads import Kind, Occasion
+from bot.slack.payloads import Interaction, Kind
 from bot.telemetry import Event
 from bot.views.kit import mrkdwn
 
@@ -54,149 +65,153 @@ async def outcome(work: Awaitable[Answer], **about: str) -> Outcome:
 
 @dataclass
 class _Late:
-    """Set once the occasion was acknowledged without its answer."""
+    """Set once the interaction was acknowledged without its answer."""
 
     value: bool = False
 
 
 @dataclass(frozen=True)
-class _Case:
-    """One occasion being answered."""
+class _Answering:
+    """One interaction being answered."""
 
     task: asyncio.Task[Answer]
     late: _Late
 
 
-class Desk:
-    """Takes an occasion to the table's function and its answer back to the person."""
+class Dispatcher:
+    """Takes an interaction to the table's function and its answer back to the person."""
 
-    def __init__(self, table: Table, deps: Callable[[], Deps], tasks: Tasks, budget_seconds: float = BUDGET_SECONDS):
-        self._table = table
+    def __init__(
+        self, listeners: Listeners, deps: Callable[[], Deps], tasks: Tasks, budget_seconds: float = BUDGET_SECONDS
+    ):
+        self._listeners = listeners
         self._deps = deps
         self._tasks = tasks
         self._budget_seconds = budget_seconds
-        self._cases: OrderedDict[str, _Case] = OrderedDict()
+        self._answerings: OrderedDict[str, _Answering] = OrderedDict()
 
-    async def answer(self, occasion: Occasion) -> BoltResponse:
-        """The acknowledgement, after at most two seconds. The same occasion twice is carried out once."""
-        case = self._cases.get(occasion.key) or self._open(occasion)
+    async def answer(self, interaction: Interaction) -> BoltResponse:
+        """The acknowledgement, after at most two seconds. The same interaction twice is carried out once."""
+        case = self._answerings.get(interaction.key) or self._open(interaction)
         await asyncio.wait({case.task}, timeout=self._budget_seconds)
         if case.task.done():
-            return acknowledgement(occasion, case.task.result())
+            return acknowledgement(interaction, case.task.result())
         case.late.value = True
         return empty()
 
-    def _open(self, occasion: Occasion) -> _Case:
+    def _open(self, interaction: Interaction) -> _Answering:
         late = _Late()
-        with a_person_waits():
-            case = _Case(self._tasks.spawn(self._handle(occasion, late)), late)
-        answers_a_person(case.task)
-        if occasion.key:
-            self._cases[occasion.key] = case
-            while len(self._cases) > REMEMBERED:
-                self._cases.popitem(last=False)
+        with interactive():
+            case = _Answering(self._tasks.spawn(self._handle(interaction, late)), late)
+        answers_a_command(case.task)
+        if interaction.key:
+            self._answerings[interaction.key] = case
+            while len(self._answerings) > REMEMBERED:
+                self._answerings.popitem(last=False)
         return case
 
-    async def _handle(self, occasion: Occasion, late: _Late) -> Answer:
-        found = await outcome(self._ask(occasion), kind=occasion.kind.name, name=occasion.name)
+    async def _handle(self, interaction: Interaction, late: _Late) -> Answer:
+        found = await outcome(self._ask(interaction), kind=interaction.kind.name, name=interaction.name)
         if isinstance(found, Modal):
-            found = await outcome(self._show(occasion, found), kind="MODAL", name=occasion.name)
-        answer = as_answer(occasion, found)
+            found = await outcome(self._show(interaction, found), kind="MODAL", name=interaction.name)
+        answer = as_answer(interaction, found)
         if isinstance(answer, FieldErrors):
             # The corrected form comes with the same view and hash: it is a new question, not the old one again.
-            self._cases.pop(occasion.key, None)
-        self._tell(occasion, answer, is_late=late.value)
+            self._answerings.pop(interaction.key, None)
+        self._tell(interaction, answer, is_late=late.value)
         return answer
 
-    async def _ask(self, occasion: Occasion) -> Answer:
+    async def _ask(self, interaction: Interaction) -> Answer:
         deps = self._deps()
         if not deps.config.team:
             raise Problem(help_text.STARTING)  # who belongs to this workspace cannot be told yet
-        about, spawn = payloads.subject(occasion), self._tasks.spawn
-        person = await permissions.admitted(deps, occasion.user, deed=occasion.name, about=about, spawn=spawn)
-        actor = Actor(person, key=occasion.key or None, channel=occasion.where.channel)
-        return await _question(self._table, deps, occasion, actor)
+        about, spawn = payloads.subject(interaction), self._tasks.spawn
+        person = await permissions.admitted(
+            deps, interaction.user, attempted=interaction.name, about=about, spawn=spawn
+        )
+        actor = Actor(person, key=interaction.key or None, channel=interaction.where.channel)
+        return await _question(self._listeners, deps, interaction, actor)
 
-    async def _show(self, occasion: Occasion, modal: Modal) -> Answer:
+    async def _show(self, interaction: Interaction, modal: Modal) -> Answer:
         """Open the modal while the trigger lives, or change the one that was pressed."""
-        if occasion.kind is Kind.SUBMISSION:
+        if interaction.kind is Kind.SUBMISSION:
             return modal  # goes back in the acknowledgement
-        chat, view = self._deps().chat, placed(modal.view, occasion)
+        chat, view = self._deps().chat, placed(modal.view, interaction)
         try:
-            if occasion.in_modal and occasion.view:
-                known = {"view_id": occasion.view.get("id"), "hash": occasion.view.get("hash")}
+            if interaction.in_modal and interaction.view:
+                known = {"view_id": interaction.view.get("id"), "hash": interaction.view.get("hash")}
                 await chat.call("views.update", {**known, "view": view})
             else:
-                await chat.call("views.open", {"trigger_id": occasion.trigger, "view": view})
+                await chat.call("views.open", {"trigger_id": interaction.trigger, "view": view})
         except Undeliverable as problem:
             return _not_opened(modal, problem)
         return Nothing()
 
-    def _tell(self, occasion: Occasion, answer: Answer, *, is_late: bool) -> None:
+    def _tell(self, interaction: Interaction, answer: Answer, *, is_late: bool) -> None:
         """Say what the acknowledgement cannot: answers to clicks and forms, and whatever comes too late for it."""
-        if occasion.in_home and occasion.kind is Kind.PRESS:
-            self._tasks.spawn(home.refresh(self._deps(), self._table, occasion.user, occasion.key))
-        in_acknowledgement = occasion.kind is Kind.COMMAND and not is_late
+        if interaction.in_home and interaction.kind is Kind.BLOCK_ACTION:
+            self._tasks.spawn(home.refresh(self._deps(), self._listeners, interaction.user, interaction.key))
+        in_acknowledgement = interaction.kind is Kind.COMMAND and not is_late
         reply = late_reply(answer) if is_late else answer
         if isinstance(reply, Reply) and not in_acknowledgement:
-            self._tasks.spawn(self._say(occasion, reply))
+            self._tasks.spawn(self._say(interaction, reply))
 
-    async def _say(self, occasion: Occasion, reply: Reply) -> None:
+    async def _say(self, interaction: Interaction, reply: Reply) -> None:
         deps = self._deps()
-        if occasion.response_url:
+        if interaction.response_url:
             try:
-                await deps.chat.respond(occasion.response_url, response(reply, occasion))
+                await deps.chat.respond(interaction.response_url, response(reply, interaction))
                 return
             except Undeliverable as problem:
-                telemetry.get_logger().warning(Event.SLACK_ANSWER_LOST, name=occasion.name, error=problem.error)
+                telemetry.get_logger().warning(Event.SLACK_ANSWER_LOST, name=interaction.name, error=problem.error)
                 if problem.maybe_done:
                     return
-        where = occasion.where
-        await replies.send(deps, reply, to=occasion.user, where=where, key=f"answer:{occasion.key}")
+        where = interaction.where
+        await replies.send(deps, reply, to=interaction.user, where=where, key=f"answer:{interaction.key}")
 
 
-async def _question(table: Table, deps: Deps, occasion: Occasion, actor: Actor) -> Answer:
+async def _question(listeners: Listeners, deps: Deps, interaction: Interaction, actor: Actor) -> Answer:
     """The function that the table names, asked in its own words."""
-    if occasion.kind is Kind.COMMAND:
-        picked = help_text.pick(table, occasion.name, occasion.text)
+    if interaction.kind is Kind.COMMAND:
+        picked = help_text.pick(listeners, interaction.name, interaction.text)
         if isinstance(picked, Reply):
             return picked
         verb, rest = picked
-        return await verb.ask(Ask(actor, rest, occasion.where), deps)
-    if occasion.kind is Kind.SUBMISSION and occasion.name in table.submissions:
-        return await table.submissions[occasion.name](_submission(occasion, actor), deps)
-    if occasion.kind is Kind.MARK and occasion.name in table.marks:
-        mark = Mark(actor, occasion.name, occasion.where, text=occasion.text, author=occasion.author)
-        return await table.marks[occasion.name](mark, deps)
-    if occasion.kind is Kind.PRESS and occasion.name in table.presses:
-        return await table.presses[occasion.name](_press(occasion, actor), deps)
-    is_field = occasion.in_modal and "/" in occasion.name  # a choice in a form that nobody needs to hear of yet
+        return await verb.handler(Command(actor, rest, interaction.where), deps)
+    if interaction.kind is Kind.SUBMISSION and interaction.name in listeners.submissions:
+        return await listeners.submissions[interaction.name](_submission(interaction, actor), deps)
+    if interaction.kind is Kind.SHORTCUT and interaction.name in listeners.shortcuts:
+        mark = Shortcut(actor, interaction.name, interaction.where, text=interaction.text, author=interaction.author)
+        return await listeners.shortcuts[interaction.name](mark, deps)
+    if interaction.kind is Kind.BLOCK_ACTION and interaction.name in listeners.block_actions:
+        return await listeners.block_actions[interaction.name](_press(interaction, actor), deps)
+    is_field = interaction.in_modal and "/" in interaction.name  # a choice in a form that nobody needs to hear of yet
     return Nothing() if is_field else Reply(help_text.GONE)
 
 
-def _submission(occasion: Occasion, actor: Actor) -> Submission:
-    values = payloads.fields(occasion.view or {})
-    return Submission(actor, occasion.name, values, occasion.carried, occasion.where)
+def _submission(interaction: Interaction, actor: Actor) -> Submission:
+    values = payloads.fields(interaction.view or {})
+    return Submission(actor, interaction.name, values, interaction.metadata, interaction.where)
 
 
-def _press(occasion: Occasion, actor: Actor) -> Press:
-    view = occasion.view or {}
-    return Press(
+def _press(interaction: Interaction, actor: Actor) -> BlockAction:
+    view = interaction.view or {}
+    return BlockAction(
         actor,
-        occasion.name,
-        occasion.value,
-        occasion.where,
+        interaction.name,
+        interaction.value,
+        interaction.where,
         view=view.get("id"),
-        home=occasion.in_home,
+        home=interaction.in_home,
         values=payloads.fields(view),
-        carried=occasion.carried,
+        metadata=interaction.metadata,
     )
 
 
-def placed(view: dict[str, Any], occasion: Occasion) -> dict[str, Any]:
+def placed(view: dict[str, Any], interaction: Interaction) -> dict[str, Any]:
     """The view, knowing from where it was opened."""
     carried = str(view.get("private_metadata") or "")
-    return {**view, "private_metadata": payloads.pack(occasion.where, carried)}
+    return {**view, "private_metadata": payloads.pack(interaction.where, carried)}
 
 
 def _not_opened(modal: Modal, problem: Undeliverable) -> Answer:
@@ -216,20 +231,20 @@ def button(text: str, label: str, action: str, value: str) -> Reply:
 # --- answers, in Slack's shapes ------------------------------------------------------------------------------------
 
 
-def as_answer(occasion: Occasion, found: Outcome) -> Answer:
+def as_answer(interaction: Interaction, found: Outcome) -> Answer:
     """A problem with a form is shown in the form, under its first field."""
     if not isinstance(found, Problem):
-        return _named_by_block(occasion, found) if isinstance(found, FieldErrors) else found
+        return _named_by_block(interaction, found) if isinstance(found, FieldErrors) else found
     sentence = help_text.sentence(found.sentence)
-    first = next(iter(payloads.field_blocks(occasion.view or {}).values()), None)
-    if occasion.kind is Kind.SUBMISSION and first is not None:
+    first = next(iter(payloads.field_blocks(interaction.view or {}).values()), None)
+    if interaction.kind is Kind.SUBMISSION and first is not None:
         return FieldErrors({first: sentence})
     return Reply(sentence)
 
 
-def _named_by_block(occasion: Occasion, errors: FieldErrors) -> Answer:
+def _named_by_block(interaction: Interaction, errors: FieldErrors) -> Answer:
     """Errors by field name as errors by block_id; one for a field that is not in the form goes to the first."""
-    blocks = payloads.field_blocks(occasion.view or {})
+    blocks = payloads.field_blocks(interaction.view or {})
     if not blocks:
         return Reply("\n".join(errors.errors.values()))
     first = next(iter(blocks.values()))
@@ -243,14 +258,14 @@ def late_reply(answer: Answer) -> Answer:
     return answer
 
 
-def acknowledgement(occasion: Occasion, answer: Answer) -> BoltResponse:
+def acknowledgement(interaction: Interaction, answer: Answer) -> BoltResponse:
     """What goes back in the answer to Slack's own request."""
-    if occasion.kind is Kind.COMMAND and isinstance(answer, Reply):
+    if interaction.kind is Kind.COMMAND and isinstance(answer, Reply):
         return BoltResponse(status=200, body=message(answer))
-    if occasion.kind is Kind.SUBMISSION and isinstance(answer, FieldErrors):
+    if interaction.kind is Kind.SUBMISSION and isinstance(answer, FieldErrors):
         return BoltResponse(status=200, body={"response_action": "errors", "errors": dict(answer.errors)})
-    if occasion.kind is Kind.SUBMISSION and isinstance(answer, Modal):
-        return BoltResponse(status=200, body={"response_action": "update", "view": placed(answer.view, occasion)})
+    if interaction.kind is Kind.SUBMISSION and isinstance(answer, Modal):
+        return BoltResponse(status=200, body={"response_action": "update", "view": placed(answer.view, interaction)})
     return empty()
 
 
@@ -265,10 +280,10 @@ def message(reply: Reply) -> dict[str, Any]:
     return body | ({"blocks": reply.blocks} if reply.blocks else {})
 
 
-def response(reply: Reply, occasion: Occasion) -> dict[str, Any]:
+def response(reply: Reply, interaction: Interaction) -> dict[str, Any]:
     """For a response_url: `replace` swaps the message that was pressed, anything else is a message of its own."""
     body = message(reply) | {"replace_original": reply.replace}
-    thread = occasion.where.thread
+    thread = interaction.where.thread
     return body | ({"thread_ts": thread} if thread and not reply.replace else {})
 
 

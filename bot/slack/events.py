@@ -10,7 +10,7 @@ from bot import telemetry
 from bot.deps import Deps
 from bot.domain.errors import Problem, Repeated, Undeliverable
 from bot.domain.people.person import Actor, Kind, Person
-from bot.interactions import Answer, Ask, FieldErrors, Reply, Table, Where
+from bot.interactions import Answer, Command, FieldErrors, Listeners, Reply, Where
 from bot.queue import inbox
 from bot.queue.inbox import InboxItem
 from bot.services.messaging import replies
@@ -45,32 +45,32 @@ OURS = frozenset(
 )
 
 
-async def keep(deps: Deps, table: Table, body: Mapping[str, Any]) -> bool:
+async def keep(deps: Deps, listeners: Listeners, body: Mapping[str, Any]) -> bool:
     """Store an event, once, before Slack is told that it arrived. False: not one for us, or known already.
 
     Raises DatabaseTrouble or OSError where it could not be stored: then Slack must send it again.
     """
     event = body.get("event") or {}
     kind, key = str(event.get("type") or ""), str(body.get("event_id") or "")
-    if not key or (kind not in OURS and kind not in table.events):
+    if not key or (kind not in OURS and kind not in listeners.events):
         return False
     authorized: Json = next(iter(body.get("authorizations") or []), {})
     payload = {"event": event, "team": body.get("team_id"), "bot_user": authorized.get("user_id")}
     return await inbox.receive(deps, key=key, kind=PREFIX + kind, payload=payload)
 
 
-class EventDesk:
+class EventDispatcher:
     """Carries out stored events. `handle` is what the worker calls; raising has the event tried again later."""
 
-    def __init__(self, table: Table) -> None:
-        self._table = table
+    def __init__(self, listeners: Listeners) -> None:
+        self._listeners = listeners
 
     async def handle(self, deps: Deps, item: InboxItem) -> None:
         """One stored event: `item.key` is Slack's event_id, `item.kind` is `event:<type>`."""
         event: Json = item.payload["event"]
         deps = _knowing_itself(deps, item.payload)
         await self._keep_house(deps, item.key, event)
-        meaning = self._table.events.get(item.kind.removeprefix(PREFIX))
+        meaning = self._listeners.events.get(item.kind.removeprefix(PREFIX))
         if meaning is None:
             return
         try:
@@ -101,7 +101,7 @@ class EventDesk:
 
     async def _home(self, deps: Deps, key: str, event: Json) -> None:
         try:
-            await home.publish(deps, self._table, str(event["user"]), key)
+            await home.publish(deps, self._listeners, str(event["user"]), key)
         except Undeliverable as problem:
             if not problem.permanent:
                 raise
@@ -114,10 +114,10 @@ class EventDesk:
         if not user or event.get("bot_id"):
             return  # two bots that mention each other would never stop
         where = Where(channel=event.get("channel"), thread=event.get("thread_ts"), ts=event.get("ts"))
-        command, text = spoken_to(deps.config.bot_user, str(event.get("text") or ""), self._table)
+        command, text = spoken_to(deps.config.bot_user, str(event.get("text") or ""), self._listeners)
         person = await people.find(deps, user)
         found = await outcome(
-            self._carry_out(deps, Actor(person, key=key, channel=where.channel), command, text, where),
+            self._handle_event(deps, Actor(person, key=key, channel=where.channel), command, text, where),
             kind="MENTION",
             name=command,
         )
@@ -125,23 +125,23 @@ class EventDesk:
         if reply is not None:
             await replies.send(deps, reply, to=user, where=_place_of(reply, where), key=key)
 
-    async def _carry_out(self, deps: Deps, by: Actor, command: str, text: str, where: Where) -> Answer:
-        await permissions.admitted(deps, by.id, deed=command)
-        picked = help_text.pick(self._table, command, text)
+    async def _handle_event(self, deps: Deps, by: Actor, command: str, text: str, where: Where) -> Answer:
+        await permissions.admitted(deps, by.id, attempted=command)
+        picked = help_text.pick(self._listeners, command, text)
         if isinstance(picked, Reply):
             return picked
         verb, rest = picked
-        ask = Ask(by, rest, where, can_open_modal=False)
-        return with_opener(await verb.ask(ask, deps), f"{command} {text}".strip())
+        ask = Command(by, rest, where, can_open_modal=False)
+        return with_opener(await verb.handler(ask, deps), f"{command} {text}".strip())
 
 
-def spoken_to(bot_user: str, text: str, table: Table) -> tuple[str, str]:
+def spoken_to(bot_user: str, text: str, listeners: Listeners) -> tuple[str, str]:
     """The command and its words in a message that mentions the bot: `@tocsin list`, `@tocsin runbook list`."""
     mention = re.compile(rf"<@{re.escape(bot_user)}(?:\|[^<>]*)?>" if bot_user else r"<@[UW][A-Z0-9]+(?:\|[^<>]*)?>")
     said = unescape(mention.split(text, maxsplit=1)[-1]).strip().removeprefix("/").lstrip()
     first, _, rest = said.partition(" ")
     command = "/" + first.casefold()
-    return (command, rest.strip()) if command in table.commands else (DEFAULT_COMMAND, said)
+    return (command, rest.strip()) if command in listeners.commands else (DEFAULT_COMMAND, said)
 
 
 def _as_reply(found: Answer | Problem) -> Reply | None:
@@ -153,7 +153,9 @@ def _as_reply(found: Answer | Problem) -> Reply | None:
 
 
 def _place_of(reply: Reply, where: Where) -> Where:
-    """A public answer stands in a thread under the question; a whisper there would not be seen by who has it closed."""
+    """A public answer stands in a thread under the question; an ephemeral message there would not be seen by who has it
+    closed.
+    """
     return Where(channel=where.channel, thread=where.thread or (where.ts if reply.public else None))
 
 
@@ -176,7 +178,7 @@ def _knowing_itself(deps: Deps, payload: Json) -> Deps:
     """Who the bot is, from the event where Slack was away when this process started."""
     if deps.config.bot_user:
         return deps
-    deps.config.known.learn(str(payload.get("bot_user") or ""), str(payload.get("team") or ""))
+    deps.config.workspace.learn(str(payload.get("bot_user") or ""), str(payload.get("team") or ""))
     return deps
 
 

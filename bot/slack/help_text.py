@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from bot.domain.errors import Unclear
 from bot.domain.text.wording import nearest
-from bot.interactions import Reply, Table, Verb
+from bot.interactions import Listeners, Reply, Subcommand
 from bot.views.kit import mrkdwn
 
 HELP = "help"
@@ -23,24 +23,24 @@ BROKEN = "That did not work, and it is not your fault. Try again; if it stays so
 HERE = "Type `{command}` in a channel: that form cannot be opened from here."
 
 
-def pick(table: Table, command: str, text: str) -> tuple[Verb, str] | Reply:
+def pick(listeners: Listeners, command: str, text: str) -> tuple[Subcommand, str] | Reply:
     """The verb and what follows it; or, for `help`, what there is. An id where the verb belongs is shown.
 
     Raises Unclear with the nearest verb.
     """
-    verbs = table.commands.get(command)
+    verbs = listeners.commands.get(command)
     if verbs is None:
-        raise Unclear(f"I do not know {command}. I know {', '.join(sorted(table.commands))}.")
+        raise Unclear(f"I do not know {command}. I know {', '.join(sorted(listeners.commands))}.")
     word, rest = _first_word(text)
-    verb = table.aliases.get(command, {}).get(word, word)
+    verb = listeners.aliases.get(command, {}).get(word, word)
     if verb in verbs:
         return verbs[verb], rest
     if verb in {HELP, ""}:
-        return help_on(table, command, rest)
-    for shape, meant in table.shapes.get(command, {}).items():
+        return help_on(listeners, command, rest)
+    for shape, meant in listeners.shapes.get(command, {}).items():
         if re.fullmatch(shape, word):
             return verbs[meant], text.strip()
-    raise Unclear(_unknown(table, command, word))
+    raise Unclear(_unknown(listeners, command, word))
 
 
 def _first_word(text: str) -> tuple[str, str]:
@@ -48,9 +48,9 @@ def _first_word(text: str) -> tuple[str, str]:
     return (parts[0].casefold(), parts[1] if len(parts) > 1 else "") if parts else ("", "")
 
 
-def _unknown(table: Table, command: str, word: str) -> str:
-    aliases = table.aliases.get(command, {})
-    known = {*table.commands[command], *aliases, HELP} - {""}
+def _unknown(listeners: Listeners, command: str, word: str) -> str:
+    aliases = listeners.aliases.get(command, {})
+    known = {*listeners.commands[command], *aliases, HELP} - {""}
     close = nearest(word, sorted(known))
     shown = _quoted(word)
     if close is None or close == HELP:
@@ -63,11 +63,11 @@ def _quoted(word: str) -> str:
     return re.sub(r"[<>&*_~`@|]", "", word)[:40]
 
 
-def help_on(table: Table, command: str, about: str = "") -> Reply:
+def help_on(listeners: Listeners, command: str, about: str = "") -> Reply:
     """Every verb with its usage and what it does, or one of them."""
-    verbs = table.commands[command]
+    verbs = listeners.commands[command]
     word, _ = _first_word(about)
-    named = table.aliases.get(command, {}).get(word, word)
+    named = listeners.aliases.get(command, {}).get(word, word)
     if named and named in verbs:
         return Reply(_line(command, named, verbs[named]))
     lines = [_line(command, word, verb) for word, verb in verbs.items()]
@@ -75,7 +75,7 @@ def help_on(table: Table, command: str, about: str = "") -> Reply:
     return Reply(f"{heading}\n" + "\n".join(lines), blocks=_sections([heading, *lines]))
 
 
-def _line(command: str, word: str, verb: Verb) -> str:
+def _line(command: str, word: str, verb: Subcommand) -> str:
     usage = " ".join(part for part in (command, word, verb.usage) if part)
     return f"`{mrkdwn.escape(usage)}` {mrkdwn.escape(verb.summary)}"
 

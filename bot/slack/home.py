@@ -8,26 +8,26 @@ from bot import telemetry
 from bot.deps import Deps
 from bot.domain.errors import Problem, Undeliverable
 from bot.domain.people.person import Actor
-from bot.interactions import Table
+from bot.interactions import Listeners
 from bot.services.workspace import people, permissions
 from bot.telemetry import Event
 
 
-async def publish(deps: Deps, table: Table, user: str, key: str) -> None:
+async def publish(deps: Deps, listeners: Listeners, user: str, key: str) -> None:
     """Draw the Home tab of this person. Publishing twice is publishing once. Raises Undeliverable."""
     person = await people.find(deps, user)
     try:
         permissions.welcome(person)
-        view = await table.home(Actor(person, key=key or None), deps)
+        view = await listeners.home(Actor(person, key=key or None), deps)
     except Problem as problem:
         view = _nothing_but(problem.sentence)
     await deps.chat.call("views.publish", {"user_id": user, "view": view})
 
 
-async def refresh(deps: Deps, table: Table, user: str, key: str) -> None:
+async def refresh(deps: Deps, listeners: Listeners, user: str, key: str) -> None:
     """As `publish`, after a click: where Slack does not take it, the tab is drawn when it is opened next."""
     try:
-        await publish(deps, table, user, key)
+        await publish(deps, listeners, user, key)
     except Undeliverable as problem:
         telemetry.get_logger().warning(Event.SLACK_ANSWER_LOST, name="home", error=problem.error)
 

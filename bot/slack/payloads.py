@@ -22,13 +22,13 @@ _SUBJECT = re.compile(r"[A-Z]{3}-[0-9]{1,9}\b", re.ASCII)
 
 class Kind(Enum):
     COMMAND = auto()
-    PRESS = auto()
+    BLOCK_ACTION = auto()
     SUBMISSION = auto()
-    MARK = auto()
+    SHORTCUT = auto()
 
 
 @dataclass(frozen=True)
-class Occasion:
+class Interaction:
     """One thing somebody did, and the ways in which it can be answered. `key` is the same when Slack says it twice."""
 
     kind: Kind
@@ -52,13 +52,13 @@ class Occasion:
         return self.view is not None and self.view.get("type") == "home"
 
     @property
-    def carried(self) -> str:
+    def metadata(self) -> str:
         return unpack(str((self.view or {}).get("private_metadata") or ""))[1]
 
 
-def subject(occasion: Occasion) -> str:
+def subject(interaction: Interaction) -> str:
     """What it is about, as its value or its form names it (`RUN-7`, `INC-42`); empty where that is nothing."""
-    found = _SUBJECT.match(occasion.value or occasion.carried)
+    found = _SUBJECT.match(interaction.value or interaction.metadata)
     return found[0] if found else ""
 
 
@@ -67,7 +67,7 @@ def unescape(text: str) -> str:
     return text.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")[:TEXT_LIMIT]
 
 
-def occasion(body: Mapping[str, Any]) -> Occasion | None:
+def interaction(body: Mapping[str, Any]) -> Interaction | None:
     """What somebody did, or None for what needs an empty acknowledgement only (a closed modal)."""
     if "command" in body:
         return _command(body)
@@ -81,8 +81,8 @@ def occasion(body: Mapping[str, Any]) -> Occasion | None:
     return reader(body) if reader else None
 
 
-def _command(body: Mapping[str, Any]) -> Occasion:
-    return Occasion(
+def _command(body: Mapping[str, Any]) -> Interaction:
+    return Interaction(
         Kind.COMMAND,
         key=str(body.get("trigger_id") or ""),
         user=str(body.get("user_id") or ""),
@@ -94,13 +94,13 @@ def _command(body: Mapping[str, Any]) -> Occasion:
     )
 
 
-def _press(body: Mapping[str, Any]) -> Occasion | None:
+def _press(body: Mapping[str, Any]) -> Interaction | None:
     action = next(iter(body.get("actions") or []), None)
     if action is None:
         return None
     view = body.get("view")
-    return Occasion(
-        Kind.PRESS,
+    return Interaction(
+        Kind.BLOCK_ACTION,
         key=str(body.get("trigger_id") or action.get("action_ts") or ""),
         user=_user(body),
         name=_action_name(action, view),
@@ -125,9 +125,9 @@ def _chosen(action: Mapping[str, Any]) -> str:
     return ",".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
-def _submission(body: Mapping[str, Any]) -> Occasion:
+def _submission(body: Mapping[str, Any]) -> Interaction:
     view = body["view"]
-    return Occasion(
+    return Interaction(
         Kind.SUBMISSION,
         key=f"view:{view.get('id')}:{view.get('hash')}",
         user=_user(body),
@@ -138,12 +138,12 @@ def _submission(body: Mapping[str, Any]) -> Occasion:
     )
 
 
-def _mark(body: Mapping[str, Any]) -> Occasion:
+def _mark(body: Mapping[str, Any]) -> Interaction:
     message = body.get("message") or {}
     ts = _text(body.get("message_ts") or message.get("ts"))
     channel = _text((body.get("channel") or {}).get("id"))
-    return Occasion(
-        Kind.MARK,
+    return Interaction(
+        Kind.SHORTCUT,
         key=str(body.get("trigger_id") or ""),
         user=_user(body),
         name=str(body.get("callback_id") or ""),
@@ -180,10 +180,10 @@ def _where_of_view(view: Mapping[str, Any]) -> Where:
 # --- what a modal carries: Slack does not say from where it was opened, so the door writes it along ------------------
 
 
-def pack(where: Where, carried: str) -> str:
+def pack(where: Where, metadata: str) -> str:
     """private_metadata that knows its place. Where it would be too long, what the command carries goes alone."""
-    packed = json.dumps({"at": [where.channel, where.thread, where.ts], "carried": carried}, ensure_ascii=False)
-    return packed if len(packed) <= METADATA_LIMIT else carried
+    packed = json.dumps({"at": [where.channel, where.thread, where.ts], "metadata": metadata}, ensure_ascii=False)
+    return packed if len(packed) <= METADATA_LIMIT else metadata
 
 
 def unpack(metadata: str) -> tuple[Where, str]:
@@ -191,7 +191,7 @@ def unpack(metadata: str) -> tuple[Where, str]:
     try:
         packed = json.loads(metadata)
         channel, thread, ts = packed["at"]
-        return Where(_text(channel), _text(thread), _text(ts)), str(packed["carried"])
+        return Where(_text(channel), _text(thread), _text(ts)), str(packed["metadata"])
     except (ValueError, TypeError, KeyError):
         return Where(), metadata
 

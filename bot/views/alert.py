@@ -48,7 +48,7 @@ class Card:
     others: Sequence[str] = ()  # more of them, by id
     runs: Sequence[tuple[str, str, str | None]] = ()  # name, runbook and link of those that belong to it
     maintenance: Window | None = None
-    coming: str = ""  # what its ladder does next
+    coming: str = ""  # what its escalation policy does next
 
 
 def marker(group: AlertGroup) -> str:
@@ -95,7 +95,7 @@ def clip_safe(text: Safe, limit: int) -> Safe:
 def _over(group: AlertGroup) -> str:
     took = spoken((group.resolved_at or group.since) - group.since)
     by = "" if group.resolved_by in (None, BOT) else f" by {mention(group.resolved_by or '')}"
-    end = "Heard again" if group.dead_man and not by else f"Resolved{by}"
+    end = "Heard again" if group.heartbeat and not by else f"Resolved{by}"
     return f"{DONE} ~{group} {_name(group)}~\n{end} after {took}."
 
 
@@ -297,8 +297,8 @@ def _attend(shown: StormCard) -> list[Block]:
 # --- why --------------------------------------------------------------------------------------------------------------
 
 
-def why(shown: Card, channel: str, ladder: Sequence[str] = ()) -> str:
-    """`channel` as people write it, `ladder` the lines about its steps."""
+def why(shown: Card, channel: str, escalation_policy: Sequence[str] = ()) -> str:
+    """`channel` as people write it, `escalation_policy` the lines about its steps."""
     group = shown.group
     lines = [
         f"*{group} {_name(group)}*: {literal(_level(shown.severity))} of {literal(shown.service.name)}, {channel}."
@@ -307,23 +307,23 @@ def why(shown: Card, channel: str, ladder: Sequence[str] = ()) -> str:
     lines.append(f"• Alerts with {_common(group)} are one group.")
     lines.append(f"• It {'led to ' + shown.incident if shown.incident else 'led to no incident'}.")
     lines += [f"• {line}" for line in _held(shown)]
-    lines += [f"• {line}" for line in ladder or [_no_ladder(shown)]]
+    lines += [f"• {line}" for line in escalation_policy or [_no_escalation_policy(shown)]]
     lines += [f"• {literal(sentence)}" for sentence in group.noticed[:10]]
     return clip("\n".join(lines), 3800)
 
 
 def _common(group: AlertGroup) -> str:
     """`the same service=shop and without alertname`"""
-    named = [(name, value) for name, value in group.labels if name != "dead_man"]
+    named = [(name, value) for name, value in group.labels if name != "heartbeat"]
     same = ", ".join(_pair(name, value) for name, value in named if value)
     without = ", ".join(literal(name) for name, value in named if not value)
     return f"the same {same}" + (f" and without {without}" if without else "")
 
 
-def _no_ladder(shown: Card) -> str:
+def _no_escalation_policy(shown: Card) -> str:
     """Why there are no steps to name."""
     if shown.severity.on_alert is OnAlert.LOG:
         return f"Alerts of {literal(shown.severity.key)} are only logged: it has no card, and nobody is called for it."
-    if shown.group.ladder:
-        return f"Its ladder is “{literal(shown.group.ladder)}”, and has not begun."
-    return "It has no ladder, so nobody is called for it beyond that."
+    if shown.group.escalation_policy:
+        return f"Its escalation policy is “{literal(shown.group.escalation_policy)}”, and has not begun."
+    return "It has no escalation policy, so nobody is called for it beyond that."

@@ -1,4 +1,4 @@
-"""Ladders in words: what a step says to whom, what the card shows of the next one, and what became of each.
+"""Escalation policies in words: what a step says to whom, what the card shows of the next one, and what became of each.
 
 Each message says what is so, who is told now, what to do, and what comes next. The same sentences go to Slack, where
 people are mentions and times are everybody's own, and into e-mail, where they are names and UTC. What came with an
@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from types import MappingProxyType
 
-from bot.domain.catalogue.policy import Ladder, Unless
-from bot.domain.escalation.escalation import Climb, Due, Fate, Planned, Standing, next_step
+from bot.domain.catalogue.policy import EscalationPolicy, Unless
+from bot.domain.escalation.escalation import EscalationStart, Fate, Planned, ResponseStatus, ScheduledStep, next_step
 from bot.domain.people.access import USER
 from bot.domain.text.wording import listing
 from bot.views.incident import spoken
@@ -25,17 +25,17 @@ KEPT, MISSED = "kept", "missed"  # what became of a promise
 
 
 @dataclass(frozen=True)
-class Told:
-    """What a message of a ladder speaks of. `target` is whom this one goes to, as in the step."""
+class StepMessage:
+    """What a message of an escalation policy speaks of. `target` is whom this one goes to, as in the step."""
 
     subject: str  # ALR-7 | INC-42
     title: str
     level: str  # P0 Critical
     service: str
-    ladder: Ladder
-    climb: Climb
-    due: Due
-    standing: Standing
+    policy: EscalationPolicy
+    start: EscalationStart
+    due: ScheduledStep
+    response: ResponseStatus
     now: datetime
     target: str = ""
     is_alert: bool = True
@@ -82,12 +82,12 @@ def plain(people: Mapping[str, str]) -> Tongue:
 # --- a message --------------------------------------------------------------------------------------------------------
 
 
-def message(told: Told) -> str:
+def message(told: StepMessage) -> str:
     """For Slack."""
     return " ".join(_sentences(told, SLACK))
 
 
-def mail(told: Told) -> tuple[str, str]:
+def mail(told: StepMessage) -> tuple[str, str]:
     """Subject and text."""
     tongue = plain(told.people)
     drill = "[Drill] " if told.is_drill else ""
@@ -96,33 +96,39 @@ def mail(told: Told) -> tuple[str, str]:
     return title, "\n\n".join(["\n".join(_sentences(told, tongue)), *link])
 
 
-def page(told: Told) -> tuple[str, str]:
+def page(told: StepMessage) -> tuple[str, str]:
     """One line, and the rest. What to do and where is added for whoever reads it on a pager."""
     tongue = plain(told.people)
     rest = (_who(told, tongue), _others(told, tongue), _next(told, tongue))
     return _what(told, tongue).rstrip("."), "\n".join(part for part in rest if part)
 
 
-def _sentences(told: Told, tongue: Tongue) -> list[str]:
-    parts = [_what(told, tongue), _who(told, tongue), _others(told, tongue), _deed(told, tongue), _next(told, tongue)]
+def _sentences(told: StepMessage, tongue: Tongue) -> list[str]:
+    parts = [
+        _what(told, tongue),
+        _who(told, tongue),
+        _others(told, tongue),
+        _request(told, tongue),
+        _next(told, tongue),
+    ]
     drill = "This is a drill: practise as if it were real." if told.is_drill else ""
     return [part for part in (drill, *parts) if part]
 
 
-def _name(told: Told, tongue: Tongue) -> str:
+def _name(told: StepMessage, tongue: Tongue) -> str:
     title = clip(" ".join(told.title.split()), NAME_LIMIT)
     return told.subject if told.is_private else f"{told.subject} {tongue.quoted(title)}"
 
 
-def _what(told: Told, tongue: Tongue) -> str:
+def _what(told: StepMessage, tongue: Tongue) -> str:
     name = _name(told, tongue)
-    since = told.due.due_at - told.climb.begins_at
+    since = told.due.due_at - told.start.begins_at
     span = spoken(since)
     if told.due.by_hand:
         return f"{tongue.person(told.begun_by)} escalated {name}."
     if since.total_seconds() < 1:
-        state = "fires" if told.is_alert else "is declared" if told.climb.number == 1 else "is open"
-        state = f"{state} still" if told.is_alert and told.climb.number > 1 else state
+        state = "fires" if told.is_alert else "is declared" if told.start.number == 1 else "is open"
+        state = f"{state} still" if told.is_alert and told.start.number > 1 else state
         return f"{name} {state}: {tongue.quoted(told.level)} of {tongue.quoted(told.service)}."
     if told.due.step.unless is Unless.ACKNOWLEDGED:
         return f"Nobody has acknowledged {name} for {span}."
@@ -131,28 +137,28 @@ def _what(told: Told, tongue: Tongue) -> str:
     return f"{name} is not resolved after {span}."
 
 
-def _who(told: Told, tongue: Tongue) -> str:
+def _who(told: StepMessage, tongue: Tongue) -> str:
     """Who is on it, where the first sentence has not said so."""
     if told.led_by:
         return f"{tongue.person(told.led_by)} leads it."
     if told.acknowledged_by:
         return f"{tongue.person(told.acknowledged_by)} is on it."
-    if told.due.step.unless is Unless.ACKNOWLEDGED and not told.due.by_hand and told.due.due_at > told.climb.begins_at:
+    if told.due.step.unless is Unless.ACKNOWLEDGED and not told.due.by_hand and told.due.due_at > told.start.begins_at:
         return ""
     return "Nobody is on it yet."
 
 
-def _others(told: Told, tongue: Tongue) -> str:
+def _others(told: StepMessage, tongue: Tongue) -> str:
     """Who is told beside the reader."""
     others = [one for one in told.due.step.notify if one != told.target]
     return f"{_capital(listing(_passive(one, tongue, told.on_call) for one in others))} now." if others else ""
 
 
-def _deed(told: Told, tongue: Tongue) -> str:
+def _request(told: StepMessage, tongue: Tongue) -> str:
     """What whoever reads it is to do."""
     if told.is_private:
         return f"It is private: ask {tongue.person(told.ask)} to let you in."
-    if not told.standing.acknowledged_at:
+    if not told.response.acknowledged_at:
         command = tongue.code(f"/incident ack {told.subject}")
         return f"Acknowledge with the button on {tongue.linked(told.link, 'its card')} or {command}."
     if not told.is_alert and told.due.step.unless is Unless.ASSIGNED:
@@ -160,19 +166,19 @@ def _deed(told: Told, tongue: Tongue) -> str:
     return ""
 
 
-def _next(told: Told, tongue: Tongue) -> str:
-    due = next_step(told.ladder, told.climb, told.standing, max(told.now, told.due.due_at))
+def _next(told: StepMessage, tongue: Tongue) -> str:
+    due = next_step(told.policy, told.start, told.response, max(told.now, told.due.due_at))
     if due is None:
-        return _no_more(told.ladder, told.due, "was")
+        return _no_more(told.policy, told.due, "was")
     people = listing(_passive(one, tongue) for one in due.step.notify)
     return f"At {tongue.at(due.due_at)} {people}, unless it is {due.step.unless} by then."
 
 
-def _no_more(ladder: Ladder, due: Due, verb: str) -> str:
+def _no_more(policy: EscalationPolicy, due: ScheduledStep, verb: str) -> str:
     """Nothing comes after this step: there is nothing, or it is not to go out as things stand."""
-    if due.position + 1 in ladder.positions:
+    if due.position + 1 in policy.positions:
         return "The steps after it rest while somebody is on it."
-    return f"That {verb} the last step of its ladder."
+    return f"That {verb} the last step of its escalation policy."
 
 
 # --- whom a target means ----------------------------------------------------------------------------------------------
@@ -211,8 +217,8 @@ def someone(who: str, tongue: Tongue = SLACK) -> str:
     return named.get(kind, who) if key else ("everyone" if who == "everyone" else tongue.quoted(who))
 
 
-def _place(setting: str, tongue: Tongue) -> str:
-    return tongue.quoted(setting if setting.startswith(("#", "C")) else f"#{setting}")
+def _place(channel_name: str, tongue: Tongue) -> str:
+    return tongue.quoted(channel_name if channel_name.startswith(("#", "C")) else f"#{channel_name}")
 
 
 def _capital(text: str) -> str:
@@ -222,38 +228,40 @@ def _capital(text: str) -> str:
 # --- on cards and in lists --------------------------------------------------------------------------------------------
 
 
-def coming(due: Due | None) -> str:
+def coming(due: ScheduledStep | None) -> str:
     """The line of a card; empty where nothing comes."""
     if due is None:
         return ""
-    deeds = listing(active(target) for target in due.step.notify)
-    return f"Next: at {clock(due.due_at)} {deeds}, unless {due.step.unless}."
+    told = listing(active(target) for target in due.step.notify)
+    return f"Next: at {clock(due.due_at)} {told}, unless {due.step.unless}."
 
 
-def timeline(subject: str, ladder: str, due: Due) -> str:
+def timeline(subject: str, policy: str, due: ScheduledStep) -> str:
     """Plain text: what the timeline says of a step that went out."""
-    deeds = listing(active(target, plain({})) for target in due.step.notify)
-    return f"took step {due.position + 1} of the ladder “{ladder}” of {subject}: {deeds}"
+    told = listing(active(target, plain({})) for target in due.step.notify)
+    return f"took step {due.position + 1} of the escalation policy “{policy}” of {subject}: {told}"
 
 
-def missed(subject: str, ladder: str, position: int, target: str, due: str) -> str:
+def missed(subject: str, policy: str, position: int, target: str, due: str) -> str:
     """Plain text, for operators: what was promised and did not happen."""
     kind, _, rest = target.partition(":")
-    said = f"{subject}: step {position + 1} of the ladder “{ladder}” ({kind} {rest}) was due at {due}"
+    said = f"{subject}: step {position + 1} of the escalation policy “{policy}” ({kind} {rest}) was due at {due}"
     return f"{said} and did not go out."
 
 
-def steps(ladder: Ladder, planned: Sequence[Planned], states: Mapping[int, Sequence[str]], ended: str) -> list[str]:
-    """A line for each step and what became of it. `states` are those of its promises, `ended` why the climb is over."""
-    title = (
-        f"Its ladder is “{literal(ladder.key)}”{f', which it does not climb any more: it {ended}' if ended else ''}."
-    )
+def steps(
+    policy: EscalationPolicy, planned: Sequence[Planned], states: Mapping[int, Sequence[str]], ended: str
+) -> list[str]:
+    """A line for each step and what became of it. `states` are those of its promises, `ended` why the escalation is
+    over.
+    """
+    title = f"Its escalation policy is “{literal(policy.key)}”{f', which has ended: it {ended}' if ended else ''}."
     return [title, *(_step(one, states.get(one.due.position, ()), ended) for one in planned)]
 
 
 def _step(one: Planned, states: Sequence[str], ended: str) -> str:
-    deeds = listing(active(target) for target in one.due.step.notify)
-    return f"Step {one.due.position + 1}, {clock(one.due.due_at)}: {deeds}. {_became(one, states, ended)}"
+    told = listing(active(target) for target in one.due.step.notify)
+    return f"Step {one.due.position + 1}, {clock(one.due.due_at)}: {told}. {_became(one, states, ended)}"
 
 
 def _became(one: Planned, states: Sequence[str], ended: str) -> str:
@@ -273,14 +281,14 @@ def _became(one: Planned, states: Sequence[str], ended: str) -> str:
 # --- by hand ----------------------------------------------------------------------------------------------------------
 
 
-def escalated(subject: str, ladder: Ladder, first: Due, following: Due | None) -> str:
+def escalated(subject: str, policy: EscalationPolicy, first: ScheduledStep, following: ScheduledStep | None) -> str:
     """The answer to `/incident escalate`."""
     people = listing(_passive(target, SLACK) for target in first.step.notify)
     then = ""
     if following:
         later = listing(_passive(target, SLACK) for target in following.step.notify)
         then = f" At {clock(following.due_at)} {later}, unless it is {following.step.unless} by then."
-    then = then or f" {_no_more(ladder, first, 'is')}"
+    then = then or f" {_no_more(policy, first, 'is')}"
     return f"Escalated {subject}: {people} now.{then}"
 
 

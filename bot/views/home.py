@@ -8,7 +8,7 @@ from typing import Any
 
 from bot.domain.alerts.group import AlertGroup
 from bot.domain.incidents.incident import Incident
-from bot.domain.runs.approval import UNDO, WHOLE_RUN, Asked
+from bot.domain.runs.approval import UNDO, WHOLE_RUN, ApprovalRequest
 from bot.domain.runs.run import Run
 from bot.interactions import Block
 from bot.views import alert as alert_view
@@ -27,7 +27,7 @@ class Decision:
 
     run: Run
     title: str
-    asked: Asked
+    asked: ApprovalRequest
     link: str | None
 
 
@@ -98,11 +98,11 @@ def _decision(one: Decision) -> str:
     return f"{head}\nDecide by {clock(asked.expires_at)} in {_thread(one.link)}."
 
 
-def _part(asked: Asked) -> str:
+def _part(asked: ApprovalRequest) -> str:
     """What exactly is asked, where it is not the whole run."""
-    if asked.gate == WHOLE_RUN:
+    if asked.covers == WHOLE_RUN:
         return ""
-    return ", to be taken back" if asked.gate == UNDO else f", step {literal(asked.gate)}"
+    return ", to be taken back" if asked.covers == UNDO else f", step {literal(asked.covers)}"
 
 
 def _thread(address: str | None) -> str:

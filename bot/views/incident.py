@@ -10,7 +10,7 @@ from bot.domain.alerts.group import AlertGroup
 from bot.domain.alerts.maintenance import Window
 from bot.domain.catalogue.service import Service
 from bot.domain.catalogue.severity import Severity
-from bot.domain.incidents.incident import Entry, Home, Incident, Role, Status, Update, measures
+from bot.domain.incidents.incident import Entry, Incident, Placement, Role, Status, Update, measures
 from bot.domain.people.person import BOT
 from bot.interactions import Block
 from bot.views import silence
@@ -36,7 +36,7 @@ class Card:
     is_home: bool  # whether people work here, and so whether it carries the buttons
     source: str | None = None  # address of the message it was declared from
     maintenance: Window | None = None  # that its service is in
-    coming: str = ""  # what its ladder does next
+    coming: str = ""  # what its escalation policy does next
     alerts: Sequence[tuple[AlertGroup, str | None]] = ()  # that belong to it, with links to their cards
 
 
@@ -125,7 +125,7 @@ def next_update(incident: Incident) -> str:
 
 def _where(shown: Card) -> str:
     incident = shown.incident
-    if incident.home is Home.THREAD:
+    if incident.placement is Placement.THREAD:
         return "Work on it in the thread of this message; mention me there, since commands do not work in threads."
     if shown.is_home:
         return f"`/incident` here shows what you can do. Acknowledged: {_acknowledged(incident)}."

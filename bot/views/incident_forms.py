@@ -28,8 +28,8 @@ NEXT_UPDATES = (
 def declare(
     draft: Draft, catalogue: Catalogue, *, title: str = "", private: bool | None = None, impact: str = ""
 ) -> dict[str, Any]:
-    """`carried` remembers the message it was declared from, and whether it is a drill."""
-    carried = {"source": [draft.source_channel, draft.source_ts], "drill": draft.drill}
+    """`metadata` remembers the message it was declared from, and whether it is a drill."""
+    metadata = {"source": [draft.source_channel, draft.source_ts], "drill": draft.drill}
     services = sorted(catalogue.services.values(), key=lambda service: service.name)
     fields = [
         b.field(
@@ -55,7 +55,7 @@ def declare(
             optional=True,
         ),
     ]
-    return b.modal("incident.declare", "Declare an incident", fields, submit="Declare", carried=json.dumps(carried))
+    return b.modal("incident.declare", "Declare an incident", fields, submit="Declare", metadata=json.dumps(metadata))
 
 
 def _service(services: Sequence[Service], chosen: Service) -> Block:
@@ -74,7 +74,7 @@ def _severity(draft: Draft) -> Block:
 
 
 def update(incident: Incident, suggestion: str = "") -> dict[str, Any]:
-    """`carried` remembers the status that was shown: left as it was, it is no wish to go back to it."""
+    """`metadata` remembers the status that was shown: left as it was, it is no wish to go back to it."""
     statuses = [b.option(status.value.capitalize(), status.value) for status in WORKING]
     waits = [b.option(text, value) for text, value in NEXT_UPDATES]
     fields = [
@@ -83,7 +83,7 @@ def update(incident: Incident, suggestion: str = "") -> dict[str, Any]:
         b.field("next_update", "Next update", b.select(waits, "default")),
     ]
     return b.modal(
-        "incident.update", f"Update {incident}", fields, submit="Post", carried=f"{incident}:{incident.status}"
+        "incident.update", f"Update {incident}", fields, submit="Post", metadata=f"{incident}:{incident.status}"
     )
 
 
@@ -102,7 +102,7 @@ def resolve(incident: Incident, watch: timedelta | None) -> dict[str, Any]:
         ),
         b.field("watch", "Watch before asking whether it holds", b.select(options, "60m" if usual == "1h" else usual)),
     ]
-    return b.modal("incident.resolve", f"Resolve {incident}", fields, submit="Resolve", carried=incident.name)
+    return b.modal("incident.resolve", f"Resolve {incident}", fields, submit="Resolve", metadata=incident.name)
 
 
 def postmortem(incident: Incident, sections: Sequence[Section]) -> dict[str, Any]:
@@ -117,4 +117,4 @@ def postmortem(incident: Incident, sections: Sequence[Section]) -> dict[str, Any
         for one in {one.heading: one for one in sections}.values()
         if one.is_editable
     ]
-    return b.modal("postmortem.edit", f"Draft of {incident}", fields, submit="Save", carried=incident.name)
+    return b.modal("postmortem.edit", f"Draft of {incident}", fields, submit="Save", metadata=incident.name)

@@ -45,10 +45,10 @@ def _line(rule: Rule) -> Safe:
 
 def sentence(rule: Rule) -> str:
     """What it did, and what one could do about it."""
-    return " ".join([_deeds(rule), REMEDIES[rule.habit] if rule.habit else ""]).strip()
+    return " ".join([_responses(rule), REMEDIES[rule.habit] if rule.habit else ""]).strip()
 
 
-def _deeds(rule: Rule) -> str:
+def _responses(rule: Rule) -> str:
     fired = f"fired {_times(rule.told)}"
     if rule.is_flapping:
         return f"{fired} and was back within 15 min of its end {_times(rule.returned)}."

@@ -158,29 +158,29 @@ def line_of_end(place: str, person: str, by: str, now: Sequence[str]) -> str:
     return f"{gave}{back}. {_has_it(now)}"
 
 
-def relieved_letter(place: str, person: str, until: datetime, by: str, schedule: str | None) -> str:
+def relieved_message(place: str, person: str, until: datetime, by: str, schedule: str | None) -> str:
     made = "has taken over from you" if by == person else f"was put in your place by {mention(by)}"
     note = f" {UNCHANGED.format(schedule=schedule)}" if schedule else ""
     return f"{mention(person)} {made}: they are on call for {place} until {moment(until)}.{note}"
 
 
-def given_letter(place: str, until: datetime, by: str) -> str:
+def given_message(place: str, until: datetime, by: str) -> str:
     return (
         f"{mention(by)} gave you on-call for {place} until {moment(until)}. "
         "If you cannot, `/incident oncall end` gives it back."
     )
 
 
-def over_letter(place: str, now: Sequence[str]) -> str:
+def over_message(place: str, now: Sequence[str]) -> str:
     return f"Your time on call for {place} is over. {_has_it(now)}"
 
 
-def again_letter(place: str, person: str, until: datetime | None) -> str:
+def again_message(place: str, person: str, until: datetime | None) -> str:
     when = f" until {moment(until)}" if until else ""
     return f"You are on call for {place} again{when}: the time of {mention(person)} is over."
 
 
-def still_letter(place: str, until: datetime | None) -> str:
+def still_message(place: str, until: datetime | None) -> str:
     when = f" until {moment(until)}" if until else ""
     return f"What you took over for {place} is over, and by the schedule you are on call still{when}."
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from bot.domain.catalogue.runbook import Runbook
 from bot.domain.people.access import spoken
-from bot.domain.runs.approval import UNDO, WHOLE_RUN, Asked, State
+from bot.domain.runs.approval import UNDO, WHOLE_RUN, ApprovalRequest, State
 from bot.domain.runs.plan import Late, PlannedStep
 from bot.domain.runs.run import SPOKEN, Run, Status, StepRun, StepState
 from bot.domain.text import duration
@@ -70,7 +70,7 @@ def fallback(live: Live) -> str:
     return f"{live.run} {state_words(live.run)} · {escape(live.runbook.title)}. {_sentence(live.run)}".strip()
 
 
-def approval_fallback(live: Live, asked: Asked) -> str:
+def approval_fallback(live: Live, asked: ApprovalRequest) -> str:
     words = {
         State.OPEN: _what(live, asked),
         State.APPROVED: "was approved",
@@ -212,17 +212,17 @@ def _undo_confirm(run: Run) -> Block:
 # --- questions --------------------------------------------------------------------------------------------------------
 
 
-def approval_message(live: Live, asked: Asked, arguments: Sequence[str]) -> list[Block]:
+def approval_message(live: Live, asked: ApprovalRequest, arguments: Sequence[str]) -> list[Block]:
     """The question, or what became of it. `arguments`: what exactly would be done, a line each, escaped."""
     lines = [f"*{live.run} {_what(live, asked)}* · {literal(live.runbook.title)}"]
     if asked.text:
-        lines.append(told(asked.text) if asked.gate in (WHOLE_RUN, UNDO) else escape(asked.text))
-    if live.run.reason and asked.gate == WHOLE_RUN:
+        lines.append(told(asked.text) if asked.covers in (WHOLE_RUN, UNDO) else escape(asked.text))
+    if live.run.reason and asked.covers == WHOLE_RUN:
         lines.append(f"Reason: {escape(live.run.reason)}")
     found = [b.section("\n".join(lines))]
     if arguments:
         found.append(b.section(clip("\n".join(arguments), b.SECTION_LIMIT)))
-    found.append(b.section(_standing(live, asked)))
+    found.append(b.section(_approval_state(live, asked)))
     if asked.state is State.OPEN:
         return [*found, *b.actions(*_approval_buttons(live, asked))]
     if asked.glass_broken and asked.reviewed_at is None:
@@ -230,15 +230,15 @@ def approval_message(live: Live, asked: Asked, arguments: Sequence[str]) -> list
     return found
 
 
-def _what(live: Live, asked: Asked) -> str:
-    if asked.gate == WHOLE_RUN:
+def _what(live: Live, asked: ApprovalRequest) -> str:
+    if asked.covers == WHOLE_RUN:
         return "asks for approval"
-    if asked.gate == UNDO:
+    if asked.covers == UNDO:
         return "asks to be taken back"
-    return f"asks for approval of step {literal(asked.gate)}"
+    return f"asks for approval of step {literal(asked.covers)}"
 
 
-def _standing(live: Live, asked: Asked) -> str:
+def _approval_state(live: Live, asked: ApprovalRequest) -> str:
     given = ", ".join(who(vote.person) for vote in asked.approvals)
     if asked.state is State.OPEN:
         need = f"{asked.quorum} approvals" if asked.quorum > 1 else "one approval"
@@ -270,14 +270,14 @@ def _with_names(text: str, now: Sequence[str]) -> str:
     return f"{text} (now {listing(map(spoken, now))})" if now else text
 
 
-def _rejection(asked: Asked) -> str:
+def _rejection(asked: ApprovalRequest) -> str:
     return next((vote.reason for vote in asked.votes if vote.verdict == "reject"), "")
 
 
-def _approval_buttons(live: Live, asked: Asked) -> list[Block | None]:
+def _approval_buttons(live: Live, asked: ApprovalRequest) -> list[Block | None]:
     runs = [str(step["title"] or step["id"]) for step in live.plan if step["runs"] != "no" and step["effect"] != "read"]
-    what = asked.gate if asked.gate not in (WHOLE_RUN, UNDO) else "; ".join(runs) or live.runbook.title
-    verb = "be taken back" if asked.gate == UNDO else "run"
+    what = asked.covers if asked.covers not in (WHOLE_RUN, UNDO) else "; ".join(runs) or live.runbook.title
+    verb = "be taken back" if asked.covers == UNDO else "run"
     sure = b.confirm(f"Approve {live.run}?", f"This will {verb}: {what}. Plan {asked.plan_hash[:12]}.", "Approve")
     glass = b.button("Break the glass", "approval.break", asked.value, style="danger") if asked.break_glass else None
     return [

@@ -10,7 +10,7 @@ from datetime import timedelta
 from typing import Any, Protocol
 
 from bot.domain.catalogue.catalogue import Access, Catalogue
-from bot.domain.catalogue.runbook import Gate, Kind, Parameter, ParameterType, Runbook, Step, Trigger
+from bot.domain.catalogue.runbook import ApprovalRule, Kind, Parameter, ParameterType, Runbook, Step, Trigger
 from bot.domain.errors import Unclear
 from bot.domain.people.access import spoken
 from bot.domain.runs import parameters
@@ -63,10 +63,10 @@ def _about(seconds: float) -> str:
     return duration.words(timedelta(seconds=seconds))
 
 
-def needs(runbook: Runbook, gate: Gate | None) -> str:
+def needs(runbook: Runbook, rule: ApprovalRule | None) -> str:
     """What stands between asking and doing, in a few words."""
-    if gate is not None:
-        return f"needs {gate.quorum} approval{'' if gate.quorum == 1 else 's'}"
+    if rule is not None:
+        return f"needs {rule.quorum} approval{'' if rule.quorum == 1 else 's'}"
     if asks_on_the_way(runbook):
         return "asks for approval on the way"
     return "changes things, without approval" if runbook.has_effect else "only reads"
@@ -125,7 +125,7 @@ def _run_line(run: Run, address: str | None) -> str:
 # --- one runbook ------------------------------------------------------------------------------------------------------
 
 
-def whole(runbook: Runbook, catalogue: Catalogue, gate: Gate | None, record: Record) -> list[Block]:
+def whole(runbook: Runbook, catalogue: Catalogue, rule: ApprovalRule | None, record: Record) -> list[Block]:
     """All that somebody wants to know before they run it."""
     target = f" · meant to take {duration.words(runbook.mttr_target)}" if runbook.mttr_target else ""
     return [
@@ -135,7 +135,7 @@ def whole(runbook: Runbook, catalogue: Catalogue, gate: Gate | None, record: Rec
         *_sections([f"*Suggested for* {_trigger(one)}" for one in runbook.triggers], 3),
         *_titled("Parameters", [_parameter_line(one) for one in runbook.parameters], 12),
         *_titled("Steps", [_step_line(number, one) for number, one in enumerate(runbook.steps, start=1)], 16),
-        b.section(f"*Who may*\n{may_run(runbook, catalogue.access)}\n{may_approve(gate, catalogue.access, runbook)}"),
+        b.section(f"*Who may*\n{may_run(runbook, catalogue.access)}\n{may_approve(rule, catalogue.access, runbook)}"),
         b.context(f"Version {runbook.version[:12]} · {literal(f'{runbook.service}/{runbook.id}.yml')}"),
         *b.actions(run_button(runbook, style="primary"), b.button("Plan", "runbook.plan", runbook.id)),
     ]
@@ -202,26 +202,26 @@ def may_run(runbook: Runbook, access: Access) -> str:
     return f"Run: {_people(named)}." if named else "Run: nobody, its policy says."
 
 
-def may_approve(gate: Gate | None, access: Access, runbook: Runbook) -> str:
+def may_approve(rule: ApprovalRule | None, access: Access, runbook: Runbook) -> str:
     """Four eyes, in a sentence."""
-    if gate is None:
+    if rule is None:
         on_the_way = asks_on_the_way(runbook)
         return "Approve: its steps ask on the way." if on_the_way else "Approve: nobody needs to."
-    people = gate.who or access.approve
+    people = rule.who or access.approve
     if not people:
         return "Nobody may approve it yet: `access.approve` in org.yml is empty."
-    said = [f"Approve: {_quorum(gate, people)}. Whoever asks for the run never counts."]
-    if gate.by_severity:
-        said.append(" ".join(f"At {key}: {_quorum(one, one.who or people)}." for key, one in gate.by_severity.items()))
-    if gate.reason:
+    said = [f"Approve: {_quorum(rule, people)}. Whoever asks for the run never counts."]
+    if rule.by_severity:
+        said.append(" ".join(f"At {key}: {_quorum(one, one.who or people)}." for key, one in rule.by_severity.items()))
+    if rule.reason:
         said.append("A reason is asked for.")
-    if gate.break_glass:
-        said.append(f"Break the glass: {_people(gate.break_glass)}; reviewed afterwards.")
+    if rule.break_glass:
+        said.append(f"Break the glass: {_people(rule.break_glass)}; reviewed afterwards.")
     return "\n".join(said)
 
 
-def _quorum(gate: Gate, people: Sequence[str]) -> str:
-    return f"{gate.quorum} of {_people(people)}, within {duration.words(gate.expires)}"
+def _quorum(rule: ApprovalRule, people: Sequence[str]) -> str:
+    return f"{rule.quorum} of {_people(people)}, within {duration.words(rule.expires)}"
 
 
 def _people(people: Sequence[str]) -> str:
@@ -277,12 +277,12 @@ def form(shown: Form) -> dict[str, Any]:
     parts = [_pick(shown)] if shown.pick_from else []
     if shown.runbook is not None:
         parts += [*_about_runbook(shown.runbook, shown.notes), *_inputs(shown, shown.runbook)]
-    carried = {"runbook": shown.runbook.id if shown.runbook else "", "run": shown.changes}
+    metadata = {"runbook": shown.runbook.id if shown.runbook else "", "run": shown.changes}
     if shown.alert:
-        carried["alert"] = shown.alert
+        metadata["alert"] = shown.alert
     title = f"Change {shown.changes}" if shown.changes else "Run a runbook"
     submit = "Change" if shown.changes else "Run"
-    return b.modal("runbook.run", title, parts, submit=submit, carried=json.dumps(carried))
+    return b.modal("runbook.run", title, parts, submit=submit, metadata=json.dumps(metadata))
 
 
 def _about_runbook(runbook: Runbook, notes: Sequence[str]) -> list[Block]:

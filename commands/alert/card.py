@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from bot.deps import Deps
 from bot.domain.people.person import Actor
-from bot.interactions import Press, Reply
+from bot.interactions import BlockAction, Reply
 from bot.services.alerts import operations as alert_operations
 from bot.views.kit.mrkdwn import mention, moment
 from commands.incident import declare as incident
 
 
-async def acknowledge(press: Press, deps: Deps) -> Reply:
-    group = await alert_operations.by_name(deps, press.value)
-    return await acknowledged(deps, group.id, press.by)
+async def acknowledge(click: BlockAction, deps: Deps) -> Reply:
+    group = await alert_operations.by_name(deps, click.value)
+    return await acknowledged(deps, group.id, click.by)
 
 
 async def acknowledged(deps: Deps, number: int, by: Actor) -> Reply:
@@ -22,21 +22,21 @@ async def acknowledged(deps: Deps, number: int, by: Actor) -> Reply:
     return Reply(f"{mention(group.acknowledged_by or '')} already acknowledged {group}.")
 
 
-async def unacknowledge(press: Press, deps: Deps) -> Reply:
-    group = await alert_operations.by_name(deps, press.value)
-    group, was_so = await alert_operations.unacknowledge(deps, group.id, press.by)
+async def unacknowledge(click: BlockAction, deps: Deps) -> Reply:
+    group = await alert_operations.by_name(deps, click.value)
+    group, was_so = await alert_operations.unacknowledge(deps, group.id, click.by)
     return Reply(f"Nobody is on {group} any more." if was_so else f"Nobody was on {group}.")
 
 
-async def declare(press: Press, deps: Deps) -> Reply:
-    group = await alert_operations.by_name(deps, press.value)
-    found, is_new = await alert_operations.declare(deps, group.id, press.by)
+async def declare(click: BlockAction, deps: Deps) -> Reply:
+    group = await alert_operations.by_name(deps, click.value)
+    found, is_new = await alert_operations.declare(deps, group.id, click.by)
     return Reply(await incident.declared(deps, found, is_new))
 
 
-async def resolve(press: Press, deps: Deps) -> Reply:
-    group = await alert_operations.by_name(deps, press.value)
-    return await resolved(deps, group.id, press.by)
+async def resolve(click: BlockAction, deps: Deps) -> Reply:
+    group = await alert_operations.by_name(deps, click.value)
+    return await resolved(deps, group.id, click.by)
 
 
 async def resolved(deps: Deps, number: int, by: Actor) -> Reply:
@@ -44,10 +44,10 @@ async def resolved(deps: Deps, number: int, by: Actor) -> Reply:
     return Reply(f"{group} is resolved." if is_first else f"{group} was resolved already.")
 
 
-async def silence(press: Press, deps: Deps) -> Reply:
+async def silence(click: BlockAction, deps: Deps) -> Reply:
     """The choice says how long; which alert it is about, the message that it stands in."""
-    group = await alert_operations.by_card(deps, press.where)
-    return await silenced(deps, group.id, press.value, press.by)
+    group = await alert_operations.by_card(deps, click.where)
+    return await silenced(deps, group.id, click.value, click.by)
 
 
 async def silenced(deps: Deps, number: int, word: str, by: Actor) -> Reply:
@@ -56,9 +56,9 @@ async def silenced(deps: Deps, number: int, word: str, by: Actor) -> Reply:
     return Reply(f"{group} is silent until {until}. Its card stays, and nobody is told of it meanwhile.")
 
 
-async def unsilence(press: Press, deps: Deps) -> Reply:
-    group = await alert_operations.by_name(deps, press.value)
-    return await unsilenced(deps, group.id, press.by)
+async def unsilence(click: BlockAction, deps: Deps) -> Reply:
+    group = await alert_operations.by_name(deps, click.value)
+    return await unsilenced(deps, group.id, click.by)
 
 
 async def unsilenced(deps: Deps, number: int, by: Actor) -> Reply:

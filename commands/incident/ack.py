@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bot.deps import Deps
 from bot.domain.people.person import Actor
-from bot.interactions import Ask, Press, Reply
+from bot.interactions import BlockAction, Command, Reply
 from bot.services.alerts import operations as alert_operations
 from bot.services.incidents import lifecycle as incidents
 from bot.services.incidents import queries as incident_queries
@@ -12,17 +12,17 @@ from bot.views.kit.mrkdwn import mention
 from commands.alert import card
 
 
-async def ask(ask: Ask, deps: Deps) -> Reply:
-    group, _ = await alert_operations.named(deps, ask.text, ask.where)
+async def on_command(command: Command, deps: Deps) -> Reply:
+    group, _ = await alert_operations.named(deps, command.text, command.where)
     if group:
-        return await card.acknowledged(deps, group.id, ask.by)
-    incident, _ = await incident_queries.named(deps, ask.text, ask.where, ask.by)
-    return await _acknowledge(deps, incident.id, ask.by)
+        return await card.acknowledged(deps, group.id, command.by)
+    incident, _ = await incident_queries.named(deps, command.text, command.where, command.by)
+    return await _acknowledge(deps, incident.id, command.by)
 
 
-async def press(press: Press, deps: Deps) -> Reply:
-    incident = await incident_queries.by_subject(deps, press.value, press.by)
-    return await _acknowledge(deps, incident.id, press.by)
+async def on_click(click: BlockAction, deps: Deps) -> Reply:
+    incident = await incident_queries.by_subject(deps, click.value, click.by)
+    return await _acknowledge(deps, incident.id, click.by)
 
 
 async def _acknowledge(deps: Deps, number: int, by: Actor) -> Reply:

@@ -8,8 +8,8 @@ from typing import Any
 
 from bot.deps import Deps
 from bot.domain.incidents.draft import Draft, clean_title, readable
-from bot.domain.incidents.incident import Home, Incident
-from bot.interactions import Ask, FieldErrors, Mark, Modal, Nothing, Press, Reply, Submission
+from bot.domain.incidents.incident import Incident, Placement
+from bot.interactions import BlockAction, Command, FieldErrors, Modal, Nothing, Reply, Shortcut, Submission
 from bot.services.incidents import declare
 from bot.services.incidents import deliveries as incident_deliveries
 from bot.views import incident_forms
@@ -19,12 +19,12 @@ from bot.views.kit.mrkdwn import Safe, channel, clock, link, literal
 OPENER = ("Declare an incident", "incident.declare", "new")
 
 
-async def ask(ask: Ask, deps: Deps) -> Reply | Modal:
-    draft = Draft.read(ask.text, deps.catalogue)
+async def on_command(command: Command, deps: Deps) -> Reply | Modal:
+    draft = Draft.read(command.text, deps.catalogue)
     if draft.title is None:
         return Modal(incident_forms.declare(draft, deps.catalogue), OPENER)
-    draft = replace(draft, source_channel=ask.where.channel, source_ts=ask.where.ts)
-    incident, is_new = await declare.declare(deps, draft, ask.by)
+    draft = replace(draft, source_channel=command.where.channel, source_ts=command.where.ts)
+    incident, is_new = await declare.declare(deps, draft, command.by)
     return Reply(await declared(deps, incident, is_new))
 
 
@@ -38,7 +38,7 @@ async def declared(deps: Deps, incident: Incident, is_new: bool) -> str:
 
 
 async def _place(deps: Deps, incident: Incident) -> str:
-    if incident.home is Home.CHANNEL:
+    if incident.placement is Placement.CHANNEL:
         return "Opening its channel and inviting you."
     return f"Its card goes up in {literal(await incident_deliveries.announced_in(deps, incident))}."
 
@@ -50,16 +50,16 @@ def _where(deps: Deps, incident: Incident) -> Safe | None:
     return link(address, "its card") if address else None
 
 
-async def press(press: Press, deps: Deps) -> Modal:
+async def on_click(click: BlockAction, deps: Deps) -> Modal:
     """The button of the overview, the Home tab, or in place of a modal that could not be opened."""
     return Modal(incident_forms.declare(Draft.read("", deps.catalogue), deps.catalogue), OPENER)
 
 
-async def service_chosen(press: Press, deps: Deps) -> Modal:
+async def service_chosen(click: BlockAction, deps: Deps) -> Modal:
     """Another service has other severities: the form is drawn again with what was typed."""
-    draft = Draft.from_fields({"service": press.value}, deps.catalogue)
-    kept = press.values
-    draft = replace(draft, **_carried(press.carried))
+    draft = Draft.from_fields({"service": click.value}, deps.catalogue)
+    kept = click.values
+    draft = replace(draft, **_carried(click.metadata))
     view = incident_forms.declare(
         draft,
         deps.catalogue,
@@ -70,17 +70,17 @@ async def service_chosen(press: Press, deps: Deps) -> Modal:
     return Modal(view, OPENER)
 
 
-async def shortcut(mark: Mark, deps: Deps) -> Modal:
+async def on_shortcut(shortcut: Shortcut, deps: Deps) -> Modal:
     """Global, or on a message: its words become the title, and the incident links back to it."""
     draft = Draft.read("", deps.catalogue)
-    draft = replace(draft, source_channel=mark.where.channel, source_ts=mark.where.ts)
-    title = clean_title(readable(mark.text)[:250]) if mark.text else ""
-    impact = readable(mark.text) if len(mark.text) > 250 else ""
+    draft = replace(draft, source_channel=shortcut.where.channel, source_ts=shortcut.where.ts)
+    title = clean_title(readable(shortcut.text)[:250]) if shortcut.text else ""
+    impact = readable(shortcut.text) if len(shortcut.text) > 250 else ""
     return Modal(incident_forms.declare(draft, deps.catalogue, title=title, impact=impact), OPENER)
 
 
-async def submit(sent: Submission, deps: Deps) -> Nothing | Reply | FieldErrors:
-    draft = replace(Draft.from_fields(sent.values, deps.catalogue), **_carried(sent.carried))
+async def on_submit(sent: Submission, deps: Deps) -> Nothing | Reply | FieldErrors:
+    draft = replace(Draft.from_fields(sent.values, deps.catalogue), **_carried(sent.metadata))
     if draft.title is None:
         return FieldErrors({"title": "Say in a few words what is wrong."})
     incident, is_new = await declare.declare(deps, draft, sent.by)

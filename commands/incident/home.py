@@ -6,7 +6,7 @@ from typing import Any
 
 from bot.deps import Deps
 from bot.domain.people.person import Actor
-from bot.domain.runs.approval import Asked
+from bot.domain.runs.approval import ApprovalRequest
 from bot.domain.runs.run import Run
 from bot.services.alerts import operations as alert_operations
 from bot.services.incidents import queries as incident_queries
@@ -26,7 +26,7 @@ async def draw(by: Actor, deps: Deps) -> dict[str, Any]:
     return view.home(found, waiting.leading, waiting.postmortems, decisions, questions, alerts)
 
 
-def _decision(deps: Deps, run: Run, asked: Asked) -> Decision:
+def _decision(deps: Deps, run: Run, asked: ApprovalRequest) -> Decision:
     link = links.permalink(deps, asked.channel, asked.ts) or links.permalink(deps, run.channel, run.ts)
     return Decision(run, _title(deps, run), asked, link)
 

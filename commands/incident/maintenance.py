@@ -7,20 +7,20 @@ from bot.domain.alerts import maintenance as rules
 from bot.domain.alerts.maintenance import Window
 from bot.domain.errors import Unclear
 from bot.domain.people.person import Actor
-from bot.interactions import Ask, Reply
+from bot.interactions import Command, Reply
 from bot.services.alerts import maintenance
 from bot.views import silence as view
 
 
-async def ask(ask: Ask, deps: Deps) -> Reply:
-    first, _, rest = ask.text.strip().partition(" ")
+async def on_command(command: Command, deps: Deps) -> Reply:
+    first, _, rest = command.text.strip().partition(" ")
     if not first:
         found, firing = await maintenance.on(deps)
         services = {key: service.name for key, service in deps.catalogue.services.items()}
         return Reply(view.windows(found, services, firing))
     if first.casefold() == "end":
-        return await _end(deps, rest.strip(), ask.by)
-    window, total, is_new = await maintenance.begin(deps, rules.read(ask.text), ask.by)
+        return await _end(deps, rest.strip(), command.by)
+    window, total, is_new = await maintenance.begin(deps, rules.read(command.text), command.by)
     return Reply(view.begun(window, _name(deps, window), total, is_new=is_new))
 
 

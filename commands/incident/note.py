@@ -7,24 +7,26 @@ from typing import Any
 from bot.deps import Deps
 from bot.domain.incidents.draft import readable
 from bot.domain.people.person import Actor
-from bot.interactions import Ask, Mark, Reply
+from bot.interactions import Command, Reply, Shortcut
 from bot.services.incidents import queries as incident_queries
 from bot.services.incidents import timeline
 
 PUSHPIN = {"pushpin", "round_pushpin"}
 
 
-async def ask(ask: Ask, deps: Deps) -> Reply:
-    incident, text = await incident_queries.named(deps, ask.text, ask.where, ask.by)
-    incident = await timeline.note(deps, incident.id, readable(text), ask.by)
+async def on_command(command: Command, deps: Deps) -> Reply:
+    incident, text = await incident_queries.named(deps, command.text, command.where, command.by)
+    incident = await timeline.note(deps, incident.id, readable(text), command.by)
     return Reply(f"Noted in the timeline of {incident}.")
 
 
-async def shortcut(mark: Mark, deps: Deps) -> Reply:
+async def on_shortcut(shortcut: Shortcut, deps: Deps) -> Reply:
     """A message of an incident's channel or thread becomes a row of its timeline."""
-    incident, _ = await incident_queries.named(deps, "", mark.where, mark.by)
-    source = f"{mark.where.channel}:{mark.where.ts}"
-    is_new = await timeline.mark(deps, incident, readable(mark.text), source, "message", mark.author, mark.by)
+    incident, _ = await incident_queries.named(deps, "", shortcut.where, shortcut.by)
+    source = f"{shortcut.where.channel}:{shortcut.where.ts}"
+    is_new = await timeline.mark(
+        deps, incident, readable(shortcut.text), source, "message", shortcut.author, shortcut.by
+    )
     return Reply(f"On the timeline of {incident}." if is_new else f"It is on the timeline of {incident}.")
 
 

@@ -8,7 +8,7 @@ from bot.domain.catalogue.service import Service
 from bot.domain.errors import Refused, Unclear
 from bot.domain.people.person import Person
 from bot.domain.text.wording import hint, listing
-from bot.interactions import Ask, Reply, Where
+from bot.interactions import Command, Reply, Where
 from bot.services.incidents import queries as incident_queries
 from bot.services.oncall import overrides as oncall
 from bot.services.oncall import shifts
@@ -18,14 +18,14 @@ from bot.views.kit.mrkdwn import mention
 from commands.incident.role import PERSON
 
 
-async def ask(ask: Ask, deps: Deps) -> Reply:
-    first, *words = ask.text.split() or [""]
-    deed = {"take": _take, "give": _give, "end": _end}.get(first.casefold())
-    return await deed(words, ask, deps) if deed else await _look(ask.text.split(), ask, deps)
+async def on_command(command: Command, deps: Deps) -> Reply:
+    first, *words = command.text.split() or [""]
+    change = {"take": _take, "give": _give, "end": _end}.get(first.casefold())
+    return await change(words, command, deps) if change else await _look(command.text.split(), command, deps)
 
 
-async def _look(words: list[str], ask: Ask, deps: Deps) -> Reply:
-    service, others = await _here(deps, ask.where), []
+async def _look(words: list[str], command: Command, deps: Deps) -> Reply:
+    service, others = await _here(deps, command.where), []
     if words and words[0].casefold() in deps.catalogue.services:
         service = deps.catalogue.service(words.pop(0))
     else:
@@ -44,11 +44,11 @@ def _others(deps: Deps, service: Service) -> list[str]:
     return [key for key, one in deps.catalogue.services.items() if one.oncall and key != service.key]
 
 
-async def _take(words: list[str], ask: Ask, deps: Deps) -> Reply:
-    return await _hand_over(words, ask.by.person, ask, deps, say="take 2h")
+async def _take(words: list[str], command: Command, deps: Deps) -> Reply:
+    return await _hand_over(words, command.by.person, command, deps, say="take 2h")
 
 
-async def _give(words: list[str], ask: Ask, deps: Deps) -> Reply:
+async def _give(words: list[str], command: Command, deps: Deps) -> Reply:
     named = next((found for found in map(PERSON.fullmatch, words) if found), None)
     if named is None:
         raise Unclear("Say to whom, as a mention: `/incident oncall give @person 2h`.")
@@ -57,31 +57,31 @@ async def _give(words: list[str], ask: Ask, deps: Deps) -> Reply:
     except Refused:
         raise Unclear(f"Slack does not know {mention(named[1])}. Choose somebody of this workspace.") from None
     rest = [word for word in words if word != named[0]]
-    return await _hand_over(rest, person, ask, deps, say=f"give {mention(person.id)} 2h")
+    return await _hand_over(rest, person, command, deps, say=f"give {mention(person.id)} 2h")
 
 
-async def _hand_over(words: list[str], person: Person, ask: Ask, deps: Deps, *, say: str) -> Reply:
+async def _hand_over(words: list[str], person: Person, command: Command, deps: Deps, *, say: str) -> Reply:
     span = next((word for word in words if word[:1].isdigit()), None)
     if span is None:
         rest = "".join(f" {word}" for word in words)[:200]
         raise Unclear(f"Say for how long, at most 7 days: `/incident oncall {say}{rest}`.")
     lasting = oncall.lasting(span)
     words.remove(span)
-    service, level = await _which(deps, words, ask.where)
-    done = await oncall.take(deps, service, level, person, lasting, ask.by)
+    service, level = await _which(deps, words, command.where)
+    done = await oncall.take(deps, service, level, person, lasting, command.by)
     until = done.taken.ends_at
-    if person.id == ask.by.id:
+    if person.id == command.by.id:
         return Reply(view.taken(service, level.key, until, done.relieved, done.schedule))
     return Reply(view.given(person.id, service, level.key, until, done.schedule))
 
 
-async def _end(words: list[str], ask: Ask, deps: Deps) -> Reply:
+async def _end(words: list[str], command: Command, deps: Deps) -> Reply:
     if not words:
-        ended = await oncall.end(deps, ask.by)
+        ended = await oncall.end(deps, command.by)
     else:
-        service, level = await _which(deps, words, ask.where)
+        service, level = await _which(deps, words, command.where)
         is_whole = len(words) == 1 and words[0].casefold() == service.key
-        ended = await oncall.end(deps, ask.by, service.key, None if is_whole else level.key)
+        ended = await oncall.end(deps, command.by, service.key, None if is_whole else level.key)
     places = dict.fromkeys(view.where(deps.catalogue.service_or_default(one.service), one.level) for one in ended)
     return Reply(f"Ended: on call for {listing(places)}. `/incident oncall` shows who has it now.")
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from bot.deps import Deps
-from bot.interactions import Ask, Reply
+from bot.interactions import Command, Reply
 from bot.services.response import find, page_and_escalate
 from bot.views import escalation as view
 
 
-async def ask(ask: Ask, deps: Deps) -> Reply:
+async def on_command(command: Command, deps: Deps) -> Reply:
     """Somebody is woken: a person, who is on call for a service, or a contact; without a name, who is on call here."""
-    of, rest = await find.named(deps, ask.text, ask.where, ask.by)
-    paged = await page_and_escalate.page(deps, of, rest, ask.by)
+    of, rest = await find.named(deps, command.text, command.where, command.by)
+    paged = await page_and_escalate.page(deps, of, rest, command.by)
     ways = (deps.pager is not None, deps.mailer is not None)
     return Reply(view.paged(paged.subject, paged.spoken, *ways, is_drill=paged.is_drill))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from bot.deps import Deps
 from bot.domain.errors import Missing
 from bot.domain.incidents import postmortem as drafts
-from bot.interactions import Ask, Modal, Press, Reply, Submission
+from bot.interactions import BlockAction, Command, Modal, Reply, Submission
 from bot.services.incidents import postmortem as postmortems
 from bot.services.incidents import queries as incident_queries
 from bot.views import incident as view
@@ -18,9 +18,9 @@ PART = PIECE // 5  # escaping makes at most five characters of one
 PIECES = 20
 
 
-async def ask(ask: Ask, deps: Deps) -> Reply:
+async def on_command(command: Command, deps: Deps) -> Reply:
     """The draft as it stands, for reading; the file is in the thread and in `tocsin export`."""
-    incident, _ = await incident_queries.named(deps, ask.text, ask.where, ask.by)
+    incident, _ = await incident_queries.named(deps, command.text, command.where, command.by)
     markdown = await postmortems.read(deps, incident)
     cut = _pieces(markdown)
     pieces = [section(f"```{escape(piece)}```") for piece in cut[:PIECES]]
@@ -42,14 +42,14 @@ def _pieces(markdown: str) -> list[str]:
     return pieces
 
 
-async def edit(press: Press, deps: Deps) -> Modal:
-    incident = await incident_queries.by_subject(deps, press.value, press.by)
+async def edit(click: BlockAction, deps: Deps) -> Modal:
+    incident = await incident_queries.by_subject(deps, click.value, click.by)
     found = drafts.sections(await postmortems.read(deps, incident))[1]
     return Modal(incident_forms.postmortem(incident, found), ("Edit draft", "postmortem.edit", incident.name))
 
 
-async def submit(sent: Submission, deps: Deps) -> Reply:
-    incident = await incident_queries.by_subject(deps, sent.carried, sent.by)
+async def on_submit(sent: Submission, deps: Deps) -> Reply:
+    incident = await incident_queries.by_subject(deps, sent.metadata, sent.by)
     headings = [one.heading for one in drafts.sections(await postmortems.read(deps, incident))[1]]
     written = {name: str(value or "") for name, value in sent.values.items() if name.startswith("section_")}
     bodies = {
@@ -63,9 +63,9 @@ async def submit(sent: Submission, deps: Deps) -> Reply:
     return Reply(f"Saved. The new draft of {incident} goes into its thread.")
 
 
-async def done(press: Press, deps: Deps) -> Reply:
-    incident = await incident_queries.by_subject(deps, press.value, press.by)
-    incident, is_new = await postmortems.done(deps, incident.id, press.by)
+async def done(click: BlockAction, deps: Deps) -> Reply:
+    incident = await incident_queries.by_subject(deps, click.value, click.by)
+    incident, is_new = await postmortems.done(deps, incident.id, click.by)
     return Reply(
         f"The post-mortem of {incident} is done." if is_new else f"The post-mortem of {incident} was done already."
     )

@@ -12,7 +12,7 @@ from bot.domain.incidents.draft import readable
 from bot.domain.incidents.incident import Incident
 from bot.domain.people.person import Actor
 from bot.domain.text import duration
-from bot.interactions import Ask, Modal, Press, Reply, Submission
+from bot.interactions import BlockAction, Command, Modal, Reply, Submission
 from bot.services.alerts import operations as alert_operations
 from bot.services.incidents import cadence, resolution
 from bot.services.incidents import queries as incident_queries
@@ -22,12 +22,12 @@ from bot.views.kit.mrkdwn import clock
 from commands.alert import card
 
 
-async def ask(ask: Ask, deps: Deps) -> Reply | Modal:
-    group, rest = await alert_operations.named(deps, ask.text, ask.where)
+async def on_command(command: Command, deps: Deps) -> Reply | Modal:
+    group, rest = await alert_operations.named(deps, command.text, command.where)
     if group:
-        return await _alert(deps, group, rest, ask.by)
-    incident, text = await incident_queries.named(deps, ask.text, ask.where, ask.by)
-    return await of(deps, incident, text, ask.by)
+        return await _alert(deps, group, rest, command.by)
+    incident, text = await incident_queries.named(deps, command.text, command.where, command.by)
+    return await of(deps, incident, text, command.by)
 
 
 async def _alert(deps: Deps, group: AlertGroup, text: str, by: Actor) -> Reply:
@@ -48,12 +48,12 @@ def _modal(deps: Deps, incident: Incident) -> Modal:
     return Modal(incident_forms.resolve(incident, watch), ("Resolve", "incident.resolve", incident.name))
 
 
-async def press(press: Press, deps: Deps) -> Modal:
-    return _modal(deps, await incident_queries.by_subject(deps, press.value, press.by))
+async def on_click(click: BlockAction, deps: Deps) -> Modal:
+    return _modal(deps, await incident_queries.by_subject(deps, click.value, click.by))
 
 
-async def submit(sent: Submission, deps: Deps) -> Reply:
-    incident = await incident_queries.by_subject(deps, sent.carried, sent.by)
+async def on_submit(sent: Submission, deps: Deps) -> Reply:
+    incident = await incident_queries.by_subject(deps, sent.metadata, sent.by)
     watch = str(sent.values.get("watch") or "")
     incident = await resolution.resolve(
         deps,
@@ -72,13 +72,13 @@ def _resolved(incident: Incident) -> Reply:
     return Reply(f"{incident} is resolved; the post-mortem draft follows in its thread.{until}")
 
 
-async def reopen(ask: Ask, deps: Deps) -> Reply:
-    incident, _ = await incident_queries.named(deps, ask.text, ask.where, ask.by)
-    return await _reopen(deps, incident, ask.by)
+async def reopen(command: Command, deps: Deps) -> Reply:
+    incident, _ = await incident_queries.named(deps, command.text, command.where, command.by)
+    return await _reopen(deps, incident, command.by)
 
 
-async def press_reopen(press: Press, deps: Deps) -> Reply:
-    return await _reopen(deps, await incident_queries.by_subject(deps, press.value, press.by), press.by)
+async def on_reopen(click: BlockAction, deps: Deps) -> Reply:
+    return await _reopen(deps, await incident_queries.by_subject(deps, click.value, click.by), click.by)
 
 
 async def _reopen(deps: Deps, incident: Incident, by: Actor) -> Reply:
@@ -86,13 +86,13 @@ async def _reopen(deps: Deps, incident: Incident, by: Actor) -> Reply:
     return Reply(f"{incident} is open again. Next update {view.next_update(incident)}.")
 
 
-async def close(ask: Ask, deps: Deps) -> Reply:
-    incident, _ = await incident_queries.named(deps, ask.text, ask.where, ask.by)
-    return await _close(deps, incident, ask.by)
+async def close(command: Command, deps: Deps) -> Reply:
+    incident, _ = await incident_queries.named(deps, command.text, command.where, command.by)
+    return await _close(deps, incident, command.by)
 
 
-async def press_confirm(press: Press, deps: Deps) -> Reply:
-    return await _close(deps, await incident_queries.by_subject(deps, press.value, press.by), press.by)
+async def on_confirm(click: BlockAction, deps: Deps) -> Reply:
+    return await _close(deps, await incident_queries.by_subject(deps, click.value, click.by), click.by)
 
 
 async def _close(deps: Deps, incident: Incident, by: Actor) -> Reply:

@@ -6,14 +6,14 @@ from bot.deps import Deps
 from bot.domain.errors import Unclear
 from bot.domain.incidents import incident as rules
 from bot.domain.incidents.incident import Status
-from bot.interactions import Ask, Modal, Reply
+from bot.interactions import Command, Modal, Reply
 from bot.services.incidents import lifecycle as incidents
 from bot.services.incidents import queries as incident_queries
 from commands.incident import resolve
 
 
-async def ask(ask: Ask, deps: Deps) -> Reply | Modal:
-    incident, word = await incident_queries.named(deps, ask.text, ask.where, ask.by)
+async def on_command(command: Command, deps: Deps) -> Reply | Modal:
+    incident, word = await incident_queries.named(deps, command.text, command.where, command.by)
     if not word:
         raise Unclear(
             f"{incident} is {incident.status}. Set it with `/incident status` and investigating, identified, "
@@ -22,8 +22,8 @@ async def ask(ask: Ask, deps: Deps) -> Reply | Modal:
     first, _, rest = word.partition(" ")
     status = rules.status_from(first)
     if status is Status.RESOLVED:
-        return await resolve.of(deps, incident, rest.strip(), ask.by)
+        return await resolve.of(deps, incident, rest.strip(), command.by)
     if status is Status.CLOSED:
         raise Unclear("To close a resolved incident: `/incident close`.")
-    incident, is_new = await incidents.set_status(deps, incident.id, status, ask.by)
+    incident, is_new = await incidents.set_status(deps, incident.id, status, command.by)
     return Reply(f"{incident} is {status} now." if is_new else f"{incident} is {status} already.")

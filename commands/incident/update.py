@@ -10,7 +10,7 @@ from bot.domain.incidents import incident as rules
 from bot.domain.incidents.draft import readable
 from bot.domain.incidents.incident import Incident, Status
 from bot.domain.text import duration
-from bot.interactions import Ask, FieldErrors, Modal, Press, Reply, Submission
+from bot.interactions import BlockAction, Command, FieldErrors, Modal, Reply, Submission
 from bot.services.incidents import queries as incident_queries
 from bot.services.incidents import updates
 from bot.views import incident as view
@@ -19,16 +19,16 @@ from bot.views import incident_forms
 SNOOZE = timedelta(minutes=10)
 
 
-async def ask(ask: Ask, deps: Deps) -> Reply | Modal:
-    incident, text = await incident_queries.named(deps, ask.text, ask.where, ask.by)
+async def on_command(command: Command, deps: Deps) -> Reply | Modal:
+    incident, text = await incident_queries.named(deps, command.text, command.where, command.by)
     if not text:
         return _modal(incident)
-    incident = await updates.post(deps, incident.id, readable(text), ask.by)
+    incident = await updates.post(deps, incident.id, readable(text), command.by)
     return Reply(f"Update posted. Next one {view.next_update(incident)}.")
 
 
-async def press(press: Press, deps: Deps) -> Modal:
-    return _modal(await incident_queries.by_subject(deps, press.value, press.by))
+async def on_click(click: BlockAction, deps: Deps) -> Modal:
+    return _modal(await incident_queries.by_subject(deps, click.value, click.by))
 
 
 def _modal(incident: Incident) -> Modal:
@@ -36,8 +36,8 @@ def _modal(incident: Incident) -> Modal:
     return Modal(incident_forms.update(incident), ("Post update", "incident.update", incident.name))
 
 
-async def submit(sent: Submission, deps: Deps) -> Reply | FieldErrors:
-    incident = await incident_queries.by_subject(deps, sent.carried, sent.by)
+async def on_submit(sent: Submission, deps: Deps) -> Reply | FieldErrors:
+    incident = await incident_queries.by_subject(deps, sent.metadata, sent.by)
     text = readable(str(sent.values.get("text") or ""))
     if not text.strip():
         return FieldErrors({"text": "Say in a sentence what is new."})
@@ -56,30 +56,30 @@ async def submit(sent: Submission, deps: Deps) -> Reply | FieldErrors:
 
 def _chosen(sent: Submission) -> Status | None:
     """The status that was chosen; None where the one that was shown has been left, whoever changed it meanwhile."""
-    chosen, shown = str(sent.values.get("status") or ""), sent.carried.partition(":")[2]
+    chosen, shown = str(sent.values.get("status") or ""), sent.metadata.partition(":")[2]
     return rules.status_from(chosen) if chosen and chosen != shown else None
 
 
 # --- the cadence ---
 
 
-async def remind(ask: Ask, deps: Deps) -> Reply:
-    incident, words = await incident_queries.named(deps, ask.text, ask.where, ask.by)
+async def remind(command: Command, deps: Deps) -> Reply:
+    incident, words = await incident_queries.named(deps, command.text, command.where, command.by)
     first, _, rest = words.casefold().partition(" ")
     if not first:
         raise Unclear("Say how often: `/incident remind 15m`, `remind off`, or `remind snooze 10m`.")
     if first == "snooze":
-        incident = await updates.snooze(deps, incident.id, ask.by, duration.parse(rest) if rest else SNOOZE)
+        incident = await updates.snooze(deps, incident.id, command.by, duration.parse(rest) if rest else SNOOZE)
         return Reply(f"Snoozed. The next update of {incident} is promised {view.next_update(incident)}.")
     every = None if first == "off" else duration.parse(first)
-    incident = await updates.set_cadence(deps, incident.id, every, ask.by)
+    incident = await updates.set_cadence(deps, incident.id, every, command.by)
     if every is None:
         return Reply(f"{incident}: no more reminders and automatic updates. `/incident remind 15m` brings them back.")
     return Reply(f"{incident}: an update every {duration.words(every)}, the next one {view.next_update(incident)}.")
 
 
-async def snooze(press: Press, deps: Deps) -> Reply:
-    incident = await incident_queries.by_subject(deps, press.value, press.by)
-    reminder = f"{press.where.channel}:{press.where.ts}"
-    incident = await updates.snooze(deps, incident.id, press.by, SNOOZE, reminder=reminder)
+async def snooze(click: BlockAction, deps: Deps) -> Reply:
+    incident = await incident_queries.by_subject(deps, click.value, click.by)
+    reminder = f"{click.where.channel}:{click.where.ts}"
+    incident = await updates.snooze(deps, incident.id, click.by, SNOOZE, reminder=reminder)
     return Reply(f"Snoozed by 10 min. The next update of {incident} is promised {view.next_update(incident)}.")

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from bot.deps import Deps
-from bot.interactions import Ask, Reply
+from bot.interactions import Command, Reply
 from bot.services.alerts import operations as alert_operations
 
 
-async def ask(ask: Ask, deps: Deps) -> Reply:
+async def on_command(command: Command, deps: Deps) -> Reply:
     """Which route matched, what it said, and what it led to."""
-    group, _ = await alert_operations.named(deps, ask.text, ask.where)
-    return Reply(await alert_operations.why(deps, group or await alert_operations.by_name(deps, ask.text)))
+    group, _ = await alert_operations.named(deps, command.text, command.where)
+    return Reply(await alert_operations.why(deps, group or await alert_operations.by_name(deps, command.text)))

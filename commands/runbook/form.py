@@ -10,10 +10,10 @@ from typing import Any
 from bot.deps import Deps
 from bot.domain.alerts.group import AlertGroup
 from bot.domain.alerts.group import number as alert_number
-from bot.domain.catalogue.runbook import Gate, Runbook
+from bot.domain.catalogue.runbook import ApprovalRule, Runbook
 from bot.domain.errors import Refused, Unclear
 from bot.domain.people.person import Actor
-from bot.domain.runs.approval import gate_of_run
+from bot.domain.runs.approval import rule_of_run
 from bot.domain.runs.run import number as run_number
 from bot.interactions import Modal, Where
 from bot.services.incidents import queries as incident_queries
@@ -81,14 +81,14 @@ async def of(
 
 
 async def _form(deps: Deps, runbook: Runbook, said: Said, where: Where, notes: list[str]) -> Form:
-    gate = await gate_here(deps, runbook, where)
+    rule = await rule_here(deps, runbook, where)
     return Form(
         runbook=runbook,
         given=said.given,
         choices=await _choices(deps, runbook),
         reason=said.reason,
-        must_say_why=gate is not None and gate.reason,
-        notes=[*notes, view.may_approve(gate, deps.catalogue.access, runbook)],
+        must_say_why=rule is not None and rule.reason,
+        notes=[*notes, view.may_approve(rule, deps.catalogue.access, runbook)],
     )
 
 
@@ -97,19 +97,19 @@ async def _choices(deps: Deps, runbook: Runbook) -> dict[str, list[tuple[str, st
     return {name: [(one.value, one.label) for one in some] for name, some in found.items()}
 
 
-async def gate_here(deps: Deps, runbook: Runbook, where: Where) -> Gate | None:
+async def rule_here(deps: Deps, runbook: Runbook, where: Where) -> ApprovalRule | None:
     """What a run of it needs at the severity of the incident here, else at its service's."""
     incident = await incident_queries.living_here(deps, where)
     service = deps.catalogue.service_or_default(runbook.service)
-    return gate_of_run(runbook, incident.severity if incident else service.default_severity)
+    return rule_of_run(runbook, incident.severity if incident else service.default_severity)
 
 
 async def needs_form(deps: Deps, runbook: Runbook, said: Said, where: Where) -> bool:
     """Whether something is missing: a parameter, or the reason."""
     if not arguments.is_whole(runbook, said):
         return True
-    gate = await gate_here(deps, runbook, where)
-    return gate is not None and gate.reason and not said.reason
+    rule = await rule_here(deps, runbook, where)
+    return rule is not None and rule.reason and not said.reason
 
 
 async def change(deps: Deps, number: int, by: Actor) -> Modal:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from bot.deps import Deps
 from bot.domain.errors import Unclear
 from bot.domain.runs.run import Run
-from bot.interactions import Ask, Block, Reply, Where
+from bot.interactions import Block, Command, Reply, Where
 from bot.services.runs import queries as runs
 from bot.services.runs import runbooks
 from bot.services.runs.queries import Shown
@@ -22,38 +22,38 @@ from commands.runbook import arguments, form
 NONE_YET = "The catalogue has no runbooks yet. Your operators write them as files: docs/catalogue.md."
 
 
-async def listed(ask: Ask, deps: Deps) -> Reply:
-    wanted = arguments.as_typed(ask.text).strip()
+async def listed(command: Command, deps: Deps) -> Reply:
+    wanted = arguments.as_typed(command.text).strip()
     found = runbooks.matching(deps, wanted)
     if not found:
         return Reply(NONE_YET)
     count = f"{len(found)} runbook{'' if len(found) == 1 else 's'}"
     title = f"{count} with “{literal(wanted[:60])}”:" if wanted else f"{count}:"
-    gates = [await form.gate_here(deps, one, Where()) for one in found]
+    rules = [await form.rule_here(deps, one, Where()) for one in found]
     return Reply(
-        title, view.listed(title, [(one, view.needs(one, gate)) for one, gate in zip(found, gates, strict=True)])
+        title, view.listed(title, [(one, view.needs(one, rule)) for one, rule in zip(found, rules, strict=True)])
     )
 
 
-async def show(ask: Ask, deps: Deps) -> Reply:
-    runbook = deps.catalogue.runbook(_named(ask, "show"))
-    gate = await form.gate_here(deps, runbook, ask.where)
+async def show(command: Command, deps: Deps) -> Reply:
+    runbook = deps.catalogue.runbook(_named(command, "show"))
+    rule = await form.rule_here(deps, runbook, command.where)
     record = await runs.record(deps, runbook.id)
-    blocks = view.whole(runbook, deps.catalogue, gate, record)
+    blocks = view.whole(runbook, deps.catalogue, rule, record)
     return Reply(f"{runbook.id}: {literal(runbook.title)}", blocks)
 
 
-async def history(ask: Ask, deps: Deps) -> Reply:
-    name = _named(ask, "history")
-    found, record = await runbooks.history(deps, name, ask.by)
+async def history(command: Command, deps: Deps) -> Reply:
+    name = _named(command, "history")
+    found, record = await runbooks.history(deps, name, command.by)
     said = f"`{literal(name)}`: {view.record_words(record)}."
     rows = [(run, _address(deps, run)) for run in found]
     return Reply(said, view.runs_listed(said, rows, "It has no runs that you may see."))
 
 
-def _named(ask: Ask, verb: str) -> str:
+def _named(command: Command, verb: str) -> str:
     """The id. Raises Unclear."""
-    first, *rest = arguments.as_typed(ask.text).split() or [""]
+    first, *rest = arguments.as_typed(command.text).split() or [""]
     if not first:
         raise Unclear(f"Which runbook? `/runbook list` shows what there is; then `/runbook {verb} ID`.")
     if rest:
@@ -65,20 +65,20 @@ def _named(ask: Ask, verb: str) -> str:
 # --- runs -------------------------------------------------------------------------------------------------------------
 
 
-async def status(ask: Ask, deps: Deps) -> Reply:
+async def status(command: Command, deps: Deps) -> Reply:
     """`RUN-7`; without one, the run in whose thread it is said, else the latest."""
-    text = ask.text.strip()
+    text = command.text.strip()
     try:
-        run = await runs.named(deps, text, ask.where, ask.by)
+        run = await runs.named(deps, text, command.where, command.by)
     except Unclear:
         if text:
             raise
-        return await _latest(ask, deps)
-    return await _one(deps, run, ask.where)
+        return await _latest(command, deps)
+    return await _one(deps, run, command.where)
 
 
-async def _latest(ask: Ask, deps: Deps) -> Reply:
-    rows = [(run, _address(deps, run)) for run in await runs.latest(deps, ask.by)]
+async def _latest(command: Command, deps: Deps) -> Reply:
+    rows = [(run, _address(deps, run)) for run in await runs.latest(deps, command.by)]
     return Reply("The latest runs:", view.runs_listed("The latest runs:", rows, "Nothing has been run yet."))
 
 

@@ -6,7 +6,7 @@ from bot.deps import Deps
 from bot.domain.errors import Refused, Unclear
 from bot.domain.people.person import Actor
 from bot.domain.runs.run import number as run_number
-from bot.interactions import Ask, Modal, Press, Reply, Where
+from bot.interactions import BlockAction, Command, Modal, Reply, Where
 from bot.services.runs import preview
 from bot.services.runs import request as run_request
 from bot.services.runs.request import Draft, Wanted
@@ -16,25 +16,25 @@ from commands.runbook import arguments, form
 from commands.runbook.arguments import Said
 
 
-async def ask(ask: Ask, deps: Deps) -> Reply:
-    said = arguments.read(ask.text)
+async def on_command(command: Command, deps: Deps) -> Reply:
+    said = arguments.read(command.text)
     if not said.runbook:
         raise Unclear("Which runbook? `/runbook list` shows what there is; then `/runbook plan ID`.")
-    return await _planned(deps, said, ask.where, ask.by)
+    return await _planned(deps, said, command.where, command.by)
 
 
-async def press(press: Press, deps: Deps) -> Reply | Modal:
+async def on_click(click: BlockAction, deps: Deps) -> Reply | Modal:
     """`RUN-7`: the form with that run's parameters. `restart`, or `restart host=shop-1`: the plan."""
-    if press.value.startswith("RUN-"):
-        return await form.change(deps, run_number(press.value) or 0, press.by)
-    return await _planned(deps, arguments.of_button(press.value), press.where, press.by)
+    if click.value.startswith("RUN-"):
+        return await form.change(deps, run_number(click.value) or 0, click.by)
+    return await _planned(deps, arguments.of_button(click.value), click.where, click.by)
 
 
 async def _planned(deps: Deps, said: Said, where: Where, by: Actor) -> Reply:
     runbook = deps.catalogue.runbook(said.runbook)
     arguments.must_fit(runbook, said, whole=True)
     found = await run_request.draft(deps, Wanted(runbook.id, said.given, said.reason), where)
-    approval = view.may_approve(found.gate, deps.catalogue.access, found.runbook)
+    approval = view.may_approve(found.approval, deps.catalogue.access, found.runbook)
     value = arguments.value(runbook.id, said.given, said.reason)
     return Reply(_summary(found), view.plan(found.runbook, found.plan, approval, value, await _seen(deps, found, by)))
 

@@ -6,7 +6,7 @@ from bot.deps import Deps
 from bot.domain.catalogue.runbook import Runbook
 from bot.domain.runs import parameters
 from bot.domain.runs.run import SPOKEN, Run
-from bot.interactions import Ask, FieldErrors, Modal, Press, Reply, Submission, Where
+from bot.interactions import BlockAction, Command, FieldErrors, Modal, Reply, Submission, Where
 from bot.services.alerts import operations as alert_operations
 from bot.services.runs import queries as runs
 from bot.services.runs import request as run_request
@@ -16,39 +16,39 @@ from bot.views.runbook import PICK
 from commands.runbook import arguments, form
 
 
-async def ask(ask: Ask, deps: Deps) -> Reply | Modal:
+async def on_command(command: Command, deps: Deps) -> Reply | Modal:
     """With everything it needs given, it is asked for at once; else the form opens with what was given."""
-    said = arguments.read(ask.text)
+    said = arguments.read(command.text)
     if not said.runbook:
-        return await form.picker(deps, ask.by, ask.where)
+        return await form.picker(deps, command.by, command.where)
     runbook = deps.catalogue.runbook(said.runbook)
     arguments.must_fit(runbook, said, whole=False)
-    if await form.needs_form(deps, runbook, said, ask.where):
-        return await form.of(deps, runbook, said, ask.by, ask.where)
+    if await form.needs_form(deps, runbook, said, command.where):
+        return await form.of(deps, runbook, said, command.by, command.where)
     wanted = Wanted(runbook.id, said.given, said.reason)
-    return Reply(begun(await run_request.request(deps, wanted, ask.by, ask.where), ask.where))
+    return Reply(begun(await run_request.request(deps, wanted, command.by, command.where), command.where))
 
 
-async def press(press: Press, deps: Deps) -> Modal:
+async def on_click(click: BlockAction, deps: Deps) -> Modal:
     """`restart`, or `restart host=shop-1`: the form, to be looked over and sent off. Without any: the choice.
 
     On an alert's card it belongs to the alert.
     """
-    said = arguments.of_button(press.value)
+    said = arguments.of_button(click.value)
     if not said.runbook:
-        return await form.picker(deps, press.by, press.where)
-    alert = await alert_operations.at(deps, press.where)
-    return await form.of(deps, deps.catalogue.runbook(said.runbook), said, press.by, press.where, alert)
+        return await form.picker(deps, click.by, click.where)
+    alert = await alert_operations.at(deps, click.where)
+    return await form.of(deps, deps.catalogue.runbook(said.runbook), said, click.by, click.where, alert)
 
 
-async def chosen(press: Press, deps: Deps) -> Modal:
+async def chosen(click: BlockAction, deps: Deps) -> Modal:
     """Another runbook has other fields: the form is drawn again."""
-    reason = str(press.values.get(arguments.REASON) or "")
-    return await form.picker(deps, press.by, press.where, press.value, reason)
+    reason = str(click.values.get(arguments.REASON) or "")
+    return await form.picker(deps, click.by, click.where, click.value, reason)
 
 
-async def submit(sent: Submission, deps: Deps) -> Reply | FieldErrors:
-    about = form.carried(sent.carried)
+async def on_submit(sent: Submission, deps: Deps) -> Reply | FieldErrors:
+    about = form.carried(sent.metadata)
     if about.run is not None:
         return await _change(sent, deps, about.run)
     named = str(sent.values.get(PICK) or about.runbook)
@@ -57,8 +57,8 @@ async def submit(sent: Submission, deps: Deps) -> Reply | FieldErrors:
     runbook = deps.catalogue.runbook(named)
     given, reason = form.given_in(runbook, sent.values), str(sent.values.get(arguments.REASON) or "").strip()
     wrong = _wrong(runbook, given)
-    gate = await form.gate_here(deps, runbook, sent.where)
-    if gate is not None and gate.reason and not reason:
+    rule = await form.rule_here(deps, runbook, sent.where)
+    if rule is not None and rule.reason and not reason:
         wrong[arguments.REASON] = "Say why: whoever approves needs to know."
     if wrong:
         return FieldErrors(wrong)

@@ -9,19 +9,19 @@ from bot.domain.errors import Unclear
 from bot.domain.people.person import Actor
 from bot.domain.runs.run import SPOKEN
 from bot.domain.runs.run import number as run_number
-from bot.interactions import Ask, Modal, Press, Reply, Submission, Where
+from bot.interactions import BlockAction, Command, Modal, Reply, Submission, Where
 from bot.services.runs import control as run_control
 from bot.services.runs import queries as runs
 from bot.services.runs.queries import Subject
 from bot.views.kit import blocks as b
 
 
-async def _run(press: Press, deps: Deps) -> int:
+async def _run(click: BlockAction, deps: Deps) -> int:
     """The run of a button, if whoever pressed it may see that run. Raises Unclear, Missing."""
-    found = run_number(press.value)
+    found = run_number(click.value)
     if found is None:
         raise Unclear("That button belongs to no run that I know. `/runbook status` shows the latest.")
-    return (await runs.visible(deps, found, press.by)).id
+    return (await runs.visible(deps, found, click.by)).id
 
 
 async def _subject(deps: Deps, value: str, by: Actor, where: Where) -> Subject:
@@ -31,13 +31,13 @@ async def _subject(deps: Deps, value: str, by: Actor, where: Where) -> Subject:
     return replace(about, ts=where.ts)
 
 
-async def ask_to_cancel(ask: Ask, deps: Deps) -> Reply:
-    run = await runs.named(deps, ask.text.strip(), ask.where, ask.by)
-    return await _cancel(deps, run.id, ask.by)
+async def ask_to_cancel(command: Command, deps: Deps) -> Reply:
+    run = await runs.named(deps, command.text.strip(), command.where, command.by)
+    return await _cancel(deps, run.id, command.by)
 
 
-async def cancel(press: Press, deps: Deps) -> Reply:
-    return await _cancel(deps, await _run(press, deps), press.by)
+async def cancel(click: BlockAction, deps: Deps) -> Reply:
+    return await _cancel(deps, await _run(click, deps), click.by)
 
 
 async def _cancel(deps: Deps, number: int, by: Actor) -> Reply:
@@ -45,57 +45,59 @@ async def _cancel(deps: Deps, number: int, by: Actor) -> Reply:
     return Reply(f"{run} is cancelled." if is_over else f"{run} is being cancelled; its message shows when it is over.")
 
 
-async def retry(press: Press, deps: Deps) -> Reply:
-    run = await run_control.retry(deps, await _run(press, deps), press.by)
+async def retry(click: BlockAction, deps: Deps) -> Reply:
+    run = await run_control.retry(deps, await _run(click, deps), click.by)
     return Reply(f"{run} {SPOKEN[run.status]}: the step is done again.")
 
 
-async def undo(press: Press, deps: Deps) -> Reply:
-    run = await run_control.undo(deps, await _run(press, deps), press.by)
+async def undo(click: BlockAction, deps: Deps) -> Reply:
+    run = await run_control.undo(deps, await _run(click, deps), click.by)
     return Reply(f"Taking {run} back: it {SPOKEN[run.status]}.")
 
 
-async def happened(press: Press, deps: Deps) -> Reply:
-    return await _answer(press, deps, "happened", "It happened: the run goes on.")
+async def happened(click: BlockAction, deps: Deps) -> Reply:
+    return await _answer(click, deps, "happened", "It happened: the run goes on.")
 
 
-async def redo(press: Press, deps: Deps) -> Reply:
-    return await _answer(press, deps, "redo", "It is done again.")
+async def redo(click: BlockAction, deps: Deps) -> Reply:
+    return await _answer(click, deps, "redo", "It is done again.")
 
 
-async def stop(press: Press, deps: Deps) -> Reply:
-    return await _answer(press, deps, "stop", "It stops here.")
+async def stop(click: BlockAction, deps: Deps) -> Reply:
+    return await _answer(click, deps, "stop", "It stops here.")
 
 
-async def _answer(press: Press, deps: Deps, verdict: str, said: str) -> Reply:
-    run, _ = await run_control.answer(deps, await _subject(deps, press.value, press.by, press.where), verdict, press.by)
+async def _answer(click: BlockAction, deps: Deps, verdict: str, said: str) -> Reply:
+    run, _ = await run_control.answer(deps, await _subject(deps, click.value, click.by, click.where), verdict, click.by)
     return Reply(f"{said} {run} {SPOKEN[run.status]}.")
 
 
-async def done(press: Press, deps: Deps) -> Reply | Modal:
-    about = await _subject(deps, press.value, press.by, press.where)
+async def done(click: BlockAction, deps: Deps) -> Reply | Modal:
+    about = await _subject(deps, click.value, click.by, click.where)
     _, runbook = await runs.with_runbook(deps, about.run)
     if run_control.needs_evidence(runbook, about):
         element = b.text_input(multiline=True)
         fields = [b.field("evidence", "What did you see?", element)]
-        return Modal(b.modal("step.done", f"Step of RUN-{about.run}", fields, submit="Done", carried=press.value))
-    run = await run_control.tick(deps, about, "", press.by)
+        return Modal(b.modal("step.done", f"Step of RUN-{about.run}", fields, submit="Done", metadata=click.value))
+    run = await run_control.tick(deps, about, "", click.by)
     return Reply(f"Noted. {run} goes on.")
 
 
-async def submit_done(sent: Submission, deps: Deps) -> Reply:
-    about = await _subject(deps, sent.carried, sent.by, sent.where)
+async def on_submit_done(sent: Submission, deps: Deps) -> Reply:
+    about = await _subject(deps, sent.metadata, sent.by, sent.where)
     run = await run_control.tick(deps, about, str(sent.values.get("evidence") or ""), sent.by)
     return Reply(f"Noted. {run} goes on.")
 
 
-async def skip(press: Press, deps: Deps) -> Modal:
-    about = await _subject(deps, press.value, press.by, press.where)
+async def skip(click: BlockAction, deps: Deps) -> Modal:
+    about = await _subject(deps, click.value, click.by, click.where)
     fields = [b.field("reason", "Why is it left out?", b.text_input(multiline=True, limit=500))]
-    return Modal(b.modal("step.skip", f"Skip a step of RUN-{about.run}", fields, submit="Skip it", carried=press.value))
+    return Modal(
+        b.modal("step.skip", f"Skip a step of RUN-{about.run}", fields, submit="Skip it", metadata=click.value)
+    )
 
 
-async def submit_skip(sent: Submission, deps: Deps) -> Reply:
-    about = await _subject(deps, sent.carried, sent.by, sent.where)
+async def on_submit_skip(sent: Submission, deps: Deps) -> Reply:
+    about = await _subject(deps, sent.metadata, sent.by, sent.where)
     run = await run_control.skip(deps, about, str(sent.values.get("reason") or ""), sent.by)
     return Reply(f"Skipped. {run} goes on.")

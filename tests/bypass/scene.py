@@ -28,7 +28,7 @@ from bot.simulator.interactivity import payloads
 from bot.simulator.workspace.state import Message
 from bot.slack.app import SlackDoor
 from bot.store.tables.audit import audit_log
-from commands import TABLE
+from commands import LISTENERS
 from tests.support.clock import HandClock
 from tests.support.runbooks import ORG, RESTART, SERVICE, Target, opened_shop
 from tests.support.story import Story, shown
@@ -165,7 +165,9 @@ class Scene:
         text = path.read_text()
         assert before in text
         path.write_text(text.replace(before, after))
-        assert not await CatalogueWatcher([path.parents[len(Path(name).parts) - 1]], [], self.story.deps.box).look()
+        assert not await CatalogueWatcher(
+            [path.parents[len(Path(name).parts) - 1]], [], self.story.deps.current_catalogue
+        ).look()
 
 
 def _value(message: Message, action: str) -> str:
@@ -210,7 +212,9 @@ async def opened(
         story, there = await stack.enter_async_context(made)
         session = await stack.enter_async_context(open_session(10))
         secret = Secret(story.simulator.signing_secret)
-        door = SlackDoor(TABLE, story.deps, session=session, base_url=story.simulator.api_url, signing_secret=secret)
+        door = SlackDoor(
+            LISTENERS, story.deps, session=session, base_url=story.simulator.api_url, signing_secret=secret
+        )
         stack.push_async_callback(door.stop)
         await door.start()
         await door._keepers.quiet()  # it has read who is who, and says nothing later about people of before

@@ -151,7 +151,7 @@ async def test_from_a_form(it: Scene) -> None:
     """A button in a form stands on no message, whatever the form says about where it was opened."""
     question = await it.asked()
     payload = it.click("U0BEN", question, APPROVE)
-    place = f'{{"at": ["{OPS_ID}", null, "{question["ts"]}"], "carried": "RUN-1"}}'
+    place = f'{{"at": ["{OPS_ID}", null, "{question["ts"]}"], "metadata": "RUN-1"}}'
     for kind in ("modal", "home"):
         payload["trigger_id"] = it.story.simulator.workspace.new_trigger("U0BEN")
         payload["view"] = {"id": "V1", "type": kind, "callback_id": "runbook.run", "private_metadata": place}

@@ -21,7 +21,7 @@ WITH_KEY = RESTART.replace(
 
 def _view(callback: str, carried: str, ts: str = "") -> dict[str, Any]:
     """A form that was opened here, if one believes it."""
-    place = json.dumps({"at": [OPS_ID, None, ts or None], "carried": carried})
+    place = json.dumps({"at": [OPS_ID, None, ts or None], "metadata": carried})
     return {"callback_id": callback, "private_metadata": place, "blocks": []}
 
 

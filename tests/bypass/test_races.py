@@ -14,7 +14,7 @@ from tests.support.clock import HandClock
 
 
 def _reject(it: Scene, user: str, question: dict[str, Any]) -> str:
-    place = f'{{"at": ["{OPS_ID}", null, "{question["ts"]}"], "carried": "RUN-1"}}'
+    place = f'{{"at": ["{OPS_ID}", null, "{question["ts"]}"], "metadata": "RUN-1"}}'
     return form(it.submission(user, {"callback_id": "approval.reject", "private_metadata": place}, reason="not now"))
 
 

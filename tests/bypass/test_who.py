@@ -306,7 +306,7 @@ async def test_nobody_could_ever_approve(opens: Opener) -> None:
     plain = RESTART.replace("policy:\n  approval: {who: [team:sre], quorum: 1, expires: 30m}\n", "")
     org = ORG.replace("approve: [team:sre]", "approve: [oncall]")
     async with opens(org=org, service=SHIFTS, runbooks={"restart": plain}) as it:
-        it.story.deps.box.current = _without_on_call(it.story.deps.catalogue)
+        it.story.deps.current_catalogue.current = _without_on_call(it.story.deps.catalogue)
         await it.story.types("Ada", "/runbook run restart", OPS)
         await it.is_audited("U0ADA", "restart", because="Only whoever is on call may approve it")
 

@@ -1,4 +1,4 @@
-"""Routes, ladders, hours, on-call and contacts: the files say what they are, or a sentence says why not."""
+"""Routes, escalation policies, hours, on-call and contacts: the files say what they are, or a sentence says why not."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from bot.catalogue.load import load
 from bot.catalogue.org import read, routes
 from bot.catalogue.reload import CatalogueWatcher
 from bot.catalogue.yaml.document import Place, parse
-from bot.deps import CatalogueBox
+from bot.deps import CurrentCatalogue
 from bot.domain.alerts.routing import route
-from bot.domain.catalogue.catalogue import GROUP_BY, Catalogue, DeadMan, Finding, GenericSource
+from bot.domain.catalogue.catalogue import GROUP_BY, Catalogue, Finding, GenericSource, Heartbeat
 from bot.domain.catalogue.hours import Hours
 from bot.domain.catalogue.levels import Override
-from bot.domain.catalogue.policy import LadderStep, Unless
+from bot.domain.catalogue.policy import EscalationStep, Unless
 from bot.domain.catalogue.service import Contact, KnownAlert, Objective, Service
 from bot.domain.catalogue.severity import Automatic, OnAlert
 from bot.domain.oncall.oncall import on_call
@@ -51,31 +51,31 @@ def agent(files: Files) -> Service:
 
 
 def test_severity(files: Files) -> None:
-    """A severity says what an alert does at once, what may start by itself, and which ladder is climbed."""
+    """A severity says what an alert does at once, what may start by itself, and which escalation policy is followed."""
     worst, low = agent(files).severities
-    assert (worst.on_alert, worst.automatic, worst.ladder) == (OnAlert.DECLARE, Automatic.ASK, "critical")
-    assert (low.on_alert, low.automatic, low.ladder) == (OnAlert.LOG, Automatic.NONE, None)
+    assert (worst.on_alert, worst.automatic, worst.escalation_policy) == (OnAlert.DECLARE, Automatic.ASK, "critical")
+    assert (low.on_alert, low.automatic, low.escalation_policy) == (OnAlert.LOG, Automatic.NONE, None)
 
 
 def test_severity_defaults(files: Files) -> None:
     """Where nothing is said an alert has a card, and runbooks are suggested."""
     files.service()
     level = good(files).services["default"].severities[0]
-    assert (level.on_alert, level.automatic, level.ladder) == (OnAlert.CARD, Automatic.SUGGEST, None)
+    assert (level.on_alert, level.automatic, level.escalation_policy) == (OnAlert.CARD, Automatic.SUGGEST, None)
 
 
-def test_ladder_and_hours(files: Files) -> None:
+def test_escalation_policy_and_hours(files: Files) -> None:
     """Steps in their order with their hours; absent `unless` is acknowledged."""
     service = agent(files)
     business = Hours("business", "Europe/Berlin", 9 * HOUR, 17 * HOUR, frozenset(range(5)))
     assert service.hours == {"business": business}
-    ladder = service.ladders["critical"]
-    assert (ladder.key, ladder.repeat) == ("critical", 0)
-    assert ladder.steps == (
-        LadderStep(0 * HOUR, ("slack:#ops-alerts", "email:ops")),
-        LadderStep(15 * MINUTE, ("page:oncall",)),
-        LadderStep(30 * MINUTE, ("email:management",), during=business),
-        LadderStep(2 * HOUR, ("email:management", "page:production"), Unless.RESOLVED),
+    escalation_policy = service.escalation_policies["critical"]
+    assert (escalation_policy.key, escalation_policy.repeat) == ("critical", 0)
+    assert escalation_policy.steps == (
+        EscalationStep(0 * HOUR, ("slack:#ops-alerts", "email:ops")),
+        EscalationStep(15 * MINUTE, ("page:oncall",)),
+        EscalationStep(30 * MINUTE, ("email:management",), during=business),
+        EscalationStep(2 * HOUR, ("email:management", "page:production"), Unless.RESOLVED),
     )
 
 
@@ -166,8 +166,8 @@ def test_routes(files: Files) -> None:
     first, second = catalogue.routes
     assert (first.number, first.place, first.service) == (1, "org.yml:15", "smartcloudops")
     assert list(map(str, first.match)) == ['job="smartcloudops-backend"']
-    assert second.dead_man == DeadMan(5 * MINUTE, "P1")
-    assert second.dead_man.silent_at(datetime(2026, 1, 5, tzinfo=UTC)) == datetime(2026, 1, 5, 0, 5, tzinfo=UTC)
+    assert second.heartbeat == Heartbeat(5 * MINUTE, "P1")
+    assert second.heartbeat.silent_at(datetime(2026, 1, 5, tzinfo=UTC)) == datetime(2026, 1, 5, 0, 5, tzinfo=UTC)
     assert catalogue.group_by == ("service", "alertname")
     assert catalogue.generic == {
         "zabbix": GenericSource("events[]", "id", "state", ("PROBLEM",), {"alertname": "name"})
@@ -205,8 +205,8 @@ STEP = "{{after: 5m, notify: [{}]}}"
 ROTATION = "{{people: [U0ADA], every: 7d, start: 2026-01-05T09:00:00Z{}}}"
 
 
-def ladder(steps: str, before: str = "") -> str:
-    return f"{PRIMARY}ladders: {{calm: {{{before}steps: [{steps}]}}}}"
+def escalation_policy(steps: str, before: str = "") -> str:
+    return f"{PRIMARY}escalation_policies: {{calm: {{{before}steps: [{steps}]}}}}"
 
 
 def level(text: str) -> str:
@@ -214,7 +214,7 @@ def level(text: str) -> str:
 
 
 def target(text: str) -> str:
-    return ladder(STEP.format(text))
+    return escalation_policy(STEP.format(text))
 
 
 def rotation(text: str = "") -> str:
@@ -222,29 +222,32 @@ def rotation(text: str = "") -> str:
 
 
 SERVICE_FINDINGS = [
-    # ladders
-    (ladder(""), "ladders.calm.steps is empty. Add at least one."),
-    (ladder("{after: 5m, notify: []}"), "ladders.calm.steps[1].notify is empty. Add at least one."),
-    (ladder("{notify: ['slack:#ops']}"), "“after” is missing. Add it."),
+    # escalation policies
+    (escalation_policy(""), "escalation_policies.calm.steps is empty. Add at least one."),
     (
-        ladder("{after: 5, notify: ['slack:#ops']}"),
+        escalation_policy("{after: 5m, notify: []}"),
+        "escalation_policies.calm.steps[1].notify is empty. Add at least one.",
+    ),
+    (escalation_policy("{notify: ['slack:#ops']}"), "“after” is missing. Add it."),
+    (
+        escalation_policy("{after: 5, notify: ['slack:#ops']}"),
         "“5” has no unit. Write for example 15m, 4h or 1h30m.",
     ),
     (
-        ladder("{after: 5m, unless: acked, notify: ['slack:#ops']}"),
+        escalation_policy("{after: 5m, unless: acked, notify: ['slack:#ops']}"),
         "“acked” is not known here. Write acknowledged, assigned or resolved.",
     ),
     (
-        ladder("{after: 5m, during: days, notify: ['slack:#ops']}"),
+        escalation_policy("{after: 5m, during: days, notify: ['slack:#ops']}"),
         "There is no “days” under hours of this service. Did you mean “day”?",
     ),
     (
-        ladder("{after: 15m, notify: ['slack:#ops']}, {after: 5m, notify: ['slack:#ops']}"),
+        escalation_policy("{after: 15m, notify: ['slack:#ops']}, {after: 5m, notify: ['slack:#ops']}"),
         "This step comes earlier than the one above it. Put the steps in their order.",
     ),
     (
-        ladder("{after: 0m, notify: ['slack:#ops']}", "repeat: 1, "),
-        "All steps of this ladder come at once, so it cannot repeat. Add a later step or remove this line.",
+        escalation_policy("{after: 0m, notify: ['slack:#ops']}", "repeat: 1, "),
+        "All its steps come at once, so it cannot repeat. Add a later step or remove this line.",
     ),
     # targets
     (target("'page:oncall:secondary'"), "There is no level “secondary” of on-call in this service. There is primary."),
@@ -366,11 +369,14 @@ def test_service_finding(files: Files, line: str, sentence: str) -> None:
     assert where == f"default/service.yml:{len(path.read_text().splitlines())}"
 
 
-def test_unknown_ladder(files: Files) -> None:
-    """A severity names a ladder of its service."""
-    files.service(extra="  - {key: P3, ladder: critical}")
+def test_unknown_escalation_policy(files: Files) -> None:
+    """A severity names an escalation policy of its service."""
+    files.service(extra="  - {key: P3, escalation_policy: critical}")
     assert files.findings() == [
-        "default/service.yml:8: There is no “critical” under ladders of this service. Add it under ladders."
+        (
+            "default/service.yml:8: There is no “critical” under escalation_policies of this service. "
+            "Add it under escalation_policies."
+        )
     ]
 
 
@@ -393,14 +399,17 @@ ROUTE_FINDINGS = [
     ),
     ("{match: ['a=b'], severity: P9}", "There is no severity “P9” in any service. There is P1, P2 and S1."),
     (
-        "{match: ['a=b'], dead_man: {every: 5m, severity: S1}, service: default}",
+        "{match: ['a=b'], heartbeat: {every: 5m, severity: S1}, service: default}",
         "There is no severity “S1” in the service default. There is P1 and P2.",
     ),
-    ("{match: ['a=b'], dead_man: {every: 5s}}", "This must be at least 1m. Remove the line if there should be none."),
-    ("{match: ['a=b'], ladder: clam}", "There is no ladder “clam” in any service. Did you mean “calm”?"),
+    ("{match: ['a=b'], heartbeat: {every: 5s}}", "This must be at least 1m. Remove the line if there should be none."),
     (
-        "{match: ['a=b'], service: default, ladder: calm}",
-        "There is no ladder “calm” in the service default. Add it under ladders in service.yml.",
+        "{match: ['a=b'], escalation_policy: clam}",
+        "There is no escalation policy “clam” in any service. Did you mean “calm”?",
+    ),
+    (
+        "{match: ['a=b'], service: default, escalation_policy: calm}",
+        "There is no escalation policy “calm” in the service default. Add it under escalation policies in service.yml.",
     ),
     ("{match: ['a=b'], runbook: look_at}", "There is no runbook “look_at”. Did you mean “look_at_it”?"),
     ("{match: ['a=b'], channel: Ops}", "“Ops” is not a channel. Write its name in lower case, or its id (C…)."),
@@ -412,7 +421,7 @@ WEB = """\
 service: {key}
 default_severity: S1
 severities: [{{key: S1}}]
-ladders: {{calm: {{steps: [{{after: 5m, notify: ["slack:#ops"]}}]}}}}
+escalation_policies: {{calm: {{steps: [{{after: 5m, notify: ["slack:#ops"]}}]}}}}
 """
 
 
@@ -495,13 +504,13 @@ async def test_the_last_good_routes_stay_in_force(files: Files) -> None:
     """An edit with a route that cannot work changes nothing and is said; the corrected one takes over."""
     files.service()
     files.write("org.yml", "routes:\n  - {match: ['a=b'], severity: P2}\n")
-    box = CatalogueBox(good(files))
-    watcher = CatalogueWatcher([files.root], [], box)
+    current_catalogue = CurrentCatalogue(good(files))
+    watcher = CatalogueWatcher([files.root], [], current_catalogue)
     await watcher.look()
     files.write("org.yml", "routes:\n  - {match: ['a=b'], severity: P7}\n")
     findings = await watcher.look()
     assert [finding.line for finding in findings or ()] == [2]
-    assert route(box.current, {"a": "b"}).severity.key == "P2"
+    assert route(current_catalogue.current, {"a": "b"}).severity.key == "P2"
     files.write("org.yml", "routes:\n  - {match: ['a=b'], severity: P1, channel: ops}\n")
     assert await watcher.look() == []
-    assert route(box.current, {"a": "b"}).channel == "ops"
+    assert route(current_catalogue.current, {"a": "b"}).channel == "ops"

@@ -32,7 +32,7 @@ connections:
   cache: {redis: env:APP_REDIS_URL}
 routes:
   - {match: ['job="smartcloudops-backend"'], service: smartcloudops}
-  - {match: ['alertname="Watchdog"'], dead_man: {every: 5m, severity: P1}}
+  - {match: ['alertname="Watchdog"'], heartbeat: {every: 5m, severity: P1}}
 group_by: [service, alertname]
 generic:
   zabbix: {alerts: "events[]", fingerprint: id, status: "state", firing: [PROBLEM], labels: {alertname: name}}
@@ -65,12 +65,12 @@ severities:
     watch: 30m
     postmortem_due: 48h
     invite: [oncall, "oncall:primary", team:sre, role:commander, U0ADA]
-    tell: [email:ops, "slack:#ops-alerts", "dm:team:management", page:oncall]
+    notify: [email:ops, "slack:#ops-alerts", "dm:team:management", page:oncall]
     on_alert: declare
     automatic: ask
-    ladder: critical
+    escalation_policy: critical
   - {key: P3, aliases: [low, info], name: Low, respond_within: 4h, channel: false, on_alert: log, automatic: none}
-ladders:
+escalation_policies:
   critical:
     repeat: 0
     steps:
@@ -187,7 +187,7 @@ FINDINGS = [
             "oncall, oncall:LEVEL or everyone."
         ),
     ),
-    ("ladders: []", "ladders must be a mapping of keys to values."),
+    ("escalation_policies: []", "escalation_policies must be a mapping of keys to values."),
     ("slos: {a: b}", "slos must be a list, like [a, b]."),
     ("oncall: x", "oncall must be a mapping of keys to values."),
     ("contacts: {ops: {mail: [a]}}", "There is no key “mail” here. Did you mean “email”?"),
@@ -215,13 +215,13 @@ SEVERITY_FINDINGS = [
     ("channel: maybe", "severities[3].channel must be true or false."),
     ("on_alert: declared", "“declared” is not known here. Write declare, card or log."),
     ("automatic: yes please", "“yes please” is not known here. Write run, ask, suggest or none."),
-    ("tell: [email:ops]", "There is no contact “ops”. Add it under contacts of this service."),
+    ("notify: [email:ops]", "There is no contact “ops”. Add it under contacts of this service."),
     (
-        "tell: [ops]",
+        "notify: [ops]",
         "“ops” is not a target. Write slack:#channel, dm:WHO, email:WHO-or-CONTACT or page:WHO-or-CONTACT.",
     ),
-    ('tell: ["slack:Ops"]', "“slack:Ops” names no channel. Write slack:#channel in lower case."),
-    ("tell: [email:team:sre]", "There is no team “sre”. Add it under teams in org.yml."),
+    ('notify: ["slack:Ops"]', "“slack:Ops” names no channel. Write slack:#channel in lower case."),
+    ("notify: [email:team:sre]", "There is no team “sre”. Add it under teams in org.yml."),
 ]
 
 

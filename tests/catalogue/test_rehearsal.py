@@ -14,7 +14,7 @@ import pytest
 from sqlalchemy import select
 
 from bot.catalogue.check import schemas
-from bot.catalogue.runbook_tests.read import Canned, Case, read
+from bot.catalogue.runbook_tests.read import RunbookCase, ScriptedResult, read
 from bot.catalogue.yaml.document import parse
 from bot.domain.catalogue.catalogue import Finding
 from bot.domain.catalogue.runbook import Effect, Kind, Runbook, Step
@@ -23,7 +23,7 @@ from bot.domain.text.secret import Secret
 from bot.engine.steps import STEPS, Connections, ShellRules, StepContext
 from bot.engine.testing import scripted
 from bot.engine.testing.runner import differences, try_all
-from bot.engine.testing.simulate import ASKS, Rehearsed, rehearse
+from bot.engine.testing.simulate import ASKS, Simulated, simulate
 from bot.paths import data
 from bot.ports import Database
 from bot.store.runs import runs as store
@@ -217,7 +217,7 @@ async def test_one_path(name: str, database: Database, clock: HandClock, tmp_pat
         catalogue = story.deps.catalogue
         runbook, case = catalogue.runbook("trip"), _case(scene.case, catalogue.runbook("trip"))
         service = catalogue.services["shop"]
-        rehearsed = rehearse(runbook, case, service, catalogue.connections)
+        rehearsed = simulate(runbook, case, service, catalogue.connections)
         assert not there.counts
 
         await _walked(story, scene)
@@ -237,7 +237,7 @@ def _text(scene: Scene) -> str:
     return f"title: A trip\nservice: shop\n{scene.head}\nsteps:\n{indent(scene.steps, '  ')}\n"
 
 
-def _case(text: str, runbook: Runbook) -> Case:
+def _case(text: str, runbook: Runbook) -> RunbookCase:
     findings: list[Finding] = []
     written = f"cases:\n  - name: One\n{indent(text, '    ')}"
     suite = read(parse("trip.test.yml", written), runbook, findings)
@@ -249,12 +249,14 @@ def _case(text: str, runbook: Runbook) -> Case:
 async def _walked(story: Story, scene: Scene) -> None:
     """What people do, for real."""
     await story.types("Ada", "/runbook run trip", OPS)
-    for deed in scene.people:
-        action = {"tick": "step.done"}.get(deed, f"{'approval' if deed in ('approve', 'reject') else 'step'}.{deed}")
+    for attempted in scene.people:
+        action = {"tick": "step.done"}.get(
+            attempted, f"{'approval' if attempted in ('approve', 'reject') else 'step'}.{attempted}"
+        )
         question = await story.asked("RUN-1", action)
-        if deed in ("reject", "tick"):
+        if attempted in ("reject", "tick"):
             view = await story.opens_by_click("Ben", OPS, question, action)
-            if deed == "tick":
+            if attempted == "tick":
                 await story.submits("Ben", view, evidence="dark")
             else:
                 await story.submits("Ben", view, reason="not now")
@@ -262,7 +264,7 @@ async def _walked(story: Story, scene: Scene) -> None:
             await story.clicks("Ben", OPS, question, action)
 
 
-async def _same(database: Database, rehearsed: Rehearsed, there: Target) -> None:
+async def _same(database: Database, rehearsed: Simulated, there: Target) -> None:
     async with database.reading() as tx:
         run = await store.get(tx, 1)
         progress = await store.progress(tx, 1)
@@ -299,7 +301,7 @@ _ENDED = {"step.done": "done", "step.failed": "failed", "step.unknown": "unknown
 def _noted(action: str, detail: Any) -> tuple[str, str] | None:
     """An entry of the audit log as an entry of a path."""
     if action == "approval.asked":
-        gate = str(detail["gate"])
+        gate = str(detail["covers"])
         return (gate.removeprefix("@"), ASKS)
     return (str(detail["step"]), _ENDED[action]) if action in _ENDED else None
 
@@ -315,7 +317,7 @@ async def test_a_program_is_judged_as_its_step_judges(
     context = StepContext("key", 10.0, clock, Connections({}, Secret), shell=rules)
     real = await STEPS[Kind.SHELL](arguments, context)
     assert isinstance(real, Done | Failed)
-    rehearsed = scripted.outcome(step, arguments, scripted.Script([Canned(values={"exit_code": code})]))
+    rehearsed = scripted.outcome(step, arguments, scripted.Script([ScriptedResult(values={"exit_code": code})]))
     assert isinstance(rehearsed, Done | Failed)
     assert type(rehearsed) is type(real)
     assert rehearsed.result == real.result
@@ -575,8 +577,8 @@ def test_the_example_of_the_guide_passes(files: Files) -> None:
     files.write("org.yml", "teams: {sre: [U0ADA]}\nconnections: {metrics: {prometheus: env:PROMETHEUS_URL}}\n")
     files.write("checkout/restart_api.yml", runbook)
     files.write("checkout/restart_api.test.yml", cases)
-    trial = try_all([files.root])
-    assert (trial.findings, str(trial)) == ((), "2 cases of 1 runbook passed.")
+    report = try_all([files.root])
+    assert (report.findings, str(report)) == ((), "2 cases of 1 runbook passed.")
     files.write("checkout/restart_api.test.yml", cases.replace("before: {value: 1}", "before: {value: 0}"))
     (found,) = try_all([files.root]).findings
     assert found.sentence in " ".join(GUIDE.read_text(encoding="utf-8").split())

@@ -16,9 +16,9 @@ from bot.catalogue.load import Loaded, load
 from bot.catalogue.reload import CatalogueWatcher
 from bot.catalogue.runbooks import read as runbook_read
 from bot.catalogue.yaml.document import Document, Place, parse
-from bot.deps import CatalogueBox
+from bot.deps import CurrentCatalogue
 from bot.domain.catalogue.catalogue import Finding
-from bot.domain.catalogue.runbook import Connection, Effect, Gate, Kind, OnFailure, Retries, Runbook, Trigger
+from bot.domain.catalogue.runbook import ApprovalRule, Connection, Effect, Kind, OnFailure, Retries, Runbook, Trigger
 from bot.domain.errors import Unclear
 from tests.catalogue.conftest import Files
 
@@ -178,8 +178,8 @@ def test_specified_policy(books: Runbooks) -> None:
     assert policy.execute == ("team:sre",)
     assert policy.approval is not None
     half, commander = timedelta(minutes=30), ("role:commander",)
-    special = Gate(("team:sre", *commander), 1, timedelta(minutes=10), True, commander)
-    assert policy.approval == Gate(("team:sre", *commander), 2, half, True, commander, {"P1": special})
+    special = ApprovalRule(("team:sre", *commander), 1, timedelta(minutes=10), True, commander)
+    assert policy.approval == ApprovalRule(("team:sre", *commander), 2, half, True, commander, {"P1": special})
     assert policy.approval.for_severity("P1") == special
 
 
@@ -195,7 +195,7 @@ def test_specified_steps(books: Runbooks) -> None:
     assert restart.body["argv"] == ["supervisorctl", "restart", "{{ params.mode }}"]
     assert (restart.timeout, restart.retries) == (timedelta(seconds=30), Retries(2, timedelta(seconds=3)))
     assert (restart.on_failure, restart.save) == (OnFailure.UNDO, {"pid": "stdout | trim"})
-    assert restart.approval == Gate(("team:sre",), 2)
+    assert restart.approval == ApprovalRule(("team:sre",), 2)
     assert restart.undo is not None
     assert (restart.undo.id, restart.undo.effect) == ("restart.undo", once)
     assert found.steps[5].body == {"twice": "{{ params.replicas * 2 }}", "other": "{{ alert.labels.instance }}"}
@@ -427,17 +427,17 @@ async def test_reload(books: Runbooks) -> None:
     books.write("title: One\nservice: default\nsteps: [{id: a, wait: {for: 1s}}]\n")
     catalogue = books.load().catalogue
     assert catalogue is not None
-    box = CatalogueBox(catalogue)
-    pinned = box.current.runbook("try_it")
-    watcher = CatalogueWatcher([books.files.root], [], box, [books.files.root])
+    current_catalogue = CurrentCatalogue(catalogue)
+    pinned = current_catalogue.current.runbook("try_it")
+    watcher = CatalogueWatcher([books.files.root], [], current_catalogue, [books.files.root])
     await watcher.look()
     books.write("title: The second\nservice: default\nsteps: [{id: a, shell: {argv: [ls]}}]\n")
     assert await watcher.look() == []
-    assert box.current.runbook("try_it").title == "The second"
+    assert current_catalogue.current.runbook("try_it").title == "The second"
     assert pinned.title == "One"
     books.write("title: The third\nservice: default\nsteps: []\n")
     assert await watcher.look() != []
-    assert box.current.runbook("try_it").title == "The second"
+    assert current_catalogue.current.runbook("try_it").title == "The second"
 
 
 def test_nearest_id(books: Runbooks) -> None:

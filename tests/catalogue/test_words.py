@@ -9,7 +9,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from bot.catalogue.templates import samples
-from bot.catalogue.templates.render import KINDS, SLACK_LIMIT, TemplateWords
+from bot.catalogue.templates.render import KINDS, SLACK_LIMIT, TemplateFiles
 from bot.views.kit.mrkdwn import JOINER
 from tests.catalogue.conftest import Files
 
@@ -18,7 +18,7 @@ def say(files: Files, *, kind: str = "update", service: str = "checkout", severi
     """The words of a rendering with the sample incident, some of its values changed."""
     values = samples.full()
     values["incident"] |= changed
-    return TemplateWords([files.root]).render(kind, service=service, severity=severity, values=values)
+    return TemplateFiles([files.root]).render(kind, service=service, severity=severity, values=values)
 
 
 def test_three_levels(files: Files) -> None:
@@ -40,7 +40,7 @@ def test_specific_before_earlier_folder(files: Files, tmp_path: Path) -> None:
     files.write("slack/update.txt", "plain, first")
     later.write("slack/update.txt", "plain, later")
     later.write("slack/checkout/update.txt", "service, later")
-    words = TemplateWords([files.root, later.root])
+    words = TemplateFiles([files.root, later.root])
     assert words.render("update", service="checkout", severity="P1", values=samples.full()) == "service, later"
     assert words.render("update", service="mail", severity="P1", values=samples.full()) == "plain, first"
 
@@ -69,7 +69,7 @@ def test_broken_names_the_line(files: Files) -> None:
 def test_all_broken(files: Files) -> None:
     """Without any whole template the bare facts are said."""
     files.write("slack/update.txt", "{% if %}")
-    words = TemplateWords([], packaged=files.root)
+    words = TemplateFiles([], packaged=files.root)
     with capture_logs():
         said = words.render("update", service="checkout", severity="P1", values=samples.full())
     assert said == "INC-42 · Checkout is down · identified"
@@ -77,7 +77,7 @@ def test_all_broken(files: Files) -> None:
 
 def test_edit_is_seen(files: Files) -> None:
     """An edited template is used without a restart, and a removed one is not."""
-    words = TemplateWords([files.root])
+    words = TemplateFiles([files.root])
     path = files.write("slack/update.txt", "one")
     values = samples.full()
     assert words.render("update", service="a", severity="b", values=values) == "one"
@@ -238,7 +238,7 @@ def test_packaged_say_who_and_when(files: Files) -> None:
 
 def test_packaged_with_little(files: Files) -> None:
     """Every packaged kind has something to say about an incident of which nothing is known."""
-    words = TemplateWords([files.root])
+    words = TemplateFiles([files.root])
     with capture_logs() as logs:
         said = [words.render(kind, service="x", severity="P1", values=samples.bare()) for kind in KINDS]
     assert all(said)
@@ -247,7 +247,7 @@ def test_packaged_with_little(files: Files) -> None:
 
 def test_postmortem(files: Files) -> None:
     """The draft of a service wins over the default one, which has the sections everybody needs."""
-    words = TemplateWords([files.root])
+    words = TemplateFiles([files.root])
     values = samples.postmortem_full()
     draft = words.render_postmortem(service="checkout", values=values)
     for heading in ("# INC-42: Checkout is down", "## Impact", "## Timeline", "## Root cause", "## Lessons"):
@@ -262,4 +262,4 @@ def test_postmortem_table(files: Files) -> None:
     """A bar or a line break in a value does not break the table, and HTML stays text."""
     values = samples.postmortem_full()
     values["service"]["name"] = "a | b\n<b>"
-    assert r"| Service | a \| b &lt;b> |" in TemplateWords([files.root]).render_postmortem(service="x", values=values)
+    assert r"| Service | a \| b &lt;b> |" in TemplateFiles([files.root]).render_postmortem(service="x", values=values)

@@ -16,7 +16,7 @@ ORG = """\
 default_service: default
 routes:
   - {match: ['job="till"'], service: payments, channel: tills}
-  - {match: ['alertname="Watchdog"'], dead_man: {every: 5m}}
+  - {match: ['alertname="Watchdog"'], heartbeat: {every: 5m}}
 generic:
   zabbix: {alerts: "events[]", labels: {alertname: name, severity: level}}
 """
@@ -25,9 +25,9 @@ service: %s
 timezone: Europe/Berlin
 default_severity: P2
 severities:
-  - {key: P1, aliases: [critical], on_alert: declare, automatic: ask, ladder: critical}
+  - {key: P1, aliases: [critical], on_alert: declare, automatic: ask, escalation_policy: critical}
   - {key: P2}
-ladders:
+escalation_policies:
   critical:
     steps:
       - {after: 0m, notify: ["slack:#tills"]}
@@ -58,7 +58,7 @@ def payload(folder: Path, content: object) -> str:
 
 
 def test_each_alert_has_its_way(run: Run, catalogue: str, tmp_path: Path) -> None:
-    """For each alert: service, severity, channel, ladder, runbook, group, and the reasons in sentences."""
+    """For each alert: service, severity, channel, escalation policy, runbook, group, and the reasons in sentences."""
     alerts = [labelled(alertname="CardsFail", job="till", severity="critical"), labelled(alertname="Watchdog")]
     outcome = run("route", payload(tmp_path, {"version": "4", "alerts": alerts}), TOCSIN_CATALOG=catalogue)
     assert (outcome.code, outcome.err) == (0, "")
@@ -66,32 +66,32 @@ def test_each_alert_has_its_way(run: Run, catalogue: str, tmp_path: Path) -> Non
         outcome.out
         == """\
 CardsFail (firing)
-  service   payments
-  severity  P1
-  at once   an incident is declared; a runbook asks before it runs
-  channel   #tills
-  ladder    critical: T+0m slack:#tills; T+15m unless acknowledged during day page:oncall
-  runbook   none
-  group     service="payments", alertname="CardsFail"
-  why       Route 1 (org.yml:3) matched: job="till".
-            The route says service payments.
-            The label severity says “critical”, which is P1.
-            The route says channel tills.
-            P1 has the ladder critical.
+  service     payments
+  severity    P1
+  at once     an incident is declared; a runbook asks before it runs
+  channel     #tills
+  escalation  critical: T+0m slack:#tills; T+15m unless acknowledged during day page:oncall
+  runbook     none
+  group       service="payments", alertname="CardsFail"
+  why         Route 1 (org.yml:3) matched: job="till".
+              The route says service payments.
+              The label severity says “critical”, which is P1.
+              The route says channel tills.
+              P1 has the escalation policy critical.
 
 Watchdog (firing)
-  service   default
-  severity  P2
-  at once   a card; a runbook is suggested
-  channel   #ops-alerts
-  ladder    none
-  runbook   none
-  group     service="default", alertname="Watchdog"
-  must      arrive every 5m
-  why       Route 2 (org.yml:4) matched: alertname="Watchdog".
-            No label says a service, so it is the default service, default.
-            So it has the default severity of default, P2.
-            It must keep arriving: its absence is the alert.
+  service     default
+  severity    P2
+  at once     a card; a runbook is suggested
+  channel     #ops-alerts
+  escalation  none
+  runbook     none
+  group       service="default", alertname="Watchdog"
+  must        arrive every 5m
+  why         Route 2 (org.yml:4) matched: alertname="Watchdog".
+              No label says a service, so it is the default service, default.
+              So it has the default severity of default, P2.
+              It must keep arriving: its absence is the alert.
 """
     )
 
@@ -102,7 +102,7 @@ def test_from_standard_input(run: Run, catalogue: str, monkeypatch: pytest.Monke
     monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(body)))
     outcome = run("route", "-", TOCSIN_CATALOG=catalogue)
     assert outcome.code == 0
-    assert outcome.out.startswith("A[2J (firing)\n  service   default\n")
+    assert outcome.out.startswith("A[2J (firing)\n  service     default\n")
 
 
 def test_other_senders(run: Run, catalogue: str, tmp_path: Path) -> None:
@@ -110,7 +110,7 @@ def test_other_senders(run: Run, catalogue: str, tmp_path: Path) -> None:
     file = payload(tmp_path, {"events": [{"name": "CardsFail", "level": "critical"}]})
     outcome = run("route", file, "--from", "zabbix", TOCSIN_CATALOG=catalogue)
     assert outcome.code == 0
-    assert outcome.out.startswith("CardsFail (firing)\n  service   default\n  severity  P1\n")
+    assert outcome.out.startswith("CardsFail (firing)\n  service     default\n  severity    P1\n")
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from bot.domain.alerts import group as rules
 from bot.domain.alerts.alert import Alert, Status
-from bot.domain.alerts.group import LATE_SECONDS, Known, Verdict, judge, learned
+from bot.domain.alerts.group import LATE_SECONDS, LastKnown, Verdict, judge, learned
 from bot.domain.errors import Unclear
 
 T0 = datetime(2026, 11, 20, 9, 0, tzinfo=UTC)
@@ -23,7 +23,7 @@ def said(status: Status, start: int | None = None, at: int | None = None) -> Ale
     return Alert("f", status, "test", starts_at=starts_at, said_at=None if at is None else T0 + timedelta(minutes=at))
 
 
-def after(*messages: tuple[Alert, float]) -> tuple[Known | None, list[Verdict]]:
+def after(*messages: tuple[Alert, float]) -> tuple[LastKnown | None, list[Verdict]]:
     known, verdicts = None, []
     for alert, wall in messages:
         verdicts.append(judge(known, alert, wall))
@@ -55,20 +55,20 @@ def test_repeated_messages_count_once(statuses: list[Status], times: int) -> Non
     """However often each message of an episode is said, it begins and ends at most once."""
     messages = [(said(status, 0), WALL) for status in statuses for _ in range(times)]
     _, verdicts = after(*messages)
-    assert verdicts.count(Verdict.BEGINS) <= 1
-    assert verdicts.count(Verdict.ENDS) <= 1
+    assert verdicts.count(Verdict.NEW) <= 1
+    assert verdicts.count(Verdict.RESOLVED) <= 1
 
 
 def test_the_senders_time_decides() -> None:
     """Where the sender says when it says it, an older word is late for ever."""
     _, verdicts = after((said(ENDS, at=5), WALL), (said(FIRES, at=3), WALL + 9_999), (said(FIRES, at=6), WALL))
-    assert verdicts == [Verdict.UNHEARD, Verdict.LATE, Verdict.BEGINS]
+    assert verdicts == [Verdict.UNKNOWN, Verdict.STALE, Verdict.NEW]
 
 
 def test_without_times_the_order_of_arrival() -> None:
     """Two messages without any time are taken as they came in, even if they are worked the other way round."""
     _, verdicts = after((said(FIRES), WALL + 5), (said(ENDS), WALL + 1), (said(ENDS), WALL + 6))
-    assert verdicts == [Verdict.BEGINS, Verdict.LATE, Verdict.ENDS]
+    assert verdicts == [Verdict.NEW, Verdict.STALE, Verdict.RESOLVED]
 
 
 def test_it_fires_still_after_five_minutes() -> None:
@@ -79,7 +79,7 @@ def test_it_fires_still_after_five_minutes() -> None:
         (said(FIRES, 0), WALL + LATE_SECONDS - 1),
         (said(FIRES, 0), WALL + LATE_SECONDS),
     )
-    assert verdicts == [Verdict.BEGINS, Verdict.ENDS, Verdict.LATE, Verdict.BEGINS]
+    assert verdicts == [Verdict.NEW, Verdict.RESOLVED, Verdict.STALE, Verdict.NEW]
 
 
 def test_a_silence() -> None:

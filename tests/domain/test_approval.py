@@ -10,17 +10,14 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from bot.domain.catalogue.runbook import Effect, Gate, Kind, Policy, Runbook, Step
+from bot.domain.catalogue.runbook import ApprovalRule, Effect, Kind, Policy, Runbook, Step
 from bot.domain.errors import Conflict, Refused
 from bot.domain.runs.approval import (
     UNDO,
     WHOLE_RUN,
-    Asked,
+    ApprovalRequest,
     State,
     Vote,
-    gate_of_run,
-    gate_of_step,
-    gate_of_undo,
     is_reached,
     is_said,
     may_be_decided,
@@ -28,6 +25,9 @@ from bot.domain.runs.approval import (
     may_vote,
     missing,
     named_for,
+    rule_of_run,
+    rule_of_step,
+    rule_of_undo,
 )
 from bot.domain.runs.plan import PlannedStep
 
@@ -37,18 +37,18 @@ HALF_AN_HOUR = timedelta(minutes=30)
 people = st.sampled_from([f"U{number}" for number in range(6)])
 some = st.frozensets(people)
 quorums = st.integers(1, 6)
-gates = st.builds(Gate, who=st.sampled_from([(), ("U1",), ("team:sre",)]), quorum=quorums)
+rules = st.builds(ApprovalRule, who=st.sampled_from([(), ("U1",), ("team:sre",)]), quorum=quorums)
 effects = st.sampled_from(Effect)
 
 
-def asked(quorum: int = 1, **more: Any) -> Asked:
+def asked(quorum: int = 1, **more: Any) -> ApprovalRequest:
     """An open question of RUN-7."""
     values: dict[str, Any] = {
-        "id": 1, "run": 7, "gate": WHOLE_RUN, "round": 1, "plan_hash": "0", "text": "", "who": ("team:sre",),
+        "id": 1, "run": 7, "covers": WHOLE_RUN, "round": 1, "plan_hash": "0", "text": "", "who": ("team:sre",),
         "quorum": quorum, "break_glass": (), "valid": HALF_AN_HOUR, "state": State.OPEN, "asked_at": T0,
         "expires_at": T0 + HALF_AN_HOUR,
     }  # fmt: skip
-    return Asked(**values | more)
+    return ApprovalRequest(**values | more)
 
 
 # --- who counts -------------------------------------------------------------------------------------------------------
@@ -181,12 +181,12 @@ def step(effect: Effect, number: int = 0, undo: Effect | None = None) -> Step:
     return Step(f"s{number}", Kind.HTTP, {}, effect, undo=back)
 
 
-def planned(effect: Effect, *, gate: Gate | None = None, is_late: bool = False) -> PlannedStep:
-    return PlannedStep("s0", 1, Kind.HTTP, effect, "", "", {}, gate=gate, is_late=is_late)
+def planned(effect: Effect, *, approval: ApprovalRule | None = None, is_late: bool = False) -> PlannedStep:
+    return PlannedStep("s0", 1, Kind.HTTP, effect, "", "", {}, approval=approval, is_late=is_late)
 
 
 policies = st.one_of(
-    st.just(Policy()), st.just(Policy(needs_none=True)), st.builds(Policy, approval=gates)
+    st.just(Policy()), st.just(Policy(needs_none=True)), st.builds(Policy, approval=rules)
 )  # `approval: none` beside a once step is refused with the file
 severities = st.sampled_from([None, "P0", "P1", "P9"])
 
@@ -195,37 +195,37 @@ severities = st.sampled_from([None, "P0", "P1", "P9"])
 def test_a_run_with_an_effect_needs_approval(found: list[Effect], policy: Policy, severity: str | None) -> None:
     """Unless the file says that it needs none; and what the file asks for is what it needs, reading or not."""
     made = runbook([step(effect, number) for number, effect in enumerate(found)], policy)
-    gate = gate_of_run(made, severity)
+    rule = rule_of_run(made, severity)
     if policy.needs_none:
-        assert gate is None
+        assert rule is None
     elif policy.approval is not None:
-        assert gate == policy.approval
+        assert rule == policy.approval
     else:
-        assert (gate is not None) == any(effect is not Effect.READ for effect in found)
-    assert gate is None or gate.quorum >= 1
+        assert (rule is not None) == any(effect is not Effect.READ for effect in found)
+    assert rule is None or rule.quorum >= 1
 
 
-@given(gates, gates, severities)
-def test_by_severity_falls_back(common: Gate, severe: Gate, severity: str | None) -> None:
+@given(rules, rules, severities)
+def test_by_severity_falls_back(common: ApprovalRule, severe: ApprovalRule, severity: str | None) -> None:
     """A severity with a gate of its own has that one, every other and none at all the common one."""
     common = replace(common, by_severity={"P0": severe})
     made = runbook([step(Effect.ONCE)], Policy(approval=common))
-    assert gate_of_run(made, severity) == (severe if severity == "P0" else common)
+    assert rule_of_run(made, severity) == (severe if severity == "P0" else common)
 
 
-@given(effects, st.none() | gates, st.booleans(), policies, severities)
+@given(effects, st.none() | rules, st.booleans(), policies, severities)
 def test_what_a_step_needs_when_it_comes(
-    effect: Effect, own: Gate | None, is_late: bool, policy: Policy, severity: str | None
+    effect: Effect, own: ApprovalRule | None, is_late: bool, policy: Policy, severity: str | None
 ) -> None:
     """Its own gate wherever it has one; and one always where something is done once with what nobody has seen yet."""
     made = runbook([step(effect)], policy)
-    gate = gate_of_step(made, planned(effect, gate=own, is_late=is_late), severity)
+    rule = rule_of_step(made, planned(effect, approval=own, is_late=is_late), severity)
     if own is not None:
-        assert gate == own
+        assert rule == own
     elif effect is Effect.ONCE and is_late:
-        assert gate == (gate_of_run(made, severity) or Gate())
+        assert rule == (rule_of_run(made, severity) or ApprovalRule())
     else:
-        assert gate is None
+        assert rule is None
 
 
 @given(st.lists(effects, min_size=1, max_size=4), st.lists(effects, max_size=4), policies, severities)
@@ -234,19 +234,19 @@ def test_taking_back_needs_approval(
 ) -> None:
     """Whenever anything in it has an effect, unless the file says none and nothing in it is done once."""
     made = runbook([step(effect, number) for number, effect in enumerate(done)], policy)
-    gate = gate_of_undo(made, [planned(effect) for effect in undos], severity)
+    rule = rule_of_undo(made, [planned(effect) for effect in undos], severity)
     has_effect = any(effect is not Effect.READ for effect in undos)
     if Effect.ONCE in undos or (has_effect and not policy.needs_none):
-        assert gate == (gate_of_run(made, severity) or Gate())
+        assert rule == (rule_of_run(made, severity) or ApprovalRule())
     else:
-        assert gate is None
+        assert rule is None
 
 
 @given(st.sampled_from([WHOLE_RUN, UNDO, "s0", "sure", "gated", "nothing"]), st.sampled_from([(), ("U1",), ("S1",)]))
-def test_whom_the_file_names(gate: str, common: tuple[str, ...]) -> None:
+def test_whom_the_file_names(rule: str, common: tuple[str, ...]) -> None:
     """A step's own list, else the run's; empty where the file leaves it to whoever may approve in general."""
-    assume(gate != "nothing" or common)
+    assume(rule != "nothing" or common)
     sure = Step("sure", Kind.APPROVAL, {"who": ["U7"]}, Effect.READ)
-    gated = Step("gated", Kind.HTTP, {}, approval=Gate(("U8",)))
-    made = runbook([step(Effect.ONCE), sure, gated], Policy(approval=Gate(common)))
-    assert named_for(made, gate, None) == {"sure": ("U7",), "gated": ("U8",)}.get(gate, common)
+    gated = Step("gated", Kind.HTTP, {}, approval=ApprovalRule(("U8",)))
+    made = runbook([step(Effect.ONCE), sure, gated], Policy(approval=ApprovalRule(common)))
+    assert named_for(made, rule, None) == {"sure": ("U7",), "gated": ("U8",)}.get(rule, common)

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from bot.domain.catalogue.severity import Severity
 from bot.domain.errors import Conflict, Unclear
 from bot.domain.incidents.incident import (
-    Home,
     Incident,
+    Placement,
     Role,
     Status,
     measures,
@@ -35,7 +35,7 @@ def incident(**values: object) -> Incident:
     plain = {
         "id": 42, "title": "checkout is down", "service": "default", "severity": "P1", "rank": 1,
         "status": Status.INVESTIGATING, "private": False, "drill": False, "source": "slack", "declared_by": "U0ADA",
-        "declared_at": START, "detected_at": START, "home": Home.CHANNEL,
+        "declared_at": START, "detected_at": START, "placement": Placement.CHANNEL,
     }  # fmt: skip
     return Incident(**(plain | values))  # type: ignore[arg-type]
 
@@ -153,5 +153,5 @@ def test_where_it_lives() -> None:
     own = incident(channel="C1", card_ts="1.0", announce_channel="C9", announce_ts="9.0")
     assert own.place == ("C1", None)
     assert own.card == ("C1", "1.0")
-    thread = incident(home=Home.THREAD, announce_channel="C9", announce_ts="9.0")
+    thread = incident(placement=Placement.THREAD, announce_channel="C9", announce_ts="9.0")
     assert thread.place == thread.card == ("C9", "9.0")

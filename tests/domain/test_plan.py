@@ -10,7 +10,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from bot.domain.catalogue.runbook import Connection, Effect, Gate, Kind, Parameter, ParameterType, Runbook, Step
+from bot.domain.catalogue.runbook import ApprovalRule, Connection, Effect, Kind, Parameter, ParameterType, Runbook, Step
 from bot.domain.runs.parameters import Reference
 from bot.domain.runs.plan import LATE, NO, YES, Late, Plan, PlannedStep, digest
 from bot.engine import planning
@@ -229,5 +229,5 @@ def test_a_text_that_looks_like_a_secret_is_none() -> None:
 
 def test_a_gate_comes_with_the_version() -> None:
     """Who must approve is part of the file, whose version is part of the hash."""
-    gated = replace(RESTART.steps[1], approval=Gate(("U1",)))
+    gated = replace(RESTART.steps[1], approval=ApprovalRule(("U1",)))
     assert made(steps=(RESTART.steps[0], gated), version="9c56").hash != made().hash

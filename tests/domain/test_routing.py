@@ -10,16 +10,16 @@ from hypothesis import strategies as st
 
 from bot.domain.alerts.routing import route
 from bot.domain.catalogue import matchers
-from bot.domain.catalogue.catalogue import Catalogue, DeadMan, Route
-from bot.domain.catalogue.policy import Ladder, LadderStep
+from bot.domain.catalogue.catalogue import Catalogue, Heartbeat, Route
+from bot.domain.catalogue.policy import EscalationPolicy, EscalationStep
 from bot.domain.catalogue.runbook import Runbook
 from bot.domain.catalogue.service import KnownAlert, Service
 from bot.domain.catalogue.severity import Severity
 
-STEPS = (LadderStep(timedelta(0), ("slack:#ops",)),)
-LADDERS = {key: Ladder(key, STEPS) for key in ("critical", "calm")}
+STEPS = (EscalationStep(timedelta(0), ("slack:#ops",)),)
+POLICIES = {key: EscalationPolicy(key, STEPS) for key in ("critical", "calm")}
 LEVELS = (
-    Severity("P0", "Critical", 0, ("critical",), ladder="critical"),
+    Severity("P0", "Critical", 0, ("critical",), escalation_policy="critical"),
     Severity("P2", "Medium", 2, ("warning",)),
 )
 DEFAULT = Service("default", "Default service", LEVELS, "P2")
@@ -29,7 +29,7 @@ PAYMENTS = Service(
     LEVELS,
     "P2",
     alerts_channel="pay-alerts",
-    ladders=LADDERS,
+    escalation_policies=POLICIES,
     alerts={"CardsFail": KnownAlert(severity="critical", runbook="restart_till")},
 )
 SERVICES = {"default": DEFAULT, "payments": PAYMENTS}
@@ -42,8 +42,8 @@ def match(*texts: str) -> tuple[matchers.Matcher, ...]:
 
 ROUTES = (
     Route(1, "org.yml:3", match('job="till"'), "payments", "P0", "tills", "calm", "look_at_it"),
-    Route(2, "org.yml:4", match('job=~"till.*"', 'zone!=""'), ladder="critical"),
-    Route(3, "org.yml:5", match('alertname="Watchdog"'), dead_man=DeadMan(timedelta(minutes=5), "P0")),
+    Route(2, "org.yml:4", match('job=~"till.*"', 'zone!=""'), escalation_policy="critical"),
+    Route(3, "org.yml:5", match('alertname="Watchdog"'), heartbeat=Heartbeat(timedelta(minutes=5), "P0")),
 )
 CATALOGUE = Catalogue(SERVICES, "default", runbooks=RUNBOOKS, routes=ROUTES)
 
@@ -51,11 +51,11 @@ CATALOGUE = Catalogue(SERVICES, "default", runbooks=RUNBOOKS, routes=ROUTES)
 def test_a_route_decides() -> None:
     """What the first matching route names is what the alert leads to, whatever its labels say."""
     found = route(CATALOGUE, {"job": "till", "service": "default", "severity": "warning", "alertname": "CardsFail"})
-    assert (found.service, found.severity.key, found.channel, found.ladder, found.runbook) == (
+    assert (found.service, found.severity.key, found.channel, found.escalation_policy, found.runbook) == (
         PAYMENTS,
         "P0",
         "tills",
-        LADDERS["calm"],
+        POLICIES["calm"],
         "look_at_it",
     )
     assert found.route == ROUTES[0]
@@ -64,7 +64,7 @@ def test_a_route_decides() -> None:
         "The route says service payments.",
         "The route says severity P0.",
         "The route says channel tills.",
-        "The route says the ladder calm.",
+        "The route says the escalation policy calm.",
         "The route says runbook look_at_it.",
     )
 
@@ -73,13 +73,13 @@ def test_what_a_route_leaves_open_follows_the_alert() -> None:
     """A route may say one thing; the rest comes from labels, then from what is known of the alert, then by default."""
     found = route(CATALOGUE, {"job": "tills", "zone": "eu", "service": "Payments", "alertname": "CardsFail"})
     assert (found.service, found.severity.key, found.channel) == (PAYMENTS, "P0", "pay-alerts")
-    assert (found.ladder, found.runbook) == (LADDERS["critical"], "restart_till")
+    assert (found.escalation_policy, found.runbook) == (POLICIES["critical"], "restart_till")
     assert found.why == (
         'Route 2 (org.yml:4) matched: job=~"till.*", zone!="".',
         "The label service says payments.",
         "What payments knows of this alert says “critical”, which is P0.",
         "Alerts of payments go to pay-alerts.",
-        "The route says the ladder critical.",
+        "The route says the escalation policy critical.",
         "What payments knows of this alert says runbook restart_till.",
     )
 
@@ -87,7 +87,7 @@ def test_what_a_route_leaves_open_follows_the_alert() -> None:
 def test_no_route() -> None:
     """Without a route the labels decide: a service's key, a severity's key or alias."""
     found = route(CATALOGUE, {"service": "payments", "severity": "WARNING"})
-    assert (found.route, found.service, found.severity.key, found.ladder) == (None, PAYMENTS, "P2", None)
+    assert (found.route, found.service, found.severity.key, found.escalation_policy) == (None, PAYMENTS, "P2", None)
     assert found.why[:3] == (
         "No route matched.",
         "The label service says payments.",
@@ -111,20 +111,20 @@ def test_nothing_falls_through() -> None:
     )
 
 
-def test_a_ladder_of_another_service() -> None:
-    """A ladder or severity that the service does not have is said, and the next best is taken."""
+def test_an_escalation_policy_of_another_service() -> None:
+    """An escalation policy or severity that the service does not have is said, and the next best is taken."""
     found = route(CATALOGUE, {"job": "till-2", "zone": "eu", "severity": "P0"})
-    assert (found.service, found.ladder) == (DEFAULT, None)
+    assert (found.service, found.escalation_policy) == (DEFAULT, None)
     assert found.why[-2:] == (
-        "The route says the ladder “critical”, which default does not have.",
-        "P0 has the ladder “critical”, which default does not have.",
+        "The route says the escalation policy “critical”, which default does not have.",
+        "P0 has the escalation policy “critical”, which default does not have.",
     )
 
 
-def test_dead_man() -> None:
+def test_heartbeat() -> None:
     """An alert that must keep arriving is known as such."""
     found = route(CATALOGUE, {"alertname": "Watchdog"})
-    assert found.dead_man == DeadMan(timedelta(minutes=5), "P0")
+    assert found.heartbeat == Heartbeat(timedelta(minutes=5), "P0")
     assert found.why[-1] == "It must keep arriving: its absence is the alert."
 
 

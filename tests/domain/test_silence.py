@@ -120,10 +120,10 @@ def test_the_longest(hours: list[float]) -> None:
 @pytest.mark.parametrize("module", [(silence, "SIL"), (maintenance, "MNT")])
 def test_names(module: tuple[object, str]) -> None:
     """Any case, with a hyphen or without."""
-    rules, letters = module
-    for word in (f"{letters}-3", f"{letters.lower()}3", f" {letters}-3 "):
+    rules, characters = module
+    for word in (f"{characters}-3", f"{characters.lower()}3", f" {characters}-3 "):
         assert rules.number(word) == 3  # type: ignore[attr-defined]
-    for word in ("3", f"{letters}-", "ALR-3", f"{letters}-3x", f"{letters}-٣"):
+    for word in ("3", f"{characters}-", "ALR-3", f"{characters}-3x", f"{characters}-٣"):
         assert rules.number(word) is None  # type: ignore[attr-defined]
 
 

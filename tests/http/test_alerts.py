@@ -49,7 +49,7 @@ async def test_an_alert_is_acknowledged(sent: Monitoring, api: httpx.AsyncClient
     assert "*On it*\n<@U0BEN>" in await sent.words()
     again = await api.post(f"{URL}/alr-1/acknowledge", headers=await token_for("U0ADA"))
     assert (again.status_code, again.json()) == (200, told)
-    deeds = [deed for deed in await sent.story.audited("ALR-1") if deed[1] == "alert.acknowledged"]
+    deeds = [attempted for attempted in await sent.story.audited("ALR-1") if attempted[1] == "alert.acknowledged"]
     assert deeds == [("U0BEN", "alert.acknowledged")]
 
 
@@ -59,7 +59,7 @@ async def test_fifty_at_once(sent: Monitoring, api: httpx.AsyncClient, token_for
     headers = await token_for()
     answers = await asyncio.gather(*(api.post(f"{URL}/ALR-1/acknowledge", headers=headers) for _ in range(50)))
     assert {answer.status_code for answer in answers} == {200}
-    assert [deed for _, deed in await sent.story.audited("ALR-1")].count("alert.acknowledged") == 1
+    assert [attempted for _, attempted in await sent.story.audited("ALR-1")].count("alert.acknowledged") == 1
 
 
 async def test_an_incident_is_acknowledged(sent: Monitoring, api: httpx.AsyncClient, token_for: TokenFor) -> None:
@@ -101,7 +101,7 @@ async def test_an_incident_is_resolved(story: Story, api: httpx.AsyncClient, tok
     await story.settle()
     assert "rolled back" in "\n".join(await story.by_the_bot((await story.channel("inc-1"))["id"]))
     refused(await api.post(f"{URL}/INC-1/acknowledge", headers=headers), 409)
-    assert [deed for _, deed in await story.audited("INC-1")].count("incident.resolved") == 1
+    assert [attempted for _, attempted in await story.audited("INC-1")].count("incident.resolved") == 1
 
 
 # --- who, and what ----------------------------------------------------------------------------------------------------

@@ -59,7 +59,7 @@ async def test_stalled_worker_is_not_ready(story: Story, api: httpx.AsyncClient)
 async def test_never_started_worker_is_not_ready(story: Story, api: httpx.AsyncClient) -> None:
     """Where no worker was ever seen, /readyz says how to start one."""
     async with story.deps.database.transaction() as tx:
-        await tx.execute(delete(queue_tables.heartbeats))
+        await tx.execute(delete(queue_tables.workers))
     assert "tocsin worker" in (await api.get("/readyz")).json()["checks"]["worker"]
 
 
@@ -76,11 +76,11 @@ async def test_unusable_channel_is_only_a_note(story: Story, api: httpx.AsyncCli
     await story.settle()
     async with story.deps.database.transaction() as tx:
         await tx.execute(
-            update(people_tables.places)
-            .where(people_tables.places.c.setting == "incidents")
+            update(people_tables.channels)
+            .where(people_tables.channels.c.channel_name == "incidents")
             .values(channel=None, problem="#incidents is archived: unarchive it or name another channel.")
         )
-    story.deps.box.findings = (Finding("runbooks/default/service.yml", 3, "Unknown key “severty”."),)
+    story.deps.current_catalogue.findings = (Finding("runbooks/default/service.yml", 3, "Unknown key “severty”."),)
     answer = await api.get("/readyz")
     assert answer.status_code == 200
     notes = " ".join(answer.json()["notes"])
@@ -132,7 +132,7 @@ async def test_every_refusal_is_problem_json(story: Story, api: httpx.AsyncClien
 async def test_surprise_is_a_reference_and_no_trace(story: Story, token_for: TokenFor) -> None:
     """A bug of ours is 500 with a reference for the operator, and nothing else of it."""
     headers = await token_for()
-    deps = replace(story.deps, box=None)  # type: ignore[arg-type]
+    deps = replace(story.deps, current_catalogue=None)  # type: ignore[arg-type]
     async with client_of(HttpDoor(deps=lambda: deps, slack_trouble=lambda: None)) as api:
         answer = await api.get("/api/sre/incidents?service=x", headers=headers)
     body = _is_a_problem(answer, 500)

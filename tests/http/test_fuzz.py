@@ -19,16 +19,16 @@ from bot.ports import Database
 from bot.queue import inbox
 from bot.services.admin import tokens
 from bot.services.ingest import alerts as ingest
-from bot.slack.events import EventDesk
+from bot.slack.events import EventDispatcher
 from bot.store.tables import alerts as alerts_tables
 from bot.store.tables import queue as queue_tables
-from commands import TABLE
+from commands import LISTENERS
 from tests.http.conftest import client_of
 from tests.http.fuzz import Mixed, mixed, odd, routes
 from tests.support.clock import HandClock
 from tests.support.story import Story, told
 
-WORKED = inbox.by_family({"event": EventDesk(TABLE).handle, alert.HOOK: ingest.handle})
+WORKED = inbox.by_family({"event": EventDispatcher(LISTENERS).handle, alert.HOOK: ingest.handle})
 LIGHT = settings(
     max_examples=100,
     derandomize=True,  # the same ones each time: the long run, with new ones, is make soak's

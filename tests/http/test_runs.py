@@ -216,9 +216,9 @@ async def test_a_key_asks_once(opens: Opens) -> None:
         keyed = {**await shop.token(), "Idempotency-Key": "deploy-4711"}
         url = f"{BASE}/restart/execute"
         both = await asyncio.gather(*(shop.api.post(url, headers=keyed) for _ in range(2)))
-        box = shop.story.deps.box
-        nobody = replace(box.current.access, execute=())
-        box.current = replace(box.current, access=nobody)
+        current_catalogue = shop.story.deps.current_catalogue
+        nobody = replace(current_catalogue.current.access, execute=())
+        current_catalogue.current = replace(current_catalogue.current, access=nobody)
         again = await shop.api.post(url, headers=keyed)
         assert [one.status_code for one in (*both, again)] == [202] * 3
         assert {one.json()["execution_id"] for one in (*both, again)} == {"RUN-1"}

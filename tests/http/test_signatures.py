@@ -13,7 +13,7 @@ import pytest
 from aiohttp import web
 from sqlalchemy import select
 
-from bot.domain.alerts.alert import Control, Wish
+from bot.domain.alerts.alert import SubscriptionChange, SubscriptionRequest
 from bot.domain.people.token import Scope
 from bot.domain.text.secret import Secret
 from bot.http.door import HttpDoor
@@ -269,8 +269,8 @@ async def test_a_subscription_while_amazon_is_away(listening: Story, amazon: Ama
 )
 def test_what_is_followed(url: str) -> None:
     """Only an address of Amazon's that says yes to this very topic."""
-    assert sns.confirms(Control(Wish.CONFIRM_SUBSCRIPTION, TOPIC, CONFIRM))
-    assert not sns.confirms(Control(Wish.CONFIRM_SUBSCRIPTION, TOPIC, url))
+    assert sns.confirms(SubscriptionRequest(SubscriptionChange.CONFIRM_SUBSCRIPTION, TOPIC, CONFIRM))
+    assert not sns.confirms(SubscriptionRequest(SubscriptionChange.CONFIRM_SUBSCRIPTION, TOPIC, url))
 
 
 async def test_a_token_does_not_confirm_another_topic(listening: Story, token_for: TokenFor, amazon: Amazon) -> None:

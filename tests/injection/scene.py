@@ -24,7 +24,7 @@ from bot.http.door import HttpDoor
 from bot.ports import Database
 from bot.services.admin import tokens
 from bot.store.tables import metadata
-from bot.store.wakeups.local import LocalHints
+from bot.store.wakeups.local import LocalWakeups
 from tests.support.clock import HandClock
 from tests.support.runbooks import ORG, shop
 from tests.support.story import Story, shown, told, worker_of
@@ -162,8 +162,8 @@ class Scene:
 
     async def restart(self) -> None:
         """Another process on the same database, which knows no secret yet."""
-        vault = Secrets(self.environment, handed_on=self.environment)
-        deps = replace(self.story.deps, vault=vault, hints=LocalHints(), worker_name="successor")
+        secrets = Secrets(self.environment, handed_on=self.environment)
+        deps = replace(self.story.deps, secrets=secrets, wakeups=LocalWakeups(), worker_name="successor")
         self.story.door._deps = deps
         self.story.worker = worker_of(deps)
         self.story.clock.advance(deps.config.lease_seconds + 1)
@@ -320,7 +320,7 @@ class Log:
     def text(self) -> str:
         return self._stream.getvalue()
 
-    def is_quiet(self) -> None:
+    def is_suppressed(self) -> None:
         """No traceback, and nothing that went wrong on our side."""
         assert "Traceback" not in self.text, self.text[-4_000:]
         assert '"level": "error"' not in self.text, self.text[-4_000:]

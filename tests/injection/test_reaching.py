@@ -94,14 +94,14 @@ async def stage(
         yield Stage(scene, mail, pagerduty)
         pager.close()
         scene.is_clean()
-        log.is_quiet()
+        log.is_suppressed()
 
 
 def batch(values: Sequence[str]) -> tuple[str, ...]:
     return (*values, *["filler"] * (WIDTH - len(values)))
 
 
-def letters(text: str) -> str:
+def direct_messages(text: str) -> str:
     """Without what a mail program may break a line at."""
     return "".join(text.split())
 
@@ -121,8 +121,8 @@ async def test_mail(stage: Stage, door: str, values: Sequence[str]) -> None:
 
 def _holds(got: Received, value: str) -> None:
     line = Mail((), f"a{value}b", "", START, "").line
-    assert letters(str(got.message["Subject"])) == letters(line)
-    assert letters(got.part("plain")) == letters(f"<{value}>"[:20_000])
+    assert direct_messages(str(got.message["Subject"])) == direct_messages(line)
+    assert direct_messages(got.part("plain")) == direct_messages(f"<{value}>"[:20_000])
     assert "<script" not in got.part("html")
 
 

@@ -208,7 +208,7 @@ class Stage:
 
     def is_clean(self) -> None:
         self.scene.is_clean()
-        self.log.is_quiet()
+        self.log.is_suppressed()
         assert not list(self.scene.folder.rglob("pwned"))
 
 

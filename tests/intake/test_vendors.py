@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from bot.domain.alerts.alert import Alert, Context, Happening, Status, Wish
+from bot.domain.alerts.alert import Alert, Context, Happening, Status, SubscriptionChange
 from bot.intake import VENDORS
 from tests.intake.payloads import Payload, every, one, published, samples
 
@@ -327,8 +327,8 @@ def test_the_group_of_an_alertmanager_is_known_in_opsgenie_and_pagerduty() -> No
 
 def test_sns_asks_to_be_confirmed() -> None:
     """The address is handed on, since it leads to Amazon."""
-    (wish,) = one("cloudwatch", "sns_subscription").read().controls
-    assert wish.wish is Wish.CONFIRM_SUBSCRIPTION
+    (wish,) = one("cloudwatch", "sns_subscription").read().subscription_requests
+    assert wish.change is SubscriptionChange.CONFIRM_SUBSCRIPTION
     assert wish.url.startswith("https://sns.us-west-2.amazonaws.com/?Action=ConfirmSubscription")
     assert wish.subject == "arn:aws:sns:us-west-2:123456789012:MyTopic"
 
@@ -338,7 +338,7 @@ def test_sns_is_not_confirmed_elsewhere(url: object) -> None:
     """An address of anybody else's is not handed on, and that is said."""
     payload = one("cloudwatch", "sns_subscription")
     found = payload.read({**payload.body, "SubscribeURL": url})
-    assert found.controls[0].url == ""
+    assert found.subscription_requests[0].url == ""
     assert any("SubscribeURL" in sentence for sentence in found.noticed)
 
 

@@ -9,7 +9,7 @@ import pytest
 from bot.catalogue.templates import samples
 from bot.catalogue.templates.checks import findings
 from bot.catalogue.templates.email import MAILS
-from bot.catalogue.templates.render import TemplateWords
+from bot.catalogue.templates.render import TemplateFiles
 from bot.paths import data
 from tests.support.catalogues import templates
 
@@ -18,7 +18,7 @@ from tests.support.catalogues import templates
 def test_packaged_words(kind: str) -> None:
     """Each kind has one line of subject and a body in plain words, whatever is known."""
     for values in (samples.mail_full(), samples.mail_bare()):
-        subject, text = TemplateWords().render_mail(kind, service="default", severity="P1", values=values)
+        subject, text = TemplateFiles().render_mail(kind, service="default", severity="P1", values=values)
         assert subject.removeprefix("Re: ") == "[INC-42] Checkout is down"
         assert "INC-42" in text
         assert not any(markup in text for markup in ("<@", "<!", "&amp;", "None", "\n\n\n"))
@@ -34,7 +34,7 @@ def test_the_most_specific_wins(tmp_path: Path) -> None:
             "email/checkout/update.P1/body.txt": "severity",
         },
     )
-    words = TemplateWords([folder])
+    words = TemplateFiles([folder])
 
     def body(service: str, severity: str) -> str:
         values = samples.mail_full()
@@ -49,7 +49,7 @@ def test_the_most_specific_wins(tmp_path: Path) -> None:
 def test_a_broken_one_gives_way(tmp_path: Path) -> None:
     """A template that does not render gives way to the packaged one."""
     folder = templates(tmp_path, **{"email/declared/body.txt": "{{ nothing.here }}"})
-    _, text = TemplateWords([folder]).render_mail(
+    _, text = TemplateFiles([folder]).render_mail(
         "declared", service="default", severity="P1", values=samples.mail_full()
     )
     assert text.startswith("P1 (High)")

@@ -28,14 +28,14 @@ class Scribe(Note):
         super().__init__()
         self.file = file
 
-    async def act(self, deps: Deps, delivery: Delivery, arguments: dict[str, Any], method: str) -> dict[str, Any]:
+    async def send(self, deps: Deps, delivery: Delivery, arguments: dict[str, Any], method: str) -> dict[str, Any]:
         await asyncio.sleep(random.uniform(0, 0.02))  # noqa: S311  not a secret
         with self.file.open("ab", buffering=0) as paper:
             paper.write(f"{delivery.token}\n".encode())
         await asyncio.sleep(random.uniform(0, 0.02))  # noqa: S311  not a secret
         return {}
 
-    async def look_up(self, deps: Deps, delivery: Delivery, arguments: dict[str, Any]) -> Found | None:
+    async def find_sent(self, deps: Deps, delivery: Delivery, arguments: dict[str, Any]) -> Found | None:
         said = self.file.read_text().split() if self.file.exists() else []
         return Found({}) if delivery.token in said else None
 

@@ -24,5 +24,5 @@ def deps(database: SqlDatabase, clock: HandClock, world: World) -> Deps:
 
 @pytest.fixture
 def outbox(deps: Deps, world: World) -> Outbox:
-    """The outbox with one kind of errand."""
+    """The outbox with one kind of delivery handler."""
     return Outbox(deps, world, Note())

@@ -11,7 +11,7 @@ from bot.deps import Deps
 from bot.queue import inbox as service
 from bot.queue import lease
 from bot.store.db import claim as kernel
-from bot.store.db.claim import Claim, Fenced
+from bot.store.db.claim import Claim, LeaseLost
 from bot.store.queue import inbox as store
 from bot.store.tables.queue import inbox
 from tests.kernel.rows import column, rows
@@ -33,13 +33,13 @@ def waiting(deps: Deps, limit: int = 100) -> Select[int]:
 async def take(deps: Deps, owner: str, limit: int = 100) -> list[Claim]:
     async with deps.database.transaction() as tx:
         until = deps.clock.wall() + 30
-        taken = await kernel.take(tx, inbox, waiting(deps, limit), owner=owner, until=until, state="working")
+        taken = await kernel.acquire(tx, inbox, waiting(deps, limit), owner=owner, until=until, state="working")
     return [claim for claim, _ in taken]
 
 
 async def conclude(deps: Deps, claim: Claim) -> None:
     async with deps.database.transaction() as tx:
-        await kernel.conclude(tx, claim, state="done")
+        await kernel.finish(tx, claim, state="done")
 
 
 async def test_many_claimers(deps: Deps) -> None:
@@ -83,7 +83,7 @@ async def test_late_outcome_is_fenced(deps: Deps, clock: HandClock) -> None:
     (first,) = await take(deps, "ada")
     clock.advance_wall(31)
     (second,) = await take(deps, "ada")  # the same name: it is the epoch that tells them apart
-    with pytest.raises(Fenced):
+    with pytest.raises(LeaseLost):
         await conclude(deps, first)
     assert await column(deps.database, inbox, "state") == ["working"]
     await conclude(deps, second)
@@ -95,7 +95,7 @@ async def test_outcome_counts_once(deps: Deps) -> None:
     await fill(deps, 1)
     (claim,) = await take(deps, "ada")
     await conclude(deps, claim)
-    with pytest.raises(Fenced):
+    with pytest.raises(LeaseLost):
         await conclude(deps, claim)
 
 

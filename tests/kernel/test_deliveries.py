@@ -30,7 +30,7 @@ async def test_sent_and_settled(outbox: Outbox, world: World) -> None:
     assert await outbox.send() == 1
     assert await outbox.send() == 0
     assert world.texts() == ["hello"]
-    assert outbox.errand.settled == [identity]
+    assert outbox.handler.settled == [identity]
     (row,) = await rows(outbox.deps.database, table)
     assert (row.state, row.attempts, row.owner, row.lease_until) == ("sent", 1, None, None)
     assert row.first_sent_at == outbox.deps.clock.wall()
@@ -77,8 +77,10 @@ async def test_many_workers_send_once(outbox: Outbox, world: World) -> None:
 
 
 async def test_worst_first(outbox: Outbox, world: World) -> None:
-    """Of what waits behind one gate the worst severity goes first, and within it the oldest."""
-    await outbox.put(*(note(text, gate="C1", rank=rank) for text, rank in [("a3", 3), ("b1", 1), ("c3", 3), ("d1", 1)]))
+    """Of what waits behind one rate limit the worst severity goes first, and within it the oldest."""
+    await outbox.put(
+        *(note(text, rate_limit="C1", rank=rank) for text, rank in [("a3", 3), ("b1", 1), ("c3", 3), ("d1", 1)])
+    )
     await drain(outbox)
     assert world.texts() == ["b1", "d1", "a3", "c3"]
 
@@ -103,7 +105,7 @@ async def test_deduped(outbox: Outbox) -> None:
 async def test_skip_and_wait(outbox: Outbox, world: World, clock: HandClock) -> None:
     """A delivery that has nothing to say is dropped; one that must wait is looked at again, untried."""
     plans: dict[str, Plan] = {"drop": Skip("closed meanwhile"), "wait": Wait(5, "no channel yet")}
-    outbox.errand.plan = lambda delivery: plans.get(delivery.payload["text"])
+    outbox.handler.plan = lambda delivery: plans.get(delivery.payload["text"])
     await outbox.put(note("drop"), note("wait"))
     await outbox.send()
     dropped, waiting = await rows(outbox.deps.database, table)
@@ -147,19 +149,19 @@ async def test_permanent_refusal_fails_aloud(outbox: Outbox, world: World) -> No
 
 
 async def test_refusal_as_good_as_done(outbox: Outbox, world: World) -> None:
-    """An errand may take a refusal for an answer: already there is there."""
+    """A delivery handler may take a refusal for an answer: already there is there."""
     world.refuse("post", Undeliverable("already_pinned", permanent=True))
-    outbox.errand.fate = lambda problem: {"ts": "0"} if problem.error == "already_pinned" else None
+    outbox.handler.fate = lambda problem: {"ts": "0"} if problem.error == "already_pinned" else None
     (identity,) = await outbox.put(note("a"))
     await outbox.send()
     assert await states(outbox) == ["sent"]
-    assert outbox.errand.settled == [identity]
+    assert outbox.handler.settled == [identity]
 
 
 async def test_refusal_that_waits_or_drops(outbox: Outbox, world: World, clock: HandClock) -> None:
-    """An errand may answer a refusal with patience, or let the matter rest."""
+    """A delivery handler may answer a refusal with patience, or let the matter rest."""
     world.refuse("post", Undeliverable("not_in_channel", permanent=True), Undeliverable("is_archived", permanent=True))
-    outbox.errand.fate = lambda problem: Wait(3, "x") if problem.error == "not_in_channel" else Skip("archived")
+    outbox.handler.fate = lambda problem: Wait(3, "x") if problem.error == "not_in_channel" else Skip("archived")
     await outbox.put(note("a"))
     await outbox.send()
     assert await states(outbox) == ["ready"]
@@ -168,14 +170,16 @@ async def test_refusal_that_waits_or_drops(outbox: Outbox, world: World, clock: 
     assert await states(outbox) == ["dropped"]
 
 
-async def test_broken_errand(outbox: Outbox, world: World, clock: HandClock) -> None:
-    """An errand that cannot even be prepared is tried again for minutes, then failed; others leave meanwhile."""
+async def test_broken_handler(outbox: Outbox, world: World, clock: HandClock) -> None:
+    """A delivery handler that cannot even be prepared is tried again for minutes, then failed; others leave
+    meanwhile.
+    """
 
     def broken(delivery: Delivery) -> None:
         if delivery.subject == "INC-13":
             raise KeyError("template")
 
-    outbox.errand.plan = broken
+    outbox.handler.plan = broken
     await outbox.put(note("bad", subject="INC-13"), note("good"))
     await outbox.send()
     assert world.texts() == ["good"]
@@ -198,12 +202,12 @@ async def test_unknown_kind_waits(outbox: Outbox, clock: HandClock) -> None:
 
 async def test_lost_answer_found(outbox: Outbox, world: World) -> None:
     """An answer lost after the message was posted: it is found, settled, and not posted again."""
-    world.lose("post")
+    world.lose_answer("post")
     (identity,) = await outbox.put(note("a"))
     await outbox.send()
     assert world.texts() == ["a"]
     assert await states(outbox) == ["sent"]
-    assert outbox.errand.settled == [identity]
+    assert outbox.handler.settled == [identity]
 
 
 async def test_not_found_twice_is_repeated(outbox: Outbox, world: World, clock: HandClock) -> None:
@@ -212,7 +216,7 @@ async def test_not_found_twice_is_repeated(outbox: Outbox, world: World, clock: 
     await outbox.put(note("a"))
     await outbox.send()
     (row,) = await rows(outbox.deps.database, table)
-    assert (row.state, row.lookups) == ("doubt", 1)
+    assert (row.state, row.lookups) == ("unconfirmed", 1)
     assert await queue_outbox.next_wall(outbox.deps) == clock.wall() + 2
     clock.advance_wall(1.9)
     assert await outbox.send() == 0
@@ -250,8 +254,8 @@ async def dies_while_sending(outbox: Outbox, world: World) -> None:
     """The call was made; then the process was gone before the answer."""
 
     class Mortal(Note):
-        async def act(self, deps: Deps, *rest: object) -> dict[str, object]:
-            await super().act(deps, *rest)  # type: ignore[arg-type]
+        async def send(self, deps: Deps, *rest: object) -> dict[str, object]:
+            await super().send(deps, *rest)  # type: ignore[arg-type]
             sent.set()
             await asyncio.Event().wait()
             raise AssertionError
@@ -259,7 +263,7 @@ async def dies_while_sending(outbox: Outbox, world: World) -> None:
     sent = asyncio.Event()
     await outbox.put(note("a"))
     pump = queue_outbox.outbox(outbox.deps, {"note": Mortal()})
-    doomed = asyncio.create_task(pump.until_quiet())
+    doomed = asyncio.create_task(pump.until_idle())
     await sent.wait()
     # Only what is ours: SQLAlchemy gives connections back in tasks of its own, and one of those, cancelled,
     # leaves a connection to the garbage collector, whose warning then fails whichever test runs at that moment.
@@ -279,7 +283,7 @@ async def test_restart_alone_need_not_wait(outbox: Outbox, world: World) -> None
 
 async def test_look_up_refused_for_a_while(outbox: Outbox, world: World, clock: HandClock) -> None:
     """A look-up that fails is repeated; failing is no answer to whether it happened."""
-    world.lose("post")
+    world.lose_answer("post")
     world.refuse("history", *[Undeliverable("503")] * 3)
     await outbox.put(note("a"))
     for _ in range(4):
@@ -291,25 +295,25 @@ async def test_look_up_refused_for_a_while(outbox: Outbox, world: World, clock: 
 
 async def test_sent_but_not_written_down(outbox: Outbox, world: World, clock: HandClock) -> None:
     """When settling fails after the message was sent, its answer is kept and settled later; nothing is repeated."""
-    outbox.errand.troubles = [RuntimeError("bug"), RuntimeError("bug")]
+    outbox.handler.troubles = [RuntimeError("bug"), RuntimeError("bug")]
     await outbox.put(note("a"))
     for _ in range(3):
         await outbox.send()
         clock.advance_wall(61)
     assert world.texts() == ["a"]
     assert await states(outbox) == ["sent"]
-    assert len(outbox.errand.settled) == 1
+    assert len(outbox.handler.settled) == 1
 
 
 async def test_slow_call_is_doubtful(outbox: Outbox, world: World, clock: HandClock) -> None:
     """A call that takes nearly a lease is given up before the lease is over, and looked up."""
-    hasty = Outbox(outbox.deps.with_config(lease_seconds=0.05), world, outbox.errand)
+    hasty = Outbox(outbox.deps.with_config(lease_seconds=0.05), world, outbox.handler)
     world.blocked = asyncio.Event()
     await hasty.put(note("a"))
     sending = asyncio.create_task(hasty.send())
 
     async def is_doubtful() -> bool:
-        return await states(outbox) == ["doubt"]
+        return await states(outbox) == ["unconfirmed"]
 
     await until(is_doubtful)
     world.blocked.set()
@@ -334,7 +338,7 @@ async def test_late_answer_is_fenced(outbox: Outbox, world: World, clock: HandCl
         clock.advance_wall(2)
         await outbox.send()
     assert world.texts() == ["a"]
-    assert len(outbox.errand.settled) == 1
+    assert len(outbox.handler.settled) == 1
 
 
 async def test_held_up_before_acting(outbox: Outbox, world: World, clock: HandClock) -> None:
@@ -343,9 +347,9 @@ async def test_held_up_before_acting(outbox: Outbox, world: World, clock: HandCl
     def oversleep(delivery: object) -> None:
         clock.advance_wall(31)
 
-    outbox.errand.plan = oversleep
+    outbox.handler.plan = oversleep
     await outbox.put(note("a"))
-    await queue_outbox.outbox(outbox.deps, outbox.errands).launch()
+    await queue_outbox.outbox(outbox.deps, outbox.handlers).start_ready()
     for task in asyncio.all_tasks() - {asyncio.current_task()}:
         await asyncio.wait([task])
     assert world.posts == []
@@ -358,7 +362,7 @@ async def test_held_up_before_acting(outbox: Outbox, world: World, clock: HandCl
 async def test_edits_collapse(outbox: Outbox, world: World) -> None:
     """Any number of edits that wait are one edit, rendered from the state of the moment it is sent."""
     for text in ("one", "two", "three"):
-        outbox.errand.facts["INC-1"] = text
+        outbox.handler.facts["INC-1"] = text
         await outbox.put(note("edit", collapse_key="card:1"))
     assert await outbox.send() == 1
     assert world.texts() == ["three"]
@@ -373,11 +377,11 @@ async def test_collapsing_keeps_the_worst_rank(outbox: Outbox) -> None:
 async def test_edit_does_not_overtake(outbox: Outbox, world: World) -> None:
     """An edit enqueued while the one before it is under way waits for it."""
     world.blocked = asyncio.Event()
-    outbox.errand.facts["INC-1"] = "old"
+    outbox.handler.facts["INC-1"] = "old"
     await outbox.put(note("edit", collapse_key="card:1"))
     first = asyncio.create_task(outbox.send())
     await until(lambda: world.calls == 1)
-    outbox.errand.facts["INC-1"] = "new"
+    outbox.handler.facts["INC-1"] = "new"
     (second,) = await outbox.put(note("edit", collapse_key="card:1"))
     assert second is not None
     assert await outbox.send() == 0
@@ -408,7 +412,7 @@ async def test_no_edit_is_lost_to_a_claim(outbox: Outbox, world: World) -> None:
             await queue_outbox.enqueue(outbox.deps, tx, note("edit", collapse_key="card:1"))
             await asyncio.sleep(0)
             latest.append(number)
-            outbox.errand.facts["INC-1"] = str(len(latest))
+            outbox.handler.facts["INC-1"] = str(len(latest))
         await outbox.send()
 
     latest: list[int] = []
@@ -417,18 +421,18 @@ async def test_no_edit_is_lost_to_a_claim(outbox: Outbox, world: World) -> None:
     assert world.texts()[-1] == "40"
 
 
-# --- gates --------------------------------------------------------------------------------------------------------
+# --- rate limits ------------------------------------------------------------------------------------------------------
 
 
 async def test_target_found_while_preparing(outbox: Outbox, world: World, clock: HandClock) -> None:
-    """A channel that is known only when the message is rendered has its gate like any other."""
-    outbox.errand.plan = lambda delivery: Call(
+    """A channel that is known only when the message is rendered has its rate limit like any other."""
+    outbox.handler.plan = lambda delivery: Call(
         {"channel": "C1", "text": delivery.payload["text"], "token": delivery.token}, target="C1"
     )
     await outbox.put(note("a"), note("b"))
     await outbox.send()
     assert len(world.posts) == 1
-    assert sorted(await column(outbox.deps.database, table, "gate"), key=str) == [None, "post:C1"]
+    assert sorted(await column(outbox.deps.database, table, "rate_limit"), key=str) == [None, "post:C1"]
     clock.advance_wall(1)
     await outbox.send()
     assert sorted(world.texts()) == ["a", "b"]

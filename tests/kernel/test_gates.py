@@ -23,7 +23,9 @@ from tests.support.clock import HandClock
 
 async def test_one_a_second(outbox: Outbox, world: World, clock: HandClock) -> None:
     """However many messages wait for a channel, one leaves a second, and no other channel waits for it."""
-    await outbox.put(*(note(f"{channel}{number}", gate=channel) for number in range(5) for channel in ("C1", "C2")))
+    await outbox.put(
+        *(note(f"{channel}{number}", rate_limit=channel) for number in range(5) for channel in ("C1", "C2"))
+    )
     for _ in range(20):
         await outbox.send()
         clock.advance_wall(0.25)
@@ -36,15 +38,15 @@ async def test_one_a_second(outbox: Outbox, world: World, clock: HandClock) -> N
 
 
 async def test_gate_holds_among_workers(outbox: Outbox, world: World) -> None:
-    """Six workers that look at one gate at once pass it once."""
-    await outbox.put(*(note(f"n{number}", gate="C1") for number in range(10)))
+    """Six workers that look at one rate limit at once pass it once."""
+    await outbox.put(*(note(f"n{number}", rate_limit="C1") for number in range(10)))
     await asyncio.gather(*(outbox.send() for _ in range(6)))
     assert len(world.posts) == 1
 
 
 async def test_next_wall_is_when_a_gate_opens(outbox: Outbox, clock: HandClock) -> None:
-    """The worker knows when to look again: when the earliest gate opens that something waits behind."""
-    await outbox.put(note("a", gate="C1"), note("b", gate="C1"), note("c", gate="C2"))
+    """The worker knows when to look again: when the earliest rate limit opens that something waits behind."""
+    await outbox.put(note("a", rate_limit="C1"), note("b", rate_limit="C1"), note("c", rate_limit="C2"))
     await outbox.send()
     assert await queue_outbox.next_wall(outbox.deps) == clock.wall() + 1
     clock.advance_wall(1)
@@ -54,8 +56,8 @@ async def test_next_wall_is_when_a_gate_opens(outbox: Outbox, clock: HandClock) 
 
 async def test_unused_gate_is_open_again(outbox: Outbox, world: World) -> None:
     """A delivery that had nothing to say does not cost its channel a second."""
-    outbox.errand.plan = lambda delivery: Skip("moot") if delivery.payload["text"] == "moot" else None
-    await outbox.put(note("moot", gate="C1"), note("real", gate="C1"))
+    outbox.handler.plan = lambda delivery: Skip("moot") if delivery.payload["text"] == "moot" else None
+    await outbox.put(note("moot", rate_limit="C1"), note("real", rate_limit="C1"))
     await outbox.send()
     assert world.texts() == ["real"]
 
@@ -80,9 +82,9 @@ async def test_throttled_method_waits(outbox: Outbox, world: World, clock: HandC
 async def test_throttled_by_severity(outbox: Outbox, world: World, clock: HandClock) -> None:
     """What waits for a throttled method goes by severity when it opens."""
     world.refuse("slow", Throttled(5))
-    await outbox.put(note("minor", method="slow", gate="C1", rank=3))
+    await outbox.put(note("minor", method="slow", rate_limit="C1", rank=3))
     await outbox.send()
-    await outbox.put(note("major", method="slow", gate="C1", rank=0))
+    await outbox.put(note("major", method="slow", rate_limit="C1", rank=0))
     clock.advance_wall(5)
     await outbox.send()
     clock.advance_wall(1)
@@ -91,7 +93,7 @@ async def test_throttled_by_severity(outbox: Outbox, world: World, clock: HandCl
 
 
 async def test_longer_closing_wins(deps: Deps, clock: HandClock) -> None:
-    """A gate that is closed for longer is not opened by a shorter closing."""
+    """A rate limit that is closed for longer is not opened by a shorter closing."""
     async with deps.database.transaction() as tx:
         await rate_limits.close(tx, "method:m", until=clock.wall() + 30)
         await rate_limits.close(tx, "method:m", until=clock.wall() + 5)

@@ -13,8 +13,8 @@ from bot.queue import commitments, idempotency, inbox, operator_alarm, outbox
 from bot.queue.inbox import InboxItem
 from bot.services.admin import chores
 from bot.store.tables.audit import audit_log
+from bot.store.tables.queue import commitments as promises_table
 from bot.store.tables.queue import inbox as inbox_table
-from bot.store.tables.queue import promises as promises_table
 from bot.store.tables.queue import requests as requests_table
 from tests.kernel.rows import column, count
 from tests.kernel.world import World
@@ -26,7 +26,7 @@ from tests.support.clock import HandClock
 async def carry_out(deps: Deps, key: str | None) -> None:
     async with deps.database.transaction() as tx:
         await idempotency.once(deps, tx, key)
-        await commitments.make(tx, kind="effect", subject="INC-1", due_at=deps.clock.now(), grace_seconds=0)
+        await commitments.add(tx, kind="effect", subject="INC-1", due_at=deps.clock.now(), grace_seconds=0)
         await asyncio.sleep(0)
         await idempotency.answered(tx, key, subject="INC-1", answer={"text": "Declared INC-1."})
 
@@ -156,27 +156,27 @@ async def test_repeated_counts_as_done(deps: Deps) -> None:
 async def promise(deps: Deps, due_in: float, kind: str = "update", subject: str = "INC-1") -> None:
     async with deps.database.transaction() as tx:
         due_at = deps.clock.now() + timedelta(seconds=due_in)
-        await commitments.make(tx, kind=kind, subject=subject, due_at=due_at, grace_seconds=60)
+        await commitments.add(tx, kind=kind, subject=subject, due_at=due_at, grace_seconds=60)
 
 
 async def tell(deps: Deps) -> None:
-    await outbox.send_waiting(deps, {"alarm": operator_alarm.AlarmErrand()})
+    await outbox.send_waiting(deps, {operator_alarm.KIND: operator_alarm.AlarmHandler()})
 
 
 async def test_missed_promise_reports_itself_once(deps: Deps, clock: HandClock, world: World) -> None:
     """A promise not kept within its grace raises one alarm, whoever looks and however often."""
     await promise(deps, 60)
     clock.advance(120)
-    assert await commitments.audit_promises(deps, {}) == 0
+    assert await commitments.audit_commitments(deps, {}) == 0
     clock.advance(1)
-    assert sum(await asyncio.gather(*(commitments.audit_promises(deps, {}) for _ in range(4)))) == 1
+    assert sum(await asyncio.gather(*(commitments.audit_commitments(deps, {}) for _ in range(4)))) == 1
     await tell(deps)
-    await commitments.audit_promises(deps, {})
+    await commitments.audit_commitments(deps, {})
     await tell(deps)
     (sentence,) = world.alarms
     assert "INC-1" in sentence
     assert "update" in sentence
-    assert await column(deps.database, audit_log, "action") == ["promise.missed"]
+    assert await column(deps.database, audit_log, "action") == ["commitment.missed"]
 
 
 async def test_alarm_is_repeated_until_said(deps: Deps, clock: HandClock, world: World) -> None:
@@ -184,7 +184,7 @@ async def test_alarm_is_repeated_until_said(deps: Deps, clock: HandClock, world:
     world.refuse("alarm", ConnectionError("smtp"), ConnectionError("smtp"))
     await promise(deps, 0)
     clock.advance(61)
-    await commitments.audit_promises(deps, {})
+    await commitments.audit_commitments(deps, {})
     for _ in range(8):
         await tell(deps)
         clock.advance_wall(60)
@@ -197,9 +197,9 @@ async def test_kept_promise_is_quiet(deps: Deps, clock: HandClock) -> None:
     await promise(deps, 60, kind="reminder")
     clock.advance(110)
     async with deps.database.transaction() as tx:
-        assert await commitments.keep(tx, subject="INC-1", kind="update", at=clock.now()) == 1
+        assert await commitments.meet(tx, subject="INC-1", kind="update", at=clock.now()) == 1
     clock.advance(100)
-    assert await commitments.audit_promises(deps, {}) == 1
+    assert await commitments.audit_commitments(deps, {}) == 1
     assert await column(deps.database, promises_table, "state") == ["kept", "missed"]
 
 
@@ -208,14 +208,14 @@ async def test_kept_too_late_is_missed(deps: Deps, clock: HandClock) -> None:
     await promise(deps, 60)
     clock.advance(121)
     async with deps.database.transaction() as tx:
-        assert await commitments.keep(tx, subject="INC-1", kind="update", at=clock.now()) == 0
-    assert await commitments.audit_promises(deps, {}) == 1
+        assert await commitments.meet(tx, subject="INC-1", kind="update", at=clock.now()) == 0
+    assert await commitments.audit_commitments(deps, {}) == 1
 
 
 async def test_released_promise_is_quiet(deps: Deps, clock: HandClock) -> None:
     """Nobody is alarmed for what nobody waits for any more."""
     await promise(deps, 60)
     async with deps.database.transaction() as tx:
-        assert await commitments.release(tx, subject="INC-1") == 1
+        assert await commitments.cancel(tx, subject="INC-1") == 1
     clock.advance(500)
-    assert await commitments.audit_promises(deps, {}) == 0
+    assert await commitments.audit_commitments(deps, {}) == 0

@@ -7,13 +7,13 @@ from datetime import timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.domain.outgoing.timer import STALE_AFTER, Policy, Timer, newest_of
+from bot.domain.outgoing.timer import STALE_AFTER, Lateness, Timer, newest_of
 from tests.support.clock import START
 
 
-def timer(number: int, due_in: int, subject: str = "INC-1", policy: Policy = Policy.COALESCE) -> Timer:
+def timer(number: int, due_in: int, subject: str = "INC-1", lateness: Lateness = Lateness.COALESCE) -> Timer:
     due_at = START + timedelta(seconds=due_in)
-    return Timer(number, due_at, "update", subject, {}, f"t{number}", policy, attempts=0)
+    return Timer(number, due_at, "update", subject, {}, f"t{number}", lateness, attempts=0)
 
 
 @given(
@@ -32,5 +32,7 @@ def test_one_of_each_group_stands_for_all(drawn: list[tuple[int, str]]) -> None:
 @given(late=st.integers(0, 10_000))
 def test_only_the_skipping_are_skipped(late: int) -> None:
     """Lateness matters to the policy `skip` alone, and only beyond a minute."""
-    assert (timer(1, -late, policy=Policy.SKIP).pointless(START, {}) is None) == (late <= STALE_AFTER.total_seconds())
-    assert timer(1, -late, policy=Policy.FIRE_LATE).pointless(START, {}) is None
+    assert (timer(1, -late, lateness=Lateness.SKIP).pointless(START, {}) is None) == (
+        late <= STALE_AFTER.total_seconds()
+    )
+    assert timer(1, -late, lateness=Lateness.FIRE_LATE).pointless(START, {}) is None

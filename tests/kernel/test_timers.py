@@ -13,7 +13,7 @@ from bot.domain.outgoing.timer import Timer
 from bot.ports import Tx
 from bot.queue import commitments, operator_alarm, outbox, timers
 from bot.store.tables.audit import audit_log
-from bot.store.tables.queue import promises as effects
+from bot.store.tables.queue import commitments as effects
 from bot.store.tables.queue import timers as table
 from tests.kernel.rows import column, count, rows
 from tests.kernel.world import World
@@ -22,7 +22,7 @@ from tests.support.clock import HandClock
 
 async def leave_a_mark(deps: Deps, tx: Tx, timer: Timer) -> None:
     """The effect of a test's timer is a row, as in the house."""
-    await commitments.make(tx, kind=timer.kind, subject=timer.dedupe_key, due_at=timer.due_at, grace_seconds=0)
+    await commitments.add(tx, kind=timer.kind, subject=timer.dedupe_key, due_at=timer.due_at, grace_seconds=0)
 
 
 async def break_down(deps: Deps, tx: Tx, timer: Timer) -> None:
@@ -49,7 +49,7 @@ async def marks(deps: Deps) -> list[str]:
     return await column(deps.database, effects, "subject")
 
 
-async def fire_all(deps: Deps, functions: dict[str, timers.TimerFunction] | None = None) -> int:
+async def fire_all(deps: Deps, functions: dict[str, timers.TimerHandler] | None = None) -> int:
     fired = 0
     while batch := await timers.fire_due(deps, functions or TABLE):
         fired += batch
@@ -155,7 +155,7 @@ async def test_given_up_aloud(deps: Deps, clock: HandClock, world: World, kind: 
         clock.advance_wall(61)
     assert await column(deps.database, table, "state") == ["failed"]
     assert await column(deps.database, audit_log, "action") == ["timer.failed"]
-    await outbox.send_waiting(deps, {"alarm": operator_alarm.AlarmErrand()})
+    await outbox.send_waiting(deps, {operator_alarm.KIND: operator_alarm.AlarmHandler()})
     (sentence,) = world.alarms
     assert "INC-7" in sentence
 
@@ -170,8 +170,8 @@ async def test_late_by_default(deps: Deps, clock: HandClock) -> None:
 
 async def test_skip_when_late(deps: Deps, clock: HandClock) -> None:
     """With the policy `skip`, a minute late is too late, and less is not."""
-    await plan(deps, "stale", policy="skip")
-    await plan(deps, "fresh", due_in=50, policy="skip")
+    await plan(deps, "stale", lateness="skip")
+    await plan(deps, "fresh", due_in=50, lateness="skip")
     clock.advance(61)
     assert await fire_all(deps) == 2
     assert await marks(deps) == ["fresh"]
@@ -181,9 +181,9 @@ async def test_skip_when_late(deps: Deps, clock: HandClock) -> None:
 async def test_coalesce_into_the_newest(deps: Deps, clock: HandClock) -> None:
     """Of several due with one subject and kind, the newest stands for all; other subjects are their own."""
     for due_in in (0, 10, 20):
-        await plan(deps, f"a{due_in}", due_in=due_in, subject="INC-1", policy="coalesce")
-    await plan(deps, "b", subject="INC-2", policy="coalesce")
-    await plan(deps, "later", due_in=100, subject="INC-1", policy="coalesce")
+        await plan(deps, f"a{due_in}", due_in=due_in, subject="INC-1", lateness="coalesce")
+    await plan(deps, "b", subject="INC-2", lateness="coalesce")
+    await plan(deps, "later", due_in=100, subject="INC-1", lateness="coalesce")
     clock.advance(30)
     assert await timers.fire_due(deps, TABLE, limit=2) == 2
     await fire_all(deps)
@@ -236,14 +236,14 @@ async def test_yields_to_a_command(deps: Deps, clock: HandClock) -> None:
         pytest.skip("SQLite has one writer: nobody holds anything meanwhile.")
     await plan(deps, "t", subject="INC-1")
     async with deps.database.transaction() as tx:
-        await commitments.make(tx, kind="update", subject="INC-1", due_at=clock.now(), grace_seconds=0)
+        await commitments.add(tx, kind="update", subject="INC-1", due_at=clock.now(), grace_seconds=0)
 
     async def wants_it(deps: Deps, tx: Tx, timer: Timer) -> None:
-        await commitments.release(tx, subject="INC-1")
+        await commitments.cancel(tx, subject="INC-1")
 
     async def command() -> None:
         async with deps.database.transaction() as tx:
-            await commitments.release(tx, subject="INC-1")
+            await commitments.cancel(tx, subject="INC-1")
             held.set()
             await tried.wait()
 

@@ -35,11 +35,11 @@ async def post_item(deps: Deps, item: InboxItem) -> None:
         await outbox.enqueue(deps, tx, note(item.key, dedupe_key=item.key))
 
 
-def worker_for(deps: Deps, errand: Note | None = None, chores: dict[str, Chore] | None = None) -> Worker:
+def worker_for(deps: Deps, handler: Note | None = None, chores: dict[str, Chore] | None = None) -> Worker:
     return Worker(
         deps,
         timers={"post": post_it},
-        deliveries={"note": errand or Note(), operator_alarm.KIND: operator_alarm.AlarmErrand()},
+        deliveries={"note": handler or Note(), operator_alarm.KIND: operator_alarm.AlarmHandler()},
         inbox={"message": post_item},
         chores=chores or {},
         late={},
@@ -81,7 +81,7 @@ async def test_one_turn_does_all_that_is_due(deps: Deps, world: World, clock: Ha
     await schedule(deps, "timer", 60)
     clock.advance(60)
     await inbox.receive(deps, key="event", kind="message", payload={})
-    assert await worker_for(deps).turn() == 4
+    assert await worker_for(deps).work_once() == 4
     assert sorted(world.texts()) == ["event", "timer"]
     async with deps.database.reading() as tx:
         assert await workers.newest(tx) == clock.wall()
@@ -98,7 +98,7 @@ async def test_timer_fires_by_itself(live: Deps) -> None:
     """A running worker fires a timer at its time, converted by the speed of the clock, without waiting for a tick."""
     async with running(worker_for(live)):
         await schedule(live, "soon", 200)  # 0.2 s of wall time
-        live.hints.wake()
+        live.wakeups.wake()
         took = await until(lambda: said(live) == ["soon"])
     assert took > 0.15
 
@@ -109,7 +109,7 @@ async def test_hint_is_heard_at_once(live: Deps) -> None:
     async with running(worker_for(live)):
         async with live.database.transaction() as tx:
             await outbox.enqueue(live, tx, note("first", then="second"))
-        live.hints.wake()
+        live.wakeups.wake()
         await until(lambda: said(live) == ["first", "second"])
 
 
@@ -128,25 +128,25 @@ async def test_slow_call_holds_up_nobody(live: Deps) -> None:
     async with running(worker_for(live)):
         async with live.database.transaction() as tx:
             await outbox.enqueue(live, tx, note("slow"))
-        live.hints.wake()
+        live.wakeups.wake()
         await until(lambda: live.chat.calls == 1)  # type: ignore[attr-defined]
         live.chat.blocked = None
         async with live.database.transaction() as tx:
             await outbox.enqueue(live, tx, note("quick", then="quicker"))
-        live.hints.wake()
+        live.wakeups.wake()
         await until(lambda: said(live) == ["quick", "quicker"])
         hanging.set()
 
 
 @pytest.mark.usefixtures("no_tick")
 async def test_gate_opens_without_a_tick(live: Deps) -> None:
-    """A message behind a gate leaves as soon as the gate opens."""
+    """A message behind a rate limit leaves as soon as the rate limit opens."""
     brisk = live.with_config(post_interval_seconds=0.1)
     async with running(worker_for(brisk)):
         async with live.database.transaction() as tx:
             for number in range(6):
-                await outbox.enqueue(brisk, tx, note(f"n{number}", gate="C1"))
-        live.hints.wake()
+                await outbox.enqueue(brisk, tx, note(f"n{number}", rate_limit="C1"))
+        live.wakeups.wake()
         took = await until(lambda: len(said(live)) == 6)
     assert took >= 0.5
     assert said(live) == [f"n{number}" for number in range(6)]
@@ -159,7 +159,7 @@ async def test_graceful_stop(live: Deps) -> None:
     async with running(worker_for(live)) as stop:
         async with live.database.transaction() as tx:
             await outbox.enqueue(live, tx, note("in flight", then="left behind"))
-        live.hints.wake()
+        live.wakeups.wake()
         await until(lambda: live.chat.calls == 1)  # type: ignore[attr-defined]
         stop.set()
         await asyncio.sleep(0)
@@ -179,11 +179,11 @@ async def test_restart_goes_on(live: Deps) -> None:
 async def test_promises_are_audited_by_themselves(deps: Deps, world: World, clock: HandClock) -> None:
     """The worker's own chores find a missed promise."""
     async with deps.database.transaction() as tx:
-        await commitments.make(tx, kind="update", subject="INC-1", due_at=clock.now(), grace_seconds=0)
+        await commitments.add(tx, kind="update", subject="INC-1", due_at=clock.now(), grace_seconds=0)
     clock.advance(1)
     worker = worker_for(deps)
     await worker.do_chores()
-    await worker.turn()
+    await worker.work_once()
     assert len(world.alarms) == 1
 
 

@@ -8,14 +8,14 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from bot.deps import CatalogueBox, Config, Deps
+from bot.deps import Config, CurrentCatalogue, Deps
 from bot.domain.catalogue.catalogue import Catalogue
 from bot.domain.errors import Undeliverable
-from bot.domain.outgoing.delivery import Call, Delivery, Found, Parcel, Plan, Skip, Wait
+from bot.domain.outgoing.delivery import Call, Delivery, Found, NewDelivery, Plan, Skip, Wait
 from bot.ports import Clock, Database, Tx
 from bot.queue import outbox
-from bot.queue.handler import Errand
-from bot.store.wakeups.local import LocalHints
+from bot.queue.handler import DeliveryHandler
+from bot.store.wakeups.local import LocalWakeups
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Post:
 
 @dataclass
 class World:
-    """A `Chat` and an `Alarm`. `refuse` scripts a method's next calls; `lose` does the call and drops the answer."""
+    """A `Chat` and an `Alarm`. `refuse` scripts a method; `lose_answer` does the call and drops its answer."""
 
     clock: Clock
     posts: list[Post] = field(default_factory=list)
@@ -43,7 +43,7 @@ class World:
     def refuse(self, method: str, *problems: Exception) -> None:
         self._script[method].extend((problem, False) for problem in problems)
 
-    def lose(self, method: str, times: int = 1) -> None:
+    def lose_answer(self, method: str, times: int = 1) -> None:
         self._script[method].extend([(Undeliverable("connection reset", maybe_done=True), True)] * times)
 
     def texts(self, channel: str | None = None) -> list[str]:
@@ -116,33 +116,37 @@ class Note:
     async def prepare(self, deps: Deps, tx: Tx, delivery: Delivery) -> Plan:
         planned = self.plan(delivery)
         text = self.facts.get(delivery.subject, delivery.payload.get("text", ""))
-        channel = delivery.gate.removeprefix("post:") if delivery.gate else delivery.payload.get("channel", "-")
+        channel = (
+            delivery.rate_limit.removeprefix("post:") if delivery.rate_limit else delivery.payload.get("channel", "-")
+        )
         return planned or Call({"channel": channel, "text": text, "token": delivery.token})
 
-    async def act(self, deps: Deps, delivery: Delivery, arguments: dict[str, Any], method: str) -> dict[str, Any]:
+    async def send(self, deps: Deps, delivery: Delivery, arguments: dict[str, Any], method: str) -> dict[str, Any]:
         return await deps.chat.call(method, arguments)
 
-    async def look_up(self, deps: Deps, delivery: Delivery, arguments: dict[str, Any]) -> Found | None:
+    async def find_sent(self, deps: Deps, delivery: Delivery, arguments: dict[str, Any]) -> Found | None:
         history = await deps.chat.call("history", {})
         return Found({"ts": "found"}) if delivery.token in history["messages"] else None
 
-    async def settle(self, deps: Deps, tx: Tx, delivery: Delivery, answer: dict[str, Any]) -> None:
+    async def on_sent(self, deps: Deps, tx: Tx, delivery: Delivery, answer: dict[str, Any]) -> None:
         if self.troubles:
             raise self.troubles.pop(0)
         self.settled.append(delivery.id)
         if then := delivery.payload.get("then"):
             await outbox.enqueue(deps, tx, note(then, subject=delivery.subject))
 
-    async def refused(
+    async def on_refused(
         self, deps: Deps, tx: Tx, delivery: Delivery, problem: Undeliverable
     ) -> dict[str, Any] | Wait | Skip | None:
         return self.fate(problem)
 
 
-def note(text: str, *, subject: str = "INC-1", gate: str | None = None, method: str = "post", **more: Any) -> Parcel:
-    """A parcel for `Note`; `then` goes into its payload."""
+def note(
+    text: str, *, subject: str = "INC-1", rate_limit: str | None = None, method: str = "post", **more: Any
+) -> NewDelivery:
+    """A delivery for `Note`; `then` goes into its payload."""
     payload = {"text": text} | {key: more.pop(key) for key in ("then",) if key in more}
-    return Parcel(kind="note", subject=subject, method=method, payload=payload, gate=gate, **more)
+    return NewDelivery(kind="note", subject=subject, method=method, payload=payload, rate_limit=rate_limit, **more)
 
 
 @dataclass
@@ -151,18 +155,18 @@ class Outbox:
 
     deps: Deps
     world: World
-    errand: Note
+    handler: Note
 
     @property
-    def errands(self) -> dict[str, Errand]:
-        return {"note": self.errand}
+    def handlers(self) -> dict[str, DeliveryHandler]:
+        return {"note": self.handler}
 
-    async def put(self, *parcels: Parcel) -> list[int | None]:
+    async def put(self, *news: NewDelivery) -> list[int | None]:
         async with self.deps.database.transaction() as tx:
-            return [await outbox.enqueue(self.deps, tx, parcel) for parcel in parcels]
+            return [await outbox.enqueue(self.deps, tx, new) for new in news]
 
     async def send(self) -> int:
-        return await outbox.send_waiting(self.deps, self.errands)
+        return await outbox.send_waiting(self.deps, self.handlers)
 
 
 def make_deps(database: Database, clock: Clock, world: World, **config: Any) -> Deps:
@@ -173,9 +177,9 @@ def make_deps(database: Database, clock: Clock, world: World, **config: Any) -> 
         database=database,
         chat=world,
         alarm=world,
-        hints=LocalHints(),
-        box=CatalogueBox(Catalogue(services={}, default_service="default")),
-        words=Silent(),
+        wakeups=LocalWakeups(),
+        current_catalogue=CurrentCatalogue(Catalogue(services={}, default_service="default")),
+        templates=Silent(),
     )
 
 

@@ -24,7 +24,7 @@ from bot.store.tables import incidents as incidents_tables
 from bot.store.tables import people as people_tables
 from bot.store.tables import runs as runs_tables
 from tests.kernel.world import World, make_deps
-from tests.support.alert_rows import alert, climb, group, incident, page, run
+from tests.support.alert_rows import alert, escalation, group, incident, page, run
 from tests.support.clock import START, HandClock
 
 DAY = timedelta(days=1)
@@ -53,7 +53,7 @@ async def full(deps: Deps, *rows: dict[str, Any]) -> None:
     for number, row in enumerate(rows, 1):
         at = row["opened_at"]
         ids = {"a": 2 * number - 1, "b": 2 * number}
-        inside = [alert(f"{number}{which}", at, id=one, group=number) for which, one in ids.items()]
+        inside = [alert(f"{number}{which}", at, id=one, alert_group=number) for which, one in ids.items()]
         await fill(deps, alerts_tables.alerts, *inside)
         names = [(f"{number}a", 2 * number - 1), (f"{number}b", 2 * number), (f"{number}c", 2 * number)]
         await fill(deps, alerts_tables.alert_marks, *({"fingerprint": name, "alert": one} for name, one in names))
@@ -61,8 +61,8 @@ async def full(deps: Deps, *rows: dict[str, Any]) -> None:
 
 # --- groups -----------------------------------------------------------------------------------------------------------
 
-OLD_LINKS = ["", "incident", "run", "climbing", "of both", "paged"]  # why one is kept
-FORGOTTEN_WITH_IT = ["climbed", "was paged"]
+OLD_LINKS = ["", "incident", "run", "escalating", "of both", "paged"]  # why one is kept
+FORGOTTEN_WITH_IT = ["followed", "was paged"]
 GROUPS = st.lists(
     st.tuples(st.sampled_from([None, 400, 92, 89, 1]), st.sampled_from([*OLD_LINKS, *FORGOTTEN_WITH_IT])), max_size=8
 )
@@ -82,13 +82,13 @@ async def test_only_what_ended_and_nobody_tells_of(made: Sequence[tuple[int | No
     await retention.forget(deps)
     left = [number for number, (ago, link) in enumerate(made, 1) if ago is None or ago < 90 or link in OLD_LINKS[1:]]
     assert await column(deps, alerts_tables.alert_groups, "id") == left
-    assert await column(deps, alerts_tables.alerts, "group") == [number for number in left for _ in "ab"]
+    assert await column(deps, alerts_tables.alerts, "alert_group") == [number for number in left for _ in "ab"]
     assert await column(deps, alerts_tables.alert_marks, "fingerprint") == sorted(
         f"{one}{name}" for one in left for name in "abc"
     )
-    climbing = ("climbing", "of both", "climbed")
-    assert await column(deps, escalation_tables.climbs, "alert_group") == [
-        one for one in left if made[one - 1][1] in climbing
+    escalating = ("escalating", "of both", "followed")
+    assert await column(deps, escalation_tables.escalations, "alert_group") == [
+        one for one in left if made[one - 1][1] in escalating
     ]
     paged = sorted(f"p{one}" for one in left if "paged" in made[one - 1][1])
     assert await column(deps, escalation_tables.pages, "key") == paged
@@ -105,12 +105,12 @@ async def _link(deps: Deps, number: int, link: str) -> None:
     match link:
         case "run":
             await fill(deps, runs_tables.runs, run(alert_group=number))
-        case "climbing":
-            await fill(deps, escalation_tables.climbs, climb(number, ended_at=None))
+        case "escalating":
+            await fill(deps, escalation_tables.escalations, escalation(number, ended_at=None))
         case "of both":
-            await fill(deps, escalation_tables.climbs, climb(number, incident=1))
-        case "climbed":
-            await fill(deps, escalation_tables.climbs, climb(number))
+            await fill(deps, escalation_tables.escalations, escalation(number, incident=1))
+        case "followed":
+            await fill(deps, escalation_tables.escalations, escalation(number))
         case "paged":
             await fill(deps, escalation_tables.pages, page(f"p{number}", f"ALR-{number}", "acknowledged"))
         case "was paged":
@@ -118,7 +118,7 @@ async def _link(deps: Deps, number: int, link: str) -> None:
 
 
 async def _empty(deps: Deps) -> None:
-    every = ("runs", "climbs", "pages", "alert_marks", "alerts", "alert_groups", "incidents")
+    every = ("runs", "escalations", "pages", "alert_marks", "alerts", "alert_groups", "incidents")
     async with deps.database.transaction() as tx:
         for name in every:
             await tx.execute(delete(tables.metadata.tables[name]))
@@ -168,15 +168,15 @@ async def test_silences_and_storms_and_the_others(deps: Deps) -> None:
         silence(LONG_AGO - DAY, soon),
         silence(LONG_AGO - DAY, LONG_AGO),  # of an open group
     )
-    storms = [{"setting": "ops", "began_at": at, "last_wall": 0.0} for at in (LONG_AGO, LONG_AGO, START)]
+    storms = [{"channel_name": "ops", "began_at": at, "last_wall": 0.0} for at in (LONG_AGO, LONG_AGO, START)]
     await fill(deps, alerts_tables.alert_storms, *storms)
-    await fill(deps, alerts_tables.alert_groups, group("k", LONG_AGO, None, silence=5, storm=2, dead_man="missed"))
+    await fill(deps, alerts_tables.alert_groups, group("k", LONG_AGO, None, silence=5, storm=2, heartbeat="missed"))
     override = {"service": "default", "level": "primary", "person": "U0BEN", "made_by": "U0BEN", "made_at": LONG_AGO}
     for ends in (LONG_AGO, later):
         await fill(deps, people_tables.oncall_overrides, {**override, "begins_at": LONG_AGO - DAY, "ends_at": ends})
     watch = {"name": "Watchdog", "labels": [], "first_at": LONG_AGO, "last_wall": 0.0}
     for key, at in (("gone", LONG_AGO), ("missed", LONG_AGO), ("lives", START)):
-        await fill(deps, alerts_tables.dead_men, {**watch, "key": key, "last_at": at})
+        await fill(deps, alerts_tables.heartbeats, {**watch, "key": key, "last_at": at})
     for day in (LONG_AGO, START):
         row = {"day": day.date().isoformat(), "vendor": "grafana", "reason": "no_token", "count": 1}
         await fill(deps, alerts_tables.hook_refusals, row)
@@ -184,7 +184,7 @@ async def test_silences_and_storms_and_the_others(deps: Deps) -> None:
     assert await column(deps, alerts_tables.silences, "id") == [3, 4, 5]
     assert await column(deps, alerts_tables.alert_storms, "id") == [2, 3]
     assert await column(deps, people_tables.oncall_overrides, "id") == [2]
-    assert await column(deps, alerts_tables.dead_men, "key") == ["lives", "missed"]
+    assert await column(deps, alerts_tables.heartbeats, "key") == ["lives", "missed"]
     assert await column(deps, alerts_tables.hook_refusals, "day") == [START.date().isoformat()]
 
 
@@ -204,7 +204,7 @@ async def many(deps: Deps, count: int) -> None:
             numbers = range(first, first + count)
             rows = [group(f"k{number}", opened, took, id=number, total=1) for number in numbers]
             await tx.execute(insert(alerts_tables.alert_groups), rows)
-            inside = [alert(f"f{number}", opened, id=number, group=number) for number in numbers]
+            inside = [alert(f"f{number}", opened, id=number, alert_group=number) for number in numbers]
             await tx.execute(insert(alerts_tables.alerts), inside)
             named = [{"fingerprint": f"f{number}", "alert": number} for number in numbers]
             await tx.execute(insert(alerts_tables.alert_marks), named)

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from sqlalchemy import Engine, delete, event, select
 
 from bot.catalogue.load import load
-from bot.deps import CatalogueBox, Deps
+from bot.deps import CurrentCatalogue, Deps
 from bot.domain.alerts import maintenance as windows
 from bot.domain.alerts import routing, silence
 from bot.domain.alerts.group import AlertGroup
@@ -45,17 +45,17 @@ ORG = """
 default_service: shop
 group_by: [service, alertname]
 routes:
-  - {match: ['alertname="Watchdog"'], dead_man: {every: 20m, severity: P0}}
+  - {match: ['alertname="Watchdog"'], heartbeat: {every: 20m, severity: P0}}
 """
 SHOP = """
 service: shop
 name: Shop
 default_severity: P1
 severities:
-  - {key: P0, aliases: [critical], name: Critical, on_alert: declare, channel: false, ladder: all}
-  - {key: P1, aliases: [warning], name: Warning, on_alert: card, ladder: all}
+  - {key: P0, aliases: [critical], name: Critical, on_alert: declare, channel: false, escalation_policy: all}
+  - {key: P1, aliases: [warning], name: Warning, on_alert: card, escalation_policy: all}
   - {key: P2, aliases: [info], name: Info, on_alert: log}
-ladders:
+escalation_policies:
   all: {steps: [{after: 5m, notify: ["slack:#ops-alerts"]}]}
 """
 SILENCES = ('alertname="A"', 'alertname=~"A|B" host="a"', 'severity="warning"', 'service="shop" host!="a"')
@@ -66,7 +66,7 @@ def deps(database: Database, clock: HandClock, tmp_path: Path) -> Deps:
     made = load([catalogue(tmp_path, org=ORG, shop=SHOP)])
     assert made.catalogue is not None
     assert not made.findings
-    return replace(make_deps(database, clock, World(clock)), box=CatalogueBox(made.catalogue))
+    return replace(make_deps(database, clock, World(clock)), current_catalogue=CurrentCatalogue(made.catalogue))
 
 
 _numbers = count(1)
@@ -211,7 +211,7 @@ class Players:
     def _means(self, one: silence.Silence, group: AlertGroup, labels: Any) -> bool:
         shop = self.deps.catalogue.services["shop"]
         severity = (
-            shop.severity(group.severity) if group.dead_man else routing.route(self.deps.catalogue, labels).severity
+            shop.severity(group.severity) if group.heartbeat else routing.route(self.deps.catalogue, labels).severity
         )
         return one.covers(labels, group.service, lambda: severity)
 
@@ -221,9 +221,9 @@ class Players:
             window = await windows_store.of_service(tx, "shop", now)
             in_force = await silences_store.in_force(tx, now)
             rows = (
-                await tx.execute(select(escalation_tables.climbs).order_by(escalation_tables.climbs.c.number))
+                await tx.execute(select(escalation_tables.escalations).order_by(escalation_tables.escalations.c.number))
             ).all()
-        climbs = {row.subject: row for row in rows}
+        escalations = {row.subject: row for row in rows}
         for one in in_force:
             for group, means in await self.meant_by(one):
                 assert means or group.silence != one.id or not group.is_silenced(now)
@@ -232,19 +232,21 @@ class Players:
             assert not (group.silence and group.is_silenced(now)) or group.silence in {one.id for one in in_force}
             assert group.firing > 0
             assert group.maintenance == (window.id if window else None)
-            climb = climbs.get(str(group))
-            if group.is_quiet(now):
-                assert climb is None or climb.ended_at is not None
+            escalation = escalations.get(str(group))
+            if group.is_suppressed(now):
+                assert escalation is None or escalation.ended_at is not None
             else:
-                self._had_its_turn(group, climb)
+                self._had_its_turn(group, escalation)
             self.known.add(group.id)
 
-    def _had_its_turn(self, group: AlertGroup, climb: Any) -> None:
+    def _had_its_turn(self, group: AlertGroup, escalation: Any) -> None:
         wants = self.deps.catalogue.services["shop"].severity(group.severity).on_alert
         assert group.has_card or wants is OnAlert.LOG
         assert group.incident or wants is not OnAlert.DECLARE
-        assert climb is not None or wants is OnAlert.LOG
-        assert climb is None or climb.ended_at is None or climb.ended_why not in ("silenced", "maintenance")
+        assert escalation is not None or wants is OnAlert.LOG
+        assert (
+            escalation is None or escalation.ended_at is None or escalation.ended_why not in ("silenced", "maintenance")
+        )
 
 
 @settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
@@ -256,7 +258,7 @@ async def test_nobody_is_left_without_a_turn(
     steps: list[tuple[Any, ...]], deps: Deps, clock: HandClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whatever order of silences, maintenance, absences, alerts and people: what fires and is not quiet has had its
-    turn, what is quiet climbs no ladder, and a silence holds what it means and nothing else.
+    turn, what is quiet escalations no escalation policy, and a silence holds what it means and nothing else.
     """
     monkeypatch.setattr(silences, "AT_ONCE", 1)
     monkeypatch.setattr(maintenance, "AT_ONCE", 1)
@@ -269,7 +271,7 @@ async def test_nobody_is_left_without_a_turn(
     clock.advance(hours=3)
     await fire(deps)
     await players.look()
-    assert not [group for group in await players.open() if group.is_quiet(clock.now())]
+    assert not [group for group in await players.open() if group.is_suppressed(clock.now())]
 
 
 # --- at the same time, and many at once -------------------------------------------------------------------------------
@@ -290,7 +292,7 @@ async def test_alerts_arrive_while_people_change_their_minds(deps: Deps, clock: 
         await asyncio.gather(*[arrive(10 * turn + number) for number in range(5)], change, mind)
         await fire(deps)
         await players.look()
-    assert not [group for group in await players.open() if group.is_quiet(clock.now())]
+    assert not [group for group in await players.open() if group.is_suppressed(clock.now())]
     assert len(await players.open()) == 20
 
 

@@ -14,20 +14,20 @@ import pytest
 import uvicorn
 from fastapi import FastAPI
 
-from bot.deps import CatalogueBox, Config, Deps, Known
+from bot.deps import Config, CurrentCatalogue, Deps, WorkspaceIdentity
 from bot.domain.catalogue.catalogue import Access, Catalogue
 from bot.domain.catalogue.service import Service
 from bot.domain.catalogue.severity import Severity
 from bot.domain.text.secret import Secret
 from bot.integrations.alarm import LogAlarm
 from bot.integrations.slack import SlackChat, open_session
-from bot.interactions import Table
+from bot.interactions import Listeners
 from bot.ports import Database
 from bot.queue import inbox, outbox
 from bot.services.messaging.replies import KIND, Saying
 from bot.simulator import Simulator
 from bot.slack.app import SlackDoor
-from bot.slack.events import EventDesk
+from bot.slack.events import EventDispatcher
 from bot.store.db.database import open_database
 from tests.slack.table import Shop
 from tests.support.clock import HandClock
@@ -69,14 +69,14 @@ SERVICE = Service("default", "Default", (Severity("P1", "High", 0),), "P1")
 CATALOGUE = Catalogue({"default": SERVICE}, "default", teams={"sre": ("U0ADA", "S0SRE")}, access=Access())
 
 
-class NoHints:
+class NoWakeups:
     """Tests work the queues by hand."""
 
     def wake(self) -> None:
         pass
 
 
-class PlainWords:
+class PlainTemplates:
     """No templates here."""
 
     def render(self, kind: str, *, service: str, severity: str, values: dict[str, Any]) -> str:
@@ -162,7 +162,7 @@ def shop() -> Shop:
 
 
 @pytest.fixture
-def table(shop: Shop) -> Table:
+def table(shop: Shop) -> Listeners:
     return shop.table()
 
 
@@ -178,18 +178,18 @@ def make_deps(
     database: Database, clock: HandClock, workspace: Workspace, session: aiohttp.ClientSession, **config: Any
 ) -> Deps:
     simulator = workspace.simulator
-    known = Known()
+    known = WorkspaceIdentity()
     known.learn(config.pop("bot_user", ""), config.pop("team", ""))
     chat = SlackChat(Secret(simulator.bot_token), base_url=simulator.api_url, session=session, timeout_seconds=3)
     return Deps(
-        config=replace(Config(post_interval_seconds=0.0, known=known), **config),
+        config=replace(Config(post_interval_seconds=0.0, workspace=known), **config),
         clock=clock,
         database=database,
         chat=chat,
         alarm=LogAlarm(),
-        hints=NoHints(),
-        box=CatalogueBox(CATALOGUE),
-        words=PlainWords(),
+        wakeups=NoWakeups(),
+        current_catalogue=CurrentCatalogue(CATALOGUE),
+        templates=PlainTemplates(),
     )
 
 
@@ -203,7 +203,7 @@ class Worker:
 
     def __init__(self, door: SlackDoor) -> None:
         self._door = door
-        self._events = EventDesk(door.table)
+        self._events = EventDispatcher(door.listeners)
 
     async def works(self) -> None:
         """Everything that waits: stored events, then what is to be said."""
@@ -219,7 +219,7 @@ class Worker:
 
 @pytest.fixture
 async def door(
-    table: Table, deps: Deps, workspace: Workspace, session: aiohttp.ClientSession
+    table: Listeners, deps: Deps, workspace: Workspace, session: aiohttp.ClientSession
 ) -> AsyncIterator[SlackDoor]:
     """A started door over Socket Mode, with a short budget so that slowness is cheap to show."""
     opened = SlackDoor(
@@ -258,7 +258,7 @@ async def served(door: SlackDoor) -> AsyncIterator[str]:
 
 @pytest.fixture
 async def http_door(
-    table: Table, deps: Deps, workspace: Workspace, session: aiohttp.ClientSession, tmp_path: Path
+    table: Listeners, deps: Deps, workspace: Workspace, session: aiohttp.ClientSession, tmp_path: Path
 ) -> AsyncIterator[tuple[SlackDoor, str]]:
     """A started door over signed HTTP, and its base URL."""
     opened = SlackDoor(

@@ -8,7 +8,19 @@ from typing import Any
 from bot.deps import Deps
 from bot.domain.errors import Conflict
 from bot.domain.people.person import Actor
-from bot.interactions import Answer, Ask, FieldErrors, Mark, Modal, Nothing, Press, Reply, Submission, Table, Verb
+from bot.interactions import (
+    Answer,
+    BlockAction,
+    Command,
+    FieldErrors,
+    Listeners,
+    Modal,
+    Nothing,
+    Reply,
+    Shortcut,
+    Subcommand,
+    Submission,
+)
 from bot.queue import idempotency
 from bot.services.workspace import permissions
 
@@ -48,31 +60,31 @@ class Shop:
     """Keeps what it was asked, so that a test can look."""
 
     def __init__(self) -> None:
-        self.asked: list[Ask] = []
-        self.presses: list[Press] = []
+        self.asked: list[Command] = []
+        self.block_actions: list[BlockAction] = []
         self.orders: list[Submission] = []
-        self.marks: list[Mark] = []
+        self.marks: list[Shortcut] = []
         self.events: list[tuple[str, Actor]] = []
         self.broken_events = 0
         self.wait = asyncio.Event()
 
-    def table(self) -> Table:
-        return Table(
+    def table(self) -> Listeners:
+        return Listeners(
             commands={
                 "/incident": {
-                    "": Verb(self.overview, "", "shows what is open"),
-                    "buy": Verb(self.buy, "<thing>", "buys a thing"),
-                    "slow": Verb(self.slow, "", "takes its time"),
-                    "form": Verb(self.form, "", "opens the form"),
-                    "broken": Verb(self.broken, "", "breaks"),
-                    "counted": Verb(self.counted, "", "is carried out once"),
-                    "buttons": Verb(self.buttons, "", "shows buttons"),
+                    "": Subcommand(self.overview, "", "shows what is open"),
+                    "buy": Subcommand(self.buy, "<thing>", "buys a thing"),
+                    "slow": Subcommand(self.slow, "", "takes its time"),
+                    "form": Subcommand(self.form, "", "opens the form"),
+                    "broken": Subcommand(self.broken, "", "breaks"),
+                    "counted": Subcommand(self.counted, "", "is carried out once"),
+                    "buttons": Subcommand(self.buttons, "", "shows buttons"),
                 },
-                "/runbook": {"list": Verb(self.runbooks, "", "lists runbooks")},
+                "/runbook": {"list": Subcommand(self.runbooks, "", "lists runbooks")},
             },
             aliases={"/incident": {"purchase": "buy"}},
             shapes={},
-            presses={
+            block_actions={
                 "thing.take": self.take,
                 "thing.swap": self.swap,
                 "thing.slow": self.slow_press,
@@ -80,31 +92,31 @@ class Shop:
                 "order/size": self.resize,
             },
             submissions={"order": self.order},
-            marks={"note.add": self.mark, "form.open": self.mark_form},
+            shortcuts={"note.add": self.mark, "form.open": self.mark_form},
             home=self.home,
             events={"reaction_added": self.reaction},
         )
 
-    async def overview(self, ask: Ask, deps: Deps) -> Answer:
+    async def overview(self, ask: Command, deps: Deps) -> Answer:
         return Reply("Nothing is open.")
 
-    async def buy(self, ask: Ask, deps: Deps) -> Answer:
+    async def buy(self, ask: Command, deps: Deps) -> Answer:
         self.asked.append(ask)
         if ask.text == "everything":
             raise Conflict("Ben bought everything already.")
         return Reply(f"Bought {ask.text}.", public=ask.text == "loud")
 
-    async def slow(self, ask: Ask, deps: Deps) -> Answer:
+    async def slow(self, ask: Command, deps: Deps) -> Answer:
         await self.wait.wait()
         return Reply("Done at last.")
 
-    async def form(self, ask: Ask, deps: Deps) -> Answer:
+    async def form(self, ask: Command, deps: Deps) -> Answer:
         return Modal(form(), opener=("Open the form", "form.open", "x"))
 
-    async def broken(self, ask: Ask, deps: Deps) -> Answer:
+    async def broken(self, ask: Command, deps: Deps) -> Answer:
         raise RuntimeError("xoxb-very-secret broke")
 
-    async def counted(self, ask: Ask, deps: Deps) -> Answer:
+    async def counted(self, ask: Command, deps: Deps) -> Answer:
         await permissions.must(deps, ask.by.person, "declare")
         async with deps.database.transaction() as tx:
             await idempotency.once(deps, tx, ask.by.key)
@@ -112,31 +124,31 @@ class Shop:
             await idempotency.answered(tx, ask.by.key, subject="INC-1", answer={"text": f"Number {len(self.asked)}."})
         return Reply(f"Number {len(self.asked)}.")
 
-    async def buttons(self, ask: Ask, deps: Deps) -> Answer:
+    async def buttons(self, ask: Command, deps: Deps) -> Answer:
         actions = ["thing.take", "thing.swap", "thing.slow", "form.open", "thing.gone"]
         elements = [_button(f"{action}:1", "INC-7") for action in actions]
         return Reply("Buttons", blocks=[{"type": "actions", "elements": elements}], public=True)
 
-    async def runbooks(self, ask: Ask, deps: Deps) -> Answer:
+    async def runbooks(self, ask: Command, deps: Deps) -> Answer:
         return Reply("No runbooks.", public=True)
 
-    async def take(self, press: Press, deps: Deps) -> Answer:
-        self.presses.append(press)
+    async def take(self, press: BlockAction, deps: Deps) -> Answer:
+        self.block_actions.append(press)
         return Reply(f"Took {press.value}.")
 
-    async def swap(self, press: Press, deps: Deps) -> Answer:
+    async def swap(self, press: BlockAction, deps: Deps) -> Answer:
         return Reply("Swapped.", replace=True)
 
-    async def slow_press(self, press: Press, deps: Deps) -> Answer:
+    async def slow_press(self, press: BlockAction, deps: Deps) -> Answer:
         await self.wait.wait()
         return Reply("Pressed at last.")
 
-    async def press_form(self, press: Press, deps: Deps) -> Answer:
-        self.presses.append(press)
+    async def press_form(self, press: BlockAction, deps: Deps) -> Answer:
+        self.block_actions.append(press)
         return Modal(form())
 
-    async def resize(self, press: Press, deps: Deps) -> Answer:
-        self.presses.append(press)
+    async def resize(self, press: BlockAction, deps: Deps) -> Answer:
+        self.block_actions.append(press)
         return Modal(form(f"Order {press.value}"))
 
     async def order(self, submission: Submission, deps: Deps) -> Answer:
@@ -152,11 +164,11 @@ class Shop:
                 return Nothing()
         return Reply(f"Ordered {submission.values['what']}.")
 
-    async def mark(self, mark: Mark, deps: Deps) -> Answer:
+    async def mark(self, mark: Shortcut, deps: Deps) -> Answer:
         self.marks.append(mark)
         return Reply("Noted.")
 
-    async def mark_form(self, mark: Mark, deps: Deps) -> Answer:
+    async def mark_form(self, mark: Shortcut, deps: Deps) -> Answer:
         return Modal(form())
 
     async def home(self, by: Actor, deps: Deps) -> dict[str, Any]:

@@ -149,7 +149,7 @@ async def test_no_answer_of_slacks(
 
 
 async def test_hung_up(other: Other, session: aiohttp.ClientSession) -> None:
-    """A connection lost while waiting for the answer is in doubt."""
+    """A connection lost while waiting for the answer is unconfirmed."""
     other.hangs_up()
     problem = await refused(SlackChat(Secret("xoxb-1"), base_url=other.url, session=session))
     assert problem.maybe_done
@@ -187,7 +187,7 @@ async def test_an_upload_that_failed_shows_nowhere(chat: SlackChat, workspace: W
 async def test_a_response_url_that_refuses(
     other: Other, session: aiohttp.ClientSession, status: int, text: str, permanent: bool, maybe_done: bool
 ) -> None:
-    """An expired response_url is permanent, a broken one in doubt."""
+    """An expired response_url is permanent, a broken one unconfirmed."""
     other.says(status, text, "text/plain")
     with pytest.raises(Undeliverable) as caught:
         await SlackChat(Secret("xoxb-1"), base_url=other.url, session=session).respond(other.url, {"text": "hi"})

@@ -38,7 +38,7 @@ async def test_a_click_is_a_press(door: SlackDoor, workspace: Workspace, shop: S
     """A click arrives with its subject and its place; the answer is for who clicked."""
     await click(workspace, "thing.take")
     await workspace.until_said("Took INC-7.", as_user="U0BEN")
-    press = shop.presses[0]
+    press = shop.block_actions[0]
     assert (press.action, press.value, press.by.id, press.where.channel) == (
         "thing.take",
         "INC-7",
@@ -52,8 +52,8 @@ async def test_a_click_is_a_press(door: SlackDoor, workspace: Workspace, shop: S
 async def test_two_clicks_are_two_presses(door: SlackDoor, workspace: Workspace, shop: Shop) -> None:
     """Two clicks have two triggers: both are asked, and the services decide."""
     await click(workspace, "thing.take", times=2)
-    assert len(shop.presses) == 2
-    assert len({press.by.key for press in shop.presses}) == 2
+    assert len(shop.block_actions) == 2
+    assert len({press.by.key for press in shop.block_actions}) == 2
 
 
 async def test_a_click_delivered_twice(door: SlackDoor, workspace: Workspace, shop: Shop) -> None:
@@ -62,7 +62,7 @@ async def test_a_click_delivered_twice(door: SlackDoor, workspace: Workspace, sh
     await workspace.fault("duplicate_delivery")
     await workspace.does("click", user="Ben", channel="general", ts=ts, action_id="thing.take:1")
     await workspace.until_said("Took INC-7.", as_user="U0BEN")
-    assert len(shop.presses) == 1
+    assert len(shop.block_actions) == 1
     assert (await workspace.texts(as_user="U0BEN")).count("Took INC-7.") == 1
 
 
@@ -99,7 +99,7 @@ async def test_a_form_is_sent(door: SlackDoor, workspace: Workspace, shop: Shop,
     assert answer["views"] == []
     order = shop.orders[0]
     assert order.values == {"what": "tea & milk", "size": "large", "gift": True, "for": ["U0BEN"]}
-    assert order.carried == "carried along"
+    assert order.metadata == "carried along"
     assert order.where.channel == "C0GENERAL"
     await worker.works_until_said(workspace, "Ordered tea & milk.", "general")
     assert "Ordered tea & milk." not in await workspace.texts(as_user="U0BEN")
@@ -149,7 +149,7 @@ async def test_a_slow_form(door: SlackDoor, workspace: Workspace, shop: Shop, wo
 async def test_an_answer_where_the_bot_is_not(
     door: SlackDoor, workspace: Workspace, shop: Shop, worker: Worker
 ) -> None:
-    """Where the bot may not whisper, it answers in a direct message."""
+    """Where the bot may not write an ephemeral message, it answers in a direct message."""
     await workspace.fault("error", method="chat.postEphemeral", error="not_in_channel", times=9)
     await submit(workspace, await opened(workspace), "tea")
     async with asyncio.timeout(5):
@@ -165,7 +165,7 @@ async def test_a_choice_changes_the_form(door: SlackDoor, workspace: Workspace, 
     )
     assert answer["ok"], answer
     assert answer["views"][-1]["title"]["text"] == "Order small"
-    assert (shop.presses[0].action, shop.presses[0].value, shop.presses[0].carried) == (
+    assert (shop.block_actions[0].action, shop.block_actions[0].value, shop.block_actions[0].metadata) == (
         "order/size",
         "small",
         "carried along",

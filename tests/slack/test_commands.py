@@ -6,8 +6,8 @@ import asyncio
 
 from bot.slack.app import SlackDoor
 from bot.slack.background_tasks import Tasks
-from bot.slack.dispatcher import Desk
-from bot.slack.payloads import Kind, Occasion
+from bot.slack.dispatcher import Dispatcher
+from bot.slack.payloads import Interaction, Kind
 from tests.slack.conftest import Worker, Workspace
 from tests.slack.table import Shop
 
@@ -97,8 +97,10 @@ async def test_the_same_delivery_twice(door: SlackDoor, workspace: Workspace, sh
 async def test_the_same_key_in_another_process(door: SlackDoor, workspace: Workspace, shop: Shop) -> None:
     """A request that another replica carried out is answered with what was said then."""
     first = await workspace.says("Ada", "/incident counted")
-    occasion = Occasion(Kind.COMMAND, key=shop.asked[0].by.key or "", user="U0ADA", name="/incident", text="counted")
-    again = await Desk(door.table, lambda: door.deps, Tasks()).answer(occasion)
+    interaction = Interaction(
+        Kind.COMMAND, key=shop.asked[0].by.key or "", user="U0ADA", name="/incident", text="counted"
+    )
+    again = await Dispatcher(door.listeners, lambda: door.deps, Tasks()).answer(interaction)
     assert first["text"] == "Number 1."
     assert "Number 1." in again.body
     assert len(shop.asked) == 1

@@ -12,7 +12,7 @@ from bot.deps import Deps
 from bot.queue import inbox
 from bot.services.workspace import channels, people
 from bot.slack.app import SlackDoor
-from bot.slack.events import EventDesk, spoken_to
+from bot.slack.events import EventDispatcher, spoken_to
 from bot.store.queue import inbox as inbox_store
 from bot.store.tables.audit import audit_log
 from bot.store.tables.queue import inbox as inbox_table
@@ -80,7 +80,7 @@ async def test_an_event_that_fails_is_tried_again(
 
 
 async def test_a_mention_is_a_command(door: SlackDoor, workspace: Workspace, shop: Shop, worker: Worker) -> None:
-    """A mention takes the verbs of the command; its private answer is a whisper in the channel."""
+    """A mention takes the verbs of the command; its private answer is an ephemeral message in the channel."""
     await mention(workspace, "@tocsin buy bread")
     await worker.works_until_said(workspace, "Bought bread.", "general")
     ask = shop.asked[0]
@@ -115,7 +115,7 @@ async def test_a_mention_is_answered_once(
     await until_stored(deps, "event:app_mention")
     async with deps.database.reading() as tx:
         row = (await tx.execute(select(inbox_table).where(inbox_table.c.kind == "event:app_mention"))).mappings().one()
-    await EventDesk(door.table).handle(
+    await EventDispatcher(door.listeners).handle(
         door.deps, inbox_store.item(row)
     )  # as a worker that dies before it notes that it was done
     await workspace.fault("drop_response", method="chat.postMessage")
@@ -141,7 +141,7 @@ async def test_a_mention_that_is_not_understood(door: SlackDoor, workspace: Work
 
 
 async def test_a_guest_mentions(door: SlackDoor, workspace: Workspace, deps: Deps, shop: Shop, worker: Worker) -> None:
-    """A guest's mention is refused in a whisper, and in the audit log like a command of theirs."""
+    """A guest's mention is refused in an ephemeral message, and in the audit log like a command of theirs."""
     await workspace.does("message", user="Gus", channel="general", text="@tocsin buy bread")
     await worker.works_until_said(workspace, "Guests", "general", as_user="U0GUS")
     assert not shop.asked
@@ -174,7 +174,7 @@ async def test_the_home_tab(door: SlackDoor, workspace: Workspace, shop: Shop, w
             await worker.works()
     assert home["blocks"][0]["text"]["text"] == "Hello ada"
     await workspace.does("click", user="Ada", view_id=home["id"], action_id="thing.take")
-    assert shop.presses[0].home
+    assert shop.block_actions[0].home
     async with asyncio.timeout(5):
         while "Took INC-9." not in await workspace.dms("U0ADA"):
             await worker.works()

@@ -15,10 +15,10 @@ from sqlalchemy import text
 
 from bot.deps import Deps
 from bot.domain.text.secret import Secret
-from bot.interactions import Table
+from bot.interactions import Listeners
 from bot.queue import inbox
 from bot.slack.app import SlackDoor
-from bot.slack.events import EventDesk
+from bot.slack.events import EventDispatcher
 from tests.slack.conftest import Workspace, served
 from tests.slack.table import Shop
 
@@ -70,7 +70,7 @@ async def test_an_event_is_stored_before_it_is_acknowledged(
     for _ in range(2):
         status, _body = await post(session, url, json.dumps(EVENT), workspace.simulator.signing_secret)
         assert status == 200
-    assert await inbox.work(door.deps, EventDesk(door.table).handle) == 1
+    assert await inbox.work(door.deps, EventDispatcher(door.listeners).handle) == 1
     assert [name for name, _ in shop.events] == ["eyes"]
 
 
@@ -141,7 +141,7 @@ async def test_the_challenge(http_door: Door, session: aiohttp.ClientSession, wo
 
 
 async def test_slack_is_away_at_the_start(
-    table: Table, deps: Deps, workspace: Workspace, session: aiohttp.ClientSession, shop: Shop
+    table: Listeners, deps: Deps, workspace: Workspace, session: aiohttp.ClientSession, shop: Shop
 ) -> None:
     """A door that cannot reach Slack opens all the same, and says what it waits for."""
     await workspace.fault("http_500", method="auth.test", times=99)
@@ -158,7 +158,7 @@ async def test_slack_is_away_at_the_start(
 
 
 async def test_a_token_that_slack_refuses(
-    table: Table, deps: Deps, workspace: Workspace, session: aiohttp.ClientSession
+    table: Listeners, deps: Deps, workspace: Workspace, session: aiohttp.ClientSession
 ) -> None:
     """A revoked token is a sentence that names the variable."""
     await workspace.fault("error", method="auth.test", error="token_revoked", times=99)

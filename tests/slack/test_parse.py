@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from bot.interactions import Where
 from bot.slack import help_text, payloads
-from bot.slack.payloads import field_name, fields, occasion, pack, unescape, unpack
+from bot.slack.payloads import field_name, fields, interaction, pack, unescape, unpack
 
 
 def test_text_is_unescaped_once() -> None:
@@ -75,12 +75,12 @@ def test_a_field_without_its_suffix() -> None:
 @pytest.mark.parametrize("body", [{}, {"type": "view_closed"}, {"type": "block_actions", "actions": []}])
 def test_nothing_to_answer(body: dict[str, Any]) -> None:
     """What asks nothing is acknowledged only."""
-    assert occasion(body) is None
+    assert interaction(body) is None
 
 
 def test_a_click_in_an_ephemeral() -> None:
     """An ephemeral has no message in its payload; its container knows the place."""
-    press = occasion(
+    press = interaction(
         {
             "type": "block_actions",
             "trigger_id": "1.2",

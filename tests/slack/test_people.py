@@ -9,7 +9,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from bot.deps import CatalogueBox, Deps
+from bot.deps import CurrentCatalogue, Deps
 from bot.domain.catalogue.catalogue import Access
 from bot.domain.errors import Refused, Undeliverable
 from bot.domain.people.person import Kind, Person
@@ -30,7 +30,7 @@ def deps(database: Database, clock: HandClock, workspace: Workspace, session: ai
 
 
 def granting(deps: Deps, **access: tuple[str, ...]) -> Deps:
-    return replace(deps, box=CatalogueBox(replace(CATALOGUE, access=Access(**access))))
+    return replace(deps, current_catalogue=CurrentCatalogue(replace(CATALOGUE, access=Access(**access))))
 
 
 async def test_somebody_unknown_is_asked_about_once(deps: Deps, workspace: Workspace) -> None:

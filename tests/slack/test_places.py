@@ -8,7 +8,7 @@ from dataclasses import replace
 import aiohttp
 import pytest
 
-from bot.deps import CatalogueBox, Deps
+from bot.deps import CurrentCatalogue, Deps
 from bot.ports import Database
 from bot.services.workspace import channels
 from tests.slack.conftest import CATALOGUE, SERVICE, Workspace, make_deps
@@ -57,7 +57,7 @@ async def test_several_looks_at_once(deps: Deps, workspace: Workspace) -> None:
 async def test_services_have_channels_too(deps: Deps) -> None:
     """The channels of a service are looked for like the two settings."""
     service = replace(SERVICE, alerts_channel="shop-alerts", incidents_channel="#shop")
-    ours = replace(deps, box=CatalogueBox(replace(CATALOGUE, services={"default": service})))
+    ours = replace(deps, current_catalogue=CurrentCatalogue(replace(CATALOGUE, services={"default": service})))
     assert channels.settings(ours) == ["incidents", "ops-alerts", "shop", "shop-alerts"]
     await channels.find_all(ours)
     assert await channels.resolve(ours, "shop")
@@ -80,7 +80,7 @@ async def test_by_id(deps: Deps) -> None:
 
 
 @pytest.mark.parametrize(
-    ("setting", "method", "error", "words"),
+    ("channel_name", "method", "error", "words"),
     [
         ("C0NOWHERE", None, "", "does not exist, or is private"),
         ("war-room", "conversations.create", "restricted_action", "does not let me create #war-room"),
@@ -91,15 +91,15 @@ async def test_by_id(deps: Deps) -> None:
     ],
 )
 async def test_what_cannot_be_used_is_a_sentence(
-    deps: Deps, workspace: Workspace, setting: str, method: str | None, error: str, words: str
+    deps: Deps, workspace: Workspace, channel_name: str, method: str | None, error: str, words: str
 ) -> None:
     """A forbidden, hidden or impossible channel is one sentence, and nothing is delivered to it."""
     if method:
         channel = "C0INCIDENTS" if method == "conversations.join" else None
         await workspace.fault("error", method=method, error=error, channel=channel, times=9)
-    ours = naming(deps, setting)
+    ours = naming(deps, channel_name)
     await channels.find_all(ours)
-    assert await channels.resolve(ours, setting) is None
+    assert await channels.resolve(ours, channel_name) is None
     problems = await channels.problems(ours)
     assert len(problems) == 1
     assert words in problems[0]

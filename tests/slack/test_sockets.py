@@ -41,7 +41,7 @@ async def test_a_click_with_one_connection_gone(door: SlackDoor, workspace: Work
     workspace.simulator.sockets.drop(1)
     answer = await workspace.does("click", user="Ben", channel="general", ts=ts, action_id="thing.take:1")
     assert answer["ok"], answer
-    assert len(shop.presses) == 1
+    assert len(shop.block_actions) == 1
 
 
 async def test_a_connection_that_cannot_be_mended_is_replaced(door: SlackDoor, workspace: Workspace) -> None:

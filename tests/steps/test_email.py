@@ -8,18 +8,18 @@ from typing import Any
 
 import pytest
 
-from bot.domain.people.recipients import Meant, Reach
+from bot.domain.people.recipients import Meant, Recipients
 from bot.domain.runs.outcome import Done, Failed, Outcome, Unknown
 from bot.domain.text.masking import Masker
 from bot.domain.text.secret import Secret
-from bot.engine.steps import Outreach
+from bot.engine.steps import StepRecipients
 from bot.engine.steps.email import perform
 from bot.integrations.email import SmtpMailer
 from tests.steps.support import NASTY, Wire, cancelled, make_context, wire_to
 from tests.support.backends import free_port
 from tests.support.mail_server import MailServer
 
-MEANT = Meant(Reach(("ann@example.com", "bob@example.com")), "inc-42", "1700000000", "run-7-tell")
+MEANT = Meant(Recipients(("ann@example.com", "bob@example.com")), "inc-42", "1700000000", "run-7-tell")
 WORDS = {"to": "ops", "subject": "The shop is back", "text": "It was the cache.\n\nNobody need do anything."}
 
 
@@ -42,7 +42,9 @@ async def send(
         return meant
 
     mailer = SmtpMailer("127.0.0.1", port, sender="Tocsin <tocsin@example.com>", timeout_seconds=seconds * 2)
-    context = make_context(outreach=Outreach(look, "shop", mailer), timeout_seconds=seconds, masker=masker or Masker())
+    context = make_context(
+        recipients=StepRecipients(look, "shop", mailer), timeout_seconds=seconds, masker=masker or Masker()
+    )
     return await perform({**WORDS, **more}, context)
 
 
@@ -112,9 +114,9 @@ async def test_an_unreachable_server_is_certain() -> None:
 @pytest.mark.parametrize(
     ("meant", "said"),
     [
-        (replace(MEANT, reach=Reach()), "Nobody of ops can be written to: there is no address but placeholders."),
-        (replace(MEANT, reach=Reach(unreachable=("U0DAN",))), "(U0DAN: no address is known)"),
-        (replace(MEANT, reach=Reach(untold=("U0DAN",))), "(U0DAN: Slack has not said how to reach them)"),
+        (replace(MEANT, reach=Recipients()), "Nobody of ops can be written to: there is no address but placeholders."),
+        (replace(MEANT, reach=Recipients(unreachable=("U0DAN",))), "(U0DAN: no address is known)"),
+        (replace(MEANT, reach=Recipients(unavailable=("U0DAN",))), "(U0DAN: Slack has not said how to reach them)"),
         (replace(MEANT, is_private=True), "This run belongs to a private incident"),
     ],
 )

@@ -12,19 +12,19 @@ from urllib.parse import urlsplit
 import pytest
 import trustme
 
-from bot.domain.people.recipients import Meant, Reach
+from bot.domain.people.recipients import Meant, Recipients
 from bot.domain.runs.outcome import Done, Failed, Outcome, Unknown
 from bot.domain.text.masking import Masker
 from bot.domain.text.secret import Secret
-from bot.engine.steps import Outreach
+from bot.engine.steps import StepRecipients
 from bot.engine.steps.page import NOT_SET_UP, perform
 from bot.integrations.pagerduty import PagerDuty
 from tests.steps.support import NASTY, Wire, cancelled, make_context, wire_to
 from tests.support.backends import free_port
 from tests.support.pagerduty import API_KEY, ROUTING_KEY, SENDER, PagerDutyStandIn
 
-ADA = Meant(Reach(people=(("U0ADA", "ada@example.com"),)), "run-7", on_behalf="PSVC123")
-DESK = Meant(Reach(pagerduty_service="PSVC999"), "run-7")
+ADA = Meant(Recipients(people=(("U0ADA", "ada@example.com"),)), "run-7", on_behalf="PSVC123")
+DESK = Meant(Recipients(pagerduty_service="PSVC999"), "run-7")
 WORDS = {"to": "oncall", "text": "The shop does not come back\nrestart_shop gave up"}
 KEY = "run-1.restart"
 
@@ -70,8 +70,8 @@ async def wake(
     async def look(to: str, contact: Mapping[str, Any] | None) -> Meant:
         return meant
 
-    outreach = Outreach(look, "shop", pager=pager)
-    context = make_context(outreach=outreach, timeout_seconds=seconds, masker=masker or Masker())
+    recipients = StepRecipients(look, "shop", pager=pager)
+    context = make_context(recipients=recipients, timeout_seconds=seconds, masker=masker or Masker())
     return await perform({**WORDS, **more}, context)
 
 
@@ -103,7 +103,7 @@ async def test_by_the_routing_key(there: PagerDutyStandIn) -> None:
 
 async def test_who_is_not_known_there_is_said(pager: PagerDuty, there: PagerDutyStandIn) -> None:
     """One of two has no account at PagerDuty: the other is woken, and the sentence names who was not."""
-    two = Reach(people=(("U0ADA", "ada@example.com"), ("U0BEN", "ben@example.com")))
+    two = Recipients(people=(("U0ADA", "ada@example.com"), ("U0BEN", "ben@example.com")))
     outcome = await wake(pager, replace(ADA, reach=two))
     assert isinstance(outcome, Done)
     assert outcome.result["reached"] == ["ada@example.com"]
@@ -158,7 +158,7 @@ async def test_an_unreachable_pagerduty_is_certain() -> None:
 
 async def test_nobody_to_wake(pager: PagerDuty, there: PagerDutyStandIn) -> None:
     """People without an address, and an installation that does not say where to: nothing leaves."""
-    for meant, said in ((replace(ADA, reach=Reach()), "has an address"), (replace(ADA, on_behalf=None), "go")):
+    for meant, said in ((replace(ADA, reach=Recipients()), "has an address"), (replace(ADA, on_behalf=None), "go")):
         outcome = await wake(pager, meant)
         assert isinstance(outcome, Failed)
         assert (outcome.certain, said in outcome.sentence) == (True, True)

@@ -10,19 +10,19 @@ from sqlalchemy import exc, func, insert, select, text
 
 from bot.domain.errors import Misconfigured
 from bot.store.db.database import SqlDatabase, open_database
-from bot.store.tables.queue import gates
+from bot.store.tables.queue import rate_limits
 from tests.support.backends import Server
 
 
 async def names(database: SqlDatabase) -> list[str]:
     async with database.reading() as tx:
-        return list((await tx.execute(select(gates.c.name).order_by(gates.c.name))).scalars())
+        return list((await tx.execute(select(rate_limits.c.name).order_by(rate_limits.c.name))).scalars())
 
 
 async def add(database: SqlDatabase, *names: str) -> None:
     async with database.transaction() as tx:
         for name in names:
-            await tx.execute(insert(gates).values(name=name, next_at=0))
+            await tx.execute(insert(rate_limits).values(name=name, next_at=0))
 
 
 async def test_a_transaction_commits(database: SqlDatabase) -> None:
@@ -45,7 +45,7 @@ async def test_a_cancelled_transaction_rolls_back(database: SqlDatabase) -> None
 
     async def stall() -> None:
         async with database.transaction() as tx:
-            await tx.execute(insert(gates).values(name="a", next_at=0))
+            await tx.execute(insert(rate_limits).values(name="a", next_at=0))
             reached.set()
             await asyncio.Event().wait()
 
@@ -74,7 +74,7 @@ async def test_a_cancelled_statement_rolls_back(database: SqlDatabase) -> None:
 async def test_reading_sees_one_moment(database: SqlDatabase) -> None:
     """A reader keeps seeing the moment it began in, while others commit."""
     async with database.reading() as tx:
-        count = select(func.count()).select_from(gates)
+        count = select(func.count()).select_from(rate_limits)
         assert (await tx.execute(count)).scalar_one() == 0
         await add(database, "a")
         assert (await tx.execute(count)).scalar_one() == 0
@@ -84,7 +84,7 @@ async def test_reading_cannot_write(database: SqlDatabase) -> None:
     """A write through the reading side is an error, not a surprise later."""
     async with database.reading() as tx:
         with pytest.raises(exc.DBAPIError):
-            await tx.execute(insert(gates).values(name="a", next_at=0))
+            await tx.execute(insert(rate_limits).values(name="a", next_at=0))
     await add(database, "b")
     assert await names(database) == ["b"]
 
@@ -168,15 +168,17 @@ async def test_a_statement_answers_in_every_way(database: SqlDatabase) -> None:
     """Rows come one, some or all at a time, streamed or not; counts and new keys are told."""
     rows = [{"name": f"g{n}", "next_at": n} for n in range(150)]
     async with database.transaction() as tx:
-        await tx.execute(insert(gates), rows)
-        changed = await tx.execute(gates.update().where(gates.c.next_at < 10).values(next_at=0))
+        await tx.execute(insert(rate_limits), rows)
+        changed = await tx.execute(rate_limits.update().where(rate_limits.c.next_at < 10).values(next_at=0))
         assert changed.rowcount == 10
-        returned = await tx.execute(gates.delete().where(gates.c.next_at == 0).returning(gates.c.name))
+        returned = await tx.execute(
+            rate_limits.delete().where(rate_limits.c.next_at == 0).returning(rate_limits.c.name)
+        )
         assert len(returned.all()) == 10
     async with database.reading() as tx:
-        query = select(gates.c.name).order_by(gates.c.next_at)
+        query = select(rate_limits.c.name).order_by(rate_limits.c.next_at)
         assert (await tx.execute(query)).first() == ("g10",)
         assert (await tx.execute(query)).fetchmany(2) == [("g10",), ("g11",)]
         async with tx.stream(query.execution_options(yield_per=7)) as stream:
             assert [row.name async for row in stream] == [f"g{n}" for n in range(10, 150)]
-        assert (await tx.execute(query.where(gates.c.next_at > 1000))).one_or_none() is None
+        assert (await tx.execute(query.where(rate_limits.c.next_at > 1000))).one_or_none() is None

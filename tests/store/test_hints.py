@@ -8,11 +8,11 @@ from collections.abc import AsyncIterator
 import pytest
 
 from bot.domain.errors import Misconfigured
-from bot.store.wakeups.local import LocalHints, PostgresHints
-from bot.store.wakeups.redis import RedisHints
+from bot.store.wakeups.local import LocalWakeups, PostgresWakeups
+from bot.store.wakeups.redis import RedisWakeups
 from tests.support.backends import Server
 
-Shared = PostgresHints | RedisHints
+Shared = PostgresWakeups | RedisWakeups
 LONG = 20.0  # never reached: a hint comes first
 SHORT = 0.05
 
@@ -28,7 +28,7 @@ def server(request: pytest.FixtureRequest) -> Server:
 @pytest.fixture
 async def pair(server: Server) -> AsyncIterator[tuple[Shared, Shared]]:
     """Two processes' hints, both listening."""
-    kind = PostgresHints if server.url.startswith("postgresql") else RedisHints
+    kind = PostgresWakeups if server.url.startswith("postgresql") else RedisWakeups
     one, other = kind(server.url, retry_seconds=0.02), kind(server.url, retry_seconds=0.02)
     await one.start()
     await other.start()
@@ -41,22 +41,22 @@ async def pair(server: Server) -> AsyncIterator[tuple[Shared, Shared]]:
 
 async def test_a_wake_before_the_wait_counts() -> None:
     """What was committed while the worker was busy wakes it at once, and only once."""
-    hints = LocalHints()
-    hints.wake()
-    hints.wake()
-    assert await hints.wait(LONG)
-    assert not await hints.wait(0)
-    await hints.close()
+    wakeups = LocalWakeups()
+    wakeups.wake()
+    wakeups.wake()
+    assert await wakeups.wait(LONG)
+    assert not await wakeups.wait(0)
+    await wakeups.close()
 
 
 async def test_a_wake_ends_the_wait() -> None:
     """Who waits is woken, and listeners are called."""
-    hints = LocalHints()
+    wakeups = LocalWakeups()
     heard: list[int] = []
-    hints.listen(lambda: heard.append(1))
-    waiting = asyncio.create_task(hints.wait(LONG))
+    wakeups.listen(lambda: heard.append(1))
+    waiting = asyncio.create_task(wakeups.wait(LONG))
     await asyncio.sleep(0)
-    hints.wake()
+    wakeups.wake()
     assert await waiting
     assert heard == [1]
 
@@ -92,15 +92,15 @@ async def _until_heard(one: Shared, other: Shared) -> None:
 
 async def test_a_server_that_was_never_there() -> None:
     """Without a server the process wakes itself and closes as usual."""
-    for hints in (PostgresHints("postgresql://127.0.0.1:1/x"), RedisHints("redis://127.0.0.1:1/0")):
-        await hints.start()
+    for wakeups in (PostgresWakeups("postgresql://127.0.0.1:1/x"), RedisWakeups("redis://127.0.0.1:1/0")):
+        await wakeups.start()
         await asyncio.sleep(SHORT)
-        hints.wake()
-        assert await hints.wait(0)
-        await hints.close()
+        wakeups.wake()
+        assert await wakeups.wait(0)
+        await wakeups.close()
 
 
 def test_a_malformed_url_is_a_sentence() -> None:
     """A Redis URL that is none is explained, and what stood in it is not shown."""
     with pytest.raises(Misconfigured, match="TOCSIN_REDIS_URL must look like"):
-        RedisHints("https://:hunter2@host")
+        RedisWakeups("https://:hunter2@host")

@@ -144,6 +144,19 @@ def test_a_newer_schema_is_a_sentence(empty_url: str, engine: Engine) -> None:
         migrate(empty_url)
 
 
+async def test_a_schema_from_before_the_first_release_is_a_sentence(empty_url: str, engine: Engine) -> None:
+    """A database from before the first release is refused by every command, and left as it is."""
+    migrate(empty_url)
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '0001'"))
+    with pytest.raises(Misconfigured, match="before the first release"):
+        migrate(empty_url)
+    database = await open_database(empty_url)
+    with pytest.raises(Misconfigured, match="Name an empty one in TOCSIN_DATABASE_URL"):
+        await must_be_current(database)
+    await database.close()
+
+
 def test_a_silent_server_is_a_sentence() -> None:
     """A server that does not answer is named, and the password is not."""
     with pytest.raises(Misconfigured, match="TOCSIN_DATABASE_URL") as problem:

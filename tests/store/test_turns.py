@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 
-from bot.priority import a_person_waits, after_people, answers_a_person
-from bot.store.db.fair_lock import MOST_IN_A_ROW, Turns
+from bot.priority import answers_a_command, interactive, yield_to_commands
+from bot.store.db.fair_lock import MOST_IN_A_ROW, FairLock
 
 
-async def queue_up(turns: Turns, names: list[tuple[str, bool]]) -> list[str]:
+async def queue_up(turns: FairLock, names: list[tuple[str, bool]]) -> list[str]:
     """Everybody asks while the first holds it; the order in which they got it."""
     served: list[str] = []
 
@@ -20,7 +20,7 @@ async def queue_up(turns: Turns, names: list[tuple[str, bool]]) -> list[str]:
         tasks = []
         for name, is_urgent in names:
             if is_urgent:
-                with a_person_waits():
+                with interactive():
                     tasks.append(asyncio.create_task(take(name)))
             else:
                 tasks.append(asyncio.create_task(take(name)))
@@ -31,20 +31,20 @@ async def queue_up(turns: Turns, names: list[tuple[str, bool]]) -> list[str]:
 
 async def test_people_go_first() -> None:
     """Whoever a person waits for is served before the worker, each side in order of arrival."""
-    order = await queue_up(Turns(), [("w1", False), ("p1", True), ("w2", False), ("p2", True)])
+    order = await queue_up(FairLock(), [("w1", False), ("p1", True), ("w2", False), ("p2", True)])
     assert order == ["p1", "p2", "w1", "w2"]
 
 
 async def test_a_flood_of_people_does_not_stop_the_worker() -> None:
     """After so many in a row the worker gets a turn."""
     people = [(f"p{n}", True) for n in range(MOST_IN_A_ROW + 5)]
-    order = await queue_up(Turns(), [("worker", False), *people])
+    order = await queue_up(FairLock(), [("worker", False), *people])
     assert order.index("worker") == MOST_IN_A_ROW
 
 
 async def test_whoever_gives_up_blocks_nobody() -> None:
     """A waiter cancelled in the queue, or just as its turn comes, passes it on."""
-    turns = Turns()
+    turns = FairLock()
     async with turns:
         first = asyncio.create_task(turns.__aenter__())
         second = asyncio.create_task(turns.__aenter__())
@@ -65,12 +65,12 @@ async def test_the_worker_lets_people_go_first() -> None:
     """Whoever asked is answered before the worker goes on, and a slow answer holds it up only so long."""
     slow, quick = asyncio.Event(), asyncio.Event()
     for one in (slow, quick):
-        answers_a_person(asyncio.create_task(one.wait()))
-    going_on = asyncio.create_task(after_people(60))
+        answers_a_command(asyncio.create_task(one.wait()))
+    going_on = asyncio.create_task(yield_to_commands(60))
     quick.set()
     await asyncio.sleep(0)
     assert not going_on.done()
-    await after_people(0.01)
+    await yield_to_commands(0.01)
     slow.set()
     await going_on
-    await after_people(60)
+    await yield_to_commands(60)

@@ -207,11 +207,11 @@ async def _flaws(house: House, storm: Storm, sent: Sent) -> list[str]:
 
 
 _ALERT = (
-    *(alerts_tables.alerts.c.fingerprint, alerts_tables.alerts.c.status, alerts_tables.alerts.c.group),
+    *(alerts_tables.alerts.c.fingerprint, alerts_tables.alerts.c.status, alerts_tables.alerts.c.alert_group),
     alerts_tables.alert_groups.c.name.label("group_name"),
 )
 _JOINED = alerts_tables.alerts.outerjoin(
-    alerts_tables.alert_groups, alerts_tables.alert_groups.c.id == alerts_tables.alerts.c.group
+    alerts_tables.alert_groups, alerts_tables.alert_groups.c.id == alerts_tables.alerts.c.alert_group
 )
 
 
@@ -233,7 +233,10 @@ def _of_groups(rows: Sequence[Any], groups: Sequence[Any], storm: Storm) -> Iter
     yield from (f"{name} has {count} groups" for name, count in names.items() if count > 1)
     if len(names) != storm.groups:
         yield f"{len(names)} groups and not {storm.groups}"
-    inside, fires = Counter(row.group for row in rows), Counter(row.group for row in rows if row.status == "firing")
+    inside, fires = (
+        Counter(row.alert_group for row in rows),
+        Counter(row.alert_group for row in rows if row.status == "firing"),
+    )
     for one in groups:
         if (one.total, one.firing) != (inside[one.id], fires[one.id]):
             yield f"{one.name} counts {one.firing} of {one.total}, there are {fires[one.id]} of {inside[one.id]}"

@@ -520,10 +520,10 @@ async def told_together(
     new_database: NewDatabase, trips: Iterable[Trip], heard: Callable[[str], None] = lambda said: None
 ) -> list[Outcome]:
     """Several trips side by side, each in a house of its own: mostly they wait, for pacing and for look-ups."""
-    seats = asyncio.Semaphore(AT_ONCE)
+    concurrency = asyncio.Semaphore(AT_ONCE)
 
     async def told(trip: Trip) -> Outcome:
-        async with seats, housed(new_database(), trip.transport) as house:
+        async with concurrency, housed(new_database(), trip.transport) as house:
             outcome = await travel(house, trip)
         heard(f"{trip.name}: {outcome.kills} kills, {len(outcome.flaws)} flaws, {outcome.picture.total()} lines seen")
         return outcome

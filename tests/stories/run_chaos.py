@@ -33,7 +33,7 @@ from bot.simulator.content import channels
 from bot.simulator.workspace.state import Channel, Message
 from bot.store.tables.audit import audit_log
 from bot.store.tables.queue import deliveries
-from bot.store.tables.runs import run_gates, run_steps, run_votes, runs, slots
+from bot.store.tables.runs import approval_requests, approvals, run_steps, runs, slots
 from tests.stories.crash import LOST, House, NewDatabase, end, housed
 from tests.support.backends import free_port
 from tests.support.once_target import Counts, OnceTarget, once_target
@@ -598,8 +598,8 @@ async def books_of(place: Place) -> Books:
     return Books(
         runs=await place.rows(select(*runs.c).order_by(runs.c.id)),
         steps=await place.rows(select(*run_steps.c)),
-        gates=await place.rows(select(*run_gates.c)),
-        votes=await place.rows(select(*run_votes.c)),
+        gates=await place.rows(select(*approval_requests.c)),
+        votes=await place.rows(select(*approvals.c)),
         audit=await place.rows(select(*audit_log.c).order_by(audit_log.c.id)),
         slots=await place.rows(select(*slots.c)),
         posts=await place.rows(select(*deliveries.c).where(deliveries.c.kind.in_(POSTS))),
@@ -716,7 +716,7 @@ class Judge:
         over = {row.id for row in self.books.runs if row.state == "over"}
         yield from (f"RUN-{row.run} is over and holds {row.key}" for row in self.books.slots if row.run in over)
         asker = {gate.id: self._names[f"RUN-{gate.run}"].requested_by for gate in self.books.gates}
-        yield from (f"{one.person} approved their own" for one in self.books.votes if asker[one.gate] == one.person)
+        yield from (f"{one.person} approved their own" for one in self.books.votes if asker[one.request] == one.person)
 
 
 def _by_run(place: Place) -> dict[str, list[Message]]:

@@ -75,9 +75,9 @@ async def test_the_list_names_what_is_silenced_by_its_card(sent: Monitoring) -> 
 
 
 async def test_why_nobody_was_called(sent: Monitoring) -> None:
-    """`why` says what keeps an alert quiet, and that it has no ladder."""
+    """`why` says what keeps an alert quiet, and that it has no escalation policy."""
     await sent.sends(firing("Slow"))
-    assert "• It has no ladder, so nobody is called for it beyond that." in await sent.story.types(
+    assert "• It has no escalation policy, so nobody is called for it beyond that." in await sent.story.types(
         "Ada", "/incident why ALR-1"
     )
     await sent.story.types("Ben", "/incident silence ALR-1 1h")

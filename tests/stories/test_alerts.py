@@ -132,7 +132,7 @@ async def test_one_that_must_keep_arriving(sqlite_database: Database, clock: Han
     """An alert whose absence is the alert is kept as it arrives, and nobody is told of it."""
     org = """
 routes:
-  - {match: ['alertname="Watchdog"'], dead_man: {every: 5m, severity: P1}}
+  - {match: ['alertname="Watchdog"'], heartbeat: {every: 5m, severity: P1}}
 """
     folder = catalogue(tmp_path, org=org)
     async with told(sqlite_database, clock, catalogue=[folder]) as story, monitoring(story) as sender:
@@ -248,8 +248,8 @@ async def test_one_that_cannot_be_kept_costs_one(sender: Monitoring) -> None:
     async with deps.database.transaction() as tx:
         await tx.exec_driver_sql(f"CREATE TRIGGER refuse {refuse}")
     await sender.posts({"alerts": [firing(host="bad"), firing(host="a"), firing(host="b")]})
-    await sender.story.worker.turn()
-    await sender.story.worker.turn()
+    await sender.story.worker.work_once()
+    await sender.story.worker.work_once()
     assert "*Firing*\n2 alerts" in await sender.words()
     async with deps.database.transaction() as tx:
         await tx.exec_driver_sql("DROP TRIGGER refuse")
@@ -272,7 +272,7 @@ async def test_acknowledged_by_button(sent: Monitoring) -> None:
     await story.clicks("Ada", OPS, card, "alert.unack")
     assert "On it" not in await sent.words()
     assert elements(await sent.card())[0] == "alert.ack"
-    assert [deed for who, deed in await story.audited("ALR-1") if who.startswith("U")] == [
+    assert [attempted for who, attempted in await story.audited("ALR-1") if who.startswith("U")] == [
         "alert.acknowledged",
         "alert.unacknowledged",
     ]

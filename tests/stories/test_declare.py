@@ -172,8 +172,8 @@ async def test_the_announcing_channel_by_its_real_name(sqlite_database: Database
         await channels.renamed(story.deps, "C0GENERAL", "everybody")
         await story.fault("error", method="conversations.create", error="restricted_action")
         await story.types("Ada", "/incident declare P1 search is down")
-        (letter,) = await story.direct("Ada")
-        assert "in the thread of its card in #everybody" in letter
+        (direct_message,) = await story.direct("Ada")
+        assert "in the thread of its card in #everybody" in direct_message
 
 
 async def test_one_card_in_each_place(tale: Story) -> None:
@@ -207,7 +207,7 @@ async def test_a_drill_says_so(tale: Story) -> None:
 async def test_whom_a_severity_invites_and_tells(sqlite_database: Database, clock: HandClock, tmp_path: Path) -> None:
     """The severity's own people are invited, its channels and people are told, and none of them of a private one."""
     told_of = PAYMENTS.replace(
-        "update_every: 15m", 'update_every: 15m, invite: [U0CLEO], tell: ["slack:#general", "dm:U0DAN"]'
+        "update_every: 15m", 'update_every: 15m, invite: [U0CLEO], notify: ["slack:#general", "dm:U0DAN"]'
     )
     async with told(sqlite_database, clock, catalogue=[catalogue(tmp_path, payments=told_of)]) as story:
         room = await story.declared("payments S1 cards fail")

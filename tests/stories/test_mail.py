@@ -30,8 +30,8 @@ service: payments
 name: Payments
 default_severity: S1
 severities:
-  - {key: S1, name: Urgent, tell: ["email:ops", "email:team:management"]}
-  - {key: S2, name: Normal, tell: ["email:nobody"]}
+  - {key: S1, name: Urgent, notify: ["email:ops", "email:team:management"]}
+  - {key: S2, name: Normal, notify: ["email:nobody"]}
 contacts:
   ops: {email: [ann@example.com, bob@example.com, ops@company.invalid]}
   nobody: {email: [ops@company.invalid]}
@@ -338,36 +338,36 @@ async def test_a_server_is_missing(sqlite_database: Database, clock: HandClock, 
         assert email.NEEDS_A_SERVER in (await readiness.look(story.deps, None)).notes
 
 
-LADDER = (
-    PAYMENTS.replace("tell:", "ladder: urgent, tell:", 1).replace('"email:ops", "email:team:management"', "")
+POLICY = (
+    PAYMENTS.replace("notify:", "escalation_policy: urgent, notify:", 1).replace(
+        '"email:ops", "email:team:management"', ""
+    )
     + """
-ladders:
+escalation_policies:
   urgent: {steps: [{after: 1m, unless: acknowledged, notify: ["email:team:management"]}]}
 """
 )
 
 
-async def test_a_ladders_mail_that_fails_for_good_is_an_alarm(
+async def test_an_escalations_mail_that_fails_for_good_is_an_alarm(
     sqlite_database: Database, clock: HandClock, tmp_path: Path, server: MailServer
 ) -> None:
-    """A step of a ladder is a promise: that its mail reaches nobody is said through the second channel."""
+    """A step of an escalation policy is a promise: that its mail reaches nobody is said through the second channel."""
     server.refusals = {"dan@example.com": "550 No such user"}
-    async with installed(sqlite_database, clock, tmp_path, speaking(server), payments=LADDER) as story:
+    async with installed(sqlite_database, clock, tmp_path, speaking(server), payments=POLICY) as story:
         await story.declared("S1 payments card payments fail")
         await story.fast_forward(minutes=2)
-        said = (
-            "the e-mail to team:management that its ladder promised did not go out: dan@example.com: 550 No such user."
-        )
-        assert f"INC-1: {said}" in story.alarm.heard
+        what = "the e-mail to team:management that its escalation policy promised"
+        assert f"INC-1: {what} did not go out: dan@example.com: 550 No such user." in story.alarm.heard
 
 
-async def test_a_ladders_mail_waits_for_nobody_who_is_on_it(
+async def test_an_escalations_mail_waits_for_nobody_who_is_on_it(
     sqlite_database: Database, clock: HandClock, tmp_path: Path
 ) -> None:
     """Mail that an outage held up is not sent when somebody has acknowledged meanwhile."""
     async with MailServer().serving() as gone:
         pass
-    async with installed(sqlite_database, clock, tmp_path, speaking(gone), payments=LADDER) as story:
+    async with installed(sqlite_database, clock, tmp_path, speaking(gone), payments=POLICY) as story:
         await story.declared("S1 payments card payments fail")
         await story.fast_forward(minutes=2)
         assert [state for state, _ in await settled(story)] == ["ready"]

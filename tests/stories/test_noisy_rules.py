@@ -115,7 +115,7 @@ async def test_planted_once(sent: Monitoring) -> None:
     deps = sent.story.deps
     outcomes = await asyncio.gather(*(noisy_rules.plant(deps) for _ in range(5)))
     assert outcomes.count(True) == 1
-    assert await planted(sent.story) == [(MONDAY, "alerts.noisy:2026-11-23")]
+    assert await planted(sent.story) == [(MONDAY, "noisy_rules.list:2026-11-23")]
     assert not await noisy_rules.plant(deps)
 
 
@@ -180,4 +180,4 @@ severities: [{key: S1, name: Normal}]
     async with told(sqlite_database, clock, catalogue=[folder]) as story:
         await noisy_rules.plant(story.deps)
         (found,) = await planted(story)
-    assert found == (datetime(2026, 11, 22, 22, tzinfo=UTC), "alerts.noisy:2026-11-23")
+    assert found == (datetime(2026, 11, 22, 22, tzinfo=UTC), "noisy_rules.list:2026-11-23")

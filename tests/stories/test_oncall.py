@@ -28,7 +28,7 @@ service: shop
 name: Shop
 default_severity: S1
 severities:
-  - {key: S1, name: Urgent, invite: [oncall], tell: ["dm:oncall:secondary"]}
+  - {key: S1, name: Urgent, invite: [oncall], notify: ["dm:oncall:secondary"]}
 oncall:
   primary: {rotation: {people: [U0ADA, U0BEN], every: 1d, start: 2026-11-20T00:00:00+00:00}}
   secondary: {who: [U0CLEO]}
@@ -127,7 +127,7 @@ async def says(story: Story, words: str, user: str = "Dan", channel: str = "gene
     return await story.reads(user, f"/incident oncall {words}".strip(), channel)
 
 
-async def letters(story: Story, user: str) -> list[str]:
+async def direct_messages(story: Story, user: str) -> list[str]:
     return [tidy(text) for text in await story.direct(user)]
 
 
@@ -218,7 +218,7 @@ async def test_taken_over_until_it_is_over(both: Story) -> None:
     assert answer == "You are on call for Shop (primary) until 20 Nov, 11:00 UTC. It relieves <@U0ADA>."
     said = "<@U0CLEO> is on call for Shop (primary) until 20 Nov, 11:00 UTC, in place of <@U0ADA>."
     assert await lines(both) == [said]
-    assert await letters(both, "U0ADA") == [
+    assert await direct_messages(both, "U0ADA") == [
         "<@U0CLEO> has taken over from you: they are on call for Shop (primary) until 20 Nov, 11:00 UTC."
     ]
     expected = "*primary*: <@U0CLEO> until 20 Nov, 11:00 UTC, then <@U0ADA> _(override, made here)_"
@@ -226,8 +226,10 @@ async def test_taken_over_until_it_is_over(both: Story) -> None:
     assert await both.audited("shop") == [("U0CLEO", "oncall.taken")]
 
     await both.fast_forward(hours=2)
-    assert (await letters(both, "U0CLEO"))[-1] == ("Your time on call for Shop (primary) is over. <@U0ADA> has it now.")
-    assert (await letters(both, "U0ADA"))[1:] == [
+    assert (await direct_messages(both, "U0CLEO"))[-1] == (
+        "Your time on call for Shop (primary) is over. <@U0ADA> has it now."
+    )
+    assert (await direct_messages(both, "U0ADA"))[1:] == [
         "You are on call for Shop (primary) again until 21 Nov, 00:00 UTC: the time of <@U0CLEO> is over."
     ]
     assert "*primary*: <@U0ADA> until" in await says(both, "")
@@ -240,11 +242,11 @@ async def test_given_back_early(both: Story) -> None:
     both.clock.advance(minutes=10)
     assert "Ended: on call for Shop (primary)" in await both.types("Cleo", "/incident oncall end")
     assert (await lines(both))[1:] == ["<@U0CLEO> gave on-call for Shop (primary) back. <@U0ADA> has it now."]
-    assert len(await letters(both, "U0ADA")) == 2
+    assert len(await direct_messages(both, "U0ADA")) == 2
     assert "*primary*: <@U0ADA> until" in await says(both, "")
     await both.fast_forward(hours=3)
-    assert len(await letters(both, "U0ADA")) == 2
-    assert await letters(both, "U0CLEO") == []
+    assert len(await direct_messages(both, "U0ADA")) == 2
+    assert await direct_messages(both, "U0CLEO") == []
     assert await both.audited("shop") == [("U0CLEO", "oncall.taken"), ("U0CLEO", "oncall.ended")]
 
 
@@ -252,19 +254,19 @@ async def test_given_to_somebody(story: Story) -> None:
     """It can be given: the new one and the relieved one hear from whom, and either of the two ends it."""
     answer = tidy(await story.types("Dan", "/incident oncall give <@U0CLEO> 2h"))
     assert answer == "<@U0CLEO> is on call for Shop (primary) until 20 Nov, 11:00 UTC, and hears of it."
-    assert await letters(story, "U0CLEO") == [
+    assert await direct_messages(story, "U0CLEO") == [
         (
             "<@U0DAN> gave you on-call for Shop (primary) until 20 Nov, 11:00 UTC. "
             "If you cannot, `/incident oncall end` gives it back."
         )
     ]
-    (letter,) = await letters(story, "U0ADA")
-    assert letter.startswith("<@U0CLEO> was put in your place by <@U0DAN>: they are on call for Shop (primary)")
+    (direct_message,) = await direct_messages(story, "U0ADA")
+    assert direct_message.startswith("<@U0CLEO> was put in your place by <@U0DAN>: they are on call for Shop (primary)")
     assert (await lines(story))[0].endswith("in place of <@U0ADA>. <@U0DAN> arranged it.")
     assert "You have taken nothing over" in await story.types("Ben", "/incident oncall end")
     assert "Ended" in await story.types("Dan", "/incident oncall end shop")
     assert (await lines(story))[1].startswith("<@U0DAN> ended the time of <@U0CLEO> on call for Shop (primary).")
-    assert (await letters(story, "U0CLEO"))[1:] == [
+    assert (await direct_messages(story, "U0CLEO"))[1:] == [
         "Your time on call for Shop (primary) is over. <@U0ADA> has it now."
     ]
 
@@ -274,12 +276,15 @@ async def test_taken_over_twice(story: Story) -> None:
     await story.types("Ben", "/incident oncall take 4h")
     assert "It relieves <@U0BEN>" in await story.types("Cleo", "/incident oncall take 1h")
     await story.fast_forward(hours=1)
-    assert "You are on call for Shop (primary) again until 20 Nov, 13:00 UTC" in (await letters(story, "U0BEN"))[-1]
+    assert (
+        "You are on call for Shop (primary) again until 20 Nov, 13:00 UTC"
+        in (await direct_messages(story, "U0BEN"))[-1]
+    )
     assert "*primary*: <@U0BEN> until 20 Nov, 13:00 UTC, then <@U0ADA>" in await says(story, "")
     await story.types("Cleo", "/incident oncall take 5h")
-    before = await letters(story, "U0BEN")
+    before = await direct_messages(story, "U0BEN")
     await story.fast_forward(hours=4)
-    assert await letters(story, "U0BEN") == before
+    assert await direct_messages(story, "U0BEN") == before
 
 
 async def test_longer_and_not_shorter(story: Story) -> None:
@@ -289,9 +294,9 @@ async def test_longer_and_not_shorter(story: Story) -> None:
     assert answer == "You are on call for Shop (primary) until 20 Nov, 11:00 UTC already."
     assert "until 20 Nov, 13:00 UTC" in tidy(await story.types("Cleo", "/incident oncall take 4h"))
     await story.fast_forward(hours=2)
-    assert await letters(story, "U0CLEO") == []
+    assert await direct_messages(story, "U0CLEO") == []
     await story.fast_forward(hours=2)
-    assert len(await letters(story, "U0CLEO")) == 1
+    assert len(await direct_messages(story, "U0CLEO")) == 1
 
 
 async def test_over_while_the_bot_was_down(story: Story) -> None:
@@ -299,19 +304,21 @@ async def test_over_while_the_bot_was_down(story: Story) -> None:
     await story.types("Cleo", "/incident oncall take 2h")
     story.clock.advance(hours=30)
     await story.settle()
-    assert (await letters(story, "U0CLEO"))[-1].endswith("is over. <@U0BEN> has it now.")
-    assert len(await letters(story, "U0ADA")) == 1
+    assert (await direct_messages(story, "U0CLEO"))[-1].endswith("is over. <@U0BEN> has it now.")
+    assert len(await direct_messages(story, "U0ADA")) == 1
 
 
 async def test_a_service_that_is_gone(story: Story) -> None:
     """What was taken in a service that has left the catalogue ends, and nobody of another service hears of it."""
     await story.types("Cleo", "/incident oncall take 2h bare")
-    box = story.deps.box
-    services = {key: one for key, one in box.current.services.items() if key != "bare"}
-    box.current = replace(box.current, services=services)
+    current_catalogue = story.deps.current_catalogue
+    services = {key: one for key, one in current_catalogue.current.services.items() if key != "bare"}
+    current_catalogue.current = replace(current_catalogue.current, services=services)
     await story.fast_forward(hours=2)
-    assert (await letters(story, "U0CLEO"))[-1].startswith("Your time on call for bare (nights) is over. Nobody has it")
-    assert await letters(story, "U0ADA") == []
+    assert (await direct_messages(story, "U0CLEO"))[-1].startswith(
+        "Your time on call for bare (nights) is over. Nobody has it"
+    )
+    assert await direct_messages(story, "U0ADA") == []
 
 
 async def test_somebody_whom_slack_does_not_know(sqlite_database: Database, clock: HandClock, tmp_path: Path) -> None:
@@ -321,7 +328,7 @@ async def test_somebody_whom_slack_does_not_know(sqlite_database: Database, cloc
         await story.types("Cleo", "/incident oncall take 2h")
         assert len(await lines(story)) == 1
         async with story.deps.database.reading() as tx:
-            found = await tx.execute(select(deliveries.c.state).where(deliveries.c.kind == "oncall.letter"))
+            found = await tx.execute(select(deliveries.c.state).where(deliveries.c.kind == "oncall.direct_message"))
             assert found.scalars().all() == ["dropped"]
 
 
@@ -343,7 +350,7 @@ async def test_whoever_is_on_call_is_invited_and_told(story: Story) -> None:
     members = (await story.channel(room))["members"]
     assert "U0BEN" in members
     assert "U0ADA" not in members
-    assert any("The till is stuck" in text for text in await letters(story, "U0CLEO"))
+    assert any("The till is stuck" in text for text in await direct_messages(story, "U0CLEO"))
 
 
 async def test_taken_by_two_at_once(both: Story) -> None:
@@ -440,8 +447,8 @@ async def test_an_override_of_a_schedule_there(paged: Story, stand_in: PagerDuty
     """Taken here it holds here, whatever PagerDuty does; that PagerDuty's own schedule is unchanged is said."""
     answer = tidy(await paged.types("Ben", "/incident oncall take 90m there"))
     assert "It relieves <@U0ADA>. PagerDuty's own schedule PABC123 is unchanged" in answer
-    (letter,) = await letters(paged, "U0ADA")
-    assert letter.endswith(
+    (direct_message,) = await direct_messages(paged, "U0ADA")
+    assert direct_message.endswith(
         "PagerDuty's own schedule PABC123 is unchanged: whoever it names may still be paged from there."
     )
     stand_in.goes_away()
@@ -449,8 +456,8 @@ async def test_an_override_of_a_schedule_there(paged: Story, stand_in: PagerDuty
     assert expected in await says(paged, "there")
     stand_in.comes_back()
     await paged.fast_forward(minutes=90)
-    assert (await letters(paged, "U0BEN"))[-1].endswith("is over. <@U0CLEO> has it now.")
-    assert (await letters(paged, "U0CLEO")) == [
+    assert (await direct_messages(paged, "U0BEN"))[-1].endswith("is over. <@U0CLEO> has it now.")
+    assert (await direct_messages(paged, "U0CLEO")) == [
         "You are on call for There (primary) again: the time of <@U0BEN> is over."
     ]
 

@@ -24,7 +24,7 @@ from bot.store.tables import queue as queue_tables
 from tests.support.alerts import Monitoring, firing, monitoring
 from tests.support.catalogues import catalogue
 from tests.support.clock import START, HandClock
-from tests.support.ladders import opened, pager_of, pagerduty
+from tests.support.escalations import opened, pager_of, pagerduty
 from tests.support.pager_order import OrderedPagerDuty
 from tests.support.pagerduty import API_KEY, ROUTING_KEY, SENDER, trusted
 from tests.support.story import told
@@ -34,8 +34,8 @@ service: shop
 name: Shop
 default_severity: S1
 severities:
-  - {key: S1, name: Urgent, ladder: urgent}
-ladders:
+  - {key: S1, name: Urgent, escalation_policy: urgent}
+escalation_policies:
   urgent:
     steps:
       - {after: 15m, notify: ["page:production"]}
@@ -86,7 +86,7 @@ def moment(stand_in: OrderedPagerDuty, dice: random.Random, is_over: Callable[[]
 async def fates(sent: Monitoring) -> dict[str, list[str]]:
     """The states of pages and of promises."""
     async with sent.story.deps.database.reading() as tx:
-        found = (select(table.c.state) for table in (escalation_tables.pages, queue_tables.promises))
+        found = (select(table.c.state) for table in (escalation_tables.pages, queue_tables.commitments))
         paged, promised = [sorted((await tx.execute(one)).scalars()) for one in found]
     return {"pages": paged, "promises": promised}
 
@@ -97,7 +97,7 @@ async def race(sent: Monitoring, stand_in: OrderedPagerDuty, dice: random.Random
     sent.story.clock.set(max(sent.story.clock.now(), START).replace(hour=9, minute=15, second=1))
     while await timers.fire_due(sent.story.deps, TIMERS):
         pass
-    turning = asyncio.create_task(sent.story.worker.turn())
+    turning = asyncio.create_task(sent.story.worker.work_once())
     moments = [moment(stand_in, dice, turning.done) for _ in range(ALERTS)]
     await asyncio.gather(*(acknowledge(sent, stand_in, number, one) for number, one in enumerate(moments, start=1)))
     await turning
@@ -168,7 +168,7 @@ async def test_acknowledged_there_while_its_incident_is_changed(
         await sent.posts({"event": {"id": "E1", **happened, "data": said}}, vendor="pagerduty")
         async with database.transaction() as tx:
             await incidents_store.lock(tx, 1)
-            turning = asyncio.create_task(story.worker.turn())
+            turning = asyncio.create_task(story.worker.work_once())
             async with asyncio.timeout(20):
                 await somebody_waits(database)
             assert (

@@ -38,9 +38,9 @@ name: Shop
 default_severity: S1
 owners: [U0BEN]
 severities:
-  - {key: S1, name: Urgent, ladder: urgent}
+  - {key: S1, name: Urgent, escalation_policy: urgent}
   - {key: S2, name: Normal}
-ladders:
+escalation_policies:
   urgent:
     steps:
       - {after: 15m, unless: acknowledged, notify: ["page:oncall"]}
@@ -267,9 +267,9 @@ async def test_an_outage_delays_and_people_are_told_otherwise(
         ["ada@example.com"],
         ["ops@example.com", "ben@example.com"],
     ]
-    letter = next(one for one in mail_server.received if one.to == ["ada@example.com"])
-    assert letter.message["Subject"] == "ALR-1 Slow fires"
-    assert "PagerDuty cannot be reached, so you are told here." in letter.part("plain")
+    direct_message = next(one for one in mail_server.received if one.to == ["ada@example.com"])
+    assert direct_message.message["Subject"] == "ALR-1 Slow fires"
+    assert "PagerDuty cannot be reached, so you are told here." in direct_message.part("plain")
     (told,) = await story.direct("U0ADA")
     assert "You are paged" in told
     assert "To take it on: `/incident ack ALR-1`." in told
@@ -301,7 +301,7 @@ async def test_an_outage_delays_and_people_are_told_otherwise(
 async def test_acknowledged_in_an_outage(
     sent: Monitoring, pagerduty: PagerDutyStandIn, mail_server: MailServer
 ) -> None:
-    """What a ladder or a person asked for in an outage is not sent once somebody is on it."""
+    """What an escalation policy or a person asked for in an outage is not sent once somebody is on it."""
     story = sent.story
     await sent.sends(urgent())
     pagerduty.goes_away()
@@ -434,8 +434,8 @@ async def test_not_set_up(sqlite_database: Database, clock: HandClock, tmp_path:
         await sent.sends(urgent())
         await wake(sent.story, "page:oncall")
         assert [one.to for one in mail_server.received] == [["ada@example.com"]]
-        (letter,) = await sent.story.direct("U0ADA")
-        assert "PagerDuty is not set up here, so you are told this way." in letter
+        (direct_message,) = await sent.story.direct("U0ADA")
+        assert "PagerDuty is not set up here, so you are told this way." in direct_message
         beside = await sent.story.thread(OPS, (await sent.card())["ts"])
         assert beside == [f"PagerDuty is not set up here: {INSTEAD.replace('them', 'whoever is on call')}."]
         assert sent.story.alarm.heard == []
@@ -469,7 +469,7 @@ async def says(sent: Monitoring, *said: dict[str, Any]) -> None:
 
 
 async def paged(sent: Monitoring, pagerduty: PagerDutyStandIn) -> dict[str, Any]:
-    """The page that the ladder sends a quarter of an hour after the alert."""
+    """The page that the escalation policy sends a quarter of an hour after the alert."""
     await sent.sends(urgent())
     await sent.story.fast_forward(minutes=15)
     (made,) = pagerduty.incidents.values()
@@ -477,8 +477,8 @@ async def paged(sent: Monitoring, pagerduty: PagerDutyStandIn) -> dict[str, Any]
 
 
 async def test_acknowledged_there(sent: Monitoring, pagerduty: PagerDutyStandIn) -> None:
-    """Who acknowledges at PagerDuty has acknowledged: by their name here, on the card and in the log; the ladder stops,
-    and nothing goes back.
+    """Who acknowledges at PagerDuty has acknowledged: by their name here, on the card and in the log; the escalation
+    policy stops, and nothing goes back.
     """
     made = await paged(sent, pagerduty)
     asked = len(pagerduty.requests)
@@ -496,7 +496,7 @@ async def test_acknowledged_there(sent: Monitoring, pagerduty: PagerDutyStandIn)
 @pytest.mark.parametrize("secret", [None, "guessed"])
 async def test_what_pagerduty_did_not_sign(secret: str | None, sent: Monitoring, pagerduty: PagerDutyStandIn) -> None:
     """An ingest token alone acknowledges, resolves and notes nothing: that is said once beside the alert and audited,
-    and the ladder goes on. What PagerDuty signs afterwards counts.
+    and the escalation policy goes on. What PagerDuty signs afterwards counts.
     """
     story, made = sent.story, await paged(sent, pagerduty)
     about = {"type": "incident_note", "content": "all is well", "incident": {"id": made["id"]}}
@@ -512,7 +512,7 @@ async def test_what_pagerduty_did_not_sign(secret: str | None, sent: Monitoring,
     said = [one for one in beside if one.startswith("A message says that the page to whoever is on call was")]
     assert len(said) == 2
     assert not [one for one in beside if "all is well" in one]
-    assert [deed for _, deed in await story.audited("ALR-1")].count("page.unproved") == 3
+    assert [attempted for _, attempted in await story.audited("ALR-1")].count("page.unproved") == 3
     assert "ALR-2" not in "\n".join(map(shown, await sent.cards()))  # nor is it an alert
     await story.fast_forward(minutes=15)
     assert len(pagerduty.incidents) == 2
@@ -564,8 +564,8 @@ async def test_resolved_there(sent: Monitoring, pagerduty: PagerDutyStandIn) -> 
 
 
 async def test_taken_back_there(sent: Monitoring, pagerduty: PagerDutyStandIn) -> None:
-    """An acknowledgement that runs out there has run out here: the ladder is climbed again. What is older changes
-    nothing.
+    """An acknowledgement that runs out there has run out here: the escalation policy is followed again. What is older
+    changes nothing.
     """
     made = await paged(sent, pagerduty)
     before = sent.story.clock.now()

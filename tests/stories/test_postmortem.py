@@ -104,19 +104,19 @@ async def test_unchanged_edits_change_nothing(tale: Story) -> None:
 async def test_owed_in_48_hours_until_done(tale: Story) -> None:
     """The commander is reminded a day before, when it is due, and every day after, until it is marked done."""
     room = await whole_life(tale)
-    letters = len(await tale.letters("Ben"))
+    direct_messages = len(await tale.direct_messages("Ben"))
     await tale.fast_forward(hours=23)
-    assert len(await tale.letters("Ben")) == letters
+    assert len(await tale.direct_messages("Ben")) == direct_messages
     await tale.fast_forward(hours=2)
-    assert "The post-mortem of INC-1 is due" in shown((await tale.letters("Ben"))[-1])
+    assert "The post-mortem of INC-1 is due" in shown((await tale.direct_messages("Ben"))[-1])
     await tale.fast_forward(hours=24)
     await tale.fast_forward(hours=24)
-    assert len(await tale.letters("Ben")) == letters + 3
-    assert "was due" in shown((await tale.letters("Ben"))[-1])
-    letter = (await tale.letters("Ben"))[-1]
-    await tale.clicks("Ben", letter["channel"], letter, "postmortem.done")
+    assert len(await tale.direct_messages("Ben")) == direct_messages + 3
+    assert "was due" in shown((await tale.direct_messages("Ben"))[-1])
+    direct_message = (await tale.direct_messages("Ben"))[-1]
+    await tale.clicks("Ben", direct_message["channel"], direct_message, "postmortem.done")
     await tale.fast_forward(hours=100)
-    assert len(await tale.letters("Ben")) == letters + 3
+    assert len(await tale.direct_messages("Ben")) == direct_messages + 3
     assert "Marked done" in shown(await draft_message(tale, room))
 
 
@@ -125,7 +125,7 @@ async def test_without_a_commander_the_declarer_is_reminded(tale: Story) -> None
     room = await tale.declared("P0 checkout is down")
     await tale.types("Ada", "/incident resolve done", room)
     await tale.fast_forward(hours=25)
-    assert "The post-mortem of INC-1 is due" in shown((await tale.letters("Ada"))[-1])
+    assert "The post-mortem of INC-1 is due" in shown((await tale.direct_messages("Ada"))[-1])
 
 
 async def test_a_medium_one_owes_nothing(tale: Story) -> None:
@@ -134,7 +134,7 @@ async def test_a_medium_one_owes_nothing(tale: Story) -> None:
     await tale.types("Ada", "/incident resolve done", room)
     assert len(await tale.files(room)) == 1
     await tale.fast_forward(hours=100)
-    assert await tale.letters("Ada") == []
+    assert await tale.direct_messages("Ada") == []
 
 
 async def test_reopening_withdraws_what_was_owed(tale: Story) -> None:
@@ -144,10 +144,10 @@ async def test_reopening_withdraws_what_was_owed(tale: Story) -> None:
     await tale.types("Ada", "/incident resolve done", room)
     await tale.types("Ada", "/incident reopen", room)
     await tale.fast_forward(hours=100)
-    assert await tale.letters("Ada") == []
+    assert await tale.direct_messages("Ada") == []
     await tale.types("Ada", "/incident resolve really done", room)
     await tale.fast_forward(hours=25)
-    assert len(await tale.letters("Ada")) == 1
+    assert len(await tale.direct_messages("Ada")) == 1
 
 
 async def test_a_service_asks_its_own_questions(sqlite_database: Database, clock: HandClock, tmp_path: Path) -> None:

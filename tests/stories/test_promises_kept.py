@@ -11,7 +11,7 @@ from tests.support.story import Story, shown, tidy
 OWN = "Posted by tocsin"
 
 
-async def lose(story: Story, kind: str) -> None:
+async def lease_lost(story: Story, kind: str) -> None:
     """Somebody deletes a timer's row by hand."""
     async with story.deps.database.transaction() as tx:
         await tx.execute(delete(timers).where(timers.c.kind == kind))
@@ -25,7 +25,7 @@ async def actions(story: Story) -> list[str]:
 async def test_a_lost_timer_reports_itself(story: Story) -> None:
     """With the timer's row gone the update does not come; the self-audit says so once, and writes it down."""
     room = await story.declared("P1 checkout is down")
-    await lose(story, "update.due")
+    await lease_lost(story, "update.due")
     await story.fast_forward(minutes=36)
     assert not [text for text in await story.by_the_bot(room) if OWN in text]
     for _ in range(3):
@@ -33,7 +33,7 @@ async def test_a_lost_timer_reports_itself(story: Story) -> None:
         await story.settle()
     (said,) = story.alarm.heard
     assert "INC-1: the update promised for 2026-11-20 09:30 UTC was not delivered" in said
-    assert (await actions(story)).count("promise.missed") == 1
+    assert (await actions(story)).count("commitment.missed") == 1
 
 
 async def test_a_kept_promise_is_silent(tale: Story) -> None:
@@ -50,7 +50,7 @@ async def test_a_kept_promise_is_silent(tale: Story) -> None:
 async def test_an_alarm_that_could_not_be_raised_is_raised_later(tale: Story) -> None:
     """When the second channel is away too, the report waits for it."""
     await tale.declared("P1 checkout is down")
-    await lose(tale, "update.due")
+    await lease_lost(tale, "update.due")
     tale.alarm.broken = True
     await tale.fast_forward(minutes=36)
     await tale.worker.do_chores()

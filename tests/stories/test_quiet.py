@@ -15,7 +15,7 @@ from bot.ports import Database
 from bot.services.alerts import maintenance, silences
 from bot.store.tables import alerts as alerts_tables
 from bot.store.tables import base as tables
-from tests.support import ladders
+from tests.support import escalations
 from tests.support.alerts import OPS, Monitoring, elements, firing, monitoring, over
 from tests.support.catalogues import catalogue
 from tests.support.clock import START, HandClock
@@ -345,7 +345,7 @@ async def test_many_groups_in_maintenance(sender: Monitoring, monkeypatch: pytes
 
 WATCHED = """
 routes:
-  - {match: ['alertname="Watchdog"'], dead_man: {every: 5m, severity: P0}}
+  - {match: ['alertname="Watchdog"'], heartbeat: {every: 5m, severity: P0}}
 group_by: [service, alertname, cluster]
 """
 SILENT = "Watchdog is silent"
@@ -485,14 +485,14 @@ async def test_a_route_that_left_the_catalogue(
     (tmp_path / "with").mkdir()
     with_route = load([catalogue(tmp_path / "with", org=WATCHED)]).catalogue
     async with told(sqlite_database, clock) as story, monitoring(story) as sender:
-        without, box = story.deps.catalogue, story.deps.box
+        without, current_catalogue = story.deps.catalogue, story.deps.current_catalogue
         assert with_route is not None
-        box.current = with_route
+        current_catalogue.current = with_route
         await sender.sends(watchdog())
-        box.current = without
+        current_catalogue.current = without
         await story.fast_forward(minutes=6)
-        assert await count(story, "dead_men") == 0
-        assert "dead_man.ended" in capsys.readouterr().out
+        assert await count(story, "heartbeats") == 0
+        assert "heartbeat.ended" in capsys.readouterr().out
         assert await sender.cards() == []
         await sender.sends(watchdog())
         assert "*ALR-1 Watchdog*" in await sender.words()
@@ -522,12 +522,14 @@ async def test_an_absence_that_is_silenced(watched: Monitoring) -> None:
     assert "silences ALR-1 now" in await story.types("Ben", '/incident silence 1h severity="P0" service="default"')
 
 
-# --- ladders ----------------------------------------------------------------------------------------------------------
+# --- escalation policies ----------------------------------------------------------------------------------------------
 
 
-async def test_ladders_wait_until_it_is_quiet_no_more(database: Database, clock: HandClock, tmp_path: Path) -> None:
-    """A ladder that climbs ends with the begin of maintenance or of a silence, and begins anew when that is over."""
-    async with ladders.opened(database, clock, tmp_path) as shop:
+async def test_escalation_waits_until_it_is_quiet_no_more(database: Database, clock: HandClock, tmp_path: Path) -> None:
+    """An escalation policy that escalations ends with the begin of maintenance or of a silence, and begins anew when
+    that is over.
+    """
+    async with escalations.opened(database, clock, tmp_path) as shop:
         story = shop.story
         await shop.fires("Slow", severity="high")
         await story.types("Ben", "/incident maintenance shop 1h")
@@ -549,19 +551,23 @@ async def test_ladders_wait_until_it_is_quiet_no_more(database: Database, clock:
         assert len(await shop.thread()) == 1
         await shop.at(129, seconds=30)
         assert len(await shop.thread()) == 2
-        reasons = [why for _, why in await story.audited("ALR-1") if why.startswith("ladder.")]
-        assert reasons.count("ladder.begun") == 3
-        assert reasons.count("ladder.ended") == 2
+        reasons = [why for _, why in await story.audited("ALR-1") if why.startswith("escalation.")]
+        assert reasons.count("escalation.begun") == 3
+        assert reasons.count("escalation.ended") == 2
 
 
-async def test_an_absence_pages_by_its_ladder(sqlite_database: Database, clock: HandClock, tmp_path: Path) -> None:
-    """What must keep arriving and does not climbs the ladder of its severity, and ends with the next arrival."""
+async def test_an_absence_pages_by_its_escalation_policy(
+    sqlite_database: Database, clock: HandClock, tmp_path: Path
+) -> None:
+    """What must keep arriving and does not escalations the escalation policy of its severity, and ends with the next
+    arrival.
+    """
     org = """
 default_service: shop
 teams: {management: [U0DAN]}
-routes: [{match: ['alertname="Watchdog"'], dead_man: {every: 5m, severity: critical}}]
+routes: [{match: ['alertname="Watchdog"'], heartbeat: {every: 5m, severity: critical}}]
 """
-    async with ladders.opened(sqlite_database, clock, tmp_path, org=org) as shop:
+    async with escalations.opened(sqlite_database, clock, tmp_path, org=org) as shop:
         await shop.sends(watchdog())
         await shop.at(6)
         assert len(shop.mailed("ops@example.com")) >= 1

@@ -51,9 +51,9 @@ async def test_no_channel_can_be_opened(tale: Story, error: str) -> None:
     await tale.types("Ada", "/incident declare P1 checkout is down")
     card = await tale.card("incidents")
     assert "in the thread of this message" in shown(card)
-    (letter,) = await tale.direct("Ada")
-    assert "I could not open a channel" in letter
-    assert error in letter
+    (direct_message,) = await tale.direct("Ada")
+    assert "I could not open a channel" in direct_message
+    assert error in direct_message
     await tale.types("Ada", "/incident update INC-1 the disk is full")
     assert any("the disk is full" in text for text in await tale.thread("incidents", card["ts"]))
 
@@ -63,8 +63,8 @@ async def test_no_private_channel_can_be_opened(tale: Story) -> None:
     await tale.fault("error", method="conversations.create", error="restricted_action", times=3)
     await tale.types("Ada", "/incident declare private P1 keys leaked")
     await tale.fast_forward(minutes=6)
-    (letter,) = await tale.direct("Ada")
-    assert "Ask an administrator" in letter
+    (direct_message,) = await tale.direct("Ada")
+    assert "Ask an administrator" in direct_message
     assert await tale.cards("incidents") == []
     for _ in range(3):
         tale.clock.advance(minutes=5, seconds=1)
@@ -157,7 +157,7 @@ async def test_an_invitation_that_slack_refuses_raises_an_alarm(tale: Story) -> 
 async def waiting(story: Story) -> list[str]:
     """The kinds of what is still to be sent."""
     async with story.deps.database.reading() as tx:
-        query = select(deliveries.c.kind).where(deliveries.c.state.in_(["ready", "sending", "doubt"]))
+        query = select(deliveries.c.kind).where(deliveries.c.state.in_(["ready", "sending", "unconfirmed"]))
         return list(await tx.scalars(query))
 
 
@@ -205,7 +205,7 @@ service: default
 name: Default service
 default_severity: P1
 severities:
-  - {key: P1, name: High, update_every: 30m, tell: ["slack:#exec-updates", "dm:team:management", "dm:U0CLEO"]}
+  - {key: P1, name: High, update_every: 30m, notify: ["slack:#exec-updates", "dm:team:management", "dm:U0CLEO"]}
 """
 
 
@@ -216,8 +216,8 @@ async def test_who_is_told_at_declare(sqlite_database: Database, clock: HandCloc
     async with told(sqlite_database, clock, catalogue=[made]) as story:
         await story.types("Ada", "/incident declare checkout is down")
         for person in ("Dan", "Cleo"):
-            (letter,) = await story.direct(person)
-            assert "checkout is down" in letter
+            (direct_message,) = await story.direct(person)
+            assert "checkout is down" in direct_message
         assert any("checkout is down" in text for text in await story.by_the_bot("exec-updates"))
 
 

@@ -94,7 +94,7 @@ async def test_what_stops_people_from_being_called_is_audited(tale: Story) -> No
     await tale.types("Ada", "/incident status mitigating", room)
     await tale.types("Ada", "/incident remind snooze 10m", room)
     await tale.types("Ada", "/incident remind off", room)
-    assert [deed for deed in await tale.audited("INC-1") if deed[0] != "tocsin"][1:] == [
+    assert [attempted for attempted in await tale.audited("INC-1") if attempted[0] != "tocsin"][1:] == [
         ("U0BEN", "incident.acknowledged"),
         ("U0ADA", "incident.role"),
         ("U0CLEO", "incident.role"),

@@ -49,7 +49,7 @@ async def test_a_stopped_worker_is_fenced(new_postgres: NewDatabase, tmp_path: P
             assert (await place.run("RUN-1")).epoch > run.epoch
         finally:
             holder.send(SIGCONT)
-        await until(lambda: any("claim.fenced" in line for line in holder.log))
+        await until(lambda: any("lease.lost" in line for line in holder.log))
         assert (await place.attempt("RUN-1", "first")).state == "unknown"
         await place.house.quiet()
         assert await place.clicks("U0CLEO", room, unknown, "step.happened")

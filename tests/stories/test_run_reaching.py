@@ -206,7 +206,7 @@ async def test_a_contact_that_changes_changes_the_plan(home: Reached) -> None:
     assert runbook.steps[0].body["contact"]["email"][0] == "ann@example.com"
     mail = replace(runbook.steps[0], body={**runbook.steps[0].body, "contact": {"email": ["eve@example.com"]}})
     changed = replace(runbook, steps=(mail, *runbook.steps[1:]), version="other")
-    home.story.deps.box.current = replace(catalogue, runbooks={**catalogue.runbooks, "tell": changed})
+    home.story.deps.current_catalogue.current = replace(catalogue, runbooks={**catalogue.runbooks, "tell": changed})
     after = await home.story.reads("Ada", "/runbook plan tell", OPS)
     assert before.splitlines()[0] != after.splitlines()[0]
     assert "ops (eve@example.com)" in after

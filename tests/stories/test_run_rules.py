@@ -107,7 +107,7 @@ async def test_a_run_stays_on_its_version(database: Database, clock: HandClock, 
         file.write_text(file.read_text().replace("/restart", "/destroy"))
         newer = load([tmp_path / "catalogue"]).catalogue
         assert newer is not None
-        story.deps.box.current = newer
+        story.deps.current_catalogue.current = newer
 
         question = await story.asked("RUN-1", "approval.approve")
         await story.clicks("Ben", OPS, question, "approval.approve")

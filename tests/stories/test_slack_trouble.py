@@ -43,8 +43,11 @@ async def picture(story: Story) -> dict[str, Any]:
     """What people see at the end, without the moments at which they saw it."""
     state = await story.state()
     rooms = {one["name"]: one for one in state["channels"] if one["name"].startswith(("inc-", "incidents"))}
-    letters = [_timeless(shown(one)) for user in ("Ada", "Ben") for one in await story.letters(user)]
-    return {"letters": sorted(letters), **{name: _seen(room, state["messages"]) for name, room in rooms.items()}}
+    direct_messages = [_timeless(shown(one)) for user in ("Ada", "Ben") for one in await story.direct_messages(user)]
+    return {
+        "letters": sorted(direct_messages),
+        **{name: _seen(room, state["messages"]) for name, room in rooms.items()},
+    }
 
 
 def _seen(room: dict[str, Any], messages: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
@@ -145,7 +148,7 @@ async def test_slack_says_slow_down(tale: Story, calm: dict[str, Any], method: s
 
 OUTAGES = {
     "refused": {"kind": "rate_limited", "retry_after": 75 * 60},
-    "in doubt": {"kind": "http_500", "times": 1_000_000},
+    "unconfirmed": {"kind": "http_500", "times": 1_000_000},
 }
 
 

@@ -21,7 +21,7 @@ from bot.services.runs import request as run_request
 from bot.services.workspace import people
 from bot.store.tables import queue as queue_tables
 from bot.store.tables import runs as runs_tables
-from bot.store.wakeups.local import LocalHints
+from bot.store.wakeups.local import LocalWakeups
 from tests.support.alerts import OPS, Monitoring, elements, firing, monitoring, over
 from tests.support.clock import START, HandClock
 from tests.support.runbooks import Target, target
@@ -288,8 +288,8 @@ async def test_worked_again_after_a_crash(sent: Watched) -> None:
             await tx.execute(select(queue_tables.deliveries).where(queue_tables.deliveries.c.kind == "trigger"))
         ).one()
         again = queue_tables.deliveries.update().where(queue_tables.deliveries.c.id == row.id)
-        await tx.execute(again.values(state="doubt", lease_until=0.0, lookups=0, next_at=0.0, settled_at=None))
-    deps = replace(sent.story.deps, hints=LocalHints(), worker_name="successor")
+        await tx.execute(again.values(state="unconfirmed", lease_until=0.0, lookups=0, next_at=0.0, settled_at=None))
+    deps = replace(sent.story.deps, wakeups=LocalWakeups(), worker_name="successor")
     sent.story.worker = worker_of(deps)
     await sent.story.fast_forward(minutes=1)
     assert sent.there.counts["/clean"] == 1
@@ -312,7 +312,7 @@ async def test_looked_at_once_more(sender: Watched, quiet: str) -> None:
     story = sender.story
     async with story.deps.database.transaction() as tx:  # as if the worker were busy elsewhere
         gate = {"name": "post:trigger:clean_up", "next_at": story.clock.wall() + 300}
-        await tx.execute(queue_tables.gates.insert().values(**gate))
+        await tx.execute(queue_tables.rate_limits.insert().values(**gate))
     await sender.sends(firing("Full", host="a"))
     assert await sender.runs() == []
     card = await sender.card()

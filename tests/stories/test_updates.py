@@ -52,11 +52,11 @@ async def test_the_commander_is_reminded_and_snoozes(story: Story) -> None:
     room = await story.declared("P1 checkout is down")
     await story.types("Ben", "/incident role INC-1 commander")
     await story.fast_forward(minutes=26)
-    (letter,) = await story.letters("Ben")
-    assert buttons(letter) == ["incident.update", "incident.snooze"]
+    (direct_message,) = await story.direct_messages("Ben")
+    assert buttons(direct_message) == ["incident.update", "incident.snooze"]
     assert not [one for one in await story.messages(room) if "incident.snooze" in buttons(one)]
-    await story.clicks("Ben", letter["channel"], letter, "incident.snooze")
-    assert "promised by 09:40" in tidy((await story.whispers("Ben", letter["channel"]))[-1])
+    await story.clicks("Ben", direct_message["channel"], direct_message, "incident.snooze")
+    assert "promised by 09:40" in tidy((await story.whispers("Ben", direct_message["channel"]))[-1])
     await story.fast_forward(minutes=13)
     assert await own_updates(story, room) == []
     await story.fast_forward(minutes=2)
@@ -70,7 +70,7 @@ async def test_an_old_reminder_does_not_move_a_newer_promise(story: Story, led: 
     if led:
         await story.types("Ada", "/incident role commander", room)
     await story.fast_forward(minutes=26)
-    found = await story.letters("Ada") if led else await story.messages(room)
+    found = await story.direct_messages("Ada") if led else await story.messages(room)
     (reminder,) = [one for one in found if "incident.snooze" in buttons(one)]
     await story.types("Ada", "/incident update it is the cache", room)
     place = reminder["channel"] if led else room
@@ -85,8 +85,8 @@ async def test_the_reminder_opens_the_form(tale: Story) -> None:
     room = await tale.declared("P1 checkout is down")
     await tale.types("Ben", "/incident role INC-1 commander")
     await tale.fast_forward(minutes=26)
-    (letter,) = await tale.letters("Ben")
-    view = await tale.opens_by_click("Ben", letter["channel"], letter, "incident.update")
+    (direct_message,) = await tale.direct_messages("Ben")
+    view = await tale.opens_by_click("Ben", direct_message["channel"], direct_message, "incident.update")
     assert view["callback_id"] == "incident.update"
     await tale.submits("Ben", view, text="rolling back", status="mitigating")
     await tale.fast_forward(minutes=10)

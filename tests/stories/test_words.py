@@ -235,5 +235,5 @@ async def test_an_answer_that_cannot_be_whispered_is_a_letter(
         room = await story.declared("P1 checkout is down")
         await story.fault("error", method="chat.postEphemeral", error=error, times=9)
         await story.says("Ada", "@tocsin show", room)
-        (letter,) = await story.direct("Ada")
-        assert "checkout is down" in letter
+        (direct_message,) = await story.direct("Ada")
+        assert "checkout is down" in direct_message

@@ -14,7 +14,8 @@ def group(key: str, opened: datetime, took: timedelta | None = FIVE_MINUTES, **m
     """A group that its alerts ended, or that is open (`took` None)."""
     ended = {"status": "firing"} if took is None else {"status": "resolved", "resolved_at": opened + took}
     return {
-        "key": key, "name": "Slow", "labels": [], "service": "default", "severity": "P2", "rank": 2, "setting": "ops",
+        "key": key, "name": "Slow", "labels": [], "service": "default", "severity": "P2", "rank": 2,
+        "channel_name": "ops",
         "why": [], "noticed": [], "since": opened, "opened_at": opened, "opened_wall": opened.timestamp(),
         "firing": 0, "total": 2, "has_card": True, "resolved_by": "tocsin", **ended, **more,
     }  # fmt: skip
@@ -32,7 +33,7 @@ def incident(**more: Any) -> dict[str, Any]:
     return {
         "title": "x", "service": "default", "severity": "P1", "rank": 1, "status": "closed", "private": False,
         "drill": False, "source": "alert", "declared_by": "tocsin", "declared_at": START, "declared_wall": 0.0,
-        "detected_at": START, "home": "thread", **more,
+        "detected_at": START, "placement": "thread", **more,
     }  # fmt: skip
 
 
@@ -44,10 +45,10 @@ def run(**more: Any) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def climb(group: int, **more: Any) -> dict[str, Any]:
+def escalation(group: int, **more: Any) -> dict[str, Any]:
     """One that ended."""
     return {
-        "subject": f"ALR-{group}", "alert_group": group, "service": "default", "ladder": "critical", "pinned": {},
+        "subject": f"ALR-{group}", "alert_group": group, "service": "default", "policy": "critical", "pinned": {},
         "number": 1, "begins_at": START, "begun_by": "tocsin", "ended_at": START, **more,
     }  # fmt: skip
 

@@ -14,8 +14,8 @@ from sqlalchemy import select
 
 from bot import manifest
 from bot.catalogue.load import load
-from bot.catalogue.templates.render import TemplateWords
-from bot.deps import CatalogueBox, Config, Deps
+from bot.catalogue.templates.render import TemplateFiles
+from bot.deps import Config, CurrentCatalogue, Deps
 from bot.domain.errors import Undeliverable
 from bot.domain.text.secret import Secret
 from bot.engine.secrets import Secrets
@@ -27,11 +27,11 @@ from bot.services.registry import CHORES, DELIVERIES, INBOX, LATE, TIMERS
 from bot.services.runs.scheduler import Engine
 from bot.simulator import Simulator
 from bot.slack.app import SlackDoor
-from bot.slack.events import EventDesk
+from bot.slack.events import EventDispatcher
 from bot.store.tables.audit import audit_log
-from bot.store.wakeups.local import LocalHints
+from bot.store.wakeups.local import LocalWakeups
 from bot.worker import Worker
-from commands import TABLE
+from commands import LISTENERS
 from tests.support.clock import HandClock
 
 BUSY_SECONDS = 30.0  # of real time that a busy machine may take for what Slack gives three seconds
@@ -107,7 +107,7 @@ class Story:
         for _ in range(ROUNDS):
             await self.simulator.deliverer.quiet()
             await self.door.quiet()
-            if await self.worker.turn():
+            if await self.worker.work_once():
                 continue
             wait = await self._until_sendable()
             if wait is None or wait > patience:
@@ -268,7 +268,7 @@ class Story:
         rooms = [one["id"] for one in state["channels"] if one.get("is_im")]
         return [shown(one) for room in rooms for one in state["messages"].get(room, []) if one.get("bot_id")]
 
-    async def letters(self, user: str) -> list[dict[str, Any]]:
+    async def direct_messages(self, user: str) -> list[dict[str, Any]]:
         """The bot's direct messages to a person, whole; each knows its `channel`."""
         state = await self.state(user)
         rooms = [one["id"] for one in state["channels"] if one.get("is_im")]
@@ -400,14 +400,14 @@ async def told(
                 Secret(simulator.bot_token), base_url=simulator.api_url, session=session, timeout_seconds=BUSY_SECONDS
             ),
             alarm=alarm,
-            hints=LocalHints(),
-            box=CatalogueBox(loaded.catalogue),
-            words=TemplateWords(templates),
-            vault=Secrets(environment or {}, handed_on=environment),
+            wakeups=LocalWakeups(),
+            current_catalogue=CurrentCatalogue(loaded.catalogue),
+            templates=TemplateFiles(templates),
+            secrets=Secrets(environment or {}, handed_on=environment),
             **(parts or {}),
         )
         door = SlackDoor(
-            TABLE,
+            LISTENERS,
             deps,
             session=session,
             base_url=simulator.api_url,
@@ -423,7 +423,7 @@ async def told(
 
 def worker_of(deps: Deps) -> Worker:
     """A worker that knows nothing but what the database says, with all that happens by itself."""
-    inbox = {"event": EventDesk(TABLE).handle, **INBOX}
+    inbox = {"event": EventDispatcher(LISTENERS).handle, **INBOX}
     return Worker(deps, timers=TIMERS, deliveries=DELIVERIES, inbox=inbox, chores=CHORES, late=LATE)
 
 

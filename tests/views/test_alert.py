@@ -37,7 +37,7 @@ def group(text: str, *, is_over: bool) -> AlertGroup:
         service="shop",
         severity="P1",
         rank=1,
-        setting="ops-alerts",
+        channel_name="ops-alerts",
         why=(text,),
         noticed=(text,),
         status=Status.RESOLVED if is_over else Status.FIRING,

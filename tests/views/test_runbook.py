@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.domain.catalogue.catalogue import Access, Catalogue
-from bot.domain.catalogue.runbook import Effect, Gate, Kind, Parameter, ParameterType, Runbook, Step, Trigger
+from bot.domain.catalogue.runbook import ApprovalRule, Effect, Kind, Parameter, ParameterType, Runbook, Step, Trigger
 from bot.domain.runs import parameters
 from bot.domain.runs.plan import Plan
 from bot.engine import planning
@@ -39,7 +39,9 @@ def parameter(number: int) -> Parameter:
     )
 
 
-GATE = Gate(who=EVERYBODY.approve, reason=True, by_severity={f"P{number}": Gate(quorum=20) for number in range(20)})
+GATE = ApprovalRule(
+    who=EVERYBODY.approve, reason=True, by_severity={f"P{number}": ApprovalRule(quorum=20) for number in range(20)}
+)
 MONSTER = Runbook(
     id="m" * 60,
     service="s" * 40,
@@ -148,10 +150,10 @@ def test_an_emptied_field() -> None:
 def test_what_stands_before_it() -> None:
     """A runbook says in its list whether it reads, changes things, or asks: at the beginning or on the way."""
     reads = Step("a", Kind.HTTP, {}, Effect.READ)
-    own = Step("b", Kind.HTTP, {}, Effect.READ, approval=Gate())
+    own = Step("b", Kind.HTTP, {}, Effect.READ, approval=ApprovalRule())
     said = [
         view.needs(Runbook("r", "s", "R", steps), None) for steps in ((reads,), (own,), (Step("c", Kind.HTTP, {}),))
     ]
     assert said == ["only reads", "asks for approval on the way", "changes things, without approval"]
     assert view.may_approve(None, EVERYBODY, Runbook("r", "s", "R", (own,))) == "Approve: its steps ask on the way."
-    assert view.needs(MONSTER, Gate(quorum=2)) == "needs 2 approvals"
+    assert view.needs(MONSTER, ApprovalRule(quorum=2)) == "needs 2 approvals"

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from bot.catalogue import principals
 from bot.catalogue.org.routes import generic
-from bot.catalogue.org.schema import OrgShape, RouteShape
+from bot.catalogue.org.schema import OrgSchema, RouteSchema
 from bot.catalogue.yaml.diagnostics import from_pydantic
 from bot.catalogue.yaml.document import Document, Place
 from bot.domain.catalogue.catalogue import GROUP_BY, Access, Finding, GenericSource
@@ -35,7 +35,7 @@ class Org:
     default_place: tuple[Document, Place] | None = None
     known_teams: Collection[str] | None = ()
     connections: Mapping[str, Connection] = field(default_factory=dict)
-    routes: Sequence[RouteShape] = ()
+    routes: Sequence[RouteSchema] = ()
     routes_file: Document | None = None
     group_by: tuple[str, ...] = GROUP_BY
     generic: Mapping[str, GenericSource] = field(default_factory=dict)
@@ -47,9 +47,9 @@ def merge(documents: Sequence[Document], findings: list[Finding]) -> Org:
     shapes = [_shape(document, findings) for document in documents]
     if any(Path(finding.file).name == "org.yml" for finding in findings):
         return Org(known_teams=None)
-    whole = OrgShape.model_validate(merged)
+    whole = OrgSchema.model_validate(merged)
     for document, shape in zip(documents, shapes, strict=True):
-        findings.extend(_entries(document, shape or OrgShape(), whole.teams))
+        findings.extend(_entries(document, shape or OrgSchema(), whole.teams))
     access = {name: tuple(entries) for name, entries in whole.access}
     teams = {key: tuple(members) for key, members in whole.teams.items()}
     connections = {name: Connection(name, *one.kind_and_reference()) for name, one in whole.connections.items()}
@@ -88,7 +88,7 @@ def on_call(documents: Sequence[Document], services: Mapping[str, Service]) -> I
     """Levels of on-call that `access` names and no service has. Of which service they are depends on what is done."""
     levels = {key for service in services.values() for key in service.oncall}
     for document in documents:
-        for what, entries in OrgShape.model_validate(document.data).access:
+        for what, entries in OrgSchema.model_validate(document.data).access:
             for index, entry in enumerate(entries):
                 problem = principals.who_problem(entry, None, levels) if entry.startswith("oncall") else None
                 if problem:
@@ -106,11 +106,11 @@ def _implied_default(services: Mapping[str, Service], file: str, findings: list[
     return None
 
 
-def _shape(document: Document, findings: list[Finding]) -> OrgShape | None:
+def _shape(document: Document, findings: list[Finding]) -> OrgSchema | None:
     try:
-        return OrgShape.model_validate(document.data)
+        return OrgSchema.model_validate(document.data)
     except ValidationError as problem:
-        findings.extend(from_pydantic(document, OrgShape, problem))
+        findings.extend(from_pydantic(document, OrgSchema, problem))
         return None
 
 
@@ -147,7 +147,7 @@ def _put(merged: dict[str, Any], place: Place, value: Any) -> None:
         merged[str(place[0])] = value
 
 
-def _entries(document: Document, shape: OrgShape, teams: Collection[str]) -> Iterator[Finding]:
+def _entries(document: Document, shape: OrgSchema, teams: Collection[str]) -> Iterator[Finding]:
     """Who is named in teams and access, and what is grouped by."""
     for key, members in shape.teams.items():
         for index, member in enumerate(members):

@@ -6,10 +6,10 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bot.catalogue.org.schema import GenericShape, RouteShape
+from bot.catalogue.org.schema import GenericSchema, RouteSchema
 from bot.catalogue.yaml.document import Document, Place
 from bot.domain.catalogue import matchers
-from bot.domain.catalogue.catalogue import DeadMan, Finding, GenericSource, Route
+from bot.domain.catalogue.catalogue import Finding, GenericSource, Heartbeat, Route
 from bot.domain.catalogue.matchers import Matcher
 from bot.domain.catalogue.service import Service
 from bot.domain.text.wording import hint
@@ -24,7 +24,7 @@ class Surroundings:
 
 
 def read(
-    document: Document, shapes: Sequence[RouteShape], around: Surroundings, findings: list[Finding]
+    document: Document, shapes: Sequence[RouteSchema], around: Surroundings, findings: list[Finding]
 ) -> tuple[Route, ...]:
     """The routes in their order. What is wrong with them is added to `findings`."""
     made = tuple(_route(document, index, shape) for index, shape in enumerate(shapes))
@@ -35,7 +35,7 @@ def read(
     return made
 
 
-def _route(document: Document, index: int, shape: RouteShape) -> Route:
+def _route(document: Document, index: int, shape: RouteSchema) -> Route:
     return Route(
         number=index + 1,
         place=f"{Path(document.file).name}:{document.line(('routes', index))}",
@@ -43,9 +43,9 @@ def _route(document: Document, index: int, shape: RouteShape) -> Route:
         service=shape.service,
         severity=shape.severity,
         channel=shape.channel,
-        ladder=shape.ladder,
+        escalation_policy=shape.escalation_policy,
         runbook=shape.runbook,
-        dead_man=DeadMan(shape.dead_man.every, shape.dead_man.severity) if shape.dead_man else None,
+        heartbeat=Heartbeat(shape.heartbeat.every, shape.heartbeat.severity) if shape.heartbeat else None,
     )
 
 
@@ -60,11 +60,18 @@ def _problems(route: Route, around: Surroundings) -> Iterator[tuple[Place, str]]
     # Without a service of its own, the route may lead to any of them.
     services = [around.services[route.service]] if route.service else list(around.services.values())
     yield from _severity(("severity",), route.severity, services)
-    yield from _severity(("dead_man", "severity"), route.dead_man.severity if route.dead_man else None, services)
-    ladders = {key for service in services for key in service.ladders}
-    if route.ladder and route.ladder not in ladders:
-        said = hint(route.ladder, ladders) if ladders else "Add it under ladders in service.yml."
-        yield ("ladder",), f"There is no ladder “{route.ladder}” {_where(services)}. {said}"
+    yield from _severity(("heartbeat", "severity"), route.heartbeat.severity if route.heartbeat else None, services)
+    escalation_policies = {key for service in services for key in service.escalation_policies}
+    if route.escalation_policy and route.escalation_policy not in escalation_policies:
+        said = (
+            hint(route.escalation_policy, escalation_policies)
+            if escalation_policies
+            else "Add it under escalation policies in service.yml."
+        )
+        yield (
+            ("escalation_policy",),
+            f"There is no escalation policy “{route.escalation_policy}” {_where(services)}. {said}",
+        )
 
 
 def _severity(place: Place, word: str | None, services: Sequence[Service]) -> Iterator[tuple[Place, str]]:
@@ -109,5 +116,5 @@ def known_alerts(document: Document, service: Service, runbooks: Collection[str]
             findings.append(document.finding(place, no_runbook(known.runbook, runbooks)))
 
 
-def generic(shape: GenericShape) -> GenericSource:
+def generic(shape: GenericSchema) -> GenericSource:
     return GenericSource(shape.alerts, shape.fingerprint, shape.status, tuple(shape.firing), dict(shape.labels))

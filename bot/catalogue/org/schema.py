@@ -23,13 +23,13 @@ from bot.catalogue.fields import (
 from bot.domain.catalogue.catalogue import GROUP_BY
 
 
-class Shape(BaseModel):
+class Schema(BaseModel):
     """Unknown keys are errors."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class AccessShape(Shape):
+class AccessSchema(Schema):
     declare: list[Who] = ["everyone"]
     respond: list[Who] = ["everyone"]
     execute: list[Who] = []
@@ -37,7 +37,7 @@ class AccessShape(Shape):
     admin: list[Who] = []
 
 
-class ConnectionShape(Shape):
+class ConnectionSchema(Schema):
     """One kind, and where its address is: addresses and passwords never stand in a catalogue."""
 
     sql: Reference | None = None
@@ -45,7 +45,7 @@ class ConnectionShape(Shape):
     prometheus: Reference | None = None
 
     @model_validator(mode="after")
-    def _one_kind(self) -> ConnectionShape:
+    def _one_kind(self) -> ConnectionSchema:
         if len(self.model_fields_set) != 1:
             raise ValueError("A connection is one of sql, redis and prometheus. Write for example {sql: env:NAME}.")
         if self.kind_and_reference()[1] is None:
@@ -57,24 +57,24 @@ class ConnectionShape(Shape):
         return kind, getattr(self, kind)
 
 
-class DeadManShape(Shape):
+class HeartbeatSchema(Schema):
     """An alert that must keep arriving."""
 
     every: SomeDuration
     severity: SeverityWord | None = None
 
 
-class RouteShape(Shape):
+class RouteSchema(Schema):
     match: Annotated[list[MatcherText], Field(max_length=50)]
     service: ServiceKey | None = None
     severity: SeverityWord | None = None
     channel: Channel | None = None
-    ladder: Key | None = None
+    escalation_policy: Key | None = None
     runbook: Text | None = None
-    dead_man: DeadManShape | None = None
+    heartbeat: HeartbeatSchema | None = None
 
 
-class GenericShape(Shape):
+class GenericSchema(Schema):
     """JMESPath expressions over a payload; below `alerts`, over one alert of it."""
 
     alerts: JmesPath | None = None
@@ -84,13 +84,13 @@ class GenericShape(Shape):
     labels: dict[LabelName, JmesPath] = {}
 
 
-class OrgShape(Shape):
+class OrgSchema(Schema):
     """org.yml."""
 
     default_service: ServiceKey | None = None
     teams: dict[Text, list[Who]] = {}
-    access: AccessShape = AccessShape()
-    connections: dict[ConnectionName, ConnectionShape] = {}
-    routes: Annotated[list[RouteShape], Field(max_length=1_000)] = []
+    access: AccessSchema = AccessSchema()
+    connections: dict[ConnectionName, ConnectionSchema] = {}
+    routes: Annotated[list[RouteSchema], Field(max_length=1_000)] = []
     group_by: Annotated[list[LabelName], Field(min_length=1, max_length=20)] = list(GROUP_BY)
-    generic: dict[Key, GenericShape] = {}
+    generic: dict[Key, GenericSchema] = {}

@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from bot.catalogue.load import catalogue_files
-from bot.catalogue.runbook_tests.schema import CaseShape, ResultShape, SuiteShape
+from bot.catalogue.runbook_tests.schema import CaseSchema, ResultSchema, SuiteSchema
 from bot.catalogue.runbooks.step_checks import RESULTS
 from bot.catalogue.yaml.diagnostics import from_pydantic
 from bot.catalogue.yaml.document import Document, Place, Unreadable
@@ -27,7 +27,7 @@ APPROVALS = ("approve", "reject", "wait")
 
 
 @dataclass(frozen=True)
-class Canned:
+class ScriptedResult:
     """What a step is said to come to. `says_ok` is what the case itself says of it, where it does."""
 
     word: str = GIVES
@@ -51,7 +51,7 @@ class Expected:
 
 
 @dataclass(frozen=True)
-class Case:
+class RunbookCase:
     """One walk through a runbook."""
 
     name: str
@@ -59,7 +59,7 @@ class Case:
     parameters: Mapping[str, Any] = field(default_factory=dict)
     incident: Mapping[str, Any] | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
-    results: Mapping[str, tuple[Canned, ...]] = field(default_factory=dict)
+    results: Mapping[str, tuple[ScriptedResult, ...]] = field(default_factory=dict)
     answers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     expected: Expected = Expected()
 
@@ -70,7 +70,7 @@ class Suite:
 
     document: Document
     runbook: Runbook
-    cases: tuple[Case, ...]
+    cases: tuple[RunbookCase, ...]
     written: int
 
 
@@ -105,9 +105,9 @@ def _no_runbook(path: Path, runbook_id: str, runbooks: Mapping[str, Runbook]) ->
 def read(document: Document, runbook: Runbook, findings: list[Finding]) -> Suite | None:
     """The tests of that runbook. A case that names what does not exist is a finding, and is not walked."""
     try:
-        shape = SuiteShape.model_validate(document.data)
+        shape = SuiteSchema.model_validate(document.data)
     except ValidationError as problem:
-        findings.extend(from_pydantic(document, SuiteShape, problem))
+        findings.extend(from_pydantic(document, SuiteSchema, problem))
         return None
     cases = []
     for index, one in enumerate(shape.cases):
@@ -119,8 +119,8 @@ def read(document: Document, runbook: Runbook, findings: list[Finding]) -> Suite
     return Suite(document, runbook, tuple(cases), len(shape.cases))
 
 
-def _case(shape: CaseShape, place: Place) -> Case:
-    return Case(
+def _case(shape: CaseSchema, place: Place) -> RunbookCase:
+    return RunbookCase(
         name=shape.name,
         place=place,
         parameters=shape.parameters,
@@ -139,15 +139,15 @@ def _case(shape: CaseShape, place: Place) -> Case:
     )
 
 
-def _script(shapes: Sequence[ResultShape], place: Place) -> tuple[Canned, ...]:
-    return tuple(_canned(one, (*place, index)) for index, one in enumerate(shapes))
+def _script(shapes: Sequence[ResultSchema], place: Place) -> tuple[ScriptedResult, ...]:
+    return tuple(_scripted_result(one, (*place, index)) for index, one in enumerate(shapes))
 
 
-def _canned(shape: ResultShape, place: Place) -> Canned:
-    return Canned(_word(shape), shape.given, shape.fails or "", shape.certain, shape.ok, place)
+def _scripted_result(shape: ResultSchema, place: Place) -> ScriptedResult:
+    return ScriptedResult(_word(shape), shape.given, shape.fails or "", shape.certain, shape.ok, place)
 
 
-def _word(shape: ResultShape) -> str:
+def _word(shape: ResultSchema) -> str:
     if shape.fails:
         return FAILS
     return UNKNOWN if shape.unknown else WAITS if shape.waits else GIVES
@@ -158,7 +158,7 @@ def _word(shape: ResultShape) -> str:
 _Problem = tuple[Place, str]
 
 
-def _problems(shape: CaseShape, runbook: Runbook) -> Iterator[_Problem]:
+def _problems(shape: CaseSchema, runbook: Runbook) -> Iterator[_Problem]:
     steps = {one.id: one for step in runbook.steps for one in (step, step.undo) if one}
     yield from _names(shape, steps)
     for name, results in shape.results.items():
@@ -175,7 +175,7 @@ def _problems(shape: CaseShape, runbook: Runbook) -> Iterator[_Problem]:
                 yield ("answers", name, index), f"“{name}” asks for approval. Write {listing(APPROVALS, 'or')}."
 
 
-def _names(shape: CaseShape, steps: Collection[str]) -> Iterator[_Problem]:
+def _names(shape: CaseSchema, steps: Collection[str]) -> Iterator[_Problem]:
     """Every step that is named is one."""
     named: list[tuple[Place, str, Collection[str]]] = []
     for key in ("results", "arguments", "saved"):
@@ -201,7 +201,7 @@ def gives_its_own(step: Step) -> bool:
     return checked_kind(step) in (Kind.SET, Kind.MESSAGE, Kind.APPROVAL, Kind.WAIT)
 
 
-def _unfitting(step: Step, shape: ResultShape) -> Iterator[str]:
+def _unfitting(step: Step, shape: ResultSchema) -> Iterator[str]:
     """What a step of this kind cannot come to."""
     kind = checked_kind(step)
     if gives_its_own(step):
@@ -224,7 +224,7 @@ def _unfitting(step: Step, shape: ResultShape) -> Iterator[str]:
         yield f"What became of a {step.kind} step is always known. Write {{fails: why}}."
 
 
-def _by_a_person(step: Step, shape: ResultShape) -> Iterator[str]:
+def _by_a_person(step: Step, shape: ResultSchema) -> Iterator[str]:
     if shape.fails or shape.unknown:
         yield "A person does a manual step, or it waits. Write ok, waits or {evidence: what was seen}."
     elif step.body.get("evidence") and not shape.waits and not (shape.evidence or "").strip():

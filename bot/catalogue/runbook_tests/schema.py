@@ -76,13 +76,13 @@ def _happened(value: object) -> object:
     return {name: fate}
 
 
-class Shape(BaseModel):
+class Schema(BaseModel):
     """Unknown keys are errors."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class SampleShape(Shape):
+class SampleSchema(Schema):
     """One series, as promql has it."""
 
     labels: dict[Text, StrictStr] = {}
@@ -91,7 +91,7 @@ class SampleShape(Shape):
     at: Number = 0
 
 
-class ResultShape(Shape):
+class ResultSchema(Schema):
     """What a step is said to come to: that it fails, that nobody knows, or what it gives."""
 
     ok: StrictBool | None = None
@@ -106,7 +106,7 @@ class ResultShape(Shape):
     rows: list[dict[str, Any]] | None = None
     rowcount: Annotated[StrictInt, Field(ge=0)] | None = None
     value: Any = None
-    samples: list[SampleShape] | None = None
+    samples: list[SampleSchema] | None = None
     exit_code: Annotated[StrictInt, Field(ge=-64, le=255)] | None = None
     stdout: Output | None = None
     stderr: Output | None = None
@@ -135,29 +135,29 @@ class ResultShape(Shape):
         }
 
 
-class IncidentShape(Shape):
+class IncidentSchema(Schema):
     id: Text = "INC-1"
     severity: SeverityWord | None = None
     title: Text | None = None
 
 
-class AlertShape(Shape):
+class AlertSchema(Schema):
     labels: dict[Text, StrictStr] = {}
 
 
-_Result = Annotated[ResultShape, BeforeValidator(_result), Briefly(WORDS)]
+_Result = Annotated[ResultSchema, BeforeValidator(_result), Briefly(WORDS)]
 Results = Annotated[list[_Result], Field(min_length=1, max_length=100), BeforeValidator(_as_list), Briefly()]
 Answers = Annotated[list[Answer], Field(min_length=1, max_length=100), BeforeValidator(_as_list), Briefly()]
 Happened = Annotated[dict[str, Fate], Field(min_length=1, max_length=1), BeforeValidator(_happened), Briefly(text=True)]
 
 
-class CaseShape(Shape):
+class CaseSchema(Schema):
     """One walk through the runbook: what it meets, and what is expected of it."""
 
     name: Text
     parameters: dict[str, Any] = {}
-    incident: IncidentShape | None = None
-    alert: AlertShape = AlertShape()
+    incident: IncidentSchema | None = None
+    alert: AlertSchema = AlertSchema()
     results: dict[StepName, Results] = {}
     answers: dict[StepName, Answers] = {}
     path: Annotated[list[Happened], Field(max_length=500)] | None = None
@@ -174,7 +174,7 @@ class CaseShape(Shape):
         return self
 
 
-class SuiteShape(Shape):
+class SuiteSchema(Schema):
     """<key>/<id>.test.yml"""
 
-    cases: Annotated[list[CaseShape], Field(min_length=1, max_length=500)]
+    cases: Annotated[list[CaseSchema], Field(min_length=1, max_length=500)]

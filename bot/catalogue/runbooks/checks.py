@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 
 from bot.catalogue import principals
-from bot.catalogue.runbooks.schema import RunbookShape
+from bot.catalogue.runbooks.schema import RunbookSchema
 from bot.catalogue.yaml.document import Document, Place
 from bot.domain.catalogue import matchers
 from bot.domain.catalogue.catalogue import Finding
@@ -19,7 +19,7 @@ from bot.expressions.check import Scope, template_problems
 
 
 def findings(
-    document: Document, shape: RunbookShape, made: Runbook, service: Service | None, teams: Collection[str] | None
+    document: Document, shape: RunbookSchema, made: Runbook, service: Service | None, teams: Collection[str] | None
 ) -> Iterator[Finding]:
     """All but the steps and the connections. None for the service or the teams: they are not looked up."""
     yield from _parameters(document, made)
@@ -78,14 +78,14 @@ def _by_itself(document: Document, place: Place, made: Runbook) -> Iterator[Find
             yield document.finding(place, said)
 
 
-def _severities(document: Document, shape: RunbookShape, service: Service | None) -> Iterator[Finding]:
+def _severities(document: Document, shape: RunbookSchema, service: Service | None) -> Iterator[Finding]:
     if service is None:
         return
     words: list[tuple[Place, str]] = []
     for index, trigger in enumerate(shape.triggers):
         words += [(("triggers", index, "severities", number), word) for number, word in enumerate(trigger.severities)]
-    gate = shape.policy.approval
-    words += [(("policy", "approval", "by_severity", word), word) for word in (gate.by_severity if gate else ())]
+    rule = shape.policy.approval
+    words += [(("policy", "approval", "by_severity", word), word) for word in (rule.by_severity if rule else ())]
     for place, word in words:
         if service.find_severity(word) is None:
             sentence = f"{service.name} has no severity “{word}”. {hint(word, service.severity_keys())}"
@@ -107,14 +107,14 @@ def _with_undo(step: Step) -> list[Step]:
 
 
 def _people(
-    document: Document, shape: RunbookShape, teams: Collection[str] | None, levels: Collection[str] | None
+    document: Document, shape: RunbookSchema, teams: Collection[str] | None, levels: Collection[str] | None
 ) -> Iterator[Finding]:
     named: list[tuple[Place, list[str]]] = [(("policy", "execute"), shape.policy.execute or [])]
-    gate = shape.policy.approval
-    if gate:
+    rule = shape.policy.approval
+    if rule:
         place: Place = ("policy", "approval")
-        named += [((*place, "who"), gate.who), ((*place, "break_glass"), gate.break_glass)]
-        for key, change in gate.by_severity.items():
+        named += [((*place, "who"), rule.who), ((*place, "break_glass"), rule.break_glass)]
+        for key, change in rule.by_severity.items():
             named.append(((*place, "by_severity", key, "who"), change.who or []))
     for index, step in enumerate(shape.steps):
         named.append((("steps", index, "approval", "who"), step.approval.who if step.approval else []))

@@ -12,11 +12,20 @@ from typing import Any
 from pydantic import ValidationError
 
 from bot.catalogue.runbooks import checks, step_checks
-from bot.catalogue.runbooks.schema import NO_APPROVAL, RUNBOOK_ID, GateShape, ParameterShape, RunbookShape
+from bot.catalogue.runbooks.schema import NO_APPROVAL, RUNBOOK_ID, ApprovalRuleSchema, ParameterSchema, RunbookSchema
 from bot.catalogue.yaml.diagnostics import from_pydantic
 from bot.catalogue.yaml.document import Document
 from bot.domain.catalogue.catalogue import Finding
-from bot.domain.catalogue.runbook import Concurrency, Connection, Gate, Parameter, Policy, Runbook, Step, Trigger
+from bot.domain.catalogue.runbook import (
+    ApprovalRule,
+    Concurrency,
+    Connection,
+    Parameter,
+    Policy,
+    Runbook,
+    Step,
+    Trigger,
+)
 from bot.domain.catalogue.service import Service
 from bot.domain.errors import Unclear
 from bot.domain.runs.parameters import check
@@ -53,9 +62,9 @@ def read_all(documents: Sequence[Document], around: Surroundings, findings: list
 def read(document: Document, around: Surroundings, findings: list[Finding]) -> Runbook | None:
     """The runbook of that file, or None where it cannot be used. What is wrong is added to `findings`."""
     try:
-        shape = RunbookShape.model_validate(document.data)
+        shape = RunbookSchema.model_validate(document.data)
     except ValidationError as problem:
-        findings.extend(from_pydantic(document, RunbookShape, problem))
+        findings.extend(from_pydantic(document, RunbookSchema, problem))
         return None
     made = _runbook(document, shape, around.services.get(shape.service))
     found = [*_findings(document, shape, made, around)]
@@ -63,7 +72,7 @@ def read(document: Document, around: Surroundings, findings: list[Finding]) -> R
     return None if found else _with_plain_defaults(made)
 
 
-def _findings(document: Document, shape: RunbookShape, made: Runbook, around: Surroundings) -> Iterator[Finding]:
+def _findings(document: Document, shape: RunbookSchema, made: Runbook, around: Surroundings) -> Iterator[Finding]:
     yield from _names(document, shape)
     service = around.services.get(shape.service)
     yield from checks.findings(document, shape, made, service, around.teams)
@@ -78,7 +87,7 @@ def _findings(document: Document, shape: RunbookShape, made: Runbook, around: Su
     yield from step_checks.findings(document, shape, place)
 
 
-def _names(document: Document, shape: RunbookShape) -> Iterator[Finding]:
+def _names(document: Document, shape: RunbookSchema) -> Iterator[Finding]:
     path = Path(document.file)
     if not RUNBOOK_ID.fullmatch(path.stem):
         sentence = f"“{path.stem}” is not a runbook's id. Name the file with 2 to 60 of a-z, 0-9 and _, a letter first."
@@ -93,7 +102,7 @@ def _may_use_shell(document: Document, allowed: Sequence[Path]) -> bool:
     return any(folder == one.resolve() for one in allowed)
 
 
-def _runbook(document: Document, shape: RunbookShape, service: Service | None) -> Runbook:
+def _runbook(document: Document, shape: RunbookSchema, service: Service | None) -> Runbook:
     path = Path(document.file)
     written = zip(shape.steps, document.data["steps"], strict=True)
     contacts = service.contacts if service else {}
@@ -128,7 +137,7 @@ def version(data: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _parameter(shape: ParameterShape) -> Parameter:
+def _parameter(shape: ParameterSchema) -> Parameter:
     return Parameter(
         name=shape.name,
         type=shape.type,
@@ -156,16 +165,16 @@ def _plain_default(parameter: Parameter) -> Any:
         return None
 
 
-def _policy(shape: RunbookShape, service: Service | None) -> Policy:
+def _policy(shape: RunbookSchema, service: Service | None) -> Policy:
     policy = shape.policy
     execute = None if policy.execute is None else tuple(policy.execute)
     if policy.approval is NO_APPROVAL:
         return Policy(execute, None, needs_none=True)
-    return Policy(execute, _gate(policy.approval, service) if policy.approval else None)
+    return Policy(execute, _rule(policy.approval, service) if policy.approval else None)
 
 
-def _gate(shape: GateShape, service: Service | None) -> Gate:
-    base = Gate(tuple(shape.who), shape.quorum, shape.expires, shape.reason, tuple(shape.break_glass))
+def _rule(shape: ApprovalRuleSchema, service: Service | None) -> ApprovalRule:
+    base = ApprovalRule(tuple(shape.who), shape.quorum, shape.expires, shape.reason, tuple(shape.break_glass))
     special = {}
     for word, change in shape.by_severity.items():
         given: dict[str, Any] = {

@@ -81,13 +81,13 @@ DurationText = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 # --- what stands under a kind --------------------------------------------------------------------------------
 
 
-class Shape(BaseModel):
+class Schema(BaseModel):
     """Unknown keys are errors."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class BodyShape(Shape):
+class BodySchema(Schema):
     """What stands under a kind. A key without a value is a mistake there, except for JSON's own null."""
 
     @model_validator(mode="after")
@@ -98,7 +98,7 @@ class BodyShape(Shape):
         return self
 
 
-class HttpShape(BodyShape):
+class HttpSchema(BodySchema):
     method: Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"] = "GET"
     url: Annotated[str, StringConstraints(min_length=1, max_length=4_000)]
     headers: dict[Text, Argument] = {}
@@ -110,14 +110,14 @@ class HttpShape(BodyShape):
     extract: Annotated[dict[Name, JmesPath], Field(max_length=50)] = {}
 
     @model_validator(mode="after")
-    def _one_body(self) -> HttpShape:
+    def _one_body(self) -> HttpSchema:
         given = self.model_fields_set & {"json_", "form", "body"}
         if len(given) > 1:
             raise ValueError("A request has one body. Keep one of json, form and body.")
         return self
 
 
-class SqlShape(BodyShape):
+class SqlSchema(BodySchema):
     connection: Text
     query: Long
     params: dict[Variable, Scalar] = {}
@@ -125,12 +125,12 @@ class SqlShape(BodyShape):
     max_rows: Annotated[StrictInt, Field(ge=1, le=10_000)] = 100
 
 
-class RedisShape(BodyShape):
+class RedisSchema(BodySchema):
     connection: Text
     command: Annotated[list[StrictInt | StrictFloat | Argument], Field(min_length=1, max_length=1_000)]
 
 
-class PromqlShape(BodyShape):
+class PromqlSchema(BodySchema):
     connection: Text
     query: Long
     range: DurationText | None = None
@@ -138,13 +138,13 @@ class PromqlShape(BodyShape):
     check: Long | None = None
 
     @model_validator(mode="after")
-    def _steps_need_a_range(self) -> PromqlShape:
+    def _steps_need_a_range(self) -> PromqlSchema:
         if self.step is not None and self.range is None:
             raise ValueError("step needs a range. Add range, or remove step.")
         return self
 
 
-class ShellShape(BodyShape):
+class ShellSchema(BodySchema):
     argv: Annotated[list[Argument], Field(min_length=1, max_length=200)]
     env: list[Variable] = []
     cwd: Annotated[str, StringConstraints(min_length=1, max_length=500)] = "."
@@ -152,41 +152,41 @@ class ShellShape(BodyShape):
     expect: Annotated[list[Annotated[StrictInt, Field(ge=0, le=255)]], Field(min_length=1)] = [0]
 
 
-class UntilShape(BodyShape):
-    http: HttpShape | None = None
-    sql: SqlShape | None = None
-    redis: RedisShape | None = None
-    promql: PromqlShape | None = None
-    shell: ShellShape | None = None
+class UntilSchema(BodySchema):
+    http: HttpSchema | None = None
+    sql: SqlSchema | None = None
+    redis: RedisSchema | None = None
+    promql: PromqlSchema | None = None
+    shell: ShellSchema | None = None
 
     @model_validator(mode="after")
-    def _one(self) -> UntilShape:
+    def _one(self) -> UntilSchema:
         if len(self.model_fields_set) != 1:
-            raise ValueError(f"until has exactly one check: {listing(UntilShape.model_fields, 'or')}.")
+            raise ValueError(f"until has exactly one check: {listing(UntilSchema.model_fields, 'or')}.")
         return self
 
 
-class WaitShape(BodyShape):
+class WaitSchema(BodySchema):
     for_: DurationText | None = Field(None, alias="for")
-    until: UntilShape | None = None
+    until: UntilSchema | None = None
     every: DurationText | None = None
     deadline: DurationText | None = None
 
     @model_validator(mode="after")
-    def _one_sort(self) -> WaitShape:
+    def _one_sort(self) -> WaitSchema:
         given = self.model_fields_set
         if given not in ({"for_"}, {"until", "every", "deadline"}):
             raise ValueError("A wait has either for, or until with every and deadline.")
         return self
 
 
-class ManualShape(BodyShape):
+class ManualSchema(BodySchema):
     text: Long
     who: list[Who] = []
     evidence: StrictBool = False
 
 
-class ApprovalShape(BodyShape):
+class ApprovalSchema(BodySchema):
     """Beside another kind it is that step's gate; alone it is a step that waits for an approval."""
 
     who: list[Who] = []
@@ -196,18 +196,18 @@ class ApprovalShape(BodyShape):
     text: Long | None = None
 
 
-class MessageShape(Shape):
+class MessageSchema(Schema):
     to: Target
     text: Long
 
 
-class EmailShape(BodyShape):
+class EmailSchema(BodySchema):
     to: Recipient
     subject: Annotated[str, StringConstraints(min_length=1, max_length=500)]
     text: Long
 
 
-class PageShape(BodyShape):
+class PageSchema(BodySchema):
     to: Recipient
     text: Long
 
@@ -215,32 +215,32 @@ class PageShape(BodyShape):
 # --- policy, parameters, steps --------------------------------------------------------------------------------
 
 
-class OverrideShape(Shape):
+class OverrideSchema(Schema):
     who: list[Who] | None = None
     quorum: Quorum | None = None
     expires: Lasting | None = None
     reason: StrictBool | None = None
 
 
-class GateShape(Shape):
+class ApprovalRuleSchema(Schema):
     who: list[Who] = []
     quorum: Quorum = 1
     expires: Lasting = timedelta(minutes=30)
     reason: StrictBool = False
     break_glass: list[Who] = []
-    by_severity: dict[SeverityWord, OverrideShape] = {}
+    by_severity: dict[SeverityWord, OverrideSchema] = {}
 
 
-NO_APPROVAL = GateShape()  # stands for the word `none`; told apart by identity
+NO_APPROVAL = ApprovalRuleSchema()  # stands for the word `none`; told apart by identity
 
 
-def _gate(value: object) -> object:
+def _rule(value: object) -> object:
     return NO_APPROVAL if value == "none" else value
 
 
-class PolicyShape(Shape):
+class PolicySchema(Schema):
     execute: list[Who] | None = None
-    approval: Annotated[GateShape | None, BeforeValidator(_gate)] = None
+    approval: Annotated[ApprovalRuleSchema | None, BeforeValidator(_rule)] = None
 
     @classmethod
     def __get_pydantic_json_schema__(cls, core: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
@@ -249,18 +249,18 @@ class PolicyShape(Shape):
         return schema
 
 
-class TriggerShape(Shape):
+class TriggerSchema(Schema):
     match: Annotated[list[Text], Field(min_length=1, max_length=50)]
     severities: list[SeverityWord] = []
     do: Literal["suggest", "ask", "run"] = "suggest"
 
 
-class ConcurrencyShape(Shape):
+class ConcurrencySchema(Schema):
     key: Text
     limit: Annotated[StrictInt, Field(ge=1, le=100)] = 1
 
 
-class ChoicesShape(Shape):
+class ChoicesSchema(Schema):
     connection: Text
     query: Long
 
@@ -279,7 +279,7 @@ _KEYS_OF_TYPES: dict[str, tuple[ParameterType, ...]] = {
 }
 
 
-class ParameterShape(Shape):
+class ParameterSchema(Schema):
     name: Name
     type: ParameterType = ParameterType.STRING
     required: StrictBool = False
@@ -293,7 +293,7 @@ class ParameterShape(Shape):
     from_: Any = Field(None, alias="from")
 
     @model_validator(mode="after")
-    def _fits_its_type(self) -> ParameterShape:
+    def _fits_its_type(self) -> ParameterSchema:
         """Each key belongs to some types only."""
         for key, types in _KEYS_OF_TYPES.items():
             if key in self.model_fields_set and self.type not in types:
@@ -312,7 +312,7 @@ class ParameterShape(Shape):
                 raise ValueError("A secret needs from: env:NAME or file:/path. It never stands in this file.")
         elif self.type is ParameterType.CHOICE:
             try:
-                ChoicesShape.model_validate(self.from_)
+                ChoicesSchema.model_validate(self.from_)
             except ValidationError:
                 raise ValueError("A choice needs from: {connection: …, query: …}.") from None
 
@@ -326,30 +326,30 @@ class ParameterShape(Shape):
         return schema
 
 
-class RetriesShape(Shape):
+class RetriesSchema(Schema):
     max: Annotated[StrictInt, Field(ge=0, le=10)] = 0
     backoff: Lasting = timedelta(seconds=5)
 
 
-class ActionShape(Shape):
+class ActionSchema(Schema):
     """One kind key, and how it is done."""
 
-    http: HttpShape | None = None
-    sql: SqlShape | None = None
-    redis: RedisShape | None = None
-    promql: PromqlShape | None = None
-    shell: ShellShape | None = None
-    wait: WaitShape | None = None
-    manual: ManualShape | None = None
-    approval: ApprovalShape | None = None
-    message: MessageShape | None = None
-    email: EmailShape | None = None
-    page: PageShape | None = None
+    http: HttpSchema | None = None
+    sql: SqlSchema | None = None
+    redis: RedisSchema | None = None
+    promql: PromqlSchema | None = None
+    shell: ShellSchema | None = None
+    wait: WaitSchema | None = None
+    manual: ManualSchema | None = None
+    approval: ApprovalSchema | None = None
+    message: MessageSchema | None = None
+    email: EmailSchema | None = None
+    page: PageSchema | None = None
     set: Annotated[dict[Name, Long], Field(min_length=1, max_length=50)] | None = None
     effect: Literal["read", "repeatable", "once"] | None = None
     title: Text | None = None
     timeout: Lasting = timedelta(seconds=60)
-    retries: RetriesShape = RetriesShape()
+    retries: RetriesSchema = RetriesSchema()
     statuspage: Later = None
     parallel: Later = None
     runbook: Later = None
@@ -363,7 +363,7 @@ class ActionShape(Shape):
         return [kind for kind in given if kind != "approval"] or given
 
     @model_validator(mode="after")
-    def _one_kind(self) -> ActionShape:
+    def _one_kind(self) -> ActionSchema:
         kinds = self._kinds()
         if len(kinds) > 1:
             raise ValueError(f"A step has one kind; this one has {listing(kinds)}. Make a step of each.")
@@ -384,16 +384,16 @@ class ActionShape(Shape):
         return schema
 
 
-class StepShape(ActionShape):
+class StepSchema(ActionSchema):
     id: StepId
     when: Long | None = None
     on_failure: Literal["stop", "continue", "undo"] = "stop"
     save: dict[Name, Long] = {}
-    undo: ActionShape | None = None
+    undo: ActionSchema | None = None
     in_plan: StrictBool = False
 
 
-class GuideShape(Shape):
+class GuideSchema(Schema):
     overview: Markdown | None = None
     impact: Markdown | None = None
     diagnosis: Markdown | None = None
@@ -402,16 +402,16 @@ class GuideShape(Shape):
     escalation: Markdown | None = None
 
 
-class RunbookShape(Shape):
+class RunbookSchema(Schema):
     """<key>/<id>.yml"""
 
     title: Text
     service: ServiceKey
-    guide: GuideShape = GuideShape()
+    guide: GuideSchema = GuideSchema()
     mttr_target: Lasting | None = None
-    triggers: Annotated[list[TriggerShape], Field(max_length=100)] = []
-    parameters: Annotated[list[ParameterShape], Field(max_length=MAX_PARAMETERS)] = []
-    concurrency: ConcurrencyShape | None = None
+    triggers: Annotated[list[TriggerSchema], Field(max_length=100)] = []
+    parameters: Annotated[list[ParameterSchema], Field(max_length=MAX_PARAMETERS)] = []
+    concurrency: ConcurrencySchema | None = None
     deadline: Lasting = timedelta(hours=1)
-    policy: PolicyShape = PolicyShape()
-    steps: Annotated[list[StepShape], Field(min_length=1, max_length=MAX_STEPS)]
+    policy: PolicySchema = PolicySchema()
+    steps: Annotated[list[StepSchema], Field(min_length=1, max_length=MAX_STEPS)]

@@ -10,14 +10,14 @@ from datetime import timedelta
 from typing import Any
 
 from bot.catalogue import principals
-from bot.catalogue.runbooks.schema import ActionShape, ApprovalShape, RunbookShape, StepShape
+from bot.catalogue.runbooks.schema import ActionSchema, ApprovalSchema, RunbookSchema, StepSchema
 from bot.catalogue.yaml.document import Document, Place
 from bot.domain.catalogue.catalogue import Finding
 from bot.domain.catalogue.runbook import (
     FIXED_EFFECTS,
+    ApprovalRule,
     Connection,
     Effect,
-    Gate,
     Kind,
     OnFailure,
     ParameterType,
@@ -66,11 +66,11 @@ class Where:
     levels: Collection[str] | None = None  # of on-call
 
 
-def make(shape: StepShape, written: Mapping[str, Any]) -> Step:
+def make(shape: StepSchema, written: Mapping[str, Any]) -> Step:
     """The step as a value; its body is what stands in the file, expressions without braces."""
     kind = shape.kind
     undo = _undo(shape, written["undo"]) if shape.undo is not None else None
-    gate = _gate(shape.approval) if shape.approval and kind is not Kind.APPROVAL else None
+    rule = _rule(shape.approval) if shape.approval and kind is not Kind.APPROVAL else None
     return Step(
         id=shape.id,
         kind=kind,
@@ -82,13 +82,13 @@ def make(shape: StepShape, written: Mapping[str, Any]) -> Step:
         retries=Retries(shape.retries.max, shape.retries.backoff),
         on_failure=OnFailure(shape.on_failure),
         save={name: words.bare(text) for name, text in shape.save.items()},
-        approval=gate,
+        approval=rule,
         undo=undo,
         in_plan=shape.in_plan,
     )
 
 
-def _undo(shape: StepShape, written: Mapping[str, Any]) -> Step:
+def _undo(shape: StepSchema, written: Mapping[str, Any]) -> Step:
     assert shape.undo is not None  # noqa: S101 - the caller asked
     kind = shape.undo.kind
     return Step(
@@ -102,12 +102,12 @@ def _undo(shape: StepShape, written: Mapping[str, Any]) -> Step:
     )
 
 
-def _effect(shape: ActionShape) -> Effect:
+def _effect(shape: ActionSchema) -> Effect:
     return FIXED_EFFECTS.get(shape.kind) or Effect(shape.effect or Effect.ONCE)
 
 
-def _gate(shape: ApprovalShape) -> Gate:
-    return Gate(tuple(shape.who), shape.quorum, shape.expires, shape.reason)
+def _rule(shape: ApprovalSchema) -> ApprovalRule:
+    return ApprovalRule(tuple(shape.who), shape.quorum, shape.expires, shape.reason)
 
 
 def _body(kind: Kind, written: Mapping[str, Any]) -> dict[str, Any]:
@@ -137,7 +137,7 @@ def with_contact(step: Step, contacts: Mapping[str, Contact]) -> Step:
 # --- findings -------------------------------------------------------------------------------------------------------
 
 
-def findings(document: Document, shape: RunbookShape, where: Where) -> Iterator[Finding]:
+def findings(document: Document, shape: RunbookSchema, where: Where) -> Iterator[Finding]:
     yield from _choices(document, where)
     parameters = {one.name: one for one in where.runbook.parameters}
     offered: dict[str, tuple[str, ...]] = {}
@@ -185,7 +185,7 @@ def _extracted(step: Step) -> Collection[str]:
 
 
 def _step(
-    document: Document, place: Place, shape: StepShape, step: Step, scope: Scope, where: Where
+    document: Document, place: Place, shape: StepSchema, step: Step, scope: Scope, where: Where
 ) -> Iterator[Finding]:
     yield from _action(document, place, shape, step, scope, where)
     if shape.approval and step.kind is not Kind.APPROVAL and shape.approval.text is not None:
@@ -223,7 +223,7 @@ def _result_names(step: Step) -> Collection[str]:
 
 
 def _undo_findings(
-    document: Document, place: Place, shape: ActionShape, step: Step, scope: Scope, where: Where
+    document: Document, place: Place, shape: ActionSchema, step: Step, scope: Scope, where: Where
 ) -> Iterator[Finding]:
     inner = (*place, "undo")
     if shape.approval is not None:
@@ -233,7 +233,7 @@ def _undo_findings(
 
 
 def _action(
-    document: Document, place: Place, shape: ActionShape, step: Step, scope: Scope, where: Where
+    document: Document, place: Place, shape: ActionSchema, step: Step, scope: Scope, where: Where
 ) -> Iterator[Finding]:
     yield from _effect_findings(document, place, shape, step)
     if step.title:
@@ -242,7 +242,7 @@ def _action(
     yield from _body_findings(document, (*place, step.kind.value), step.kind, step.body, scope, where)
 
 
-def _effect_findings(document: Document, place: Place, shape: ActionShape, step: Step) -> Iterator[Finding]:
+def _effect_findings(document: Document, place: Place, shape: ActionSchema, step: Step) -> Iterator[Finding]:
     fixed = FIXED_EFFECTS.get(step.kind)
     if fixed and shape.effect and shape.effect != fixed:
         sentence = f"A {step.kind} step is always {fixed}. Remove this line."

@@ -1,4 +1,6 @@
-"""What holds for a service as a whole: words that mean one thing, people who exist, ladders that lead somewhere."""
+"""What holds for a service as a whole: words that mean one thing, people who exist, escalation policies that lead
+somewhere.
+"""
 
 from __future__ import annotations
 
@@ -10,13 +12,13 @@ from pathlib import Path
 from bot.catalogue import principals
 from bot.catalogue.fields import RESERVED
 from bot.catalogue.services.schema import (
-    HoursShape,
-    LadderShape,
-    LevelShape,
-    OverrideShape,
-    RotationShape,
-    ServiceShape,
-    SeverityShape,
+    EscalationPolicySchema,
+    HoursSchema,
+    LevelSchema,
+    OverrideSchema,
+    RotationSchema,
+    ServiceSchema,
+    SeveritySchema,
 )
 from bot.catalogue.yaml.document import Document, Place
 from bot.domain.catalogue.catalogue import Finding
@@ -31,7 +33,7 @@ class _Reading:
     """A file and what its entries may name. `teams` None: they are not looked up."""
 
     document: Document
-    shape: ServiceShape
+    shape: ServiceSchema
     teams: Collection[str] | None
 
     def named(self, place: Place, entries: Collection[str]) -> Iterator[Finding]:
@@ -47,14 +49,14 @@ class _Reading:
                 yield self.document.finding((*place, index), problem)
 
     def known(self, place: Place, what: str, key: str | None, keys: Collection[str]) -> Iterator[Finding]:
-        """A key of ladders or hours."""
+        """A key of escalation policies or hours."""
         if key is None or key in keys:
             return
         said = hint(key, keys) if keys else f"Add it under {what}."
         yield self.document.finding(place, f"There is no “{key}” under {what} of this service. {said}")
 
 
-def findings(document: Document, shape: ServiceShape, teams: Collection[str] | None) -> Iterator[Finding]:
+def findings(document: Document, shape: ServiceSchema, teams: Collection[str] | None) -> Iterator[Finding]:
     """All but what stands in other files. None for the teams: they are not looked up."""
     reading = _Reading(document, shape, teams)
     yield from _own_key(document, shape)
@@ -63,8 +65,8 @@ def findings(document: Document, shape: ServiceShape, teams: Collection[str] | N
     for index, level in enumerate(shape.severities):
         yield from _reminder(document, index, level)
     yield from _people(reading)
-    for key, ladder in shape.ladders.items():
-        yield from _ladder(reading, ("ladders", key), ladder)
+    for key, escalation_policy in shape.escalation_policies.items():
+        yield from _escalation_policy(reading, ("escalation_policies", key), escalation_policy)
     for key, hours in shape.hours.items():
         yield from _hours(document, ("hours", key), hours)
     for key, on_call in shape.oncall.items():
@@ -72,7 +74,7 @@ def findings(document: Document, shape: ServiceShape, teams: Collection[str] | N
     yield from _alerts(reading)
 
 
-def _own_key(document: Document, shape: ServiceShape) -> Iterator[Finding]:
+def _own_key(document: Document, shape: ServiceSchema) -> Iterator[Finding]:
     folder = Path(document.file).parent.name
     if shape.service != folder:
         sentence = f"The service is “{shape.service}” but its folder is “{folder}”. Make them the same."
@@ -83,7 +85,7 @@ def _own_key(document: Document, shape: ServiceShape) -> Iterator[Finding]:
         )
 
 
-def _severity_words(document: Document, shape: ServiceShape) -> Iterator[Finding]:
+def _severity_words(document: Document, shape: ServiceSchema) -> Iterator[Finding]:
     """Keys and aliases, in any case, name one level each."""
     taken = dict.fromkeys(RESERVED, "something else to /incident")
     for index, level in enumerate(shape.severities):
@@ -96,14 +98,14 @@ def _severity_words(document: Document, shape: ServiceShape) -> Iterator[Finding
             taken.setdefault(word.casefold(), level.key)
 
 
-def _default_severity(document: Document, shape: ServiceShape) -> Iterator[Finding]:
+def _default_severity(document: Document, shape: ServiceSchema) -> Iterator[Finding]:
     keys = [level.key for level in shape.severities]
     if shape.default_severity not in keys:
         sentence = f"There is no severity “{shape.default_severity}” here. Write one of {listing(keys, 'or')}."
         yield document.finding(("default_severity",), sentence)
 
 
-def _reminder(document: Document, index: int, level: SeverityShape) -> Iterator[Finding]:
+def _reminder(document: Document, index: int, level: SeveritySchema) -> Iterator[Finding]:
     place = ("severities", index, "remind_before")
     if level.remind_before is None:
         return
@@ -124,11 +126,13 @@ def _people(reading: _Reading) -> Iterator[Finding]:
     for number, level in enumerate(shape.severities):
         place: Place = ("severities", number)
         yield from reading.named((*place, "invite"), level.invite)
-        yield from reading.targets((*place, "tell"), level.tell)
-        yield from reading.known((*place, "ladder"), "ladders", level.ladder, shape.ladders)
+        yield from reading.targets((*place, "notify"), level.notify)
+        yield from reading.known(
+            (*place, "escalation_policy"), "escalation_policies", level.escalation_policy, shape.escalation_policies
+        )
 
 
-def _unreachable(target: str, shape: ServiceShape) -> str | None:
+def _unreachable(target: str, shape: ServiceSchema) -> str | None:
     """A contact that this kind of target does not reach."""
     kind, _, key = target.partition(":")
     contact = shape.contacts.get(key)
@@ -141,12 +145,12 @@ def _unreachable(target: str, shape: ServiceShape) -> str | None:
     return None
 
 
-# --- ladders and hours ---
+# --- escalation policies and hours ---
 
 
-def _ladder(reading: _Reading, place: Place, ladder: LadderShape) -> Iterator[Finding]:
+def _escalation_policy(reading: _Reading, place: Place, escalation_policy: EscalationPolicySchema) -> Iterator[Finding]:
     before = timedelta(0)
-    for index, step in enumerate(ladder.steps):
+    for index, step in enumerate(escalation_policy.steps):
         here: Place = (*place, "steps", index)
         if step.after < before:
             sentence = "This step comes earlier than the one above it. Put the steps in their order."
@@ -154,12 +158,12 @@ def _ladder(reading: _Reading, place: Place, ladder: LadderShape) -> Iterator[Fi
         before = max(before, step.after)
         yield from reading.known((*here, "during"), "hours", step.during, reading.shape.hours)
         yield from reading.targets((*here, "notify"), step.notify)
-    if ladder.repeat and not before:
-        sentence = "All steps of this ladder come at once, so it cannot repeat. Add a later step or remove this line."
+    if escalation_policy.repeat and not before:
+        sentence = "All its steps come at once, so it cannot repeat. Add a later step or remove this line."
         yield reading.document.finding((*place, "repeat"), sentence)
 
 
-def _hours(document: Document, place: Place, hours: HoursShape) -> Iterator[Finding]:
+def _hours(document: Document, place: Place, hours: HoursSchema) -> Iterator[Finding]:
     if hours.opens == hours.closes:
         yield document.finding(place, 'These hours end where they begin. Write "00:00" and "24:00" for the whole day.')
     if hours.opens == timedelta(days=1):
@@ -169,7 +173,7 @@ def _hours(document: Document, place: Place, hours: HoursShape) -> Iterator[Find
 # --- on call ---
 
 
-def _level(reading: _Reading, place: Place, level: LevelShape) -> Iterator[Finding]:
+def _level(reading: _Reading, place: Place, level: LevelSchema) -> Iterator[Finding]:
     for index, entry in enumerate(level.who or ()):
         if entry.partition(":")[0] == "oncall":
             sentence = "A level of on-call cannot be made of on-call. Name people, user groups or teams."
@@ -182,19 +186,19 @@ def _level(reading: _Reading, place: Place, level: LevelShape) -> Iterator[Findi
         yield from _override(reading, (*place, "overrides", index), override)
 
 
-def _rotations(place: Place, level: LevelShape) -> list[tuple[Place, RotationShape]]:
+def _rotations(place: Place, level: LevelSchema) -> list[tuple[Place, RotationSchema]]:
     if level.rotation:
         return [((*place, "rotation"), level.rotation)]
     return [((*place, "rotations", index), one) for index, one in enumerate(level.rotations or ())]
 
 
-def _rotation(reading: _Reading, place: Place, rotation: RotationShape) -> Iterator[Finding]:
+def _rotation(reading: _Reading, place: Place, rotation: RotationSchema) -> Iterator[Finding]:
     if not SHORTEST_SHIFT <= rotation.every <= LONGEST_SHIFT:
         yield reading.document.finding((*place, "every"), "A shift lasts between 1h and 366d. Write for example 7d.")
     yield from reading.known((*place, "hours"), "hours", rotation.hours, reading.shape.hours)
 
 
-def _always_somebody(document: Document, place: Place, level: LevelShape) -> Iterator[Finding]:
+def _always_somebody(document: Document, place: Place, level: LevelSchema) -> Iterator[Finding]:
     """The last rotation has the hours that the others leave, and only the last one."""
     placed = _rotations(place, level)
     for number, (inner, rotation) in enumerate(placed, start=1):
@@ -205,7 +209,7 @@ def _always_somebody(document: Document, place: Place, level: LevelShape) -> Ite
             yield document.finding(inner, "The rotations below this one never get their turn. Give it hours.")
 
 
-def _override(reading: _Reading, place: Place, override: OverrideShape) -> Iterator[Finding]:
+def _override(reading: _Reading, place: Place, override: OverrideSchema) -> Iterator[Finding]:
     begins, ends = override.moments(reading.shape.timezone)
     if begins >= ends:
         yield reading.document.finding((*place, "until"), "This ends before it begins. Correct from or until.")

@@ -9,20 +9,20 @@ from pydantic import ValidationError
 
 from bot.catalogue.services import checks
 from bot.catalogue.services.schema import (
-    ContactShape,
-    HoursShape,
-    LadderShape,
-    LevelShape,
-    RotationShape,
-    ServiceShape,
-    SeverityShape,
+    ContactSchema,
+    EscalationPolicySchema,
+    HoursSchema,
+    LevelSchema,
+    RotationSchema,
+    ServiceSchema,
+    SeveritySchema,
 )
 from bot.catalogue.yaml.diagnostics import from_pydantic
 from bot.catalogue.yaml.document import Document
 from bot.domain.catalogue.catalogue import Finding
 from bot.domain.catalogue.hours import DAY, DAYS, Hours
 from bot.domain.catalogue.levels import Level, Override, Rotation
-from bot.domain.catalogue.policy import Ladder, LadderStep, Unless
+from bot.domain.catalogue.policy import EscalationPolicy, EscalationStep, Unless
 from bot.domain.catalogue.service import Contact, KnownAlert, Objective, Service
 from bot.domain.catalogue.severity import Automatic, OnAlert, Severity
 
@@ -32,16 +32,16 @@ REMIND_BEFORE = timedelta(minutes=5)
 def read(document: Document, teams: Collection[str] | None, findings: list[Finding]) -> Service | None:
     """The service of that file, or None where it cannot be used. What is wrong is added to `findings`."""
     try:
-        shape = ServiceShape.model_validate(document.data)
+        shape = ServiceSchema.model_validate(document.data)
     except ValidationError as problem:
-        findings.extend(from_pydantic(document, ServiceShape, problem))
+        findings.extend(from_pydantic(document, ServiceSchema, problem))
         return None
     found = list(checks.findings(document, shape, teams))
     findings.extend(found)
     return None if found else _service(shape)
 
 
-def _service(shape: ServiceShape) -> Service:
+def _service(shape: ServiceSchema) -> Service:
     hours = {key: _hours(key, one, shape.timezone) for key, one in shape.hours.items()}
     return Service(
         key=shape.service,
@@ -53,7 +53,9 @@ def _service(shape: ServiceShape) -> Service:
         alerts_channel=shape.channels.alerts,
         incidents_channel=shape.channels.incidents,
         components=tuple(shape.components),
-        ladders={key: _ladder(key, one, hours) for key, one in shape.ladders.items()},
+        escalation_policies={
+            key: _escalation_policy(key, one, hours) for key, one in shape.escalation_policies.items()
+        },
         hours=hours,
         oncall={key: _level(key, one, hours, shape.timezone) for key, one in shape.oncall.items()},
         contacts={key: _contact(one) for key, one in shape.contacts.items()},
@@ -62,7 +64,7 @@ def _service(shape: ServiceShape) -> Service:
     )
 
 
-def _severity(rank: int, level: SeverityShape) -> Severity:
+def _severity(rank: int, level: SeveritySchema) -> Severity:
     return Severity(
         key=level.key,
         name=level.name or level.key,
@@ -76,23 +78,23 @@ def _severity(rank: int, level: SeverityShape) -> Severity:
         watch=level.watch,
         postmortem_due=level.postmortem_due,
         invite=tuple(level.invite),
-        tell=tuple(level.tell),
+        notify=tuple(level.notify),
         on_alert=OnAlert(level.on_alert),
         automatic=Automatic(level.automatic),
-        ladder=level.ladder,
+        escalation_policy=level.escalation_policy,
     )
 
 
-def _remind_before(level: SeverityShape) -> timedelta:
+def _remind_before(level: SeveritySchema) -> timedelta:
     """Five minutes, or half of a cadence that is shorter than that."""
     if level.remind_before is not None:
         return level.remind_before
     return min(REMIND_BEFORE, level.update_every / 2) if level.update_every else REMIND_BEFORE
 
 
-def _ladder(key: str, shape: LadderShape, hours: Mapping[str, Hours]) -> Ladder:
+def _escalation_policy(key: str, shape: EscalationPolicySchema, hours: Mapping[str, Hours]) -> EscalationPolicy:
     steps = (
-        LadderStep(
+        EscalationStep(
             after=one.after,
             notify=tuple(one.notify),
             unless=Unless(one.unless),
@@ -100,10 +102,10 @@ def _ladder(key: str, shape: LadderShape, hours: Mapping[str, Hours]) -> Ladder:
         )
         for one in shape.steps
     )
-    return Ladder(key, tuple(steps), shape.repeat)
+    return EscalationPolicy(key, tuple(steps), shape.repeat)
 
 
-def _hours(key: str, shape: HoursShape, timezone: str) -> Hours:
+def _hours(key: str, shape: HoursSchema, timezone: str) -> Hours:
     overnight = shape.closes < shape.opens
     return Hours(
         name=key,
@@ -114,7 +116,7 @@ def _hours(key: str, shape: HoursShape, timezone: str) -> Hours:
     )
 
 
-def _level(key: str, shape: LevelShape, hours: Mapping[str, Hours], timezone: str) -> Level:
+def _level(key: str, shape: LevelSchema, hours: Mapping[str, Hours], timezone: str) -> Level:
     return Level(
         key=key,
         rotations=tuple(_rotation(one, hours, timezone) for one in shape.all_rotations),
@@ -124,10 +126,10 @@ def _level(key: str, shape: LevelShape, hours: Mapping[str, Hours], timezone: st
     )
 
 
-def _rotation(shape: RotationShape, hours: Mapping[str, Hours], timezone: str) -> Rotation:
+def _rotation(shape: RotationSchema, hours: Mapping[str, Hours], timezone: str) -> Rotation:
     start, where = shape.start_and_zone(timezone)
     return Rotation(tuple(shape.people), shape.every, start, where, hours[shape.hours] if shape.hours else None)
 
 
-def _contact(shape: ContactShape) -> Contact:
+def _contact(shape: ContactSchema) -> Contact:
     return Contact(tuple(shape.email), tuple(shape.who), shape.phone, shape.pagerduty_service)

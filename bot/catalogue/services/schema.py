@@ -30,18 +30,18 @@ from bot.domain.catalogue.hours import moment, zone
 Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 
 
-class Shape(BaseModel):
+class Schema(BaseModel):
     """Unknown keys are errors."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class ChannelsShape(Shape):
+class ChannelsSchema(Schema):
     alerts: Channel | None = None
     incidents: Channel | None = None
 
 
-class SeverityShape(Shape):
+class SeveritySchema(Schema):
     key: SeverityWord
     aliases: list[SeverityWord] = []
     name: Text | None = None
@@ -53,25 +53,25 @@ class SeverityShape(Shape):
     watch: Duration | None = None
     postmortem_due: SomeDuration | None = None
     invite: list[Who] = []
-    tell: list[Target] = []
+    notify: list[Target] = []
     on_alert: Literal["declare", "card", "log"] = "card"
     automatic: Literal["run", "ask", "suggest", "none"] = "suggest"
-    ladder: Key | None = None
+    escalation_policy: Key | None = None
 
 
-class LadderStepShape(Shape):
+class EscalationStepSchema(Schema):
     after: Duration
     unless: Literal["acknowledged", "assigned", "resolved"] = "acknowledged"
     during: Key | None = None
     notify: Annotated[list[Target], Field(min_length=1, max_length=20)]
 
 
-class LadderShape(Shape):
+class EscalationPolicySchema(Schema):
     repeat: Annotated[StrictInt, Field(ge=0, le=20)] = 0
-    steps: Annotated[list[LadderStepShape], Field(min_length=1, max_length=20)]
+    steps: Annotated[list[EscalationStepSchema], Field(min_length=1, max_length=20)]
 
 
-class HoursShape(Shape):
+class HoursSchema(Schema):
     """`to` before `from` is the next day."""
 
     tz: TimeZone | None = None
@@ -80,7 +80,7 @@ class HoursShape(Shape):
     closes: WallTime = Field(alias="to")
 
 
-class RotationShape(Shape):
+class RotationSchema(Schema):
     people: Annotated[list[PersonId], Field(min_length=1, max_length=100)]
     every: Duration
     start: Moment
@@ -96,7 +96,7 @@ class RotationShape(Shape):
         return self.start.astimezone(zone(self.tz)).replace(tzinfo=None), self.tz
 
 
-class OverrideShape(Shape):
+class OverrideSchema(Schema):
     person: PersonId
     begins_at: Moment = Field(alias="from")
     ends_at: Moment = Field(alias="until")
@@ -109,41 +109,41 @@ class OverrideShape(Shape):
         return begins.astimezone(UTC), ends.astimezone(UTC)
 
 
-class LevelShape(Shape):
+class LevelSchema(Schema):
     """One of pagerduty_schedule, rotation, rotations and who."""
 
     pagerduty_schedule: PagerDutyId | None = None
-    rotation: RotationShape | None = None
-    rotations: Annotated[list[RotationShape], Field(min_length=1, max_length=20)] | None = None
+    rotation: RotationSchema | None = None
+    rotations: Annotated[list[RotationSchema], Field(min_length=1, max_length=20)] | None = None
     who: Annotated[list[Who], Field(min_length=1)] | None = None
-    overrides: Annotated[list[OverrideShape], Field(max_length=200)] = []
+    overrides: Annotated[list[OverrideSchema], Field(max_length=200)] = []
 
     @model_validator(mode="after")
-    def _one_of(self) -> LevelShape:
+    def _one_of(self) -> LevelSchema:
         ways = (self.pagerduty_schedule, self.rotation, self.rotations, self.who)
         if sum(way is not None for way in ways) != 1:
             raise ValueError("A level is one of pagerduty_schedule, rotation, rotations and who. Write one of them.")
         return self
 
     @property
-    def all_rotations(self) -> list[RotationShape]:
+    def all_rotations(self) -> list[RotationSchema]:
         return [self.rotation] if self.rotation else self.rotations or []
 
 
-class ContactShape(Shape):
+class ContactSchema(Schema):
     email: list[Address] = []
     who: list[Who] = []
     phone: Text | None = None
     pagerduty_service: PagerDutyId | None = None
 
 
-class KnownAlertShape(Shape):
+class KnownAlertSchema(Schema):
     severity: SeverityWord | None = None
     runbook: Text | None = None
     mttr_target: SomeDuration | None = None
 
 
-class ObjectiveShape(Shape):
+class ObjectiveSchema(Schema):
     """A service level."""
 
     name: Text
@@ -153,20 +153,20 @@ class ObjectiveShape(Shape):
     total: PromQL
 
 
-class ServiceShape(Shape):
+class ServiceSchema(Schema):
     """service.yml."""
 
     service: ServiceKey
     name: Text | None = None
     timezone: TimeZone = "UTC"
     owners: list[Who] = []
-    channels: ChannelsShape = ChannelsShape()
+    channels: ChannelsSchema = ChannelsSchema()
     components: list[Text] = []
     default_severity: SeverityWord
-    severities: Annotated[list[SeverityShape], Field(min_length=1, max_length=20)]
-    ladders: Annotated[dict[Key, LadderShape], Field(max_length=100)] = {}
-    hours: Annotated[dict[Key, HoursShape], Field(max_length=100)] = {}
-    oncall: Annotated[dict[Key, LevelShape], Field(max_length=20)] = {}
-    contacts: Annotated[dict[Key, ContactShape], Field(max_length=500)] = {}
-    alerts: Annotated[dict[Text, KnownAlertShape], Field(max_length=5_000)] = {}
-    slos: Annotated[list[ObjectiveShape], Field(max_length=100)] = []
+    severities: Annotated[list[SeveritySchema], Field(min_length=1, max_length=20)]
+    escalation_policies: Annotated[dict[Key, EscalationPolicySchema], Field(max_length=100)] = {}
+    hours: Annotated[dict[Key, HoursSchema], Field(max_length=100)] = {}
+    oncall: Annotated[dict[Key, LevelSchema], Field(max_length=20)] = {}
+    contacts: Annotated[dict[Key, ContactSchema], Field(max_length=500)] = {}
+    alerts: Annotated[dict[Text, KnownAlertSchema], Field(max_length=5_000)] = {}
+    slos: Annotated[list[ObjectiveSchema], Field(max_length=100)] = []

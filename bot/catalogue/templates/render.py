@@ -27,7 +27,7 @@ _log = structlog.get_logger()
 BROKEN = (TemplateError, TypeError, ValueError, LookupError, ArithmeticError, AttributeError, RecursionError)
 
 
-class TemplateWords:
+class TemplateFiles:
     """Renders by convention. `folders` are TOCSIN_TEMPLATES, looked up first; the packaged ones stand behind them."""
 
     def __init__(self, folders: Sequence[Path] = (), *, packaged: Path | None = None) -> None:

@@ -104,16 +104,16 @@ class Group:
     extra: Mapping[str, Any] = field(default_factory=dict)
 
 
-class Wish(StrEnum):
+class SubscriptionChange(StrEnum):
     CONFIRM_SUBSCRIPTION = "confirm_subscription"
     SUBSCRIPTION_ENDED = "subscription_ended"
 
 
 @dataclass(frozen=True)
-class Control:
+class SubscriptionRequest:
     """What the sender wants of us. `url` is empty where it leads anywhere but to the sender's own service."""
 
-    wish: Wish
+    change: SubscriptionChange
     subject: str = ""
     url: str = ""
 
@@ -124,7 +124,7 @@ class Intake:
 
     alerts: tuple[Alert, ...] = ()
     contexts: tuple[Context, ...] = ()
-    controls: tuple[Control, ...] = ()
+    subscription_requests: tuple[SubscriptionRequest, ...] = ()
     group: Group = Group()
     noticed: tuple[str, ...] = ()
 

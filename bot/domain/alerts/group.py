@@ -22,7 +22,7 @@ LONGEST_SILENCE = timedelta(days=7)
 
 @dataclass(frozen=True)
 class AlertGroup:
-    """Alerts that are told and worked as one, as stored. `setting` is the channel as the routing named it."""
+    """Alerts that are told and worked as one, as stored. `channel_name` is the channel as the routing named it."""
 
     id: int
     key: str
@@ -31,7 +31,7 @@ class AlertGroup:
     service: str
     severity: str
     rank: int
-    setting: str
+    channel_name: str
     why: tuple[str, ...]
     noticed: tuple[str, ...]
     status: Status
@@ -40,7 +40,7 @@ class AlertGroup:
     opened_wall: float
     firing: int
     total: int
-    ladder: str | None = None
+    escalation_policy: str | None = None
     runbook: str | None = None
     acknowledged_at: datetime | None = None
     acknowledged_by: str | None = None
@@ -48,7 +48,7 @@ class AlertGroup:
     silenced_by: str | None = None
     silence: int | None = None  # the one with matchers that silenced it
     maintenance: int | None = None  # the window while which nobody is bothered with it
-    dead_man: str | None = None  # the key of the watch whose silence it reports
+    heartbeat: str | None = None  # the key of the watch whose silence it reports
     resolved_at: datetime | None = None
     resolved_by: str | None = None
     left_out: int = 0
@@ -72,7 +72,7 @@ class AlertGroup:
     def is_silenced(self, now: datetime) -> bool:
         return self.silenced_until is not None and self.silenced_until > now
 
-    def is_quiet(self, now: datetime) -> bool:
+    def is_suppressed(self, now: datetime) -> bool:
         """Whether nobody is to be paged for it: it is silenced, or its service is in maintenance."""
         return self.maintenance is not None or self.is_silenced(now)
 
@@ -106,15 +106,15 @@ def number(word: str) -> int | None:
 class Verdict(StrEnum):
     """What a message makes of an alert."""
 
-    BEGINS = "begins"
-    AGAIN = "again"  # it says what we know
-    ENDS = "ends"
-    UNHEARD = "unheard"  # the end of one of whose beginning we never heard
-    LATE = "late"  # overtaken by a newer one: it changes nothing
+    NEW = "new"
+    REPEAT = "repeat"  # it says what we know
+    RESOLVED = "resolved"
+    UNKNOWN = "unknown"  # the end of one of whose beginning we never heard
+    STALE = "stale"  # overtaken by a newer one: it changes nothing
 
 
 @dataclass(frozen=True)
-class Known:
+class LastKnown:
     """What is known of an alert: `starts_at` and `said_at` by its sender's clock, `settled_wall` by ours."""
 
     status: Status
@@ -123,22 +123,22 @@ class Known:
     settled_wall: float
 
 
-def judge(known: Known | None, alert: Alert, wall: float) -> Verdict:
+def judge(known: LastKnown | None, alert: Alert, wall: float) -> Verdict:
     """What becomes of an alert by a message that came at `wall`, whatever came before it and in whatever order.
 
     The sender's own times decide; without them the order of arrival. An end counts once, and a beginning that arrives
     after its own end is late for five minutes: after that the sender means that it fires again.
     """
     if known is None:
-        return Verdict.BEGINS if alert.status is Status.FIRING else Verdict.UNHEARD
+        return Verdict.NEW if alert.status is Status.FIRING else Verdict.UNKNOWN
     if _is_overtaken(known, alert, wall):
-        return Verdict.LATE
+        return Verdict.STALE
     if alert.status is known.status:
-        return Verdict.AGAIN
-    return Verdict.BEGINS if alert.status is Status.FIRING else Verdict.ENDS
+        return Verdict.REPEAT
+    return Verdict.NEW if alert.status is Status.FIRING else Verdict.RESOLVED
 
 
-def _is_overtaken(known: Known, alert: Alert, wall: float) -> bool:
+def _is_overtaken(known: LastKnown, alert: Alert, wall: float) -> bool:
     if known.said_at and alert.said_at and known.said_at != alert.said_at:
         return alert.said_at < known.said_at
     if not known.starts_at or not alert.starts_at:
@@ -152,15 +152,15 @@ def _is_overtaken(known: Known, alert: Alert, wall: float) -> bool:
     return may_be_late and alert.starts_at <= known.starts_at
 
 
-def learned(known: Known | None, alert: Alert, verdict: Verdict, wall: float) -> Known:
+def learned(known: LastKnown | None, alert: Alert, verdict: Verdict, wall: float) -> LastKnown:
     """What is known afterwards."""
     if known is None:
-        return Known(alert.status, alert.starts_at, alert.said_at, wall)
-    if verdict is Verdict.LATE:
+        return LastKnown(alert.status, alert.starts_at, alert.said_at, wall)
+    if verdict is Verdict.STALE:
         return known
     said = max((at for at in (known.said_at, alert.said_at) if at), default=None)
     starts = max((at for at in (known.starts_at, alert.starts_at) if at), default=None)
-    return Known(alert.status, starts, said, max(wall, known.settled_wall))
+    return LastKnown(alert.status, starts, said, max(wall, known.settled_wall))
 
 
 # --- silence ----------------------------------------------------------------------------------------------------------

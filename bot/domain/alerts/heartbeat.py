@@ -14,7 +14,7 @@ from bot.domain.alerts.routing import NAME, SERVICE, SEVERITY, Routed
 from bot.domain.catalogue.catalogue import Catalogue
 from bot.domain.text import duration
 
-SOURCE = "dead-man"  # who sends the alert that stands for an absence
+SOURCE = "heartbeat"  # who sends the alert that stands for an absence
 NAMELESS = "An alert without a name"
 
 
@@ -40,16 +40,16 @@ def fingerprint(key: str) -> str:
     return f"{SOURCE}:{key}"
 
 
-def arrivals(catalogue: Catalogue, alerts: Iterable[Alert]) -> dict[str, tuple[Alert, Routed]]:
+def arrived(catalogue: Catalogue, alerts: Iterable[Alert]) -> dict[str, tuple[Alert, Routed]]:
     """Those of these alerts that must keep arriving and say that they fire: the last of each key."""
-    watching = [route for route in catalogue.routes if route.dead_man]
+    watching = [route for route in catalogue.routes if route.heartbeat]
     found = {}
     for alert in alerts if watching else ():
         if alert.status is Status.FIRING and any(
             all(one.holds(alert.labels) for one in route.match) for route in watching
         ):
             routed = routing.route(catalogue, alert.labels)  # an earlier route may be the first that matches
-            if routed.dead_man:
+            if routed.heartbeat:
                 found[key_of(routed)] = (alert, routed)
     return found
 
@@ -57,7 +57,7 @@ def arrivals(catalogue: Catalogue, alerts: Iterable[Alert]) -> dict[str, tuple[A
 def still(catalogue: Catalogue, watch: Watch) -> Routed | None:
     """Where it is routed by now. None: no route of the catalogue wants this watch any more."""
     routed = routing.route(catalogue, watch.labels)
-    return routed if routed.dead_man and key_of(routed) == watch.key else None
+    return routed if routed.heartbeat and key_of(routed) == watch.key else None
 
 
 @dataclass(frozen=True)
@@ -70,11 +70,13 @@ class Absence:
 
 
 def absence(name: str, labels: Mapping[str, str], routed: Routed, status: Status) -> Absence:
-    """`Watchdog is silent`: of the route's service, in its channel, with its ladder and the severity said for it."""
+    """`Watchdog is silent`: of the route's service, in its channel, with its escalation policy and the severity said
+    for it.
+    """
     key, called = key_of(routed), f"{name or NAMELESS} is silent"
     to = routing.absence(routed, called, key)
     own = {NAME: called, SERVICE: to.service.key, SEVERITY: to.severity.key}
-    every = duration.words(routed.dead_man.every) if routed.dead_man else ""
+    every = duration.words(routed.heartbeat.every) if routed.heartbeat else ""
     alert = Alert(
         fingerprint=fingerprint(key),
         status=status,

@@ -1,4 +1,4 @@
-"""Where an alert goes: its service, severity, channel, ladder and runbook, with the reasons. Rules only.
+"""Where an alert goes: its service, severity, channel, escalation policy and runbook, with the reasons. Rules only.
 
 The first route that matches decides what it names; the rest follows the alert's own labels, and what these leave open
 has a default, so that nothing falls through. The sentences hold labels as they came, without control characters and cut
@@ -12,8 +12,8 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from bot.domain.catalogue.catalogue import Catalogue, DeadMan, Route
-from bot.domain.catalogue.policy import Ladder
+from bot.domain.catalogue.catalogue import Catalogue, Heartbeat, Route
+from bot.domain.catalogue.policy import EscalationPolicy
 from bot.domain.catalogue.service import Service
 from bot.domain.catalogue.severity import Severity
 
@@ -30,9 +30,9 @@ class Routed:
     service: Service
     severity: Severity
     channel: str | None = None
-    ladder: Ladder | None = None
+    escalation_policy: EscalationPolicy | None = None
     runbook: str | None = None
-    dead_man: DeadMan | None = None
+    heartbeat: Heartbeat | None = None
     route: Route | None = None
     group: tuple[tuple[str, str], ...] = ()
     why: tuple[str, ...] = field(default=(), compare=False)
@@ -53,9 +53,9 @@ def route(catalogue: Catalogue, labels: Labels) -> Routed:
         service=service,
         severity=severity,
         channel=_channel(service, found, why),
-        ladder=_ladder(service, severity, found, why),
+        escalation_policy=_escalation_policy(service, severity, found, why),
         runbook=_runbook(catalogue, service, found, labels, why),
-        dead_man=_dead_man(found, why),
+        heartbeat=_heartbeat(found, why),
         route=found,
         group=group(catalogue, service, severity, labels),
         why=tuple(why),
@@ -126,15 +126,20 @@ def _channel(service: Service, found: Route | None, why: list[str]) -> str | Non
     return service.alerts_channel
 
 
-def _ladder(service: Service, severity: Severity, found: Route | None, why: list[str]) -> Ladder | None:
-    words = (("The route says", found.ladder if found else None), (f"{severity.key} has", severity.ladder))
+def _escalation_policy(
+    service: Service, severity: Severity, found: Route | None, why: list[str]
+) -> EscalationPolicy | None:
+    words = (
+        ("The route says", found.escalation_policy if found else None),
+        (f"{severity.key} has", severity.escalation_policy),
+    )
     for source, key in words:
-        ladder = service.ladders.get(key) if key else None
-        if ladder:
-            why.append(f"{source} the ladder {ladder.key}.")
-            return ladder
+        escalation_policy = service.escalation_policies.get(key) if key else None
+        if escalation_policy:
+            why.append(f"{source} the escalation policy {escalation_policy.key}.")
+            return escalation_policy
         if key:
-            why.append(f"{source} the ladder “{key}”, which {service.key} does not have.")
+            why.append(f"{source} the escalation policy “{key}”, which {service.key} does not have.")
     return None
 
 
@@ -149,16 +154,16 @@ def _runbook(catalogue: Catalogue, service: Service, found: Route | None, labels
     return None
 
 
-def _dead_man(found: Route | None, why: list[str]) -> DeadMan | None:
-    if found and found.dead_man:
+def _heartbeat(found: Route | None, why: list[str]) -> Heartbeat | None:
+    if found and found.heartbeat:
         why.append("It must keep arriving: its absence is the alert.")
-    return found.dead_man if found else None
+    return found.heartbeat if found else None
 
 
 def absence(routed: Routed, name: str, key: str) -> Routed:
     """Where the silence of an alert that must keep arriving goes, as an alert of that name. `key` keeps it apart."""
     found, service, why = routed.route, routed.service, [_matched(routed.route)] if routed.route else []
-    said = routed.dead_man.severity if routed.dead_man else None
+    said = routed.heartbeat.severity if routed.heartbeat else None
     severity = (service.find_severity(said) if said else None) or service.severity(service.default_severity)
     why.append(f"It must keep arriving, and did not: that is {severity.key} of {service.key}.")
     common = [pair for pair in routed.group if pair[0] not in (NAME, SEVERITY)]
@@ -166,14 +171,14 @@ def absence(routed: Routed, name: str, key: str) -> Routed:
         service=service,
         severity=severity,
         channel=_channel(service, found, why),
-        ladder=_ladder(service, severity, found, why),
+        escalation_policy=_escalation_policy(service, severity, found, why),
         runbook=routed.runbook,
         route=found,
-        group=(*common, (NAME, name), ("dead_man", key[:12])),
+        group=(*common, (NAME, name), ("heartbeat", key[:12])),
         why=tuple(why),
     )
 
 
 def shown(text: str) -> str:
     """Text from outside in a sentence, or in a terminal."""
-    return "".join(letter for letter in text[:SHOWN] if letter.isprintable())
+    return "".join(character for character in text[:SHOWN] if character.isprintable())

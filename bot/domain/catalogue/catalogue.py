@@ -39,7 +39,7 @@ class Finding:
 
 
 @dataclass(frozen=True)
-class DeadMan:
+class Heartbeat:
     """An alert that must keep arriving. `severity` is that of its absence; None: the service's default."""
 
     every: timedelta
@@ -60,9 +60,9 @@ class Route:
     service: str | None = None
     severity: str | None = None
     channel: str | None = None
-    ladder: str | None = None
+    escalation_policy: str | None = None
     runbook: str | None = None
-    dead_man: DeadMan | None = None
+    heartbeat: Heartbeat | None = None
 
 
 @dataclass(frozen=True)

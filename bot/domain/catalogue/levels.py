@@ -32,7 +32,7 @@ class Rotation:
     def next_handover(self, at: datetime) -> datetime:
         """The next moment later than `at` at which a shift begins."""
         number = self._number(at)
-        return min(self.handover(number + ahead) for ahead in range(1, self._doubt + 1))
+        return min(self.handover(number + ahead) for ahead in range(1, self._margin + 1))
 
     def handover(self, number: int) -> datetime:
         """When shift `number` begins, the first one being 0."""
@@ -40,7 +40,7 @@ class Rotation:
         return begins if self.zone is None else moment(begins, zone(self.zone))
 
     @property
-    def _doubt(self) -> int:
+    def _margin(self) -> int:
         """How many shifts a clock change may be out by."""
         return 2 if self.zone is None else 2 + _LONGEST_CLOCK_CHANGE // self.every
 
@@ -48,7 +48,7 @@ class Rotation:
         """The latest shift that has begun."""
         wall = at if self.zone is None else at.astimezone(zone(self.zone)).replace(tzinfo=None)
         near = (wall - self.start) // self.every
-        around = range(near + self._doubt, near - self._doubt, -1)
+        around = range(near + self._margin, near - self._margin, -1)
         return next(number for number in around if self.handover(number) <= at)
 
 

@@ -18,7 +18,7 @@ class Unless(StrEnum):
 
 
 @dataclass(frozen=True)
-class LadderStep:
+class EscalationStep:
     """`after` counts from T+0. With `during` it waits for those hours."""
 
     after: timedelta
@@ -28,14 +28,14 @@ class LadderStep:
 
 
 @dataclass(frozen=True)
-class Ladder:
-    """Steps in the order of their `after`, climbed once and `repeat` times more.
+class EscalationPolicy:
+    """Steps in the order of their `after`, followed once and `repeat` times more.
 
     A position counts the steps over all rounds, from 0.
     """
 
     key: str
-    steps: tuple[LadderStep, ...]
+    steps: tuple[EscalationStep, ...]
     repeat: int = 0
 
     @property
@@ -49,7 +49,7 @@ class Ladder:
         gap = moments[-1] - moments[-2] if len(moments) > 1 else timedelta(0)
         return moments[-1] - self.steps[0].after + gap
 
-    def step(self, position: int) -> LadderStep:
+    def step(self, position: int) -> EscalationStep:
         return self.steps[position % len(self.steps)]
 
     def offset(self, position: int) -> timedelta:

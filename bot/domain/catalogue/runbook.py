@@ -16,7 +16,7 @@ class Effect(StrEnum):
 
     READ = "read"  # changes nothing
     REPEATABLE = "repeatable"  # doing it twice is as good as once
-    ONCE = "once"  # never started twice; where that is in doubt, a person is asked
+    ONCE = "once"  # never started twice; where that is unknown, a person is asked
 
 
 class OnFailure(StrEnum):
@@ -100,7 +100,7 @@ class Connection:
 
 
 @dataclass(frozen=True)
-class Gate:
+class ApprovalRule:
     """An approval that is needed: of whom, how many, how long it is good for."""
 
     who: tuple[str, ...] = ()  # empty: access.approve
@@ -108,9 +108,9 @@ class Gate:
     expires: timedelta = timedelta(minutes=30)
     reason: bool = False
     break_glass: tuple[str, ...] = ()
-    by_severity: Mapping[str, Gate] = field(default_factory=dict)
+    by_severity: Mapping[str, ApprovalRule] = field(default_factory=dict)
 
-    def for_severity(self, severity: str | None) -> Gate:
+    def for_severity(self, severity: str | None) -> ApprovalRule:
         return self.by_severity.get(severity or "", self)
 
 
@@ -119,7 +119,7 @@ class Policy:
     """`execute` None: access.execute. `approval` None: one by access.approve whenever any step's effect is not read."""
 
     execute: tuple[str, ...] | None = None
-    approval: Gate | None = None
+    approval: ApprovalRule | None = None
     needs_none: bool = False  # `approval: none`
 
 
@@ -143,7 +143,7 @@ class Step:
     retries: Retries = Retries()
     on_failure: OnFailure = OnFailure.STOP
     save: Mapping[str, str] = field(default_factory=dict)
-    approval: Gate | None = None
+    approval: ApprovalRule | None = None
     undo: Step | None = None
     in_plan: bool = False  # a read that the plan really looks at
 

@@ -8,7 +8,7 @@ from datetime import timedelta
 
 from bot.domain.catalogue.hours import Hours
 from bot.domain.catalogue.levels import Level
-from bot.domain.catalogue.policy import Ladder
+from bot.domain.catalogue.policy import EscalationPolicy
 from bot.domain.catalogue.severity import Severity
 from bot.domain.errors import Unclear
 from bot.domain.text.wording import listing
@@ -64,7 +64,7 @@ class Service:
     alerts_channel: str | None = None  # None: the environment's
     incidents_channel: str | None = None
     components: tuple[str, ...] = ()
-    ladders: Mapping[str, Ladder] = field(default_factory=dict)
+    escalation_policies: Mapping[str, EscalationPolicy] = field(default_factory=dict)
     hours: Mapping[str, Hours] = field(default_factory=dict)
     oncall: Mapping[str, Level] = field(default_factory=dict)  # in the file's order: the first answers to `oncall`
     contacts: Mapping[str, Contact] = field(default_factory=dict)

@@ -40,10 +40,10 @@ class Severity:
     watch: timedelta | None = None
     postmortem_due: timedelta | None = None
     invite: tuple[str, ...] = ()
-    tell: tuple[str, ...] = ()
+    notify: tuple[str, ...] = ()
     on_alert: OnAlert = OnAlert.CARD
     automatic: Automatic = Automatic.SUGGEST
-    ladder: str | None = None  # a key of the service's ladders
+    escalation_policy: str | None = None  # a key of the service's escalation policies
 
     def answers_to(self, word: str) -> bool:
         return word.casefold() in {self.key.casefold(), *(alias.casefold() for alias in self.aliases)}

@@ -1,7 +1,8 @@
-"""Ladders: who is told when, what stops a step, and which comes next. Rules only; the time is handed in.
+"""Escalation policies: who is told when, what stops a step, and which comes next. Rules only; the time is handed in.
 
-A ladder is climbed from T+0 on. A climb that is begun anew (somebody took their acknowledgement back) or further up
-(somebody escalated by hand) has a number of its own, so that the same step of two climbs is two promises.
+An escalation policy is followed from T+0 on. An escalation that is begun anew (somebody took their acknowledgement
+back) or further up (somebody escalated by hand) has a number of its own, so that the same step of two escalations is
+two promises.
 """
 
 from __future__ import annotations
@@ -11,12 +12,12 @@ from datetime import datetime
 from enum import StrEnum
 
 from bot.domain.catalogue.hours import Hours
-from bot.domain.catalogue.policy import Ladder, LadderStep, Unless
+from bot.domain.catalogue.policy import EscalationPolicy, EscalationStep, Unless
 from bot.domain.errors import Conflict
 
 
 @dataclass(frozen=True)
-class Climb:
+class EscalationStart:
     """One way up. Steps before `first` are behind it; `by_hand`: somebody asked for the first one now."""
 
     begins_at: datetime  # T+0
@@ -26,7 +27,7 @@ class Climb:
 
 
 @dataclass(frozen=True)
-class Standing:
+class ResponseStatus:
     """What has become of the alert: each None until it is so, and again when it is taken back.
 
     Quiet is an alert that has ended while its incident is open: only steps that wait for the resolution go on.
@@ -35,7 +36,7 @@ class Standing:
     acknowledged_at: datetime | None = None
     assigned_at: datetime | None = None
     resolved_at: datetime | None = None
-    quiet_at: datetime | None = None
+    suppressed_at: datetime | None = None
 
     def when(self, what: Unless) -> datetime | None:
         at: datetime | None = getattr(self, f"{what.value}_at")
@@ -43,11 +44,11 @@ class Standing:
 
 
 @dataclass(frozen=True)
-class Due:
-    """A step of a climb and its moment. `waits_for` are the hours it was put off to."""
+class ScheduledStep:
+    """A step of an escalation and its moment. `waits_for` are the hours it was put off to."""
 
     position: int
-    step: LadderStep
+    step: EscalationStep
     due_at: datetime
     by_hand: bool = False
     waits_for: Hours | None = None
@@ -63,46 +64,48 @@ class Fate(StrEnum):
 class Planned:
     """A step with what becomes of it, and why in one sentence."""
 
-    due: Due
+    due: ScheduledStep
     fate: Fate
     why: str
 
 
-def schedule(ladder: Ladder, climb: Climb) -> tuple[Due, ...]:
-    """Every step from the climb's first on, whatever stops it later."""
-    return tuple(_due(ladder, climb, position) for position in ladder.positions[climb.first :])
+def schedule(policy: EscalationPolicy, start: EscalationStart) -> tuple[ScheduledStep, ...]:
+    """Every step from the escalation's first on, whatever stops it later."""
+    return tuple(_due(policy, start, position) for position in policy.positions[start.first :])
 
 
-def _due(ladder: Ladder, climb: Climb, position: int) -> Due:
-    step, at = ladder.step(position), climb.begins_at + ladder.offset(position)
-    if climb.by_hand and position == climb.first:
-        return Due(position, step, at, by_hand=True)
+def _due(policy: EscalationPolicy, start: EscalationStart, position: int) -> ScheduledStep:
+    step, at = policy.step(position), start.begins_at + policy.offset(position)
+    if start.by_hand and position == start.first:
+        return ScheduledStep(position, step, at, by_hand=True)
     due_at = step.during.next_open(at) if step.during else at
-    return Due(position, step, due_at, waits_for=step.during if due_at > at else None)
+    return ScheduledStep(position, step, due_at, waits_for=step.during if due_at > at else None)
 
 
-def stopped(due: Due, standing: Standing) -> Unless | None:
+def stopped(due: ScheduledStep, response: ResponseStatus) -> Unless | None:
     """What stands in the way of sending it now, whenever it was due: asked once more just before anything leaves."""
-    found = _stop(due, standing)
+    found = _stop(due, response)
     return found[1] if found else None
 
 
-def _stop(due: Due, standing: Standing) -> tuple[datetime, Unless] | None:
+def _stop(due: ScheduledStep, response: ResponseStatus) -> tuple[datetime, Unless] | None:
     # Who escalates by hand wants that step out although it is acknowledged.
     words = {Unless.RESOLVED} if due.by_hand else {due.step.unless, Unless.RESOLVED}
-    found = [(at, word) for word in sorted(words) if (at := standing.when(word))]
-    if standing.quiet_at and not due.by_hand and due.step.unless is not Unless.RESOLVED:
-        found.append((standing.quiet_at, Unless.RESOLVED))
+    found = [(at, word) for word in sorted(words) if (at := response.when(word))]
+    if response.suppressed_at and not due.by_hand and due.step.unless is not Unless.RESOLVED:
+        found.append((response.suppressed_at, Unless.RESOLVED))
     return min(found, default=None)
 
 
-def plan(ladder: Ladder, climb: Climb, standing: Standing, now: datetime) -> tuple[Planned, ...]:
+def plan(
+    policy: EscalationPolicy, start: EscalationStart, response: ResponseStatus, now: datetime
+) -> tuple[Planned, ...]:
     """Each step: due, waiting or skipped."""
-    return tuple(_planned(due, standing, now) for due in schedule(ladder, climb))
+    return tuple(_planned(due, response, now) for due in schedule(policy, start))
 
 
-def _planned(due: Due, standing: Standing, now: datetime) -> Planned:
-    stop = _stop(due, standing)
+def _planned(due: ScheduledStep, response: ResponseStatus, now: datetime) -> Planned:
+    stop = _stop(due, response)
     if due.due_at <= now and (stop is None or due.due_at < stop[0]):
         return Planned(due, Fate.DUE, "Somebody escalated by hand." if due.by_hand else "Its time has come.")
     if stop:
@@ -110,36 +113,40 @@ def _planned(due: Due, standing: Standing, now: datetime) -> Planned:
     return Planned(due, Fate.WAITING, _waiting(due))
 
 
-def _waiting(due: Due) -> str:
+def _waiting(due: ScheduledStep) -> str:
     until = f" It waits for the hours “{due.waits_for.name}”." if due.waits_for else ""
     return f"It goes out unless the alert is {due.step.unless.value} by then.{until}"
 
 
-def next_step(ladder: Ladder, climb: Climb, standing: Standing, now: datetime) -> Due | None:
+def next_step(
+    policy: EscalationPolicy, start: EscalationStart, response: ResponseStatus, now: datetime
+) -> ScheduledStep | None:
     """The one that goes out next if nothing more happens; of several at once the first."""
-    waiting = [one.due for one in plan(ladder, climb, standing, now) if one.fate is Fate.WAITING]
+    waiting = [one.due for one in plan(policy, start, response, now) if one.fate is Fate.WAITING]
     return min(waiting, key=lambda due: (due.due_at, due.position), default=None)
 
 
-def reached(ladder: Ladder, climb: Climb, standing: Standing, now: datetime) -> int | None:
+def reached(policy: EscalationPolicy, start: EscalationStart, response: ResponseStatus, now: datetime) -> int | None:
     """The highest position whose moment has come, or None."""
-    return max((one.due.position for one in plan(ladder, climb, standing, now) if one.fate is Fate.DUE), default=None)
+    return max((one.due.position for one in plan(policy, start, response, now) if one.fate is Fate.DUE), default=None)
 
 
-def higher(ladder: Ladder, climb: Climb, standing: Standing, now: datetime) -> Climb:
+def higher(
+    policy: EscalationPolicy, start: EscalationStart, response: ResponseStatus, now: datetime
+) -> EscalationStart:
     """Escalated by hand: the step above the highest so far goes out now, the others follow at their distance.
 
     Raises Conflict where there is none above, and once it is resolved.
     """
-    if standing.resolved_at:
+    if response.resolved_at:
         raise Conflict("It is resolved, so nobody else is told. Page somebody by name if they should know.")
-    so_far = reached(ladder, climb, standing, now)
-    position = climb.first if so_far is None else so_far + 1
-    if position not in ladder.positions:
-        raise Conflict(f"The ladder “{ladder.key}” has no step above this one. Page somebody by name.")
-    return Climb(now - ladder.offset(position), position, by_hand=True, number=climb.number + 1)
+    so_far = reached(policy, start, response, now)
+    position = start.first if so_far is None else so_far + 1
+    if position not in policy.positions:
+        raise Conflict(f"The escalation policy “{policy.key}” has no step above this one. Page somebody by name.")
+    return EscalationStart(now - policy.offset(position), position, by_hand=True, number=start.number + 1)
 
 
-def again(climb: Climb, now: datetime) -> Climb:
-    """The acknowledgement was taken back: the whole ladder once more, from its first step, with T+0 now."""
-    return Climb(now, number=climb.number + 1)
+def again(start: EscalationStart, now: datetime) -> EscalationStart:
+    """The acknowledgement was taken back: the whole escalation policy once more, from its first step, with T+0 now."""
+    return EscalationStart(now, number=start.number + 1)

@@ -33,7 +33,7 @@ class Role(StrEnum):
     SCRIBE = "scribe"
 
 
-class Home(StrEnum):
+class Placement(StrEnum):
     """Where an incident lives: a channel of its own, or a thread under its card in #incidents."""
 
     CHANNEL = "channel"
@@ -56,7 +56,7 @@ class Incident:
     declared_by: str
     declared_at: datetime
     detected_at: datetime
-    home: Home
+    placement: Placement
     source_channel: str | None = None
     source_ts: str | None = None
     impact: str = ""
@@ -95,12 +95,14 @@ class Incident:
     @property
     def place(self) -> tuple[str | None, str | None]:
         """Channel and thread where its messages go; None where Slack has not answered yet."""
-        return (self.channel, None) if self.home is Home.CHANNEL else (self.announce_channel, self.announce_ts)
+        return (
+            (self.channel, None) if self.placement is Placement.CHANNEL else (self.announce_channel, self.announce_ts)
+        )
 
     @property
     def card(self) -> tuple[str | None, str | None]:
         """Channel and ts of the card people work with."""
-        if self.home is Home.CHANNEL:
+        if self.placement is Placement.CHANNEL:
             return self.channel, self.card_ts
         return self.announce_channel, self.announce_ts
 

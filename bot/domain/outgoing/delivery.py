@@ -7,18 +7,18 @@ from typing import Any
 
 
 @dataclass(frozen=True)
-class Parcel:
+class NewDelivery:
     """An intention to tell the world, written in the transaction of the fact. Rendered only when it is sent.
 
-    `gate` names the channel whose one-a-second gate it must pass (None: not paced). `collapse_key`: while a ready row
-    with this key waits, a newer parcel is the same parcel. `dedupe_key`: at most one row ever.
+    `rate_limit` names the channel whose one-a-second gate it must pass (None: not paced). `collapse_key`: while a ready
+    row with this key waits, a newer delivery is the same delivery. `dedupe_key`: at most one row ever.
     """
 
     kind: str
     subject: str
     method: str
     payload: dict[str, Any] = field(default_factory=dict)
-    gate: str | None = None
+    rate_limit: str | None = None
     rank: int = 9
     collapse_key: str | None = None
     dedupe_key: str | None = None
@@ -26,20 +26,20 @@ class Parcel:
 
 @dataclass(frozen=True)
 class Delivery:
-    """A claimed parcel on its way. `epoch` fences a late outcome; `token` is what a posted message carries."""
+    """A claimed delivery on its way. `epoch` fences a late outcome; `token` is what a posted message carries."""
 
     id: int
     kind: str
     subject: str
     method: str
     payload: dict[str, Any]
-    gate: str | None
+    rate_limit: str | None
     rank: int
     attempts: int
     lookups: int
     epoch: int
     first_sent_at: float | None  # wall
-    in_doubt: bool = False  # it may have been done: what would be skipped now is looked for first
+    unconfirmed: bool = False  # it may have been done: what would be skipped now is looked for first
 
     @property
     def token(self) -> str:
@@ -52,7 +52,7 @@ class Call:
 
     arguments: dict[str, Any]
     method: str | None = None  # None: the delivery's own
-    target: str | None = None  # a channel found only now, whose gate must be passed as well
+    target: str | None = None  # a channel found only now, whose rate limit must be passed as well
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ class Found:
     answer: dict[str, Any]
 
 
-EDITS = "edits"  # the gate that every edit of a live message passes: so many a minute over all runs
+EDITS = "edits"  # the rate limit that every edit of a live message passes: so many a minute over all runs
 
 
 POST = "chat.postMessage"

@@ -12,7 +12,7 @@ STALE_AFTER = timedelta(seconds=60)
 MOST_ATTEMPTS = 8
 
 
-class Policy(StrEnum):
+class Lateness(StrEnum):
     FIRE_LATE = "fire_late"  # late is better than never
     SKIP = "skip"  # a minute late is too late
     COALESCE = "coalesce"  # of several due at once, the newest stands for all
@@ -28,7 +28,7 @@ class Timer:
     subject: str
     payload: dict[str, Any]
     dedupe_key: str
-    policy: Policy
+    lateness: Lateness
     attempts: int
 
     @property
@@ -40,9 +40,9 @@ class Timer:
 
     def pointless(self, now: datetime, newest: Mapping[tuple[str, str], datetime]) -> str | None:
         """Why its time has gone by without it, or None when it should fire."""
-        if self.policy is Policy.SKIP and now - self.due_at > STALE_AFTER:
+        if self.lateness is Lateness.SKIP and now - self.due_at > STALE_AFTER:
             return f"skipped: {self.late_seconds(now):.0f} s late"
-        if self.policy is Policy.COALESCE and newest.get(self.group, self.due_at) > self.due_at:
+        if self.lateness is Lateness.COALESCE and newest.get(self.group, self.due_at) > self.due_at:
             return "coalesced into a newer one"
         return None
 

@@ -16,7 +16,7 @@ GROUP = re.compile(r"S[A-Z0-9]+")
 USER = re.compile(r"[UW][A-Z0-9]+")
 ON_CALL = "oncall"
 
-DEEDS = {
+ATTEMPTS = {
     "declare": "declare incidents",
     "respond": "work on incidents",
     "execute": "start runs that change something",
@@ -25,16 +25,16 @@ DEEDS = {
 }
 
 NOT_A_MEMBER = {
-    Kind.GUEST: "Guests can read along here, but not {deed}. Ask a full member of the workspace to do it.",
-    Kind.BOT: "Bots may not {deed}.",
-    Kind.STRANGER: "People from another workspace can read along here, but not {deed}. Ask somebody of this one.",
-    Kind.DEACTIVATED: "This account is deactivated, so it may not {deed}.",
+    Kind.GUEST: "Guests can read along here, but not {attempted}. Ask a full member of the workspace to do it.",
+    Kind.BOT: "Bots may not {attempted}.",
+    Kind.STRANGER: "People from another workspace can read along here, but not {attempted}. Ask somebody of this one.",
+    Kind.DEACTIVATED: "This account is deactivated, so it may not {attempted}.",
 }
 
 
 def allowed(catalogue: Catalogue, what: str) -> tuple[str, ...]:
     """The list for declare, respond, execute, approve or admin. Raises KeyError for anything else."""
-    if what not in DEEDS:
+    if what not in ATTEMPTS:
         raise KeyError(what)
     found: tuple[str, ...] = getattr(catalogue.access, what)
     return found
@@ -100,13 +100,13 @@ def groups_in(catalogue: Catalogue, who: Sequence[str]) -> list[str]:
 
 def refusal(catalogue: Catalogue, person: Person, what: str) -> str:
     """Why this person may not, and what would change it."""
-    deed = DEEDS[what]
+    attempted = ATTEMPTS[what]
     if not person.is_full_member:
-        return NOT_A_MEMBER[person.kind].format(deed=deed)
+        return NOT_A_MEMBER[person.kind].format(attempted=attempted)
     who = allowed(catalogue, what)
     if not who:
-        return f"Nobody may {deed} yet. Add a line to org.yml, under `access`: `{what}: [{person.id}]`."
-    return f"You may not {deed}: `access.{what}` in org.yml names {listing(map(spoken, who))}."
+        return f"Nobody may {attempted} yet. Add a line to org.yml, under `access`: `{what}: [{person.id}]`."
+    return f"You may not {attempted}: `access.{what}` in org.yml names {listing(map(spoken, who))}."
 
 
 def spoken(entry: str) -> str:

@@ -8,13 +8,13 @@ NO_ADDRESS = "no address is known"
 
 
 @dataclass(frozen=True)
-class Reach:
+class Recipients:
     """`written` stand in the catalogue; `people` are (id, address); the others cannot be reached, or not yet."""
 
     written: tuple[str, ...] = ()
     people: tuple[tuple[str, str], ...] = ()
     unreachable: tuple[str, ...] = ()  # people without an address
-    untold: tuple[str, ...] = ()  # people of whom Slack, which is away, has not told us
+    unavailable: tuple[str, ...] = ()  # people of whom Slack, which is away, has not told us
     pagerduty_service: str | None = None
 
     @property
@@ -33,7 +33,7 @@ class Meant:
     `on_behalf`: the service of PagerDuty's for which people are paged. `thread`, `era` and `part` as in `Mail`.
     """
 
-    reach: Reach
+    reach: Recipients
     thread: str
     era: str = ""
     part: str = ""

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from bot.domain.catalogue.runbook import Effect, Gate, Kind, Runbook
+from bot.domain.catalogue.runbook import ApprovalRule, Effect, Kind, Runbook
 from bot.domain.errors import Conflict, Refused
 from bot.domain.runs.plan import PlannedStep
 
@@ -36,12 +36,12 @@ class Vote:
 
 
 @dataclass(frozen=True)
-class Asked:
+class ApprovalRequest:
     """One question for approval, as stored. `plan_hash` is what exactly is approved."""
 
     id: int
     run: int
-    gate: str
+    covers: str
     round: int
     plan_hash: str
     text: str
@@ -64,8 +64,8 @@ class Asked:
 
     @property
     def value(self) -> str:
-        """What its buttons carry: `RUN-7`, or `RUN-7:gate`."""
-        return f"RUN-{self.run}" if self.gate == WHOLE_RUN else f"RUN-{self.run}:{self.gate}"
+        """What its buttons carry: `RUN-7`, or `RUN-7:rule`."""
+        return f"RUN-{self.run}" if self.covers == WHOLE_RUN else f"RUN-{self.run}:{self.covers}"
 
     @property
     def approvals(self) -> tuple[Vote, ...]:
@@ -79,45 +79,45 @@ class Asked:
 # --- what needs approval ---------------------------------------------------------------------------------------------
 
 
-def gate_of_run(runbook: Runbook, severity: str | None) -> Gate | None:
+def rule_of_run(runbook: Runbook, severity: str | None) -> ApprovalRule | None:
     """The approval that the whole run needs. Without a word in the file: one, whenever any step has an effect."""
     if runbook.policy.needs_none:
         return None
     if runbook.policy.approval is not None:
         return runbook.policy.approval.for_severity(severity)
-    return Gate() if runbook.has_effect else None
+    return ApprovalRule() if runbook.has_effect else None
 
 
-def gate_of_step(runbook: Runbook, step: PlannedStep, severity: str | None) -> Gate | None:
+def rule_of_step(runbook: Runbook, step: PlannedStep, severity: str | None) -> ApprovalRule | None:
     """What one step needs when it comes: its own gate, or the run's where a `once` step's arguments were late."""
-    if step.gate is not None:
-        return step.gate
-    return gate_of_run(runbook, severity) or Gate() if step.needs_own_approval else None
+    if step.approval is not None:
+        return step.approval
+    return rule_of_run(runbook, severity) or ApprovalRule() if step.needs_own_approval else None
 
 
-def gate_of_undo(runbook: Runbook, undos: Collection[PlannedStep], severity: str | None) -> Gate | None:
+def rule_of_undo(runbook: Runbook, undos: Collection[PlannedStep], severity: str | None) -> ApprovalRule | None:
     """Taking back is doing something: it needs what the run needs, and one where any of it has an effect."""
     if runbook.policy.needs_none and all(one.effect is not Effect.ONCE for one in undos):
         return None
     if all(one.effect is Effect.READ for one in undos):
         return None
-    return gate_of_run(runbook, severity) or Gate()
+    return rule_of_run(runbook, severity) or ApprovalRule()
 
 
-def named_for(runbook: Runbook, gate: str, severity: str | None) -> tuple[str, ...]:
+def named_for(runbook: Runbook, covers: str, severity: str | None) -> tuple[str, ...]:
     """Whom the file names for this question. Empty: whoever may approve in general."""
-    step = runbook.step(gate) if gate not in (WHOLE_RUN, UNDO) else None
+    step = runbook.step(covers) if covers not in (WHOLE_RUN, UNDO) else None
     if step is not None and step.kind is Kind.APPROVAL:
         return tuple(step.body.get("who") or ())
     if step is not None and step.approval is not None:
         return step.approval.who
-    return (gate_of_run(runbook, severity) or Gate()).who
+    return (rule_of_run(runbook, severity) or ApprovalRule()).who
 
 
 # --- what becomes of a vote ------------------------------------------------------------------------------------------
 
 
-def may_be_decided(asked: Asked, now: datetime, *, names: Mapping[str, str]) -> None:
+def may_be_decided(asked: ApprovalRequest, now: datetime, *, names: Mapping[str, str]) -> None:
     """Raises Conflict with who was first, or why it is over. `names`: how people are called."""
     if asked.state is State.OPEN and now >= asked.expires_at:
         raise Conflict(f"This question expired at {asked.expires_at:%H:%M} UTC. Ask for the run again.")
@@ -133,7 +133,7 @@ def may_be_decided(asked: Asked, now: datetime, *, names: Mapping[str, str]) -> 
     raise Conflict(said[asked.state])
 
 
-def may_vote(asked: Asked, person: str, *, involved: Collection[str], is_named: bool, whom: str) -> None:
+def may_vote(asked: ApprovalRequest, person: str, *, involved: Collection[str], is_named: bool, whom: str) -> None:
     """Raises Refused: four eyes, then the list. `involved`: who asked for or changed it. `whom`: the list, spoken."""
     if person in involved:
         raise Refused(f"You asked for this run or changed it, so somebody else must approve it: {whom}.")
@@ -143,17 +143,19 @@ def may_vote(asked: Asked, person: str, *, involved: Collection[str], is_named: 
         raise Conflict("You have approved this already. It waits for somebody else.")
 
 
-def is_reached(asked: Asked, voters: Collection[str], *, qualified: Collection[str], involved: Collection[str]) -> bool:
+def is_reached(
+    asked: ApprovalRequest, voters: Collection[str], *, qualified: Collection[str], involved: Collection[str]
+) -> bool:
     """Whether enough different people approved, of those who qualify at this moment."""
     counted = {person for person in voters if person in qualified and person not in involved}
     return len(counted) >= asked.quorum
 
 
-def missing(asked: Asked, voters: Collection[str]) -> int:
+def missing(asked: ApprovalRequest, voters: Collection[str]) -> int:
     return max(0, asked.quorum - len(set(voters)))
 
 
-def may_break_glass(asked: Asked, *, is_named: bool, reason: str) -> None:
+def may_break_glass(asked: ApprovalRequest, *, is_named: bool, reason: str) -> None:
     """Raises Refused. Whoever is named may do it alone, also for a run of their own; somebody else reviews it after."""
     if not asked.break_glass:
         raise Refused("This runbook has no break-glass: nobody may start it without approval.")
@@ -165,4 +167,4 @@ def may_break_glass(asked: Asked, *, is_named: bool, reason: str) -> None:
 
 def is_said(reason: str) -> bool:
     """Whether there is anything in it that can be seen."""
-    return any(letter.isprintable() and not letter.isspace() for letter in reason)
+    return any(character.isprintable() and not character.isspace() for character in reason)

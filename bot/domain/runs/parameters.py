@@ -124,7 +124,7 @@ def _shown(value: Any) -> str:
     if isinstance(value, int) and abs(value) >= 10**_SHOWN:  # Python refuses to print the very long ones
         return f"a number of more than {_SHOWN} digits"
     text = str(value)[: _SHOWN + 1]
-    clean = "".join(letter if letter.isprintable() else "�" for letter in text)
+    clean = "".join(character if character.isprintable() else "�" for character in text)
     return f"{clean[:_SHOWN]}…" if len(clean) > _SHOWN else clean
 
 
@@ -143,7 +143,7 @@ def _string(parameter: Parameter, value: Any) -> str:
 
 def _is_one_line(value: str) -> bool:
     """Control characters and half characters reach no program, no query and no message."""
-    return all(unicodedata.category(letter) not in ("Cc", "Cs", "Zl", "Zp") for letter in value)
+    return all(unicodedata.category(character) not in ("Cc", "Cs", "Zl", "Zp") for character in value)
 
 
 def _integer(parameter: Parameter, value: Any) -> int:

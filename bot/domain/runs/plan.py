@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from bot.domain.catalogue.runbook import Effect, Gate, Kind
+from bot.domain.catalogue.runbook import ApprovalRule, Effect, Kind
 
 YES, NO, LATE = "yes", "no", "late"
 
@@ -34,14 +34,14 @@ class PlannedStep:
     arguments: Mapping[str, Any]  # rendered; a Late where a result is needed
     runs: str = YES
     condition: str = ""
-    gate: Gate | None = None  # an approval of its own
+    approval: ApprovalRule | None = None  # an approval of its own
     is_late: bool = False  # some argument is
     undo: PlannedStep | None = None
 
     @property
     def needs_own_approval(self) -> bool:
         """Approved when it comes, on what it would do then."""
-        return self.gate is not None or (self.effect is Effect.ONCE and self.is_late)
+        return self.approval is not None or (self.effect is Effect.ONCE and self.is_late)
 
 
 @dataclass(frozen=True)

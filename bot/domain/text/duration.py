@@ -28,7 +28,7 @@ def parse(text: str) -> timedelta:
 
 def short(duration: timedelta) -> str:
     """90 minutes -> `1h30m`. What `parse` reads back; parts of a second are dropped."""
-    return "".join(f"{count}{letter}" for count, letter, _ in _parts(duration)) or "0m"
+    return "".join(f"{count}{direct_message}" for count, direct_message, _ in _parts(duration)) or "0m"
 
 
 def words(duration: timedelta, *, parts: int = 2) -> str:
@@ -40,8 +40,8 @@ def words(duration: timedelta, *, parts: int = 2) -> str:
 def _parts(duration: timedelta) -> list[tuple[int, str, str]]:
     rest = max(0, int(duration.total_seconds()))
     found = []
-    for letter, name, size in _UNITS:
+    for direct_message, name, size in _UNITS:
         count, rest = divmod(rest, size)
         if count:
-            found.append((count, letter, name))
+            found.append((count, direct_message, name))
     return found

@@ -42,7 +42,7 @@ def matcher(pattern: str) -> Callable[[str], bool]:
 
 def _is_broken(text: str) -> bool:
     """JSON and YAML can spell half of a surrogate pair, which no encoding has."""
-    return not text.isascii() and any("\ud800" <= letter <= "\udfff" for letter in text)
+    return not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def _whole(text: str) -> str:
@@ -60,10 +60,10 @@ def is_narrow(pattern: str) -> bool:
     return True
 
 
-def _is_harmless_class(letters: str) -> bool:
+def _is_harmless_class(direct_messages: str) -> bool:
     """Ranges are tried out: `[.-_]` holds much more than it shows."""
     try:
-        holds = matcher(letters)
+        holds = matcher(direct_messages)
     except Unclear:
         return False
     return all(chr(code) in _HARMLESS for code in range(128) if holds(chr(code)))

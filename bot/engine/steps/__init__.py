@@ -12,9 +12,9 @@ from typing import Any
 from bot.domain.catalogue.runbook import Kind
 from bot.domain.runs.outcome import Outcome
 from bot.engine.steps import fit
-from bot.engine.steps.context import Connections, Outreach, ShellRules, StepContext
+from bot.engine.steps.context import Connections, ShellRules, StepContext, StepRecipients
 
-__all__ = ["STEPS", "Connections", "Outreach", "Perform", "ShellRules", "StepContext"]
+__all__ = ["STEPS", "Connections", "Perform", "ShellRules", "StepContext", "StepRecipients"]
 
 Perform = Callable[[Mapping[str, Any], StepContext], Awaitable[Outcome]]
 

@@ -48,7 +48,7 @@ class ShellRules:
 
 
 @dataclass(frozen=True)
-class Outreach:
+class StepRecipients:
     """How people beyond Slack are reached, where that is set up. `look` says whom a `to` means, and its contact."""
 
     look: Callable[[str, Mapping[str, Any] | None], Awaitable[Meant]]
@@ -89,7 +89,7 @@ class StepContext:
     client: Callable[[bool], httpx.AsyncClient] = new_client
     started_at: datetime | None = None
     masker: Masker = field(default_factory=Masker)
-    outreach: Outreach | None = None
+    recipients: StepRecipients | None = None
 
     def shown(self, text: str) -> str:
         """The beginning and the end of a text. Masked first: half a secret is known to nobody afterwards."""

@@ -15,7 +15,7 @@ from bot.domain.people.recipients import Meant
 from bot.domain.runs.outcome import Done, Failed, Outcome, Unknown
 from bot.engine.steps import arguments as read
 from bot.engine.steps.bounds import within
-from bot.engine.steps.context import Outreach, StepContext
+from bot.engine.steps.context import StepContext, StepRecipients
 
 MAX_TEXT = 20_000
 NOT_SET_UP = "E-mail is not set up: SMTP_SERVER is not set."
@@ -23,12 +23,12 @@ NOT_SET_UP = "E-mail is not set up: SMTP_SERVER is not set."
 
 async def perform(arguments: Mapping[str, Any], context: StepContext) -> Outcome:
     """Done as soon as one address was taken."""
-    outreach = context.outreach
-    if outreach is None or outreach.mailer is None:
+    recipients = context.recipients
+    if recipients is None or recipients.mailer is None:
         return Failed(NOT_SET_UP, certain=True)
     try:
         subject, text = read.text(arguments, "subject"), read.text(arguments, "text")
-        meant = await _meant(arguments, outreach)
+        meant = await _meant(arguments, recipients)
         if meant.is_private:
             raise Unclear("This run belongs to a private incident, of which nothing is written by e-mail.")
         if not subject.strip() or not text.strip():
@@ -38,7 +38,7 @@ async def perform(arguments: Mapping[str, Any], context: StepContext) -> Outcome
         said = problem.sentence if isinstance(problem, Unclear) else "Slack did not say how to reach them."
         return Failed(said, certain=True)
     try:
-        sent = await within(context.timeout_seconds, outreach.mailer.send(mail))
+        sent = await within(context.timeout_seconds, recipients.mailer.send(mail))
     except TimeoutError:
         return Unknown(f"The message may have gone: no answer within {context.timeout_seconds:g} s.")
     except Undeliverable as problem:
@@ -46,17 +46,20 @@ async def perform(arguments: Mapping[str, Any], context: StepContext) -> Outcome
     return _done(sent, meant, context)
 
 
-async def _meant(arguments: Mapping[str, Any], outreach: Outreach) -> Meant:
+async def _meant(arguments: Mapping[str, Any], recipients: StepRecipients) -> Meant:
     """Raises Unclear where nobody has an address."""
     to = read.text(arguments, "to")
-    meant = await outreach.look(to, arguments.get("contact"))
+    meant = await recipients.look(to, arguments.get("contact"))
     if not meant.reach.addresses:
         raise Unclear(f"Nobody of {to[:100]} can be written to{_why(meant)}.")
     return meant
 
 
 def _why(meant: Meant) -> str:
-    missing = [*meant.reach.missing, *(f"{one}: Slack has not said how to reach them" for one in meant.reach.untold)]
+    missing = [
+        *meant.reach.missing,
+        *(f"{one}: Slack has not said how to reach them" for one in meant.reach.unavailable),
+    ]
     return f" ({'; '.join(missing)})" if missing else ": there is no address but placeholders"
 
 
@@ -85,7 +88,7 @@ def _lost(problem: Undeliverable, context: StepContext) -> Outcome:
 def _done(sent: Sent, meant: Meant, context: StepContext) -> Outcome:
     told = [str(no) for no in sent.refused if not no.is_placeholder]
     missed = [context.short(one.rstrip(".")) for one in (*told, *meant.reach.missing)]
-    missed += [f"{one}: Slack has not said how to reach them" for one in meant.reach.untold]
+    missed += [f"{one}: Slack has not said how to reach them" for one in meant.reach.unavailable]
     output = f"Sent to {', '.join(sent.accepted)}."
     context.write(output + "\n")
     sentence = f"It did not reach {'; '.join(missed)}." if missed else ""

@@ -14,7 +14,7 @@ from bot.domain.people.recipients import Meant
 from bot.domain.runs.outcome import Done, Failed, Outcome, Unknown
 from bot.engine.steps import arguments as read
 from bot.engine.steps.bounds import within
-from bot.engine.steps.context import Outreach, StepContext
+from bot.engine.steps.context import StepContext, StepRecipients
 from bot.ports import Pager
 
 MAX_TEXT = 10_000
@@ -27,21 +27,21 @@ NO_WAY = (
 
 async def perform(arguments: Mapping[str, Any], context: StepContext) -> Outcome:
     """Done as soon as PagerDuty has taken it."""
-    outreach = context.outreach
-    if outreach is None or outreach.pager is None:
+    recipients = context.recipients
+    if recipients is None or recipients.pager is None:
         return Failed(NOT_SET_UP, certain=True)
     try:
         to, text = read.text(arguments, "to"), context.masker.mask(read.text(arguments, "text"))
         if not text.strip():
             raise Unclear("The page is empty. Say why somebody is woken.")
-        meant = await outreach.look(to, arguments.get("contact"))
-        way = _way(meant, outreach.pager, to)
+        meant = await recipients.look(to, arguments.get("contact"))
+        way = _way(meant, recipients.pager, to)
     except (Unclear, TimeoutError, Undeliverable) as problem:
         said = problem.sentence if isinstance(problem, Unclear) else "Slack did not say how to reach them."
         return Failed(said, certain=True)
     if meant.is_drill:
         return _rehearsed(to, context)
-    return await _wake(outreach, way, _page(outreach, meant, text, context), to, context)
+    return await _wake(recipients, way, _page(recipients, meant, text, context), to, context)
 
 
 def _way(meant: Meant, pager: Pager, to: str) -> dict[str, Any]:
@@ -58,20 +58,20 @@ def _way(meant: Meant, pager: Pager, to: str) -> dict[str, Any]:
     return {"people": addresses or [to]}
 
 
-def _page(outreach: Outreach, meant: Meant, text: str, context: StepContext) -> Page:
+def _page(recipients: StepRecipients, meant: Meant, text: str, context: StepContext) -> Page:
     """Of a private incident nothing but that there is something leaves the house."""
     said = "A runbook of a private incident asks for you. What it is about stands in its channel."
     shown = said if meant.is_private else text
     summary = next((line for line in shown.splitlines() if line.strip()), shown)
     return Page(
-        summary=summary, dedup_key=context.key, source=outreach.service, details=shown[:MAX_TEXT], link=meant.link
+        summary=summary, dedup_key=context.key, source=recipients.service, details=shown[:MAX_TEXT], link=meant.link
     )
 
 
-async def _wake(outreach: Outreach, way: dict[str, Any], page: Page, to: str, context: StepContext) -> Outcome:
-    assert outreach.pager is not None  # noqa: S101 - the caller asked
+async def _wake(recipients: StepRecipients, way: dict[str, Any], page: Page, to: str, context: StepContext) -> Outcome:
+    assert recipients.pager is not None  # noqa: S101 - the caller asked
     try:
-        paged = await within(context.timeout_seconds, outreach.pager.page(page, **way))
+        paged = await within(context.timeout_seconds, recipients.pager.page(page, **way))
     except TimeoutError:
         return Unknown(f"The page may have gone: no answer within {context.timeout_seconds:g} s.")
     except Throttled as busy:

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from bot.catalogue.load import load
-from bot.catalogue.runbook_tests.read import RUN, UNDO, Case, Suite, suites
+from bot.catalogue.runbook_tests.read import RUN, UNDO, RunbookCase, Suite, suites
 from bot.catalogue.yaml.document import Place
 from bot.domain.catalogue.catalogue import Catalogue, Finding
 from bot.domain.catalogue.runbook import Connection, Runbook
 from bot.domain.catalogue.service import Service
 from bot.domain.errors import Unclear
-from bot.engine.testing.simulate import ASKS, Broken, Happened, Rehearsed, rehearse
+from bot.engine.testing.simulate import ASKS, Broken, Happened, Simulated, simulate
 from bot.expressions import check as words
 from bot.expressions import evaluate
 
@@ -23,7 +23,7 @@ CAME = "came"  # a step that nothing is said of
 
 
 @dataclass(frozen=True)
-class Trial:
+class Report:
     """What became of the tests. A case passes when nothing is said of it."""
 
     findings: tuple[Finding, ...]
@@ -37,7 +37,7 @@ class Trial:
         return f"{self.passed:,}{of} {cases} of {self.runbooks:,} runbook{'' if self.runbooks == 1 else 's'} passed."
 
 
-def try_all(folders: Sequence[Path], allow_shell: Sequence[Path] = ()) -> Trial:
+def try_all(folders: Sequence[Path], allow_shell: Sequence[Path] = ()) -> Report:
     """The tests of every runbook in these folders that is without findings itself."""
     catalogue = load(folders, allow_shell=allow_shell).catalogue
     findings: list[Finding] = []
@@ -48,10 +48,10 @@ def try_all(folders: Sequence[Path], allow_shell: Sequence[Path] = ()) -> Trial:
         findings += [one for outcome in outcomes for one in outcome]
         passed += sum(not outcome for outcome in outcomes)
         cases += suite.written
-    return Trial(tuple(sorted(findings, key=lambda one: (one.file, one.line))), passed, cases, len(found))
+    return Report(tuple(sorted(findings, key=lambda one: (one.file, one.line))), passed, cases, len(found))
 
 
-def _tried(suite: Suite, case: Case, catalogue: Catalogue | None) -> list[Finding]:
+def _tried(suite: Suite, case: RunbookCase, catalogue: Catalogue | None) -> list[Finding]:
     service = catalogue.services.get(suite.runbook.service) if catalogue else None
     connections = catalogue.connections if catalogue else {}
     return [
@@ -61,11 +61,11 @@ def _tried(suite: Suite, case: Case, catalogue: Catalogue | None) -> list[Findin
 
 
 def differences(
-    runbook: Runbook, case: Case, service: Service | None, connections: Mapping[str, Connection]
+    runbook: Runbook, case: RunbookCase, service: Service | None, connections: Mapping[str, Connection]
 ) -> Iterator[Difference]:
     """Where the rehearsal came otherwise than the case expects; places are inside the case."""
     try:
-        found = rehearse(runbook, case, service, connections)
+        found = simulate(runbook, case, service, connections)
     except Broken as problem:
         yield from _broken(runbook, case, problem)
         return
@@ -79,7 +79,7 @@ def differences(
     yield from _end(case, found)
 
 
-def _broken(runbook: Runbook, case: Case, problem: Broken) -> Iterator[Difference]:
+def _broken(runbook: Runbook, case: RunbookCase, problem: Broken) -> Iterator[Difference]:
     """Where the walk left the expected path, since that is why nothing is said of this step; else what is missing."""
     so_far, step, path = problem.so_far, problem.step, case.expected.path or ()
     walked = len(so_far.path)
@@ -90,13 +90,16 @@ def _broken(runbook: Runbook, case: Case, problem: Broken) -> Iterator[Differenc
         came = _came(runbook, path[walked], Happened(step.id, CAME), so_far)
         yield ("path", walked), f"expected {_wanted(*path[walked])}; {came}"
     else:
-        yield (problem.canned.place[len(case.place) :] if problem.canned else ("results",)), problem.sentence
+        yield (
+            (problem.scripted_result.place[len(case.place) :] if problem.scripted_result else ("results",)),
+            problem.sentence,
+        )
 
 
 # --- the path ---------------------------------------------------------------------------------------------------------
 
 
-def _path(runbook: Runbook, expected: Sequence[tuple[str, str]], found: Rehearsed) -> Iterator[Difference]:
+def _path(runbook: Runbook, expected: Sequence[tuple[str, str]], found: Simulated) -> Iterator[Difference]:
     """The first difference only: what follows from it says nothing new."""
     for index, (step, fate) in enumerate(expected):
         came = found.path[index] if index < len(found.path) else None
@@ -121,7 +124,7 @@ def _subject(step: str) -> str:
     return {RUN: "the run", UNDO: "taking back"}.get(step, f"step {step}")
 
 
-def _came(runbook: Runbook, expected: tuple[str, str], came: Happened, found: Rehearsed) -> str:
+def _came(runbook: Runbook, expected: tuple[str, str], came: Happened, found: Simulated) -> str:
     """What came instead, and why."""
     subject = "it" if came.step == expected[0] else _subject(came.step)
     if came.fate == ASKS:
@@ -146,7 +149,7 @@ def _why_asked(runbook: Runbook, name: str) -> str:
     return f"it is done once, with what {' and '.join(needed)} found" if needed else "it is an approval"
 
 
-def _since(runbook: Runbook, name: str, found: Rehearsed) -> str:
+def _since(runbook: Runbook, name: str, found: Simulated) -> str:
     """The values that its condition looked at."""
     step = runbook.step(name)
     if step is None or step.when is None:
@@ -155,21 +158,21 @@ def _since(runbook: Runbook, name: str, found: Rehearsed) -> str:
     return " and ".join(f"{'.'.join(path)} is {_value('.'.join(path), found)}" for path in dict.fromkeys(paths))
 
 
-def _value(path: str, found: Rehearsed) -> str:
+def _value(path: str, found: Simulated) -> str:
     try:
         return _said(evaluate.evaluate(path, found.seen))
     except Unclear:
         return "not known"
 
 
-def _ended(found: Rehearsed) -> str:
+def _ended(found: Simulated) -> str:
     return found.sentence or f"it {found.ends}."
 
 
 # --- arguments, saved values, the end ---------------------------------------------------------------------------------
 
 
-def _arguments(step: str, wanted: Mapping[str, Any], found: Rehearsed) -> Iterator[Difference]:
+def _arguments(step: str, wanted: Mapping[str, Any], found: Simulated) -> Iterator[Difference]:
     given = found.arguments.get(step)
     if given is None:
         yield ("arguments", step), f"expected arguments of step {step}; it did not come so far."
@@ -178,7 +181,7 @@ def _arguments(step: str, wanted: Mapping[str, Any], found: Rehearsed) -> Iterat
         yield ("arguments", step, *path), _differs(f"step {step}'s {_spelled(path)}", one, other)
 
 
-def _saved(step: str, wanted: Mapping[str, Any], found: Rehearsed) -> Iterator[Difference]:
+def _saved(step: str, wanted: Mapping[str, Any], found: Simulated) -> Iterator[Difference]:
     steps = found.seen["steps"]
     if step not in steps:
         yield ("saved", step), f"expected values of step {step}; it did not come so far."
@@ -254,7 +257,7 @@ _ENDED = {
 }
 
 
-def _end(case: Case, found: Rehearsed) -> Iterator[Difference]:
+def _end(case: RunbookCase, found: Simulated) -> Iterator[Difference]:
     expected = case.expected
     if expected.ends not in (None, found.ends):
         why = f": {found.sentence}" if found.sentence else "."

@@ -12,7 +12,7 @@ from typing import Any
 import jmespath
 from jmespath.exceptions import JMESPathError
 
-from bot.catalogue.runbook_tests.read import FAILS, GIVES, UNKNOWN, WAITS, Canned, checked_kind, gives_its_own
+from bot.catalogue.runbook_tests.read import FAILS, GIVES, UNKNOWN, WAITS, ScriptedResult, checked_kind, gives_its_own
 from bot.domain.catalogue.runbook import Kind, Step
 from bot.domain.errors import Unclear
 from bot.domain.runs.outcome import Done, Failed, Outcome, Unknown, Waiting
@@ -29,25 +29,25 @@ _LONG_AGO = MOMENT - timedelta(days=3650)
 class Script:
     """What a case says of one step, in order. The last result stands for whatever comes after it."""
 
-    def __init__(self, results: Sequence[Canned]) -> None:
+    def __init__(self, results: Sequence[ScriptedResult]) -> None:
         self._left = list(results)
 
-    def take(self) -> Canned | None:
+    def take(self) -> ScriptedResult | None:
         return self._left.pop(0) if len(self._left) > 1 else next(iter(self._left), None)
 
-    def take_all(self) -> list[Canned]:
+    def take_all(self) -> list[ScriptedResult]:
         found, self._left = self._left, self._left[-1:]
         return found
 
 
 class Unscripted(Exception):
-    """The case does not say what a step meets, or says two things of it (`canned`). The walk ends there."""
+    """The case does not say what a step meets, or says two things of it (`scripted_result`). The walk ends there."""
 
-    def __init__(self, sentence: str, step: Step | None = None, canned: Canned | None = None) -> None:
+    def __init__(self, sentence: str, step: Step | None = None, scripted_result: ScriptedResult | None = None) -> None:
         super().__init__(sentence)
         self.sentence = sentence
         self.step = step
-        self.canned = canned
+        self.scripted_result = scripted_result
 
 
 @dataclass(frozen=True)
@@ -97,20 +97,24 @@ def _at_once(work: Awaitable[Outcome]) -> Outcome:
     raise AssertionError("this step waits for something outside")
 
 
-def _needed(step: Step, found: Canned | None) -> Canned:
+def _needed(step: Step, found: ScriptedResult | None) -> ScriptedResult:
     if found is None:
         example = f"{step.id}: {'waits' if step.kind is Kind.MANUAL else 'ok'}"
         raise Unscripted(f"step {step.id} comes, and nothing says what it meets. Add {example} under results.", step)
     return found
 
 
-def _judged(kind: Kind, arguments: Mapping[str, Any], canned: Canned) -> Outcome:
+def _judged(kind: Kind, arguments: Mapping[str, Any], scripted_result: ScriptedResult) -> Outcome:
     _CAN_BE_DONE.get(kind, _anything)(arguments)
-    if canned.word == FAILS:
-        return Failed(canned.sentence, canned.certain, dict(canned.values))
-    if canned.word == UNKNOWN:
+    if scripted_result.word == FAILS:
+        return Failed(scripted_result.sentence, scripted_result.certain, dict(scripted_result.values))
+    if scripted_result.word == UNKNOWN:
         return Unknown("It may have happened.")
-    return Waiting(None, "It waits for a person.") if canned.word == WAITS else _GIVES[kind](arguments, canned)
+    return (
+        Waiting(None, "It waits for a person.")
+        if scripted_result.word == WAITS
+        else _GIVES[kind](arguments, scripted_result)
+    )
 
 
 # --- arguments, read as the step reads them: each raises Unclear ------------------------------------------------------
@@ -141,7 +145,7 @@ def _a_command(arguments: Mapping[str, Any]) -> None:
     read.texts(arguments, "command")
 
 
-def _a_letter(arguments: Mapping[str, Any]) -> None:
+def _a_message(arguments: Mapping[str, Any]) -> None:
     for name in ("subject", "text"):
         if name in arguments and not read.text(arguments, name).strip():
             raise Unclear("The message is empty. Say something in it.")
@@ -157,16 +161,16 @@ _CAN_BE_DONE: Mapping[Kind, Callable[[Mapping[str, Any]], None]] = {
     Kind.SHELL: _a_program,
     Kind.REDIS: _a_command,
     Kind.MANUAL: _a_task,
-    Kind.EMAIL: _a_letter,
-    Kind.PAGE: _a_letter,
+    Kind.EMAIL: _a_message,
+    Kind.PAGE: _a_message,
 }
 
 
 # --- what each kind makes of what it is given -------------------------------------------------------------------------
 
 
-def _http(arguments: Mapping[str, Any], canned: Canned) -> Outcome:
-    given, expected = canned.values, read.numbers(arguments, "expect", (200,))
+def _http(arguments: Mapping[str, Any], scripted_result: ScriptedResult) -> Outcome:
+    given, expected = scripted_result.values, read.numbers(arguments, "expect", (200,))
     status = given.get("status", 200 if 200 in expected else min(expected))
     headers = {name.lower(): value for name, value in (given.get("headers") or {}).items()}
     body = given.get("body") or ""
@@ -196,30 +200,30 @@ def _extracted(path: str, value: Any) -> Any:
         return None  # the expression does not fit what came
 
 
-def _sql(arguments: Mapping[str, Any], canned: Canned) -> Outcome:
-    rows = (canned.values.get("rows") or [])[: read.whole(arguments, "max_rows", 100, 10_000)]
-    return Done({"rows": rows, "rowcount": canned.values.get("rowcount", len(rows))})
+def _sql(arguments: Mapping[str, Any], scripted_result: ScriptedResult) -> Outcome:
+    rows = (scripted_result.values.get("rows") or [])[: read.whole(arguments, "max_rows", 100, 10_000)]
+    return Done({"rows": rows, "rowcount": scripted_result.values.get("rowcount", len(rows))})
 
 
-def _redis(_arguments: Mapping[str, Any], canned: Canned) -> Outcome:
-    return Done({"value": canned.values.get("value")})
+def _redis(_arguments: Mapping[str, Any], scripted_result: ScriptedResult) -> Outcome:
+    return Done({"value": scripted_result.values.get("value")})
 
 
-def _promql(arguments: Mapping[str, Any], canned: Canned) -> Outcome:
+def _promql(arguments: Mapping[str, Any], scripted_result: ScriptedResult) -> Outcome:
     """The check is worked out, unless the case says only what came of it."""
-    given = canned.values
-    if canned.says_ok is not None and not given:
-        return Done({"ok": canned.says_ok, "value": None, "samples": []})
+    given = scripted_result.values
+    if scripted_result.says_ok is not None and not given:
+        return Done({"ok": scripted_result.says_ok, "value": None, "samples": []})
     if not given:
         return Done({"ok": True, "value": None, "samples": []})
     samples = [_sample(one) for one in _series(given)]
     check = arguments.get("check")
     found = [check is None or evaluate.holds(str(check), {**one, "samples": samples}) for one in samples]
     ok = bool(found) and all(found)
-    if canned.says_ok not in (None, ok):
+    if scripted_result.says_ok not in (None, ok):
         said = "yes" if ok else "no"
         sentence = f"with these values the check comes to {said}, and ok says otherwise. Leave ok out."
-        raise Unscripted(sentence, canned=canned)
+        raise Unscripted(sentence, scripted_result=scripted_result)
     kept = [_storable(one) for one in samples]
     return Done({"ok": ok, "value": kept[0]["value"] if kept else None, "samples": kept})
 
@@ -242,26 +246,26 @@ def _sample(written: Mapping[str, Any]) -> dict[str, Any]:
     return {"labels": written.get("labels", {}), "value": float(value), "values": values, "at": written.get("at", 0.0)}
 
 
-def _shell(arguments: Mapping[str, Any], canned: Canned) -> Outcome:
+def _shell(arguments: Mapping[str, Any], scripted_result: ScriptedResult) -> Outcome:
     expected = read.numbers(arguments, "expect", (0,))
-    code = canned.values.get("exit_code", min(expected))
-    result = {"exit_code": code, "stdout": "", "stderr": "", **canned.values}
+    code = scripted_result.values.get("exit_code", min(expected))
+    result = {"exit_code": code, "stdout": "", "stderr": "", **scripted_result.values}
     if code in expected:
         return Done(result)
     wanted = ", ".join(map(str, sorted(expected)))
     return Failed(f"{read.texts(arguments, 'argv')[0]} ended with {code}; expected was {wanted}.", result=result)
 
 
-def _manual(_arguments: Mapping[str, Any], canned: Canned) -> Outcome:
-    return Done({"evidence": str(canned.values.get("evidence", "")).strip()})
+def _manual(_arguments: Mapping[str, Any], scripted_result: ScriptedResult) -> Outcome:
+    return Done({"evidence": str(scripted_result.values.get("evidence", "")).strip()})
 
 
-def _reaching(arguments: Mapping[str, Any], canned: Canned) -> Outcome:
-    reached = canned.values.get("reached") or [str(arguments.get("to", ""))]
-    return Done({"reached": reached, "missed": canned.values.get("missed") or []})
+def _reaching(arguments: Mapping[str, Any], scripted_result: ScriptedResult) -> Outcome:
+    reached = scripted_result.values.get("reached") or [str(arguments.get("to", ""))]
+    return Done({"reached": reached, "missed": scripted_result.values.get("missed") or []})
 
 
-_GIVES: Mapping[Kind, Callable[[Mapping[str, Any], Canned], Outcome]] = {
+_GIVES: Mapping[Kind, Callable[[Mapping[str, Any], ScriptedResult], Outcome]] = {
     Kind.HTTP: _http,
     Kind.SQL: _sql,
     Kind.REDIS: _redis,
@@ -282,10 +286,10 @@ def _waited(step: Step, arguments: Mapping[str, Any], script: Script) -> Outcome
     kind = checked_kind(step)
     inner = arguments["until"][kind.value]
     looks = script.take_all() or [_needed(step, None)]
-    for canned in looks[: math.ceil(limit / every) + 1]:
-        if canned.word == GIVES and not canned.values and canned.says_ok is not False:
+    for scripted_result in looks[: math.ceil(limit / every) + 1]:
+        if scripted_result.word == GIVES and not scripted_result.values and scripted_result.says_ok is not False:
             return _held(kind, inner)
-        seen = _judged(kind, inner, canned)
+        seen = _judged(kind, inner, scripted_result)
         if _holds(kind, seen):
             return seen
     within = duration.words(timedelta(seconds=limit))
@@ -311,4 +315,4 @@ def _holds(kind: Kind, seen: Outcome) -> bool:
 def _held(kind: Kind, inner: Mapping[str, Any]) -> Outcome:
     """`ok`: the check held, whatever it saw."""
     values: dict[Kind, dict[str, Any]] = {Kind.SQL: {"rows": [{"ok": True}]}, Kind.REDIS: {"value": 1}}
-    return _judged(kind, inner, Canned(values=values.get(kind, {})))
+    return _judged(kind, inner, ScriptedResult(values=values.get(kind, {})))

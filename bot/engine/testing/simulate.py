@@ -11,13 +11,13 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
-from bot.catalogue.runbook_tests.read import RUN, Case
+from bot.catalogue.runbook_tests.read import RUN, RunbookCase
 from bot.catalogue.runbook_tests.read import UNDO as BACK
 from bot.domain.catalogue.runbook import Connection, Effect, Kind, OnFailure, Runbook, Step
 from bot.domain.catalogue.service import Service
 from bot.domain.errors import Unclear
 from bot.domain.runs import parameters
-from bot.domain.runs.approval import gate_of_run, gate_of_step, gate_of_undo
+from bot.domain.runs.approval import rule_of_run, rule_of_step, rule_of_undo
 from bot.domain.runs.outcome import Done, Failed, Outcome, Unknown, Waiting
 from bot.domain.runs.plan import PlannedStep, digest
 from bot.domain.runs.run import Phase, Run, Status, StepRun, StepState, following, scope, steps_of, undos
@@ -39,7 +39,7 @@ class Happened:
 
 
 @dataclass(frozen=True)
-class Rehearsed:
+class Simulated:
     """The whole walk. `seen` is what expressions see at its end."""
 
     path: tuple[Happened, ...]
@@ -53,11 +53,11 @@ class Rehearsed:
 class Broken(Exception):
     """The case does not say enough to go on. `so_far` is the walk up to there."""
 
-    def __init__(self, problem: scripted.Unscripted, so_far: Rehearsed) -> None:
+    def __init__(self, problem: scripted.Unscripted, so_far: Simulated) -> None:
         super().__init__(problem.sentence)
         self.sentence = problem.sentence
         self.step = problem.step
-        self.canned = problem.canned
+        self.scripted_result = problem.scripted_result
         self.so_far = so_far
 
 
@@ -67,16 +67,19 @@ class _End:
     sentence: str = ""
 
 
-def rehearse(
-    runbook: Runbook, case: Case, service: Service | None = None, connections: Mapping[str, Connection] | None = None
-) -> Rehearsed:
+def simulate(
+    runbook: Runbook,
+    case: RunbookCase,
+    service: Service | None = None,
+    connections: Mapping[str, Connection] | None = None,
+) -> Simulated:
     """The walk of that case. Raises Broken where the case does not say what a step meets."""
-    return _Rehearsal(runbook, case, service, connections or {}).go()
+    return _Simulation(runbook, case, service, connections or {}).go()
 
 
-class _Rehearsal:
+class _Simulation:
     def __init__(
-        self, runbook: Runbook, case: Case, service: Service | None, connections: Mapping[str, Connection]
+        self, runbook: Runbook, case: RunbookCase, service: Service | None, connections: Mapping[str, Connection]
     ) -> None:
         self._runbook = runbook
         self._connections = connections
@@ -89,18 +92,18 @@ class _Rehearsal:
         self._path: list[Happened] = []
         self._approved: set[str] = set()
 
-    def go(self) -> Rehearsed:
+    def go(self) -> Simulated:
         try:
             return self._rehearsed(self._asked_for() or self._until_it_ends())
         except scripted.Unscripted as problem:
             raise Broken(problem, self._rehearsed(_End(""))) from None
 
-    def _rehearsed(self, end: _End) -> Rehearsed:
+    def _rehearsed(self, end: _End) -> Simulated:
         back = undos(self._runbook, self._progress) if self._run.phase is Phase.DO else []
         for step in back:
             self._look_at(step)
         ids = tuple(step.id for step in back)
-        return Rehearsed(tuple(self._path), str(end.status), end.sentence, self._arguments, self._scope(), ids)
+        return Simulated(tuple(self._path), str(end.status), end.sentence, self._arguments, self._scope(), ids)
 
     def _look_at(self, step: Step) -> None:
         try:
@@ -123,7 +126,7 @@ class _Rehearsal:
             return _End(REFUSED, problem.sentence)
         if plan.problems:
             return _End(REFUSED, " ".join(f"Step {step}: {said}" for step, said in plan.problems.items()))
-        return self._asks(RUN) if gate_of_run(runbook, self._run.severity) else None
+        return self._asks(RUN) if rule_of_run(runbook, self._run.severity) else None
 
     def _asks(self, name: str) -> _End | None:
         """A question for approval: approved, unless the case answers otherwise."""
@@ -156,7 +159,7 @@ class _Rehearsal:
             if made is None and step.when is not None and not evaluate.holds(step.when, self._scope()):
                 self._record(StepRun(step.id, 1, StepState.SKIPPED, scripted.MOMENT))
                 return None
-            end = self._gate(step)
+            end = self._rule(step)
         except Unclear as problem:
             return self._settle(step, self._attempt(step), Failed(problem.sentence, certain=True))
         return end or self._begin(step, self._attempt(step))
@@ -165,7 +168,7 @@ class _Rehearsal:
         made = self._progress.get(step.id)
         return replace(made, sentence="") if made else StepRun(step.id, 1, StepState.STARTED, scripted.MOMENT)
 
-    def _gate(self, step: Step) -> _End | None:
+    def _rule(self, step: Step) -> _End | None:
         """Its own approval, on what it would do now. What was approved once is not asked again."""
         if not self._wants_approval(step):
             return None
@@ -185,8 +188,8 @@ class _Rehearsal:
         if step.kind is Kind.APPROVAL:
             return True
         late = bool(evaluate.needs(step.body))
-        shape = PlannedStep(step.id, 0, step.kind, step.effect, "", "", {}, gate=step.approval, is_late=late)
-        return gate_of_step(self._runbook, shape, self._run.severity) is not None
+        shape = PlannedStep(step.id, 0, step.kind, step.effect, "", "", {}, approval=step.approval, is_late=late)
+        return rule_of_step(self._runbook, shape, self._run.severity) is not None
 
     def _begin(self, step: Step, attempt: StepRun) -> _End | None:
         if step.kind is Kind.APPROVAL:
@@ -272,7 +275,7 @@ class _Rehearsal:
         if not plan:
             return _End(Status.FAILED, _named(step, made.sentence))
         self._run = replace(self._run, phase=Phase.UNDO)
-        return self._asks(BACK) if gate_of_undo(self._runbook, plan, self._run.severity) else None
+        return self._asks(BACK) if rule_of_undo(self._runbook, plan, self._run.severity) else None
 
     def _again(self, made: StepRun) -> None:
         self._progress[made.step] = StepRun(made.step, made.attempt + 1, StepState.READY, scripted.MOMENT)
@@ -292,7 +295,7 @@ def _stand_ins(values: Mapping[str, Any]) -> dict[str, Any]:
     return {name: f"secret-{name}" if isinstance(one, parameters.Reference) else one for name, one in values.items()}
 
 
-def _subject(runbook: Runbook, case: Case, service: Service | None) -> dict[str, Any]:
+def _subject(runbook: Runbook, case: RunbookCase, service: Service | None) -> dict[str, Any]:
     """What expressions see beside the parameters, as `services.runs.subject`."""
     seen: dict[str, Any] = dict.fromkeys(("id", "severity", "service", "title"))
     if case.incident is not None:
@@ -301,7 +304,7 @@ def _subject(runbook: Runbook, case: Case, service: Service | None) -> dict[str,
     return {"incident": seen, "alert": {"labels": dict(case.labels)}}
 
 
-def _severity(case: Case, service: Service | None) -> str | None:
+def _severity(case: RunbookCase, service: Service | None) -> str | None:
     """By key; without a word, the service's default."""
     word = (case.incident or {}).get("severity") or (service.default_severity if service else None)
     level = service.find_severity(word) if service and word else None

@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field
 
 from bot.domain.alerts import noisy_rules as rules
 from bot.domain.alerts.noisy_rules import Rule
-from bot.services.alerts.noisy_rules import Fatigue
+from bot.services.alerts.noisy_rules import NoisyRules
 from bot.store.alerts.listing import RecentAlert
 from bot.views import noisy_rules as view
 
@@ -68,7 +68,7 @@ class NoisyShape(BaseModel):
     sentence: str
 
 
-class FatigueShape(BaseModel):
+class NoisyRulesShape(BaseModel):
     """The health of the alerting. `refused_messages`: vendor -> reason -> how many, in the same days."""
 
     window_days: int = Field(examples=[7])
@@ -77,8 +77,8 @@ class FatigueShape(BaseModel):
     refused_messages: dict[str, dict[str, int]] = Field(examples=[{"alertmanager": {"bad_token": 3}}])
 
 
-def fatigue_shape(found: Fatigue) -> FatigueShape:
-    return FatigueShape(
+def noisy_rules_shape(found: NoisyRules) -> NoisyRulesShape:
+    return NoisyRulesShape(
         window_days=rules.WINDOW.days,
         rules=[_rule(rule) for rule in found.rules[:MOST_RULES]],
         noisy=[_noisy(rule) for rule in found.noisy[:MOST_RULES]],

@@ -18,7 +18,7 @@ from bot.domain.incidents.incident import Incident
 from bot.domain.people.person import Actor
 from bot.http.access import Caller, Reader, Writer
 from bot.http.api import idempotency
-from bot.http.api.alerts import AlertShape, FatigueShape, fatigue_shape
+from bot.http.api.alerts import AlertShape, NoisyRulesShape, noisy_rules_shape
 from bot.http.api.idempotency import Key
 from bot.http.door import TheDeps
 from bot.http.problems import documented
@@ -82,7 +82,7 @@ class Listing(BaseModel):
     active_by_severity: dict[str, int]
     mtta_seconds: float | None
     mttr_seconds: float | None
-    alert_fatigue: FatigueShape
+    alert_fatigue: NoisyRulesShape
 
 
 Words = Annotated[list[str], Query(max_length=20)]
@@ -142,7 +142,7 @@ class Resolution(BaseModel):
     impact: str = Field(default="", max_length=resolution.LIMIT, examples=["Nobody could pay for ten minutes"])
 
 
-class Deed(BaseModel):
+class SubjectStatus(BaseModel):
     """How it stands now. An alert's status is firing, acknowledged or resolved; an incident's is its own."""
 
     id: str = Field(examples=["ALR-42", "INC-42"])
@@ -161,26 +161,26 @@ REFUSALS = documented(
 
 
 @router.post("/incidents/{id}/acknowledge", responses=REFUSALS)
-async def acknowledge(id: str, deps: TheDeps, caller: Writer) -> Deed:  # noqa: A002
+async def acknowledge(id: str, deps: TheDeps, caller: Writer) -> SubjectStatus:  # noqa: A002
     """The token's owner is on it: an alert (`ALR-42`) or an incident (`INC-42`). The first one stays, however often."""
     number, by = alert_group.number(id), _actor(caller)
     if number is not None:
         group, _ = await alert_operations.acknowledge(deps, number, by)
-        return _deed_of_alert(group)
+        return _status_of_alert(group)
     named, _ = await overview.one(deps, id, by)
     incident, _ = await incidents.acknowledge(deps, named.id, by)
     await alert_operations.acknowledge_with(deps, incident, by)
-    return _deed_of_incident(incident)
+    return _status_of_incident(incident)
 
 
 @router.post("/incidents/{id}/resolve", responses=REFUSALS)
-async def resolve(id: str, deps: TheDeps, caller: Writer, said: Resolution | None = None) -> Deed:  # noqa: A002
+async def resolve(id: str, deps: TheDeps, caller: Writer, said: Resolution | None = None) -> SubjectStatus:  # noqa: A002
     """It is over, says the token's owner: an alert (`ALR-42`) or an incident (`INC-42`). Again changes nothing."""
     number, by = alert_group.number(id), _actor(caller)
     if number is not None:
         group, _ = await alert_operations.resolve(deps, number, by)
-        return _deed_of_alert(group)
-    return _deed_of_incident(await _resolved(deps, id, said or Resolution(), by))
+        return _status_of_alert(group)
+    return _status_of_incident(await _resolved(deps, id, said or Resolution(), by))
 
 
 def _actor(caller: Caller) -> Actor:
@@ -197,9 +197,9 @@ async def _resolved(deps: Deps, name: str, said: Resolution, by: Actor) -> Incid
         return incident
 
 
-def _deed_of_alert(group: AlertGroup) -> Deed:
+def _status_of_alert(group: AlertGroup) -> SubjectStatus:
     status = "acknowledged" if group.is_open and group.acknowledged_at else group.status.value
-    return Deed(
+    return SubjectStatus(
         id=str(group),
         status=status,
         acknowledged_at=group.acknowledged_at,
@@ -208,8 +208,8 @@ def _deed_of_alert(group: AlertGroup) -> Deed:
     )
 
 
-def _deed_of_incident(incident: Incident) -> Deed:
-    return Deed(
+def _status_of_incident(incident: Incident) -> SubjectStatus:
+    return SubjectStatus(
         id=incident.name,
         status=incident.status.value,
         acknowledged_at=incident.acknowledged_at,
@@ -228,7 +228,7 @@ def _listing(found: Overview) -> Listing:
         active_by_severity=found.open_by_severity,
         mtta_seconds=found.mtta_seconds,
         mttr_seconds=found.mttr_seconds,
-        alert_fatigue=fatigue_shape(found.fatigue),
+        alert_fatigue=noisy_rules_shape(found.fatigue),
     )
 
 

@@ -16,7 +16,7 @@ from bot.domain.errors import Missing, Unclear
 from bot.domain.incidents.draft import readable
 from bot.domain.people.person import Actor
 from bot.domain.runs import parameters
-from bot.domain.runs.approval import Asked, gate_of_run
+from bot.domain.runs.approval import ApprovalRequest, rule_of_run
 from bot.domain.runs.parameters import Reference
 from bot.domain.runs.run import SPOKEN, Run, StepRun
 from bot.http.access import Executer, Reader
@@ -114,7 +114,7 @@ def _parameter(one: Parameter) -> ParameterShape:
 
 def _needs_approval(runbook: Runbook) -> bool:
     own = any(step.approval is not None or step.kind is Kind.APPROVAL for step in runbook.steps)
-    return own or gate_of_run(runbook, None) is not None
+    return own or rule_of_run(runbook, None) is not None
 
 
 # --- asking for a run -------------------------------------------------------------------------------------------------
@@ -304,14 +304,14 @@ class _View:
             parameters=self._told({name: _spoken(one) for name, one in run.parameters.items()}),
             plan_hash=self._told(run.plan_hash),
             steps=list(self._steps()),
-            approvals=[self._approval(one) for one in self._shown.gates],
+            approvals=[self._approval(one) for one in self._shown.approval_requests],
             took_seconds=_seconds(run),
             message_url=links.permalink(self._deps, run.channel, run.ts),
             **{name: getattr(run, name) for name in _SAME_OF_RUN},
         )
 
     def _told(self, value: Any) -> Any:
-        return self._deps.vault.masker.mask_all(value) if self._is_whole else None
+        return self._deps.secrets.masker.mask_all(value) if self._is_whole else None
 
     def _steps(self) -> Iterator[StepShape]:
         plan, progress = self._shown.plan, self._shown.progress
@@ -343,13 +343,13 @@ class _View:
         told = self._told(planned["title"]) if self._is_whole else step.title if step else ""
         return told or planned["id"]
 
-    def _approval(self, asked: Asked) -> ApprovalShape:
+    def _approval(self, asked: ApprovalRequest) -> ApprovalShape:
         votes = [
             VoteShape(person=one.person, verdict=one.verdict, at=one.at, reason=self._told(one.reason))
             for one in asked.votes
         ]
         same = {name: getattr(asked, name) for name in _SAME_OF_ASKED}
-        return ApprovalShape(votes=votes, plan_hash=self._told(asked.plan_hash), **same)
+        return ApprovalShape(votes=votes, gate=asked.covers, plan_hash=self._told(asked.plan_hash), **same)
 
 
 def _spoken(value: Any) -> Any:
@@ -365,4 +365,4 @@ _OWN_OF_RUN = {
     "message_url",
 }  # fmt: skip
 _SAME_OF_RUN = tuple(name for name in ExecutionShape.model_fields if name not in _OWN_OF_RUN)
-_SAME_OF_ASKED = tuple(name for name in ApprovalShape.model_fields if name not in {"votes", "plan_hash"})
+_SAME_OF_ASKED = tuple(name for name in ApprovalShape.model_fields if name not in {"votes", "plan_hash", "gate"})

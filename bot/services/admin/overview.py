@@ -16,7 +16,7 @@ from bot.domain.incidents.incident import WORKING, Incident, Status
 from bot.domain.people.person import Actor
 from bot.domain.text.wording import listing
 from bot.services.alerts import noisy_rules
-from bot.services.alerts.noisy_rules import Fatigue
+from bot.services.alerts.noisy_rules import NoisyRules
 from bot.services.incidents import queries as incident_queries
 from bot.store.alerts import listing as alert_listing
 from bot.store.alerts.listing import RecentAlert
@@ -50,7 +50,7 @@ class Overview:
     mtta_seconds: float | None
     mttr_seconds: float | None
     alerts: list[RecentAlert]
-    fatigue: Fatigue
+    fatigue: NoisyRules
 
 
 async def overview(deps: Deps, wanted: Wanted) -> Overview:

@@ -61,6 +61,8 @@ def _pulse(newest: float | None, wall: float) -> str | None:
 
 
 async def _notes(deps: Deps) -> tuple[str, ...]:
-    findings = [f"The newest edit of the catalogue is not in force: {finding}" for finding in deps.box.findings]
+    findings = [
+        f"The newest edit of the catalogue is not in force: {finding}" for finding in deps.current_catalogue.findings
+    ]
     mail = email.wanted_in_vain(deps)
     return (*await channels.problems(deps), *findings, *([mail] if mail else []))

@@ -7,13 +7,13 @@ from datetime import datetime, timedelta
 
 from bot.deps import Deps
 from bot.ports import Tx
-from bot.priority import after_people
+from bot.priority import yield_to_commands
 from bot.store.alerts import refused_webhooks
 from bot.store.alerts import retention as store
 
 KEEP = timedelta(days=90)
 MOST_BATCHES = 100  # of each kind in one turn; the next turn comes within the hour
-AFTER_PEOPLE_SECONDS = 0.1
+YIELD_SECONDS = 0.1
 
 Batch = Callable[[Tx, datetime], Awaitable[int]]
 
@@ -29,7 +29,7 @@ KINDS: tuple[Batch, ...] = (
     store.forget_storms,
     store.forget_silences,
     store.forget_overrides,
-    store.forget_dead_men,
+    store.forget_heartbeats,
     _refusals,
 )
 
@@ -43,7 +43,7 @@ async def forget(deps: Deps) -> int:
 async def _forget(deps: Deps, kind: Batch, before: datetime) -> int:
     forgotten = 0
     for _ in range(MOST_BATCHES):
-        await after_people(AFTER_PEOPLE_SECONDS)
+        await yield_to_commands(YIELD_SECONDS)
         async with deps.database.transaction() as tx:
             batch = await kind(tx, before)
         if not batch:

@@ -11,15 +11,14 @@ from bot.deps import Deps
 from bot.domain.alerts import group as rules
 from bot.domain.alerts import heartbeat, routing
 from bot.domain.alerts.alert import Alert, Status
-from bot.domain.alerts.group import AlertGroup, Known, Verdict
+from bot.domain.alerts.group import AlertGroup, LastKnown, Verdict
 from bot.domain.alerts.maintenance import Window
 from bot.domain.alerts.routing import Routed
 from bot.domain.alerts.silence import Silence, longest
 from bot.domain.outgoing.timer import Timer
 from bot.domain.people.person import BOT
 from bot.ports import Tx
-from bot.services.alerts import heartbeats, silence_matching
-from bot.services.alerts import lifecycle as turns
+from bot.services.alerts import heartbeats, lifecycle, silence_matching
 from bot.services.alerts.heartbeats import Missed
 from bot.services.workspace import channels
 from bot.store.alerts import groups as store
@@ -42,7 +41,7 @@ class Message:
 
 async def missing(deps: Deps, tx: Tx, timer: Timer) -> None:
     """One that must keep arriving may have been silent for too long: that is an alert like any other."""
-    await serialise(tx, turns.ONE_AT_A_TIME)
+    await serialise(tx, lifecycle.ONE_AT_A_TIME)
     missed = await heartbeats.missed(deps, tx, timer)
     if missed:
         message = Message(timer.dedupe_key, deps.clock.wall(), 0, ())
@@ -56,7 +55,7 @@ class _Entry:
     id: int | None
     group: int | None
     in_open_group: bool
-    known: Known
+    known: LastKnown
     alert: Alert
     names: set[str] = field(default_factory=set)
     more: int = 0  # messages that spoke of it
@@ -85,7 +84,7 @@ class Grouping:
         self._windows: dict[str, Window] = {}
 
     async def take(self, part: Sequence[Alert]) -> None:
-        heard = {} if self._missed else heartbeat.arrivals(self._deps.catalogue, part)
+        heard = {} if self._missed else heartbeat.arrived(self._deps.catalogue, part)
         await self._recall(part, heard)
         for alert in part:
             self._weigh(alert, self._message.wall)
@@ -125,16 +124,16 @@ class Grouping:
         if entry is None or self._is_another(entry, verdict):
             entry = _Entry(None, None, False, known, alert, is_changed=True)
         entry.known, entry.more = known, entry.more + 1
-        if verdict is not Verdict.LATE:
+        if verdict is not Verdict.STALE:
             entry.alert, entry.is_changed = alert, True
-        entry.begins = entry.begins or verdict is Verdict.BEGINS or _is_homeless(entry, verdict)
-        entry.ends = entry.ends or verdict is Verdict.ENDS
+        entry.begins = entry.begins or verdict is Verdict.NEW or _is_homeless(entry, verdict)
+        entry.ends = entry.ends or verdict is Verdict.RESOLVED
         for name in names:
             self._entries[name] = entry
 
     def _is_another(self, entry: _Entry, verdict: Verdict) -> bool:
         """It fires again when the group that it was in is over: what was, stays as it was."""
-        return verdict is Verdict.BEGINS and entry.group is not None and not entry.in_open_group
+        return verdict is Verdict.NEW and entry.group is not None and not entry.in_open_group
 
     # --- groups ---
 
@@ -144,13 +143,13 @@ class Grouping:
         self._groups |= await store.locked(self._tx, {entry.group for entry in staying if entry.group})
         ways = [(entry, self._routed(entry.alert)) for entry in beginning]
         # One that must keep arriving says by firing that all is well: when it came last is kept, and nobody is told.
-        for entry in (entry for entry, routed in ways if routed.dead_man):
+        for entry in (entry for entry, routed in ways if routed.heartbeat):
             entry.begins = False
         ways = sorted((way for way in ways if way[0].begins), key=lambda way: way[1].severity.rank)
         new = [(entry, routed) for entry, routed in ways if not entry.in_open_group]
         by_key = await store.open_of(self._tx, {routed.group_key for _, routed in new}) if new else {}
         self._groups |= {group.id: group for group in by_key.values()}
-        await self._look_for_quiet(ways)
+        await self._look_for_suppression(ways)
         for entry, routed in new:
             group = by_key.get(routed.group_key) or await self._open(entry, routed)
             by_key[routed.group_key] = group
@@ -158,7 +157,7 @@ class Grouping:
         for entry, routed in ways:
             await self._raise(entry, routed)
 
-    async def _look_for_quiet(self, ways: Collection[object]) -> None:
+    async def _look_for_suppression(self, ways: Collection[object]) -> None:
         """What is in force at this moment: nobody changes it before this transaction ends."""
         if ways:
             self._silences = {one.id: one for one in await silences_store.in_force(self._tx, self._now)}
@@ -185,8 +184,8 @@ class Grouping:
             "service": routed.service.key,
             "severity": routed.severity.key,
             "rank": routed.severity.rank,
-            "setting": channels.key_of(routed.channel or self._deps.config.alerts_channel),
-            "ladder": routed.ladder.key if routed.ladder else None,
+            "channel_name": channels.key_of(routed.channel or self._deps.config.alerts_channel),
+            "escalation_policy": routed.escalation_policy.key if routed.escalation_policy else None,
             "runbook": routed.runbook,
             "why": list(routed.why),
             "noticed": list(self._message.noticed[:MOST_NOTICED]),
@@ -195,7 +194,7 @@ class Grouping:
             "opened_at": self._now,
             "opened_wall": self._deps.clock.wall(),
             "maintenance": window.id if window else None,
-            "dead_man": self._missed.absence.key if self._missed else None,
+            "heartbeat": self._missed.absence.key if self._missed else None,
             "firing": 0,
             "total": 0,
             **await self._silence(alert, routed),
@@ -227,10 +226,10 @@ class Grouping:
             changes["since"] = self._since(entry.alert)
         if routed.severity.rank < group.rank and group.service == routed.service.key:
             changes |= {"severity": routed.severity.key, "rank": routed.severity.rank, "why": list(routed.why)}
-            changes |= {"ladder": routed.ladder.key if routed.ladder else None}
+            changes |= {"escalation_policy": routed.escalation_policy.key if routed.escalation_policy else None}
             self._worse.add(group.id)
         if self._wakes(entry, routed, group):
-            changes |= turns.NOT_SILENCED if group.id in self._opened else {}
+            changes |= lifecycle.NOT_SILENCED if group.id in self._opened else {}
             self._woken.add(group.id)
         if changes:
             self._groups[group.id] = await store.change(self._tx, group.id, **changes)
@@ -266,7 +265,7 @@ class Grouping:
         alert = entry.alert
         is_over = entry.status is Status.RESOLVED
         return {
-            "group": entry.group,
+            "alert_group": entry.group,
             "status": entry.status.value,
             "name": alert.name,
             "labels": dict(alert.labels),
@@ -296,25 +295,25 @@ class Grouping:
         await store.keep_counts(self._tx, counted)
         for group in counted:
             if group.is_open:
-                await self._turn(group)
+                await self._follow_up(group)
 
-    async def _turn(self, group: AlertGroup) -> None:
+    async def _follow_up(self, group: AlertGroup) -> None:
         is_new = group.id in self._opened
         if is_new:
-            group = await turns.opened(self._deps, self._tx, group)
+            group = await lifecycle.opened(self._deps, self._tx, group)
         if not group.firing:
             over = {"status": Status.RESOLVED.value, "resolved_at": self._now, "resolved_by": BOT}
-            await turns.resolved(self._deps, self._tx, await store.change(self._tx, group.id, **over), BOT)
+            await lifecycle.resolved(self._deps, self._tx, await store.change(self._tx, group.id, **over), BOT)
         elif not is_new:
             if group.id in self._woken:
-                group = await turns.let_go(self._deps, self._tx, group, BOT)
+                group = await lifecycle.silence_lifted(self._deps, self._tx, group, BOT)
             joined, is_worse = self._joined.get(group.id, 0), group.id in self._worse
-            await turns.changed(self._deps, self._tx, group, joined=joined, is_worse=is_worse)
+            await lifecycle.changed(self._deps, self._tx, group, joined=joined, is_worse=is_worse)
 
 
 def _is_homeless(entry: _Entry, verdict: Verdict) -> bool:
     """It fires and belongs nowhere, as one that must keep arriving; the catalogue may think otherwise by now."""
-    return verdict is Verdict.AGAIN and entry.status is Status.FIRING and entry.group is None
+    return verdict is Verdict.REPEAT and entry.status is Status.FIRING and entry.group is None
 
 
 def _names(alert: Alert) -> tuple[str, ...]:

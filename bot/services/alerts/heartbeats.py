@@ -19,7 +19,7 @@ from bot.store.queue import inbox as inbox_store
 from bot.store.queue import workers
 from bot.telemetry import Event, get_logger
 
-SILENT = "dead_man.silent"
+SILENT = "heartbeat.silent"
 AWAY_SECONDS = 15.0  # of wall time without any worker: a worker gives a sign of life every two
 BACKLOG = timedelta(seconds=5)  # how long what came and is not worked yet is waited for, again and again
 
@@ -39,7 +39,7 @@ async def heard(deps: Deps, tx: Tx, found: Heard, wall: float) -> None:
         for key, (alert, _) in found.items()
     ]
     await store.heard(tx, [{**row, "last_wall": wall} for row in rows])
-    await _arm(tx, {key: routed.dead_man.silent_at(now) for key, (_, routed) in found.items() if routed.dead_man})
+    await _arm(tx, {key: routed.heartbeat.silent_at(now) for key, (_, routed) in found.items() if routed.heartbeat})
 
 
 @dataclass(frozen=True)
@@ -56,10 +56,10 @@ async def missed(deps: Deps, tx: Tx, timer: Timer) -> Missed | None:
     if watch is None or watch.last_at is None:
         return None
     routed = rules.still(deps.catalogue, watch)
-    if routed is None or routed.dead_man is None:
+    if routed is None or routed.heartbeat is None:
         await _end(tx, watch)
         return None
-    later = await _later(deps, tx, timer, watch.last_at, routed.dead_man.every)
+    later = await _later(deps, tx, timer, watch.last_at, routed.heartbeat.every)
     if later:
         await timers.reschedule(tx, dedupe_key=timer.dedupe_key, due_at=later)
         return None
@@ -77,7 +77,7 @@ async def _later(deps: Deps, tx: Tx, timer: Timer, last_at: datetime, every: tim
 
 async def _end(tx: Tx, watch: Watch) -> None:
     await store.forget(tx, watch.key)
-    get_logger().warning(Event.DEAD_MAN_ENDED, name=watch.name[:200], why="no route of the catalogue asks for it")
+    get_logger().warning(Event.HEARTBEAT_ENDED, name=watch.name[:200], why="no route of the catalogue asks for it")
 
 
 async def came_back(deps: Deps) -> None:
@@ -94,7 +94,7 @@ async def came_back(deps: Deps) -> None:
         watches = await store.find_all(tx, [key for key, payload in waiting.items() if not payload.get("anew")])
         ways = [(watch.key, rules.still(deps.catalogue, watch)) for watch in watches]
         now = deps.clock.now()
-        due = {key: routed.dead_man.silent_at(now) for key, routed in ways if routed and routed.dead_man}
+        due = {key: routed.heartbeat.silent_at(now) for key, routed in ways if routed and routed.heartbeat}
         await _arm(tx, due, anew=True)
 
 

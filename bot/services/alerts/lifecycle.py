@@ -76,7 +76,7 @@ async def resolved(deps: Deps, tx: Tx, group: AlertGroup, by: str) -> None:
     await escalations.end(deps, tx, group, "resolved")
     await pages.resolved(deps, tx, str(group), by)
     took = incident_view.spoken((group.resolved_at or group.since) - group.since)
-    end = "is over: heard again" if group.dead_man and by == BOT else "is resolved"
+    end = "is over: heard again" if group.heartbeat and by == BOT else "is resolved"
     await _note(deps, tx, group, f"{group}, {group.called}, {end} after {took}", told=True, by=by)
     await _shown_in_incident(deps, tx, group)
     await refresh.alert(deps, tx, group)
@@ -94,7 +94,7 @@ async def silence_over(deps: Deps, tx: Tx, timer: Timer) -> None:
 # --- by silences with matchers and by maintenance ---------------------------------------------------------------------
 
 
-async def held(deps: Deps, tx: Tx, group: AlertGroup, silence: Silence) -> AlertGroup:
+async def silence_applied(deps: Deps, tx: Tx, group: AlertGroup, silence: Silence) -> AlertGroup:
     """A silence means all of its alerts: until its end it is nobody's business."""
     until = {"silenced_until": silence.ends_at, "silenced_by": silence.made_by, "silence": silence.id}
     group = await store.change(tx, group.id, **until)
@@ -102,12 +102,12 @@ async def held(deps: Deps, tx: Tx, group: AlertGroup, silence: Silence) -> Alert
     return group
 
 
-async def let_go(deps: Deps, tx: Tx, group: AlertGroup, by: str) -> AlertGroup:
+async def silence_lifted(deps: Deps, tx: Tx, group: AlertGroup, by: str) -> AlertGroup:
     """Its silence is over, or does not mean all of its alerts any more; another one may."""
-    return await _held_by_another(deps, tx, group) or await woken(deps, tx, group, by)
+    return await _held_by_another(deps, tx, group) or await resumed(deps, tx, group, by)
 
 
-async def woken(deps: Deps, tx: Tx, group: AlertGroup, by: str) -> AlertGroup:
+async def resumed(deps: Deps, tx: Tx, group: AlertGroup, by: str) -> AlertGroup:
     """What was put off is done now."""
     await audit.record(tx, deps.clock, by, "alert.unsilenced", str(group))
     await timers.cancel(tx, subject=str(group), kind=SILENCE_OVER)
@@ -118,7 +118,7 @@ async def woken(deps: Deps, tx: Tx, group: AlertGroup, by: str) -> AlertGroup:
 
 async def _held_by_another(deps: Deps, tx: Tx, group: AlertGroup) -> AlertGroup | None:
     other = (await silence_matching.covering(deps, tx, [group])).get(group.id)
-    return await held(deps, tx, group, other) if other else None
+    return await silence_applied(deps, tx, group, other) if other else None
 
 
 async def maintained(deps: Deps, tx: Tx, group: AlertGroup, window: Window) -> None:
@@ -218,7 +218,7 @@ async def declare(deps: Deps, tx: Tx, group: AlertGroup, by: Actor) -> tuple[Ale
         incident, is_new = await incidents_store.get(tx, number), False
     else:
         incident, is_new = await declare_.declare_in(deps, tx, _draft(deps, group), _title(group), by)
-    if is_new and group.ladder is None:
+    if is_new and group.escalation_policy is None:
         await escalations.begin(deps, tx, incident)
     if group.incident is None:
         group = await store.change(tx, group.id, incident=incident.id)

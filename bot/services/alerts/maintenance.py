@@ -14,8 +14,7 @@ from bot.domain.people.person import BOT, Actor
 from bot.ports import Tx
 from bot.queue import audit, idempotency, timers
 from bot.queue.unit_of_work import begin as transaction
-from bot.services.alerts import announcements
-from bot.services.alerts import lifecycle as turns
+from bot.services.alerts import announcements, lifecycle
 from bot.services.messaging import refresh
 from bot.services.workspace import permissions
 from bot.store.alerts import groups as alerts_store
@@ -38,7 +37,7 @@ async def begin(deps: Deps, wish: Wish, by: Actor) -> tuple[Window, int, bool]:
     await permissions.must(deps, by.person, "respond")
     service = deps.catalogue.service(wish.service)
     async with transaction(deps, by) as tx:
-        await serialise(tx, turns.ONE_AT_A_TIME)
+        await serialise(tx, lifecycle.ONE_AT_A_TIME)
         before = await store.of_service(tx, service.key, deps.clock.now())
         window = await _move(deps, tx, before, wish, by) if before else await _begin(deps, tx, service, wish, by)
         await _arm(tx, window)
@@ -74,7 +73,7 @@ async def end(deps: Deps, number: int, by: Actor) -> tuple[Window, int]:
     """Before its time: the window, and how many groups fire still. Raises Refused, Missing, Conflict."""
     await permissions.must(deps, by.person, "respond")
     async with transaction(deps, by) as tx:
-        await serialise(tx, turns.ONE_AT_A_TIME)
+        await serialise(tx, lifecycle.ONE_AT_A_TIME)
         window = await store.lock(tx, number)
         if not window.is_on(deps.clock.now()):
             raise Conflict(f"{window} is over already.")
@@ -103,7 +102,7 @@ async def on(deps: Deps) -> tuple[list[Window], dict[int, int]]:
 
 async def over(deps: Deps, tx: Tx, timer: Timer) -> None:
     """The end that was said at the beginning."""
-    await serialise(tx, turns.ONE_AT_A_TIME)
+    await serialise(tx, lifecycle.ONE_AT_A_TIME)
     window = await store.lock(tx, int(timer.payload["window"]))
     if window.ended_at is None and window.ends_at <= deps.clock.now():
         await _end(deps, tx, window, BOT)
@@ -111,7 +110,7 @@ async def over(deps: Deps, tx: Tx, timer: Timer) -> None:
 
 async def sweep(deps: Deps, tx: Tx, timer: Timer) -> None:
     """What was too much for one transaction goes on, by the state that is found."""
-    await serialise(tx, turns.ONE_AT_A_TIME)
+    await serialise(tx, lifecycle.ONE_AT_A_TIME)
     window = await store.lock(tx, int(timer.payload["window"]))
     await _settle(deps, tx, window, int(timer.payload["sweep"]))
 
@@ -136,9 +135,9 @@ async def _settle(deps: Deps, tx: Tx, window: Window, sweeps: int = 0) -> int:
         await _go_on(deps, tx, window, sweeps + 1)
     for group in await _in_order(tx, numbers[:AT_ONCE]):
         if is_on:
-            await turns.maintained(deps, tx, group, window)
+            await lifecycle.maintained(deps, tx, group, window)
         else:
-            await turns.maintenance_over(deps, tx, group)
+            await lifecycle.maintenance_over(deps, tx, group)
     return len(numbers) if not is_on else (await store.firing_in(tx)).get(window.id, 0) + max(len(numbers) - AT_ONCE, 0)
 
 

@@ -1,4 +1,4 @@
-"""Errands that show alerts: the card of a group and that of a storm, posted once and edited in place."""
+"""Delivery handlers that show alerts: the card of a group and that of a storm, posted once and edited in place."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from bot.domain.outgoing.delivery import Call, Delivery, Plan, Skip, Wait
 from bot.domain.runs.run import Run
 from bot.ports import Tx
 from bot.queue import outbox
-from bot.services.alerts import lifecycle as turns
+from bot.services.alerts import lifecycle
 from bot.services.escalation import text as escalation_text
-from bot.services.messaging.slack_post import PLACE_GONE, Message, Plain, Post
+from bot.services.messaging.slack_post import CHANNEL_GONE, Message, Plain, Post
 from bot.services.runs import triggers
 from bot.services.runs.messages import GONE_FOR_GOOD
 from bot.services.workspace import channels
@@ -29,7 +29,7 @@ from bot.store.runs import runs as runs_store
 from bot.views import alert as view
 from bot.views.kit import links
 
-PLACE_WAIT_SECONDS = 60.0
+CHANNEL_WAIT_SECONDS = 60.0
 NOT_YET_SECONDS = 10.0  # its posting hurries what waits for it
 NOT_YET = "its card is on its way"
 OPENING_SECONDS = 0.5
@@ -40,7 +40,7 @@ WORST_SHOWN = 5
 
 async def shown(deps: Deps, tx: Tx, group: AlertGroup) -> view.Card:
     """All that its card shows, from the state of this moment."""
-    service, severity = turns.level(deps, group)
+    service, severity = lifecycle.level(deps, group)
     incident = await incidents_store.get(tx, group.incident) if group.incident else None
     runs = await runs_store.of_group(tx, group.id)
     offered = await _offered(deps, tx, group, runs)
@@ -73,27 +73,27 @@ async def _of(tx: Tx, delivery: Delivery) -> AlertGroup:
 
 async def _posted(deps: Deps, tx: Tx, delivery: Delivery) -> Message | Skip | Wait:
     group = await _of(tx, delivery)
-    if group.storm and not delivery.in_doubt:
+    if group.storm and not delivery.unconfirmed:
         return Skip("it is shown in the card of a storm")
-    channel = await channels.resolve(tx, group.setting)
+    channel = await channels.resolve(tx, group.channel_name)
     if not channel:
-        return Wait(PLACE_WAIT_SECONDS, "the channel for it cannot be used yet")
+        return Wait(CHANNEL_WAIT_SECONDS, "the channel for it cannot be used yet")
     return Message(channel, view.fallback(group), view.card(await shown(deps, tx, group)))
 
 
 async def _was_posted(deps: Deps, tx: Tx, delivery: Delivery, answer: dict[str, Any]) -> None:
     """What changed since it was rendered has an edit of its own, which waits for this."""
     await store.change(tx, rules.number(delivery.subject) or 0, channel=answer["channel"], ts=answer["ts"])
-    await outbox.hurry(deps, tx, delivery.subject)
+    await outbox.retry_now(deps, tx, delivery.subject)
 
 
 class _Edit(Plain):
     """An edit of a message that may be gone for good."""
 
-    async def refused(
+    async def on_refused(
         self, deps: Deps, tx: Tx, delivery: Delivery, problem: Undeliverable
     ) -> dict[str, Any] | Wait | Skip | None:
-        if problem.error in GONE_FOR_GOOD or problem.error in PLACE_GONE:
+        if problem.error in GONE_FOR_GOOD or problem.error in CHANNEL_GONE:
             return Skip(f"{problem.error}: there is no message to edit any more")
         return None
 
@@ -144,16 +144,16 @@ async def _storm(deps: Deps, tx: Tx, number: int) -> view.StormCard:
 
 
 async def _storm_posted(deps: Deps, tx: Tx, delivery: Delivery) -> Message | Skip | Wait:
-    channel = await channels.resolve(tx, (await storms_store.storm(tx, _number(delivery))).setting)
+    channel = await channels.resolve(tx, (await storms_store.storm(tx, _number(delivery))).channel_name)
     if not channel:
-        return Wait(PLACE_WAIT_SECONDS, "the channel for it cannot be used yet")
+        return Wait(CHANNEL_WAIT_SECONDS, "the channel for it cannot be used yet")
     found = await _storm(deps, tx, _number(delivery))
     return Message(channel, view.storm_fallback(found), view.storm_card(found))
 
 
 async def _storm_was_posted(deps: Deps, tx: Tx, delivery: Delivery, answer: dict[str, Any]) -> None:
     await storms_store.change_storm(tx, _number(delivery), channel=answer["channel"], ts=answer["ts"])
-    await outbox.hurry(deps, tx, delivery.subject)
+    await outbox.retry_now(deps, tx, delivery.subject)
 
 
 class EditStorm(_Edit):

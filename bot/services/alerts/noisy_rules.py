@@ -9,7 +9,7 @@ from typing import Any
 from bot.deps import Deps
 from bot.domain.alerts import noisy_rules as rules
 from bot.domain.alerts.noisy_rules import Rule
-from bot.domain.outgoing.delivery import Delivery, Parcel, Skip, Wait
+from bot.domain.outgoing.delivery import Delivery, NewDelivery, Skip, Wait
 from bot.domain.outgoing.timer import Timer
 from bot.ports import Tx
 from bot.queue import outbox, timers
@@ -19,14 +19,14 @@ from bot.store.alerts import noisy_rules as store
 from bot.store.alerts import refused_webhooks
 from bot.views import noisy_rules as view
 
-LIST = "alerts.noisy"  # the timer's kind and the errand's
+LIST = "noisy_rules.list"  # the timer's kind and the delivery handler's
 SUBJECT = "alerts"
-PLACE_WAIT_SECONDS = 60.0
+CHANNEL_WAIT_SECONDS = 60.0
 NOBODY_MINDS = "no rule was noisy"
 
 
 @dataclass(frozen=True)
-class Fatigue:
+class NoisyRules:
     """Of the last seven days. `refused` is vendor -> reason -> how many messages."""
 
     rules: list[Rule]
@@ -34,12 +34,12 @@ class Fatigue:
     refused: dict[str, dict[str, int]]
 
 
-async def figures(deps: Deps) -> Fatigue:
+async def figures(deps: Deps) -> NoisyRules:
     now = deps.clock.now()
     async with deps.database.reading() as tx:
         found = await store.rules(tx, now - rules.WINDOW, now)
         refused = await refused_webhooks.since(tx, (now - rules.WINDOW).date())
-    return Fatigue(found, rules.noisy(found), refused)
+    return NoisyRules(found, rules.noisy(found), refused)
 
 
 # --- every week -------------------------------------------------------------------------------------------------------
@@ -74,7 +74,9 @@ async def due(deps: Deps, tx: Tx, timer: Timer) -> None:
     await _promise(tx, *_next(deps, deps.clock.now()))
     if await _noisy(tx, timer.due_at):
         payload = {"until": timer.due_at.isoformat()}
-        await outbox.enqueue(deps, tx, Parcel(LIST, SUBJECT, "chat.postMessage", payload, dedupe_key=timer.dedupe_key))
+        await outbox.enqueue(
+            deps, tx, NewDelivery(LIST, SUBJECT, "chat.postMessage", payload, dedupe_key=timer.dedupe_key)
+        )
 
 
 async def _noisy(tx: Tx, until: datetime) -> list[Rule]:
@@ -85,7 +87,7 @@ async def _render(deps: Deps, tx: Tx, delivery: Delivery) -> Message | Skip | Wa
     payload: dict[str, Any] = delivery.payload
     channel = await channels.resolve(tx, deps.config.alerts_channel)
     if not channel:
-        return Wait(PLACE_WAIT_SECONDS, "the alerts channel cannot be used yet")
+        return Wait(CHANNEL_WAIT_SECONDS, "the alerts channel cannot be used yet")
     found = await _noisy(tx, datetime.fromisoformat(payload["until"]))
     if not found:
         return Skip(NOBODY_MINDS)

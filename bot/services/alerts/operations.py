@@ -14,15 +14,14 @@ from bot.interactions import Where
 from bot.ports import Tx
 from bot.queue import idempotency
 from bot.queue.unit_of_work import begin
-from bot.services.alerts import lifecycle as turns
-from bot.services.alerts import messages
+from bot.services.alerts import lifecycle, messages
 from bot.services.escalation import text as escalation_text
 from bot.services.messaging import refresh
 from bot.services.workspace import permissions
 from bot.store.alerts import groups as store
 from bot.store.db.locks import serialise
 from bot.store.incidents import incidents as incidents_store
-from bot.store.people.channels import find as find_place
+from bot.store.people.channels import find as find_channel
 from bot.views import alert as view
 from bot.views.kit import links
 from bot.views.kit.mrkdwn import literal
@@ -79,10 +78,10 @@ async def nobody_on(deps: Deps, limit: int) -> list[tuple[AlertGroup, str | None
 async def why(deps: Deps, group: AlertGroup) -> str:
     """Which route matched and what it led to."""
     async with deps.database.reading() as tx:
-        place = await find_place(tx, group.setting)
-        channel = place.name if place and place.name else group.setting
-        ladder = await escalation_text.steps(deps, tx, str(group))
-        return view.why(await messages.shown(deps, tx, group), literal(f"#{channel}"), ladder)
+        place = await find_channel(tx, group.channel_name)
+        channel = place.name if place and place.name else group.channel_name
+        escalation_policy = await escalation_text.steps(deps, tx, str(group))
+        return view.why(await messages.shown(deps, tx, group), literal(f"#{channel}"), escalation_policy)
 
 
 def _must_be_open(group: AlertGroup) -> None:
@@ -104,7 +103,7 @@ async def acknowledge_in(deps: Deps, tx: Tx, group: AlertGroup, by: Actor) -> tu
     if group.acknowledged_at:
         return group, False
     group = await store.change(tx, group.id, acknowledged_at=deps.clock.now(), acknowledged_by=by.id)
-    await turns.acknowledged(deps, tx, group, by)
+    await lifecycle.acknowledged(deps, tx, group, by)
     return group, True
 
 
@@ -117,7 +116,7 @@ async def acknowledge_with(deps: Deps, incident: Incident, by: Actor) -> None:
             group = await store.lock(tx, number)
             if group.is_open and not group.acknowledged_at:
                 group = await store.change(tx, number, acknowledged_at=deps.clock.now(), acknowledged_by=by.id)
-                await turns.acknowledged(deps, tx, group, by)
+                await lifecycle.acknowledged(deps, tx, group, by)
 
 
 async def unacknowledge(deps: Deps, number: int, by: Actor) -> tuple[AlertGroup, bool]:
@@ -134,7 +133,7 @@ async def unacknowledge_in(deps: Deps, tx: Tx, group: AlertGroup, by: Actor) -> 
     if not group.acknowledged_at:
         return group, False
     group = await store.change(tx, group.id, acknowledged_at=None, acknowledged_by=None)
-    await turns.unacknowledged(deps, tx, group, by)
+    await lifecycle.unacknowledged(deps, tx, group, by)
     return group, True
 
 
@@ -142,7 +141,7 @@ async def resolve(deps: Deps, number: int, by: Actor) -> tuple[AlertGroup, bool]
     """Over, because somebody says so. If its sender says after five minutes that it fires, it is a new group."""
     await permissions.must(deps, by.person, "respond")
     async with begin(deps, by) as tx:
-        await serialise(tx, turns.ONE_AT_A_TIME)
+        await serialise(tx, lifecycle.ONE_AT_A_TIME)
         return await resolve_in(deps, tx, await store.lock(tx, number), by)
 
 
@@ -154,7 +153,7 @@ async def resolve_in(deps: Deps, tx: Tx, group: AlertGroup, by: Actor) -> tuple[
     await store.end_all(tx, group.id, at=now, wall=deps.clock.wall())
     over = {"status": Status.RESOLVED.value, "resolved_at": now, "resolved_by": by.id, "firing": 0}
     group = await store.change(tx, group.id, **over)
-    await turns.resolved(deps, tx, group, by.id)
+    await lifecycle.resolved(deps, tx, group, by.id)
     return group, True
 
 
@@ -164,10 +163,10 @@ async def silence(deps: Deps, number: int, word: str, by: Actor) -> AlertGroup:
     async with begin(deps, by) as tx:
         group = await store.lock(tx, number)
         _must_be_open(group)
-        service, _ = turns.level(deps, group)
+        service, _ = lifecycle.level(deps, group)
         until = rules.silent_until(word, deps.clock.now(), service.timezone)
         group = await store.change(tx, number, silenced_until=until, silenced_by=by.id, silence=None)
-        await turns.silenced(deps, tx, group, by.id)
+        await lifecycle.silenced(deps, tx, group, by.id)
         return group
 
 
@@ -179,7 +178,7 @@ async def unsilence(deps: Deps, number: int, by: Actor) -> tuple[AlertGroup, boo
         _must_be_open(group)
         if not group.is_silenced(deps.clock.now()):
             return group, False
-        return await turns.woken(deps, tx, group, by.id), True
+        return await lifecycle.resumed(deps, tx, group, by.id), True
 
 
 async def declare(deps: Deps, number: int, by: Actor) -> tuple[Incident, bool]:
@@ -190,7 +189,7 @@ async def declare(deps: Deps, number: int, by: Actor) -> tuple[Incident, bool]:
             group = await store.lock(tx, number)
             if group.incident is None:
                 _must_be_open(group)
-            group, incident, is_new = await turns.declare(deps, tx, group, by)
+            group, incident, is_new = await lifecycle.declare(deps, tx, group, by)
             await refresh.alert(deps, tx, group)
             await idempotency.answered(tx, by.key, subject=incident.name, answer=None)
             return incident, is_new

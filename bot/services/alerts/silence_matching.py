@@ -53,8 +53,8 @@ def _covers(deps: Deps, silence: Silence, alerts: Sequence[Firing]) -> bool:
 
 
 def _severity(deps: Deps, alert: Firing) -> Callable[[], Severity]:
-    """As the alert is routed; the alert of a dead man's silence is ours, and no route is asked about it."""
-    return partial(_own_severity if alert.is_dead_man else _routed_severity, deps, alert)
+    """As the alert is routed; the alert of a missed heartbeat is ours, and no route is asked about it."""
+    return partial(_own_severity if alert.is_heartbeat else _routed_severity, deps, alert)
 
 
 def _own_severity(deps: Deps, alert: Firing) -> Severity:

@@ -18,8 +18,7 @@ from bot.domain.people.person import Actor
 from bot.ports import Tx
 from bot.queue import audit, idempotency, timers
 from bot.queue.unit_of_work import begin
-from bot.services.alerts import announcements, silence_matching
-from bot.services.alerts import lifecycle as turns
+from bot.services.alerts import announcements, lifecycle, silence_matching
 from bot.services.workspace import permissions
 from bot.store.alerts import groups as alerts_store
 from bot.store.alerts import silences as store
@@ -47,7 +46,7 @@ async def make(deps: Deps, wish: Wish, by: Actor) -> Swept:
     timezone = deps.catalogue.service_or_default(_service(wish) or deps.catalogue.default_service).timezone
     until = group_rules.silent_until(wish.lasting, now, timezone)
     async with begin(deps, by) as tx:
-        await serialise(tx, turns.ONE_AT_A_TIME)
+        await serialise(tx, lifecycle.ONE_AT_A_TIME)
         if len(await store.in_force(tx, now)) >= MOST:
             raise Conflict(f"{MOST} silences are in force, and that is the most there may be. End one first.")
         row = {"matchers": list(map(str, wish.matchers)), "reason": wish.reason, "made_by": by.id}
@@ -66,7 +65,7 @@ async def end(deps: Deps, number: int, by: Actor) -> Swept:
     """Before its time. What it held and fires still is told now. Raises Refused, Missing, Conflict."""
     await permissions.must(deps, by.person, "respond")
     async with begin(deps, by) as tx:
-        await serialise(tx, turns.ONE_AT_A_TIME)
+        await serialise(tx, lifecycle.ONE_AT_A_TIME)
         silence = await store.lock(tx, number)
         if not silence.is_on(deps.clock.now()):
             raise Conflict(f"{silence} is over already.")
@@ -87,7 +86,7 @@ async def in_force(deps: Deps) -> tuple[list[Silence], dict[int, int], list[Aler
 
 async def sweep(deps: Deps, tx: Tx, timer: Timer) -> None:
     """What was too much for one transaction goes on, by the state that is found."""
-    await serialise(tx, turns.ONE_AT_A_TIME)
+    await serialise(tx, lifecycle.ONE_AT_A_TIME)
     silence, so_far = await store.lock(tx, int(timer.payload["silence"])), int(timer.payload["sweep"])
     if silence.is_on(deps.clock.now()):
         await _silence(deps, tx, silence, so_far)
@@ -101,14 +100,14 @@ async def sweep(deps: Deps, tx: Tx, timer: Timer) -> None:
 async def _silence(deps: Deps, tx: Tx, silence: Silence, sweeps: int = 0) -> Swept:
     numbers = await silence_matching.covered(deps, tx, silence)
     for group in await _first(deps, tx, silence, numbers, sweeps):
-        await turns.held(deps, tx, group, silence)
+        await lifecycle.silence_applied(deps, tx, group, silence)
     return Swept(silence, _names(numbers), len(numbers))
 
 
 async def _wake(deps: Deps, tx: Tx, silence: Silence, sweeps: int = 0) -> Swept:
     numbers = await store.held_by(tx, silence.id, deps.clock.now())
     for group in await _first(deps, tx, silence, numbers, sweeps):
-        await turns.let_go(deps, tx, group, silence.ended_by or "")
+        await lifecycle.silence_lifted(deps, tx, group, silence.ended_by or "")
     return Swept(silence, _names(numbers), len(numbers))
 
 

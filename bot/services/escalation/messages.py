@@ -1,4 +1,6 @@
-"""Errands of ladders: messages to channels and people, worded when sent, and never after somebody is on it."""
+"""Delivery handlers of escalation policies: messages to channels and people, worded when sent, and never after somebody
+is on it.
+"""
 
 from __future__ import annotations
 
@@ -7,30 +9,30 @@ from typing import Any
 
 from bot.deps import Deps
 from bot.domain.errors import Undeliverable
-from bot.domain.outgoing.delivery import POST, Call, Delivery, Found, Parcel, Plan, Skip, Wait
+from bot.domain.outgoing.delivery import POST, Call, Delivery, Found, NewDelivery, Plan, Skip, Wait
 from bot.domain.outgoing.mail import Mail, Sent
 from bot.ports import Mailer, Tx
 from bot.queue import commitments, outbox
-from bot.queue.handler import Errand
+from bot.queue.handler import DeliveryHandler
 from bot.services.escalation import deliveries as escalation_deliveries
 from bot.services.escalation import status
 from bot.services.escalation import text as escalation_text
 from bot.services.messaging.slack_post import Message, Plain, Post
 from bot.services.workspace import channels, recipients
 from bot.store.escalation import escalations as store
-from bot.store.escalation.escalations import Way
+from bot.store.escalation.escalations import Escalation
 from bot.store.incidents import incidents as incidents_store
 from bot.views.kit.blocks import section
 
 SOON_SECONDS = 1.0
-PLACE_WAIT_SECONDS = 60.0
+CHANNEL_WAIT_SECONDS = 60.0
 NOT_YET = "its card is on its way"
 IN_STORM = Skip("the card of a storm shows it there")
 NO_THREAD = frozenset({"cannot_reply_to_message", "thread_not_found", "message_not_found"})
 
 
-async def _way(tx: Tx, delivery: Delivery) -> Way:
-    return await store.get(tx, int(delivery.payload["climb"]))
+async def _escalation_of(tx: Tx, delivery: Delivery) -> Escalation:
+    return await store.get(tx, int(delivery.payload["escalation"]))
 
 
 class Unwanted(Undeliverable):
@@ -40,7 +42,7 @@ class Unwanted(Undeliverable):
 async def _still_wanted(deps: Deps, delivery: Delivery) -> None:
     """Asked once more when whoever is meant has been found, and nothing but the sending is left. Raises Unwanted."""
     async with deps.database.reading() as tx:
-        why = await status.stopped(deps, tx, delivery.payload["climb"], delivery.payload["position"])
+        why = await status.stopped(deps, tx, delivery.payload["escalation"], delivery.payload["position"])
     if why:
         raise Unwanted(why, permanent=True)
 
@@ -58,10 +60,10 @@ class _Asking:
         return await self.inner.send(mail)
 
 
-async def keep(deps: Deps, tx: Tx, way: Way, position: int, number: int) -> None:
+async def keep(deps: Deps, tx: Tx, escalation: Escalation, position: int, number: int) -> None:
     """This target of the step was really reached."""
-    kind = status.promise_of(way.id, position, number)
-    await commitments.keep(tx, subject=way.subject, kind=kind, at=deps.clock.now())
+    kind = status.commitment_of(escalation.id, position, number)
+    await commitments.meet(tx, subject=escalation.subject, kind=kind, at=deps.clock.now())
 
 
 # --- in Slack ---------------------------------------------------------------------------------------------------------
@@ -69,28 +71,28 @@ async def keep(deps: Deps, tx: Tx, way: Way, position: int, number: int) -> None
 
 async def _posted(deps: Deps, tx: Tx, delivery: Delivery) -> Message | Skip | Wait:
     payload = delivery.payload
-    why = await status.stopped(deps, tx, payload["climb"], payload["position"])
+    why = await status.stopped(deps, tx, payload["escalation"], payload["position"])
     if why:
         return Skip(why)
-    way = await _way(tx, delivery)
-    place = await _place(tx, way, payload)
+    escalation = await _escalation_of(tx, delivery)
+    place = await _place(tx, escalation, payload)
     if not isinstance(place, tuple):
         return place
-    text = await escalation_text.message(deps, tx, way, payload["position"], payload["target"])
+    text = await escalation_text.message(deps, tx, escalation, payload["position"], payload["target"])
     return Message(place[0], text, [section(text)], None if payload.get("loose") else place[1])
 
 
-async def _place(tx: Tx, way: Way, payload: dict[str, Any]) -> tuple[str, str | None] | Skip | Wait:
+async def _place(tx: Tx, escalation: Escalation, payload: dict[str, Any]) -> tuple[str, str | None] | Skip | Wait:
     """A person; or the channel, in the thread of the card where that stands there."""
     if payload["person"]:
         return payload["person"], None
     channel = await channels.resolve(tx, payload["target"].partition(":")[2])
     if not channel:
-        return Wait(PLACE_WAIT_SECONDS, "that channel cannot be used yet")
-    group, incident = await status.about(tx, way)
+        return Wait(CHANNEL_WAIT_SECONDS, "that channel cannot be used yet")
+    group, incident = await status.about(tx, escalation)
     if group and await escalation_deliveries.is_in_storm(tx, group, channel):
         return IN_STORM
-    if group and group.has_card and await channels.resolve(tx, group.setting) == channel:
+    if group and group.has_card and await channels.resolve(tx, group.channel_name) == channel:
         return (channel, group.ts) if group.ts else Wait(SOON_SECONDS, NOT_YET)
     if incident and incident.announce_channel == channel:
         return channel, incident.announce_ts
@@ -98,15 +100,19 @@ async def _place(tx: Tx, way: Way, payload: dict[str, Any]) -> tuple[str, str | 
 
 
 async def _was_posted(deps: Deps, tx: Tx, delivery: Delivery, answer: dict[str, Any]) -> None:
-    way, position, number = await _way(tx, delivery), delivery.payload["position"], delivery.payload["number"]
+    escalation, position, number = (
+        await _escalation_of(tx, delivery),
+        delivery.payload["position"],
+        delivery.payload["number"],
+    )
     if "ts" in answer:
-        await keep(deps, tx, way, position, number)
+        await keep(deps, tx, escalation, position, number)
     else:
-        kind = status.promise_of(way.id, position, number)
-        await commitments.release(tx, subject=way.subject, kind=kind, at=deps.clock.now())
+        kind = status.commitment_of(escalation.id, position, number)
+        await commitments.cancel(tx, subject=escalation.subject, kind=kind, at=deps.clock.now())
 
 
-class Posting(Post):
+class EscalationPost(Post):
     """Where the card is gone, and its thread with it, the message stands in the channel. What became part of a storm
     meanwhile is shown in the card of that, and nothing is said.
     """
@@ -115,115 +121,116 @@ class Posting(Post):
         plan = await super().prepare(deps, tx, delivery)
         return Call({}) if plan is IN_STORM else plan
 
-    async def act(self, deps: Deps, delivery: Delivery, arguments: dict[str, Any], method: str) -> dict[str, Any]:
+    async def send(self, deps: Deps, delivery: Delivery, arguments: dict[str, Any], method: str) -> dict[str, Any]:
         if not arguments:
             return {}
         await _still_wanted(deps, delivery)
-        return await super().act(deps, delivery, arguments, method)
+        return await super().send(deps, delivery, arguments, method)
 
-    async def refused(
+    async def on_refused(
         self, deps: Deps, tx: Tx, delivery: Delivery, problem: Undeliverable
     ) -> dict[str, Any] | Wait | Skip | None:
         if isinstance(problem, Unwanted):
             return Skip(problem.error)
         if problem.error not in NO_THREAD or delivery.payload.get("loose"):
-            return await super().refused(deps, tx, delivery, problem)
+            return await super().on_refused(deps, tx, delivery, problem)
         payload = {**delivery.payload, "loose": True}
-        parcel = Parcel(delivery.kind, delivery.subject, POST, payload, rank=delivery.rank)
-        await outbox.enqueue(deps, tx, replace(parcel, dedupe_key=f"{delivery.kind}:loose:{delivery.id}"))
+        new = NewDelivery(delivery.kind, delivery.subject, POST, payload, rank=delivery.rank)
+        await outbox.enqueue(deps, tx, replace(new, dedupe_key=f"{delivery.kind}:loose:{delivery.id}"))
         return Skip(f"{problem.error}: said outside of the thread")
 
 
-class Who(Plain):
-    """Whom `dm:` means at this moment: each of them gets a letter of their own."""
+class EscalationRecipients(Plain):
+    """Whom `dm:` means at this moment: each of them gets a direct message."""
 
     async def prepare(self, deps: Deps, tx: Tx, delivery: Delivery) -> Plan:
-        why = await status.stopped(deps, tx, delivery.payload["climb"], delivery.payload["position"])
+        why = await status.stopped(deps, tx, delivery.payload["escalation"], delivery.payload["position"])
         if why:
             return Skip(why)
-        way = await _way(tx, delivery)
-        _, incident = await status.about(tx, way)
-        contact = deps.catalogue.service_or_default(way.service).contacts.get(delivery.payload["who"])
+        escalation = await _escalation_of(tx, delivery)
+        _, incident = await status.about(tx, escalation)
+        contact = deps.catalogue.service_or_default(escalation.service).contacts.get(delivery.payload["who"])
         who = list(contact.who) if contact else [delivery.payload["who"]]
         roles = await incidents_store.roles_of(tx, incident.id) if incident else {}
-        return Call({"who": who, "roles": roles, "service": way.service})
+        return Call({"who": who, "roles": roles, "service": escalation.service})
 
-    async def act(self, deps: Deps, delivery: Delivery, arguments: dict[str, Any], method: str) -> dict[str, Any]:
+    async def send(self, deps: Deps, delivery: Delivery, arguments: dict[str, Any], method: str) -> dict[str, Any]:
         found = await recipients.expand(deps, arguments["who"], arguments["roles"], service=arguments["service"])
         return {"people": found}
 
-    async def settle(self, deps: Deps, tx: Tx, delivery: Delivery, answer: dict[str, Any]) -> None:
-        way, payload = await _way(tx, delivery), delivery.payload
+    async def on_sent(self, deps: Deps, tx: Tx, delivery: Delivery, answer: dict[str, Any]) -> None:
+        escalation, payload = await _escalation_of(tx, delivery), delivery.payload
         for person in answer["people"]:
-            parcel = escalation_deliveries.post(
-                way, payload["position"], payload["number"], payload["target"], rank=delivery.rank, person=person
+            new = escalation_deliveries.post(
+                escalation, payload["position"], payload["number"], payload["target"], rank=delivery.rank, person=person
             )
-            await outbox.enqueue(deps, tx, parcel)
+            await outbox.enqueue(deps, tx, new)
 
 
 # --- by mail and pager ------------------------------------------------------------------------------------------------
 
 
-class Minded:
-    """An errand of somebody else's that a ladder may send on its way, by `climb` and `position` in its payload.
+class ForEscalation:
+    """The handler of another kind that an escalation policy may send on its way, by `escalation` and `position` in its
+    payload.
 
     It does not leave once somebody is on it; it is worded when it does; and when it has left, the promise is kept.
     """
 
-    def __init__(self, inner: Errand) -> None:
+    def __init__(self, inner: DeliveryHandler) -> None:
         self._inner = inner
 
     async def prepare(self, deps: Deps, tx: Tx, delivery: Delivery) -> Plan:
-        climb, position = delivery.payload.get("climb"), delivery.payload.get("position")
-        if climb is None or position is None:
+        escalation_id, position = delivery.payload.get("escalation"), delivery.payload.get("position")
+        if escalation_id is None or position is None:
             return await self._inner.prepare(deps, tx, delivery)
-        why = await status.stopped(deps, tx, climb, position)
+        why = await status.stopped(deps, tx, escalation_id, position)
         if why:
             return Skip(why)
-        way = await _way(tx, delivery)
-        target = _target(way, delivery)
+        escalation = await _escalation_of(tx, delivery)
+        target = _target(escalation, delivery)
         words = escalation_text.page if target.startswith("page:") else escalation_text.mail
-        title, text = await words(deps, tx, way, position, target)
+        title, text = await words(deps, tx, escalation, position, target)
         worded = {**delivery.payload, "title": title, "text": text}
         return await self._inner.prepare(deps, tx, replace(delivery, payload=worded))
 
-    async def act(self, deps: Deps, delivery: Delivery, arguments: dict[str, Any], method: str) -> dict[str, Any]:
-        if deps.mailer and delivery.payload.get("climb") is not None:
+    async def send(self, deps: Deps, delivery: Delivery, arguments: dict[str, Any], method: str) -> dict[str, Any]:
+        if deps.mailer and delivery.payload.get("escalation") is not None:
             deps = replace(deps, mailer=_Asking(deps.mailer, deps, delivery))
-        return await self._inner.act(deps, delivery, arguments, method)
+        return await self._inner.send(deps, delivery, arguments, method)
 
-    async def look_up(self, deps: Deps, delivery: Delivery, arguments: dict[str, Any]) -> Found | None:
-        return await self._inner.look_up(deps, delivery, arguments)
+    async def find_sent(self, deps: Deps, delivery: Delivery, arguments: dict[str, Any]) -> Found | None:
+        return await self._inner.find_sent(deps, delivery, arguments)
 
-    async def settle(self, deps: Deps, tx: Tx, delivery: Delivery, answer: dict[str, Any]) -> None:
-        await self._inner.settle(deps, tx, delivery, answer)
-        climb, position = delivery.payload.get("climb"), delivery.payload.get("position")
-        if climb is not None and position is not None:
-            way = await _way(tx, delivery)
-            for number in _numbers(way, delivery):
-                await keep(deps, tx, way, position, number)
+    async def on_sent(self, deps: Deps, tx: Tx, delivery: Delivery, answer: dict[str, Any]) -> None:
+        await self._inner.on_sent(deps, tx, delivery, answer)
+        escalation_id, position = delivery.payload.get("escalation"), delivery.payload.get("position")
+        if escalation_id is not None and position is not None:
+            escalation = await _escalation_of(tx, delivery)
+            for number in _numbers(escalation, delivery):
+                await keep(deps, tx, escalation, position, number)
 
-    async def refused(
+    async def on_refused(
         self, deps: Deps, tx: Tx, delivery: Delivery, problem: Undeliverable
     ) -> dict[str, Any] | Wait | Skip | None:
         if isinstance(problem, Unwanted):
             return Skip(problem.error)
-        return await self._inner.refused(deps, tx, delivery, problem)
+        return await self._inner.on_refused(deps, tx, delivery, problem)
 
 
-def _target(way: Way, delivery: Delivery) -> str:
+def _target(escalation: Escalation, delivery: Delivery) -> str:
     """As it stands in the step."""
-    number = next(iter(_numbers(way, delivery)), None)
-    return "" if number is None else way.ladder.step(delivery.payload["position"]).notify[number]
+    number = next(iter(_numbers(escalation, delivery)), None)
+    return "" if number is None else escalation.policy.step(delivery.payload["position"]).notify[number]
 
 
-def _numbers(way: Way, delivery: Delivery) -> list[int]:
+def _numbers(escalation: Escalation, delivery: Delivery) -> list[int]:
     """Which of the step's targets it reaches; none where it is for those whom an earlier one did not."""
-    targets = list(way.ladder.step(int(delivery.payload["position"])).notify)
+    targets = list(escalation.policy.step(int(delivery.payload["position"])).notify)
     to = delivery.payload.get("to")
     named = {f"{delivery.kind}:{one}" for one in (to if isinstance(to, list) else [to])}
     return [number for number, target in enumerate(targets) if target in named]
 
 
-post = Posting(_posted, _was_posted)
-who = Who()
+post = EscalationPost(_posted, _was_posted)
+who = EscalationRecipients()

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from bot.deps import Deps
-from bot.domain.outgoing.delivery import Call, Delivery, Parcel, Plan, Skip, Wait
+from bot.domain.outgoing.delivery import Call, Delivery, NewDelivery, Plan, Skip, Wait
 from bot.domain.outgoing.mail import is_address
 from bot.ports import Tx
 from bot.queue import operator_alarm, outbox
@@ -25,9 +25,9 @@ from bot.views.incident import spoken
 from bot.views.kit.blocks import section
 from bot.views.kit.mrkdwn import link, literal
 
-MAIL = "page.mail"
-WHO = "page.who"
-LETTER = "page.letter"
+MAIL = "page.email"
+WHO = "page.recipients"
+DIRECT_MESSAGE = "page.direct_message"
 TEXT_LIMIT = 2_000
 KEY_TROUBLE = ("http_401", "http_402", "http_403")
 THROTTLED = "throttled"
@@ -73,7 +73,7 @@ async def through(deps: Deps, tx: Tx, page: Sent) -> None:
 async def refused(deps: Deps, tx: Tx, delivery: Delivery, page: Sent, error: str) -> None:
     """PagerDuty will never take it."""
     whom, meant = await page_subject.spoken(tx, page.target), _meant(deps, delivery)
-    how, why = await _how(deps, tx, whom, meant), deps.vault.masker.mask(error).rstrip(".")
+    how, why = await _how(deps, tx, whom, meant), deps.secrets.masker.mask(error).rstrip(".")
     text = f"PagerDuty did not take the page to {whom} ({why}), so {how}."
     await thread_notes.say(deps, tx, page.subject, text, f"page refused {page.key}")
     sentence = f"{page.subject}: PagerDuty did not take the page to {page.target} ({why}), so {how}."
@@ -103,8 +103,8 @@ async def unknown_there(deps: Deps, tx: Tx, delivery: Delivery, page: Sent, addr
 async def _notice(deps: Deps, tx: Tx, page: Sent, text: str, key: str) -> None:
     """In the channel of alerts, once for an outage. What is about an incident stands where it lives."""
     about = await page_subject.about(deps, tx, page.subject)
-    if about.setting:
-        await operator_notices.enqueue(deps, tx, about.setting, text, f"{key}:{about.setting}")
+    if about.channel_name:
+        await operator_notices.enqueue(deps, tx, about.channel_name, text, f"{key}:{about.channel_name}")
 
 
 async def _how(deps: Deps, tx: Tx, whom: str, meant: Sequence[str]) -> str:
@@ -135,8 +135,8 @@ def _meant(deps: Deps, delivery: Delivery) -> list[str]:
 async def _tell(deps: Deps, tx: Tx, delivery: Delivery, page: Sent, meant: Sequence[str], why: str) -> None:
     await _mail(deps, tx, delivery, page, meant, why)
     payload = {**delivery.payload, "meant": list(meant), "why": why}
-    parcel = Parcel(WHO, page.subject, "users.info", payload, rank=delivery.rank, dedupe_key=f"{WHO}:{page.key}")
-    await outbox.enqueue(deps, tx, parcel)
+    new = NewDelivery(WHO, page.subject, "users.info", payload, rank=delivery.rank, dedupe_key=f"{WHO}:{page.key}")
+    await outbox.enqueue(deps, tx, new)
 
 
 async def _mail(deps: Deps, tx: Tx, delivery: Delivery, page: Sent, to: Sequence[str], why: str) -> None:
@@ -146,8 +146,8 @@ async def _mail(deps: Deps, tx: Tx, delivery: Delivery, page: Sent, to: Sequence
     title, text = words(about, delivery.payload)
     whole = "\n\n".join(part for part in (text, why, _next(about), about.link) if part)
     payload = {**delivery.payload, "to": list(to), "title": title, "text": whole}
-    parcel = Parcel(MAIL, page.subject, MAIL, payload, rank=delivery.rank, dedupe_key=f"{MAIL}:{page.key}")
-    await outbox.enqueue(deps, tx, parcel)
+    new = NewDelivery(MAIL, page.subject, MAIL, payload, rank=delivery.rank, dedupe_key=f"{MAIL}:{page.key}")
+    await outbox.enqueue(deps, tx, new)
 
 
 def words(about: About, payload: dict[str, Any]) -> tuple[str, str]:
@@ -161,7 +161,7 @@ def _next(about: About) -> str:
     return f"To take it on: {about.ack} in Slack."
 
 
-# --- errands ----------------------------------------------------------------------------------------------------------
+# --- delivery handlers ------------------------------------------------------------------------------------------------
 
 
 async def stopped(deps: Deps, tx: Tx, delivery: Delivery) -> str | None:
@@ -172,33 +172,35 @@ async def stopped(deps: Deps, tx: Tx, delivery: Delivery) -> str | None:
     return await pages.stopped_at_its_step(deps, tx, page)
 
 
-class MailInstead(email.EmailErrand):
+class PageEmail(email.EmailHandler):
     async def prepare(self, deps: Deps, tx: Tx, delivery: Delivery) -> Plan:
         said = await stopped(deps, tx, delivery)
         return Skip(said) if said else await super().prepare(deps, tx, delivery)
 
 
-class TellWho(Plain):
-    """Who is meant, at this moment: each of them gets a letter."""
+class PageRecipients(Plain):
+    """Who is meant, at this moment: each of them gets a direct message."""
 
     async def prepare(self, deps: Deps, tx: Tx, delivery: Delivery) -> Plan:
         if said := await stopped(deps, tx, delivery):
             return Skip(said)
         return Call({"roles": dict((await page_subject.about(deps, tx, delivery.subject)).roles)})
 
-    async def act(self, deps: Deps, delivery: Delivery, arguments: dict[str, Any], method: str) -> dict[str, Any]:
+    async def send(self, deps: Deps, delivery: Delivery, arguments: dict[str, Any], method: str) -> dict[str, Any]:
         wanted = delivery.payload
         who = [one for one in wanted["meant"] if not is_address(one)]
-        found = await recipients.reach(deps, wanted["service"], who, arguments["roles"])
-        everybody = [*(person for person, _ in found.people), *found.unreachable, *found.untold]
+        found = await recipients.find(deps, wanted["service"], who, arguments["roles"])
+        everybody = [*(person for person, _ in found.people), *found.unreachable, *found.unavailable]
         return {"people": everybody, "reached": bool(everybody or (deps.mailer and found.written))}
 
-    async def settle(self, deps: Deps, tx: Tx, delivery: Delivery, answer: dict[str, Any]) -> None:
+    async def on_sent(self, deps: Deps, tx: Tx, delivery: Delivery, answer: dict[str, Any]) -> None:
         for person in answer["people"]:
             payload = {**delivery.payload, "person": person}
-            key = f"{LETTER}:{delivery.payload['page']}:{person}"
-            parcel = Parcel(LETTER, delivery.subject, "chat.postMessage", payload, rank=delivery.rank, dedupe_key=key)
-            await outbox.enqueue(deps, tx, parcel)
+            key = f"{DIRECT_MESSAGE}:{delivery.payload['page']}:{person}"
+            new = NewDelivery(
+                DIRECT_MESSAGE, delivery.subject, "chat.postMessage", payload, rank=delivery.rank, dedupe_key=key
+            )
+            await outbox.enqueue(deps, tx, new)
         if not answer["reached"]:
             to = delivery.payload["to"]
             sentence = f"{delivery.subject}: the page to {to} reached nobody, and nobody could be told instead."
@@ -206,7 +208,7 @@ class TellWho(Plain):
             await operator_alarm.raise_later(deps, tx, subject=delivery.subject, sentence=sentence, key=key)
 
 
-async def _letter(deps: Deps, tx: Tx, delivery: Delivery) -> Message | Skip | Wait:
+async def _direct_message(deps: Deps, tx: Tx, delivery: Delivery) -> Message | Skip | Wait:
     if said := await stopped(deps, tx, delivery):
         return Skip(said)
     about = await page_subject.about(deps, tx, delivery.subject)
@@ -220,4 +222,4 @@ async def _letter(deps: Deps, tx: Tx, delivery: Delivery) -> Message | Skip | Wa
     return Message(delivery.payload["person"], fallback, [section(said_as)])
 
 
-letter = Post(_letter)
+direct_message = Post(_direct_message)

@@ -33,7 +33,7 @@ class About:
     name: str
     born_at: datetime
     ack: str
-    setting: str | None = None  # the channel of an alert group's card, as the routing named it
+    channel_name: str | None = None  # the channel of an alert group's card, as the routing named it
     link: str | None = None
     is_private: bool = False
     is_drill: bool = False
@@ -45,7 +45,7 @@ async def about(deps: Deps, tx: Tx, subject: str) -> About:
     if number := alert_group.number(subject):
         group = await alerts_store.get(tx, number)
         link = links.permalink(deps, group.channel, group.ts)
-        return About(subject, group.opened_at, f"/incident ack {subject}", group.setting, link)
+        return About(subject, group.opened_at, f"/incident ack {subject}", group.channel_name, link)
     if number := incident_rules.number(subject):
         return await _incident(deps, tx, subject, await incidents_store.get(tx, number))
     if number := run_rules.number(subject):

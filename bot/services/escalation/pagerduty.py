@@ -1,4 +1,4 @@
-"""Errands to PagerDuty: a page, what has become of it since, and notes beside it."""
+"""Delivery handlers to PagerDuty: a page, what has become of it since, and notes beside it."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Busy(Undeliverable):
         self.seconds = seconds
 
 
-class PageErrand(Plain):
+class PageHandler(Plain):
     """Said twice under one key it wakes nobody twice, so a lost answer is simply repeated."""
 
     async def prepare(self, deps: Deps, tx: Tx, delivery: Delivery) -> Plan:
@@ -64,7 +64,7 @@ class PageErrand(Plain):
         )
         return Call({"page": made, "roles": dict(about.roles)})
 
-    async def act(self, deps: Deps, delivery: Delivery, arguments: dict[str, Any], method: str) -> dict[str, Any]:
+    async def send(self, deps: Deps, delivery: Delivery, arguments: dict[str, Any], method: str) -> dict[str, Any]:
         if deps.pager is None:
             raise Undeliverable(NOT_SET_UP, permanent=True)
         try:
@@ -77,7 +77,7 @@ class PageErrand(Plain):
             raise Undeliverable(problem.error, permanent=problem.permanent) from problem
         return {"remote": paged.remote, "unknown": list(paged.unknown)}
 
-    async def settle(self, deps: Deps, tx: Tx, delivery: Delivery, answer: dict[str, Any]) -> None:
+    async def on_sent(self, deps: Deps, tx: Tx, delivery: Delivery, answer: dict[str, Any]) -> None:
         if answer.get("instead"):
             return
         page = await pages.hold(tx, delivery.payload["page"], delivery.subject)
@@ -94,7 +94,7 @@ class PageErrand(Plain):
         if answer["unknown"]:
             await page_fallback.unknown_there(deps, tx, delivery, page, answer["unknown"])
 
-    async def refused(
+    async def on_refused(
         self, deps: Deps, tx: Tx, delivery: Delivery, problem: Undeliverable
     ) -> dict[str, Any] | Wait | Skip | None:
         if isinstance(problem, Unwanted):
@@ -165,7 +165,7 @@ def _behalf(service: Service) -> str | None:
 
 async def _addresses(deps: Deps, service: Service, to: str, roles: Mapping[str, str]) -> tuple[str, ...]:
     """Those of the people meant; of a schedule of PagerDuty's also of those who are not in Slack."""
-    found = await recipients.reach(deps, service.key, [to], roles)
+    found = await recipients.find(deps, service.key, [to], roles)
     told = await oncall_now.ask(deps, [to], service.key)
     there = [person.email for schedule in told.values() for person in schedule.people if person.email]
     return unique([*(address for _, address in found.people), *there])
@@ -188,7 +188,7 @@ def _still(deps: Deps, delivery: Delivery) -> Still:
 # --- what has become of it --------------------------------------------------------------------------------------------
 
 
-class ChangeErrand(Plain):
+class ChangeHandler(Plain):
     """What the page is now, PagerDuty is told. Saying it twice does no harm."""
 
     async def prepare(self, deps: Deps, tx: Tx, delivery: Delivery) -> Plan:
@@ -197,7 +197,7 @@ class ChangeErrand(Plain):
             return Skip(f"it is {page.state} again")
         return Call({"key": page.key, "state": page.state})
 
-    async def act(self, deps: Deps, delivery: Delivery, arguments: dict[str, Any], method: str) -> dict[str, Any]:
+    async def send(self, deps: Deps, delivery: Delivery, arguments: dict[str, Any], method: str) -> dict[str, Any]:
         if deps.pager is None:
             raise Undeliverable(NOT_SET_UP, permanent=True)
         is_over = arguments["state"] is State.RESOLVED
@@ -205,20 +205,20 @@ class ChangeErrand(Plain):
         return {}
 
 
-class NoteErrand(Plain):
+class NoteHandler(Plain):
     async def prepare(self, deps: Deps, tx: Tx, delivery: Delivery) -> Plan:
         return Call(delivery.payload)
 
-    async def act(self, deps: Deps, delivery: Delivery, arguments: dict[str, Any], method: str) -> dict[str, Any]:
+    async def send(self, deps: Deps, delivery: Delivery, arguments: dict[str, Any], method: str) -> dict[str, Any]:
         if deps.pager is None:
             raise Undeliverable(NOT_SET_UP, permanent=True)
         await deps.pager.note(arguments["page"], arguments["text"])
         return {}
 
-    async def look_up(self, deps: Deps, delivery: Delivery, arguments: dict[str, Any]) -> Found | None:
+    async def find_sent(self, deps: Deps, delivery: Delivery, arguments: dict[str, Any]) -> Found | None:
         return Found({})  # a remark that may be missing is better than one that stands there twice
 
-    async def refused(
+    async def on_refused(
         self, deps: Deps, tx: Tx, delivery: Delivery, problem: Undeliverable
     ) -> dict[str, Any] | Wait | Skip | None:
         return Skip(problem.error) if problem.error.startswith(NO_NOTE) else None

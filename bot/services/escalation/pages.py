@@ -7,7 +7,7 @@ from typing import Any
 from bot.deps import Deps
 from bot.domain.alerts import group as alert_group
 from bot.domain.incidents import incident as incident_rules
-from bot.domain.outgoing.delivery import Parcel
+from bot.domain.outgoing.delivery import NewDelivery
 from bot.domain.people.access import USER
 from bot.domain.people.person import BOT
 from bot.ports import Tx
@@ -40,13 +40,13 @@ async def wake(
     key: str,
     rank: int = 0,
     by: str = BOT,
-    climb: int | None = None,
+    escalation_id: int | None = None,
     position: int | None = None,
 ) -> None:
     """Page `page:WHO-or-CONTACT` of `service` about `subject` (`ALR-7`, `INC-42`, `RUN-7`), once for each `key`.
 
-    `climb` and `position` name the step of a ladder that asks for it: what stops the step stops the page, too, until
-    the request leaves.
+    `escalation` and `position` name the step of an escalation policy that asks for it: what stops the step stops the
+    page, too, until the request leaves.
     """
     about = await page_subject.about(deps, tx, subject)
     to = target.removeprefix("page:")
@@ -58,13 +58,13 @@ async def wake(
         return
     name, now = page_subject.dedup_key(about, to, key), deps.clock.now()
     row = {"key": name, "subject": subject, "target": to, "state": State.SENDING.value, "at": now, "changed_at": now}
-    if not await store.add(tx, row | {"changed_by": by, "climb": climb, "position": position}):
+    if not await store.add(tx, row | {"changed_by": by, "escalation": escalation_id, "position": position}):
         return
     payload: dict[str, Any] = {"page": name, "target": target, "to": to, "service": service}
     payload |= {"title": title, "text": text}
-    if climb is not None:
-        payload |= {"climb": climb, "position": position}
-    await outbox.enqueue(deps, tx, Parcel(KIND, subject, KIND, payload, rank=rank, dedupe_key=f"{KIND}:{name}"))
+    if escalation_id is not None:
+        payload |= {"escalation": escalation_id, "position": position}
+    await outbox.enqueue(deps, tx, NewDelivery(KIND, subject, KIND, payload, rank=rank, dedupe_key=f"{KIND}:{name}"))
     await audit.record(tx, deps.clock, by, "page.asked", subject, page=name, to=to)
 
 
@@ -111,7 +111,7 @@ async def noted(deps: Deps, tx: Tx, subject: str, text: str, by: str) -> None:
         await _note(deps, tx, there, f"{who} noted: {text}", deps.clock.now().isoformat())
 
 
-# --- what errands and webhooks need -----------------------------------------------------------------------------------
+# --- what delivery handlers and webhooks need -------------------------------------------------------------------------
 
 
 async def hold(tx: Tx, key: str, subject: str) -> Sent:
@@ -130,7 +130,7 @@ async def stopped(deps: Deps, tx: Tx, page: Sent) -> str | None:
     """Why it is not to go out any more; None: it is wanted."""
     if page.state is not State.SENDING:
         return f"it is {page.state} meanwhile"
-    if page.climb is None and await _is_taken_on(tx, page):
+    if page.escalation is None and await _is_taken_on(tx, page):
         return "somebody is on it by now"
     return await stopped_at_its_step(deps, tx, page)
 
@@ -148,15 +148,15 @@ async def _is_taken_on(tx: Tx, page: Sent) -> bool:
 
 
 async def stopped_at_its_step(deps: Deps, tx: Tx, page: Sent) -> str | None:
-    """Why the step of the ladder that asked for it is not wanted any more."""
-    if page.climb is None or page.position is None:
+    """Why the step of the escalation policy that asked for it is not wanted any more."""
+    if page.escalation is None or page.position is None:
         return None
-    return await status.stopped(deps, tx, page.climb, page.position)
+    return await status.stopped(deps, tx, page.escalation, page.position)
 
 
 async def _is_stopped_by_this(deps: Deps, tx: Tx, page: Sent) -> bool:
     """One that was asked for by hand is stopped by any acknowledgement that comes after it."""
-    return page.climb is None or await stopped_at_its_step(deps, tx, page) is not None
+    return page.escalation is None or await stopped_at_its_step(deps, tx, page) is not None
 
 
 async def mark(deps: Deps, tx: Tx, page: Sent, state: State, by: str, **more: Any) -> Sent:
@@ -168,7 +168,7 @@ async def change_there(deps: Deps, tx: Tx, page: Sent) -> None:
     if deps.pager is None or page.state is State.FAILED:
         return
     key = f"{CHANGE}:{page.key}"
-    await outbox.enqueue(deps, tx, Parcel(CHANGE, page.subject, CHANGE, {"page": page.key}, collapse_key=key))
+    await outbox.enqueue(deps, tx, NewDelivery(CHANGE, page.subject, CHANGE, {"page": page.key}, collapse_key=key))
 
 
 # --- notes ------------------------------------------------------------------------------------------------------------
@@ -188,11 +188,11 @@ async def _note_why(deps: Deps, tx: Tx, subject: str, there: list[Sent], said: s
 async def _note(deps: Deps, tx: Tx, there: list[Sent], text: str, key: str) -> None:
     if deps.pager is None or not deps.pager.has_rest:
         return
-    said = deps.vault.masker.mask(f"{OURS}{text}")[:NOTE_LIMIT]
+    said = deps.secrets.masker.mask(f"{OURS}{text}")[:NOTE_LIMIT]
     for page in there:
         payload = {"page": page.key, "text": said}
         name = f"{NOTE}:{page.key}:{key}"[:255]
-        await outbox.enqueue(deps, tx, Parcel(NOTE, page.subject, NOTE, payload, dedupe_key=name))
+        await outbox.enqueue(deps, tx, NewDelivery(NOTE, page.subject, NOTE, payload, dedupe_key=name))
 
 
 async def _called(tx: Tx, person: str) -> str:

@@ -1,4 +1,4 @@
-"""What a step of a ladder says, from the state of this moment."""
+"""What a step of an escalation policy says, from the state of this moment."""
 
 from __future__ import annotations
 
@@ -7,100 +7,105 @@ from collections.abc import Sequence
 from bot.deps import Deps
 from bot.domain.alerts.group import AlertGroup
 from bot.domain.escalation import escalation as rules
-from bot.domain.escalation.escalation import Due
+from bot.domain.escalation.escalation import ScheduledStep
 from bot.domain.incidents.incident import Incident
 from bot.domain.people.access import USER, is_on_call
 from bot.ports import Tx
 from bot.services.escalation import status
 from bot.services.workspace import oncall_now
 from bot.store.escalation import escalations as store
-from bot.store.escalation.escalations import Way
+from bot.store.escalation.escalations import Escalation
 from bot.store.incidents import incidents as incidents_store
 from bot.store.people import people as people_store
 from bot.views import escalation as view
 from bot.views.kit import links
 
 
-async def told(deps: Deps, tx: Tx, way: Way, position: int, target: str) -> view.Told:
-    group, incident = await status.about(tx, way)
+async def step_message(deps: Deps, tx: Tx, escalation: Escalation, position: int, target: str) -> view.StepMessage:
+    group, incident = await status.about(tx, escalation)
     one: AlertGroup | Incident | None = group or incident
-    service = deps.catalogue.service_or_default(way.service)
+    service = deps.catalogue.service_or_default(escalation.service)
     severity = service.find_severity(one.severity) if one else None
     level = f"{severity.key} {severity.name}".strip() if severity else one.severity if one else ""
     roles = await incidents_store.roles_of(tx, incident.id) if incident else {}
-    on_call = await _on_call(deps, tx, way, way.due(position))
-    return view.Told(
-        subject=way.subject,
+    on_call = await _on_call(deps, tx, escalation, escalation.due(position))
+    return view.StepMessage(
+        subject=escalation.subject,
         title=group.called if group else incident.title if incident else "",
         level=level,
         service=service.name,
-        ladder=way.ladder,
-        climb=way.climb,
-        due=way.due(position),
-        standing=await status.of(tx, way),
+        policy=escalation.policy,
+        start=escalation.start,
+        due=escalation.due(position),
+        response=await status.response(tx, escalation),
         now=deps.clock.now(),
         target=target,
         is_alert=group is not None,
         acknowledged_by=_whoever(group, incident),
         led_by=roles.get("commander", ""),
-        begun_by=way.begun_by,
+        begun_by=escalation.begun_by,
         ask=incident.declared_by if incident and incident.private else "",
         is_drill=bool(incident and incident.drill),
         link=_link(deps, group, incident),
         people=await _names(
-            tx, way, [*roles.values(), *(one for some in on_call.values() for one in some)], group, incident
+            tx, escalation, [*roles.values(), *(one for some in on_call.values() for one in some)], group, incident
         ),
         on_call=on_call,
     )
 
 
-async def _on_call(deps: Deps, tx: Tx, way: Way, due: Due) -> dict[str, tuple[str, ...]]:
+async def _on_call(deps: Deps, tx: Tx, escalation: Escalation, due: ScheduledStep) -> dict[str, tuple[str, ...]]:
     """Who that is now, where the catalogue knows. PagerDuty is not asked here."""
     named = {target.partition(":")[2] for target in due.step.notify}
     found = {}
     for entry in filter(is_on_call, named):
-        who = (await oncall_now.opened(deps, tx, [entry], way.service, {})).who
+        who = (await oncall_now.opened(deps, tx, [entry], escalation.service, {})).who
         if who and all(map(USER.fullmatch, who)):
             found[entry] = who
     return found
 
 
-async def message(deps: Deps, tx: Tx, way: Way, position: int, target: str) -> str:
-    return view.message(await told(deps, tx, way, position, target))
+async def message(deps: Deps, tx: Tx, escalation: Escalation, position: int, target: str) -> str:
+    return view.message(await step_message(deps, tx, escalation, position, target))
 
 
-async def mail(deps: Deps, tx: Tx, way: Way, position: int, target: str) -> tuple[str, str]:
-    return view.mail(await told(deps, tx, way, position, target))
+async def mail(deps: Deps, tx: Tx, escalation: Escalation, position: int, target: str) -> tuple[str, str]:
+    return view.mail(await step_message(deps, tx, escalation, position, target))
 
 
-async def page(deps: Deps, tx: Tx, way: Way, position: int, target: str) -> tuple[str, str]:
-    return view.page(await told(deps, tx, way, position, target))
+async def page(deps: Deps, tx: Tx, escalation: Escalation, position: int, target: str) -> tuple[str, str]:
+    return view.page(await step_message(deps, tx, escalation, position, target))
 
 
-async def following(deps: Deps, tx: Tx, way: Way | None) -> Due | None:
+async def following(deps: Deps, tx: Tx, escalation: Escalation | None) -> ScheduledStep | None:
     """The step that goes out next if nothing more happens."""
-    if way is None or way.ended_at:
+    if escalation is None or escalation.ended_at:
         return None
-    return rules.next_step(way.ladder, way.climb, await status.of(tx, way), deps.clock.now())
+    return rules.next_step(escalation.policy, escalation.start, await status.response(tx, escalation), deps.clock.now())
 
 
 async def coming(deps: Deps, tx: Tx, of: AlertGroup | Incident) -> str:
-    """The line of its card that says what comes next; on an incident's, also of its alerts' ladders."""
+    """The line of its card that says what comes next; on an incident's, also of its alerts' escalation policies."""
     found = await store.open_about(tx, of.id) if isinstance(of, Incident) else [await store.latest(tx, str(of))]
-    due = [one for one in [await following(deps, tx, way) for way in found] if one]
+    due = [one for one in [await following(deps, tx, escalation) for escalation in found] if one]
     return view.coming(min(due, key=lambda one: one.due_at, default=None))
 
 
 async def steps(deps: Deps, tx: Tx, subject: str) -> list[str]:
-    """What became of each step of its newest climb."""
-    way = await store.latest(tx, subject)
-    if way is None:
+    """What became of each step of its newest escalation."""
+    escalation = await store.latest(tx, subject)
+    if escalation is None:
         return []
-    planned = rules.plan(way.ladder, way.climb, await status.of(tx, way), way.ended_at or deps.clock.now())
-    kinds = {due.position: status.promises_of(way, due.position) for due in way.schedule}
-    states = await store.promised(tx, way.subject, [kind for some in kinds.values() for kind in some])
+    planned = rules.plan(
+        escalation.policy,
+        escalation.start,
+        await status.response(tx, escalation),
+        escalation.ended_at or deps.clock.now(),
+    )
+    kinds = {due.position: status.commitments_of(escalation, due.position) for due in escalation.schedule}
+    states = await store.commitments_kept(tx, escalation.subject, [kind for some in kinds.values() for kind in some])
     became = {position: [states[kind] for kind in some if kind in states] for position, some in kinds.items()}
-    return view.steps(way.ladder, planned, became, status.ENDED.get(way.ended_why or "", ""))
+    return view.steps(escalation.policy, planned, became, status.ENDED.get(escalation.ended_why or "", ""))
 
 
 def _whoever(group: AlertGroup | None, incident: Incident | None) -> str:
@@ -115,9 +120,9 @@ def _link(deps: Deps, group: AlertGroup | None, incident: Incident | None) -> st
 
 
 async def _names(
-    tx: Tx, way: Way, people: Sequence[str], group: AlertGroup | None, incident: Incident | None
+    tx: Tx, escalation: Escalation, people: Sequence[str], group: AlertGroup | None, incident: Incident | None
 ) -> dict[str, str]:
-    named = [target.partition(":")[2] for due in way.schedule for target in due.step.notify]
-    wanted = [*named, way.begun_by, _whoever(group, incident), *people, incident.declared_by if incident else ""]
+    named = [target.partition(":")[2] for due in escalation.schedule for target in due.step.notify]
+    wanted = [*named, escalation.begun_by, _whoever(group, incident), *people, incident.declared_by if incident else ""]
     found = await people_store.find_all(tx, sorted({one for one in wanted if USER.fullmatch(one)}))
     return {person.id: person.name for person in found}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from bot.deps import Deps
 from bot.domain.catalogue.severity import Severity
 from bot.domain.incidents.incident import Incident
-from bot.domain.outgoing.delivery import Parcel
+from bot.domain.outgoing.delivery import NewDelivery
 from bot.domain.people import access
 from bot.ports import Tx
 from bot.queue import outbox
@@ -17,7 +17,7 @@ async def tell_all(deps: Deps, tx: Tx, incident: Incident, severity: Severity) -
     """The targets the severity names at declare, but pages. A private incident tells nobody."""
     if incident.private:
         return
-    for target in severity.tell:
+    for target in severity.notify:
         if target.startswith(("slack:", "dm:", "email:")):
             await tell(deps, tx, incident, target)
 
@@ -31,7 +31,7 @@ async def tell(deps: Deps, tx: Tx, incident: Incident, target: str) -> None:
         return
     who = target.removeprefix("dm:")
     if target == who or access.USER.fullmatch(who):
-        await deliveries.say(deps, tx, incident, "told", target, target=target)
+        await deliveries.say(deps, tx, incident, "announcement", target, target=target)
         return
-    parcel = Parcel("told.who", incident.name, "users.info", payload={"who": who}, rank=incident.rank)
-    await outbox.enqueue(deps, tx, parcel)
+    new = NewDelivery("announcement.recipients", incident.name, "users.info", payload={"who": who}, rank=incident.rank)
+    await outbox.enqueue(deps, tx, new)

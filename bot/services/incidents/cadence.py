@@ -41,7 +41,7 @@ async def arm(deps: Deps, tx: Tx, incident: Incident, due: datetime, slot: int) 
     if remind_at:
         await _schedule(tx, REMIND, incident, remind_at, due, slot)
     await _schedule(tx, DUE, incident, due, due, slot)
-    await commitments.make(tx, kind="update", subject=incident.name, due_at=due, grace_seconds=grace_seconds(deps))
+    await commitments.add(tx, kind="update", subject=incident.name, due_at=due, grace_seconds=grace_seconds(deps))
 
 
 def grace_seconds(deps: Deps) -> float:
@@ -55,7 +55,7 @@ async def withdraw(deps: Deps, tx: Tx, incident: Incident) -> None:
     """What was promised in time is released. What is late already was missed, whoever writes now."""
     for kind in (REMIND, DUE):
         await timers.cancel(tx, subject=incident.name, kind=kind)
-    await commitments.release(tx, subject=incident.name, kind="update", at=deps.clock.now())
+    await commitments.cancel(tx, subject=incident.name, kind="update", at=deps.clock.now())
 
 
 async def _schedule(tx: Tx, kind: str, incident: Incident, at: datetime, due: datetime, slot: int) -> None:

@@ -1,4 +1,4 @@
-"""Errands that open an incident's place: its channel and who is in it, its cards, topic, bookmark and pin."""
+"""Delivery handlers that open an incident's place: its channel and who is in it, its cards, topic, bookmark and pin."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import Any
 from bot.deps import Deps
 from bot.domain.errors import Undeliverable
 from bot.domain.incidents import incident as rules
-from bot.domain.incidents.incident import Home, Incident
-from bot.domain.outgoing.delivery import Call, Delivery, Found, Parcel, Plan, Skip, Wait
+from bot.domain.incidents.incident import Incident, Placement
+from bot.domain.outgoing.delivery import Call, Delivery, Found, NewDelivery, Plan, Skip, Wait
 from bot.ports import Tx
 from bot.queue import operator_alarm, outbox
 from bot.services.incidents import cadence, channel_name, deliveries
 from bot.services.incidents import card as incident_card
 from bot.services.messaging import refresh
-from bot.services.messaging.slack_post import PLACE_GONE, PLACE_RETRY_SECONDS, Message, Plain, Post
+from bot.services.messaging.slack_post import CHANNEL_GONE, CHANNEL_RETRY_SECONDS, Message, Plain, Post
 from bot.services.workspace import channels, recipients
 from bot.store.incidents import incidents as store
 from bot.store.people.people import find as find_person
@@ -23,7 +23,7 @@ from bot.views import incident as view
 from bot.views.kit import links
 
 ALREADY = {"already_in_channel", "already_pinned", "cant_invite_self", "no_item_specified"}
-PLACE_WAIT_SECONDS = 15.0
+CHANNEL_WAIT_SECONDS = 15.0
 SOON_SECONDS = 0.3
 PRIVATE_WAIT_SECONDS = 300.0
 JOIN_WAIT_SECONDS = 2.0
@@ -41,17 +41,17 @@ class OpenChannel(Plain):
 
     async def prepare(self, deps: Deps, tx: Tx, delivery: Delivery) -> Plan:
         incident = await of(tx, delivery)
-        if incident.channel or incident.home is Home.THREAD:
+        if incident.channel or incident.placement is Placement.THREAD:
             return Skip("it has a place already")
         name = incident.channel_name or channel_name.channel_name(incident.id, incident.title)
         return Call({"name": name, "is_private": incident.private})
 
-    async def act(self, deps: Deps, delivery: Delivery, arguments: dict[str, Any], method: str) -> dict[str, Any]:
+    async def send(self, deps: Deps, delivery: Delivery, arguments: dict[str, Any], method: str) -> dict[str, Any]:
         """Before it is tried again, one more look: the list may have been slow to show the channel of the first try."""
-        found = await self.look_up(deps, delivery, arguments) if delivery.attempts > 1 else None
-        return found.answer if found else await super().act(deps, delivery, arguments, method)
+        found = await self.find_sent(deps, delivery, arguments) if delivery.attempts > 1 else None
+        return found.answer if found else await super().send(deps, delivery, arguments, method)
 
-    async def look_up(self, deps: Deps, delivery: Delivery, arguments: dict[str, Any]) -> Found | None:
+    async def find_sent(self, deps: Deps, delivery: Delivery, arguments: dict[str, Any]) -> Found | None:
         """A channel of that name, made by us since we first tried, is the one whose answer was lost."""
         cursor = ""
         while True:
@@ -63,14 +63,14 @@ class OpenChannel(Plain):
             if not cursor:
                 return None
 
-    async def settle(self, deps: Deps, tx: Tx, delivery: Delivery, answer: dict[str, Any]) -> None:
+    async def on_sent(self, deps: Deps, tx: Tx, delivery: Delivery, answer: dict[str, Any]) -> None:
         channel = answer["channel"]
         incident = await store.lock(tx, (await of(tx, delivery)).id)
         incident = await store.change(tx, incident.id, channel=channel["id"], channel_name=channel["name"])
         await _fill_channel(deps, tx, incident)
-        await outbox.hurry(deps, tx, incident.name)
+        await outbox.retry_now(deps, tx, incident.name)
 
-    async def refused(
+    async def on_refused(
         self, deps: Deps, tx: Tx, delivery: Delivery, problem: Undeliverable
     ) -> dict[str, Any] | Wait | Skip | None:
         incident = await of(tx, delivery)
@@ -112,14 +112,14 @@ async def _another_name(tx: Tx, incident: Incident) -> Wait | None:
 
 
 async def _live_in_the_thread(deps: Deps, tx: Tx, incident: Incident) -> None:
-    incident = await store.change(tx, incident.id, home=Home.THREAD.value)
+    incident = await store.change(tx, incident.id, placement=Placement.THREAD.value)
     await refresh.incident(deps, tx, incident)
 
 
 async def leave_channel(deps: Deps, tx: Tx, incident: Incident, error: str) -> Wait | Skip:
     """Its channel was archived or deleted, or we were thrown out of it: go back in, or go on in the card's thread."""
     if error == "not_in_channel" and not incident.private:
-        join = Parcel(
+        join = NewDelivery(
             "channel.join",
             incident.name,
             "conversations.join",
@@ -134,7 +134,7 @@ async def leave_channel(deps: Deps, tx: Tx, incident: Incident, error: str) -> W
         await _say_what_is_wrong(deps, tx, incident, "lost", error)
     elif incident.private:
         return Skip(f"{error}, and nobody works on it any more")
-    return Wait(PLACE_RETRY_SECONDS if incident.private else 0.0, error)
+    return Wait(CHANNEL_RETRY_SECONDS if incident.private else 0.0, error)
 
 
 async def _say_what_is_wrong(deps: Deps, tx: Tx, incident: Incident, what: str, error: str) -> None:
@@ -150,9 +150,9 @@ async def _fill_channel(deps: Deps, tx: Tx, incident: Incident) -> None:
     others = cadence.level(deps, incident).invite
     if others and not incident.private:  # a private one is for whoever is asked in by name
         invited.append(deliveries.invitation(incident, list(others)))
-    card = deliveries.card_parcel(incident, refresh.CHANNEL, incident.channel)
-    for parcel in (*invited, card, refresh.topic_edit(incident)):
-        await outbox.enqueue(deps, tx, parcel)
+    card = deliveries.card_post(incident, refresh.CHANNEL, incident.channel)
+    for new in (*invited, card, refresh.topic_edit(incident)):
+        await outbox.enqueue(deps, tx, new)
     if not incident.private:
         await outbox.enqueue(deps, tx, refresh.card_edit(incident, refresh.ANNOUNCE))
     await _bookmark(deps, tx, incident)
@@ -161,8 +161,8 @@ async def _fill_channel(deps: Deps, tx: Tx, incident: Incident) -> None:
 async def _bookmark(deps: Deps, tx: Tx, incident: Incident) -> None:
     """Whichever comes second, the channel or the card in #incidents, has it written down. The row is locked."""
     if incident.channel and incident.announce_ts:
-        parcel = Parcel("channel.bookmark", incident.name, "bookmarks.add", rank=incident.rank)
-        await outbox.enqueue(deps, tx, parcel)
+        new = NewDelivery("channel.bookmark", incident.name, "bookmarks.add", rank=incident.rank)
+        await outbox.enqueue(deps, tx, new)
 
 
 class Invite(Plain):
@@ -170,13 +170,13 @@ class Invite(Plain):
 
     async def prepare(self, deps: Deps, tx: Tx, delivery: Delivery) -> Plan:
         incident = await of(tx, delivery)
-        if not incident.channel or incident.home is Home.THREAD:
+        if not incident.channel or incident.placement is Placement.THREAD:
             return Skip("it has no channel")
         held = await store.roles_of(tx, incident.id)
         meant = {"who": delivery.payload["who"], "roles": held, "service": incident.service}
         return Call({"channel": incident.channel, **meant})
 
-    async def act(self, deps: Deps, delivery: Delivery, arguments: dict[str, Any], method: str) -> dict[str, Any]:
+    async def send(self, deps: Deps, delivery: Delivery, arguments: dict[str, Any], method: str) -> dict[str, Any]:
         wanted = await recipients.expand(deps, arguments["who"], arguments["roles"], service=arguments["service"])
         wanted = [person for person in wanted if person != deps.config.bot_user]
         if not wanted:
@@ -200,7 +200,7 @@ class Invite(Plain):
             if not problem.permanent:
                 raise
 
-    async def refused(
+    async def on_refused(
         self, deps: Deps, tx: Tx, delivery: Delivery, problem: Undeliverable
     ) -> dict[str, Any] | Wait | Skip | None:
         if problem.error in ALREADY:
@@ -222,15 +222,15 @@ class Join(Plain):
 
     async def prepare(self, deps: Deps, tx: Tx, delivery: Delivery) -> Plan:
         incident = await of(tx, delivery)
-        if not incident.channel or incident.home is Home.THREAD:
+        if not incident.channel or incident.placement is Placement.THREAD:
             return Skip("it has no channel")
         return Call({"channel": incident.channel})
 
-    async def refused(
+    async def on_refused(
         self, deps: Deps, tx: Tx, delivery: Delivery, problem: Undeliverable
     ) -> dict[str, Any] | Wait | Skip | None:
         incident = await store.lock(tx, (await of(tx, delivery)).id)
-        if problem.permanent and incident.home is Home.CHANNEL:
+        if problem.permanent and incident.placement is Placement.CHANNEL:
             await _live_in_the_thread(deps, tx, incident)
             await _say_what_is_wrong(deps, tx, incident, "lost", problem.error)
             return Skip(f"{problem.error}: it lives in the thread of its card")
@@ -242,7 +242,7 @@ class SetTopic(Plain):
 
     async def prepare(self, deps: Deps, tx: Tx, delivery: Delivery) -> Plan:
         incident = await of(tx, delivery)
-        if not incident.channel or incident.home is Home.THREAD:
+        if not incident.channel or incident.placement is Placement.THREAD:
             return Skip("it has no channel")
         held = await store.roles_of(tx, incident.id)
         commander = await find_person(tx, held["commander"]) if "commander" in held else None
@@ -252,16 +252,16 @@ class SetTopic(Plain):
             return Skip("it says so already")
         return Call({"channel": incident.channel, "topic": topic})
 
-    async def act(self, deps: Deps, delivery: Delivery, arguments: dict[str, Any], method: str) -> dict[str, Any]:
+    async def send(self, deps: Deps, delivery: Delivery, arguments: dict[str, Any], method: str) -> dict[str, Any]:
         """What was asked for is what the next one is compared with: Slack gives it back escaped."""
-        return {**await super().act(deps, delivery, arguments, method), "asked": arguments["topic"]}
+        return {**await super().send(deps, delivery, arguments, method), "asked": arguments["topic"]}
 
-    async def look_up(self, deps: Deps, delivery: Delivery, arguments: dict[str, Any]) -> Found | None:
+    async def find_sent(self, deps: Deps, delivery: Delivery, arguments: dict[str, Any]) -> Found | None:
         answer = await deps.chat.call("conversations.info", {"channel": arguments["channel"]})
         there = str((answer["channel"].get("topic") or {}).get("value", ""))
         return Found({"ok": True, "asked": arguments["topic"]}) if _same_topic(there, arguments["topic"]) else None
 
-    async def settle(self, deps: Deps, tx: Tx, delivery: Delivery, answer: dict[str, Any]) -> None:
+    async def on_sent(self, deps: Deps, tx: Tx, delivery: Delivery, answer: dict[str, Any]) -> None:
         await store.change(tx, (await of(tx, delivery)).id, topic=answer["asked"])
 
 
@@ -275,7 +275,7 @@ class Bookmark(Plain):
 
     async def prepare(self, deps: Deps, tx: Tx, delivery: Delivery) -> Plan:
         incident = await of(tx, delivery)
-        if not incident.channel or incident.private or incident.home is Home.THREAD:
+        if not incident.channel or incident.private or incident.placement is Placement.THREAD:
             return Skip("nothing to link to")
         link = links.permalink(deps, incident.announce_channel, incident.announce_ts)
         if not link:
@@ -283,12 +283,12 @@ class Bookmark(Plain):
         title = f"{incident} in {await deliveries.announced_in(deps, incident, tx)}"
         return Call({"channel_id": incident.channel, "title": title, "type": "link", "link": link})
 
-    async def look_up(self, deps: Deps, delivery: Delivery, arguments: dict[str, Any]) -> Found | None:
+    async def find_sent(self, deps: Deps, delivery: Delivery, arguments: dict[str, Any]) -> Found | None:
         there = await deps.chat.call("bookmarks.list", {"channel_id": arguments["channel_id"]})
         same = [one for one in there.get("bookmarks", []) if one.get("link") == arguments["link"]]
         return Found({"ok": True}) if same else None
 
-    async def refused(
+    async def on_refused(
         self, deps: Deps, tx: Tx, delivery: Delivery, problem: Undeliverable
     ) -> dict[str, Any] | Wait | Skip | None:
         return Skip(problem.error) if problem.error.startswith("too_many") else None
@@ -297,11 +297,11 @@ class Bookmark(Plain):
 class Pin(Plain):
     async def prepare(self, deps: Deps, tx: Tx, delivery: Delivery) -> Plan:
         incident = await of(tx, delivery)
-        if not incident.channel or not incident.card_ts or incident.home is Home.THREAD:
+        if not incident.channel or not incident.card_ts or incident.placement is Placement.THREAD:
             return Skip("there is no card to pin")
         return Call({"channel": incident.channel, "timestamp": incident.card_ts})
 
-    async def refused(
+    async def on_refused(
         self, deps: Deps, tx: Tx, delivery: Delivery, problem: Undeliverable
     ) -> dict[str, Any] | Wait | Skip | None:
         return {"ok": True} if problem.error in ALREADY else None
@@ -310,8 +310,8 @@ class Pin(Plain):
 # --- cards ---
 
 
-def _is_home(incident: Incident, face: str) -> bool:
-    return face == refresh.CHANNEL or incident.home is Home.THREAD
+def _is_home(incident: Incident, variant: str) -> bool:
+    return variant == refresh.CHANNEL or incident.placement is Placement.THREAD
 
 
 def _card_text(incident: Incident) -> str:
@@ -319,46 +319,46 @@ def _card_text(incident: Incident) -> str:
 
 
 async def _render_card(deps: Deps, tx: Tx, delivery: Delivery) -> Message | Skip | Wait:
-    incident, face = await of(tx, delivery), delivery.payload["face"]
-    if face == refresh.CHANNEL:
+    incident, variant = await of(tx, delivery), delivery.payload["variant"]
+    if variant == refresh.CHANNEL:
         channel = incident.channel
     else:
         channel = await channels.resolve(tx, deliveries.announce_setting(deps, incident))
     if not channel:
-        return Wait(PLACE_WAIT_SECONDS, "its channel cannot be used yet")
+        return Wait(CHANNEL_WAIT_SECONDS, "its channel cannot be used yet")
     return Message(
         channel,
         _card_text(incident),
-        view.card(await incident_card.shown(deps, tx, incident, is_home=_is_home(incident, face))),
+        view.card(await incident_card.shown(deps, tx, incident, is_home=_is_home(incident, variant))),
     )
 
 
 async def _card_posted(deps: Deps, tx: Tx, delivery: Delivery, answer: dict[str, Any]) -> None:
     incident = await store.lock(tx, (await of(tx, delivery)).id)
-    if delivery.payload["face"] == refresh.ANNOUNCE:
+    if delivery.payload["variant"] == refresh.ANNOUNCE:
         there = {"announce_channel": answer["channel"], "announce_ts": answer["ts"]}
         await _bookmark(deps, tx, await store.change(tx, incident.id, **there))
-        await outbox.hurry(deps, tx, incident.name)
+        await outbox.retry_now(deps, tx, incident.name)
         return
     await store.change(tx, incident.id, card_ts=answer["ts"])
-    await outbox.enqueue(deps, tx, Parcel("channel.pin", incident.name, "pins.add", rank=incident.rank))
+    await outbox.enqueue(deps, tx, NewDelivery("channel.pin", incident.name, "pins.add", rank=incident.rank))
 
 
 class PostCard(Post):
     """Without its card people have nothing to work with: where Slack refuses it for good, somebody hears of it."""
 
-    async def refused(
+    async def on_refused(
         self, deps: Deps, tx: Tx, delivery: Delivery, problem: Undeliverable
     ) -> dict[str, Any] | Wait | Skip | None:
-        fate = await super().refused(deps, tx, delivery, problem)
+        fate = await super().on_refused(deps, tx, delivery, problem)
         if fate is None and problem.permanent:
-            incident, face = await of(tx, delivery), delivery.payload["face"]
-            place = "its channel" if face == refresh.CHANNEL else await deliveries.announced_in(deps, incident, tx)
+            incident, variant = await of(tx, delivery), delivery.payload["variant"]
+            place = "its channel" if variant == refresh.CHANNEL else await deliveries.announced_in(deps, incident, tx)
             sentence = (
                 f"{incident}: Slack refuses its card in {place} ({problem.error}). "
                 f"Tell people there by hand; `/incident show {incident}` shows what it would say."
             )
-            key = deliveries.posting(incident, face)
+            key = deliveries.posting(incident, variant)
             await operator_alarm.raise_later(deps, tx, subject=incident.name, sentence=sentence, key=key)
         return fate
 
@@ -370,30 +370,30 @@ class EditCard(Plain):
     """chat.update of one face, rendered from the state of the moment."""
 
     async def prepare(self, deps: Deps, tx: Tx, delivery: Delivery) -> Plan:
-        incident, face = await of(tx, delivery), delivery.payload["face"]
-        if face not in refresh.faces(incident):
+        incident, variant = await of(tx, delivery), delivery.payload["variant"]
+        if variant not in refresh.variants(incident):
             return Skip("it has no such card any more")
-        if face == refresh.CHANNEL:
+        if variant == refresh.CHANNEL:
             channel, ts = incident.channel, incident.card_ts
         else:
             channel, ts = incident.announce_channel, incident.announce_ts
         if not channel or not ts:
-            if await store.is_refused(tx, deliveries.posting(incident, face)):
+            if await store.is_refused(tx, deliveries.posting(incident, variant)):
                 return Skip("Slack refused the card")
             return Wait(SOON_SECONDS, "the card is on its way")
-        blocks = view.card(await incident_card.shown(deps, tx, incident, is_home=_is_home(incident, face)))
+        blocks = view.card(await incident_card.shown(deps, tx, incident, is_home=_is_home(incident, variant)))
         return Call({"channel": channel, "ts": ts, "text": _card_text(incident), "blocks": blocks})
 
-    async def refused(
+    async def on_refused(
         self, deps: Deps, tx: Tx, delivery: Delivery, problem: Undeliverable
     ) -> dict[str, Any] | Wait | Skip | None:
         if problem.error in {"message_not_found", "cant_update_message", "edit_window_closed"}:
             return Skip(problem.error)
         incident = await of(tx, delivery)
         if (
-            problem.error in PLACE_GONE
-            and delivery.payload["face"] == refresh.CHANNEL
-            and incident.home is Home.CHANNEL
+            problem.error in CHANNEL_GONE
+            and delivery.payload["variant"] == refresh.CHANNEL
+            and incident.placement is Placement.CHANNEL
         ):
             return await leave_channel(deps, tx, incident, problem.error)
-        return await super().refused(deps, tx, delivery, problem)
+        return await super().on_refused(deps, tx, delivery, problem)

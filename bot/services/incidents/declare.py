@@ -7,7 +7,7 @@ from typing import Any
 from bot.deps import Deps
 from bot.domain.errors import Repeated, Unclear
 from bot.domain.incidents.draft import Draft
-from bot.domain.incidents.incident import Home, Incident, Status
+from bot.domain.incidents.incident import Incident, Placement, Status
 from bot.domain.people.person import Actor
 from bot.ports import Tx
 from bot.queue import audit, idempotency, outbox
@@ -15,7 +15,7 @@ from bot.queue.unit_of_work import begin
 from bot.services.escalation import progress as escalations
 from bot.services.incidents import cadence, deliveries
 from bot.services.incidents.announce import tell_all
-from bot.services.incidents.deliveries import card_parcel, channel_parcel
+from bot.services.incidents.deliveries import card_post, channel_open
 from bot.services.incidents.queries import by_name
 from bot.services.incidents.timeline import log
 from bot.services.messaging import refresh
@@ -82,14 +82,14 @@ def _birth(deps: Deps, draft: Draft, title: str, by: Actor) -> dict[str, Any]:
         "declared_wall": deps.clock.wall(),
         "detected_at": now,
         "next_update_at": now + draft.severity.update_every if draft.severity.update_every else None,
-        "home": (Home.CHANNEL if has_channel else Home.THREAD).value,
+        "placement": (Placement.CHANNEL if has_channel else Placement.THREAD).value,
     }
 
 
 async def _open_its_place(deps: Deps, tx: Tx, incident: Incident) -> None:
     """Create the channel and announce it at the same time: the first of the two round trips."""
-    if incident.home is Home.CHANNEL:
-        await outbox.enqueue(deps, tx, channel_parcel(incident))
+    if incident.placement is Placement.CHANNEL:
+        await outbox.enqueue(deps, tx, channel_open(incident))
     if not incident.private:
         announced_in = await channels.resolve(tx, deliveries.announce_setting(deps, incident))
-        await outbox.enqueue(deps, tx, card_parcel(incident, refresh.ANNOUNCE, announced_in))
+        await outbox.enqueue(deps, tx, card_post(incident, refresh.ANNOUNCE, announced_in))

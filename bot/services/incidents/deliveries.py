@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from bot.deps import Deps
 from bot.domain.incidents.incident import Incident
-from bot.domain.outgoing.delivery import Parcel
+from bot.domain.outgoing.delivery import NewDelivery
 from bot.ports import Tx
 from bot.queue import outbox
 from bot.services.incidents import deliveries
 from bot.services.workspace import channels
-from bot.store.people.channels import find as find_place
+from bot.store.people.channels import find as find_channel
 
 
-def posting(incident: Incident, face: str) -> str:
+def posting(incident: Incident, variant: str) -> str:
     """The key of the one delivery that posts this card."""
-    return f"card:{incident.name}:{face}"
+    return f"card:{incident.name}:{variant}"
 
 
 def announce_setting(deps: Deps, incident: Incident) -> str:
@@ -29,7 +29,7 @@ async def announced_in(deps: Deps, incident: Incident, tx: Tx | None = None) -> 
         async with deps.database.reading() as own:
             return await announced_in(deps, incident, own)
     key = channels.key_of(announce_setting(deps, incident))
-    place = await find_place(tx, key)
+    place = await find_channel(tx, key)
     return f"#{place.name if place and place.name else key}"
 
 
@@ -38,7 +38,7 @@ async def say(deps: Deps, tx: Tx, incident: Incident, kind: str, key: str, **pay
     await outbox.enqueue(
         deps,
         tx,
-        Parcel(
+        NewDelivery(
             kind=kind,
             subject=incident.name,
             method="chat.postMessage",
@@ -49,23 +49,25 @@ async def say(deps: Deps, tx: Tx, incident: Incident, kind: str, key: str, **pay
     )
 
 
-def channel_parcel(incident: Incident) -> Parcel:
-    return Parcel("channel.open", incident.name, "conversations.create", rank=incident.rank)
+def channel_open(incident: Incident) -> NewDelivery:
+    return NewDelivery("channel.open", incident.name, "conversations.create", rank=incident.rank)
 
 
-def invitation(incident: Incident, who: list[str]) -> Parcel:
+def invitation(incident: Incident, who: list[str]) -> NewDelivery:
     """`who` as in the catalogue: people, groups, teams, roles."""
-    return Parcel("channel.invite", incident.name, "conversations.invite", payload={"who": who}, rank=incident.rank)
+    return NewDelivery(
+        "channel.invite", incident.name, "conversations.invite", payload={"who": who}, rank=incident.rank
+    )
 
 
-def card_parcel(incident: Incident, face: str, channel: str | None) -> Parcel:
-    """With its channel known, it queues at that channel's gate from the beginning."""
-    return Parcel(
+def card_post(incident: Incident, variant: str, channel: str | None) -> NewDelivery:
+    """With its channel known, it queues at that channel's rate limit from the beginning."""
+    return NewDelivery(
         kind="card.post",
         subject=incident.name,
         method="chat.postMessage",
-        payload={"face": face},
-        gate=channel,
+        payload={"variant": variant},
+        rate_limit=channel,
         rank=incident.rank,
-        dedupe_key=deliveries.posting(incident, face),
+        dedupe_key=deliveries.posting(incident, variant),
     )

@@ -6,12 +6,12 @@ from datetime import timedelta
 
 from bot.deps import Deps
 from bot.domain.incidents.incident import Incident
-from bot.domain.outgoing.delivery import Delivery, Parcel, Skip, Wait
+from bot.domain.outgoing.delivery import Delivery, NewDelivery, Skip, Wait
 from bot.domain.people.person import BOT
 from bot.ports import Tx
 from bot.queue import outbox
 from bot.services.incidents import template_context
-from bot.services.messaging.email import KIND, EmailErrand
+from bot.services.messaging.email import KIND, EmailHandler
 from bot.store.incidents import updates as updates_store
 
 DECLARED = "declared"
@@ -24,7 +24,7 @@ async def keep_posted(deps: Deps, tx: Tx, incident: Incident, template: str, *, 
     tells nobody.
     """
     severity = deps.catalogue.service_or_default(incident.service).find_severity(incident.severity)
-    for target in severity.tell if severity and not incident.private else ():
+    for target in severity.notify if severity and not incident.private else ():
         if target.startswith("email:"):
             await send(deps, tx, incident, target, template=template, nth=nth)
 
@@ -41,10 +41,10 @@ async def send(
     update = nth if template == "update" else None
     payload = {"to": [target.removeprefix("email:")], "template": template, "update": update, "part": part}
     key = f"{KIND}:{incident.name}:{part or template}:{target}"
-    await outbox.enqueue(deps, tx, Parcel(KIND, incident.name, KIND, payload, rank=incident.rank, dedupe_key=key))
+    await outbox.enqueue(deps, tx, NewDelivery(KIND, incident.name, KIND, payload, rank=incident.rank, dedupe_key=key))
 
 
-class IncidentEmail(EmailErrand):
+class IncidentEmail(EmailHandler):
     """Worded by its template when it is sent, unless its words stand already."""
 
     async def words(self, deps: Deps, tx: Tx, incident: Incident, delivery: Delivery) -> dict[str, str] | Skip | Wait:

@@ -8,7 +8,7 @@ from typing import Any
 from bot.deps import Deps
 from bot.domain.catalogue.severity import Severity
 from bot.domain.incidents import incident as rules
-from bot.domain.incidents.incident import Home, Incident, Status
+from bot.domain.incidents.incident import Incident, Placement, Status
 from bot.domain.people.person import Actor
 from bot.ports import Tx
 from bot.queue import audit, outbox, timers
@@ -17,7 +17,7 @@ from bot.services.escalation import pages
 from bot.services.escalation import progress as escalations
 from bot.services.incidents import cadence
 from bot.services.incidents.announce import tell_all
-from bot.services.incidents.deliveries import channel_parcel, invitation
+from bot.services.incidents.deliveries import channel_open, invitation
 from bot.services.incidents.queries import may_respond, visible
 from bot.services.incidents.timeline import log
 from bot.services.messaging import refresh
@@ -68,7 +68,9 @@ async def noticed(deps: Deps, tx: Tx, incident: Incident, by: Actor, at: datetim
 
 
 async def _be_on_its_alerts(tx: Tx, incident: Incident, by: Actor, at: datetime) -> None:
-    """A moment later, since whoever changes an alert holds it before its incident. Its ladder has stopped already."""
+    """A moment later, since whoever changes an alert holds it before its incident. Its escalation policy has stopped
+    already.
+    """
     if any(not group.acknowledged_at for group in await alerts_store.of_incident(tx, incident.id)):
         await timers.schedule(
             tx,
@@ -114,9 +116,9 @@ async def set_severity(deps: Deps, number: int, word: str, by: Actor) -> tuple[I
 async def _live_up_to(deps: Deps, tx: Tx, incident: Incident, severity: Severity) -> Incident:
     """What the new level asks for at declare: a channel of its own, people in it, others told. Nothing twice."""
     await tell_all(deps, tx, incident, severity)
-    if incident.home is Home.THREAD and severity.channel and not incident.channel:
-        incident = await store.change(tx, incident.id, home=Home.CHANNEL.value)
-        await outbox.enqueue(deps, tx, channel_parcel(incident))
+    if incident.placement is Placement.THREAD and severity.channel and not incident.channel:
+        incident = await store.change(tx, incident.id, placement=Placement.CHANNEL.value)
+        await outbox.enqueue(deps, tx, channel_open(incident))
     elif incident.channel and severity.invite and not incident.private:
         await outbox.enqueue(deps, tx, invitation(incident, list(severity.invite)))
     return incident

@@ -1,4 +1,4 @@
-"""Errands that say something in an incident's place. Rendered when sent, from the state of that moment."""
+"""Delivery handlers that say something in an incident's place. Rendered when sent, from the state of that moment."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 from bot.deps import Deps
 from bot.domain.errors import Undeliverable
-from bot.domain.incidents.incident import Home, Incident, Status, Update
+from bot.domain.incidents.incident import Incident, Placement, Status, Update
 from bot.domain.outgoing.delivery import Call, Delivery, Found, Plan, Skip, Wait
 from bot.domain.people.person import BOT
 from bot.interactions import Block
@@ -15,8 +15,8 @@ from bot.ports import Tx
 from bot.queue import commitments, outbox
 from bot.services.incidents import announce, cadence, deliveries, resolution, template_context, updates
 from bot.services.incidents import postmortem as incident_postmortem
-from bot.services.incidents.channel import PLACE_WAIT_SECONDS, SOON_SECONDS, leave_channel, of
-from bot.services.messaging.slack_post import PLACE_GONE, Message, Plain, Post
+from bot.services.incidents.channel import CHANNEL_WAIT_SECONDS, SOON_SECONDS, leave_channel, of
+from bot.services.messaging.slack_post import CHANNEL_GONE, Message, Plain, Post
 from bot.services.workspace import channels, recipients
 from bot.store.incidents import incidents as store
 from bot.store.incidents import timeline as timeline_store
@@ -43,7 +43,7 @@ class InPlace(Post):
             plan.arguments.pop("thread_ts", None)
         return plan
 
-    async def refused(
+    async def on_refused(
         self, deps: Deps, tx: Tx, delivery: Delivery, problem: Undeliverable
     ) -> dict[str, Any] | Wait | Skip | None:
         incident = await store.lock(tx, (await of(tx, delivery)).id)
@@ -51,32 +51,32 @@ class InPlace(Post):
             payload = {**delivery.payload, "loose": True}
             await deliveries.say(deps, tx, incident, delivery.kind, f"loose:{delivery.id}", **payload)
             return Skip(f"{problem.error}: said outside of the thread")
-        if problem.error in PLACE_GONE and incident.home is Home.CHANNEL:
+        if problem.error in CHANNEL_GONE and incident.placement is Placement.CHANNEL:
             return await leave_channel(deps, tx, incident, problem.error)
-        return await super().refused(deps, tx, delivery, problem)
+        return await super().on_refused(deps, tx, delivery, problem)
 
 
 class Question(InPlace):
     """Whether the fix holds. Where nobody can be asked any more, the half hour runs all the same."""
 
-    async def refused(
+    async def on_refused(
         self, deps: Deps, tx: Tx, delivery: Delivery, problem: Undeliverable
     ) -> dict[str, Any] | Wait | Skip | None:
-        fate = await super().refused(deps, tx, delivery, problem)
+        fate = await super().on_refused(deps, tx, delivery, problem)
         is_said_elsewhere = problem.error in NO_THREAD and not delivery.payload.get("loose")
         if not is_said_elsewhere and (isinstance(fate, Skip) or (fate is None and problem.permanent)):
-            await self.settle(deps, tx, delivery, {})
+            await self.on_sent(deps, tx, delivery, {})
         return fate
 
 
-class Letter(Post):
+class DirectMessage(Post):
     """A message to one person. Where Slack does not take it to them, it is said in the incident's place."""
 
-    async def refused(
+    async def on_refused(
         self, deps: Deps, tx: Tx, delivery: Delivery, problem: Undeliverable
     ) -> dict[str, Any] | Wait | Skip | None:
         if not problem.permanent or delivery.payload.get("here"):
-            return await super().refused(deps, tx, delivery, problem)
+            return await super().on_refused(deps, tx, delivery, problem)
         payload = {**delivery.payload, "here": True}
         await deliveries.say(deps, tx, await of(tx, delivery), delivery.kind, f"here:{delivery.id}", **payload)
         return Skip(f"{problem.error}: said in the incident's place instead")
@@ -84,7 +84,7 @@ class Letter(Post):
 
 def _here(incident: Incident, text: str, blocks: list[Block]) -> Message | Wait:
     channel, thread = incident.place
-    if not channel or (incident.home == "thread" and not thread):
+    if not channel or (incident.placement == "thread" and not thread):
         return Wait(SOON_SECONDS, HERE)
     return Message(channel, text, blocks, thread)
 
@@ -121,7 +121,7 @@ async def _update(deps: Deps, tx: Tx, delivery: Delivery) -> Message | Skip | Wa
 async def _update_posted(deps: Deps, tx: Tx, delivery: Delivery, answer: dict[str, Any]) -> None:
     now, update = deps.clock.now(), delivery.payload["update"]
     await updates_store.posted(tx, update, now)
-    await commitments.keep(tx, subject=updates.message_of(delivery.subject, update), kind="message", at=now)
+    await commitments.meet(tx, subject=updates.message_of(delivery.subject, update), kind="message", at=now)
 
 
 async def _reminder(deps: Deps, tx: Tx, delivery: Delivery) -> Message | Skip | Wait:
@@ -141,30 +141,30 @@ async def _reminded(deps: Deps, tx: Tx, delivery: Delivery, answer: dict[str, An
     await updates.reminded(deps, tx, delivery.subject, f"{answer['channel']}:{answer['ts']}", delivery.payload["due"])
 
 
-async def _told(deps: Deps, tx: Tx, delivery: Delivery) -> Message | Skip | Wait:
+async def _announcement(deps: Deps, tx: Tx, delivery: Delivery) -> Message | Skip | Wait:
     """A severity's `tell`: a channel or a person hears of the declaration."""
     incident = await of(tx, delivery)
     kind, _, target = str(delivery.payload["target"]).partition(":")
     channel = await channels.resolve(tx, target.removeprefix("#")) if kind == "slack" else target
     if not channel:
-        return Wait(PLACE_WAIT_SECONDS, "that channel cannot be used yet")
+        return Wait(CHANNEL_WAIT_SECONDS, "that channel cannot be used yet")
     words = template_context.said(deps, "declared", incident, await store.roles_of(tx, incident.id))
     return Message(channel, view.fallback(incident, "declared"), [section(words)])
 
 
-class TellWho(Plain):
-    """Who a severity's `tell` means: each of them gets a letter of their own."""
+class AnnouncementRecipients(Plain):
+    """Who a severity's `tell` means: each of them gets a direct message."""
 
     async def prepare(self, deps: Deps, tx: Tx, delivery: Delivery) -> Plan:
         incident = await of(tx, delivery)
         roles = await store.roles_of(tx, incident.id)
         return Call({"who": delivery.payload["who"], "roles": roles, "service": incident.service})
 
-    async def act(self, deps: Deps, delivery: Delivery, arguments: dict[str, Any], method: str) -> dict[str, Any]:
+    async def send(self, deps: Deps, delivery: Delivery, arguments: dict[str, Any], method: str) -> dict[str, Any]:
         who, roles = [arguments["who"]], arguments["roles"]
         return {"people": await recipients.expand(deps, who, roles, service=arguments["service"])}
 
-    async def settle(self, deps: Deps, tx: Tx, delivery: Delivery, answer: dict[str, Any]) -> None:
+    async def on_sent(self, deps: Deps, tx: Tx, delivery: Delivery, answer: dict[str, Any]) -> None:
         incident = await of(tx, delivery)
         for person in answer["people"]:
             await announce.tell(deps, tx, incident, f"dm:{person}")
@@ -231,7 +231,7 @@ async def _postmortem(deps: Deps, tx: Tx, delivery: Delivery) -> Message | Skip 
 async def _postmortem_posted(deps: Deps, tx: Tx, delivery: Delivery, answer: dict[str, Any]) -> None:
     incident = await of(tx, delivery)
     incident = await store.change(tx, incident.id, postmortem_ts=answer["ts"])
-    await outbox.enqueue(deps, tx, incident_postmortem.file_parcel(incident))
+    await outbox.enqueue(deps, tx, incident_postmortem.file_upload(incident))
 
 
 async def _postmortem_reminder(deps: Deps, tx: Tx, delivery: Delivery) -> Message | Skip | Wait:
@@ -271,7 +271,7 @@ class UploadPostmortem(Plain):
         name = f"{incident.name.lower()}-postmortem-{delivery.token}.md"
         return Call({"channel": channel, "thread": thread, "name": name, "content": markdown})
 
-    async def act(self, deps: Deps, delivery: Delivery, arguments: dict[str, Any], method: str) -> dict[str, Any]:
+    async def send(self, deps: Deps, delivery: Delivery, arguments: dict[str, Any], method: str) -> dict[str, Any]:
         return await deps.chat.upload(
             name=arguments["name"],
             content=arguments["content"],
@@ -280,20 +280,20 @@ class UploadPostmortem(Plain):
             comment="",
         )
 
-    async def look_up(self, deps: Deps, delivery: Delivery, arguments: dict[str, Any]) -> Found | None:
+    async def find_sent(self, deps: Deps, delivery: Delivery, arguments: dict[str, Any]) -> Found | None:
         page = await deps.chat.call("files.list", {"channel": arguments["channel"], "count": 100})
         same = [one for one in page.get("files", []) if one.get("name") == arguments["name"]]
         return Found({"ok": True}) if same else None
 
 
 update = InPlace(_update, _update_posted)
-reminder = Letter(_reminder, _reminded)
-told = Post(_told)
-tell_who = TellWho()
+reminder = DirectMessage(_reminder, _reminded)
+announcement = Post(_announcement)
+announcement_recipients = AnnouncementRecipients()
 resolved = InPlace(_resolved)
 watch = Question(_watch, _asked)
 closed = InPlace(_closed)
 reopened = InPlace(_reopened)
 stranded = Post(_stranded)
 postmortem = InPlace(_postmortem, _postmortem_posted)
-postmortem_reminder = Letter(_postmortem_reminder)
+postmortem_reminder = DirectMessage(_postmortem_reminder)

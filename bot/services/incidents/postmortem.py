@@ -8,7 +8,7 @@ from bot.deps import Deps
 from bot.domain.incidents import incident as rules
 from bot.domain.incidents import postmortem as drafts
 from bot.domain.incidents.incident import Incident
-from bot.domain.outgoing.delivery import Parcel
+from bot.domain.outgoing.delivery import NewDelivery
 from bot.domain.outgoing.timer import Timer
 from bot.domain.people.person import Actor
 from bot.ports import Tx
@@ -42,13 +42,13 @@ async def _remind_next(deps: Deps, tx: Tx, incident: Incident) -> None:
     await timers.schedule(
         tx, kind=REMIND, subject=incident.name, due_at=at, dedupe_key=f"{REMIND}:{incident.name}:{slot}"
     )
-    await commitments.make(tx, kind="postmortem", subject=incident.name, due_at=at, grace_seconds=GRACE_SECONDS)
+    await commitments.add(tx, kind="postmortem", subject=incident.name, due_at=at, grace_seconds=GRACE_SECONDS)
 
 
 async def withdraw(tx: Tx, incident: Incident) -> None:
     """Reopened: what was owed is owed again only after the next resolution."""
     await timers.cancel(tx, subject=incident.name, kind=REMIND)
-    await commitments.release(tx, subject=incident.name, kind="postmortem")
+    await commitments.cancel(tx, subject=incident.name, kind="postmortem")
     await store.change(tx, incident.id, postmortem_due_at=None)
 
 
@@ -57,7 +57,7 @@ async def remind(deps: Deps, tx: Tx, timer: Timer) -> None:
     incident = await store.lock(tx, rules.number(timer.subject) or 0)
     if incident.postmortem_done_at or not incident.postmortem_due_at:
         return
-    await commitments.keep(tx, subject=incident.name, kind="postmortem", at=deps.clock.now())
+    await commitments.meet(tx, subject=incident.name, kind="postmortem", at=deps.clock.now())
     await deliveries.say(deps, tx, incident, "postmortem.reminder", str(timer.id))
     await _remind_next(deps, tx, incident)
 
@@ -90,13 +90,13 @@ async def edit(deps: Deps, number: int, bodies: Mapping[str, str], by: Actor) ->
         kept = {"edits": _edits(incident) | changed, "edited_by": by.id}
         incident = await store.change(tx, number, postmortem=kept)
         await timeline.log(deps, tx, incident, by.id, "postmortem", "edited the post-mortem draft")
-        await outbox.enqueue(deps, tx, file_parcel(incident))
+        await outbox.enqueue(deps, tx, file_upload(incident))
         await audit.record(tx, deps.clock, by.id, "postmortem.edited", incident.name, sections=sorted(changed))
         return incident
 
 
-def file_parcel(incident: Incident) -> Parcel:
-    return Parcel(
+def file_upload(incident: Incident) -> NewDelivery:
+    return NewDelivery(
         kind="postmortem.file",
         subject=incident.name,
         method="files.completeUploadExternal",
@@ -115,15 +115,15 @@ async def done(deps: Deps, number: int, by: Actor) -> tuple[Incident, bool]:
         if incident.postmortem_done_at:
             return incident, False
         await timers.cancel(tx, subject=incident.name, kind=REMIND)
-        await commitments.release(tx, subject=incident.name, kind="postmortem")
+        await commitments.cancel(tx, subject=incident.name, kind="postmortem")
         incident = await store.change(tx, number, postmortem_done_at=deps.clock.now())
         await timeline.log(deps, tx, incident, by.id, "postmortem", "marked the post-mortem done")
-        parcel = Parcel(
+        new = NewDelivery(
             "postmortem.edit",
             incident.name,
             "chat.update",
             rank=incident.rank,
             collapse_key=f"postmortem:{incident.name}",
         )
-        await outbox.enqueue(deps, tx, parcel)
+        await outbox.enqueue(deps, tx, new)
         return incident, True

@@ -5,7 +5,7 @@ from __future__ import annotations
 from bot.deps import Deps
 from bot.domain.errors import Conflict, Refused
 from bot.domain.incidents import incident as rules
-from bot.domain.incidents.incident import Home, Incident, Role
+from bot.domain.incidents.incident import Incident, Placement, Role
 from bot.domain.people.person import Actor, Person
 from bot.ports import Tx
 from bot.queue import audit, outbox
@@ -68,5 +68,5 @@ async def _write_down(deps: Deps, tx: Tx, incident: Incident, role: Role, person
 async def _joined(deps: Deps, tx: Tx, incident: Incident, person: str) -> None:
     """The cards name them, and they are in the channel."""
     await refresh.incident(deps, tx, incident)
-    if incident.home is Home.CHANNEL and incident.channel:
+    if incident.placement is Placement.CHANNEL and incident.channel:
         await outbox.enqueue(deps, tx, deliveries.invitation(incident, [person]))

@@ -33,7 +33,7 @@ def said(deps: Deps, kind: str, incident: Incident, roles: Mapping[str, str], ch
         "next_update": incident.next_update_at,
         "now": deps.clock.now(),
     }
-    return deps.words.render(kind, service=incident.service, severity=incident.severity, values=values)
+    return deps.templates.render(kind, service=incident.service, severity=incident.severity, values=values)
 
 
 async def mail(deps: Deps, tx: Tx, kind: str, incident: Incident, update: Update | None = None) -> tuple[str, str]:
@@ -50,7 +50,7 @@ async def mail(deps: Deps, tx: Tx, kind: str, incident: Incident, update: Update
         "next_update": incident.next_update_at,
         "now": deps.clock.now(),
     }
-    return deps.words.render_mail(kind, service=incident.service, severity=incident.severity, values=values)
+    return deps.templates.render_mail(kind, service=incident.service, severity=incident.severity, values=values)
 
 
 async def _changes(tx: Tx, update: Update) -> list[Entry]:
@@ -101,7 +101,7 @@ async def draft(deps: Deps, tx: Tx, incident: Incident) -> str:
         "roles": [{"role": role, "person": names[person]} for role, person in roles.items()],
         "now": deps.clock.now(),
     }
-    return deps.words.render_postmortem(service=incident.service, values=values)
+    return deps.templates.render_postmortem(service=incident.service, values=values)
 
 
 async def _names(tx: Tx, ids: Sequence[str]) -> dict[str, str]:

@@ -80,7 +80,7 @@ async def _write(
     entry = await timeline.log(deps, tx, incident, author, "update", said)
     incident = await store.change(tx, incident.id, last_update_at=now)
     incident = await cadence.promise(deps, tx, incident, due, entry)
-    await commitments.make(
+    await commitments.add(
         tx,
         kind="message",
         subject=message_of(incident.name, update.id),
@@ -96,7 +96,7 @@ async def _write(
 async def _leave_to_the_newer(deps: Deps, tx: Tx, incident: Incident, last: Update) -> None:
     """Where Slack has not taken the bot's own by now, it will not be asked to: nobody waits for its message."""
     subject = message_of(incident.name, last.id)
-    await commitments.release(tx, subject=subject, kind="message", at=deps.clock.now())
+    await commitments.cancel(tx, subject=subject, kind="message", at=deps.clock.now())
 
 
 def message_of(incident: str, update: int) -> str:

@@ -8,11 +8,11 @@ from dataclasses import replace
 from bot.deps import Deps
 from bot.domain.alerts.alert import Alert, Intake
 from bot.domain.errors import Repeated
-from bot.priority import after_people
+from bot.priority import yield_to_commands
 from bot.queue import idempotency
 from bot.queue.inbox import InboxItem
 from bot.queue.unit_of_work import begin
-from bot.services.alerts import lifecycle as turns
+from bot.services.alerts import lifecycle
 from bot.services.alerts.grouping import Grouping, Message
 from bot.services.ingest import pagerduty_events, webhooks
 from bot.store.db.errors import lost_database
@@ -20,7 +20,7 @@ from bot.store.db.locks import serialise
 from bot.telemetry import Event, get_logger
 
 TOGETHER = 100  # alerts in one transaction: nobody who clicks waits for more than that
-AFTER_PEOPLE_SECONDS = 0.1
+YIELD_SECONDS = 0.1
 
 
 async def handle(deps: Deps, item: InboxItem) -> None:
@@ -38,8 +38,10 @@ def _log(item: InboxItem, intake: Intake) -> None:
     """What is no alert is not worked yet: a line in the log says that it came."""
     for context in intake.contexts:
         get_logger().info(Event.HOOK_CONTEXT, kind=item.kind, about=context.kind.value, title=context.title[:200])
-    for control in intake.controls:
-        get_logger().warning(Event.HOOK_CONTROL, kind=item.kind, wish=control.wish.value, subject=control.subject[:200])
+    for request in intake.subscription_requests:
+        get_logger().warning(
+            Event.HOOK_REQUEST, kind=item.kind, change=request.change.value, subject=request.subject[:200]
+        )
 
 
 async def _work(deps: Deps, message: Message, part: Sequence[Alert]) -> None:
@@ -65,11 +67,11 @@ async def _work_each(deps: Deps, message: Message, part: Sequence[Alert]) -> Non
 
 
 async def _take(deps: Deps, message: Message, part: Sequence[Alert]) -> None:
-    await after_people(AFTER_PEOPLE_SECONDS)
+    await yield_to_commands(YIELD_SECONDS)
     try:
         async with begin(deps) as tx:
             await idempotency.once(deps, tx, message.key)
-            await serialise(tx, turns.ONE_AT_A_TIME)
+            await serialise(tx, lifecycle.ONE_AT_A_TIME)
             await Grouping(deps, tx, message).take(part)
     except Repeated:
         return  # done before a crash took us

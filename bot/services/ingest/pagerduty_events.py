@@ -24,7 +24,7 @@ from bot.ports import Tx
 from bot.queue import audit, idempotency
 from bot.queue.inbox import InboxItem
 from bot.queue.unit_of_work import begin
-from bot.services.alerts import lifecycle as turns
+from bot.services.alerts import lifecycle
 from bot.services.alerts import operations as alert_operations
 from bot.services.escalation import page_subject, pages
 from bot.services.escalation import progress as escalations
@@ -54,7 +54,7 @@ _NOT_TAKEN_ON = (State.SENDING, State.OPEN, State.FAILED)
 _UNRESOLVED = (*_NOT_TAKEN_ON, State.ACKNOWLEDGED)
 
 _Held = AlertGroup | Incident | None
-_Deed = Callable[[Deps, Tx, Sent, Context, Actor], Awaitable[None]]
+_Response = Callable[[Deps, Tx, Sent, Context, Actor], Awaitable[None]]
 
 
 async def follow(deps: Deps, item: InboxItem, intake: Intake) -> Intake:
@@ -62,8 +62,8 @@ async def follow(deps: Deps, item: InboxItem, intake: Intake) -> Intake:
     message is alerts, whoever raised them there.
     """
     signed = webhooks.stored(item).signed
-    for number, control in enumerate(intake.controls if signed else ()):
-        await sns.wished(deps, control, f"{item.key}:{number}")
+    for number, request in enumerate(intake.subscription_requests if signed else ()):
+        await sns.wished(deps, request, f"{item.key}:{number}")
     if item.kind != _OF_PAGERDUTY:
         return intake
     ours = await _ours(deps, intake, learn=signed)
@@ -118,21 +118,21 @@ def _when(done: Context) -> float:
 
 
 async def _happened(deps: Deps, page: Sent, done: Context) -> None:
-    deed = _DEEDS.get(done.kind)
-    if deed is None or done.title.startswith(pages.OURS):
+    respond = _RESPONSES.get(done.kind)
+    if respond is None or done.title.startswith(pages.OURS):
         return
     by = Actor(await _doer(deps, done), source="pagerduty")
     try:
         async with begin(deps) as tx:
             await idempotency.once(deps, tx, _key(page, done))
-            await deed(deps, tx, page, done, by)
+            await respond(deps, tx, page, done, by)
     except Repeated:
         get_logger().info(Event.HOOK_CONTEXT, kind=_OF_PAGERDUTY, about=done.kind.value, title="said before")
 
 
 async def _unproved(deps: Deps, page: Sent, done: Context) -> None:
     """An ingest token lets tell of alerts, and ends nothing that wakes people. Said once for each page and deed."""
-    if done.kind not in _DEEDS or done.title.startswith(pages.OURS):
+    if done.kind not in _RESPONSES or done.title.startswith(pages.OURS):
         return
     key = f"unproved:{page.key}:{done.kind}"
     try:
@@ -187,7 +187,7 @@ async def _hold(tx: Tx, subject: str) -> _Held:
     return None
 
 
-async def _turn(deps: Deps, tx: Tx, page: Sent, done: Context, by: Actor, to: State, *of: State) -> bool:
+async def _change_state(deps: Deps, tx: Tx, page: Sent, done: Context, by: Actor, to: State, *of: State) -> bool:
     """Its state, where this is news. What is changed first is not told back to where it came from."""
     page = await store.lock(tx, page.key)
     if page.state not in of or _is_overtaken(deps, page, done):
@@ -210,7 +210,7 @@ def _is_overtaken(deps: Deps, page: Sent, done: Context) -> bool:
 
 async def _acknowledged(deps: Deps, tx: Tx, page: Sent, done: Context, by: Actor) -> None:
     held = await _hold(tx, page.subject)
-    if not await _turn(deps, tx, page, done, by, State.ACKNOWLEDGED, *_NOT_TAKEN_ON):
+    if not await _change_state(deps, tx, page, done, by, State.ACKNOWLEDGED, *_NOT_TAKEN_ON):
         return
     if isinstance(held, AlertGroup) and held.is_open:
         await alert_operations.acknowledge_in(deps, tx, held, by)
@@ -220,7 +220,7 @@ async def _acknowledged(deps: Deps, tx: Tx, page: Sent, done: Context, by: Actor
 
 async def _unacknowledged(deps: Deps, tx: Tx, page: Sent, done: Context, by: Actor) -> None:
     held = await _hold(tx, page.subject)
-    if not await _turn(deps, tx, page, done, by, State.OPEN, State.ACKNOWLEDGED):
+    if not await _change_state(deps, tx, page, done, by, State.OPEN, State.ACKNOWLEDGED):
         return
     if isinstance(held, AlertGroup) and held.is_open:
         await alert_operations.unacknowledge_in(deps, tx, held, by)
@@ -230,9 +230,9 @@ async def _unacknowledged(deps: Deps, tx: Tx, page: Sent, done: Context, by: Act
 
 
 async def _resolved(deps: Deps, tx: Tx, page: Sent, done: Context, by: Actor) -> None:
-    await serialise(tx, turns.ONE_AT_A_TIME)
+    await serialise(tx, lifecycle.ONE_AT_A_TIME)
     held = await _hold(tx, page.subject)
-    if not await _turn(deps, tx, page, done, by, State.RESOLVED, *_UNRESOLVED):
+    if not await _change_state(deps, tx, page, done, by, State.RESOLVED, *_UNRESOLVED):
         return
     if by.id == PAGERDUTY:
         whom = await page_subject.spoken(tx, page.target)
@@ -270,7 +270,7 @@ async def _write(deps: Deps, tx: Tx, page: Sent, held: _Held, by: Actor, kind: s
         await thread_notes.say(deps, tx, page.subject, f"{by.person.name} {verb}{text}".replace("<@", "< @"), key)
 
 
-_DEEDS: Mapping[Happening, _Deed] = {
+_RESPONSES: Mapping[Happening, _Response] = {
     Happening.ACKNOWLEDGED: _acknowledged,
     Happening.UNACKNOWLEDGED: _unacknowledged,
     Happening.RESOLVED: _resolved,

@@ -7,9 +7,9 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from bot.deps import Deps
-from bot.domain.alerts.alert import Control, Wish
+from bot.domain.alerts.alert import SubscriptionChange, SubscriptionRequest
 from bot.domain.errors import Undeliverable
-from bot.domain.outgoing.delivery import Call, Delivery, Parcel, Plan
+from bot.domain.outgoing.delivery import Call, Delivery, NewDelivery, Plan
 from bot.domain.people.person import BOT
 from bot.intake import proof
 from bot.ports import Tx
@@ -22,39 +22,39 @@ KIND = "sns.confirm"
 SUBJECT = "sns"
 
 
-async def wished(deps: Deps, control: Control, key: str) -> None:
+async def wished(deps: Deps, request: SubscriptionRequest, key: str) -> None:
     """Once for each message, however often it is worked. A topic that nobody named is left alone."""
-    if deps.sns is None or control.subject not in deps.sns.topics:
+    if deps.sns is None or request.subject not in deps.sns.topics:
         return
     async with begin(deps) as tx:
-        if control.wish is Wish.CONFIRM_SUBSCRIPTION and confirms(control):
-            name = hashlib.sha256(control.url.encode()).hexdigest()
-            payload = {"url": control.url, "topic": control.subject}
-            await outbox.enqueue(deps, tx, Parcel(KIND, SUBJECT, KIND, payload, dedupe_key=f"{KIND}:{name}"))
-        elif control.wish is Wish.SUBSCRIPTION_ENDED:
-            text = f"Amazon SNS says that nothing comes in any more from {control.subject}: its subscription has ended."
+        if request.change is SubscriptionChange.CONFIRM_SUBSCRIPTION and confirms(request):
+            name = hashlib.sha256(request.url.encode()).hexdigest()
+            payload = {"url": request.url, "topic": request.subject}
+            await outbox.enqueue(deps, tx, NewDelivery(KIND, SUBJECT, KIND, payload, dedupe_key=f"{KIND}:{name}"))
+        elif request.change is SubscriptionChange.SUBSCRIPTION_ENDED:
+            text = f"Amazon SNS says that nothing comes in any more from {request.subject}: its subscription has ended."
             await operator_notices.enqueue(deps, tx, deps.config.alerts_channel, text, f"sns ended:{key}")
 
 
-def confirms(control: Control) -> bool:
+def confirms(request: SubscriptionRequest) -> bool:
     """Whether following it says yes to this topic, and does nothing else."""
-    if not proof.is_sns(control.url):
+    if not proof.is_sns(request.url):
         return False
-    asked = parse_qs(urlsplit(control.url).query)
-    return asked.get("Action") == ["ConfirmSubscription"] and asked.get("TopicArn") == [control.subject]
+    asked = parse_qs(urlsplit(request.url).query)
+    return asked.get("Action") == ["ConfirmSubscription"] and asked.get("TopicArn") == [request.subject]
 
 
-class ConfirmErrand(Plain):
+class ConfirmHandler(Plain):
     async def prepare(self, deps: Deps, tx: Tx, delivery: Delivery) -> Plan:
         return Call(delivery.payload)
 
-    async def act(self, deps: Deps, delivery: Delivery, arguments: dict[str, Any], method: str) -> dict[str, Any]:
+    async def send(self, deps: Deps, delivery: Delivery, arguments: dict[str, Any], method: str) -> dict[str, Any]:
         if deps.sns is None:
             raise Undeliverable("TOCSIN_SNS_TOPICS is not set", permanent=True)
         await deps.sns.confirm(str(arguments["url"]))
         return {}
 
-    async def settle(self, deps: Deps, tx: Tx, delivery: Delivery, answer: dict[str, Any]) -> None:
+    async def on_sent(self, deps: Deps, tx: Tx, delivery: Delivery, answer: dict[str, Any]) -> None:
         topic = str(delivery.payload["topic"])
         await audit.record(tx, deps.clock, BOT, "sns.confirmed", SUBJECT, topic=topic)
         text = f"Alarms come in from {topic}: its subscription is confirmed."

@@ -13,10 +13,10 @@ from bot.domain.catalogue.catalogue import Catalogue
 from bot.domain.errors import Undeliverable
 from bot.domain.incidents import incident as rules
 from bot.domain.incidents.incident import Incident
-from bot.domain.outgoing.delivery import Call, Delivery, Parcel, Plan, Skip, Wait
+from bot.domain.outgoing.delivery import Call, Delivery, NewDelivery, Plan, Skip, Wait
 from bot.domain.outgoing.mail import Mail, Sent, one_line
 from bot.domain.people.person import BOT
-from bot.domain.people.recipients import Reach
+from bot.domain.people.recipients import Recipients
 from bot.ports import Tx
 from bot.queue import audit, operator_alarm, outbox
 from bot.services.messaging import operator_notices, thread_notes
@@ -45,21 +45,22 @@ async def write(
     service: str,
     key: str,
     rank: int = 9,
-    climb: int | None = None,
+    escalation_id: int | None = None,
     position: int | None = None,
 ) -> None:
     """Words that stand already, about `subject` (`RUN-7`, `ALR-42`), to an `email:` target; at most one for the key.
 
-    `climb` and `position` name the step of a ladder that asks for it: what stops the step stops the message, too.
+    `escalation` and `position` name the step of an escalation policy that asks for it: what stops the step stops the
+    message, too.
     """
     payload: dict[str, Any] = {"to": [target.removeprefix("email:")], "title": title, "text": text, "service": service}
-    if climb is not None:
-        payload |= {"climb": climb, "position": position}
-    parcel = Parcel(KIND, subject, KIND, payload, rank=rank, dedupe_key=f"{KIND}:{subject}:{key}:{target}")
-    await outbox.enqueue(deps, tx, parcel)
+    if escalation_id is not None:
+        payload |= {"escalation": escalation_id, "position": position}
+    new = NewDelivery(KIND, subject, KIND, payload, rank=rank, dedupe_key=f"{KIND}:{subject}:{key}:{target}")
+    await outbox.enqueue(deps, tx, new)
 
 
-class EmailErrand(Plain):
+class EmailHandler(Plain):
     """One message. SMTP cannot be asked what became of it: after a lost answer it goes once more, with the same
     Message-ID, by which mail programs show the two as one.
     """
@@ -80,25 +81,25 @@ class EmailErrand(Plain):
         """`title` and `text` where the payload does not hold them yet."""
         return {}
 
-    async def act(self, deps: Deps, delivery: Delivery, arguments: dict[str, Any], method: str) -> dict[str, Any]:
+    async def send(self, deps: Deps, delivery: Delivery, arguments: dict[str, Any], method: str) -> dict[str, Any]:
         if deps.mailer is None:
             raise Undeliverable(NOT_SET_UP, permanent=True)
-        meant = await recipients.reach(deps, arguments["service"], arguments["to"], arguments["roles"])
+        meant = await recipients.find(deps, arguments["service"], arguments["to"], arguments["roles"])
         if not meant.addresses:
             raise _nobody(meant)
         return _answer(await deps.mailer.send(_mail(deps, delivery, arguments, meant.addresses)), meant)
 
-    async def settle(self, deps: Deps, tx: Tx, delivery: Delivery, answer: dict[str, Any]) -> None:
+    async def on_sent(self, deps: Deps, tx: Tx, delivery: Delivery, answer: dict[str, Any]) -> None:
         if answer["refused"]:
             await audit.record(tx, deps.clock, BOT, "email.refused", delivery.subject, refused=answer["refused"])
         if answer["told"]:
             await _say_who_did_not_get_it(deps, tx, delivery, answer["told"])
         if answer["later"]:
             payload = {"part": delivery.token, **delivery.payload, "to": answer["later"]}
-            parcel = Parcel(delivery.kind, delivery.subject, delivery.method, payload, rank=delivery.rank)
-            await outbox.enqueue(deps, tx, parcel)
+            new = NewDelivery(delivery.kind, delivery.subject, delivery.method, payload, rank=delivery.rank)
+            await outbox.enqueue(deps, tx, new)
 
-    async def refused(
+    async def on_refused(
         self, deps: Deps, tx: Tx, delivery: Delivery, problem: Undeliverable
     ) -> dict[str, Any] | Wait | Skip | None:
         if problem.error == NOT_SET_UP:
@@ -110,7 +111,7 @@ class EmailErrand(Plain):
                 f"The e-mail about {delivery.subject} has not gone out yet: {_short(problem.error)}. It is tried again."
             )
             await thread_notes.say(deps, tx, delivery.subject, text, "email late")
-        if problem.permanent and problem.error != NOBODY and "climb" in delivery.payload:
+        if problem.permanent and problem.error != NOBODY and "escalation" in delivery.payload:
             await _alarm(deps, tx, delivery, problem.error)
         return Skip(problem.error) if problem.error.startswith((NOBODY, NOT_SET_UP)) else None
 
@@ -121,9 +122,18 @@ def wanted_in_vain(deps: Deps) -> str | None:
 
 
 def _is_wanted(catalogue: Catalogue) -> bool:
-    targets = [target for one in catalogue.services.values() for level in one.severities for target in level.tell]
-    ladders = [ladder for one in catalogue.services.values() for ladder in one.ladders.values()]
-    targets += [target for ladder in ladders for step in ladder.steps for target in step.notify]
+    targets = [target for one in catalogue.services.values() for level in one.severities for target in level.notify]
+    escalation_policies = [
+        escalation_policy
+        for one in catalogue.services.values()
+        for escalation_policy in one.escalation_policies.values()
+    ]
+    targets += [
+        target
+        for escalation_policy in escalation_policies
+        for step in escalation_policy.steps
+        for target in step.notify
+    ]
     steps = [step.kind.value for runbook in catalogue.runbooks.values() for step in runbook.steps]
     return KIND in steps or any(target.startswith("email:") for target in targets)
 
@@ -143,21 +153,21 @@ def _mail(deps: Deps, delivery: Delivery, arguments: dict[str, Any], addresses: 
 # --- who did not get it -----------------------------------------------------------------------------------------------
 
 
-def _nobody(meant: Reach) -> Undeliverable:
-    if meant.untold:
-        return Undeliverable(f"Slack has not said how to reach {', '.join(meant.untold)}")
+def _nobody(meant: Recipients) -> Undeliverable:
+    if meant.unavailable:
+        return Undeliverable(f"Slack has not said how to reach {', '.join(meant.unavailable)}")
     missing = f": {', '.join(meant.missing)}" if meant.missing else ""
     return Undeliverable(f"{NOBODY}{missing}", permanent=True)
 
 
-def _answer(sent: Sent, meant: Reach) -> dict[str, Any]:
+def _answer(sent: Sent, meant: Recipients) -> dict[str, Any]:
     """`refused` is for the audit log, `told` for people: a placeholder is meant to be none."""
     for_good = [f"{no.address}: {_short(no.reason)}" for no in sent.refused if no.permanent and not no.is_placeholder]
     later = [no.address for no in sent.refused if not no.permanent]
     return {
         "refused": [*map(str, sent.refused), *meant.missing],
         "told": [*for_good, *meant.missing],
-        "later": [*later, *meant.untold],
+        "later": [*later, *meant.unavailable],
     }
 
 
@@ -177,12 +187,14 @@ async def _give_up(deps: Deps, tx: Tx, delivery: Delivery, error: str) -> None:
 
 
 async def _alarm(deps: Deps, tx: Tx, delivery: Delivery, error: str) -> None:
-    """A step of a ladder is a promise."""
+    """A step of an escalation policy is a promise."""
     to = ", ".join(delivery.payload["to"])
-    sentence = f"{delivery.subject}: the e-mail to {to} that its ladder promised did not go out: {_short(error)}."
+    sentence = (
+        f"{delivery.subject}: the e-mail to {to} that its escalation policy promised did not go out: {_short(error)}."
+    )
     key = "email: no server" if error == NOT_SET_UP else f"email:{delivery.id}"
     await operator_alarm.raise_later(
-        deps, tx, subject=delivery.subject, sentence=deps.vault.masker.mask(sentence), key=key
+        deps, tx, subject=delivery.subject, sentence=deps.secrets.masker.mask(sentence), key=key
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bot.deps import Deps
-from bot.domain.outgoing.delivery import Delivery, Parcel, Skip, Wait
+from bot.domain.outgoing.delivery import Delivery, NewDelivery, Skip, Wait
 from bot.ports import Tx
 from bot.queue import outbox
 from bot.services.messaging.slack_post import Message, Post
@@ -11,28 +11,28 @@ from bot.services.workspace import channels
 from bot.views.kit.blocks import section
 from bot.views.kit.mrkdwn import escape
 
-KIND = "notice"
-PLACE_WAIT_SECONDS = 60.0
+KIND = "operator_notice"
+CHANNEL_WAIT_SECONDS = 60.0
 
 
-async def say(deps: Deps, setting: str, text: str, key: str) -> None:
-    """`setting` is a channel as an operator wrote it."""
+async def say(deps: Deps, channel_name: str, text: str, key: str) -> None:
+    """`channel_name` is a channel as an operator wrote it."""
     async with deps.database.transaction() as tx:
-        await enqueue(deps, tx, setting, text, key)
-    deps.hints.wake()
+        await enqueue(deps, tx, channel_name, text, key)
+    deps.wakeups.wake()
 
 
-async def enqueue(deps: Deps, tx: Tx, setting: str, text: str, key: str) -> None:
+async def enqueue(deps: Deps, tx: Tx, channel_name: str, text: str, key: str) -> None:
     """The same, beside the fact."""
-    payload = {"setting": setting, "text": text[:2900]}
-    parcel = Parcel(KIND, KIND, "chat.postMessage", payload, dedupe_key=f"{KIND}:{key}"[:255])
-    await outbox.enqueue(deps, tx, parcel)
+    payload = {"channel_name": channel_name, "text": text[:2900]}
+    new = NewDelivery(KIND, KIND, "chat.postMessage", payload, dedupe_key=f"{KIND}:{key}"[:255])
+    await outbox.enqueue(deps, tx, new)
 
 
 async def _render(deps: Deps, tx: Tx, delivery: Delivery) -> Message | Skip | Wait:
-    channel = await channels.resolve(tx, delivery.payload["setting"])
+    channel = await channels.resolve(tx, delivery.payload["channel_name"])
     if not channel:
-        return Wait(PLACE_WAIT_SECONDS, "that channel cannot be used yet")
+        return Wait(CHANNEL_WAIT_SECONDS, "that channel cannot be used yet")
     text = escape(str(delivery.payload["text"]))
     return Message(channel, text, [section(text)])
 

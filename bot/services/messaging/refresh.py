@@ -6,8 +6,8 @@ from weakref import WeakKeyDictionary
 
 from bot.deps import Deps
 from bot.domain.alerts.group import AlertGroup
-from bot.domain.incidents.incident import Home, Incident
-from bot.domain.outgoing.delivery import EDITS, UPDATE, Parcel
+from bot.domain.incidents.incident import Incident, Placement
+from bot.domain.outgoing.delivery import EDITS, UPDATE, NewDelivery
 from bot.ports import Tx
 from bot.queue import outbox
 
@@ -17,38 +17,38 @@ CHANNEL = "channel"
 ANNOUNCE = "announce"
 
 
-def faces(incident: Incident) -> list[str]:
+def variants(incident: Incident) -> list[str]:
     """Which cards it has: a private one is not announced, one without a channel lives under its announcement."""
     shown = [] if incident.private else [ANNOUNCE]
-    return [CHANNEL, *shown] if incident.home is Home.CHANNEL else shown
+    return [CHANNEL, *shown] if incident.placement is Placement.CHANNEL else shown
 
 
 async def incident_cards(deps: Deps, tx: Tx, incident: Incident) -> None:
     """Its cards, and not the topic: what changed does not stand there."""
-    for face in faces(incident):
-        await outbox.enqueue(deps, tx, card_edit(incident, face))
+    for variant in variants(incident):
+        await outbox.enqueue(deps, tx, card_edit(incident, variant))
 
 
 async def incident(deps: Deps, tx: Tx, incident: Incident) -> None:
     """Both cards and the topic will show the state that they find when they are sent."""
     await incident_cards(deps, tx, incident)
-    if incident.home is Home.CHANNEL and incident.channel:
+    if incident.placement is Placement.CHANNEL and incident.channel:
         await outbox.enqueue(deps, tx, topic_edit(incident))
 
 
-def card_edit(incident: Incident, face: str) -> Parcel:
-    return Parcel(
+def card_edit(incident: Incident, variant: str) -> NewDelivery:
+    return NewDelivery(
         kind="card.edit",
         subject=incident.name,
         method="chat.update",
-        payload={"face": face},
+        payload={"variant": variant},
         rank=incident.rank,
-        collapse_key=f"card:{incident.name}:{face}",
+        collapse_key=f"card:{incident.name}:{variant}",
     )
 
 
-def topic_edit(incident: Incident) -> Parcel:
-    return Parcel(
+def topic_edit(incident: Incident) -> NewDelivery:
+    return NewDelivery(
         kind="channel.topic",
         subject=incident.name,
         method="conversations.setTopic",
@@ -71,13 +71,13 @@ async def storm(deps: Deps, tx: Tx, storm: int) -> None:
         return
     edited.add(storm)
     name, key = f"STORM-{storm}", f"storm.edit:{storm}"
-    parcel = Parcel("storm.edit", name, UPDATE, gate=EDITS, rank=STORM_RANK, collapse_key=key)
-    await outbox.enqueue(deps, tx, parcel)
+    new = NewDelivery("storm.edit", name, UPDATE, rate_limit=EDITS, rank=STORM_RANK, collapse_key=key)
+    await outbox.enqueue(deps, tx, new)
 
 
-def alert_edit(group: AlertGroup) -> Parcel:
+def alert_edit(group: AlertGroup) -> NewDelivery:
     key = f"alert.edit:{group.id}"
-    return Parcel("alert.edit", str(group), UPDATE, gate=EDITS, rank=group.rank, collapse_key=key)
+    return NewDelivery("alert.edit", str(group), UPDATE, rate_limit=EDITS, rank=group.rank, collapse_key=key)
 
 
 async def alert(deps: Deps, tx: Tx, group: AlertGroup) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 from bot.deps import Deps
 from bot.domain.errors import Undeliverable
-from bot.domain.outgoing.delivery import Call, Delivery, Found, Parcel, Plan, Skip, Wait
+from bot.domain.outgoing.delivery import Call, Delivery, Found, NewDelivery, Plan, Skip, Wait
 from bot.interactions import Reply, Where
 from bot.ports import Tx
 from bot.queue import outbox
@@ -17,7 +17,7 @@ RANK = 0  # somebody is waiting for it
 TEXT_LIMIT = 3_900
 
 POST = "chat.postMessage"
-WHISPER = "chat.postEphemeral"
+EPHEMERAL = "chat.postEphemeral"
 
 
 async def send(deps: Deps, reply: Reply, *, to: str, where: Where, key: str) -> None:
@@ -27,32 +27,32 @@ async def send(deps: Deps, reply: Reply, *, to: str, where: Where, key: str) -> 
     a place both are a direct message.
     """
     async with deps.database.transaction() as tx:
-        await outbox.enqueue(deps, tx, _parcel(reply, to, where, key))
-    deps.hints.wake()
+        await outbox.enqueue(deps, tx, _new_delivery(reply, to, where, key))
+    deps.wakeups.wake()
 
 
-def _parcel(reply: Reply, to: str, where: Where, key: str) -> Parcel:
-    is_whisper = bool(where.channel) and not reply.public
+def _new_delivery(reply: Reply, to: str, where: Where, key: str) -> NewDelivery:
+    is_ephemeral = bool(where.channel) and not reply.public
     channel = where.channel or to
-    return Parcel(
+    return NewDelivery(
         kind=KIND,
         subject=to,
-        method=WHISPER if is_whisper else POST,
+        method=EPHEMERAL if is_ephemeral else POST,
         payload={
             "channel": channel,
-            "user": to if is_whisper else None,
+            "user": to if is_ephemeral else None,
             "thread_ts": where.thread,
             "text": reply.text[:TEXT_LIMIT],
             "blocks": reply.blocks,
         },
-        gate=None if is_whisper else channel,
+        rate_limit=None if is_ephemeral else channel,
         rank=RANK,
         dedupe_key=f"{KIND}:{key}",
     )
 
 
 class Saying(Plain):
-    """The errand of a reply."""
+    """The delivery handler of a reply."""
 
     async def prepare(self, deps: Deps, tx: Tx, delivery: Delivery) -> Plan:
         arguments = {name: value for name, value in delivery.payload.items() if value}
@@ -61,12 +61,14 @@ class Saying(Plain):
             arguments |= {"metadata": marked, "unfurl_links": False, "unfurl_media": False}
         return Call(arguments)
 
-    async def look_up(self, deps: Deps, delivery: Delivery, arguments: dict[str, Any]) -> Found | None:
-        if delivery.method == WHISPER:
-            return Found({"ok": True})  # nobody can look for a whisper, and hearing it twice is worse than not at all
+    async def find_sent(self, deps: Deps, delivery: Delivery, arguments: dict[str, Any]) -> Found | None:
+        if delivery.method == EPHEMERAL:
+            return Found(
+                {"ok": True}
+            )  # nobody can look for an ephemeral message, and hearing it twice is worse than not at all
         return await find_posted(deps, delivery, arguments["channel"], arguments.get("thread_ts"))
 
-    async def refused(
+    async def on_refused(
         self, deps: Deps, tx: Tx, delivery: Delivery, problem: Undeliverable
     ) -> dict[str, Any] | Wait | Skip | None:
         """Where it cannot be said in its place, whatever the reason, it is said in a direct message."""
@@ -74,5 +76,5 @@ class Saying(Plain):
             return None
         blocks = [] if "blocks" in problem.error else delivery.payload["blocks"]  # those would be refused there too
         direct = Reply(delivery.payload["text"], blocks=blocks)
-        await outbox.enqueue(deps, tx, _parcel(direct, delivery.subject, Where(), f"direct:{delivery.id}"))
+        await outbox.enqueue(deps, tx, _new_delivery(direct, delivery.subject, Where(), f"direct:{delivery.id}"))
         return Skip(f"{problem.error}: said in a direct message instead")

@@ -1,4 +1,4 @@
-"""The errand of a message: posted once, found again by its metadata when the answer was lost."""
+"""The delivery handler of a message: posted once, found again by its metadata when the answer was lost."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from bot.interactions import Block
 from bot.ports import Tx
 
 EVENT_TYPE = "tocsin_delivery"
-PLACE_GONE = {"channel_not_found", "is_archived", "not_in_channel", "restricted_action"}
-PLACE_RETRY_SECONDS = 60.0
+CHANNEL_GONE = {"channel_not_found", "is_archived", "not_in_channel", "restricted_action"}
+CHANNEL_RETRY_SECONDS = 60.0
 LOOK_BACK_SECONDS = 600.0  # Slack's clock and ours may differ
 PAGES = 5
 
@@ -38,24 +38,24 @@ async def _nothing(deps: Deps, tx: Tx, delivery: Delivery, answer: dict[str, Any
 
 
 class Plain:
-    """What most errands share: one call, nothing to look up, nothing follows."""
+    """What most delivery handlers share: one call, nothing to look up, nothing follows."""
 
     async def prepare(self, deps: Deps, tx: Tx, delivery: Delivery) -> Plan:
         raise NotImplementedError
 
-    async def act(self, deps: Deps, delivery: Delivery, arguments: dict[str, Any], method: str) -> dict[str, Any]:
+    async def send(self, deps: Deps, delivery: Delivery, arguments: dict[str, Any], method: str) -> dict[str, Any]:
         return await deps.chat.call(method, arguments)
 
-    async def look_up(self, deps: Deps, delivery: Delivery, arguments: dict[str, Any]) -> Found | None:
+    async def find_sent(self, deps: Deps, delivery: Delivery, arguments: dict[str, Any]) -> Found | None:
         return None  # doing it twice does no harm
 
-    async def settle(self, deps: Deps, tx: Tx, delivery: Delivery, answer: dict[str, Any]) -> None:
+    async def on_sent(self, deps: Deps, tx: Tx, delivery: Delivery, answer: dict[str, Any]) -> None:
         return None
 
-    async def refused(
+    async def on_refused(
         self, deps: Deps, tx: Tx, delivery: Delivery, problem: Undeliverable
     ) -> dict[str, Any] | Wait | Skip | None:
-        return Wait(PLACE_RETRY_SECONDS, problem.error) if problem.error in PLACE_GONE else None
+        return Wait(CHANNEL_RETRY_SECONDS, problem.error) if problem.error in CHANNEL_GONE else None
 
 
 class Post(Plain):
@@ -69,10 +69,10 @@ class Post(Plain):
         message = await self._render(deps, tx, delivery)
         return Call(_arguments(message, delivery), target=message.channel) if isinstance(message, Message) else message
 
-    async def look_up(self, deps: Deps, delivery: Delivery, arguments: dict[str, Any]) -> Found | None:
+    async def find_sent(self, deps: Deps, delivery: Delivery, arguments: dict[str, Any]) -> Found | None:
         return await find_posted(deps, delivery, arguments["channel"], arguments.get("thread_ts"))
 
-    async def settle(self, deps: Deps, tx: Tx, delivery: Delivery, answer: dict[str, Any]) -> None:
+    async def on_sent(self, deps: Deps, tx: Tx, delivery: Delivery, answer: dict[str, Any]) -> None:
         await self._then(deps, tx, delivery, answer)
 
 

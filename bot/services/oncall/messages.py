@@ -8,11 +8,11 @@ from typing import Any
 from bot.deps import Deps
 from bot.domain.errors import Undeliverable
 from bot.domain.oncall import oncall as rules
-from bot.domain.outgoing.delivery import POST, Call, Delivery, Parcel, Plan, Skip, Wait
+from bot.domain.outgoing.delivery import POST, Call, Delivery, NewDelivery, Plan, Skip, Wait
 from bot.domain.people import access
 from bot.ports import Tx
 from bot.queue import outbox
-from bot.services.messaging.slack_post import PLACE_GONE, Message, Plain, Post
+from bot.services.messaging.slack_post import CHANNEL_GONE, Message, Plain, Post
 from bot.services.oncall.shifts import level_of, overrides_of
 from bot.services.workspace import channels, oncall_now
 from bot.store.people import oncall as store
@@ -20,32 +20,34 @@ from bot.store.people.oncall import Taken
 from bot.views import oncall as view
 from bot.views.kit.blocks import section
 
-LETTER = "oncall.letter"
-LINE = "oncall.line"
-BACK = "oncall.back"
-MOST_LETTERS = 20
-PLACE_WAIT_SECONDS = 60.0
+DIRECT_MESSAGE = "oncall.direct_message"
+LINE = "oncall.announcement"
+BACK = "oncall.returned"
+MOST_MESSAGES = 20
+CHANNEL_WAIT_SECONDS = 60.0
 
 
 def persons(who: Sequence[str]) -> list[str]:
     """Those that are one person: nobody writes to all of a team."""
-    return [entry for entry in who if access.USER.fullmatch(entry)][:MOST_LETTERS]
+    return [entry for entry in who if access.USER.fullmatch(entry)][:MOST_MESSAGES]
 
 
 async def write(deps: Deps, tx: Tx, about: Taken, what: str, to: str, **more: Any) -> None:
     payload = {"override": about.id, "what": what, "to": to, **more}
-    key = f"{LETTER}:{about.id}:{what}:{to}"
-    await outbox.enqueue(deps, tx, Parcel(LETTER, about.subject, POST, payload, dedupe_key=key))
+    key = f"{DIRECT_MESSAGE}:{about.id}:{what}:{to}"
+    await outbox.enqueue(deps, tx, NewDelivery(DIRECT_MESSAGE, about.subject, POST, payload, dedupe_key=key))
 
 
-def channel_line(about: Taken, what: str, **more: Any) -> Parcel:
+def channel_line(about: Taken, what: str, **more: Any) -> NewDelivery:
     payload = {"override": about.id, "what": what, **more}
-    return Parcel(LINE, about.subject, POST, payload, dedupe_key=f"{LINE}:{about.id}:{what}")
+    return NewDelivery(LINE, about.subject, POST, payload, dedupe_key=f"{LINE}:{about.id}:{what}")
 
 
-def give_back(one: Taken, *, ended_by: str | None) -> Parcel:
+def give_back(one: Taken, *, ended_by: str | None) -> NewDelivery:
     """Who has it now is asked when it is sent, and may be PagerDuty's to say."""
-    return Parcel(BACK, one.subject, "users.info", {"override": one.id, "by": ended_by}, dedupe_key=f"{BACK}:{one.id}")
+    return NewDelivery(
+        BACK, one.subject, "users.info", {"override": one.id, "by": ended_by}, dedupe_key=f"{BACK}:{one.id}"
+    )
 
 
 class GiveBack(Plain):
@@ -55,13 +57,13 @@ class GiveBack(Plain):
         one = await store.get(tx, delivery.payload["override"])
         return Call({"service": one.service, "level": one.level})
 
-    async def act(self, deps: Deps, delivery: Delivery, arguments: dict[str, Any], method: str) -> dict[str, Any]:
+    async def send(self, deps: Deps, delivery: Delivery, arguments: dict[str, Any], method: str) -> dict[str, Any]:
         if arguments["service"] not in deps.catalogue.services:
             return {"now": []}
         meant = await oncall_now.look(deps, [f"{access.ON_CALL}:{arguments['level']}"], arguments["service"])
         return {"now": list(meant.who)}
 
-    async def settle(self, deps: Deps, tx: Tx, delivery: Delivery, answer: dict[str, Any]) -> None:
+    async def on_sent(self, deps: Deps, tx: Tx, delivery: Delivery, answer: dict[str, Any]) -> None:
         one, now = await store.get(tx, delivery.payload["override"]), answer["now"]
         by = delivery.payload["by"]
         if by is not None:
@@ -72,7 +74,7 @@ class GiveBack(Plain):
             await write(deps, tx, one, "again", person)
 
 
-async def _letter(deps: Deps, tx: Tx, delivery: Delivery) -> Message | Skip | Wait:
+async def _direct_message(deps: Deps, tx: Tx, delivery: Delivery) -> Message | Skip | Wait:
     one = await store.get(tx, delivery.payload["override"])
     text = await _words(deps, tx, one, delivery.payload)
     return Message(delivery.payload["to"], text, [section(text)]) if text else Skip("it is over by now")
@@ -82,16 +84,16 @@ async def _words(deps: Deps, tx: Tx, one: Taken, payload: dict[str, Any]) -> str
     """Empty where there is nothing to say any more."""
     place, now, what = _place(deps, one), deps.clock.now(), payload["what"]
     if what == "over":
-        return view.over_letter(place, payload["now"])
+        return view.over_message(place, payload["now"])
     if what == "again":
         return await _again(deps, tx, one, payload["to"])
     if one.ends_at <= now:
         return ""
     if what == "given":
-        return view.given_letter(place, one.ends_at, one.made_by)
+        return view.given_message(place, one.ends_at, one.made_by)
     level = level_of(deps, one)
     schedule = level.pagerduty_schedule if level else None
-    return view.relieved_letter(place, one.person, one.ends_at, one.made_by, schedule)
+    return view.relieved_message(place, one.person, one.ends_at, one.made_by, schedule)
 
 
 async def _again(deps: Deps, tx: Tx, one: Taken, to: str) -> str:
@@ -99,8 +101,8 @@ async def _again(deps: Deps, tx: Tx, one: Taken, to: str) -> str:
     if level:
         until = rules.next_change(level, now, await overrides_of(tx, one.service, one.level, now))
     if to == one.person:
-        return view.still_letter(_place(deps, one), until)
-    return view.again_letter(_place(deps, one), one.person, until)
+        return view.still_message(_place(deps, one), until)
+    return view.again_message(_place(deps, one), one.person, until)
 
 
 def _place(deps: Deps, one: Taken) -> str:
@@ -115,7 +117,7 @@ async def _said(deps: Deps, tx: Tx, delivery: Delivery) -> Message | Skip | Wait
     service = deps.catalogue.service_or_default(one.service)
     channel = await channels.resolve(tx, service.alerts_channel or deps.config.alerts_channel)
     if not channel:
-        return Wait(PLACE_WAIT_SECONDS, "that channel cannot be used yet")
+        return Wait(CHANNEL_WAIT_SECONDS, "that channel cannot be used yet")
     if payload["what"] == "ended":
         text = view.line_of_end(_place(deps, one), one.person, payload["by"], payload["now"])
     elif one.ends_at <= deps.clock.now():
@@ -125,14 +127,14 @@ async def _said(deps: Deps, tx: Tx, delivery: Delivery) -> Message | Skip | Wait
     return Message(channel, text, [section(text)])
 
 
-class Letter(Post):
+class DirectMessage(Post):
     """To a person. Whom the file names and Slack does not know is not waited for."""
 
-    async def refused(
+    async def on_refused(
         self, deps: Deps, tx: Tx, delivery: Delivery, problem: Undeliverable
     ) -> dict[str, Any] | Wait | Skip | None:
-        return Skip(problem.error) if problem.permanent or problem.error in PLACE_GONE else None
+        return Skip(problem.error) if problem.permanent or problem.error in CHANNEL_GONE else None
 
 
-letter = Letter(_letter)
+direct_message = DirectMessage(_direct_message)
 line = Post(_said)

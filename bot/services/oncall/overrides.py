@@ -20,7 +20,7 @@ from bot.queue.unit_of_work import begin
 from bot.services.oncall.messages import channel_line, give_back, persons, write
 from bot.services.oncall.shifts import level_of, overrides_of
 from bot.services.workspace import oncall_now, permissions
-from bot.services.workspace.oncall_now import Holding
+from bot.services.workspace.oncall_now import OnCallNow
 from bot.store.db.locks import serialise
 from bot.store.people import oncall as store
 from bot.store.people.oncall import Taken
@@ -78,7 +78,7 @@ async def _one_at_a_time(tx: Tx, service: str, level: str) -> None:
 
 
 async def _must_change(
-    deps: Deps, tx: Tx, service: Service, level: Level, before: Holding, person: Person, until: datetime, by: Actor
+    deps: Deps, tx: Tx, service: Service, level: Level, before: OnCallNow, person: Person, until: datetime, by: Actor
 ) -> None:
     """Raises Conflict where they have it for so long anyway."""
     if before.who != (person.id,) or (before.schedule and before.schedule.strangers):
@@ -91,7 +91,7 @@ async def _must_change(
     raise Conflict(f"{who} on call for {view.where(service, level.key)}{when} already.")
 
 
-async def _has_it_until(deps: Deps, tx: Tx, service: str, level: Level, held: Holding) -> datetime | None:
+async def _has_it_until(deps: Deps, tx: Tx, service: str, level: Level, held: OnCallNow) -> datetime | None:
     now = deps.clock.now()
     change = rules.next_change(level, now, await overrides_of(tx, service, level.key, now))
     there = held.schedule.until if held.schedule else None

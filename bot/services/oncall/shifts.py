@@ -11,7 +11,7 @@ from bot.domain.oncall import oncall as rules
 from bot.domain.people import access
 from bot.ports import Tx
 from bot.services.workspace import oncall_now
-from bot.services.workspace.oncall_now import Holding
+from bot.services.workspace.oncall_now import OnCallNow
 from bot.store.people import oncall as store
 from bot.store.people.oncall import Taken
 from bot.views.oncall import Shift
@@ -23,7 +23,7 @@ async def shifts(deps: Deps, service: Service) -> list[Shift]:
     return [await _shift(deps, service, level, told) for level in service.oncall.values()]
 
 
-async def _shift(deps: Deps, service: Service, level: Level, told: oncall_now.Told) -> Shift:
+async def _shift(deps: Deps, service: Service, level: Level, told: oncall_now.ScheduleAnswers) -> Shift:
     now = deps.clock.now()
     async with deps.database.reading() as tx:
         held = await oncall_now.holding(deps, tx, service.key, level, told)
@@ -42,7 +42,7 @@ async def _shift(deps: Deps, service: Service, level: Level, told: oncall_now.To
     )
 
 
-async def _shift_there(deps: Deps, level: Level, held: Holding, change: datetime | None) -> Shift:
+async def _shift_there(deps: Deps, level: Level, held: OnCallNow, change: datetime | None) -> Shift:
     """By PagerDuty; an override that begins before its shift ends comes first."""
     schedule, id_ = held.schedule or oncall_now.Schedule(), held.by.schedule or ""
     ends = deps.clock.from_wall(schedule.until.timestamp()) if schedule.until else None
@@ -64,7 +64,7 @@ async def _shift_there(deps: Deps, level: Level, held: Holding, change: datetime
     )
 
 
-def _source(level: Level, held: Holding) -> str:
+def _source(level: Level, held: OnCallNow) -> str:
     override = held.by.override
     if override:
         return "override in service.yml" if override in level.overrides else "override, made here"

@@ -6,11 +6,11 @@ from bot.deps import Deps
 from bot.domain.people.person import Actor
 from bot.interactions import Where
 from bot.services.alerts import operations as alert_operations
-from bot.services.escalation.progress import Climber
+from bot.services.escalation.progress import Subject
 from bot.services.incidents import queries as incident_queries
 
 
-async def named(deps: Deps, text: str, where: Where, by: Actor) -> tuple[Climber, str]:
+async def named(deps: Deps, text: str, where: Where, by: Actor) -> tuple[Subject, str]:
     """The alert or incident that the words name first, or in whose place they were said; and the rest.
 
     Raises Missing, Unclear.

@@ -1,4 +1,4 @@
-"""People called by hand: the next level of a ladder, or somebody by name."""
+"""People called by hand: the next level of an escalation policy, or somebody by name."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from bot.deps import Deps
 from bot.domain.alerts.group import AlertGroup
 from bot.domain.catalogue.service import Contact, Service
 from bot.domain.errors import Conflict, Refused, Unclear
-from bot.domain.escalation.escalation import Due
+from bot.domain.escalation.escalation import ScheduledStep
 from bot.domain.incidents import incident as incident_rules
 from bot.domain.incidents.incident import Incident
 from bot.domain.people import access
@@ -22,12 +22,12 @@ from bot.queue.unit_of_work import begin
 from bot.services.escalation import pages
 from bot.services.escalation import progress as escalations
 from bot.services.escalation import text as escalation_text
-from bot.services.escalation.progress import Climber
+from bot.services.escalation.progress import Subject
 from bot.services.incidents import queries as incident_queries
 from bot.services.incidents import timeline
 from bot.services.workspace import oncall_now, people, permissions
 from bot.store.alerts import groups as alerts_store
-from bot.store.escalation.escalations import Way
+from bot.store.escalation.escalations import Escalation
 from bot.store.incidents import incidents as incidents_store
 from bot.views.kit.mrkdwn import literal, mention
 
@@ -35,7 +35,7 @@ PERSON = re.compile(r"<@([UW][A-Z0-9]+)(?:\|[^>]*)?>")
 TEXT_LIMIT = 1_000
 
 
-async def _may(deps: Deps, of: Climber, by: Actor) -> None:
+async def _may(deps: Deps, of: Subject, by: Actor) -> None:
     if isinstance(of, Incident):
         await incident_queries.may_respond(deps, of, by)
     else:
@@ -49,26 +49,26 @@ async def _may(deps: Deps, of: Climber, by: Actor) -> None:
 class Escalated:
     """The step that goes out now, and the one after it."""
 
-    way: Way
-    first: Due
-    following: Due | None
+    escalation: Escalation
+    first: ScheduledStep
+    following: ScheduledStep | None
 
 
-async def escalate(deps: Deps, of: Climber, by: Actor) -> Escalated:
+async def escalate(deps: Deps, of: Subject, by: Actor) -> Escalated:
     """Raises Refused; Conflict where it is over, or there is no level above."""
     await _may(deps, of, by)
     async with begin(deps, by) as tx:
         if isinstance(of, Incident):
             incident_rules.must_be_open(of)
-            of = await escalations.climber_of(tx, of)
+            of = await escalations.subject_of(tx, of)
         else:
             await _must_fire(tx, of)
         of = await _held(deps, tx, of)
-        way = await escalations.higher(deps, tx, of, by)
-        first = way.due(way.climb.first)
-        await audit.record(tx, deps.clock, by.id, "ladder.escalated", way.subject, step=first.position + 1)
-        await _note(deps, tx, of, by, f"escalated {way.subject}")
-        return Escalated(way, first, await escalation_text.following(deps, tx, way))
+        escalation = await escalations.higher(deps, tx, of, by)
+        first = escalation.due(escalation.start.first)
+        await audit.record(tx, deps.clock, by.id, "escalation.by_hand", escalation.subject, step=first.position + 1)
+        await _note(deps, tx, of, by, f"escalated {escalation.subject}")
+        return Escalated(escalation, first, await escalation_text.following(deps, tx, escalation))
 
 
 async def _must_fire(tx: Tx, group: AlertGroup) -> None:
@@ -78,19 +78,21 @@ async def _must_fire(tx: Tx, group: AlertGroup) -> None:
         raise Conflict(f"{group} is resolved, so nobody else is told of it.{goes_on}")
 
 
-async def _held(deps: Deps, tx: Tx, of: Climber) -> Climber:
+async def _held(deps: Deps, tx: Tx, of: Subject) -> Subject:
     if isinstance(of, Incident):
         return await incidents_store.lock(tx, of.id)
     group = await alerts_store.lock(tx, of.id)
-    if group.is_open and group.is_quiet(deps.clock.now()):
+    if group.is_open and group.is_suppressed(deps.clock.now()):
         state = "in maintenance" if group.maintenance else "silenced"
-        raise Conflict(f"{group} is {state}, so its ladder rests. Page somebody by name: `/incident page {group}`.")
+        raise Conflict(
+            f"{group} is {state}, so its escalation policy rests. Page somebody by name: `/incident page {group}`."
+        )
     if group.incident:
         await incidents_store.lock(tx, group.incident)
     return group
 
 
-async def _note(deps: Deps, tx: Tx, of: Climber, by: Actor, text: str) -> None:
+async def _note(deps: Deps, tx: Tx, of: Subject, by: Actor, text: str) -> None:
     number = of.incident if isinstance(of, AlertGroup) else of.id
     if number:
         incident = await incidents_store.lock(tx, number)
@@ -117,7 +119,7 @@ class Paged:
     is_drill: bool
 
 
-async def page(deps: Deps, of: Climber, text: str, by: Actor) -> Paged:
+async def page(deps: Deps, of: Subject, text: str, by: Actor) -> Paged:
     """Whoever the first word means is woken, or who is on call for its service; the other words say what for.
 
     Raises Unclear with the nearest word, Refused, Conflict.
@@ -149,7 +151,7 @@ async def page(deps: Deps, of: Climber, text: str, by: Actor) -> Paged:
         return Paged(str(of), called.spoken, isinstance(of, Incident) and of.drill)
 
 
-async def _open(tx: Tx, of: Climber) -> Climber:
+async def _open(tx: Tx, of: Subject) -> Subject:
     if isinstance(of, Incident):
         incident = await incidents_store.lock(tx, of.id)
         incident_rules.must_be_open(incident)
@@ -160,12 +162,12 @@ async def _open(tx: Tx, of: Climber) -> Climber:
     return group
 
 
-def _title(of: Climber, by: Actor) -> str:
+def _title(of: Subject, by: Actor) -> str:
     what = of.called if isinstance(of, AlertGroup) else of.short_title
     return f"{of} {what}: {by.person.name} asks for you"
 
 
-async def _whom(deps: Deps, of: Climber, text: str) -> tuple[Called, str]:
+async def _whom(deps: Deps, of: Subject, text: str) -> tuple[Called, str]:
     own = deps.catalogue.service_or_default(of.service)
     first, _, rest = text.strip().partition(" ")
     found = PERSON.fullmatch(first)

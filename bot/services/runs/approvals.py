@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from bot.deps import Deps
-from bot.domain.catalogue.runbook import Gate
+from bot.domain.catalogue.runbook import ApprovalRule
 from bot.domain.errors import Conflict, Missing, Problem, Refused, Repeated
 from bot.domain.outgoing.timer import Timer
 from bot.domain.people import access
 from bot.domain.people.person import Actor, Person
 from bot.domain.runs import approval as rules
-from bot.domain.runs.approval import UNDO, WHOLE_RUN, Asked, State
+from bot.domain.runs.approval import UNDO, WHOLE_RUN, ApprovalRequest, State
 from bot.domain.runs.run import Phase, Run, Status, outcome_of
 from bot.domain.text.wording import listing
 from bot.ports import Tx
@@ -44,14 +44,14 @@ _VALUE = re.compile(r"RUN-([1-9][0-9]{0,8})(?::([a-z][a-z0-9_]*|@undo))?", re.AS
 # --- asking -----------------------------------------------------------------------------------------------------------
 
 
-def who_of(deps: Deps, gate: Gate) -> tuple[str, ...]:
+def who_of(deps: Deps, rule: ApprovalRule) -> tuple[str, ...]:
     """Its own list, or whoever may approve in general."""
-    return gate.who or deps.catalogue.access.approve
+    return rule.who or deps.catalogue.access.approve
 
 
-def somebody_may(deps: Deps, gate: Gate, service: str, by: Actor) -> None:
+def somebody_may(deps: Deps, rule: ApprovalRule, service: str, by: Actor) -> None:
     """Raises Refused where nobody could ever approve."""
-    who = who_of(deps, gate)
+    who = who_of(deps, rule)
     if not who:
         raise Refused(access.refusal(deps.catalogue, by.person, "approve"))
     if all(map(access.is_on_call, who)) and not oncall_now.levels_in(deps, who, service):
@@ -61,14 +61,16 @@ def somebody_may(deps: Deps, gate: Gate, service: str, by: Actor) -> None:
         )
 
 
-async def ask(deps: Deps, tx: Tx, run: Run, gate: str, wanted: Gate, *, plan_hash: str, text: str) -> Asked:
+async def ask(
+    deps: Deps, tx: Tx, run: Run, covers: str, wanted: ApprovalRule, *, plan_hash: str, text: str
+) -> ApprovalRequest:
     """A new round of this question: in the thread, with its end set."""
     now = deps.clock.now()
     asked = await store.add(
         tx,
         {
             "run": run.id,
-            "gate": gate,
+            "covers": covers,
             "plan_hash": plan_hash,
             "text": text,
             "who": list(who_of(deps, wanted)),
@@ -82,15 +84,15 @@ async def ask(deps: Deps, tx: Tx, run: Run, gate: str, wanted: Gate, *, plan_has
     )
     await timers.schedule(
         tx, kind=EXPIRE, subject=run.name, due_at=asked.expires_at, dedupe_key=f"{EXPIRE}:{asked.id}",
-        payload={"gate_id": asked.id},
+        payload={"request_id": asked.id},
     )  # fmt: skip
     await outbox.enqueue(deps, tx, run_deliveries.approval(run, asked))
     await audit.record(tx, deps.clock, "tocsin", "approval.asked", run.name, **_about(asked))
     return asked
 
 
-def _about(asked: Asked) -> dict[str, object]:
-    return {"gate": asked.gate, "round": asked.round, "plan_hash": asked.plan_hash, "quorum": asked.quorum}
+def _about(asked: ApprovalRequest) -> dict[str, object]:
+    return {"covers": asked.covers, "round": asked.round, "plan_hash": asked.plan_hash, "quorum": asked.quorum}
 
 
 # --- deciding ---------------------------------------------------------------------------------------------------------
@@ -101,31 +103,31 @@ class Decision:
     """What a vote came to. `missing`: how many more it takes."""
 
     run: Run
-    asked: Asked
+    asked: ApprovalRequest
     missing: int = 0
 
 
 @dataclass(frozen=True)
-class Ballot:
+class ApprovalClick:
     """Where a vote was given: only the message that asked counts."""
 
     run: int
-    gate: str
+    covers: str
     channel: str | None
     ts: str | None
 
 
-async def ballot(deps: Deps, value: str, channel: str | None, ts: str | None, by: Actor) -> Ballot:
-    """A button's value, `RUN-7` or `RUN-7:gate`, and no other spelling. Raises Missing, kept like any refusal."""
+async def read_click(deps: Deps, value: str, channel: str | None, ts: str | None, by: Actor) -> ApprovalClick:
+    """A button's value, `RUN-7` or `RUN-7:rule`, and no other spelling. Raises Missing, kept like any refusal."""
     found = _VALUE.fullmatch(value)
     if found is None:
         problem = Missing("That button belongs to no run that I know. `/runbook status` shows the latest.")
         await note_refusal(deps, "approval", by, "read", problem, value=ascii(value[:60]))
         raise problem
-    return Ballot(int(found[1]), found[2] or WHOLE_RUN, channel, ts)
+    return ApprovalClick(int(found[1]), found[2] or WHOLE_RUN, channel, ts)
 
 
-async def approve(deps: Deps, given: Ballot, by: Actor) -> Decision:
+async def approve(deps: Deps, given: ApprovalClick, by: Actor) -> Decision:
     """One vote for it. Raises Refused, Conflict (who was first), Missing."""
     async with _refusals_are_kept(deps, given, by, "approve"):
         asked = await _look(deps, given, by)
@@ -133,26 +135,26 @@ async def approve(deps: Deps, given: Ballot, by: Actor) -> Decision:
         return await _approve(deps, given, by, learnt)
 
 
-async def _approve(deps: Deps, given: Ballot, by: Actor, learnt: _Learnt) -> Decision:
+async def _approve(deps: Deps, given: ApprovalClick, by: Actor, learnt: _Learnt) -> Decision:
     async with begin(deps, by) as tx:
         run, asked = await _in_hand(deps, tx, given)
-        standing = await _standing(deps, tx, run, await _lists(deps, tx, run, asked), learnt)
-        is_named = standing.names(by.person)
+        eligibility = await _eligibility(deps, tx, run, await _lists(deps, tx, run, asked), learnt)
+        is_named = eligibility.names(by.person)
         rules.may_vote(asked, by.id, involved=run.involved, is_named=is_named, whom=spoken(asked.who))
         await store.vote(tx, asked.id, by.id, "approve", "", deps.clock.now())
         voters = [*(vote.person for vote in asked.approvals), by.id]
-        qualified = await _qualified(tx, standing, voters)
+        qualified = await _qualified(tx, eligibility, voters)
         await audit.record(tx, deps.clock, by.id, "approval.given", run.name, **_about(asked))
         if not rules.is_reached(asked, voters, qualified=qualified, involved=run.involved):
             if set(voters) - qualified:  # an earlier vote may count, but for what PagerDuty did not tell
-                standing.must_be_told()
+                eligibility.must_be_told()
             await outbox.enqueue(deps, tx, run_deliveries.approval_edit(run, asked.id))
             return Decision(run, asked, missing=rules.missing(asked, set(voters) & qualified))
         await _close(deps, tx, run, asked, State.APPROVED, by.id)
         return Decision(await _go_on(deps, tx, run, asked, by.id), asked)
 
 
-async def reject(deps: Deps, given: Ballot, by: Actor, reason: str) -> Decision:
+async def reject(deps: Deps, given: ApprovalClick, by: Actor, reason: str) -> Decision:
     """One no ends it. Whoever may approve may reject, and so may whoever asked. Raises as `approve`."""
     async with _refusals_are_kept(deps, given, by, "reject"):
         asked = await _look(deps, given, by)
@@ -161,8 +163,8 @@ async def reject(deps: Deps, given: Ballot, by: Actor, reason: str) -> Decision:
         learnt = await _learnt_for(deps, asked)
         async with begin(deps, by) as tx:
             run, asked = await _in_hand(deps, tx, given)
-            standing = await _standing(deps, tx, run, await _lists(deps, tx, run, asked), learnt)
-            if by.id not in run.involved and not standing.names(by.person):
+            eligibility = await _eligibility(deps, tx, run, await _lists(deps, tx, run, asked), learnt)
+            if by.id not in run.involved and not eligibility.names(by.person):
                 raise Refused(f"You are not among those who may decide this: {spoken(asked.who)}.")
             reason = redaction.typed(deps, run, reason)
             await store.vote(tx, asked.id, by.id, "reject", reason, deps.clock.now())
@@ -174,21 +176,21 @@ async def reject(deps: Deps, given: Ballot, by: Actor, reason: str) -> Decision:
             return Decision(await _stop(deps, tx, run, asked, Status.REJECTED, sentence, by.id), asked)
 
 
-async def may_reject(deps: Deps, given: Ballot, by: Actor) -> Asked:
+async def may_reject(deps: Deps, given: ApprovalClick, by: Actor) -> ApprovalRequest:
     """Asked before the form for the reason opens. Raises as `reject`."""
     async with _refusals_are_kept(deps, given, by, "open"):
         return await _look(deps, given, by)
 
 
-async def break_glass(deps: Deps, given: Ballot, by: Actor, reason: str) -> Decision:
+async def break_glass(deps: Deps, given: ApprovalClick, by: Actor, reason: str) -> Decision:
     """Start without the others. Loud, with a reason, and reviewed by somebody else afterwards. Raises as `approve`."""
     async with _refusals_are_kept(deps, given, by, "break_glass"):
         asked = await _look(deps, given, by)
         learnt = await _learnt(deps, asked, [asked.break_glass])
         async with begin(deps, by) as tx:
             run, asked = await _in_hand(deps, tx, given)
-            standing = await _standing(deps, tx, run, (asked.break_glass,), learnt)
-            rules.may_break_glass(asked, is_named=standing.names(by.person), reason=reason)
+            eligibility = await _eligibility(deps, tx, run, (asked.break_glass,), learnt)
+            rules.may_break_glass(asked, is_named=eligibility.names(by.person), reason=reason)
             reason = redaction.typed(deps, run, reason)
             due = deps.clock.now() + rules.REVIEW_WITHIN
             await _close(deps, tx, run, asked, State.APPROVED, by.id, glass_broken=True, review_due_at=due)
@@ -205,7 +207,7 @@ async def break_glass(deps: Deps, given: Ballot, by: Actor, reason: str) -> Deci
             return Decision(await _go_on(deps, tx, run, asked, by.id), asked)
 
 
-async def review(deps: Deps, given: Ballot, by: Actor) -> Asked:
+async def review(deps: Deps, given: ApprovalClick, by: Actor) -> ApprovalRequest:
     """Somebody else has looked at a broken glass. Raises as `approve`."""
     async with _refusals_are_kept(deps, given, by, "review"):
         _in_slack_only(by)
@@ -214,9 +216,11 @@ async def review(deps: Deps, given: Ballot, by: Actor) -> Asked:
         learnt = await _learnt_for(deps, asked)
         async with begin(deps, by) as tx:
             run, asked = await runs_store.lock(tx, given.run), await _of_this_message(tx, given)
-            standing = await _standing(deps, tx, run, await _lists(deps, tx, run, asked), learnt)
+            eligibility = await _eligibility(deps, tx, run, await _lists(deps, tx, run, asked), learnt)
             involved = {*run.involved, asked.decided_by or ""}
-            rules.may_vote(asked, by.id, involved=involved, is_named=standing.names(by.person), whom=spoken(asked.who))
+            rules.may_vote(
+                asked, by.id, involved=involved, is_named=eligibility.names(by.person), whom=spoken(asked.who)
+            )
             if not asked.glass_broken:
                 raise Conflict("No glass was broken here: there is nothing to review.")
             if not await store.review(tx, asked.id, by=by.id, at=deps.clock.now()):
@@ -231,24 +235,24 @@ async def review(deps: Deps, given: Ballot, by: Actor) -> Asked:
 
 
 @asynccontextmanager
-async def _refusals_are_kept(deps: Deps, given: Ballot, by: Actor, deed: str) -> AsyncIterator[None]:
+async def _refusals_are_kept(deps: Deps, given: ApprovalClick, by: Actor, attempted: str) -> AsyncIterator[None]:
     """Every attempt that was not let through is in the audit log, in a transaction of its own."""
     try:
         yield
     except Repeated:
         raise
     except (Refused, Conflict, Missing) as problem:
-        await note_refusal(deps, f"RUN-{given.run}", by, deed, problem, gate=given.gate)
+        await note_refusal(deps, f"RUN-{given.run}", by, attempted, problem, covers=given.covers)
         raise
 
 
-async def note_refusal(deps: Deps, subject: str, by: Actor, deed: str, problem: Problem, **more: str) -> None:
+async def note_refusal(deps: Deps, subject: str, by: Actor, attempted: str, problem: Problem, **more: str) -> None:
     async with deps.database.transaction() as tx:
-        detail = {"deed": deed, "why": problem.sentence[:500], "source": by.source, **more}
+        detail = {"attempted": attempted, "why": problem.sentence[:500], "source": by.source, **more}
         await audit.record(tx, deps.clock, by.id, "approval.refused", subject, **detail)
 
 
-async def _look(deps: Deps, given: Ballot, by: Actor) -> Asked:
+async def _look(deps: Deps, given: ApprovalClick, by: Actor) -> ApprovalRequest:
     """What can be said before anybody is locked out: in Slack only, still open."""
     _in_slack_only(by)
     async with deps.database.reading() as tx:
@@ -262,7 +266,7 @@ def _in_slack_only(by: Actor) -> None:
         raise Refused("Approvals are given in Slack only, in the run's thread.")
 
 
-async def _in_hand(deps: Deps, tx: Tx, given: Ballot) -> tuple[Run, Asked]:
+async def _in_hand(deps: Deps, tx: Tx, given: ApprovalClick) -> tuple[Run, ApprovalRequest]:
     """The run, locked, and the question, if it can still be decided by this very message."""
     run = await runs_store.lock(tx, given.run)
     asked = await _newest(tx, given)
@@ -276,16 +280,16 @@ async def _in_hand(deps: Deps, tx: Tx, given: Ballot) -> tuple[Run, Asked]:
     return run, asked
 
 
-async def _of_this_message(tx: Tx, given: Ballot) -> Asked:
+async def _of_this_message(tx: Tx, given: ApprovalClick) -> ApprovalRequest:
     """The question that this very message asked, whatever has been asked since."""
     for asked in await store.of_run(tx, given.run):
-        if asked.gate == given.gate and asked.ts and (asked.channel, asked.ts) == (given.channel, given.ts):
+        if asked.covers == given.covers and asked.ts and (asked.channel, asked.ts) == (given.channel, given.ts):
             return asked
     raise Refused(_NOT_THE_QUESTION.format(run=f"RUN-{given.run}"))
 
 
-async def _newest(tx: Tx, given: Ballot) -> Asked:
-    asked = await store.newest(tx, given.run, given.gate)
+async def _newest(tx: Tx, given: ApprovalClick) -> ApprovalRequest:
+    asked = await store.newest(tx, given.run, given.covers)
     if asked is None:
         raise Missing(
             f"RUN-{given.run} has asked no such question. `/runbook status RUN-{given.run}` shows where it is."
@@ -293,7 +297,7 @@ async def _newest(tx: Tx, given: Ballot) -> Asked:
     return asked
 
 
-async def _names(tx: Tx, asked: Asked) -> dict[str, str]:
+async def _names(tx: Tx, asked: ApprovalRequest) -> dict[str, str]:
     found = await people_store.find_all(tx, [asked.decided_by]) if asked.decided_by else []
     return {person.id: person.name for person in found}
 
@@ -303,16 +307,16 @@ class _Learnt:
     """What Slack and PagerDuty said in the last minute, asked before anything was locked."""
 
     groups: access.Groups
-    told: oncall_now.Told
+    told: oncall_now.ScheduleAnswers
 
 
-async def _learnt_for(deps: Deps, asked: Asked) -> _Learnt:
+async def _learnt_for(deps: Deps, asked: ApprovalRequest) -> _Learnt:
     async with deps.database.reading() as tx:
         lists = await _lists(deps, tx, await runs_store.get(tx, asked.run), asked)
     return await _learnt(deps, asked, lists)
 
 
-async def _learnt(deps: Deps, asked: Asked, lists: Sequence[Sequence[str]]) -> _Learnt:
+async def _learnt(deps: Deps, asked: ApprovalRequest, lists: Sequence[Sequence[str]]) -> _Learnt:
     """At most 60 s old. May ask Slack and PagerDuty. Raises Refused where Slack did not tell."""
     async with deps.database.reading() as tx:
         service = (await runs_store.get(tx, asked.run)).service
@@ -329,14 +333,14 @@ Lists = tuple[tuple[str, ...], ...]
 
 
 @dataclass(frozen=True)
-class _Standing:
-    """`who` lists with all that is needed to apply them. `untold`: levels of which PagerDuty did not tell."""
+class _Eligibility:
+    """`who` lists with all that is needed to apply them. `unavailable`: levels of which PagerDuty did not tell."""
 
     deps: Deps
     lists: Lists  # somebody must be on each of them
     roles: Mapping[str, str]
     groups: access.Groups
-    untold: tuple[str, ...] = ()
+    unavailable: tuple[str, ...] = ()
 
     def includes(self, person: Person) -> bool:
         return all(
@@ -352,31 +356,31 @@ class _Standing:
         return found
 
     def must_be_told(self) -> None:
-        permissions.must_be_told((), self.untold)
+        permissions.must_be_told((), self.unavailable)
 
 
-async def _lists(deps: Deps, tx: Tx, run: Run, asked: Asked) -> Lists:
+async def _lists(deps: Deps, tx: Tx, run: Run, asked: ApprovalRequest) -> Lists:
     """The list as it was asked. Where the file names nobody, today's of whoever may approve in general as well: who
     has lost that since the question does not count, and who has gained it since was not asked."""
     runbook = await runs_store.version(tx, run.version)
-    is_own = bool(rules.named_for(runbook, asked.gate, run.severity))
+    is_own = bool(rules.named_for(runbook, asked.covers, run.severity))
     return (asked.who,) if is_own else (asked.who, deps.catalogue.access.approve)
 
 
-async def _standing(deps: Deps, tx: Tx, run: Run, lists: Lists, learnt: _Learnt) -> _Standing:
+async def _eligibility(deps: Deps, tx: Tx, run: Run, lists: Lists, learnt: _Learnt) -> _Eligibility:
     """Who is on call at this moment is on the lists in place of `oncall`, and nobody whose shift is over."""
     roles = await incidents_store.roles_of(tx, run.incident) if run.incident else {}
     opened = [await oncall_now.opened(deps, tx, who, run.service, learnt.told, strictly=True) for who in lists]
-    untold = tuple(level for one in opened for level in one.untold)
-    return _Standing(deps, tuple(one.who for one in opened), roles, learnt.groups, untold)
+    unavailable = tuple(level for one in opened for level in one.unavailable)
+    return _Eligibility(deps, tuple(one.who for one in opened), roles, learnt.groups, unavailable)
 
 
-async def _qualified(tx: Tx, standing: _Standing, voters: Collection[str]) -> set[str]:
+async def _qualified(tx: Tx, eligibility: _Eligibility, voters: Collection[str]) -> set[str]:
     """Who of them is on the list at this moment: a vote of somebody who has left it since does not count."""
-    return {one.id for one in await people_store.find_all(tx, list(voters)) if standing.includes(one)}
+    return {one.id for one in await people_store.find_all(tx, list(voters)) if eligibility.includes(one)}
 
 
-async def _close(deps: Deps, tx: Tx, run: Run, asked: Asked, state: State, by: str, **more: object) -> None:
+async def _close(deps: Deps, tx: Tx, run: Run, asked: ApprovalRequest, state: State, by: str, **more: object) -> None:
     if not await store.decide(tx, asked.id, state, by=by, at=deps.clock.now(), **more):
         asked = await store.get(tx, asked.id)
         rules.may_be_decided(asked, deps.clock.now(), names=await _names(tx, asked))
@@ -384,7 +388,7 @@ async def _close(deps: Deps, tx: Tx, run: Run, asked: Asked, state: State, by: s
     await timers.cancel(tx, subject=run.name, kind=EXPIRE)
 
 
-async def _go_on(deps: Deps, tx: Tx, run: Run, asked: Asked, by: str) -> Run:
+async def _go_on(deps: Deps, tx: Tx, run: Run, asked: ApprovalRequest, by: str) -> Run:
     """Approved: the worker takes it from here."""
     await finish.log(deps, tx, run, by, f"approved {run} ({run.runbook})")
     run = await set_going(deps, tx, run)
@@ -399,20 +403,25 @@ async def set_going(deps: Deps, tx: Tx, run: Run) -> Run:
     )
 
 
-async def _stop(deps: Deps, tx: Tx, run: Run, asked: Asked, status: Status, sentence: str, by: str) -> Run:
-    if asked.gate == UNDO:  # what was done stays done
+async def _stop(deps: Deps, tx: Tx, run: Run, asked: ApprovalRequest, status: Status, sentence: str, by: str) -> Run:
+    if asked.covers == UNDO:  # what was done stays done
         status = outcome_of(run, await runs_store.progress(tx, run.id))
         sentence = f"It was not taken back. {sentence}"
         run = await runs_store.change(tx, run.id, phase=Phase.DO.value)
     return await finish.end(deps, tx, run, status, sentence, by=by)
 
 
-async def _demand_review(deps: Deps, tx: Tx, run: Run, asked: Asked, due: object) -> None:
+async def _demand_review(deps: Deps, tx: Tx, run: Run, asked: ApprovalRequest, due: object) -> None:
     at = deps.clock.now() + REVIEW_EVERY
     key = f"{REVIEW}:{asked.id}:1"
     # Its subject is the question, since the run's own timers end with the run.
     await timers.schedule(
-        tx, kind=REVIEW, subject=f"GATE-{asked.id}", due_at=at, dedupe_key=key, payload={"gate_id": asked.id, "nth": 1}
+        tx,
+        kind=REVIEW,
+        subject=f"GATE-{asked.id}",
+        due_at=at,
+        dedupe_key=key,
+        payload={"request_id": asked.id, "nth": 1},
     )
 
 
@@ -421,7 +430,7 @@ async def _demand_review(deps: Deps, tx: Tx, run: Run, asked: Asked, due: object
 
 async def expire(deps: Deps, tx: Tx, timer: Timer) -> None:
     """Nobody decided in time."""
-    asked = await store.get(tx, timer.payload["gate_id"])
+    asked = await store.get(tx, timer.payload["request_id"])
     run = await runs_store.lock(tx, asked.run)
     if not await store.decide(tx, asked.id, State.EXPIRED, by=None, at=deps.clock.now()):
         return
@@ -436,7 +445,7 @@ async def expire(deps: Deps, tx: Tx, timer: Timer) -> None:
 
 async def remind_of_review(deps: Deps, tx: Tx, timer: Timer) -> None:
     """Every day until somebody else has looked at the broken glass."""
-    asked = await store.get(tx, timer.payload["gate_id"])
+    asked = await store.get(tx, timer.payload["request_id"])
     if asked.reviewed_at is not None:
         return
     run = await runs_store.get(tx, asked.run)
@@ -445,7 +454,7 @@ async def remind_of_review(deps: Deps, tx: Tx, timer: Timer) -> None:
     await outbox.enqueue(deps, tx, run_deliveries.said(run, f"review:{asked.id}:{nth}", text, loud=True))
     await timers.schedule(
         tx, kind=REVIEW, subject=timer.subject, due_at=deps.clock.now() + REVIEW_EVERY,
-        dedupe_key=f"{REVIEW}:{asked.id}:{nth + 1}", payload={"gate_id": asked.id, "nth": nth + 1},
+        dedupe_key=f"{REVIEW}:{asked.id}:{nth + 1}", payload={"request_id": asked.id, "nth": nth + 1},
     )  # fmt: skip
 
 
@@ -457,7 +466,7 @@ def spoken(who: Sequence[str]) -> str:
     return listing([access.spoken(entry) for entry in who], "or")
 
 
-async def waiting_for(deps: Deps, by: Actor) -> list[tuple[Run, Asked]]:
+async def waiting_for(deps: Deps, by: Actor) -> list[tuple[Run, ApprovalRequest]]:
     """What this person may decide at this moment, the oldest first: open questions, and broken glass to review."""
     async with deps.database.reading() as tx:
         asked = [*await store.open_ones(tx), *await store.unreviewed(tx)]
@@ -475,7 +484,7 @@ async def waiting_for(deps: Deps, by: Actor) -> list[tuple[Run, Asked]]:
     return mine
 
 
-async def _may_decide(deps: Deps, by: Actor, run: Run, asked: Asked, roles: Mapping[str, str]) -> bool:
+async def _may_decide(deps: Deps, by: Actor, run: Run, asked: ApprovalRequest, roles: Mapping[str, str]) -> bool:
     try:
         return await permissions.is_named(deps, by.person, asked.who, roles=roles, service=run.service, strictly=False)
     except Refused:

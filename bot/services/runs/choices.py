@@ -83,7 +83,7 @@ async def _found(deps: Deps, parameter: Parameter, limit: int) -> list[Choice] |
     texts = [[str(cell) for cell in row.values() if cell is not None] for row in rows]
     found = {cells[0]: Choice(cells[0], " · ".join(cells)) for cells in texts if cells}
     # What holds a secret is never shown, so it is no choice.
-    return [one for one in found.values() if deps.vault.masker.mask(one.label) == one.label]
+    return [one for one in found.values() if deps.secrets.masker.mask(one.label) == one.label]
 
 
 def _context(deps: Deps, parameter: Parameter) -> StepContext:
@@ -91,5 +91,5 @@ def _context(deps: Deps, parameter: Parameter) -> StepContext:
         key=f"choice-{parameter.name}",
         timeout_seconds=SECONDS,
         clock=deps.clock,
-        connections=Connections(deps.catalogue.connections, deps.vault.resolve),
+        connections=Connections(deps.catalogue.connections, deps.secrets.resolve),
     )

@@ -9,7 +9,7 @@ from bot.domain.catalogue.runbook import Kind, Runbook, Step
 from bot.domain.errors import Conflict, Missing, Refused, Unclear
 from bot.domain.people.person import Actor
 from bot.domain.runs import run as rules
-from bot.domain.runs.approval import UNDO, WHOLE_RUN, gate_of_run, gate_of_undo, is_said
+from bot.domain.runs.approval import UNDO, WHOLE_RUN, is_said, rule_of_run, rule_of_undo
 from bot.domain.runs.run import Phase, Run, Status, StepRun, StepState
 from bot.expressions import evaluate
 from bot.ports import Tx
@@ -91,16 +91,16 @@ async def _again(deps: Deps, tx: Tx, run: Run, runbook: Runbook, made: StepRun, 
     return await _reopened_if_approved(deps, tx, run, runbook, by, f"do step {made.step} again")
 
 
-async def _reopened_if_approved(deps: Deps, tx: Tx, run: Run, runbook: Runbook, by: Actor, deed: str) -> Run:
+async def _reopened_if_approved(deps: Deps, tx: Tx, run: Run, runbook: Runbook, by: Actor, attempted: str) -> Run:
     """It goes on, if its approval still holds. Else that is asked for anew, and not of whoever wants it to go on."""
     run = await _reopened(deps, tx, run, runbook)
-    gate = gate_of_run(runbook, run.severity)
+    rule = rule_of_run(runbook, run.severity)
     asked = await run_approvals.newest(tx, run.id, WHOLE_RUN)
-    if gate and not (asked and asked.still_holds(deps.clock.now())):
+    if rule and not (asked and asked.still_holds(deps.clock.now())):
         edited = also_edited(run, by)
         run = await store.change(tx, run.id, status=Status.AWAITING.value, state="parked", edited_by=edited)
-        text = f"<@{by.id}> asks to {deed}; the approval of before is too old."
-        await approvals.ask(deps, tx, run, WHOLE_RUN, gate, plan_hash=run.plan_hash, text=text)
+        text = f"<@{by.id}> asks to {attempted}; the approval of before is too old."
+        await approvals.ask(deps, tx, run, WHOLE_RUN, rule, plan_hash=run.plan_hash, text=text)
     await finish.show(deps, tx, run)
     return run
 
@@ -130,10 +130,10 @@ async def undo(deps: Deps, number: int, by: Actor) -> Run:
         edited = also_edited(run, by)
         run = await _reopened(deps, tx, run, runbook)
         run = await store.change(tx, run.id, phase=Phase.UNDO.value, edited_by=edited)
-        gate = gate_of_undo(runbook, back, run.severity)
-        if gate:
+        rule = rule_of_undo(runbook, back, run.severity)
+        if rule:
             run = await store.change(tx, run.id, status=Status.AWAITING.value, state="parked")
-            await approvals.ask(deps, tx, run, UNDO, gate, plan_hash=plan_in_force.undo_hash(run, back), text="")
+            await approvals.ask(deps, tx, run, UNDO, rule, plan_hash=plan_in_force.undo_hash(run, back), text="")
         await finish.show(deps, tx, run)
         return run
 

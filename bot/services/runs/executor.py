@@ -9,10 +9,10 @@ from datetime import timedelta
 from typing import Any
 
 from bot.deps import Deps
-from bot.domain.catalogue.runbook import Effect, Gate, Kind, OnFailure, Runbook, Step
+from bot.domain.catalogue.runbook import ApprovalRule, Effect, Kind, OnFailure, Runbook, Step
 from bot.domain.errors import Misconfigured, Problem, Unclear
 from bot.domain.people.person import BOT
-from bot.domain.runs.approval import UNDO, Asked, gate_of_run, gate_of_step, gate_of_undo
+from bot.domain.runs.approval import UNDO, ApprovalRequest, rule_of_run, rule_of_step, rule_of_undo
 from bot.domain.runs.outcome import Done, Failed, Outcome, Unknown, Waiting
 from bot.domain.runs.parameters import Reference
 from bot.domain.runs.plan import PlannedStep
@@ -37,7 +37,7 @@ from bot.ports import Tx
 from bot.queue import audit, outbox, timers
 from bot.services.runs import approvals, finish, plan_in_force, preview, step_recipients
 from bot.services.runs import deliveries as run_deliveries
-from bot.store.db.claim import Claim, Fenced
+from bot.store.db.claim import Claim, LeaseLost
 from bot.store.db.errors import DatabaseTrouble
 from bot.store.runs import runs as store
 from bot.telemetry import Event, get_logger
@@ -74,7 +74,7 @@ class Write:
 
 
 @dataclass(frozen=True)
-class Rest:
+class Pause:
     """Where a run is left: ready for later, parked for a person, or over."""
 
     state: str  # ready | parked | over
@@ -85,7 +85,7 @@ class Rest:
     then: Then | None = None
 
 
-class Turn:
+class Executor:
     """Carries one claimed run. `put` commits a Write and says who has cancelled the run, if anybody."""
 
     def __init__(
@@ -95,7 +95,7 @@ class Turn:
         claim: Claim,
         runbook: Runbook,
         progress: dict[str, StepRun],
-        approved: list[Asked],
+        approved: list[ApprovalRequest],
         put: Callable[[Write], Awaitable[str | None]],
     ) -> None:
         self._deps = deps
@@ -131,11 +131,11 @@ class Turn:
         self._cancelled_by = by
         self._end_step()
 
-    def overrun(self) -> None:
+    def deadline_passed(self) -> None:
         self._is_late = True
         self._end_step()
 
-    def lose(self) -> None:
+    def lease_lost(self) -> None:
         self._is_lost = True
         self._end_step()
 
@@ -148,15 +148,15 @@ class Turn:
     async def go(self) -> None:
         """Until it rests. Raises Fenced when the run has changed hands."""
         try:
-            rest = await self._until_it_rests()
-        except (Fenced, DatabaseTrouble, OSError):
+            rest = await self._until_paused()
+        except (LeaseLost, DatabaseTrouble, OSError):
             raise  # the database is out of reach: the lease tells the next
         except Exception as problem:
             log.error(Event.WORK_LOST, run=self._run.name, error=repr(problem), exc_info=problem)
             rest = self._after_a_bug()
-        await self._leave(rest)
+        await self._write_pause(rest)
 
-    def _after_a_bug(self) -> Rest:
+    def _after_a_bug(self) -> Pause:
         left = self._left_under_way()
         if left is not None:
             return self._unknown(*left, "Something went wrong on my side while it was under way; the log names it.")
@@ -170,7 +170,7 @@ class Turn:
                 return step, made
         return None
 
-    async def _until_it_rests(self) -> Rest:
+    async def _until_paused(self) -> Pause:
         if not self._progress and self._broken_plan():
             return self._over(Status.FAILED, "Its plan is not the one that was asked for. Ask for the run again.")
         while True:
@@ -191,14 +191,14 @@ class Turn:
 
     def _broken_plan(self) -> bool:
         """What was approved is what is done: the plan is worked out once more from what is stored."""
-        if gate_of_run(self._runbook, self._run.severity) is None:
+        if rule_of_run(self._runbook, self._run.severity) is None:
             return False
         return plan_in_force.plan(self._run, self._runbook).hash != self._run.plan_hash
 
     def _steps_now(self) -> list[Step]:
         return steps_of(self._runbook, self._run.phase, self._progress)
 
-    def _interruption(self) -> Rest | None:
+    def _interruption(self) -> Pause | None:
         is_late = self._is_late or (self._run.deadline_at and self._deps.clock.now() >= self._run.deadline_at)
         left = self._left_under_way() if self._cancelled_by or is_late else None
         if left is not None and not self._cancelled_by:
@@ -210,22 +210,22 @@ class Turn:
         if is_late:
             return self._over(Status.FAILED, "It took longer than its deadline allows.")
         if self._is_stopping:
-            return Rest("ready", Status.RUNNING)
+            return Pause("ready", Status.RUNNING)
         return None
 
-    def _finished(self) -> Rest:
+    def _finished(self) -> Pause:
         if self._run.phase is Phase.UNDO:
             return self._over(Status.UNDONE, "What it did has been taken back.")
         failed = [one.step for one in self._progress.values() if one.state is StepState.FAILED]
         note = f"It went on after {', '.join(failed)} failed." if failed else ""
         return self._over(Status.SUCCEEDED, note)
 
-    def _over(self, status: Status, sentence: str) -> Rest:
-        return Rest("over", status, sentence)
+    def _over(self, status: Status, sentence: str) -> Pause:
+        return Pause("over", status, sentence)
 
     # --- one step -----------------------------------------------------------------------------------------------------
 
-    async def _take(self, step: Step) -> Rest | None:
+    async def _take(self, step: Step) -> Pause | None:
         """One step as far as it goes. None: on to the next."""
         made = self._progress.get(step.id)
         if made is not None and made.state is StepState.STARTED and step.effect is Effect.ONCE:
@@ -238,11 +238,11 @@ class Turn:
             if made is None and step.when is not None and not evaluate.holds(step.when, self._shown()):
                 self._record(StepRun(step.id, 1, StepState.SKIPPED, self._now(), self._now(), sentence="Not needed."))
                 return None
-            gate = self._gate(step)
+            rule = self._rule(step)
         except Unclear as problem:
             return await self._settle(step, self._attempt(step, made), Failed(problem.sentence, certain=True))
-        if gate is not None:
-            return gate
+        if rule is not None:
+            return rule
         return await self._begin(step, self._attempt(step, made))
 
     def _now(self) -> Any:
@@ -257,14 +257,14 @@ class Turn:
             return StepRun(step.id, 1, StepState.STARTED, self._now())
         return replace(made, state=StepState.STARTED)
 
-    def _gate(self, step: Step) -> Rest | None:
+    def _rule(self, step: Step) -> Pause | None:
         """Where it needs an approval of its own that is not there: the rest in which it waits for it."""
         wanted = self._wanted(step)
         if wanted is None:
             return None
         hash_ = plan_in_force.step_hash(self._run, step, self._progress)
         now = self._now()
-        if any(one.gate == step.id and one.plan_hash == hash_ and one.still_holds(now) for one in self._approved):
+        if any(one.covers == step.id and one.plan_hash == hash_ and one.still_holds(now) for one in self._approved):
             return None
         arguments = plan_in_force.step_arguments(self._run, step, self._progress)
         text = str(arguments.get("text") or "") if step.kind is Kind.APPROVAL else ""
@@ -273,19 +273,19 @@ class Turn:
             run = await store.get(tx, self._run.id)
             await approvals.ask(self._deps, tx, run, step.id, wanted, plan_hash=hash_, text=text)
 
-        return Rest("parked", Status.AWAITING, f"Step {step.id} waits for approval.", then=then)
+        return Pause("parked", Status.AWAITING, f"Step {step.id} waits for approval.", then=then)
 
-    def _wanted(self, step: Step) -> Gate | None:
+    def _wanted(self, step: Step) -> ApprovalRule | None:
         if self._run.phase is Phase.UNDO:
             return None  # approved as a whole
         if step.kind is Kind.APPROVAL:
-            return _gate_of_approval_step(step)
+            return _rule_of_approval_step(step)
         source = _planned_shape(step)
-        return gate_of_step(self._runbook, source, self._run.severity)
+        return rule_of_step(self._runbook, source, self._run.severity)
 
-    async def _begin(self, step: Step, attempt: StepRun) -> Rest | None:
+    async def _begin(self, step: Step, attempt: StepRun) -> Pause | None:
         if step.kind is Kind.APPROVAL:
-            by = [one.decided_by for one in self._approved if one.gate == step.id]
+            by = [one.decided_by for one in self._approved if one.covers == step.id]
             return await self._settle(step, attempt, Done({"approved_by": by}, "Approved."))
         try:
             arguments = self._arguments(step)
@@ -305,7 +305,7 @@ class Turn:
 
     def _parameters(self) -> dict[str, Any]:
         return {
-            name: self._deps.vault.resolve(one.source).reveal() if isinstance(one, Reference) else one
+            name: self._deps.secrets.resolve(one.source).reveal() if isinstance(one, Reference) else one
             for name, one in self._run.parameters.items()
         }
 
@@ -317,7 +317,7 @@ class Turn:
         self._note("step.started", {"step": attempt.step, "attempt": attempt.attempt})
         await self._flush()
         if self._deps.clock.wall() >= self.lease_until:
-            raise Fenced(f"{self._run} was held up until its lease was over")
+            raise LeaseLost(f"{self._run} was held up until its lease was over")
 
     async def _perform(self, step: Step, attempt: StepRun, arguments: Mapping[str, Any]) -> Outcome:
         if self._cancelled_by or self._is_late:
@@ -347,7 +347,7 @@ class Turn:
             if not done and asyncio.get_running_loop().time() > until:
                 return Unknown("It did not come to an end in its time and was given up.", tail.end())
         if self._is_lost:
-            raise Fenced(f"{self._run} changed hands while step {step.id} was under way")
+            raise LeaseLost(f"{self._run} changed hands while step {step.id} was under way")
         if task.cancelled():
             why = "the run was cancelled" if self._cancelled_by else "the run's deadline came"
             return Unknown(f"It was interrupted: {why}.", tail.end())
@@ -369,7 +369,7 @@ class Turn:
 
     def _try(self, reference: str) -> None:
         try:
-            self._deps.vault.resolve(reference)
+            self._deps.secrets.resolve(reference)
         except Misconfigured:
             return
 
@@ -379,17 +379,17 @@ class Turn:
             key=_key(self._run, step, attempt),
             timeout_seconds=step.timeout.total_seconds(),
             clock=deps.clock,
-            connections=Connections(store.connections_of(self._run), deps.vault.resolve),
+            connections=Connections(store.connections_of(self._run), deps.secrets.resolve),
             write=tail.write,
-            masker=deps.vault.masker,
+            masker=deps.secrets.masker,
             shell=preview.shell_rules(deps, self._runbook),
             started_at=attempt.started_at,
-            outreach=step_recipients.of_run(deps, self._run, step.id),
+            recipients=step_recipients.of_run(deps, self._run, step.id),
         )
 
     # --- its fate -----------------------------------------------------------------------------------------------------
 
-    async def _settle(self, step: Step, attempt: StepRun, outcome: Outcome) -> Rest | None:
+    async def _settle(self, step: Step, attempt: StepRun, outcome: Outcome) -> Pause | None:
         """Write down what became of it, and say whether the run goes on."""
         match outcome:
             case Waiting():
@@ -406,7 +406,7 @@ class Turn:
             case Failed():
                 return await self._failed(step, attempt, outcome)
 
-    def _done(self, step: Step, attempt: StepRun, outcome: Done) -> Rest | None:
+    def _done(self, step: Step, attempt: StepRun, outcome: Done) -> Pause | None:
         made = self._ended(attempt, StepState.DONE, outcome.sentence, outcome.output)
         result = _bounded(outcome.result)
         try:
@@ -428,32 +428,32 @@ class Turn:
         return {name: evaluate.evaluate(source, seen) for name, source in step.save.items()}
 
     def _say(self, step: Step, made: StepRun, result: Mapping[str, Any]) -> None:
-        masker = self._deps.vault.masker
+        masker = self._deps.secrets.masker
         to, text = str(result["to"]), masker.mask(str(result["text"]))
-        parcel = run_deliveries.message(self._run, step.id, made.attempt, to, text)
+        new = run_deliveries.message(self._run, step.id, made.attempt, to, text)
 
         async def then(tx: Tx) -> None:
-            await outbox.enqueue(self._deps, tx, parcel)
+            await outbox.enqueue(self._deps, tx, new)
 
         self._then.append(then)
 
-    def _wait(self, step: Step, attempt: StepRun, outcome: Waiting) -> Rest:
-        masked = self._deps.vault.masker.mask(outcome.sentence)
+    def _wait(self, step: Step, attempt: StepRun, outcome: Waiting) -> Pause:
+        masked = self._deps.secrets.masker.mask(outcome.sentence)
         made = replace(attempt, state=StepState.WAITING, sentence=masked)
         self._record(made)
         if outcome.seconds is not None and "for" in step.body:
             return self._sleep(made, outcome.seconds)
         if outcome.seconds is not None:
-            return Rest("ready", Status.WAITING, masked, self._wall_in(outcome.seconds), then=self._arm_deadline)
-        parcel = run_deliveries.manual(self._run, step.id, made.attempt)
+            return Pause("ready", Status.WAITING, masked, self._wall_in(outcome.seconds), then=self._arm_deadline)
+        new = run_deliveries.manual(self._run, step.id, made.attempt)
 
         async def then(tx: Tx) -> None:
-            await outbox.enqueue(self._deps, tx, parcel)
+            await outbox.enqueue(self._deps, tx, new)
             await self._arm_deadline(tx)
 
-        return Rest("parked", Status.WAITING, masked, then=then)
+        return Pause("parked", Status.WAITING, masked, then=then)
 
-    def _sleep(self, made: StepRun, seconds: float) -> Rest:
+    def _sleep(self, made: StepRun, seconds: float) -> Pause:
         """A wait for a time is a promise like any other: a timer ends it, also when the clock jumps."""
         due_at = self._now() + timedelta(seconds=max(seconds, 0.001))
 
@@ -462,7 +462,7 @@ class Turn:
             await timers.schedule(tx, kind=WAKE, subject=self._run.name, due_at=due_at, dedupe_key=key)
             await self._arm_deadline(tx)
 
-        return Rest("parked", Status.WAITING, made.sentence, then=then)
+        return Pause("parked", Status.WAITING, made.sentence, then=then)
 
     def _wall_in(self, seconds: float) -> float:
         """Of promised time, at the speed the clock has now."""
@@ -479,24 +479,24 @@ class Turn:
                 tx, kind=DEADLINE, subject=self._run.name, due_at=self._run.deadline_at, dedupe_key=key
             )
 
-    def _interrupted(self, step: Step, attempt: StepRun, outcome: Unknown) -> Rest | None:
+    def _interrupted(self, step: Step, attempt: StepRun, outcome: Unknown) -> Pause | None:
         is_sure = step.effect is not Effect.ONCE
         state = StepState.FAILED if is_sure else StepState.INTERRUPTED
         said = outcome.sentence if is_sure else f"{outcome.sentence} Whether it happened is not known."
         self._finish_step(self._ended(attempt, state, said, outcome.output), step)
         return None
 
-    def _unknown(self, step: Step, made: StepRun, why: str) -> Rest:
+    def _unknown(self, step: Step, made: StepRun, why: str) -> Pause:
         made = replace(made, state=StepState.UNKNOWN, sentence=why, ended_at=made.ended_at or self._now())
         self._finish_step(made, step)
-        parcel = run_deliveries.question(self._run, step.id, made.attempt)
+        new = run_deliveries.question(self._run, step.id, made.attempt)
 
         async def then(tx: Tx) -> None:
-            await outbox.enqueue(self._deps, tx, parcel)
+            await outbox.enqueue(self._deps, tx, new)
 
-        return Rest("parked", Status.UNKNOWN, f"Whether step {step.id} happened is not known.", then=then)
+        return Pause("parked", Status.UNKNOWN, f"Whether step {step.id} happened is not known.", then=then)
 
-    async def _failed(self, step: Step, attempt: StepRun, outcome: Failed) -> Rest | None:
+    async def _failed(self, step: Step, attempt: StepRun, outcome: Failed) -> Pause | None:
         made = self._ended(attempt, StepState.FAILED, outcome.sentence, outcome.output)
         made = replace(made, result=self._masked(_bounded(outcome.result)))
         self._finish_step(made, step)
@@ -511,18 +511,18 @@ class Turn:
             return self._take_back(step, made)
         return self._over(Status.FAILED, self._named(step, made.sentence))
 
-    def _retry(self, step: Step, made: StepRun) -> Rest:
+    def _retry(self, step: Step, made: StepRun) -> Pause:
         again = StepRun(step.id, made.attempt + 1, StepState.READY, self._now(), sentence="It is tried again.")
         self._record(again)
         seconds = step.retries.backoff.total_seconds()
-        return Rest("ready", Status.WAITING, self._named(step, made.sentence), self._wall_in(seconds))
+        return Pause("ready", Status.WAITING, self._named(step, made.sentence), self._wall_in(seconds))
 
-    def _take_back(self, step: Step, made: StepRun) -> Rest | None:
+    def _take_back(self, step: Step, made: StepRun) -> Pause | None:
         """`on_failure: undo`: the plan of taking back is asked for, where it needs approval."""
         back = plan_in_force.undo_steps(self._run, self._runbook, self._progress)
         if not back:
             return self._over(Status.FAILED, self._named(step, made.sentence))
-        wanted = gate_of_undo(self._runbook, back, self._run.severity)
+        wanted = rule_of_undo(self._runbook, back, self._run.severity)
         if wanted is None:
             self._run = replace(self._run, phase=Phase.UNDO)
             return None
@@ -533,13 +533,13 @@ class Turn:
             await approvals.ask(self._deps, tx, run, UNDO, wanted, plan_hash=hash_, text="")
 
         said = f"{self._named(step, made.sentence)} Taking back waits for approval."
-        return Rest("parked", Status.AWAITING, said, phase=Phase.UNDO, then=then)
+        return Pause("parked", Status.AWAITING, said, phase=Phase.UNDO, then=then)
 
     def _named(self, step: Step, sentence: str) -> str:
         return f"Step {step.id} failed: {sentence}"
 
     def _ended(self, attempt: StepRun, state: StepState, sentence: str, output: str) -> StepRun:
-        masker = self._deps.vault.masker
+        masker = self._deps.secrets.masker
         return replace(
             attempt,
             state=state,
@@ -554,7 +554,7 @@ class Turn:
         self._note(f"step.{made.state.value}", detail | ({"why": made.sentence[:300]} if made.sentence else {}))
 
     def _masked(self, value: Any) -> Any:
-        return self._deps.vault.masker.mask_all(value)
+        return self._deps.secrets.masker.mask_all(value)
 
     # --- writing ------------------------------------------------------------------------------------------------------
 
@@ -575,7 +575,7 @@ class Turn:
         self._cancelled_by = found or self._cancelled_by
         return found
 
-    async def _leave(self, rest: Rest) -> None:
+    async def _write_pause(self, rest: Pause) -> None:
         """The last write of this turn: where it rests. Somebody who cancelled meanwhile is heard first."""
         run = replace(self._run, phase=rest.phase or self._run.phase)
         if rest.state == "over" and run.phase is Phase.UNDO and rest.status is Status.CANCELLED:
@@ -592,7 +592,7 @@ class Turn:
         if cancelled and rest.state == "parked":
             await _cancel_parked(self._deps, self._run.id, cancelled)
 
-    def _end(self, rest: Rest) -> None:
+    def _end(self, rest: Pause) -> None:
         self._note(f"run.{rest.status.value}", {"sentence": rest.sentence[:500]})
         run = self._run
 
@@ -660,18 +660,18 @@ def planned_arguments(run: Run, step: Step, progress: Mapping[str, StepRun]) -> 
         return step.body
 
 
-def _gate_of_approval_step(step: Step) -> Gate:
+def _rule_of_approval_step(step: Step) -> ApprovalRule:
     body = step.body
     valid = body.get("expires")
-    lasting = valid if isinstance(valid, timedelta) else Gate().expires
+    lasting = valid if isinstance(valid, timedelta) else ApprovalRule().expires
     if isinstance(valid, str):
         lasting = duration.parse(valid)
-    return Gate(tuple(body.get("who") or ()), int(body.get("quorum") or 1), lasting)
+    return ApprovalRule(tuple(body.get("who") or ()), int(body.get("quorum") or 1), lasting)
 
 
 def _planned_shape(step: Step) -> PlannedStep:
     late = bool(evaluate.needs(step.body))
-    return PlannedStep(step.id, 0, step.kind, step.effect, "", "", {}, gate=step.approval, is_late=late)
+    return PlannedStep(step.id, 0, step.kind, step.effect, "", "", {}, approval=step.approval, is_late=late)
 
 
 def _bounded(value: Any) -> Any:
@@ -714,7 +714,7 @@ class _Tail:
     """What a step says as it goes, masked and bounded: its beginning and its end."""
 
     def __init__(self, deps: Deps) -> None:
-        self._stream = deps.vault.masker.stream()
+        self._stream = deps.secrets.masker.stream()
         self._kept = HeadAndTail(MAX_OUTPUT - 100)  # room for the line that says what is left out
         self.has_news = False
 

@@ -38,8 +38,8 @@ async def end(deps: Deps, tx: Tx, run: Run, status: Status, sentence: str, *, by
 
 async def follow(deps: Deps, tx: Tx, run: Run, *, by: str = BOT, had_slot: bool = False) -> None:
     """What every ending brings along. The run's row says already that it is over."""
-    for gate_id in await run_approvals.void(tx, run.id, at=deps.clock.now()):
-        await outbox.enqueue(deps, tx, run_deliveries.approval_edit(run, gate_id))
+    for request_id in await run_approvals.void(tx, run.id, at=deps.clock.now()):
+        await outbox.enqueue(deps, tx, run_deliveries.approval_edit(run, request_id))
     await timers.cancel(tx, subject=run.name)
     if run.status is not Status.SUCCEEDED:
         for made in (await store.progress(tx, run.id)).values():

@@ -1,4 +1,6 @@
-"""Errands that show runs: their live message, the questions in its thread, and what their steps have to say."""
+"""Delivery handlers that show runs: their live message, the questions in its thread, and what their steps have to
+say.
+"""
 
 from __future__ import annotations
 
@@ -9,15 +11,15 @@ from typing import Any
 from bot.deps import Deps
 from bot.domain.errors import Missing, Unclear, Undeliverable
 from bot.domain.outgoing import delivery as outgoing_delivery
-from bot.domain.outgoing.delivery import Call, Delivery, Found, Parcel, Plan, Skip, Wait
+from bot.domain.outgoing.delivery import Call, Delivery, Found, NewDelivery, Plan, Skip, Wait
 from bot.domain.runs import run as rules
-from bot.domain.runs.approval import UNDO, WHOLE_RUN, Asked
+from bot.domain.runs.approval import UNDO, WHOLE_RUN, ApprovalRequest
 from bot.domain.runs.run import StepRun
 from bot.engine.steps.bounds import MAX_OUTPUT
 from bot.interactions import Block
 from bot.ports import Tx
 from bot.queue import outbox
-from bot.services.messaging.slack_post import PLACE_GONE, Message, Plain, Post
+from bot.services.messaging.slack_post import CHANNEL_GONE, Message, Plain, Post
 from bot.services.runs import deliveries as run_deliveries
 from bot.services.runs import plan_in_force, queries, request
 from bot.services.runs.queries import Shown
@@ -32,7 +34,7 @@ from bot.views.kit.blocks import context, section
 from bot.views.run import Live
 
 SOON_SECONDS = 0.5
-PLACE_WAIT_SECONDS = 60.0
+CHANNEL_WAIT_SECONDS = 60.0
 NOT_YET = "its message is on its way"
 GONE_FOR_GOOD = {"message_not_found", "cant_update_message", "edit_window_closed"}
 
@@ -68,7 +70,7 @@ async def _posted(deps: Deps, tx: Tx, delivery: Delivery) -> Message | Skip | Wa
     shown = await _of(tx, delivery)
     channel = await _channel(deps, tx, shown)
     if not channel:
-        return Wait(PLACE_WAIT_SECONDS, "the channel for it cannot be used yet")
+        return Wait(CHANNEL_WAIT_SECONDS, "the channel for it cannot be used yet")
     live = _live(shown)
     return Message(channel, view.fallback(live), view.live_message(live), shown.run.thread)
 
@@ -77,7 +79,7 @@ async def _was_posted(deps: Deps, tx: Tx, delivery: Delivery, answer: dict[str, 
     number = rules.number(delivery.subject) or 0
     run = await store.lock(tx, number)
     run = await store.change(tx, run.id, channel=answer["channel"], ts=answer["ts"], edited_wall=deps.clock.wall())
-    await outbox.hurry(deps, tx, run.name)
+    await outbox.retry_now(deps, tx, run.name)
     # It was rendered before this moment; whatever has changed since is shown by an edit.
     await outbox.enqueue(deps, tx, run_deliveries.edit(run.id, run.rank))
 
@@ -85,16 +87,16 @@ async def _was_posted(deps: Deps, tx: Tx, delivery: Delivery, answer: dict[str, 
 class LivePost(Post):
     """Where its channel cannot be written to, whoever asked for the run hears of it, once."""
 
-    async def refused(
+    async def on_refused(
         self, deps: Deps, tx: Tx, delivery: Delivery, problem: Undeliverable
     ) -> dict[str, Any] | Wait | Skip | None:
         run = (await _of(tx, delivery)).run
-        if problem.error in PLACE_GONE and run.source != request.AUTOMATION:
+        if problem.error in CHANNEL_GONE and run.source != request.AUTOMATION:
             text = (
                 f"I cannot post in its channel ({problem.error}): nobody sees {run} there, and nobody can approve it."
             )
-            await outbox.enqueue(deps, tx, run_deliveries.letter(run, f"stranded:{run.id}", text))
-        return await super().refused(deps, tx, delivery, problem)
+            await outbox.enqueue(deps, tx, run_deliveries.direct_message(run, f"stranded:{run.id}", text))
+        return await super().on_refused(deps, tx, delivery, problem)
 
 
 class EditLive(Plain):
@@ -112,15 +114,15 @@ class EditLive(Plain):
         blocks = view.live_message(live)
         return Call({"channel": run.channel, "ts": run.ts, "text": view.fallback(live), "blocks": blocks})
 
-    async def settle(self, deps: Deps, tx: Tx, delivery: Delivery, answer: dict[str, Any]) -> None:
+    async def on_sent(self, deps: Deps, tx: Tx, delivery: Delivery, answer: dict[str, Any]) -> None:
         await store.change(tx, rules.number(delivery.subject) or 0, edited_wall=deps.clock.wall())
 
-    async def refused(
+    async def on_refused(
         self, deps: Deps, tx: Tx, delivery: Delivery, problem: Undeliverable
     ) -> dict[str, Any] | Wait | Skip | None:
-        if problem.error in GONE_FOR_GOOD or (problem.error in PLACE_GONE and (await _of(tx, delivery)).run.is_over):
+        if problem.error in GONE_FOR_GOOD or (problem.error in CHANNEL_GONE and (await _of(tx, delivery)).run.is_over):
             return Skip(f"{problem.error}: there is no message to edit any more")
-        return await super().refused(deps, tx, delivery, problem)
+        return await super().on_refused(deps, tx, delivery, problem)
 
 
 # --- in its thread ----------------------------------------------------------------------------------------------------
@@ -129,16 +131,16 @@ class EditLive(Plain):
 class InThread(Post):
     """A message in the run's thread. Where that cannot be written to, whoever asked for the run gets it."""
 
-    async def refused(
+    async def on_refused(
         self, deps: Deps, tx: Tx, delivery: Delivery, problem: Undeliverable
     ) -> dict[str, Any] | Wait | Skip | None:
-        is_gone = problem.error in PLACE_GONE or problem.permanent
+        is_gone = problem.error in CHANNEL_GONE or problem.permanent
         if not is_gone or delivery.payload.get("dm") or (await _of(tx, delivery)).run.source == request.AUTOMATION:
-            return await super().refused(deps, tx, delivery, problem)
+            return await super().on_refused(deps, tx, delivery, problem)
         payload = {**delivery.payload, "dm": True}
         key = f"dm:{delivery.id}"
         await outbox.enqueue(
-            deps, tx, Parcel(delivery.kind, delivery.subject, outgoing_delivery.POST, payload, dedupe_key=key)
+            deps, tx, NewDelivery(delivery.kind, delivery.subject, outgoing_delivery.POST, payload, dedupe_key=key)
         )
         return Skip(f"{problem.error}: said to whoever asked for the run instead")
 
@@ -154,7 +156,7 @@ def _in_thread(shown: Shown, delivery: Delivery, text: str, blocks: list[Block])
 
 async def _question_asked(deps: Deps, tx: Tx, delivery: Delivery) -> Message | Skip | Wait:
     shown = await _of(tx, delivery)
-    asked = next((one for one in shown.gates if one.id == delivery.payload["gate_id"]), None)
+    asked = next((one for one in shown.approval_requests if one.id == delivery.payload["request_id"]), None)
     if asked is None:
         return Skip("it is not asked any more")
     if delivery.payload.get("dm"):
@@ -165,19 +167,19 @@ async def _question_asked(deps: Deps, tx: Tx, delivery: Delivery) -> Message | S
     return _in_thread(shown, delivery, text, blocks)
 
 
-async def _approval(deps: Deps, tx: Tx, shown: Shown, asked: Asked) -> tuple[str, list[Block]]:
+async def _approval(deps: Deps, tx: Tx, shown: Shown, asked: ApprovalRequest) -> tuple[str, list[Block]]:
     live = await _naming(deps, tx, shown, asked.who)
     return view.approval_fallback(live, asked), view.approval_message(live, asked, _what_exactly(shown, asked))
 
 
-def _what_exactly(shown: Shown, asked: Asked) -> list[str]:
+def _what_exactly(shown: Shown, asked: ApprovalRequest) -> list[str]:
     """The plan, or the one step as it would be done now."""
     run, progress = shown.run, shown.progress
-    if asked.gate == WHOLE_RUN:
+    if asked.covers == WHOLE_RUN:
         return view.plan_lines(plan_in_force.plan(run, shown.runbook).steps)
-    if asked.gate == UNDO:
+    if asked.covers == UNDO:
         return view.plan_lines(plan_in_force.undo_steps(run, shown.runbook, progress))
-    step = shown.runbook.step(asked.gate)
+    step = shown.runbook.step(asked.covers)
     if step is None:
         return []
     try:
@@ -189,9 +191,9 @@ def _what_exactly(shown: Shown, asked: Asked) -> list[str]:
 async def _question_posted(deps: Deps, tx: Tx, delivery: Delivery, answer: dict[str, Any]) -> None:
     if delivery.payload.get("dm"):
         return
-    gate_id = delivery.payload["gate_id"]
-    await run_approvals.change(tx, gate_id, channel=answer["channel"], ts=answer["ts"])
-    await outbox.hurry(deps, tx, delivery.subject)
+    request_id = delivery.payload["request_id"]
+    await run_approvals.change(tx, request_id, channel=answer["channel"], ts=answer["ts"])
+    await outbox.retry_now(deps, tx, delivery.subject)
 
 
 class EditApproval(Plain):
@@ -199,7 +201,7 @@ class EditApproval(Plain):
 
     async def prepare(self, deps: Deps, tx: Tx, delivery: Delivery) -> Plan:
         shown = await _of(tx, delivery)
-        asked = next((one for one in shown.gates if one.id == delivery.payload["gate_id"]), None)
+        asked = next((one for one in shown.approval_requests if one.id == delivery.payload["request_id"]), None)
         if asked is None:
             return Skip("it is not asked any more")
         if not asked.ts:
@@ -207,12 +209,12 @@ class EditApproval(Plain):
         text, blocks = await _approval(deps, tx, shown, asked)
         return Call({"channel": asked.channel, "ts": asked.ts, "text": text, "blocks": blocks})
 
-    async def refused(
+    async def on_refused(
         self, deps: Deps, tx: Tx, delivery: Delivery, problem: Undeliverable
     ) -> dict[str, Any] | Wait | Skip | None:
         if problem.error in GONE_FOR_GOOD:
             return Skip(f"{problem.error}: there is no message to edit any more")
-        return await super().refused(deps, tx, delivery, problem)
+        return await super().on_refused(deps, tx, delivery, problem)
 
 
 async def _attempt(tx: Tx, shown: Shown, delivery: Delivery) -> StepRun | None:
@@ -261,12 +263,12 @@ class EditAsked(Plain):
         where = {"channel": answer["channel"], "ts": answer["ts"]}
         return Call({**where, "text": message.text, "blocks": message.blocks})
 
-    async def refused(
+    async def on_refused(
         self, deps: Deps, tx: Tx, delivery: Delivery, problem: Undeliverable
     ) -> dict[str, Any] | Wait | Skip | None:
         if problem.error in GONE_FOR_GOOD:
             return Skip(f"{problem.error}: there is no message to edit any more")
-        return await super().refused(deps, tx, delivery, problem)
+        return await super().on_refused(deps, tx, delivery, problem)
 
 
 async def _said(deps: Deps, tx: Tx, delivery: Delivery) -> Message | Skip | Wait:
@@ -285,12 +287,12 @@ async def _message(deps: Deps, tx: Tx, delivery: Delivery) -> Message | Skip | W
     text = mrkdwn.escape(str(delivery.payload["text"]))
     channel = await channels.resolve(tx, target.removeprefix("#")) if kind == "slack" else target
     if not channel:
-        return Wait(PLACE_WAIT_SECONDS, "that channel cannot be used yet")
+        return Wait(CHANNEL_WAIT_SECONDS, "that channel cannot be used yet")
     return Message(channel, text, [section(text), *_signature(shown)])
 
 
-class MessageWho(Plain):
-    """Who a message step means: each of them gets a letter of their own."""
+class MessageRecipients(Plain):
+    """Who a message step means: each of them gets a direct message."""
 
     async def prepare(self, deps: Deps, tx: Tx, delivery: Delivery) -> Plan:
         run = (await _of(tx, delivery)).run
@@ -298,16 +300,16 @@ class MessageWho(Plain):
         who = str(delivery.payload["to"]).removeprefix("dm:")
         return Call({"who": who, "roles": roles, "service": run.service})
 
-    async def act(self, deps: Deps, delivery: Delivery, arguments: dict[str, Any], method: str) -> dict[str, Any]:
+    async def send(self, deps: Deps, delivery: Delivery, arguments: dict[str, Any], method: str) -> dict[str, Any]:
         who, roles = [arguments["who"]], arguments["roles"]
         return {"people": await recipients.expand(deps, who, roles, service=arguments["service"])}
 
-    async def settle(self, deps: Deps, tx: Tx, delivery: Delivery, answer: dict[str, Any]) -> None:
+    async def on_sent(self, deps: Deps, tx: Tx, delivery: Delivery, answer: dict[str, Any]) -> None:
         for person in answer["people"]:
             payload = {"to": f"dm:{person}", "text": delivery.payload["text"]}
             key = f"run.message:{delivery.id}:{person}"
-            parcel = Parcel("run.message", delivery.subject, outgoing_delivery.POST, payload, dedupe_key=key)
-            await outbox.enqueue(deps, tx, parcel)
+            new = NewDelivery("run.message", delivery.subject, outgoing_delivery.POST, payload, dedupe_key=key)
+            await outbox.enqueue(deps, tx, new)
 
 
 def _signature(shown: Shown) -> list[Block]:
@@ -328,7 +330,7 @@ class WholeOutput(Plain):
         name = f"{run.name.lower()}-output-{delivery.token}.txt"
         return Call({"channel": run.channel, "thread": run.root, "name": name, "content": text})
 
-    async def act(self, deps: Deps, delivery: Delivery, arguments: dict[str, Any], method: str) -> dict[str, Any]:
+    async def send(self, deps: Deps, delivery: Delivery, arguments: dict[str, Any], method: str) -> dict[str, Any]:
         return await deps.chat.upload(
             name=arguments["name"],
             content=arguments["content"],
@@ -337,7 +339,7 @@ class WholeOutput(Plain):
             comment="",
         )
 
-    async def look_up(self, deps: Deps, delivery: Delivery, arguments: dict[str, Any]) -> Found | None:
+    async def find_sent(self, deps: Deps, delivery: Delivery, arguments: dict[str, Any]) -> Found | None:
         page = await deps.chat.call("files.list", {"channel": arguments["channel"], "count": 100})
         same = [one for one in page.get("files", []) if one.get("name") == arguments["name"]]
         return Found({"ok": True}) if same else None

@@ -7,7 +7,7 @@ from typing import Any
 
 from bot.domain.catalogue.runbook import Runbook, Step
 from bot.domain.errors import Unclear
-from bot.domain.runs.approval import UNDO, WHOLE_RUN, Asked
+from bot.domain.runs.approval import UNDO, WHOLE_RUN, ApprovalRequest
 from bot.domain.runs.plan import Plan, PlannedStep, digest
 from bot.domain.runs.run import Progress, Run, undos
 from bot.engine import planning
@@ -15,15 +15,15 @@ from bot.ports import Tx
 from bot.store.runs import runs as store
 
 
-async def hash_in_force(tx: Tx, run: Run, asked: Asked) -> str:
+async def hash_in_force(tx: Tx, run: Run, asked: ApprovalRequest) -> str:
     """The hash of what would be done if this question were approved now."""
     runbook = await store.version(tx, run.version)
-    if asked.gate == WHOLE_RUN:
+    if asked.covers == WHOLE_RUN:
         return plan(run, runbook).hash
     progress = await store.progress(tx, run.id)
-    if asked.gate == UNDO:
+    if asked.covers == UNDO:
         return undo_hash(run, undo_steps(run, runbook, progress))
-    step = runbook.step(asked.gate)
+    step = runbook.step(asked.covers)
     return step_hash(run, step, progress) if step else ""
 
 

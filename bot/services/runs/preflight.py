@@ -70,7 +70,7 @@ def _nobody(deps: Deps, runbook: Runbook, to: str) -> str:
 
 def _resolve(deps: Deps, reference: str, name: str, found: dict[str, str]) -> None:
     try:
-        deps.vault.resolve(reference)
+        deps.secrets.resolve(reference)
     except Misconfigured as problem:
         found[name] = problem.sentence
 
@@ -82,7 +82,7 @@ async def _reaches(deps: Deps, step: PlannedStep) -> str:
         if known is None:
             return f"There is no connection “{name}”. Add it to org.yml under connections."
         try:
-            url = deps.vault.resolve(known.reference).reveal()
+            url = deps.secrets.resolve(known.reference).reveal()
         except Misconfigured as problem:
             return problem.sentence
         if not await _answers(url):
@@ -148,5 +148,5 @@ def _missing(deps: Deps, runbook: Runbook, arguments: Mapping[str, Any]) -> str:
 
 def _path(deps: Deps, arguments: Mapping[str, Any]) -> str:
     """Where it is looked for: in the PATH that the step is given, else where every system has its programs."""
-    given = deps.vault.environment.get("PATH") if "PATH" in (arguments.get("env") or ()) else None
+    given = deps.secrets.environment.get("PATH") if "PATH" in (arguments.get("env") or ()) else None
     return given or os.defpath

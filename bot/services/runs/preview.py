@@ -13,7 +13,7 @@ from bot.deps import Deps
 from bot.domain.catalogue.runbook import Effect, Kind, Runbook, Step
 from bot.domain.errors import Problem
 from bot.domain.incidents.incident import Incident
-from bot.domain.people.recipients import Reach
+from bot.domain.people.recipients import Recipients
 from bot.domain.runs.outcome import Done, Outcome, Waiting
 from bot.domain.runs.parameters import Reference
 from bot.domain.runs.plan import NO, YES, Plan, PlannedStep
@@ -39,7 +39,7 @@ async def looks(deps: Deps, runbook: Runbook, plan: Plan, incident: Incident | N
     reaching = [step for step in plan.steps if step.kind in (Kind.EMAIL, Kind.PAGE) and step.runs != NO]
     told = await asyncio.gather(*(_reach(deps, runbook, step, incident) for step in reaching))
     seen |= {step.id: said for step, said in zip(reaching, told, strict=True) if said}
-    return {step: deps.vault.masker.mask(said)[:SHOWN] for step, said in seen.items()}
+    return {step: deps.secrets.masker.mask(said)[:SHOWN] for step, said in seen.items()}
 
 
 async def _reach(deps: Deps, runbook: Runbook, step: PlannedStep, incident: Incident | None) -> str:
@@ -57,7 +57,7 @@ async def _reach(deps: Deps, runbook: Runbook, step: PlannedStep, incident: Inci
     return _whom(meant, names, step.kind)
 
 
-def _whom(meant: Reach, names: Mapping[str, str], kind: Kind) -> str:
+def _whom(meant: Recipients, names: Mapping[str, str], kind: Kind) -> str:
     said = [f"PagerDuty {meant.pagerduty_service}"] if kind is Kind.PAGE and meant.pagerduty_service else []
     said += [*meant.written, *(f"{names.get(one, one)} ({address})" for one, address in meant.people)]
     missed = [f"{names.get(one, one)} has no address" for one in meant.unreachable]
@@ -75,7 +75,7 @@ async def _look(deps: Deps, runbook: Runbook, plan: Plan, step: Step) -> str:
 
 def _arguments(deps: Deps, plan: Plan, step: Step) -> Mapping[str, Any]:
     known = {
-        name: deps.vault.resolve(one.source).reveal() if isinstance(one, Reference) else one
+        name: deps.secrets.resolve(one.source).reveal() if isinstance(one, Reference) else one
         for name, one in plan.parameters.items()
     }
     scope = {"params": known, "run": {"id": "RUN-n"}, **plan.subject}
@@ -87,9 +87,9 @@ def _context(deps: Deps, runbook: Runbook, step: Step) -> StepContext:
         key=f"tocsin-plan-{runbook.id}-{step.id}",
         timeout_seconds=min(MOST_SECONDS, step.timeout.total_seconds()),
         clock=deps.clock,
-        connections=Connections(deps.catalogue.connections, deps.vault.resolve),
+        connections=Connections(deps.catalogue.connections, deps.secrets.resolve),
         shell=shell_rules(deps, runbook),
-        masker=deps.vault.masker,
+        masker=deps.secrets.masker,
     )
 
 
@@ -97,7 +97,7 @@ def shell_rules(deps: Deps, runbook: Runbook) -> ShellRules:
     """Where its programs may run: only in a catalogue folder that TOCSIN_ALLOW_SHELL names."""
     folder = Path(runbook.folder) if runbook.folder else None
     allowed = folder is not None and folder.resolve() in [one.resolve() for one in deps.config.shell_folders]
-    return ShellRules(folder if allowed else None, deps.vault.environment)
+    return ShellRules(folder if allowed else None, deps.secrets.environment)
 
 
 def _said(outcome: Outcome) -> str:

@@ -13,7 +13,7 @@ from bot.domain.incidents.incident import Incident
 from bot.domain.outgoing.timer import Timer
 from bot.domain.people.person import BOT, Actor
 from bot.domain.runs import run as rules
-from bot.domain.runs.approval import Asked
+from bot.domain.runs.approval import ApprovalRequest
 from bot.domain.runs.run import Phase, Run, Status, StepRun
 from bot.interactions import Where
 from bot.ports import Tx
@@ -72,7 +72,7 @@ class Shown:
     runbook: Runbook
     plan: list[dict[str, Any]]
     progress: dict[str, StepRun]
-    gates: list[Asked]
+    approval_requests: list[ApprovalRequest]
 
     @property
     def undoable(self) -> bool:

@@ -13,7 +13,7 @@ from bot.domain.runs.run import Run
 def typed(deps: Deps, run: Run, text: str) -> str:
     """The text as it may be kept and shown."""
     know(deps, run)
-    return deps.vault.masker.mask(text)
+    return deps.secrets.masker.mask(text)
 
 
 def quoted(text: str) -> str:
@@ -25,7 +25,7 @@ def know(deps: Deps, run: Run) -> None:
     """From now on its secrets are hidden everywhere. One that cannot be found cannot come back either."""
     for reference in references(run):
         try:
-            deps.vault.resolve(reference)
+            deps.secrets.resolve(reference)
         except Misconfigured:
             continue
 

@@ -29,10 +29,12 @@ def refusals_are_kept(verb: Callable[P, Awaitable[T]]) -> Callable[P, Coroutine[
     return careful
 
 
-async def _note_attempt(deed: str, problem: Problem, given: tuple[Any, ...], named: Mapping[str, Any]) -> None:
+async def _note_attempt(attempted: str, problem: Problem, given: tuple[Any, ...], named: Mapping[str, Any]) -> None:
     deps, about, *rest = given
     by = next(one for one in (*rest, *named.values()) if isinstance(one, Actor))
     run, step = (about.run, about.step[:60]) if isinstance(about, Subject) else (about, "")
     async with deps.database.transaction() as tx:
-        detail = {"deed": deed, "why": problem.sentence[:500], "source": by.source} | ({"step": step} if step else {})
+        detail = {"attempted": attempted, "why": problem.sentence[:500], "source": by.source} | (
+            {"step": step} if step else {}
+        )
         await audit.record(tx, deps.clock, by.id, "run.refused", f"RUN-{run}", **detail)

@@ -9,7 +9,7 @@ from typing import Any
 
 from bot.deps import Deps
 from bot.domain.alerts.group import AlertGroup
-from bot.domain.catalogue.runbook import Effect, Gate, Runbook
+from bot.domain.catalogue.runbook import ApprovalRule, Effect, Runbook
 from bot.domain.catalogue.service import Service
 from bot.domain.errors import Conflict, Problem, Refused, Repeated, Unclear, Undeliverable
 from bot.domain.incidents.incident import Incident
@@ -17,7 +17,7 @@ from bot.domain.people import access
 from bot.domain.people.person import Actor
 from bot.domain.runs import parameters
 from bot.domain.runs import run as rules
-from bot.domain.runs.approval import WHOLE_RUN, gate_of_run, is_said
+from bot.domain.runs.approval import WHOLE_RUN, is_said, rule_of_run
 from bot.domain.runs.plan import Plan
 from bot.domain.runs.run import Run, Status
 from bot.domain.text.wording import listing
@@ -71,7 +71,7 @@ class Draft:
     incident: Incident | None
     severity: str
     rank: int
-    gate: Gate | None = None
+    approval: ApprovalRule | None = None
     group: AlertGroup | None = None
 
 
@@ -88,8 +88,8 @@ async def draft(deps: Deps, wanted: Wanted, where: Where, *, looks: bool = True)
     if looks:
         found = await preflight.problems(deps, runbook, plan)
         plan = replace(plan, problems={**plan.problems, **found})
-    gate = gate_of_run(runbook, key) or (Gate() if wanted.must_ask else None)
-    return Draft(runbook, plan, incident, key, level.rank if level else 9, gate, about.group)
+    rule = rule_of_run(runbook, key) or (ApprovalRule() if wanted.must_ask else None)
+    return Draft(runbook, plan, incident, key, level.rank if level else 9, rule, about.group)
 
 
 def _severity(service: Service, about: _About) -> str:
@@ -206,12 +206,12 @@ async def may_execute(deps: Deps, runbook: Runbook, by: Actor, incident: int | N
 def _must_be_sound(found: Draft, wanted: Wanted, by: Actor, deps: Deps) -> None:
     if found.plan.problems:
         raise Conflict(f"{found.runbook.id} cannot run as it stands. {told_problems(found.plan)}")
-    if found.gate is not None:
-        if found.gate.reason and not is_said(wanted.reason):
+    if found.approval is not None:
+        if found.approval.reason and not is_said(wanted.reason):
             raise Unclear("Say why: whoever approves needs to know. Add a reason.")
-        if by.source == AUTOMATION and not approvals.who_of(deps, found.gate):
+        if by.source == AUTOMATION and not approvals.who_of(deps, found.approval):
             raise Refused("Nobody may approve runs yet: `access.approve` in org.yml is empty.")
-        approvals.somebody_may(deps, found.gate, found.runbook.service, by)
+        approvals.somebody_may(deps, found.approval, found.runbook.service, by)
 
 
 def told_problems(plan: Plan) -> str:
@@ -287,15 +287,15 @@ async def _write_down(deps: Deps, tx: Tx, found: Draft, wanted: Wanted, by: Acto
         runbook=run.runbook, version=run.version, plan_hash=run.plan_hash, source=by.source, reason=run.reason,
     )  # fmt: skip
     await outbox.enqueue(deps, tx, run_deliveries.live(run))
-    if found.gate is not None:
-        await approvals.ask(deps, tx, run, WHOLE_RUN, found.gate, plan_hash=run.plan_hash, text="")
+    if found.approval is not None:
+        await approvals.ask(deps, tx, run, WHOLE_RUN, found.approval, plan_hash=run.plan_hash, text="")
     await finish.log(deps, tx, run, by.id, f"asked for {run} ({run.runbook})")
     return run
 
 
 def _birth(deps: Deps, found: Draft, wanted: Wanted, by: Actor, channel: str | None) -> dict[str, Any]:
     plan, runbook = found.plan, found.runbook
-    waits = found.gate is not None
+    waits = found.approval is not None
     return {
         "runbook": runbook.id,
         "version": runbook.version,
@@ -305,7 +305,7 @@ def _birth(deps: Deps, found: Draft, wanted: Wanted, by: Actor, channel: str | N
         "connections": store.connections_json(deps.catalogue.connections),
         "plan": store.plan_json(plan),
         "plan_hash": plan.hash,
-        "reason": deps.vault.masker.mask(wanted.reason.strip())[:MAX_REASON],
+        "reason": deps.secrets.masker.mask(wanted.reason.strip())[:MAX_REASON],
         "requested_by": by.id,
         "edited_by": [one for one in wanted.edited_by if one != by.id],
         "source": by.source,
@@ -364,8 +364,8 @@ async def change(deps: Deps, number: int, given: Mapping[str, Any], by: Actor) -
     async with begin(deps, by) as tx:
         run = await store.lock(tx, number)
         _must_wait(run)
-        for gate_id in await run_approvals.void(tx, run.id, at=deps.clock.now()):
-            await outbox.enqueue(deps, tx, run_deliveries.approval_edit(run, gate_id))
+        for request_id in await run_approvals.void(tx, run.id, at=deps.clock.now()):
+            await outbox.enqueue(deps, tx, run_deliveries.approval_edit(run, request_id))
         run = await store.change(
             tx, run.id, parameters=store.parameters_json(values), plan=store.plan_json(plan), plan_hash=plan.hash,
             connections=store.connections_json(deps.catalogue.connections), slot_key=_slot_key(runbook, plan),
@@ -373,8 +373,8 @@ async def change(deps: Deps, number: int, given: Mapping[str, Any], by: Actor) -
         )  # fmt: skip
         await audit.record(tx, deps.clock, by.id, "run.changed", run.name, plan_hash=run.plan_hash)
         # It waits for approval, so it needs one: where the file wants none, the alert that called for it did.
-        gate = gate_of_run(runbook, run.severity) or Gate()
-        await approvals.ask(deps, tx, run, WHOLE_RUN, gate, plan_hash=run.plan_hash, text="")
+        rule = rule_of_run(runbook, run.severity) or ApprovalRule()
+        await approvals.ask(deps, tx, run, WHOLE_RUN, rule, plan_hash=run.plan_hash, text="")
         await finish.show(deps, tx, run)
         return run
 

@@ -8,7 +8,7 @@ from bot.deps import Deps
 from bot.domain.catalogue.runbook import Runbook
 from bot.domain.errors import Missing, Unclear
 from bot.domain.people.person import Actor
-from bot.domain.runs.approval import Asked
+from bot.domain.runs.approval import ApprovalRequest
 from bot.domain.runs.run import Run
 from bot.domain.text.wording import nearest
 from bot.services.runs import approvals, queries
@@ -61,7 +61,7 @@ async def _may_see(deps: Deps, run: Run, by: Actor) -> bool:
     return True
 
 
-async def to_decide(deps: Deps, by: Actor) -> list[tuple[Run, Asked]]:
+async def to_decide(deps: Deps, by: Actor) -> list[tuple[Run, ApprovalRequest]]:
     """What this person may approve or has to review, of what they may see."""
     waiting = await approvals.waiting_for(deps, by)
     return [(run, asked) for run, asked in waiting if await _may_see(deps, run, by)]

@@ -15,18 +15,18 @@ from typing import Any
 from bot.deps import Deps
 from bot.domain.catalogue.runbook import Runbook
 from bot.domain.outgoing import delivery
-from bot.domain.outgoing.delivery import Parcel
-from bot.domain.runs.approval import Asked
+from bot.domain.outgoing.delivery import NewDelivery
+from bot.domain.runs.approval import ApprovalRequest
 from bot.domain.runs.run import Run, Status, StepRun
 from bot.ports import Tx
 from bot.queue import outbox
-from bot.queue.concurrency import Pump
-from bot.queue.group_commit import Together
+from bot.queue.concurrency import Pool
+from bot.queue.group_commit import GroupCommit
 from bot.services.runs import deliveries as run_deliveries
-from bot.services.runs.executor import Turn, Write
+from bot.services.runs.executor import Executor, Write
 from bot.store import audit
 from bot.store.db import claim as kernel
-from bot.store.db.claim import Claim, Fenced
+from bot.store.db.claim import Claim, LeaseLost
 from bot.store.db.errors import DatabaseTrouble
 from bot.store.db.locks import serialise
 from bot.store.queue import deliveries as deliveries_store
@@ -36,7 +36,7 @@ from bot.store.runs import runs as store
 from bot.store.runs import slots
 from bot.telemetry import Event, get_logger
 
-SEATS = 48
+CONCURRENCY = 48
 WATCH_SECONDS = 0.5
 VERSIONS_KEPT = 200
 
@@ -51,38 +51,38 @@ class Job:
     run: Run
     runbook: Runbook
     progress: dict[str, StepRun]
-    approved: list[Asked]
+    approved: list[ApprovalRequest]
 
 
 class Engine:
     """One process's part in running: a pump of claimed runs, one writer for all, and a watch over what is in flight."""
 
-    def __init__(self, deps: Deps, landed: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, deps: Deps, on_done: Callable[[], None] = lambda: None) -> None:
         self._deps = deps
-        self._flying: set[Turn] = set()
+        self._running: set[Executor] = set()
         self._versions: dict[str, Runbook] = {}
-        self._together: Together[Write, str | None] = Together(self._commit)
+        self._together: GroupCommit[Write, str | None] = GroupCommit(self._commit)
         self._watch: asyncio.Task[None] | None = None
         self._stopping = False
-        self.pump: Pump[Job] = Pump(self._claim, self._carry, seats=SEATS, landed=landed)
+        self.pool: Pool[Job] = Pool(self._claim, self._execute, concurrency=CONCURRENCY, on_done=on_done)
 
-    async def launch(self) -> int:
+    async def start_ready(self) -> int:
         """Start every run that may go on and finds a seat."""
-        return 0 if self._stopping else await self.pump.launch()
+        return 0 if self._stopping else await self.pool.start_ready()
 
-    async def until_quiet(self) -> int:
-        return await self.pump.until_quiet()
+    async def until_idle(self) -> int:
+        return await self.pool.until_idle()
 
     def begin_nothing(self) -> None:
         """From this moment on no step begins; those that are under way go on."""
         self._stopping = True
-        for turn in self._flying:
-            turn.stop()
+        for executor in self._running:
+            executor.stop()
 
     async def finish(self, seconds: float) -> None:
         """No new step; what is under way gets its time. What takes longer is given up as a crash would."""
         self.begin_nothing()
-        await self.pump.finish(seconds)
+        await self.pool.finish(seconds)
         if self._watch:
             self._watch.cancel()
             with suppress(asyncio.CancelledError):
@@ -103,10 +103,10 @@ class Engine:
         async with deps.database.transaction() as tx:
             until = wall + deps.config.lease_seconds
             found = await store.claim(tx, wall=wall, limit=room, owner=deps.worker_name, until=until)
-            seated = [(claim, run) for claim, run in found if await self._has_seat(tx, claim, run)]
-            return await self._jobs(tx, seated)
+            with_slot = [(claim, run) for claim, run in found if await self._take_slot(tx, claim, run)]
+            return await self._jobs(tx, with_slot)
 
-    async def _has_seat(self, tx: Tx, claim: Claim, run: Run) -> bool:
+    async def _take_slot(self, tx: Tx, claim: Claim, run: Run) -> bool:
         """A slot is taken in the claiming transaction; who finds none stands in the queue."""
         if not run.slot_key or run.has_slot:
             return True
@@ -116,7 +116,7 @@ class Engine:
             return True
         names = ", ".join(f"RUN-{one}" for one in await slots.in_slot(tx, run.slot_key))
         sentence = f"It waits for {names}, which has the same target."
-        await kernel.conclude(tx, claim, state="parked", status=Status.QUEUED.value, sentence=sentence)
+        await kernel.finish(tx, claim, state="parked", status=Status.QUEUED.value, sentence=sentence)
         await outbox.enqueue(self._deps, tx, run_deliveries.edit(run.id, run.rank))
         return False
 
@@ -140,18 +140,18 @@ class Engine:
 
     # --- carrying -----------------------------------------------------------------------------------------------------
 
-    async def _carry(self, job: Job) -> None:
-        turn = Turn(self._deps, job.run, job.claim, job.runbook, job.progress, job.approved, self._together.put)
-        self._flying.add(turn)
+    async def _execute(self, job: Job) -> None:
+        executor = Executor(self._deps, job.run, job.claim, job.runbook, job.progress, job.approved, self._together.put)
+        self._running.add(executor)
         if self._stopping:
-            turn.stop()
+            executor.stop()
         self._keep_watch()
         try:
-            await turn.go()
-        except Fenced as lost:
-            log.warning(Event.FENCED, what=str(lost))
+            await executor.go()
+        except LeaseLost as lost:
+            log.warning(Event.LEASE_LOST, what=str(lost))
         finally:
-            self._flying.discard(turn)
+            self._running.discard(executor)
 
     # --- one writer ---------------------------------------------------------------------------------------------------
 
@@ -175,7 +175,7 @@ class Engine:
                 for then in write.then:
                     await then(tx)
         if any(write.wakes for write in good):
-            deps.hints.wake()
+            deps.wakeups.wake()
         return [_result(write.claim, rows) for write in writes]
 
     async def _show(self, tx: Tx, good: list[Write]) -> None:
@@ -184,9 +184,9 @@ class Engine:
         if not shown:
             return
         deps = self._deps
-        parcels: list[Parcel] = [run_deliveries.edit(run_id, rank) for run_id, rank in shown.items()]
+        news: list[NewDelivery] = [run_deliveries.edit(run_id, rank) for run_id, rank in shown.items()]
         await deliveries_store.insert_or_join(
-            tx, parcels, gate=delivery.EDITS, wall=deps.clock.wall(), created_at=deps.clock.now()
+            tx, news, rate_limit=delivery.EDITS, wall=deps.clock.wall(), created_at=deps.clock.now()
         )
 
     # --- the watch ----------------------------------------------------------------------------------------------------
@@ -203,7 +203,7 @@ class Engine:
         renewed = loop.time()
         while True:
             await asyncio.sleep(pause)
-            if not self._flying:
+            if not self._running:
                 return
             try:
                 if loop.time() - renewed > lease_seconds / 3:
@@ -214,32 +214,32 @@ class Engine:
                 log.warning(Event.DATABASE_TROUBLE, during="runs", error=str(problem))
 
     async def _renew(self) -> None:
-        deps, long = self._deps, [turn for turn in self._flying if turn.is_long]
+        deps, long = self._deps, [executor for executor in self._running if executor.is_long]
         until = deps.clock.wall() + deps.config.lease_seconds
         async with deps.database.transaction() as tx:
             await store.renew(tx, [(one.claim.id, one.claim.owner, one.claim.epoch) for one in long], until=until)
-            rows = await store.held(tx, [turn.claim.id for turn in long], locked=False)
-        for turn in long:
-            if _is_ours(turn.claim, rows):
-                turn.lease_until = until
+            rows = await store.held(tx, [executor.claim.id for executor in long], locked=False)
+        for executor in long:
+            if _is_ours(executor.claim, rows):
+                executor.lease_until = until
 
     async def _look(self) -> None:
-        long = [turn for turn in self._flying if turn.is_long]
+        long = [executor for executor in self._running if executor.is_long]
         if not long:
             return
         async with self._deps.database.reading() as tx:
-            rows = await store.held(tx, [turn.claim.id for turn in long], locked=False)
+            rows = await store.held(tx, [executor.claim.id for executor in long], locked=False)
         now = self._deps.clock.now()
-        for turn in long:
-            if turn not in self._flying or not turn.is_long:
+        for executor in long:
+            if executor not in self._running or not executor.is_long:
                 continue  # it has landed meanwhile
-            row = rows.get(turn.claim.id)
-            if row is None or not _is_ours(turn.claim, rows):
-                turn.lose()
+            row = rows.get(executor.claim.id)
+            if row is None or not _is_ours(executor.claim, rows):
+                executor.lease_lost()
             elif row.cancelled_by:
-                turn.cancel(row.cancelled_by)
+                executor.cancel(row.cancelled_by)
             elif row.deadline_at and now >= row.deadline_at:
-                turn.overrun()
+                executor.deadline_passed()
 
 
 def _is_ours(claim: Claim, rows: Mapping[int, Any]) -> bool:
@@ -249,7 +249,7 @@ def _is_ours(claim: Claim, rows: Mapping[int, Any]) -> bool:
 
 def _result(claim: Claim, rows: Mapping[int, Any]) -> str | Exception | None:
     if not _is_ours(claim, rows):
-        return Fenced(f"run {claim.id} changed hands after epoch {claim.epoch}")
+        return LeaseLost(f"run {claim.id} changed hands after epoch {claim.epoch}")
     cancelled_by: str | None = rows[claim.id].cancelled_by
     return cancelled_by
 
@@ -263,10 +263,10 @@ async def release_all_leases(deps: Deps) -> int:
 async def wake_queues(deps: Deps) -> None:
     """A safety net behind the hand-over of slots."""
     async with deps.database.reading() as tx:
-        keys = await slots.queued_before_free_seats(tx)
+        keys = await slots.queued_before_free_slots(tx)
     for key in keys:
         async with deps.database.transaction() as tx:
             await serialise(tx, f"slot:{key}")
             await slots.wake_queued(tx, key, wall=deps.clock.wall())
     if keys:
-        deps.hints.wake()
+        deps.wakeups.wake()

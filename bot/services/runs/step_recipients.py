@@ -9,31 +9,31 @@ from typing import Any
 from bot.deps import Deps
 from bot.domain.catalogue.service import Contact, Service
 from bot.domain.incidents.incident import Incident
-from bot.domain.people.recipients import Meant, Reach
+from bot.domain.people.recipients import Meant, Recipients
 from bot.domain.runs.run import Run
-from bot.engine.steps import Outreach
+from bot.engine.steps import StepRecipients
 from bot.services.workspace import recipients
 from bot.store.incidents import incidents as store
 from bot.views.kit import links
 
 
-def of_run(deps: Deps, run: Run, step: str) -> Outreach:
+def of_run(deps: Deps, run: Run, step: str) -> StepRecipients:
     """For one step of it."""
 
     async def look(to: str, contact: Mapping[str, Any] | None) -> Meant:
         return await _meant(deps, run, step, to, contact)
 
-    return Outreach(look, run.service, deps.mailer, deps.pager)
+    return StepRecipients(look, run.service, deps.mailer, deps.pager)
 
 
-def of_plan(deps: Deps, service: str, incident: Incident | None) -> Outreach:
+def of_plan(deps: Deps, service: str, incident: Incident | None) -> StepRecipients:
     """For a plan, which only looks."""
 
     async def look(to: str, contact: Mapping[str, Any] | None) -> Meant:
         found = await _reach(deps, service, to, contact, await _roles(deps, incident))
         return Meant(found, "plan", on_behalf=_on_behalf(deps, service))
 
-    return Outreach(look, service, deps.mailer, deps.pager)
+    return StepRecipients(look, service, deps.mailer, deps.pager)
 
 
 async def _meant(deps: Deps, run: Run, step: str, to: str, contact: Mapping[str, Any] | None) -> Meant:
@@ -64,10 +64,10 @@ def _of_incident(meant: Meant, run: Run, incident: Incident) -> Meant:
 
 async def _reach(
     deps: Deps, service: str, to: str, contact: Mapping[str, Any] | None, roles: Mapping[str, str]
-) -> Reach:
+) -> Recipients:
     """A contact is who it was when the runbook was read: what was approved is what is done."""
     contacts = {to: _contact(contact)} if contact is not None else {}
-    return await recipients.reach(deps, service, [to], roles, contacts=contacts)
+    return await recipients.find(deps, service, [to], roles, contacts=contacts)
 
 
 def _contact(pinned: Mapping[str, Any]) -> Contact:

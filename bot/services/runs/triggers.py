@@ -14,7 +14,7 @@ from bot.domain.alerts import group as rules
 from bot.domain.alerts.alert import Status
 from bot.domain.alerts.group import AlertGroup
 from bot.domain.errors import Problem
-from bot.domain.outgoing.delivery import Call, Delivery, Parcel, Plan, Skip, Wait
+from bot.domain.outgoing.delivery import Call, Delivery, NewDelivery, Plan, Skip, Wait
 from bot.domain.people.person import Actor, Kind, Person
 from bot.domain.runs import triggers
 from bot.domain.runs.run import SPOKEN, Run
@@ -52,17 +52,19 @@ async def fire(deps: Deps, tx: Tx, group: AlertGroup) -> None:
         return
     for one in await called(deps, tx, group):
         if one.by_itself:
-            await outbox.enqueue(deps, tx, _parcel(group, one.runbook))
+            await outbox.enqueue(deps, tx, _new_delivery(group, one.runbook))
 
 
-def _parcel(group: AlertGroup, runbook: str) -> Parcel:
+def _new_delivery(group: AlertGroup, runbook: str) -> NewDelivery:
     """One at a time for a runbook, the worst first, so that of a storm the first few are seen by those that follow."""
     key = f"{KIND}:{group.id}:{runbook}"
     payload = {"runbook": runbook}
-    return Parcel(KIND, str(group), KIND, payload, gate=f"{KIND}:{runbook}", rank=group.rank, collapse_key=key)
+    return NewDelivery(
+        KIND, str(group), KIND, payload, rate_limit=f"{KIND}:{runbook}", rank=group.rank, collapse_key=key
+    )
 
 
-class TriggerErrand(Plain):
+class TriggerHandler(Plain):
     """Asks for the run, outside of any transaction: its plan looks at what it would reach."""
 
     async def prepare(self, deps: Deps, tx: Tx, delivery: Delivery) -> Plan:
@@ -79,7 +81,7 @@ class TriggerErrand(Plain):
         labels = dict(wanted.labels) if wanted else {}
         return Call({"group": group.id, "do": wanted.do if wanted else "", "name": group.called, "labels": labels})
 
-    async def act(self, deps: Deps, delivery: Delivery, arguments: dict[str, Any], method: str) -> dict[str, Any]:
+    async def send(self, deps: Deps, delivery: Delivery, arguments: dict[str, Any], method: str) -> dict[str, Any]:
         if arguments.get("bound"):
             return {"bound": True}
         runbook, group = str(delivery.payload["runbook"]), int(arguments["group"])
@@ -95,7 +97,7 @@ class TriggerErrand(Plain):
             return {"why": problem.sentence}
         return {"run": run.id}
 
-    async def settle(self, deps: Deps, tx: Tx, delivery: Delivery, answer: dict[str, Any]) -> None:
+    async def on_sent(self, deps: Deps, tx: Tx, delivery: Delivery, answer: dict[str, Any]) -> None:
         group, runbook = await store.get(tx, rules.number(delivery.subject) or 0), str(delivery.payload["runbook"])
         if answer.get("bound"):
             await _say_bound(deps, tx, group, runbook)
@@ -110,7 +112,7 @@ async def _not_wanted(deps: Deps, tx: Tx, group: AlertGroup, wanted: Called | No
     """Looked at once more just before: much may have happened since it fired."""
     if not group.is_open:
         return "it is resolved"
-    if group.is_quiet(deps.clock.now()):
+    if group.is_suppressed(deps.clock.now()):
         return "it is silenced, or its service is in maintenance"
     if wanted is None or not wanted.by_itself:
         return "the catalogue does not call for it by itself any more"
@@ -151,7 +153,7 @@ async def _say_bound(deps: Deps, tx: Tx, group: AlertGroup, runbook: str) -> Non
         f"Alerts have begun {runbook} {MOST_BY_THEMSELVES} times within {minutes} minutes. For {group} and what "
         f"follows it is only suggested: `/runbook run {runbook}`."
     )
-    await operator_notices.enqueue(deps, tx, group.setting, text, _bound_key(deps, runbook))
+    await operator_notices.enqueue(deps, tx, group.channel_name, text, _bound_key(deps, runbook))
 
 
 def _bound_key(deps: Deps, runbook: str) -> str:

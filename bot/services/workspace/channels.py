@@ -14,7 +14,7 @@ from bot.domain.errors import Undeliverable
 from bot.ports import Tx
 from bot.services.workspace.pagination import pages
 from bot.store.people import channels as store
-from bot.store.people.channels import Place
+from bot.store.people.channels import Channel
 from bot.telemetry import Event
 
 CHANNEL_ID = re.compile(r"[CG][A-Z0-9]{2,}")
@@ -57,9 +57,9 @@ class _Seen:
         )
 
 
-def key_of(setting: str) -> str:
+def key_of(channel_name: str) -> str:
     """A setting as it stands in the table: an id as it is, a name without # and in lower case."""
-    text = setting.strip().removeprefix("#")
+    text = channel_name.strip().removeprefix("#")
     return text if CHANNEL_ID.fullmatch(text) else text.casefold()
 
 
@@ -68,12 +68,17 @@ def settings(deps: Deps) -> list[str]:
     named: list[str | None] = [deps.config.incidents_channel, deps.config.alerts_channel]
     for service in deps.catalogue.services.values():
         named += [service.incidents_channel, service.alerts_channel]
-        told = [target for level in service.severities for target in level.tell]
-        told += [target for ladder in service.ladders.values() for step in ladder.steps for target in step.notify]
+        told = [target for level in service.severities for target in level.notify]
+        told += [
+            target
+            for escalation_policy in service.escalation_policies.values()
+            for step in escalation_policy.steps
+            for target in step.notify
+        ]
         named += [target.removeprefix("slack:") for target in told if target.startswith("slack:")]
     named += [route.channel for route in deps.catalogue.routes]
     named += _told_by_runbooks(deps)
-    return list(dict.fromkeys(key_of(setting) for setting in named if setting))
+    return list(dict.fromkeys(key_of(channel_name) for channel_name in named if channel_name))
 
 
 def _told_by_runbooks(deps: Deps) -> list[str]:
@@ -83,12 +88,12 @@ def _told_by_runbooks(deps: Deps) -> list[str]:
     return [one.removeprefix("slack:") for one in targets if one.startswith("slack:") and "{{" not in one]
 
 
-async def resolve(source: Deps | Tx, setting: str) -> str | None:
+async def resolve(source: Deps | Tx, channel_name: str) -> str | None:
     """The channel's id, or None while it cannot be used. Reads the table only: never asks Slack."""
     if isinstance(source, Deps):
         async with source.database.reading() as tx:
-            return await resolve(tx, setting)
-    place = await store.find(source, key_of(setting))
+            return await resolve(tx, channel_name)
+    place = await store.find(source, key_of(channel_name))
     return place.channel if place and place.is_usable else None
 
 
@@ -97,9 +102,9 @@ async def problems(deps: Deps) -> list[str]:
     async with deps.database.reading() as tx:
         known = await store.every(tx)
     return [
-        known[setting].problem or "" if setting in known else UNANSWERED.format(name=_spoken(setting))
-        for setting in settings(deps)
-        if setting not in known or not known[setting].is_usable
+        known[channel_name].problem or "" if channel_name in known else UNANSWERED.format(name=_spoken(channel_name))
+        for channel_name in settings(deps)
+        if channel_name not in known or not known[channel_name].is_usable
     ]
 
 
@@ -113,7 +118,12 @@ async def look_again(deps: Deps) -> None:
     async with deps.database.reading() as tx:
         known = await store.every(tx)
     await _look_at(
-        deps, [setting for setting in settings(deps) if setting not in known or not known[setting].is_usable]
+        deps,
+        [
+            channel_name
+            for channel_name in settings(deps)
+            if channel_name not in known or not known[channel_name].is_usable
+        ],
     )
 
 
@@ -128,7 +138,7 @@ async def lost(deps: Deps, channel: str, error: str) -> None:
     async with deps.database.transaction() as tx:
         marked = await store.mark(tx, channel, _sentence(error, f"<#{channel}>"))
     if marked:
-        telemetry.get_logger().warning(Event.PLACE_UNAVAILABLE, channel=channel, error=error)
+        telemetry.get_logger().warning(Event.CHANNEL_UNAVAILABLE, channel=channel, error=error)
 
 
 # --- looking -------------------------------------------------------------------------------------------------------
@@ -140,9 +150,9 @@ async def _look_at(deps: Deps, wanted: list[str]) -> None:
     async with deps.database.reading() as tx:
         known = await store.every(tx)
     look = _Look(deps)
-    for setting in wanted:
-        before = known.get(setting)
-        await _keep(deps, await look.settle(setting, before), before)
+    for channel_name in wanted:
+        before = known.get(channel_name)
+        await _keep(deps, await look.settle(channel_name, before), before)
 
 
 class _Look:
@@ -152,25 +162,25 @@ class _Look:
         self._deps = deps
         self._listed: dict[str, _Seen] | None = None
 
-    async def settle(self, setting: str, before: Place | None) -> Place:
+    async def settle(self, channel_name: str, before: Channel | None) -> Channel:
         channel = before.channel if before and before.channel else None
         try:
-            return await self._enter(setting, await self._find(setting, channel))
+            return await self._enter(channel_name, await self._find(channel_name, channel))
         except Undeliverable as problem:
             if before and before.is_usable and not problem.permanent:
                 return before
-            return Place(setting, channel=channel, problem=_why(problem, setting))
+            return Channel(channel_name, channel=channel, problem=_why(problem, channel_name))
 
-    async def _find(self, setting: str, channel: str | None) -> _Seen:
-        if CHANNEL_ID.fullmatch(setting):
-            return await self._by_id(setting)
+    async def _find(self, channel_name: str, channel: str | None) -> _Seen:
+        if CHANNEL_ID.fullmatch(channel_name):
+            return await self._by_id(channel_name)
         if channel is not None:
             try:
                 return await self._by_id(channel)
             except Undeliverable as problem:
                 if problem.error != "channel_not_found":
                     raise
-        return await self._by_name(setting)
+        return await self._by_name(channel_name)
 
     async def _by_id(self, channel: str) -> _Seen:
         answer = await self._deps.chat.call("conversations.info", {"channel": channel})
@@ -197,7 +207,7 @@ class _Look:
         answer = await self._deps.chat.call("conversations.create", {"name": name, "is_private": False})
         return _Seen.read({"is_member": True} | answer["channel"])
 
-    async def _enter(self, setting: str, seen: _Seen) -> Place:
+    async def _enter(self, channel_name: str, seen: _Seen) -> Channel:
         """Join what can be joined. Nobody joins a private channel by themselves: somebody in it has to invite."""
         if seen.is_archived:
             raise Undeliverable("is_archived", permanent=True)
@@ -205,7 +215,7 @@ class _Look:
             if seen.is_private:
                 raise Undeliverable("is_private", permanent=True)
             await self._deps.chat.call("conversations.join", {"channel": seen.id})
-        return Place(setting, channel=seen.id, name=seen.name, is_private=seen.is_private)
+        return Channel(channel_name, channel=seen.id, name=seen.name, is_private=seen.is_private)
 
 
 async def _listed(deps: Deps) -> dict[str, _Seen]:
@@ -219,22 +229,24 @@ async def _listed(deps: Deps) -> dict[str, _Seen]:
     return {seen.name: seen for seen in found}
 
 
-async def _keep(deps: Deps, place: Place, before: Place | None) -> None:
+async def _keep(deps: Deps, place: Channel, before: Channel | None) -> None:
     async with deps.database.transaction() as tx:
         await store.save(tx, place, seen_at=deps.clock.wall())
     if place.problem and (before is None or before.problem != place.problem):
-        telemetry.get_logger().warning(Event.PLACE_UNAVAILABLE, setting=place.setting, sentence=place.problem)
+        telemetry.get_logger().warning(
+            Event.CHANNEL_UNAVAILABLE, channel_name=place.channel_name, sentence=place.problem
+        )
 
 
-def _why(problem: Undeliverable, setting: str) -> str:
+def _why(problem: Undeliverable, channel_name: str) -> str:
     if not problem.permanent:
-        return UNANSWERED.format(name=_spoken(setting))
-    return _sentence(problem.error, _spoken(setting))
+        return UNANSWERED.format(name=_spoken(channel_name))
+    return _sentence(problem.error, _spoken(channel_name))
 
 
 def _sentence(error: str, name: str) -> str:
     return SENTENCES.get(error, OTHERWISE).format(name=name, error=error)
 
 
-def _spoken(setting: str) -> str:
-    return f"<#{setting}>" if CHANNEL_ID.fullmatch(setting) else f"#{setting}"
+def _spoken(channel_name: str) -> str:
+    return f"<#{channel_name}>" if CHANNEL_ID.fullmatch(channel_name) else f"#{channel_name}"

@@ -65,11 +65,11 @@ class Schedule:
         return self.accounts.get((person.email or "").lower())
 
 
-Told = Mapping[str, Schedule]  # by PagerDuty's id
+ScheduleAnswers = Mapping[str, Schedule]  # by PagerDuty's id
 
 
 @dataclass(frozen=True)
-class Holding:
+class OnCallNow:
     """Who has a level at a moment: `who` is people, user groups and teams. `schedule`: as PagerDuty says."""
 
     who: tuple[str, ...]
@@ -78,27 +78,27 @@ class Holding:
 
 
 @dataclass(frozen=True)
-class Opened:
+class ResolvedList:
     """A `who` list with people in place of `oncall`; and the levels of which PagerDuty did not tell in time."""
 
     who: tuple[str, ...]
-    untold: tuple[str, ...] = ()
+    unavailable: tuple[str, ...] = ()
 
 
-async def look(deps: Deps, who: Sequence[str], service: str | None, *, strictly: bool = False) -> Opened:
+async def look(deps: Deps, who: Sequence[str], service: str | None, *, strictly: bool = False) -> ResolvedList:
     """The list as it is now. May ask PagerDuty: call it outside a transaction.
 
     `service` None: nobody is on call. `strictly`: what is older than a minute is not known. Otherwise the last that
     PagerDuty said counts, as long as it cannot be asked.
     """
     if service is None or not any(map(access.is_on_call, who)):
-        return Opened(tuple(who))
+        return ResolvedList(tuple(who))
     told = await ask(deps, who, service, strictly=strictly)
     async with deps.database.reading() as tx:
         return await opened(deps, tx, who, service, told, strictly=strictly)
 
 
-async def ask(deps: Deps, who: Sequence[str], service: str, *, strictly: bool = False) -> Told:
+async def ask(deps: Deps, who: Sequence[str], service: str, *, strictly: bool = False) -> ScheduleAnswers:
     """Whatever PagerDuty has to say before the list can be applied. Outside a transaction."""
     wanted = []
     async with deps.database.reading() as tx:
@@ -108,30 +108,39 @@ async def ask(deps: Deps, who: Sequence[str], service: str, *, strictly: bool = 
     return {schedule: await _schedule(deps, schedule, strictly=strictly) for schedule in dict.fromkeys(wanted)}
 
 
-async def opened(deps: Deps, tx: Tx, who: Sequence[str], service: str, told: Told, *, strictly: bool = False) -> Opened:
+async def opened(
+    deps: Deps, tx: Tx, who: Sequence[str], service: str, told: ScheduleAnswers, *, strictly: bool = False
+) -> ResolvedList:
     """The list as it is at this moment, with what PagerDuty told before."""
-    holders, untold = {}, []
+    holders, unavailable = {}, []
     for entry in filter(access.is_on_call, who):
         level = deps.catalogue.service_or_default(service).level(entry)
         if level is None:
             continue
         held = await holding(deps, tx, service, level, told, strictly=strictly)
         if strictly and held.schedule and not held.schedule.is_fresh:
-            untold.append(entry)
+            unavailable.append(entry)
         else:
             holders[entry] = held.who
-    return Opened(access.with_on_call(who, holders), tuple(untold))
+    return ResolvedList(access.with_on_call(who, holders), tuple(unavailable))
 
 
 async def holding(
-    deps: Deps, tx: Tx, service: str, level: Level, told: Told, *, at: datetime | None = None, strictly: bool = False
-) -> Holding:
+    deps: Deps,
+    tx: Tx,
+    service: str,
+    level: Level,
+    told: ScheduleAnswers,
+    *,
+    at: datetime | None = None,
+    strictly: bool = False,
+) -> OnCallNow:
     """Who has it now, or `at` a moment; of PagerDuty only now is known."""
     held = await _on_call(deps, tx, service, level, at or deps.clock.now(), strictly=strictly)
     if held.schedule is None:
-        return Holding(held.who, held)
+        return OnCallNow(held.who, held)
     schedule = told.get(held.schedule, Schedule())
-    return Holding(schedule.users, held, schedule)
+    return OnCallNow(schedule.users, held, schedule)
 
 
 async def _on_call(deps: Deps, tx: Tx, service: str, level: Level, at: datetime, *, strictly: bool = False) -> OnCall:
@@ -218,7 +227,7 @@ async def _accounts(tx: Tx, roster: Roster | None) -> dict[str, str]:
 
 async def _ask(deps: Deps, schedule: str, *, strictly: bool) -> Roster | None:
     """None where PagerDuty does not tell now. Whoever wants to know at the same time asks once."""
-    known = deps.config.known
+    known = deps.config.workspace
     is_away = deps.clock.wall() - known.unanswered.get(schedule, 0.0) < AWAY_SECONDS
     if deps.pager is None or (is_away and not strictly):
         return None
@@ -230,7 +239,7 @@ async def _ask(deps: Deps, schedule: str, *, strictly: bool) -> Roster | None:
 
 
 async def _fetch(deps: Deps, pager: Pager, schedule: str) -> Roster | None:
-    wall, unanswered = deps.clock.wall(), deps.config.known.unanswered
+    wall, unanswered = deps.clock.wall(), deps.config.workspace.unanswered
     try:
         found = Roster(_without_ended(await pager.on_call(schedule), wall), wall)
     except Undeliverable as problem:

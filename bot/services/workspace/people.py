@@ -59,11 +59,11 @@ async def find(deps: Deps, user: str, *, spawn: Spawn | None = None, must_be_fre
     return known.person
 
 
-async def _known(deps: Deps, user: str) -> store.Known | None:
+async def _known(deps: Deps, user: str) -> store.KnownPerson | None:
     """From the table; what was read in the last seconds is not read again, unless something was written since."""
-    wall, lately = deps.clock.wall(), deps.config.known.people
+    wall, lately = deps.clock.wall(), deps.config.workspace.people
     read_at, kept = lately.get(user, (0.0, None))
-    if isinstance(kept, store.Known) and wall - read_at < REREAD_SECONDS:
+    if isinstance(kept, store.KnownPerson) and wall - read_at < REREAD_SECONDS:
         return kept
     async with deps.database.reading() as tx:
         known = await store.find(tx, user)
@@ -101,7 +101,7 @@ async def _save_page(deps: Deps, members: Sequence[dict[str, Any]]) -> int:
     persons = [as_person(user, team=deps.config.team) for user in members if user.get("id")]
     async with deps.database.transaction() as tx:
         await store.save(tx, persons, team=deps.config.team or None, seen_at=deps.clock.wall())
-    deps.config.known.people.clear()
+    deps.config.workspace.people.clear()
     return len(persons)
 
 
@@ -110,7 +110,7 @@ async def remember(deps: Deps, user: Mapping[str, Any]) -> Person:
     person = as_person(user, team=deps.config.team)
     async with deps.database.transaction() as tx:
         await store.save(tx, [person], team=str(user.get("team_id") or "") or None, seen_at=deps.clock.wall())
-    deps.config.known.people.clear()
+    deps.config.workspace.people.clear()
     return person
 
 

@@ -33,11 +33,11 @@ def may(
 def welcome(person: Person) -> None:
     """Raises Refused for everybody who is no full, active member: they may do nothing at all."""
     if not person.is_full_member:
-        raise Refused(access.NOT_A_MEMBER[person.kind].format(deed="use me"))
+        raise Refused(access.NOT_A_MEMBER[person.kind].format(attempted="use me"))
 
 
 async def admitted(
-    deps: Deps, user: str, *, deed: str, about: str = "", spawn: Spawn | None = None, must_be_fresh: bool = False
+    deps: Deps, user: str, *, attempted: str, about: str = "", spawn: Spawn | None = None, must_be_fresh: bool = False
 ) -> Person:
     """The person of that id, if they may use the bot at all; who may not is in the audit log. Raises as `find`."""
     try:
@@ -45,8 +45,8 @@ async def admitted(
         welcome(person)
     except Refused as problem:
         async with deps.database.transaction() as tx:
-            detail = {"deed": deed[:80], "why": problem.sentence[:500]}
-            await audit.record(tx, deps.clock, user[:40], "access.refused", about or deed[:80], **detail)
+            detail = {"attempted": attempted[:80], "why": problem.sentence[:500]}
+            await audit.record(tx, deps.clock, user[:40], "access.refused", about or attempted[:80], **detail)
         raise
     return person
 
@@ -86,7 +86,7 @@ async def is_named(
     groups = await memberships(deps, needed) if needed else {}
     if access.includes(deps.catalogue, meant.who, person, roles=roles, groups=groups):
         return True
-    must_be_told([group for group in needed if group not in groups], meant.untold)
+    must_be_told([group for group in needed if group not in groups], meant.unavailable)
     return False
 
 

@@ -10,20 +10,20 @@ from bot.domain.errors import Refused, Undeliverable
 from bot.domain.outgoing.mail import is_address, is_nowhere
 from bot.domain.people import access
 from bot.domain.people.person import Kind
-from bot.domain.people.recipients import Reach
+from bot.domain.people.recipients import Recipients
 from bot.services.workspace import oncall_now, people
 from bot.services.workspace.permissions import memberships
 from bot.store.people import people as store
 
 
-async def reach(
+async def find(
     deps: Deps,
     service: str,
     to: Sequence[str],
     roles: Mapping[str, str],
     *,
     contacts: Mapping[str, Contact] | None = None,
-) -> Reach:
+) -> Recipients:
     """Whom these contacts, `who` entries and addresses mean. `contacts` None: those of the service, as they are now.
 
     May ask Slack: call it outside a transaction.
@@ -35,11 +35,11 @@ async def reach(
     who += [one for contact in named for one in contact.who]
     written += await _only_at_pagerduty(deps, who, service)
     found = {person: await _address(deps, person) for person in await expand(deps, who, roles, service=service)}
-    return Reach(
+    return Recipients(
         written=tuple(written),
         people=tuple((person, address) for person, address in found.items() if address),
         unreachable=tuple(person for person, address in found.items() if address == ""),
-        untold=tuple(person for person, address in found.items() if address is None),
+        unavailable=tuple(person for person, address in found.items() if address is None),
         pagerduty_service=next((one.pagerduty_service for one in named if one.pagerduty_service), None),
     )
 

@@ -47,7 +47,7 @@ class Transport(Protocol):
 
     name: str
 
-    async def carry(self, delivery: Delivery) -> Ack: ...
+    async def hand_over(self, delivery: Delivery) -> Ack: ...
 
     async def wait_for_route(self) -> bool:
         """Return True once a delivery has somewhere to go; False at once if this transport cannot know."""
@@ -124,7 +124,7 @@ class Deliverer:
         try:
             if self._faults.take_delivery("drop_delivery"):
                 raise Undelivered("http_timeout")
-            ack = await transport.carry(delivery)
+            ack = await transport.hand_over(delivery)
         except Undelivered as problem:
             self._note_failure(delivery, problem)
             raise

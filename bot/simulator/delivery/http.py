@@ -37,7 +37,7 @@ class HttpDoor:
         """Nobody announces over HTTP that they are back: Slack's schedule decides."""
         return False
 
-    async def carry(self, delivery: Delivery) -> Ack:
+    async def hand_over(self, delivery: Delivery) -> Ack:
         url = self._address(delivery)
         if url is None:
             raise Undelivered("connection_failed", retry=False)
@@ -52,7 +52,7 @@ class HttpDoor:
         challenge = f"{self._workspace.random.randrange(16**20):020x}"
         payload = {"type": "url_verification", "token": "simulated", "challenge": challenge}
         try:
-            ack = await self.carry(Delivery("events_api", payload, challenge))
+            ack = await self.hand_over(Delivery("events_api", payload, challenge))
         except Undelivered:
             return False
         answer = ack.payload.get("challenge") or ack.payload.get("text") if isinstance(ack.payload, dict) else None

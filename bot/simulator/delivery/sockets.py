@@ -73,7 +73,7 @@ class Sockets:
     async def wait_for_route(self) -> bool:
         return await self._somebody.wait()
 
-    async def carry(self, delivery: Delivery) -> Ack:
+    async def hand_over(self, delivery: Delivery) -> Ack:
         """Send one envelope over a random socket and wait for its acknowledgement."""
         if not self._open:
             raise Undelivered("connection_failed")
@@ -95,7 +95,7 @@ class Sockets:
         ws = web.WebSocketResponse()
         await ws.prepare(request)
         if len(self._open) >= MOST_SOCKETS:
-            return await self._turn_away(ws)
+            return await self._refuse(ws)
         await self._keep(Socket(ws, request))
         return ws
 
@@ -195,7 +195,7 @@ class Sockets:
         await socket.ws.send_json({"type": "disconnect", "reason": reason, "debug_info": {"host": "simulator"}})
         await socket.ws.close()
 
-    async def _turn_away(self, ws: web.WebSocketResponse) -> web.WebSocketResponse:
+    async def _refuse(self, ws: web.WebSocketResponse) -> web.WebSocketResponse:
         self._workspace.violation("more than ten sockets")
         await ws.send_json({"type": "disconnect", "reason": "too_many_websockets"})
         await ws.close()

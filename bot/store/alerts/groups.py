@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Row, Select, bindparam, case, func, insert, select, text, update
 
 from bot.domain.alerts.alert import Links, Status
-from bot.domain.alerts.group import AlertGroup, Known, Single
+from bot.domain.alerts.group import AlertGroup, LastKnown, Single
 from bot.domain.errors import Missing
 from bot.ports import Tx
 from bot.store.db.dialect import insert_into
@@ -157,21 +157,23 @@ class Kept:
     id: int
     group: int | None
     in_open_group: bool
-    known: Known
+    known: LastKnown
 
 
 _KEPT: Select[Any] = (
     select(
         marks.c.fingerprint.label("mark"),
         alerts.c.id,
-        alerts.c.group,
+        alerts.c.alert_group,
         alerts.c.status,
         alerts.c.starts_at,
         alerts.c.said_at,
         alerts.c.settled_wall,
         groups.c.status.label("group_status"),
     )
-    .select_from(marks.join(alerts, alerts.c.id == marks.c.alert).outerjoin(groups, groups.c.id == alerts.c.group))
+    .select_from(
+        marks.join(alerts, alerts.c.id == marks.c.alert).outerjoin(groups, groups.c.id == alerts.c.alert_group)
+    )
     .where(marks.c.fingerprint.in_(bindparam("wanted", expanding=True)))
 )
 
@@ -183,8 +185,8 @@ async def kept(tx: Tx, fingerprints: Collection[str]) -> dict[str, Kept]:
 
 
 def _kept(row: Row[Any]) -> Kept:
-    known = Known(Status(row.status), row.starts_at, row.said_at, row.settled_wall)
-    return Kept(row.id, row.group, row.group_status == Status.FIRING.value, known)
+    known = LastKnown(Status(row.status), row.starts_at, row.said_at, row.settled_wall)
+    return Kept(row.id, row.alert_group, row.group_status == Status.FIRING.value, known)
 
 
 _ADD = insert(alerts).returning(alerts.c.id, sort_by_parameter_order=True)
@@ -196,7 +198,7 @@ async def add_all(tx: Tx, rows: Sequence[Mapping[str, Any]]) -> list[int]:
 
 
 CHANGING = (
-    *("group", "status", "name", "labels", "annotations", "links", "extra"),
+    *("alert_group", "status", "name", "labels", "annotations", "links", "extra"),
     *("starts_at", "ends_at", "said_at", "last_at", "resolved_at", "settled_wall"),
 )
 _CHANGE = (
@@ -245,21 +247,21 @@ class Count:
 
 async def counts(tx: Tx, numbers: Collection[int]) -> dict[int, Count]:
     fires = func.sum(case((alerts.c.status == Status.FIRING.value, 1), else_=0))
-    mine = select(alerts.c.group, fires.label("firing"), func.count().label("total"))
-    rows = await tx.execute(mine.where(alerts.c.group.in_(sorted(numbers))).group_by(alerts.c.group))
-    return {row.group: Count(int(row.firing), int(row.total)) for row in rows}
+    mine = select(alerts.c.alert_group, fires.label("firing"), func.count().label("total"))
+    rows = await tx.execute(mine.where(alerts.c.alert_group.in_(sorted(numbers))).group_by(alerts.c.alert_group))
+    return {row.alert_group: Count(int(row.firing), int(row.total)) for row in rows}
 
 
 async def end_all(tx: Tx, group: int, *, at: datetime, wall: float) -> None:
     """Somebody resolved the group: its alerts are over too, until their sender says otherwise."""
-    firing = update(alerts).where(alerts.c.group == group, alerts.c.status == Status.FIRING.value)
+    firing = update(alerts).where(alerts.c.alert_group == group, alerts.c.status == Status.FIRING.value)
     await tx.execute(firing.values(status=Status.RESOLVED.value, resolved_at=at, settled_wall=wall))
 
 
 async def singles(tx: Tx, group: int, limit: int) -> list[Single]:
     """The alerts of a group: those that fire first, then the newest."""
     over = case((alerts.c.status == Status.FIRING.value, 0), else_=1)
-    mine = select(alerts).where(alerts.c.group == group).order_by(over, alerts.c.id.desc()).limit(limit)
+    mine = select(alerts).where(alerts.c.alert_group == group).order_by(over, alerts.c.id.desc()).limit(limit)
     return [_single(row) for row in await tx.execute(mine)]
 
 

@@ -10,7 +10,7 @@ from sqlalchemy import Row, delete, select
 from bot.domain.alerts.heartbeat import Watch
 from bot.ports import Tx
 from bot.store.db.dialect import Insert, Inserting, state_is
-from bot.store.tables.alerts import dead_men
+from bot.store.tables.alerts import heartbeats
 from bot.store.tables.queue import timers
 
 
@@ -20,10 +20,10 @@ def _watch(row: Row[Any]) -> Watch:
 
 def _or_heard(statement: Insert) -> Any:
     fresh = {name: statement.excluded[name] for name in ("name", "labels", "last_at", "last_wall")}
-    return statement.on_conflict_do_update(index_elements=[dead_men.c.key], set_=fresh)
+    return statement.on_conflict_do_update(index_elements=[heartbeats.c.key], set_=fresh)
 
 
-_HEARD = Inserting(dead_men, _or_heard)
+_HEARD = Inserting(heartbeats, _or_heard)
 
 
 async def heard(tx: Tx, rows: Sequence[dict[str, Any]]) -> None:
@@ -33,21 +33,21 @@ async def heard(tx: Tx, rows: Sequence[dict[str, Any]]) -> None:
 
 async def lock(tx: Tx, key: str) -> Watch | None:
     """The watch, held until the transaction ends."""
-    row = (await tx.execute(select(dead_men).where(dead_men.c.key == key).with_for_update())).one_or_none()
+    row = (await tx.execute(select(heartbeats).where(heartbeats.c.key == key).with_for_update())).one_or_none()
     return _watch(row) if row else None
 
 
 async def forget(tx: Tx, key: str) -> None:
-    await tx.execute(delete(dead_men).where(dead_men.c.key == key))
+    await tx.execute(delete(heartbeats).where(heartbeats.c.key == key))
 
 
 async def pending(tx: Tx, kind: str) -> dict[str, dict[str, Any]]:
     """The payloads of their timers of that kind that wait, by key."""
-    mine = select(dead_men.c.key, timers.c.payload).join(timers, timers.c.subject == dead_men.c.key)
+    mine = select(heartbeats.c.key, timers.c.payload).join(timers, timers.c.subject == heartbeats.c.key)
     rows = await tx.execute(mine.where(timers.c.kind == kind, state_is(timers, "pending")))
     return {row.key: row.payload for row in rows}
 
 
 async def find_all(tx: Tx, keys: Collection[str]) -> list[Watch]:
-    rows = await tx.execute(select(dead_men).where(dead_men.c.key.in_(sorted(keys))).with_for_update())
+    rows = await tx.execute(select(heartbeats).where(heartbeats.c.key.in_(sorted(keys))).with_for_update())
     return [_watch(row) for row in rows]

@@ -42,10 +42,10 @@ _COLUMNS: Mapping[str, ColumnElement[Any]] = {
 
 async def newest(tx: Tx, filters: Mapping[str, Sequence[str]], limit: int) -> list[RecentAlert]:
     """`filters`: service, severity, status, source to the values allowed. Never one of a private incident."""
-    joined = alerts.join(groups, groups.c.id == alerts.c.group)
+    joined = alerts.join(groups, groups.c.id == alerts.c.alert_group)
     joined = joined.outerjoin(incidents, incidents.c.id == groups.c.incident)
     query: Select[Any] = select(
-        *(alerts.c.fingerprint, alerts.c.status, alerts.c.name, alerts.c.labels, alerts.c.source, alerts.c.group),
+        *(alerts.c.fingerprint, alerts.c.status, alerts.c.name, alerts.c.labels, alerts.c.source, alerts.c.alert_group),
         *(groups.c.service, groups.c.severity, alerts.c.starts_at, alerts.c.ends_at, alerts.c.resolved_at),
     ).select_from(joined)
     query = query.where(or_(incidents.c.id.is_(None), incidents.c.private.is_(False)))
@@ -61,7 +61,7 @@ def _recent(row: Row[Any]) -> RecentAlert:
         name=row.name,
         labels=row.labels,
         source=row.source,
-        group=row.group,
+        group=row.alert_group,
         service=row.service,
         severity=row.severity,
         starts_at=row.starts_at,

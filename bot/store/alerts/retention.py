@@ -18,8 +18,8 @@ from bot.store.db.dialect import state_is
 from bot.store.tables.alerts import alert_groups as groups
 from bot.store.tables.alerts import alert_marks as marks
 from bot.store.tables.alerts import alert_storms as storms
-from bot.store.tables.alerts import alerts, dead_men, silences
-from bot.store.tables.escalation import climbs, pages
+from bot.store.tables.alerts import alerts, heartbeats, silences
+from bot.store.tables.escalation import escalations, pages
 from bot.store.tables.people import oncall_overrides
 from bot.store.tables.runs import runs
 
@@ -30,15 +30,15 @@ _OPEN = text("alert_groups.status = 'firing'")  # word for word the partial inde
 
 
 async def forget_groups(tx: Tx, before: datetime) -> int:
-    """Groups with their alerts, marks, climbs and pages, the oldest first."""
+    """Groups with their alerts, marks, escalations and pages, the oldest first."""
     chosen = await _forgettable(tx, before)
     if not chosen:
         return 0
     numbers = [number for number, _ in chosen]
-    inside = alerts.c.group.in_(numbers)
+    inside = alerts.c.alert_group.in_(numbers)
     await tx.execute(delete(marks).where(marks.c.alert.in_(select(alerts.c.id).where(inside))))
     await tx.execute(delete(alerts).where(inside))
-    await tx.execute(delete(climbs).where(climbs.c.alert_group.in_(numbers)))
+    await tx.execute(delete(escalations).where(escalations.c.alert_group.in_(numbers)))
     await tx.execute(delete(pages).where(pages.c.subject.in_([f"ALR-{number}" for number in numbers])))
     return (await tx.execute(delete(groups).where(groups.c.id.in_(numbers)))).rowcount
 
@@ -60,7 +60,8 @@ def _is_linked() -> ColumnElement[bool]:
     return or_(
         exists().where(runs.c.alert_group == groups.c.id),
         exists().where(
-            climbs.c.alert_group == groups.c.id, or_(climbs.c.ended_at.is_(None), climbs.c.incident.is_not(None))
+            escalations.c.alert_group == groups.c.id,
+            or_(escalations.c.ended_at.is_(None), escalations.c.incident.is_not(None)),
         ),
         exists().where(pages.c.subject == named, waiting),
     )
@@ -68,7 +69,7 @@ def _is_linked() -> ColumnElement[bool]:
 
 async def forget_alerts(tx: Tx, before: datetime) -> int:
     """Those that were over before we heard that they had begun: they are in no group."""
-    over = (alerts.c.group.is_(None), alerts.c.status == Status.RESOLVED.value, alerts.c.last_at < before)
+    over = (alerts.c.alert_group.is_(None), alerts.c.status == Status.RESOLVED.value, alerts.c.last_at < before)
     found = select(alerts.c.id).where(*over).order_by(alerts.c.last_at).limit(MOST_ALERTS)
     numbers = list((await tx.execute(found.with_for_update(skip_locked=True))).scalars())
     if not numbers:
@@ -95,10 +96,10 @@ async def forget_overrides(tx: Tx, before: datetime) -> int:
     return await _forget(tx, oncall_overrides, oncall_overrides.c.id, oncall_overrides.c.ends_at < before)
 
 
-async def forget_dead_men(tx: Tx, before: datetime) -> int:
+async def forget_heartbeats(tx: Tx, before: datetime) -> int:
     """Watches over what has not arrived for so long, unless its absence is still being told."""
-    is_missed = exists().where(_OPEN, groups.c.dead_man == dead_men.c.key)
-    return await _forget(tx, dead_men, dead_men.c.key, dead_men.c.last_at < before, ~is_missed)
+    is_missed = exists().where(_OPEN, groups.c.heartbeat == heartbeats.c.key)
+    return await _forget(tx, heartbeats, heartbeats.c.key, heartbeats.c.last_at < before, ~is_missed)
 
 
 async def _forget(tx: Tx, table: Table, key: ColumnElement[Any], *old: ColumnElement[bool]) -> int:

@@ -69,15 +69,15 @@ class Firing:
     group: int
     service: str
     severity: str
-    is_dead_man: bool
+    is_heartbeat: bool
     labels: Mapping[str, str]
 
 
 async def firing(tx: Tx, numbers: Collection[int] | None = None, *, awake_at: datetime | None = None) -> list[Firing]:
     """Of these open groups, or of all, those silenced until then at least left out; the worst group first."""
     mine = (
-        select(groups.c.id, groups.c.service, groups.c.severity, groups.c.dead_man, alerts.c.labels)
-        .join_from(groups, alerts, alerts.c.group == groups.c.id)
+        select(groups.c.id, groups.c.service, groups.c.severity, groups.c.heartbeat, alerts.c.labels)
+        .join_from(groups, alerts, alerts.c.alert_group == groups.c.id)
         .where(_OPEN, alerts.c.status == Status.FIRING.value)
     )
     if numbers is not None:

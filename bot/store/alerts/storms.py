@@ -21,7 +21,7 @@ class Storm:
     """Many groups of one channel, shown as one card."""
 
     id: int
-    setting: str
+    channel_name: str
     began_at: datetime
     channel: str | None
     ts: str | None
@@ -30,7 +30,7 @@ class Storm:
         return f"STORM-{self.id}"
 
 
-_STORM = (storms.c.id, storms.c.setting, storms.c.began_at, storms.c.channel, storms.c.ts)
+_STORM = (storms.c.id, storms.c.channel_name, storms.c.began_at, storms.c.channel, storms.c.ts)
 
 
 def _storms() -> Select[Any]:
@@ -41,15 +41,15 @@ async def storm(tx: Tx, number: int) -> Storm:
     return Storm(*(await tx.execute(_storms().where(storms.c.id == number))).one())
 
 
-async def storm_on(tx: Tx, setting: str, *, since_wall: float) -> Storm | None:
+async def storm_on(tx: Tx, channel_name: str, *, since_wall: float) -> Storm | None:
     """The storm that a new group of that channel joins."""
-    mine = _storms().where(storms.c.setting == setting, storms.c.last_wall > since_wall)
+    mine = _storms().where(storms.c.channel_name == channel_name, storms.c.last_wall > since_wall)
     row = (await tx.execute(mine.order_by(storms.c.id.desc()).limit(1))).one_or_none()
     return Storm(*row) if row else None
 
 
-async def begin_storm(tx: Tx, setting: str, *, at: datetime, wall: float) -> Storm:
-    row = {"setting": setting, "began_at": at, "last_wall": wall}
+async def begin_storm(tx: Tx, channel_name: str, *, at: datetime, wall: float) -> Storm:
+    row = {"channel_name": channel_name, "began_at": at, "last_wall": wall}
     return Storm(*(await tx.execute(insert(storms).returning(*_STORM), row)).one())
 
 
@@ -57,15 +57,19 @@ async def change_storm(tx: Tx, number: int, **values: Any) -> None:
     await tx.execute(update(storms).where(storms.c.id == number).values(**values))
 
 
-async def cards_since(tx: Tx, setting: str, *, since_wall: float) -> int:
+async def cards_since(tx: Tx, channel_name: str, *, since_wall: float) -> int:
     """How many groups with a card that channel got."""
-    mine = select(func.count()).where(groups.c.setting == setting, groups.c.opened_wall > since_wall, groups.c.has_card)
+    mine = select(func.count()).where(
+        groups.c.channel_name == channel_name, groups.c.opened_wall > since_wall, groups.c.has_card
+    )
     return int((await tx.execute(mine)).scalar_one())
 
 
-async def sweep_into(tx: Tx, storm: int, setting: str, *, since_wall: float) -> None:
+async def sweep_into(tx: Tx, storm: int, channel_name: str, *, since_wall: float) -> None:
     """Those whose card is not up yet are shown in the storm's."""
-    waiting = update(groups).where(groups.c.setting == setting, groups.c.opened_wall > since_wall, groups.c.has_card)
+    waiting = update(groups).where(
+        groups.c.channel_name == channel_name, groups.c.opened_wall > since_wall, groups.c.has_card
+    )
     await tx.execute(waiting.where(groups.c.ts.is_(None), groups.c.storm.is_(None)).values(storm=storm))
 
 

@@ -17,7 +17,7 @@ from bot.ports import Tx
 from bot.store.db.dialect import state_is
 
 
-class Fenced(Exception):
+class LeaseLost(Exception):
     """The row changed hands while we worked: the late outcome is discarded."""
 
 
@@ -43,7 +43,7 @@ class Claim:
         )
 
 
-async def take(
+async def acquire(
     tx: Tx,
     table: Table,
     candidates: Select[int],
@@ -68,20 +68,20 @@ async def take(
     return [(Claim(table, row.id, owner, row.epoch, state, until), row) for row in rows]
 
 
-async def conclude(tx: Tx, claim: Claim, *, state: str, **values: Any) -> None:
+async def finish(tx: Tx, claim: Claim, *, state: str, **values: Any) -> None:
     """Write the outcome and let go. Raises Fenced when the row is no longer ours; then nothing has changed."""
     outcome = update(claim.table).where(claim.is_ours)
-    await _or_fenced(tx, outcome.values(state=state, owner=None, lease_until=None, **values), claim)
+    await _or_lost(tx, outcome.values(state=state, owner=None, lease_until=None, **values), claim)
 
 
-async def confirm(tx: Tx, claim: Claim) -> None:
+async def assert_held(tx: Tx, claim: Claim) -> None:
     """Make sure, until the transaction ends, that the row is still ours. Raises Fenced."""
-    await _or_fenced(tx, update(claim.table).where(claim.is_ours).values(owner=claim.owner), claim)
+    await _or_lost(tx, update(claim.table).where(claim.is_ours).values(owner=claim.owner), claim)
 
 
 async def renew(tx: Tx, claim: Claim, *, until: float) -> None:
     """Hold on for longer. Raises Fenced."""
-    await _or_fenced(tx, update(claim.table).where(claim.is_ours).values(lease_until=until), claim)
+    await _or_lost(tx, update(claim.table).where(claim.is_ours).values(lease_until=until), claim)
 
 
 async def release_all(tx: Tx, table: Table, *states: str) -> int:
@@ -90,6 +90,6 @@ async def release_all(tx: Tx, table: Table, *states: str) -> int:
     return (await tx.execute(held.values(lease_until=0.0))).rowcount
 
 
-async def _or_fenced(tx: Tx, statement: Any, claim: Claim) -> None:
+async def _or_lost(tx: Tx, statement: Any, claim: Claim) -> None:
     if (await tx.execute(statement)).rowcount != 1:
-        raise Fenced(f"{claim.table.name} {claim.id} changed hands after epoch {claim.epoch}")
+        raise LeaseLost(f"{claim.table.name} {claim.id} changed hands after epoch {claim.epoch}")

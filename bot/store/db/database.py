@@ -19,7 +19,7 @@ from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 
 from bot.domain.errors import Misconfigured
 from bot.ports import Tx
-from bot.store.db.fair_lock import Turns
+from bot.store.db.fair_lock import FairLock
 from bot.store.db.sqlite_driver import connect
 
 BUSY_SECONDS = 10
@@ -31,7 +31,7 @@ _SHAPE = "TOCSIN_DATABASE_URL must look like sqlite:///tocsin.db or postgresql:/
 class SqlDatabase:
     """`ports.Database`: `transaction()` writes, `reading()` sees one moment. Made by `open_database`."""
 
-    def __init__(self, dialect: str, writing: AsyncEngine, reading: AsyncEngine, lock: Turns | None) -> None:
+    def __init__(self, dialect: str, writing: AsyncEngine, reading: AsyncEngine, lock: FairLock | None) -> None:
         self.dialect = dialect
         self._writing = writing
         self._reading = reading
@@ -54,7 +54,7 @@ class SqlDatabase:
         await self._writing.dispose()
 
     @asynccontextmanager
-    async def _alone(self, lock: Turns) -> AsyncIterator[Tx]:
+    async def _alone(self, lock: FairLock) -> AsyncIterator[Tx]:
         self._refuse_nesting()
         async with lock, self._transaction() as connection:
             yield connection
@@ -116,7 +116,7 @@ def _open_sqlite(url: URL) -> SqlDatabase:
         raise Misconfigured(f"TOCSIN_DATABASE_URL names a file in {path.parent}, and that folder does not exist.")
     writer = _sqlite_engine(url, size=1, begin="BEGIN IMMEDIATE", pragmas=("synchronous=FULL",))
     readers = _sqlite_engine(url, size=SQLITE_READERS, begin="BEGIN", pragmas=("query_only=ON",))
-    return SqlDatabase("sqlite", writer, readers, Turns())
+    return SqlDatabase("sqlite", writer, readers, FairLock())
 
 
 def _sqlite_engine(url: URL, *, size: int, begin: str, pragmas: tuple[str, ...]) -> AsyncEngine:

@@ -11,7 +11,7 @@ from bot.priority import urgent
 MOST_IN_A_ROW = 100  # urgent ones, before somebody else gets a turn: a flood of commands must not stop the worker
 
 
-class Turns:
+class FairLock:
     """A lock with two queues, each in order of arrival."""
 
     def __init__(self) -> None:

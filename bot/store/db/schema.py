@@ -32,6 +32,11 @@ from bot.store.tables import metadata
 if TYPE_CHECKING:  # where it is used it is imported: a start without a migration is quicker and smaller
     from alembic.config import Config
 
+RETIRED = frozenset({"0001"})  # schemas from before the first release: no migration leads away from them
+TOO_OLD = (
+    "This database was made before the first release, and no migration leads from it. "
+    "Name an empty one in TOCSIN_DATABASE_URL; the old one stays as it is."
+)
 MIGRATIONS = Path(__file__).parents[1] / "migrations"
 MIGRATE_LOCK = 0x746F6373  # an advisory lock of PostgreSQL: one migrator at a time
 # As Alembic makes it.
@@ -59,8 +64,11 @@ def migrate(url: str) -> None:
 
 def _bring_up(connection: Connection) -> None:
     """An empty database gets the tables at once, which is where the migrations lead; another is migrated."""
-    if _revision(connection) == newest():
+    revision = _revision(connection)
+    if revision == newest():
         return
+    if revision in RETIRED:
+        raise Misconfigured(TOO_OLD)
     if inspect(connection).get_table_names():
         upgrade(connection)
         return
@@ -93,7 +101,11 @@ async def is_current(database: Database) -> bool:
 
 async def must_be_current(database: Database) -> None:
     """Raises Misconfigured when the database's schema is older, newer or absent."""
-    if not await is_current(database):
+    async with database.reading() as tx:
+        revision = await tx.run_sync(_revision)
+    if revision in RETIRED:
+        raise Misconfigured(TOO_OLD)
+    if revision != newest():
         raise Misconfigured("The database has another schema than this version needs: run `tocsin migrate`.")
 
 

@@ -1,4 +1,6 @@
-"""Statements about climbs. Each keeps the ladder as it was when it began, so that what was promised stays so."""
+"""Statements about escalations. Each keeps the escalation policy as it was when it began, so that what was promised
+stays so.
+"""
 
 from __future__ import annotations
 
@@ -10,54 +12,54 @@ from typing import Any
 from sqlalchemy import ColumnElement, Row, Select, TextClause, and_, insert, or_, select, text, update
 
 from bot.domain.catalogue.hours import Hours
-from bot.domain.catalogue.policy import Ladder, LadderStep, Unless
+from bot.domain.catalogue.policy import EscalationPolicy, EscalationStep, Unless
 from bot.domain.errors import Missing
 from bot.domain.escalation import escalation as rules
-from bot.domain.escalation.escalation import Climb, Due
+from bot.domain.escalation.escalation import EscalationStart, ScheduledStep
 from bot.ports import Tx
 from bot.store.tables.alerts import alert_groups
-from bot.store.tables.escalation import climbs
+from bot.store.tables.escalation import escalations
 from bot.store.tables.incidents import roles
-from bot.store.tables.queue import promises
+from bot.store.tables.queue import commitments
 
-_OPEN = text("climbs.ended_at is null")  # word for word the partial index
+_OPEN = text("escalations.ended_at is null")  # word for word the partial index
 
 
 @dataclass(frozen=True)
-class Way:
-    """A climb as stored: whose, up which ladder, and how far it came."""
+class Escalation:
+    """An escalation as stored: whose, up which escalation policy, and how far it came."""
 
     id: int
     subject: str  # ALR-7 | INC-42
     alert_group: int | None
     incident: int | None
     service: str
-    ladder: Ladder
-    climb: Climb
+    policy: EscalationPolicy
+    start: EscalationStart
     begun_by: str
     reached: int | None = None
     ended_at: datetime | None = None
     ended_why: str | None = None
 
     @property
-    def schedule(self) -> tuple[Due, ...]:
-        return rules.schedule(self.ladder, self.climb)
+    def schedule(self) -> tuple[ScheduledStep, ...]:
+        return rules.schedule(self.policy, self.start)
 
-    def due(self, position: int) -> Due:
+    def due(self, position: int) -> ScheduledStep:
         return next(due for due in self.schedule if due.position == position)
 
-    def climbs(self, service: str, ladder: str) -> bool:
-        return (self.service, self.ladder.key) == (service, ladder)
+    def follows(self, service: str, policy: str) -> bool:
+        return (self.service, self.policy.key) == (service, policy)
 
 
-# --- a ladder as JSON ---
+# --- an escalation policy as JSON ---
 
 
-def _pinned(ladder: Ladder) -> dict[str, Any]:
-    return {"repeat": ladder.repeat, "steps": [_pinned_step(step) for step in ladder.steps]}
+def _pinned(policy: EscalationPolicy) -> dict[str, Any]:
+    return {"repeat": policy.repeat, "steps": [_pinned_step(step) for step in policy.steps]}
 
 
-def _pinned_step(step: LadderStep) -> dict[str, Any]:
+def _pinned_step(step: EscalationStep) -> dict[str, Any]:
     during = _pinned_hours(step.during) if step.during else None
     row = {"after": step.after.total_seconds(), "notify": list(step.notify), "unless": step.unless.value}
     return {**row, "during": during}
@@ -68,13 +70,13 @@ def _pinned_hours(hours: Hours) -> dict[str, Any]:
     return {"name": hours.name, "zone": hours.zone, "opens": opens, "closes": closes, "days": sorted(hours.days)}
 
 
-def _ladder(key: str, pinned: dict[str, Any]) -> Ladder:
-    return Ladder(key, tuple(_step(step) for step in pinned["steps"]), pinned["repeat"])
+def _policy(key: str, pinned: dict[str, Any]) -> EscalationPolicy:
+    return EscalationPolicy(key, tuple(_step(step) for step in pinned["steps"]), pinned["repeat"])
 
 
-def _step(row: dict[str, Any]) -> LadderStep:
+def _step(row: dict[str, Any]) -> EscalationStep:
     during = _hours(row["during"]) if row["during"] else None
-    return LadderStep(timedelta(seconds=row["after"]), tuple(row["notify"]), Unless(row["unless"]), during)
+    return EscalationStep(timedelta(seconds=row["after"]), tuple(row["notify"]), Unless(row["unless"]), during)
 
 
 def _hours(row: dict[str, Any]) -> Hours:
@@ -82,18 +84,18 @@ def _hours(row: dict[str, Any]) -> Hours:
     return Hours(row["name"], row["zone"], opens, closes, frozenset(row["days"]))
 
 
-# --- climbs ---
+# --- escalations ---
 
 
-def _way(row: Row[Any]) -> Way:
-    return Way(
+def _escalation(row: Row[Any]) -> Escalation:
+    return Escalation(
         id=row.id,
         subject=row.subject,
         alert_group=row.alert_group,
         incident=row.incident,
         service=row.service,
-        ladder=_ladder(row.ladder, row.pinned),
-        climb=Climb(row.begins_at, row.first, row.by_hand, row.number),
+        policy=_policy(row.policy, row.pinned),
+        start=EscalationStart(row.begins_at, row.first, row.by_hand, row.number),
         begun_by=row.begun_by,
         reached=row.reached,
         ended_at=row.ended_at,
@@ -104,86 +106,90 @@ def _way(row: Row[Any]) -> Way:
 async def add(
     tx: Tx,
     subject: str,
-    ladder: Ladder,
-    climb: Climb,
+    policy: EscalationPolicy,
+    start: EscalationStart,
     *,
     service: str,
     begun_by: str,
     alert_group: int | None = None,
     incident: int | None = None,
-) -> Way:
+) -> Escalation:
     values = {
         "subject": subject,
         "alert_group": alert_group,
         "incident": incident,
         "service": service,
-        "ladder": ladder.key,
-        "pinned": _pinned(ladder),
-        "number": climb.number,
-        "begins_at": climb.begins_at,
-        "first": climb.first,
-        "by_hand": climb.by_hand,
+        "policy": policy.key,
+        "pinned": _pinned(policy),
+        "number": start.number,
+        "begins_at": start.begins_at,
+        "first": start.first,
+        "by_hand": start.by_hand,
         "begun_by": begun_by,
     }
-    return _way((await tx.execute(insert(climbs).returning(climbs), values)).one())
+    return _escalation((await tx.execute(insert(escalations).returning(escalations), values)).one())
 
 
-async def find(tx: Tx, number: int) -> Way | None:
-    row = (await tx.execute(select(climbs).where(climbs.c.id == number))).one_or_none()
-    return _way(row) if row else None
+async def find(tx: Tx, number: int) -> Escalation | None:
+    row = (await tx.execute(select(escalations).where(escalations.c.id == number))).one_or_none()
+    return _escalation(row) if row else None
 
 
-async def get(tx: Tx, number: int) -> Way:
+async def get(tx: Tx, number: int) -> Escalation:
     """Raises Missing."""
     found = await find(tx, number)
     if found is None:
-        raise Missing(f"There is no climb {number}.")
+        raise Missing(f"There is no escalation {number}.")
     return found
 
 
-async def latest(tx: Tx, subject: str) -> Way | None:
-    """The newest climb, open or not."""
-    newest = select(climbs).where(climbs.c.subject == subject).order_by(climbs.c.number.desc()).limit(1)
+async def latest(tx: Tx, subject: str) -> Escalation | None:
+    """The newest escalation, open or not."""
+    newest = select(escalations).where(escalations.c.subject == subject).order_by(escalations.c.number.desc()).limit(1)
     row = (await tx.execute(newest)).one_or_none()
-    return _way(row) if row else None
+    return _escalation(row) if row else None
 
 
-async def open_of(tx: Tx, subject: str) -> Way | None:
+async def open_of(tx: Tx, subject: str) -> Escalation | None:
     found = await latest(tx, subject)
     return found if found and found.ended_at is None else None
 
 
 def _about(incident: int) -> ColumnElement[bool]:
-    """Its own climbs, and those of its alert groups."""
+    """Its own escalations, and those of its alert groups."""
     mine = select(alert_groups.c.id).where(alert_groups.c.incident == incident).scalar_subquery()
-    return or_(climbs.c.incident == incident, climbs.c.alert_group.in_(mine))
+    return or_(escalations.c.incident == incident, escalations.c.alert_group.in_(mine))
 
 
 def _in_order(*where: ColumnElement[bool] | TextClause) -> Select[Any]:
-    return select(climbs).where(*where).order_by(climbs.c.id)
+    return select(escalations).where(*where).order_by(escalations.c.id)
 
 
-async def open_about(tx: Tx, incident: int) -> list[Way]:
-    """Every open climb that an incident has a part in."""
-    return [_way(row) for row in await tx.execute(_in_order(_OPEN, _about(incident)))]
+async def open_about(tx: Tx, incident: int) -> list[Escalation]:
+    """Every open escalation that an incident has a part in."""
+    return [_escalation(row) for row in await tx.execute(_in_order(_OPEN, _about(incident)))]
 
 
-async def told_by_another(tx: Tx, way: Way, incident: int, position: int) -> str | None:
-    """The other climber of the same incident up the same ladder whose step of that position went out."""
-    same = and_(climbs.c.service == way.service, climbs.c.ladder == way.ladder.key, climbs.c.subject != way.subject)
-    row = (await tx.execute(_in_order(_about(incident), same, climbs.c.reached >= position).limit(1))).first()
+async def notified_by_another(tx: Tx, escalation: Escalation, incident: int, position: int) -> str | None:
+    """The other subject of the same incident with the same escalation policy whose step of that position went out."""
+    same = and_(
+        escalations.c.service == escalation.service,
+        escalations.c.policy == escalation.policy.key,
+        escalations.c.subject != escalation.subject,
+    )
+    row = (await tx.execute(_in_order(_about(incident), same, escalations.c.reached >= position).limit(1))).first()
     return str(row.subject) if row else None
 
 
-async def end(tx: Tx, way: Way, *, at: datetime, why: str) -> bool:
+async def end(tx: Tx, escalation: Escalation, *, at: datetime, why: str) -> bool:
     """False where it had ended already."""
-    ended = update(climbs).where(climbs.c.id == way.id, _OPEN).values(ended_at=at, ended_why=why)
-    return (await tx.execute(ended.returning(climbs.c.id))).first() is not None
+    ended = update(escalations).where(escalations.c.id == escalation.id, _OPEN).values(ended_at=at, ended_why=why)
+    return (await tx.execute(ended.returning(escalations.c.id))).first() is not None
 
 
-async def went_out(tx: Tx, way: Way, position: int) -> None:
-    higher = or_(climbs.c.reached.is_(None), climbs.c.reached < position)
-    await tx.execute(update(climbs).where(climbs.c.id == way.id, higher).values(reached=position))
+async def mark_sent(tx: Tx, escalation: Escalation, position: int) -> None:
+    higher = or_(escalations.c.reached.is_(None), escalations.c.reached < position)
+    await tx.execute(update(escalations).where(escalations.c.id == escalation.id, higher).values(reached=position))
 
 
 # --- what stands beside them ---
@@ -195,16 +201,16 @@ async def commander_since(tx: Tx, incident: int) -> datetime | None:
     return since
 
 
-async def promised(tx: Tx, subject: str, kinds: Collection[str]) -> dict[str, str]:
+async def commitments_kept(tx: Tx, subject: str, kinds: Collection[str]) -> dict[str, str]:
     """What became of these promises, by their kind: open, kept, released or missed."""
-    mine = select(promises.c.kind, promises.c.state)
-    rows = await tx.execute(mine.where(promises.c.subject == subject, promises.c.kind.in_(sorted(kinds))))
+    mine = select(commitments.c.kind, commitments.c.state)
+    rows = await tx.execute(mine.where(commitments.c.subject == subject, commitments.c.kind.in_(sorted(kinds))))
     return {row.kind: row.state for row in rows}
 
 
-async def release(tx: Tx, subject: str, kinds: Collection[str], *, at: datetime) -> None:
+async def cancel_commitments(tx: Tx, subject: str, kinds: Collection[str], *, at: datetime) -> None:
     """Of these promises, those that are still in time."""
     if kinds:
-        mine = update(promises).where(promises.c.subject == subject, promises.c.kind.in_(sorted(kinds)))
-        in_time = mine.where(promises.c.state == "open", promises.c.late_at >= at)
+        mine = update(commitments).where(commitments.c.subject == subject, commitments.c.kind.in_(sorted(kinds)))
+        in_time = mine.where(commitments.c.state == "open", commitments.c.late_at >= at)
         await tx.execute(in_time.values(state="released", settled_at=at))

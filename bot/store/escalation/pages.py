@@ -38,7 +38,7 @@ class Sent:
     at: datetime
     changed_at: datetime
     changed_by: str | None
-    climb: int | None
+    escalation: int | None
     position: int | None
     remote: str | None
     said_at: datetime | None

@@ -10,7 +10,7 @@ from sqlalchemy import Integer, Row, Select, and_, bindparam, func, insert, or_,
 from sqlalchemy.dialects import postgresql, sqlite
 
 from bot.domain.errors import Missing
-from bot.domain.incidents.incident import Home, Incident, Status
+from bot.domain.incidents.incident import Incident, Placement, Status
 from bot.ports import Tx
 from bot.store.db.dialect import state_is
 from bot.store.tables.incidents import incidents, roles
@@ -40,7 +40,7 @@ _OPEN = text("incidents.status not in ('resolved','closed')")  # word for word t
 def _incident(row: Row[Any]) -> Incident:
     values = dict(row._mapping)
     values["status"] = Status(values["status"])
-    values["home"] = Home(values["home"])
+    values["placement"] = Placement(values["placement"])
     return Incident(**values)
 
 

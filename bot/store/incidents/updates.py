@@ -56,7 +56,7 @@ async def is_superseded(tx: Tx, one: Update, delivery: int) -> bool:
     newer = select(updates.c.id).where(updates.c.incident == one.incident, updates.c.id > one.id).limit(1)
     if (await tx.execute(newer)).first() is None:
         return False
-    doubtful = select(deliveries.c.id).where(deliveries.c.id == delivery, state_is(deliveries, "doubt"))
+    doubtful = select(deliveries.c.id).where(deliveries.c.id == delivery, state_is(deliveries, "unconfirmed"))
     return (await tx.execute(doubtful)).first() is None
 
 

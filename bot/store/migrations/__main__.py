@@ -1,4 +1,4 @@
-"""Write revision 0001 anew from `tables.py`. Once a release is out, add revisions instead of rewriting this one."""
+"""Write revision 0100 anew from `tables.py`. Once a release is out, add revisions instead of rewriting this one."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from alembic import command
 
 from bot.store.db.schema import alembic_config, engine_for
 
-FIRST = Path(__file__).parent / "versions" / "0001_first.py"
+FIRST = Path(__file__).parent / "versions" / "0100_first.py"
 
 
 def regenerate() -> Path:
@@ -18,7 +18,7 @@ def regenerate() -> Path:
     with tempfile.TemporaryDirectory() as folder:
         engine = engine_for(f"sqlite:///{folder}/empty.db")
         with engine.begin() as connection:
-            command.revision(alembic_config(connection), "first", autogenerate=True, rev_id="0001")
+            command.revision(alembic_config(connection), "first", autogenerate=True, rev_id="0100")
         engine.dispose()
     return FIRST
 

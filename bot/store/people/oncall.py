@@ -14,7 +14,7 @@ from bot.domain.escalation.page import OnCall
 from bot.ports import Tx
 from bot.store.people.people import upsert
 from bot.store.tables.people import oncall_overrides as overrides
-from bot.store.tables.people import schedules
+from bot.store.tables.people import pagerduty_schedules
 
 
 @dataclass(frozen=True)
@@ -85,13 +85,13 @@ async def end(tx: Tx, number: int, *, at: datetime) -> bool:
 
 
 async def roster(tx: Tx, schedule: str) -> Roster | None:
-    row = (await tx.execute(select(schedules).where(schedules.c.id == schedule))).one_or_none()
+    row = (await tx.execute(select(pagerduty_schedules).where(pagerduty_schedules.c.id == schedule))).one_or_none()
     return Roster(tuple(map(_person, row.people)), row.seen_at) if row else None
 
 
 async def save_roster(tx: Tx, schedule: str, people: Sequence[OnCall], *, seen_at: float) -> None:
     row = {"id": schedule, "people": [_written(person) for person in people], "seen_at": seen_at}
-    await upsert(tx, schedules, "id", [row])
+    await upsert(tx, pagerduty_schedules, "id", [row])
 
 
 def _written(person: OnCall) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from bot.store.tables.people import groups, people
 
 
 @dataclass(frozen=True)
-class Known:
+class KnownPerson:
     """A person, and when Slack last told us about them (epoch seconds of wall time)."""
 
     person: Person
@@ -25,7 +25,7 @@ class Known:
 _ONE = select(people).where(people.c.id == bindparam("person"))
 
 
-async def find(tx: Tx, person: str) -> Known | None:
+async def find(tx: Tx, person: str) -> KnownPerson | None:
     row = (await tx.execute(_ONE, {"person": person})).mappings().one_or_none()
     return _known(dict(row)) if row else None
 
@@ -81,6 +81,6 @@ async def upsert(tx: Tx, table: Table, key: str, rows: Sequence[dict[str, Any]])
     await tx.execute(statement.on_conflict_do_update(index_elements=[key], set_=changes), list(rows))
 
 
-def _known(row: dict[str, Any]) -> Known:
+def _known(row: dict[str, Any]) -> KnownPerson:
     person = Person(id=row["id"], name=row["name"], kind=Kind(row["kind"]), tz=row["tz"], email=row["email"])
-    return Known(person, row["seen_at"])
+    return KnownPerson(person, row["seen_at"])

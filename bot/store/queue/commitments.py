@@ -11,11 +11,11 @@ from sqlalchemy.engine import Row
 
 from bot.ports import Tx
 from bot.store.db.dialect import state_is
-from bot.store.tables.queue import promises
+from bot.store.tables.queue import commitments
 
 
 @dataclass(frozen=True)
-class Promise:
+class Commitment:
     """`late_at`: due_at and its grace."""
 
     id: int
@@ -25,11 +25,11 @@ class Promise:
     late_at: datetime
 
 
-def _promise(row: Row[tuple[object, ...]]) -> Promise:
-    return Promise(row.id, row.kind, row.subject, row.due_at, row.late_at)
+def _promise(row: Row[tuple[object, ...]]) -> Commitment:
+    return Commitment(row.id, row.kind, row.subject, row.due_at, row.late_at)
 
 
-_INSERT = insert(promises)
+_INSERT = insert(commitments)
 
 
 async def insert_open(tx: Tx, *, kind: str, subject: str, due_at: datetime, late_at: datetime) -> None:
@@ -45,24 +45,26 @@ async def insert_all_open(tx: Tx, subject: str, promised: Sequence[tuple[str, da
         await tx.execute(_INSERT, rows)
 
 
-async def keep(tx: Tx, *, subject: str, kind: str, at: datetime) -> int:
+async def meet(tx: Tx, *, subject: str, kind: str, at: datetime) -> int:
     """Those that were still in time. One that is late stays open, for the audit to find."""
-    mine = update(promises).where(promises.c.subject == subject, promises.c.kind == kind, state_is(promises, "open"))
-    return (await tx.execute(mine.where(promises.c.late_at >= at).values(state="kept", settled_at=at))).rowcount
+    mine = update(commitments).where(
+        commitments.c.subject == subject, commitments.c.kind == kind, state_is(commitments, "open")
+    )
+    return (await tx.execute(mine.where(commitments.c.late_at >= at).values(state="kept", settled_at=at))).rowcount
 
 
-async def release(tx: Tx, *, subject: str, kind: str | None, at: datetime | None) -> int:
+async def cancel(tx: Tx, *, subject: str, kind: str | None, at: datetime | None) -> int:
     """Those that were still in time at `at`, or all of them."""
-    mine = update(promises).where(promises.c.subject == subject, state_is(promises, "open"))
+    mine = update(commitments).where(commitments.c.subject == subject, state_is(commitments, "open"))
     if kind is not None:
-        mine = mine.where(promises.c.kind == kind)
+        mine = mine.where(commitments.c.kind == kind)
     if at is not None:
-        mine = mine.where(promises.c.late_at >= at)
+        mine = mine.where(commitments.c.late_at >= at)
     return (await tx.execute(mine.values(state="released"))).rowcount
 
 
-async def miss(tx: Tx, *, at: datetime) -> list[Promise]:
+async def miss(tx: Tx, *, at: datetime) -> list[Commitment]:
     """Mark every open promise whose grace is over; each is returned to one caller only."""
-    late = update(promises).where(state_is(promises, "open"), promises.c.late_at < at)
-    rows = await tx.execute(late.values(state="missed", settled_at=at).returning(*promises.c))
+    late = update(commitments).where(state_is(commitments, "open"), commitments.c.late_at < at)
+    rows = await tx.execute(late.values(state="missed", settled_at=at).returning(*commitments.c))
     return sorted((_promise(row) for row in rows), key=lambda promise: promise.id)

@@ -1,4 +1,6 @@
-"""Statements about deliveries. Candidates are found gate by gate, so a deep backlog behind a gate is never read."""
+"""Statements about deliveries. Candidates are found rate limit by rate limit, so a deep backlog behind a rate limit is
+never read.
+"""
 
 from __future__ import annotations
 
@@ -27,14 +29,14 @@ from sqlalchemy import (
 from sqlalchemy.engine import Row
 from sqlalchemy.sql.selectable import CTE, NamedFromClause
 
-from bot.domain.outgoing.delivery import Delivery, Parcel
+from bot.domain.outgoing.delivery import Delivery, NewDelivery
 from bot.ports import Tx
 from bot.store.db import claim as kernel
 from bot.store.db.claim import Claim
 from bot.store.db.dialect import Inserting, prefer_indexes, state_is
-from bot.store.tables.queue import deliveries, gates
+from bot.store.tables.queue import deliveries, rate_limits
 
-_OPEN = text("deliveries.state in ('ready','sending','doubt')")  # word for word the partial index
+_OPEN = text("deliveries.state in ('ready','sending','unconfirmed')")  # word for word the partial index
 
 
 @dataclass(frozen=True, order=True)
@@ -43,7 +45,7 @@ class Candidate:
 
     rank: int
     id: int
-    gate: str | None
+    rate_limit: str | None
 
 
 def delivery(row: Row[Any]) -> Delivery:
@@ -53,13 +55,13 @@ def delivery(row: Row[Any]) -> Delivery:
         subject=row.subject,
         method=row.method,
         payload=row.payload,
-        gate=row.gate,
+        rate_limit=row.rate_limit,
         rank=row.rank,
         attempts=row.attempts,
         lookups=row.lookups,
         epoch=row.epoch,
         first_sent_at=row.first_sent_at,
-        in_doubt=row.state == "doubt",
+        unconfirmed=row.state == "unconfirmed",
     )
 
 
@@ -72,58 +74,58 @@ _INSERT = Inserting(deliveries, lambda insert: insert.on_conflict_do_nothing().r
 _INSERT_MANY = Inserting(deliveries, lambda insert: insert.on_conflict_do_nothing())
 
 
-def _row(parcel: Parcel, *, gate: str | None, wall: float, created_at: datetime) -> dict[str, Any]:
+def _row(new: NewDelivery, *, rate_limit: str | None, wall: float, created_at: datetime) -> dict[str, Any]:
     return {
-        "kind": parcel.kind,
-        "subject": parcel.subject,
-        "payload": parcel.payload,
-        "gate": gate,
-        "method": parcel.method,
-        "rank": parcel.rank,
-        "collapse_key": parcel.collapse_key,
-        "dedupe_key": parcel.dedupe_key,
+        "kind": new.kind,
+        "subject": new.subject,
+        "payload": new.payload,
+        "rate_limit": rate_limit,
+        "method": new.method,
+        "rank": new.rank,
+        "collapse_key": new.collapse_key,
+        "dedupe_key": new.dedupe_key,
         "state": "ready",
         "next_at": wall,
         "created_at": created_at,
     }
 
 
-async def insert(tx: Tx, parcel: Parcel, *, gate: str | None, wall: float, created_at: datetime) -> int | None:
+async def insert(tx: Tx, new: NewDelivery, *, rate_limit: str | None, wall: float, created_at: datetime) -> int | None:
     """None when a row with its dedupe key exists, or a ready one with its collapse key."""
-    row = _row(parcel, gate=gate, wall=wall, created_at=created_at)
+    row = _row(new, rate_limit=rate_limit, wall=wall, created_at=created_at)
     written: int | None = await tx.scalar(_INSERT.on(tx), row)
     return written
 
 
-async def join_waiting(tx: Tx, parcel: Parcel) -> bool:
-    """Make the waiting row with this collapse key stand for this parcel too. False: none waits any more.
+async def join_waiting(tx: Tx, new: NewDelivery) -> bool:
+    """Make the waiting row with this collapse key stand for this delivery too. False: none waits any more.
 
     The update locks the row: nobody claims, and so renders, it before this transaction's facts are committed.
     """
-    worse = case((deliveries.c.rank > parcel.rank, parcel.rank), else_=deliveries.c.rank)
-    waiting = update(deliveries).where(deliveries.c.collapse_key == parcel.collapse_key, state_is(deliveries, "ready"))
+    worse = case((deliveries.c.rank > new.rank, new.rank), else_=deliveries.c.rank)
+    waiting = update(deliveries).where(deliveries.c.collapse_key == new.collapse_key, state_is(deliveries, "ready"))
     return (await tx.execute(waiting.values(rank=worse))).rowcount > 0
 
 
 async def insert_or_join(
-    tx: Tx, parcels: Collection[Parcel], *, gate: str | None, wall: float, created_at: datetime
+    tx: Tx, news: Collection[NewDelivery], *, rate_limit: str | None, wall: float, created_at: datetime
 ) -> None:
     """Several with collapse keys at once: those whose row waits already join it, as `join_waiting` does."""
-    keys = sorted({parcel.collapse_key for parcel in parcels if parcel.collapse_key})
+    keys = sorted({new.collapse_key for new in news if new.collapse_key})
     joined = update(deliveries).where(deliveries.c.collapse_key.in_(keys), state_is(deliveries, "ready"))
     joining = joined.values(rank=deliveries.c.rank).returning(deliveries.c.collapse_key)
     waiting = set((await tx.execute(joining)).scalars())
     rows = [
-        _row(parcel, gate=gate, wall=wall, created_at=created_at)
-        for parcel in parcels
-        if parcel.collapse_key not in waiting
+        _row(new, rate_limit=rate_limit, wall=wall, created_at=created_at)
+        for new in news
+        if new.collapse_key not in waiting
     ]
     if rows:
         await tx.execute(_INSERT_MANY.on(tx), rows)
 
 
-async def hurry(tx: Tx, subject: str, *, wall: float) -> None:
-    """Its waiting rows may go now. A method or channel gate that is closed stays so."""
+async def retry_now(tx: Tx, subject: str, *, wall: float) -> None:
+    """Its waiting rows may go now. A method or channel rate limit that is closed stays so."""
     waiting = update(deliveries).where(deliveries.c.subject == subject, state_is(deliveries, "ready"))
     await tx.execute(waiting.where(deliveries.c.next_at > wall).values(next_at=wall))
 
@@ -152,38 +154,42 @@ _LIMIT = bindparam("limit", type_=Integer)
 def _may_go(table: NamedFromClause) -> ColumnElement[bool]:
     """Ready, rested, its method open, and no earlier row of its collapse key under way."""
     earlier = deliveries.alias()
-    under_way = exists().where(earlier.c.collapse_key == table.c.collapse_key, state_is(earlier, "sending", "doubt"))
+    under_way = exists().where(
+        earlier.c.collapse_key == table.c.collapse_key, state_is(earlier, "sending", "unconfirmed")
+    )
     free = or_(table.c.collapse_key.is_(None), ~under_way)
     return and_(state_is(table, "ready"), table.c.next_at <= _WALL, free, table.c.method.not_in(_CLOSED))
 
 
-def _waiting_gates() -> CTE:
-    """The names of the gates that rows wait behind: one index probe each, however many rows there are."""
-    first = select(func.min(deliveries.c.gate).label("gate")).where(state_is(deliveries, "ready"))
+def _waiting_rate_limits() -> CTE:
+    """The names of the rate limits that rows wait behind: one index probe each, however many rows there are."""
+    first = select(func.min(deliveries.c.rate_limit).label("rate_limit")).where(state_is(deliveries, "ready"))
     waiting = first.cte("waiting", recursive=True)
     following = deliveries.alias()
-    after = select(func.min(following.c.gate)).where(state_is(following, "ready"), following.c.gate > waiting.c.gate)
-    return waiting.union_all(select(after.scalar_subquery()).where(waiting.c.gate.is_not(None)))
+    after = select(func.min(following.c.rate_limit)).where(
+        state_is(following, "ready"), following.c.rate_limit > waiting.c.rate_limit
+    )
+    return waiting.union_all(select(after.scalar_subquery()).where(waiting.c.rate_limit.is_not(None)))
 
 
 def _gated() -> Select[Any]:
-    """The first row of every open gate, the worst severity first."""
-    waiting = _waiting_gates()
+    """The first row of every open rate limit, the worst severity first."""
+    waiting = _waiting_rate_limits()
     row = deliveries.alias()
     first = (
         select(row.c.id)
-        .where(row.c.gate == waiting.c.gate, _may_go(row))
+        .where(row.c.rate_limit == waiting.c.rate_limit, _may_go(row))
         .order_by(row.c.rank, row.c.id)
         .limit(1)
         .scalar_subquery()
     )
     firsts = (
         select(first.label("id"))
-        .select_from(waiting.outerjoin(gates, gates.c.name == waiting.c.gate))
-        .where(waiting.c.gate.is_not(None), func.coalesce(gates.c.next_at, 0.0) <= _WALL)
+        .select_from(waiting.outerjoin(rate_limits, rate_limits.c.name == waiting.c.rate_limit))
+        .where(waiting.c.rate_limit.is_not(None), func.coalesce(rate_limits.c.next_at, 0.0) <= _WALL)
     )
     return (
-        select(deliveries.c.rank, deliveries.c.id, deliveries.c.gate)
+        select(deliveries.c.rank, deliveries.c.id, deliveries.c.rate_limit)
         .where(deliveries.c.id.in_(firsts))
         .order_by(deliveries.c.rank, deliveries.c.id)
         .limit(_LIMIT)
@@ -192,8 +198,8 @@ def _gated() -> Select[Any]:
 
 def _ungated() -> Select[Any]:
     return (
-        select(deliveries.c.rank, deliveries.c.id, deliveries.c.gate)
-        .where(deliveries.c.gate.is_(None), _may_go(deliveries))
+        select(deliveries.c.rank, deliveries.c.id, deliveries.c.rate_limit)
+        .where(deliveries.c.rate_limit.is_(None), _may_go(deliveries))
         .order_by(deliveries.c.rank, deliveries.c.id)
         .limit(_LIMIT)
     )
@@ -203,38 +209,38 @@ _GATED, _UNGATED = _gated(), _ungated()
 
 
 async def candidates(tx: Tx, *, wall: float, closed: Collection[str], limit: int) -> list[Candidate]:
-    """What may go now, at most one a gate, in order."""
+    """What may go now, at most one a rate limit, in order."""
     await prefer_indexes(tx)
     asked = {"wall": wall, "closed": list(closed), "limit": limit}
     free = (await tx.execute(_UNGATED, asked)).all()
     paced = (await tx.execute(_GATED, asked)).all()
-    return sorted(Candidate(row.rank, row.id, row.gate) for row in (*free, *paced))[:limit]
+    return sorted(Candidate(row.rank, row.id, row.rate_limit) for row in (*free, *paced))[:limit]
 
 
 async def claim_ready(
     tx: Tx, ids: Collection[int], *, wall: float, owner: str, until: float
 ) -> list[tuple[Claim, Delivery]]:
     """Those of these that are still ready, leased to `owner` until `until`; each counts as tried once more."""
-    taken = await kernel.take(
+    taken = await kernel.acquire(
         tx, deliveries, ready_among(ids, wall=wall), owner=owner, until=until, state="sending",
         also=first_attempt(wall),
     )  # fmt: skip
     return [(claim, delivery(row)) for claim, row in taken]
 
 
-async def claim_doubtful(
+async def claim_unconfirmed(
     tx: Tx, *, wall: float, limit: int, owner: str, until: float
 ) -> list[tuple[Claim, Delivery, dict[str, Any] | None]]:
     """Those that may have been sent, each with the answer where only the writing down is missing."""
-    taken = await kernel.take(
-        tx, deliveries, doubtful(wall=wall, limit=limit), owner=owner, until=until, state="doubt"
+    taken = await kernel.acquire(
+        tx, deliveries, unconfirmed(wall=wall, limit=limit), owner=owner, until=until, state="unconfirmed"
     )  # fmt: skip
     return [(claim, delivery(row), row.answer) for claim, row in taken]
 
 
 async def release_all_leases(tx: Tx) -> int:
     """Only for a process that is alone with its database, when it starts."""
-    return await kernel.release_all(tx, deliveries, "sending", "doubt")
+    return await kernel.release_all(tx, deliveries, "sending", "unconfirmed")
 
 
 def ready_among(ids: Collection[int], *, wall: float) -> Select[int]:
@@ -261,24 +267,24 @@ def attempt_undone() -> dict[str, Any]:
     }
 
 
-def _doubtful(wall: float | ColumnElement[float]) -> ColumnElement[bool]:
+def _unconfirmed(wall: float | ColumnElement[float]) -> ColumnElement[bool]:
     """Waiting to be looked up, or left in `sending` by a worker that was lost."""
     over = deliveries.c.lease_until <= wall
     free = or_(deliveries.c.lease_until.is_(None), over)
-    waiting = and_(state_is(deliveries, "doubt"), deliveries.c.next_at <= wall, free)
+    waiting = and_(state_is(deliveries, "unconfirmed"), deliveries.c.next_at <= wall, free)
     return or_(waiting, and_(state_is(deliveries, "sending"), over))
 
 
-def doubtful(*, wall: float | ColumnElement[float], limit: int) -> Select[int]:
-    found = select(deliveries.c.id).where(_OPEN, state_is(deliveries, "sending", "doubt"), _doubtful(wall))
+def unconfirmed(*, wall: float | ColumnElement[float], limit: int) -> Select[int]:
+    found = select(deliveries.c.id).where(_OPEN, state_is(deliveries, "sending", "unconfirmed"), _unconfirmed(wall))
     return found.order_by(deliveries.c.rank, deliveries.c.id).limit(limit)
 
 
-_ANY_DOUBTFUL = doubtful(wall=_WALL, limit=1)
+_ANY_UNCONFIRMED = unconfirmed(wall=_WALL, limit=1)
 
 
-async def any_doubtful(tx: Tx, *, wall: float) -> bool:
-    return (await tx.execute(_ANY_DOUBTFUL, {"wall": wall})).first() is not None
+async def any_unconfirmed(tx: Tx, *, wall: float) -> bool:
+    return (await tx.execute(_ANY_UNCONFIRMED, {"wall": wall})).first() is not None
 
 
 # --- knowing when to look again -----------------------------------------------------------------------------------
@@ -289,19 +295,19 @@ def _next_moments() -> Select[Any]:
         _OPEN, state_is(deliveries, "ready"), deliveries.c.next_at > _WALL
     )
     looked_up = select(func.min(deliveries.c.next_at)).where(
-        _OPEN, state_is(deliveries, "doubt"), deliveries.c.next_at > _WALL
+        _OPEN, state_is(deliveries, "unconfirmed"), deliveries.c.next_at > _WALL
     )
     lost = select(func.min(deliveries.c.lease_until)).where(
-        _OPEN, state_is(deliveries, "sending", "doubt"), deliveries.c.lease_until > _WALL
+        _OPEN, state_is(deliveries, "sending", "unconfirmed"), deliveries.c.lease_until > _WALL
     )
-    waiting = _waiting_gates()
+    waiting = _waiting_rate_limits()
     passed = (
-        select(func.min(gates.c.next_at))
-        .select_from(waiting.join(gates, gates.c.name == waiting.c.gate))
-        .where(gates.c.next_at > _WALL)
+        select(func.min(rate_limits.c.next_at))
+        .select_from(waiting.join(rate_limits, rate_limits.c.name == waiting.c.rate_limit))
+        .where(rate_limits.c.next_at > _WALL)
     )
-    reopened = select(func.min(gates.c.next_at)).where(
-        gates.c.name >= "method:", gates.c.name < "method;", gates.c.next_at > _WALL
+    reopened = select(func.min(rate_limits.c.next_at)).where(
+        rate_limits.c.name >= "method:", rate_limits.c.name < "method;", rate_limits.c.next_at > _WALL
     )
     return select(*(part.scalar_subquery() for part in (rested, looked_up, lost, passed, reopened)))
 

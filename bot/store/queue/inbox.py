@@ -55,7 +55,7 @@ async def any_claimable(tx: Tx, *, wall: float) -> bool:
 
 async def claim(tx: Tx, *, wall: float, limit: int, owner: str, until: float) -> list[tuple[Claim, InboxItem]]:
     """The oldest that wait, leased to `owner` until `until`; each counts as tried once more."""
-    taken = await kernel.take(
+    taken = await kernel.acquire(
         tx, inbox, claimable(wall=wall, limit=limit), owner=owner, until=until, state="working",
         also={"attempts": inbox.c.attempts + 1},
     )  # fmt: skip

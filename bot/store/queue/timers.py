@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, and_, delete, func, or_, select, update
 from sqlalchemy.engine import Row
 
-from bot.domain.outgoing.timer import Policy, Timer
+from bot.domain.outgoing.timer import Lateness, Timer
 from bot.ports import Tx
 from bot.store.db.dialect import Insert, Inserting, prefer_indexes, state_is
 from bot.store.tables.queue import timers
@@ -25,13 +25,13 @@ def _timer(row: Row[Any]) -> Timer:
         subject=row.subject,
         payload=row.payload,
         dedupe_key=row.dedupe_key,
-        policy=Policy(row.policy),
+        lateness=Lateness(row.lateness),
         attempts=row.attempts,
     )
 
 
 def _or_revive(statement: Insert) -> Any:
-    fresh = {name: statement.excluded[name] for name in ("due_at", "payload", "policy", "state")}
+    fresh = {name: statement.excluded[name] for name in ("due_at", "payload", "lateness", "state")}
     return statement.on_conflict_do_update(
         index_elements=[timers.c.dedupe_key],
         set_={**fresh, "attempts": 0, "retry_at": None, "error": None},
@@ -43,15 +43,15 @@ _INSERT = Inserting(timers, _or_revive)
 
 
 async def insert(
-    tx: Tx, *, due_at: datetime, kind: str, subject: str, payload: dict[str, Any], dedupe_key: str, policy: str
+    tx: Tx, *, due_at: datetime, kind: str, subject: str, payload: dict[str, Any], dedupe_key: str, lateness: str
 ) -> bool:
     """False when the key is pending or was fired. A cancelled one with this key comes back to life."""
     row = {"due_at": due_at, "kind": kind, "subject": subject, "payload": payload, "dedupe_key": dedupe_key}
-    return await tx.scalar(_INSERT.on(tx), {**row, "policy": policy, "state": "pending"}) is not None
+    return await tx.scalar(_INSERT.on(tx), {**row, "lateness": lateness, "state": "pending"}) is not None
 
 
 def _or_arm(statement: Insert) -> Any:
-    fresh = {name: statement.excluded[name] for name in ("due_at", "payload", "policy", "state")}
+    fresh = {name: statement.excluded[name] for name in ("due_at", "payload", "lateness", "state")}
     anew = {**fresh, "attempts": 0, "retry_at": None, "fired_at": None, "error": None}
     return statement.on_conflict_do_update(index_elements=[timers.c.dedupe_key], set_=anew)
 
@@ -123,7 +123,7 @@ async def newest_due(tx: Tx, *, now: datetime, subjects: Collection[str]) -> dic
     """When the latest due coalescing timer of each of these subjects, by kind, was due."""
     grouped = (
         select(timers.c.subject, timers.c.kind, func.max(timers.c.due_at).label("latest"))
-        .where(_due(now), timers.c.policy == Policy.COALESCE.value, timers.c.subject.in_(subjects))
+        .where(_due(now), timers.c.lateness == Lateness.COALESCE.value, timers.c.subject.in_(subjects))
         .group_by(timers.c.subject, timers.c.kind)
     )
     return {(row.subject, row.kind): row.latest for row in await tx.execute(grouped)}

@@ -9,17 +9,17 @@ from typing import Any
 from sqlalchemy import func, insert, select, update
 from sqlalchemy.engine import Row
 
-from bot.domain.runs.approval import Asked, State, Vote
+from bot.domain.runs.approval import ApprovalRequest, State, Vote
 from bot.ports import Tx
 from bot.store.db.dialect import insert_into, state_is
-from bot.store.tables.runs import run_gates, run_votes, runs
+from bot.store.tables.runs import approval_requests, approvals, runs
 
 
-def _asked(row: Row[Any], votes: Sequence[Vote]) -> Asked:
-    return Asked(
+def _asked(row: Row[Any], votes: Sequence[Vote]) -> ApprovalRequest:
+    return ApprovalRequest(
         id=row.id,
         run=row.run,
-        gate=row.gate,
+        covers=row.covers,
         round=row.round,
         plan_hash=row.plan_hash,
         text=row.text,
@@ -42,91 +42,104 @@ def _asked(row: Row[Any], votes: Sequence[Vote]) -> Asked:
     )
 
 
-async def _with_votes(tx: Tx, rows: Sequence[Row[Any]]) -> list[Asked]:
+async def _with_votes(tx: Tx, rows: Sequence[Row[Any]]) -> list[ApprovalRequest]:
     if not rows:
         return []
-    found = select(*run_votes.c).where(run_votes.c.gate.in_([row.id for row in rows])).order_by(run_votes.c.at)
+    found = select(*approvals.c).where(approvals.c.request.in_([row.id for row in rows])).order_by(approvals.c.at)
     votes: dict[int, list[Vote]] = {}
     for vote in await tx.execute(found):
-        votes.setdefault(vote.gate, []).append(Vote(vote.person, vote.verdict, vote.at, vote.reason))
+        votes.setdefault(vote.request, []).append(Vote(vote.person, vote.verdict, vote.at, vote.reason))
     return [_asked(row, votes.get(row.id, [])) for row in rows]
 
 
-async def add(tx: Tx, values: Mapping[str, Any]) -> Asked:
+async def add(tx: Tx, values: Mapping[str, Any]) -> ApprovalRequest:
     """A new round of this gate."""
-    last = select(func.max(run_gates.c.round)).where(
-        run_gates.c.run == values["run"], run_gates.c.gate == values["gate"]
+    last = select(func.max(approval_requests.c.round)).where(
+        approval_requests.c.run == values["run"], approval_requests.c.covers == values["covers"]
     )
     number = (await tx.scalar(last) or 0) + 1
-    row = (await tx.execute(insert(run_gates).values(round=number, **values).returning(*run_gates.c))).one()
+    row = (
+        await tx.execute(insert(approval_requests).values(round=number, **values).returning(*approval_requests.c))
+    ).one()
     return _asked(row, [])
 
 
-async def newest(tx: Tx, run: int, gate: str) -> Asked | None:
+async def newest(tx: Tx, run: int, covers: str) -> ApprovalRequest | None:
     """The newest round of this gate."""
-    found = select(*run_gates.c).where(run_gates.c.run == run, run_gates.c.gate == gate)
-    row = (await tx.execute(found.order_by(run_gates.c.round.desc()).limit(1))).first()
+    found = select(*approval_requests.c).where(approval_requests.c.run == run, approval_requests.c.covers == covers)
+    row = (await tx.execute(found.order_by(approval_requests.c.round.desc()).limit(1))).first()
     return (await _with_votes(tx, [row]))[0] if row else None
 
 
-async def get(tx: Tx, gate_id: int) -> Asked:
-    row = (await tx.execute(select(*run_gates.c).where(run_gates.c.id == gate_id))).one()
+async def get(tx: Tx, request_id: int) -> ApprovalRequest:
+    row = (await tx.execute(select(*approval_requests.c).where(approval_requests.c.id == request_id))).one()
     return (await _with_votes(tx, [row]))[0]
 
 
-async def of_run(tx: Tx, run: int) -> list[Asked]:
+async def of_run(tx: Tx, run: int) -> list[ApprovalRequest]:
     """Every round of every gate, the oldest first."""
-    found = select(*run_gates.c).where(run_gates.c.run == run).order_by(run_gates.c.id)
+    found = select(*approval_requests.c).where(approval_requests.c.run == run).order_by(approval_requests.c.id)
     return await _with_votes(tx, list((await tx.execute(found)).all()))
 
 
-async def approved_of(tx: Tx, ids: Sequence[int]) -> dict[int, list[Asked]]:
+async def approved_of(tx: Tx, ids: Sequence[int]) -> dict[int, list[ApprovalRequest]]:
     """The approved rounds of these runs."""
-    found = select(*run_gates.c).where(run_gates.c.run.in_(list(ids)), run_gates.c.state == State.APPROVED.value)
-    given: dict[int, list[Asked]] = {}
-    for row in await tx.execute(found.order_by(run_gates.c.id)):
+    found = select(*approval_requests.c).where(
+        approval_requests.c.run.in_(list(ids)), approval_requests.c.state == State.APPROVED.value
+    )
+    given: dict[int, list[ApprovalRequest]] = {}
+    for row in await tx.execute(found.order_by(approval_requests.c.id)):
         given.setdefault(row.run, []).append(_asked(row, []))
     return given
 
 
-async def open_ones(tx: Tx, limit: int = 100) -> list[Asked]:
+async def open_ones(tx: Tx, limit: int = 100) -> list[ApprovalRequest]:
     """What waits for approval, the oldest first."""
-    found = select(*run_gates.c).where(state_is(run_gates, "open")).order_by(run_gates.c.id).limit(limit)
+    found = (
+        select(*approval_requests.c)
+        .where(state_is(approval_requests, "open"))
+        .order_by(approval_requests.c.id)
+        .limit(limit)
+    )
     return await _with_votes(tx, list((await tx.execute(found)).all()))
 
 
-async def unreviewed(tx: Tx, limit: int = 100) -> list[Asked]:
+async def unreviewed(tx: Tx, limit: int = 100) -> list[ApprovalRequest]:
     """Broken glass that nobody has looked at yet."""
-    found = select(*run_gates.c).where(run_gates.c.review_due_at.is_not(None), run_gates.c.reviewed_at.is_(None))
-    return await _with_votes(tx, list((await tx.execute(found.order_by(run_gates.c.id).limit(limit))).all()))
+    found = select(*approval_requests.c).where(
+        approval_requests.c.review_due_at.is_not(None), approval_requests.c.reviewed_at.is_(None)
+    )
+    return await _with_votes(tx, list((await tx.execute(found.order_by(approval_requests.c.id).limit(limit))).all()))
 
 
-async def vote(tx: Tx, gate_id: int, person: str, verdict: str, reason: str, at: datetime) -> bool:
+async def vote(tx: Tx, request_id: int, person: str, verdict: str, reason: str, at: datetime) -> bool:
     """False where this person has voted on it before."""
-    row = {"gate": gate_id, "person": person, "verdict": verdict, "reason": reason, "at": at}
-    return (await tx.execute(insert_into(tx, run_votes).values(**row).on_conflict_do_nothing())).rowcount > 0
+    row = {"request": request_id, "person": person, "verdict": verdict, "reason": reason, "at": at}
+    return (await tx.execute(insert_into(tx, approvals).values(**row).on_conflict_do_nothing())).rowcount > 0
 
 
-async def decide(tx: Tx, gate_id: int, state: State, *, by: str | None, at: datetime, **more: Any) -> bool:
+async def decide(tx: Tx, request_id: int, state: State, *, by: str | None, at: datetime, **more: Any) -> bool:
     """Compare and swap: only an open question is decided. False where somebody was first."""
-    waiting = update(run_gates).where(run_gates.c.id == gate_id, state_is(run_gates, "open"))
+    waiting = update(approval_requests).where(approval_requests.c.id == request_id, state_is(approval_requests, "open"))
     return (await tx.execute(waiting.values(state=state.value, decided_by=by, decided_at=at, **more))).rowcount == 1
 
 
 async def void(tx: Tx, run: int, *, at: datetime) -> list[int]:
     """End what is still asked of this run; returns which."""
-    waiting = update(run_gates).where(run_gates.c.run == run, state_is(run_gates, "open"))
-    ended = waiting.values(state=State.VOID.value, decided_at=at).returning(run_gates.c.id)
+    waiting = update(approval_requests).where(approval_requests.c.run == run, state_is(approval_requests, "open"))
+    ended = waiting.values(state=State.VOID.value, decided_at=at).returning(approval_requests.c.id)
     return list((await tx.execute(ended)).scalars())
 
 
-async def change(tx: Tx, gate_id: int, **values: Any) -> None:
-    await tx.execute(update(run_gates).where(run_gates.c.id == gate_id).values(**values))
+async def change(tx: Tx, request_id: int, **values: Any) -> None:
+    await tx.execute(update(approval_requests).where(approval_requests.c.id == request_id).values(**values))
 
 
-async def review(tx: Tx, gate_id: int, *, by: str, at: datetime) -> bool:
+async def review(tx: Tx, request_id: int, *, by: str, at: datetime) -> bool:
     """False where it was reviewed before."""
-    waiting = update(run_gates).where(run_gates.c.id == gate_id, run_gates.c.reviewed_at.is_(None))
+    waiting = update(approval_requests).where(
+        approval_requests.c.id == request_id, approval_requests.c.reviewed_at.is_(None)
+    )
     return (await tx.execute(waiting.values(reviewed_by=by, reviewed_at=at))).rowcount == 1
 
 

@@ -293,7 +293,7 @@ def claimable(*, wall: float, limit: int) -> Select[int]:
 
 async def claim(tx: Tx, *, wall: float, limit: int, owner: str, until: float) -> list[tuple[Claim, Run]]:
     """As `claimable`, leased to `owner` until `until`."""
-    taken = await kernel.take(
+    taken = await kernel.acquire(
         tx, runs, claimable(wall=wall, limit=limit), owner=owner, until=until, state="running"
     )  # fmt: skip
     return [(claim, run(row)) for claim, row in taken]

@@ -23,11 +23,11 @@ _QUEUED = text("runs.status = 'queued'")  # word for word the partial index
 
 async def take_slot(tx: Tx, run: Run) -> bool:
     """One of the seats of its key. False where all are taken."""
-    taken = set((await tx.execute(select(slots.c.seat).where(slots.c.key == run.slot_key))).scalars())
-    free = next((seat for seat in range(run.slot_limit) if seat not in taken), None)
+    taken = set((await tx.execute(select(slots.c.slot).where(slots.c.key == run.slot_key))).scalars())
+    free = next((slot for slot in range(run.slot_limit) if slot not in taken), None)
     if free is None:
         return False
-    await tx.execute(insert(slots).values(key=run.slot_key, seat=free, run=run.id))
+    await tx.execute(insert(slots).values(key=run.slot_key, slot=free, run=run.id))
     return True
 
 
@@ -53,7 +53,7 @@ async def wake_queued(tx: Tx, key: str, *, wall: float) -> None:
     await tx.execute(update(runs).where(runs.c.id == first).values(state="ready", next_at=wall))
 
 
-async def queued_before_free_seats(tx: Tx) -> list[str]:
+async def queued_before_free_slots(tx: Tx) -> list[str]:
     """Keys in whose queue somebody stands though a seat is free: a hint was lost."""
     taken = select(func.count()).select_from(slots).where(slots.c.key == runs.c.slot_key).scalar_subquery()
     waiting = select(runs.c.slot_key).where(_QUEUED, state_is(runs, "parked"), taken < runs.c.slot_limit)

@@ -46,8 +46,8 @@ maintenance_windows = Table(
     Index("ix_maintenance_windows_service", "service", "ends_at"),
 )
 
-dead_men = Table(
-    "dead_men",
+heartbeats = Table(
+    "heartbeats",
     metadata,
     Column("key", String(64), primary_key=True),  # of its route and group labels
     Column("name", Text, nullable=False),
@@ -70,12 +70,12 @@ alert_storms = Table(
     "alert_storms",
     metadata,
     Column("id", Integer, primary_key=True),
-    Column("setting", String(96), nullable=False),  # the channel as the routing named it
+    Column("channel_name", String(96), nullable=False),  # the channel as the routing named it
     Column("began_at", Utc, nullable=False),
     Column("last_wall", Float, nullable=False),  # when the newest group joined it
     Column("channel", String(32)),
     Column("ts", String(32)),
-    Index("ix_alert_storms_setting", "setting", "last_wall"),
+    Index("ix_alert_storms_channel_name", "channel_name", "last_wall"),
 )
 
 alert_groups = Table(
@@ -88,8 +88,8 @@ alert_groups = Table(
     Column("service", String(64), nullable=False),
     Column("severity", String(32), nullable=False),
     Column("rank", Integer, nullable=False),
-    Column("setting", String(96), nullable=False),  # the channel as the routing named it
-    Column("ladder", String(64)),
+    Column("channel_name", String(96), nullable=False),  # the channel as the routing named it
+    Column("escalation_policy", String(64)),
     Column("runbook", String(64)),
     Column("why", JSON, nullable=False),  # the routing's sentences
     Column("noticed", JSON, nullable=False),  # what was odd in its messages
@@ -103,7 +103,7 @@ alert_groups = Table(
     Column("silenced_by", String(64)),
     Column("silence", ForeignKey("silences.id")),  # the one with matchers that silenced it; null: its own button
     Column("maintenance", ForeignKey("maintenance_windows.id")),  # while which nobody is bothered with it
-    Column("dead_man", String(64)),  # the key of the watch whose silence it reports
+    Column("heartbeat", String(64)),  # the key of the watch whose silence it reports
     Column("resolved_at", Utc),
     Column("resolved_by", String(64)),  # a person's id, or "tocsin" where its alerts ended
     Column("firing", Integer, nullable=False),  # of its alerts
@@ -123,7 +123,7 @@ alert_groups = Table(
         postgresql_where=text("status = 'firing'"),
     ),
     Index("ix_alert_groups_key", "key", "id"),
-    Index("ix_alert_groups_setting", "setting", "opened_wall"),
+    Index("ix_alert_groups_channel_name", "channel_name", "opened_wall"),
     Index("ix_alert_groups_storm", "storm"),
     Index("ix_alert_groups_incident", "incident"),
     Index("ix_alert_groups_place", "channel", "ts"),
@@ -140,7 +140,7 @@ alerts = Table(
     "alerts",
     metadata,
     Column("id", Integer, primary_key=True),
-    Column("group", ForeignKey("alert_groups.id")),  # null: it was over before we heard that it had begun
+    Column("alert_group", ForeignKey("alert_groups.id")),  # null: it was over before we heard that it had begun
     Column("fingerprint", String(255), nullable=False),
     Column("source", String(64), nullable=False),
     Column("status", String(16), nullable=False),  # firing | resolved
@@ -159,7 +159,7 @@ alerts = Table(
     Column("resolved_at", Utc),
     Column("settled_wall", Float, nullable=False),  # when the message came that made it what it is
     Column("times", Integer, nullable=False),  # how many messages spoke of it
-    Index("ix_alerts_group", "group", "status"),
+    Index("ix_alerts_alert_group", "alert_group", "status"),
     Index("ix_alerts_last", "last_at"),
 )
 

@@ -18,16 +18,18 @@ from sqlalchemy import (
 
 from bot.store.tables.base import Utc, metadata
 
-climbs = Table(
-    "climbs",
+escalations = Table(
+    "escalations",
     metadata,
     Column("id", Integer, primary_key=True),
     Column("subject", String(32), nullable=False),  # ALR-7 | INC-42
     Column("alert_group", ForeignKey("alert_groups.id")),
     Column("incident", ForeignKey("incidents.id")),
     Column("service", String(64), nullable=False),
-    Column("ladder", String(64), nullable=False),
-    Column("pinned", JSON, nullable=False),  # the ladder as it was when the climb began: what was promised stays so
+    Column("policy", String(64), nullable=False),
+    Column(
+        "pinned", JSON, nullable=False
+    ),  # the escalation policy as it was when the escalation began: what was promised stays so
     Column("number", Integer, nullable=False),  # 1, 2, … of its subject
     Column("begins_at", Utc, nullable=False),  # T+0
     Column("first", Integer, nullable=False, server_default="0"),  # the position it begins at
@@ -37,10 +39,10 @@ climbs = Table(
     Column("ended_at", Utc),
     Column("ended_why", String(32)),
     UniqueConstraint("subject", "number"),
-    Index("ix_climbs_alert_group", "alert_group"),
-    Index("ix_climbs_incident", "incident"),
+    Index("ix_escalations_alert_group", "alert_group"),
+    Index("ix_escalations_incident", "incident"),
     Index(
-        "uq_climbs_open",
+        "uq_escalations_open",
         "subject",
         unique=True,
         sqlite_where=text("ended_at is null"),
@@ -58,7 +60,7 @@ pages = Table(
     Column("at", Utc, nullable=False),
     Column("changed_at", Utc, nullable=False),
     Column("changed_by", Text),  # a person's id, or who they are at PagerDuty
-    Column("climb", Integer),  # the step of a ladder that asked for it, or null
+    Column("escalation", Integer),  # the step of an escalation policy that asked for it, or null
     Column("position", Integer),
     Column("remote", String(64)),  # what PagerDuty numbers it
     Column("said_at", Utc),  # by PagerDuty's clock, of the newest that it told us of it

@@ -49,7 +49,7 @@ incidents = Table(
     Column("cadence_seconds", Integer),  # null = the severity's; 0 = off
     Column("watch_until", Utc),
     # where it lives
-    Column("home", String(16), nullable=False),  # channel | thread
+    Column("placement", String(16), nullable=False),  # channel | thread
     Column("channel", String(32)),
     Column("channel_name", String(96)),
     Column("topic", String(255)),  # as last set, so that the same one is not announced again

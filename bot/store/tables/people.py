@@ -37,10 +37,10 @@ groups = Table(
     Column("seen_at", Float, nullable=False),  # wall
 )
 
-places = Table(
-    "places",
+channels = Table(
+    "channels",
     metadata,
-    Column("setting", String(96), primary_key=True),  # the name or id an operator wrote
+    Column("channel_name", String(96), primary_key=True),  # the name or id an operator wrote
     Column("channel", String(32)),  # C…
     Column("name", String(96)),
     Column("is_private", Boolean, nullable=False, server_default=text("false")),
@@ -74,8 +74,8 @@ oncall_overrides = Table(
     Index("ix_oncall_overrides_level", "service", "level", "ends_at"),
 )
 
-schedules = Table(
-    "schedules",
+pagerduty_schedules = Table(
+    "pagerduty_schedules",
     metadata,
     Column("id", String(64), primary_key=True),  # PagerDuty's
     Column("people", JSON, nullable=False),  # id, name, email of each

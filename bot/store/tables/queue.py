@@ -34,7 +34,7 @@ timers = Table(
     Column("subject", String(64), nullable=False),
     Column("payload", JSON, nullable=False),
     Column("dedupe_key", String(255), nullable=False, unique=True),
-    Column("policy", String(16), nullable=False),  # fire_late | skip | coalesce
+    Column("lateness", String(16), nullable=False),  # fire_late | skip | coalesce
     Column("state", String(16), nullable=False),  # pending | done | cancelled | failed
     Column("attempts", Integer, nullable=False, server_default="0"),
     Column("retry_at", Float),  # wall; set after a failure
@@ -53,12 +53,12 @@ deliveries = Table(
     Column("kind", String(64), nullable=False),
     Column("subject", String(64), nullable=False),
     Column("payload", JSON, nullable=False),
-    Column("gate", String(128)),  # the posting gate it must pass, e.g. post:C123; null = not paced
-    Column("method", String(64), nullable=False),  # the Web API method whose gate a 429 closes
+    Column("rate_limit", String(128)),  # the rate limit it must pass, e.g. post:C123; null = not paced
+    Column("method", String(64), nullable=False),  # the Web API method whose rate limit a 429 closes
     Column("rank", Integer, nullable=False),  # severity: 0 is the worst and goes first
     Column("collapse_key", String(255)),  # at most one ready row per key: a newer edit is the same edit
     Column("dedupe_key", String(255), unique=True),  # at most one row ever per key
-    Column("state", String(16), nullable=False),  # ready | sending | doubt | sent | dropped | failed
+    Column("state", String(16), nullable=False),  # ready | sending | unconfirmed | sent | dropped | failed
     *lease(),
     Column("attempts", Integer, nullable=False, server_default="0"),
     Column("lookups", Integer, nullable=False, server_default="0"),
@@ -72,8 +72,8 @@ deliveries = Table(
         "ix_deliveries_open",
         "state",
         "next_at",
-        sqlite_where=text("state in ('ready','sending','doubt')"),
-        postgresql_where=text("state in ('ready','sending','doubt')"),
+        sqlite_where=text("state in ('ready','sending','unconfirmed')"),
+        postgresql_where=text("state in ('ready','sending','unconfirmed')"),
     ),
     Index(
         "uq_deliveries_collapse",
@@ -82,10 +82,10 @@ deliveries = Table(
         sqlite_where=text("state = 'ready'"),
         postgresql_where=text("state = 'ready'"),
     ),
-    # the next row of each gate, without reading the backlog behind it
+    # the next row of each rate limit, without reading the backlog behind it
     Index(
-        "ix_deliveries_gate",
-        "gate",
+        "ix_deliveries_rate_limit",
+        "rate_limit",
         "rank",
         "id",
         sqlite_where=text("state = 'ready'"),
@@ -95,14 +95,14 @@ deliveries = Table(
     Index(
         "ix_deliveries_under_way",
         "collapse_key",
-        sqlite_where=text("state in ('sending','doubt')"),
-        postgresql_where=text("state in ('sending','doubt')"),
+        sqlite_where=text("state in ('sending','unconfirmed')"),
+        postgresql_where=text("state in ('sending','unconfirmed')"),
     ),
     Index("ix_deliveries_subject", "subject", "kind"),
 )
 
-gates = Table(
-    "gates",
+rate_limits = Table(
+    "rate_limits",
     metadata,
     Column("name", String(128), primary_key=True),  # post:C123 or method:conversations.create
     Column("next_at", Float, nullable=False),  # wall; nothing passes before
@@ -139,22 +139,24 @@ requests = Table(
     Index("ix_requests_at", "at"),
 )
 
-promises = Table(
-    "promises",
+commitments = Table(
+    "commitments",
     metadata,
     Column("id", Integer, primary_key=True),
-    Column("kind", String(64), nullable=False),  # update | reminder | postmortem | confirm | ladder:…
+    Column("kind", String(64), nullable=False),  # update | reminder | postmortem | confirm | escalation:…
     Column("subject", String(64), nullable=False),
     Column("due_at", Utc, nullable=False),
     Column("late_at", Utc, nullable=False),  # due_at and a grace: kept by then, or missed
     Column("state", String(16), nullable=False),  # open | kept | released | missed
     Column("settled_at", Utc),
-    Index("ix_promises_open", "late_at", sqlite_where=text("state = 'open'"), postgresql_where=text("state = 'open'")),
-    Index("ix_promises_subject", "subject", "kind"),
+    Index(
+        "ix_commitments_open", "late_at", sqlite_where=text("state = 'open'"), postgresql_where=text("state = 'open'")
+    ),
+    Index("ix_commitments_subject", "subject", "kind"),
 )
 
-heartbeats = Table(
-    "heartbeats",
+workers = Table(
+    "workers",
     metadata,
     Column("worker", String(64), primary_key=True),
     Column("at", Float, nullable=False),  # wall

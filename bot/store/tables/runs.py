@@ -103,12 +103,12 @@ run_steps = Table(
     Column("actor", String(64)),  # who ticked, skipped or answered
 )
 
-run_gates = Table(
-    "run_gates",
+approval_requests = Table(
+    "approval_requests",
     metadata,
     Column("id", Integer, primary_key=True),
     Column("run", ForeignKey("runs.id"), nullable=False),
-    Column("gate", String(96), nullable=False),  # run | a step's id | @undo
+    Column("covers", String(96), nullable=False),  # run | a step's id | @undo
     Column("round", Integer, nullable=False),  # asked anew after a change or when it was too long ago
     Column("plan_hash", String(64), nullable=False),  # what is approved: the plan, or a step's rendered arguments
     Column("text", Text, nullable=False, server_default=""),
@@ -127,20 +127,22 @@ run_gates = Table(
     Column("reviewed_by", String(64)),
     Column("channel", String(32)),
     Column("ts", String(32)),
-    UniqueConstraint("run", "gate", "round"),
-    Index("ix_run_gates_open", "run", sqlite_where=text("state = 'open'"), postgresql_where=text("state = 'open'")),
+    UniqueConstraint("run", "covers", "round"),
     Index(
-        "ix_run_gates_review",
+        "ix_approval_requests_open", "run", sqlite_where=text("state = 'open'"), postgresql_where=text("state = 'open'")
+    ),
+    Index(
+        "ix_approval_requests_review",
         "review_due_at",
         sqlite_where=text("review_due_at is not null and reviewed_at is null"),
         postgresql_where=text("review_due_at is not null and reviewed_at is null"),
     ),
 )
 
-run_votes = Table(
-    "run_votes",
+approvals = Table(
+    "approvals",
     metadata,
-    Column("gate", ForeignKey("run_gates.id"), primary_key=True),
+    Column("request", ForeignKey("approval_requests.id"), primary_key=True),
     Column("person", String(32), primary_key=True),
     Column("verdict", String(16), nullable=False),  # approve | reject
     Column("reason", Text, nullable=False, server_default=""),
@@ -151,6 +153,6 @@ slots = Table(
     "slots",
     metadata,
     Column("key", String(255), primary_key=True),
-    Column("seat", Integer, primary_key=True),
+    Column("slot", Integer, primary_key=True),
     Column("run", ForeignKey("runs.id"), nullable=False, unique=True),
 )

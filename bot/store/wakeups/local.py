@@ -16,7 +16,7 @@ CHANNEL = "tocsin_wake"
 RETRY_SECONDS = 1.0
 
 
-class LocalHints:
+class LocalWakeups:
     """`ports.Hints` within one process. One waits; any number listen."""
 
     def __init__(self) -> None:
@@ -50,7 +50,7 @@ class LocalHints:
             heard()
 
 
-class SharedHints(LocalHints):
+class SharedWakeups(LocalWakeups):
     """Wake-ups that other processes hear too. Two tasks, each with a connection that comes back after a loss."""
 
     lost: tuple[type[Exception], ...] = (psycopg.Error, OSError)
@@ -94,7 +94,7 @@ class SharedHints(LocalHints):
         raise NotImplementedError
 
 
-class PostgresHints(SharedHints):
+class PostgresWakeups(SharedWakeups):
     """LISTEN and NOTIFY, outside of every business transaction: NOTIFY inside one would queue all commits."""
 
     def __init__(self, url: str, retry_seconds: float = RETRY_SECONDS) -> None:

@@ -7,10 +7,10 @@ from redis.asyncio.connection import parse_url
 from redis.exceptions import RedisError
 
 from bot.domain.errors import Misconfigured
-from bot.store.wakeups.local import CHANNEL, RETRY_SECONDS, SharedHints
+from bot.store.wakeups.local import CHANNEL, RETRY_SECONDS, SharedWakeups
 
 
-class RedisHints(SharedHints):
+class RedisWakeups(SharedWakeups):
     """Publish and subscribe. Raises Misconfigured when TOCSIN_REDIS_URL is malformed."""
 
     lost = (RedisError, OSError)

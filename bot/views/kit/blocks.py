@@ -113,13 +113,13 @@ def checkbox(text: str, value: str, *, ticked: bool = False) -> Block:
     return {**element, "initial_options": [one]} if ticked else element
 
 
-def modal(callback: str, title: str, blocks: list[Block], *, submit: str = "", carried: str = "") -> dict[str, Any]:
+def modal(callback: str, title: str, blocks: list[Block], *, submit: str = "", metadata: str = "") -> dict[str, Any]:
     view: dict[str, Any] = {
         "type": "modal",
         "callback_id": callback,
         "title": plain(title, 24),
         "close": plain("Cancel" if submit else "Close", 24),
         "blocks": blocks[:100],
-        "private_metadata": carried,
+        "private_metadata": metadata,
     }
     return {**view, "submit": plain(submit, 24)} if submit else view

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from bot.domain.catalogue.runbook import Gate, Runbook
+from bot.domain.catalogue.runbook import ApprovalRule, Runbook
 from bot.domain.runs.plan import NO, Plan, PlannedStep
 from bot.domain.text import duration
 from bot.views.run import EFFECTS, argument_words
 
 
 def lines(
-    runbook: Runbook, plan: Plan, gate: Gate | None, who: Sequence[str], seen: Mapping[str, str] | None = None
+    runbook: Runbook, plan: Plan, rule: ApprovalRule | None, who: Sequence[str], seen: Mapping[str, str] | None = None
 ) -> list[str]:
-    """What is wrong comes first. `gate` is the approval of the whole run, `who` those who may give it.
+    """What is wrong comes first. `rule` is the approval of the whole run, `who` those who may give it.
 
     `seen` is what the reads marked `in_plan` see now, by step.
     """
@@ -26,7 +26,7 @@ def lines(
     for step in plan.steps:
         found += ["", *_step(step)]
         found += [f"   sees now: {line}" for line in (seen or {}).get(step.id, "").splitlines()]
-    return [*found, "", f"Approval: {_approval(gate, who)}", f"Plan: {plan.hash}", "Nothing was done."]
+    return [*found, "", f"Approval: {_approval(rule, who)}", f"Plan: {plan.hash}", "Nothing was done."]
 
 
 def _troubled(name: str, sentence: str) -> str:
@@ -62,15 +62,15 @@ def _arguments(arguments: Mapping[str, Any], indent: int = 3) -> Iterator[str]:
         yield f"{' ' * indent}{name}: {one_line(argument_words(value))}"
 
 
-def _approval(gate: Gate | None, who: Sequence[str]) -> str:
-    if gate is None:
+def _approval(rule: ApprovalRule | None, who: Sequence[str]) -> str:
+    if rule is None:
         return "none is needed"
     if not who:
         return "nobody may give it; add people to access.approve in org.yml"
-    people = f"{gate.quorum} of {', '.join(who)}, within {duration.short(gate.expires)}"
-    return f"{people}; whoever asks does not count{'; a reason is needed' if gate.reason else ''}"
+    people = f"{rule.quorum} of {', '.join(who)}, within {duration.short(rule.expires)}"
+    return f"{people}; whoever asks does not count{'; a reason is needed' if rule.reason else ''}"
 
 
 def one_line(text: str) -> str:
     """Nothing in it moves a terminal's cursor."""
-    return " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
+    return " ".join("".join(character if character.isprintable() else " " for character in text).split())

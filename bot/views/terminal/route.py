@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bot.domain.alerts.alert import Alert
 from bot.domain.alerts.routing import Routed, shown
-from bot.domain.catalogue.policy import Ladder, LadderStep
+from bot.domain.catalogue.policy import EscalationPolicy, EscalationStep
 from bot.domain.catalogue.severity import Automatic, OnAlert
 from bot.domain.text import duration
 
@@ -29,24 +29,24 @@ def lines(alert: Alert, routed: Routed, alerts_channel: str) -> list[str]:
         ("severity", level.key),
         ("at once", f"{AT_ONCE[level.on_alert]}; {BY_ITSELF[level.automatic]}"),
         ("channel", _channel(routed.channel or alerts_channel)),
-        ("ladder", _ladder(routed.ladder)),
+        ("escalation", _policy(routed.escalation_policy)),
         ("runbook", routed.runbook or "none"),
         ("group", ", ".join(f'{shown(name)}="{shown(value)}"' for name, value in routed.group)),
-        *(("must", f"arrive every {duration.short(one.every)}") for one in [routed.dead_man] if one),
+        *(("must", f"arrive every {duration.short(one.every)}") for one in [routed.heartbeat] if one),
         *(("why" if index == 0 else "", sentence) for index, sentence in enumerate(routed.why)),
     ]
-    return [f"{shown(alert.name) or 'An alert without a name'} ({alert.status})", *(f"  {a:8}  {b}" for a, b in rows)]
+    return [f"{shown(alert.name) or 'An alert without a name'} ({alert.status})", *(f"  {a:10}  {b}" for a, b in rows)]
 
 
 def _channel(name: str) -> str:
     return name if name.startswith("C") else f"#{name}"
 
 
-def _ladder(ladder: Ladder | None) -> str:
-    return f"{ladder.key}: {'; '.join(map(_step, ladder.steps))}" if ladder else "none"
+def _policy(policy: EscalationPolicy | None) -> str:
+    return f"{policy.key}: {'; '.join(map(_step, policy.steps))}" if policy else "none"
 
 
-def _step(step: LadderStep) -> str:
+def _step(step: EscalationStep) -> str:
     during = f" during {step.during.name}" if step.during else ""
     condition = f" unless {step.unless}" if step.after else ""
     return f"T+{duration.short(step.after)}{condition}{during} {', '.join(step.notify)}"

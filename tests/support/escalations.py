@@ -1,4 +1,6 @@
-"""A shop whose alerts climb ladders: Slack and e-mail at once, a page after 15 minutes, management after 30."""
+"""A shop whose alerts follow escalation policies: Slack and e-mail at once, a page after 15 minutes, management
+after 30.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,7 @@ from bot.ports import Database, Pager
 from bot.queue import commitments as self_audit
 from bot.services.registry import LATE
 from bot.services.workspace import people
-from bot.store.tables.queue import promises
+from bot.store.tables.queue import commitments
 from tests.support.alerts import Monitoring, firing, monitoring
 from tests.support.catalogues import catalogue
 from tests.support.clock import START, HandClock
@@ -33,11 +35,11 @@ service: shop
 name: Shop
 default_severity: P1
 severities:
-  - {key: P0, aliases: [critical], name: Critical, on_alert: declare, ladder: critical}
-  - {key: P1, aliases: [high], name: High, on_alert: card, ladder: high}
-  - {key: P2, aliases: [warning], name: Medium, on_alert: card, ladder: calm}
+  - {key: P0, aliases: [critical], name: Critical, on_alert: declare, escalation_policy: critical}
+  - {key: P1, aliases: [high], name: High, on_alert: card, escalation_policy: high}
+  - {key: P2, aliases: [warning], name: Medium, on_alert: card, escalation_policy: calm}
   - {key: P3, aliases: [low], name: Low, on_alert: card}
-ladders:
+escalation_policies:
   critical:
     steps:
       - {after: 0m, notify: ["slack:#ops-alerts", "email:ops"]}
@@ -69,7 +71,7 @@ teams: {management: [U0DAN]}
 
 
 class Shop(Monitoring):
-    """A story with alerts, and what its ladders told whom."""
+    """A story with alerts, and what its escalation policies told whom."""
 
     story: Story
     mail: MailServer
@@ -102,13 +104,13 @@ class Shop(Monitoring):
         """The states of its promises, in the order of their making."""
         async with self.story.deps.database.reading() as tx:
             rows = await tx.execute(
-                select(promises.c.state).where(promises.c.subject == subject).order_by(promises.c.id)
+                select(commitments.c.state).where(commitments.c.subject == subject).order_by(commitments.c.id)
             )
             return list(rows.scalars())
 
     async def audits(self) -> None:
         """The self-audit looks, and what it says is said."""
-        await self_audit.audit_promises(self.story.deps, LATE)
+        await self_audit.audit_commitments(self.story.deps, LATE)
         await self.story.settle()
 
 

@@ -1,4 +1,6 @@
-"""Ladders climbed: who is told when, until somebody is on it, and what reports itself when a step does not come."""
+"""Escalation policies followed: who is told when, until somebody is on it, and what reports itself when a step does not
+come.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,7 @@ from bot.store.tables.queue import timers
 from tests.support.alerts import over
 from tests.support.catalogues import catalogue
 from tests.support.clock import START, HandClock
-from tests.support.ladders import ORG, SHOP, Shop, opened, pager_of, pagerduty, restarted
+from tests.support.escalations import ORG, SHOP, Shop, opened, pager_of, pagerduty, restarted
 from tests.support.pagerduty import PagerDutyStandIn
 from tests.support.story import tidy, worker_of
 
@@ -90,9 +92,9 @@ async def test_nobody_answers(shop: Shop, duty: PagerDutyStandIn) -> None:
     await shop.at(30)
     assert shop.mailed("boss@example.com") == ["[ALR-1] Nobody has acknowledged APIDown for 30 min"]
     await shop.at(120)
-    (letter,) = await shop.story.direct("U0DAN")
-    assert letter.startswith("ALR-1 APIDown is not resolved after 2 h. Nobody is on it yet.")
-    assert letter.endswith("That was the last step of its ladder.")
+    (direct_message,) = await shop.story.direct("U0DAN")
+    assert direct_message.startswith("ALR-1 APIDown is not resolved after 2 h. Nobody is on it yet.")
+    assert direct_message.endswith("That was the last step of its escalation policy.")
     assert set(await shop.promised()) == {"kept"}
     assert "Next:" not in await shop.card_says()
     await shop.audits()
@@ -108,12 +110,12 @@ async def test_acknowledged_in_time(shop: Shop, duty: PagerDutyStandIn) -> None:
     await shop.story.fast_forward(minutes=100)
     assert (pages(duty), shop.mailed("boss@example.com")) == ([], [])
     assert await shop.promised() == ["kept", "kept", "released", "released", "open"]
-    skipped = await noted(shop, "ladder.skipped")
+    skipped = await noted(shop, "escalation.skipped")
     assert [(one["step"], one["why"]) for one in skipped] == [(2, "ALR-1 is acknowledged by now."),
                                                               (3, "ALR-1 is acknowledged by now.")]  # fmt: skip
     await shop.story.fast_forward(minutes=10)
-    (letter,) = await shop.story.direct("U0DAN")
-    assert "<@U0ADA> is on it." in letter
+    (direct_message,) = await shop.story.direct("U0DAN")
+    assert "<@U0ADA> is on it." in direct_message
     await shop.audits()
     assert shop.story.alarm.heard == []
 
@@ -130,7 +132,9 @@ async def test_acknowledged_anywhere(tale: Shop, way: str) -> None:
 
 
 async def test_taken_back(shop: Shop, duty: PagerDutyStandIn) -> None:
-    """Whoever takes the acknowledgement back sets the ladder to its first step, and its incident has nobody either."""
+    """Whoever takes the acknowledgement back sets the escalation policy to its first step, and its incident has nobody
+    either.
+    """
     await shop.fires()
     await shop.story.fast_forward(minutes=10)
     await click(shop, "alert.ack")
@@ -167,7 +171,7 @@ async def test_an_alert_that_ends_before_its_incident(shop: Shop, duty: PagerDut
     assert len(await shop.story.direct("U0DAN")) == 1
 
 
-async def test_a_resolved_incident_ends_its_alerts_ladder(shop: Shop, duty: PagerDutyStandIn) -> None:
+async def test_a_resolved_incident_ends_its_alerts_escalation(shop: Shop, duty: PagerDutyStandIn) -> None:
     """Whoever resolves the incident has dealt with the alert, though it fires still."""
     await shop.fires()
     await shop.story.fast_forward(minutes=5)
@@ -185,11 +189,13 @@ async def test_one_incident_is_told_of_once(tale: Shop) -> None:
     await tale.fires()
     await tale.story.fast_forward(hours=4)
     assert len(await tale.story.direct("U0DAN")) == 1
-    assert any("ALR-1 has told them of INC-1" in one["why"] for one in await noted(tale, "ladder.skipped"))
+    assert any("ALR-1 has told them of INC-1" in one["why"] for one in await noted(tale, "escalation.skipped"))
 
 
 async def test_repeat_and_assigned(tale: Shop) -> None:
-    """A ladder that repeats comes round once more; who acknowledged an alert without an incident is assigned to it."""
+    """An escalation policy that repeats comes round once more; who acknowledged an alert without an incident is
+    assigned to it.
+    """
     await tale.fires("Slow", "high")
     await tale.story.fast_forward(minutes=30)
     assert (len(await tale.thread()), len(await tale.story.direct("U0DAN"))) == (2, 1)
@@ -224,7 +230,7 @@ async def test_business_hours(tale: Shop) -> None:
 
 
 async def test_severity_rises(shop: Shop, duty: PagerDutyStandIn) -> None:
-    """An alert that becomes worse climbs the worse ladder from now on, and the other one no more."""
+    """An alert that becomes worse escalations the worse escalation policy from now on, and the other one no more."""
     await shop.fires("Slow", "high")
     await shop.story.fast_forward(minutes=10)
     await shop.fires("Slow", "critical", host="b")
@@ -237,7 +243,9 @@ async def test_severity_rises(shop: Shop, duty: PagerDutyStandIn) -> None:
 
 
 async def test_silenced(shop: Shop, duty: PagerDutyStandIn) -> None:
-    """While it is silent nothing goes out; what fires still afterwards climbs from the first step, with T+0 then."""
+    """While it is silent nothing goes out; what fires still afterwards escalations from the first step, with T+0
+    then.
+    """
     await shop.fires()
     await shop.story.fast_forward(minutes=10)
     await shop.story.clicks("Ada", "ops-alerts", await shop.card(), "alert.silence", value="1h", selected="1h")
@@ -286,14 +294,14 @@ async def test_escalated_by_who_is_on_it(shop: Shop) -> None:
 
 
 async def test_nothing_above(tale: Shop) -> None:
-    """Where there is no ladder, no level above, or nothing any more, a sentence says what to do instead."""
+    """Where there is no escalation policy, no level above, or nothing any more, a sentence says what to do instead."""
     await tale.fires("Chatter", "low")
     answer = await tale.story.types("Ada", "/incident escalate ALR-1")
-    assert answer == "ALR-1 has no ladder. Page somebody by name: `/incident page ALR-1 @person`."
+    assert answer == "ALR-1 has no escalation policy. Page somebody by name: `/incident page ALR-1 @person`."
     alert = await tale.fires("Disk", "warning")
     await tale.story.types("Ada", "/incident escalate ALR-2")
     answer = await tale.story.types("Ada", "/incident escalate ALR-2")
-    assert answer == "The ladder “calm” has no step above this one. Page somebody by name."
+    assert answer == "The escalation policy “calm” has no step above this one. Page somebody by name."
     await tale.sends(over(alert, tale.story.clock.now()))
     answer = await tale.story.types("Ada", "/incident escalate ALR-2")
     assert answer == "ALR-2 is resolved, so nobody else is told of it."
@@ -351,7 +359,9 @@ async def test_mentions_take_the_same_words(tale: Shop) -> None:
 
 
 async def test_an_incident_by_hand(shop: Shop, duty: PagerDutyStandIn) -> None:
-    """It climbs its severity's ladder; another severity begins another one; a commander and the end stop it."""
+    """It escalations its severity's escalation policy; another severity begins another one; a commander and the end
+    stop it.
+    """
     room = await shop.story.declared("P0 shop checkout is down")
     assert shop.mailed("ops@example.com") == ["[INC-1] checkout is down is declared: P0 Critical of Shop"]
     assert "Next: at 09:15 UTC page whoever is on call" in tidy(str(await shop.story.card(room)))
@@ -363,8 +373,8 @@ async def test_an_incident_by_hand(shop: Shop, duty: PagerDutyStandIn) -> None:
     assert any("Nobody has acknowledged INC-1" in text for text in await shop.story.by_the_bot("ops-alerts"))
     await shop.story.types("Ada", "/incident ack", room)
     await shop.story.fast_forward(minutes=10)
-    (letter,) = await shop.story.direct("U0DAN")
-    assert letter.startswith("Nobody leads INC-1 checkout is down after 15 min.")
+    (direct_message,) = await shop.story.direct("U0DAN")
+    assert direct_message.startswith("Nobody leads INC-1 checkout is down after 15 min.")
     await shop.story.types("Ada", "/incident role commander", room)
     await shop.story.fast_forward(hours=1)
     assert len(await shop.story.direct("U0DAN")) == 1
@@ -387,7 +397,9 @@ async def test_reopened(tale: Shop) -> None:
 
 
 async def test_a_worse_incident_takes_over_from_its_alert(shop: Shop, duty: PagerDutyStandIn) -> None:
-    """Whoever makes an alert's incident worse sets it on the worse ladder; its alert's own is climbed no more."""
+    """Whoever makes an alert's incident worse sets it on the worse escalation policy; its alert's own is followed no
+    more.
+    """
     await shop.fires("Slow", "high")
     await click(shop, "alert.declare")
     await shop.story.types("Ada", "/incident severity INC-1 P0")
@@ -402,10 +414,10 @@ async def test_private(shop: Shop, duty: PagerDutyStandIn) -> None:
     await shop.story.fast_forward(hours=2)
     assert shop.mail.received == []
     assert not [text for text in await shop.story.by_the_bot("ops-alerts") if "INC-1" in text]
-    (letter,) = await shop.story.direct("U0DAN")
-    assert letter.startswith("INC-1 is not resolved after 2 h.")
-    assert "It is private: ask <@U0ADA> to let you in." in letter
-    assert "secret" not in letter + str(duty.events) + str(duty.incidents)
+    (direct_message,) = await shop.story.direct("U0DAN")
+    assert direct_message.startswith("INC-1 is not resolved after 2 h.")
+    assert "It is private: ask <@U0ADA> to let you in." in direct_message
+    assert "secret" not in direct_message + str(duty.events) + str(duty.incidents)
     await shop.audits()
     assert shop.story.alarm.heard == []
     answer = await shop.story.types("Ada", "/incident page INC-1 production")
@@ -416,7 +428,7 @@ async def test_a_missed_step_of_a_private_incident(shop: Shop) -> None:
     """Of a step that did not go out only the operators' second channel reads where the incident is private."""
     await shop.story.declared("private P0 shop the secret is out")
     for position in range(6):
-        await lose(shop, position)
+        await lease_lost(shop, position)
     await shop.story.fast_forward(hours=3)
     await shop.audits()
     assert any("INC-1: step" in sentence for sentence in shop.story.alarm.heard)
@@ -439,7 +451,7 @@ async def test_a_drill(shop: Shop, duty: PagerDutyStandIn) -> None:
 # --- whatever happens -------------------------------------------------------------------------------------------------
 
 
-async def lose(shop: Shop, position: int) -> None:
+async def lease_lost(shop: Shop, position: int) -> None:
     """Somebody deletes the timer's row of that step by hand."""
     async with shop.story.deps.database.transaction() as tx:
         await tx.execute(delete(timers).where(timers.c.dedupe_key.like(f"{escalations.STEP}:%:{position}")))
@@ -451,21 +463,22 @@ async def test_a_removed_timer_reports_itself(database: Database, clock: HandClo
     """
     async with opened(database, clock, tmp_path) as shop:
         await shop.fires()
-        await lose(shop, 1)
+        await lease_lost(shop, 1)
         await shop.at(16)
         await shop.audits()
         assert shop.story.alarm.heard == []
         await shop.at(16, 1)
         for _ in range(3):
             await shop.audits()
-        said = (
-            "ALR-1: step 2 of the ladder “critical” (page oncall) was due at 2026-11-20 09:15 UTC and did not go out."
-        )
+        said = "ALR-1: step 2 of the escalation policy “critical” (page oncall)"
+        said += " was due at 2026-11-20 09:15 UTC and did not go out."
         assert shop.story.alarm.heard == [said]
         assert [one for one in await shop.story.by_the_bot("ops-alerts") if one == said] == [said]
-        assert shop.mailed("ops@example.com")[1:] == ["[ALR-1] A step of the ladder “critical” did not go out"]
-        assert shop.mailed("boss@example.com") == ["[ALR-1] A step of the ladder “critical” did not go out"]
-        assert len(await noted(shop, "promise.missed")) == 1
+        assert shop.mailed("ops@example.com")[1:] == [
+            "[ALR-1] A step of the escalation policy “critical” did not go out"
+        ]
+        assert shop.mailed("boss@example.com") == ["[ALR-1] A step of the escalation policy “critical” did not go out"]
+        assert len(await noted(shop, "commitment.missed")) == 1
         assert "It did not go out in time." in await shop.story.types("Ada", "/incident why ALR-1")
 
 
@@ -512,7 +525,7 @@ async def test_everything_at_one_moment(shop: Shop, duty: PagerDutyStandIn) -> N
     deeds += [resolution.resolve(deps, number, ada, fix="rolled back") for number in (4, 6)]
     deeds += [page_and_escalate.escalate(deps, await alert_operations.by_name(deps, "ALR-7"), ada)]
     await shop.posts({"version": "4", "alerts": [over(alerts[5], START), over(alerts[7], START)]})
-    await asyncio.gather(*deeds, *(worker.turn() for worker in others))
+    await asyncio.gather(*deeds, *(worker.work_once() for worker in others))
     await shop.story.settle()
     await shop.at(60)
     told = pages(duty)
@@ -524,14 +537,14 @@ async def test_everything_at_one_moment(shop: Shop, duty: PagerDutyStandIn) -> N
 
 
 async def test_an_edited_catalogue(tale: Shop, tmp_path: Path) -> None:
-    """What was promised stays so; what begins afterwards follows the new ladder."""
+    """What was promised stays so; what begins afterwards follows the new escalation policy."""
     await tale.fires()
     (tmp_path / "new").mkdir()
     edited = SHOP.replace('{after: 30m, notify: ["email:management"]}', '{after: 20m, notify: ["email:nobody"]}')
     assert edited != SHOP
     loaded = load([catalogue(tmp_path / "new", org=ORG, shop=edited)])
     assert loaded.catalogue is not None
-    tale.story.deps.box.current = loaded.catalogue
+    tale.story.deps.current_catalogue.current = loaded.catalogue
     await tale.story.fast_forward(minutes=30)
     assert tale.mailed("boss@example.com") == ["[ALR-1] Nobody has acknowledged APIDown for 30 min"]
     assert "09:30 UTC" in tidy(await tale.story.types("Ada", "/incident why ALR-1"))
@@ -542,7 +555,7 @@ async def test_an_edited_catalogue(tale: Shop, tmp_path: Path) -> None:
 
 
 async def test_nothing_comes_out_of_a_label(tale: Shop) -> None:
-    """Mentions, broadcasts, links and markup in an alert's name are text in every message of its ladder."""
+    """Mentions, broadcasts, links and markup in an alert's name are text in every message of its escalation policy."""
     evil = "<!channel> <@U0ADA> <https://evil|click> @here *b* ~s~ `c`"
     await tale.fires(evil)
     await tale.story.fast_forward(hours=2)
@@ -574,14 +587,15 @@ async def test_slack_is_away(tale: Shop) -> None:
     await tale.story.fault("rate_limited", method="chat.postMessage", retry_after=300)
     await tale.at(7)
     await tale.audits()
-    said = "ALR-1: step 1 of the ladder “high” (slack #ops-alerts) was due at 2026-11-20 09:05 UTC and did not go out."
+    said = "ALR-1: step 1 of the escalation policy “high” (slack #ops-alerts)"
+    said += " was due at 2026-11-20 09:05 UTC and did not go out."
     assert tale.story.alarm.heard == [said]
     assert await tale.thread() == []
     await tale.at(12)
     assert len(await tale.thread()) == 1
 
 
-async def test_a_ladder_of_a_storm(tale: Shop) -> None:
+async def test_an_escalation_policy_of_a_storm(tale: Shop) -> None:
     """Alerts that are shown together in a storm's card do not fill its channel with steps; people are told of each."""
     now = tale.story.clock.now()
     names = [f"Rule{number}" for number in range(12)]

@@ -1,4 +1,6 @@
-"""Ladders in real processes: alerts come in over HTTP, people are told by Slack, SMTP and PagerDuty's events."""
+"""Escalation policies in real processes: alerts come in over HTTP, people are told by Slack, SMTP and PagerDuty's
+events.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,7 @@ from bot.store.tables import escalation as escalation_tables
 from bot.store.tables import queue as queue_tables
 from tests.stories.crash import House, housed
 from tests.support.catalogues import catalogue
-from tests.support.ladders import ORG
+from tests.support.escalations import ORG
 from tests.support.mail_server import MailServer
 from tests.support.pagerduty import ROUTING_KEY, PagerDutyStandIn
 
@@ -120,7 +122,7 @@ class Tower:
         now = self.house.clock.from_wall(wall)
         speed = (self.house.clock.from_wall(wall + 1) - now).total_seconds()
         async with self.house.database.reading() as tx:
-            begun = {row.subject: row.begins_at for row in await tx.execute(select(escalation_tables.climbs))}
+            begun = {row.subject: row.begins_at for row in await tx.execute(select(escalation_tables.escalations))}
         return {
             (subject, after): wall + (at + timedelta(minutes=after) - now).total_seconds() / speed
             for subject, at in begun.items()
@@ -129,14 +131,14 @@ class Tower:
 
     async def in_flight(self) -> set[Step]:
         """The steps whose message was under way when its process was killed: it was asked for, and said again."""
-        waits, table = escalation_tables.climbs, queue_tables.deliveries
+        waits, table = escalation_tables.escalations, queue_tables.deliveries
         asked = select(table.c.subject, table.c.payload).where(
             table.c.kind.in_(["email", "page"]), table.c.attempts > 1
         )
         async with self.house.database.reading() as tx:
             pinned = {row.id: row.pinned["steps"] for row in await tx.execute(select(waits))}
-            found = [row for row in await tx.execute(asked) if "climb" in row.payload]
-        steps = [(row.subject, pinned[row.payload["climb"]][row.payload["position"]]["after"]) for row in found]
+            found = [row for row in await tx.execute(asked) if "escalation" in row.payload]
+        steps = [(row.subject, pinned[row.payload["escalation"]][row.payload["position"]]["after"]) for row in found]
         return {(subject, int(after // 60)) for subject, after in steps}
 
     async def fired_late(self) -> list[float]:
@@ -151,19 +153,19 @@ class Tower:
 
     async def promises(self) -> Counter[str]:
         async with self.house.database.reading() as tx:
-            return Counter((await tx.execute(select(queue_tables.promises.c.state))).scalars())
+            return Counter((await tx.execute(select(queue_tables.commitments.c.state))).scalars())
 
 
 def shop(*steps: tuple[int, str]) -> str:
-    """A service whose critical alerts climb these steps: minutes, and a target."""
+    """A service whose critical alerts escalation these steps: minutes, and a target."""
     lines = "\n".join(f'      - {{after: {after}m, notify: ["{target}"]}}' for after, target in steps)
     return f"""
 service: shop
 name: Shop
 default_severity: P0
 severities:
-  - {{key: P0, aliases: [critical], name: Critical, on_alert: card, ladder: critical}}
-ladders:
+  - {{key: P0, aliases: [critical], name: Critical, on_alert: card, escalation_policy: critical}}
+escalation_policies:
   critical:
     steps:
 {lines}

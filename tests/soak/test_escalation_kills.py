@@ -1,4 +1,6 @@
-"""The long chaos of ladders, started by `make soak`: steps on time and once, whoever of the processes is killed."""
+"""The long chaos of escalation policies, started by `make soak`: steps on time and once, whoever of the processes is
+killed.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.stories.crash import Child, NewDatabase
-from tests.support.ladder_processes import Step, Tower, tower
+from tests.support.escalation_processes import Step, Tower, tower
 
 pytestmark = [pytest.mark.soak, pytest.mark.timeout(3600)]
 
@@ -42,17 +44,17 @@ class Downtime:
         return came - begins
 
 
-async def kill_now_and_then(climbing: Tower, victims: list[str], downtime: Downtime, dice: random.Random) -> None:
+async def kill_now_and_then(escalating: Tower, victims: list[str], downtime: Downtime, dice: random.Random) -> None:
     """Twenty times, never while another one is still starting."""
-    children: Mapping[str, Child] = climbing.house.children
+    children: Mapping[str, Child] = escalating.house.children
     for _ in range(KILLS):
         await asyncio.sleep(dice.uniform(4.0, 10.0))
-        await climbing.house.is_up()
+        await escalating.house.is_up()
         victim = children[dice.choice(victims)]
         killed_at = time.time()
         victim.kill()
         await victim.is_gone.wait()
-        await climbing.house.is_up()
+        await escalating.house.is_up()
         if len(children) == 1:
             downtime.spans.append((killed_at, time.time()))
 
@@ -60,25 +62,25 @@ async def kill_now_and_then(climbing: Tower, victims: list[str], downtime: Downt
 async def weathered(url: str, folder: Path, seed: int, victims: list[str]) -> None:
     """Alerts come one after another while processes are killed; the figures are printed, then judged."""
     dice, downtime = random.Random(seed), Downtime()  # noqa: S311  a seed makes it repeatable
-    async with tower(url, folder, SPEED, *STEPS, workers=victims[1:]) as climbing:
-        killing = asyncio.create_task(kill_now_and_then(climbing, victims, downtime, dice))
+    async with tower(url, folder, SPEED, *STEPS, workers=victims[1:]) as escalating:
+        killing = asyncio.create_task(kill_now_and_then(escalating, victims, downtime, dice))
         for number in range(ALERTS):
-            await climbing.fires(f"Rule{number}")
+            await escalating.fires(f"Rule{number}")
             await asyncio.sleep(EVERY_SECONDS)
-        await climbing.until(ALERTS * len(STEPS), PATIENCE_SECONDS)
+        await escalating.until(ALERTS * len(STEPS), PATIENCE_SECONDS)
         await killing
-        await climbing.house.quiet()
-        heard, due = climbing.heard(), await climbing.due_walls(AFTERS)
+        await escalating.house.quiet()
+        heard, due = escalating.heard(), await escalating.due_walls(AFTERS)
         late = {step: downtime.late(due[step], heard.first[step]) for step in due}
-        promises = await climbing.promises()
-        in_flight = await climbing.in_flight()
+        promises = await escalating.promises()
+        in_flight = await escalating.in_flight()
         others = {step: one for step, one in late.items() if step not in in_flight}
         told = [_figures(others, "others"), _figures({step: late[step] for step in in_flight}, "in flight")]
-        fired = await climbing.fired_late()
+        fired = await escalating.fired_late()
         told += [f"timers p50 {fired[len(fired) // 2] * 1000:.0f} ms, p99 {fired[-len(fired) // 100] * 1000:.0f} ms"]
-        told += [f"{climbing.house.deaths} kills, {heard.repeated} repeated under a key, {dict(promises)}"]
+        told += [f"{escalating.house.deaths} kills, {heard.repeated} repeated under a key, {dict(promises)}"]
         print("; ".join([f"load {os.getloadavg()[0]:.1f}", *told, *heard.other]))  # noqa: T201
-        assert climbing.house.deaths >= KILLS
+        assert escalating.house.deaths >= KILLS
         assert set(heard.first) == set(due)
         assert [step for step, times in heard.times.items() if times != 1] == []
         assert {step: one for step, one in others.items() if one > ON_TIME_SECONDS} == {}
