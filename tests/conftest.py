@@ -6,6 +6,7 @@ import gc
 import os
 import re
 import shutil
+import ssl
 from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from pathlib import Path
 from zlib import crc32
@@ -16,8 +17,11 @@ import structlog
 from bot.store.db.database import SqlDatabase, open_database
 from bot.store.db.schema import migrate
 from bot.store.tables import metadata
+from tests.support.amazon import Amazon
 from tests.support.backends import Postgres, Server, absent, postgres_server, redis_server
 from tests.support.clock import HandClock
+from tests.support.mail_server import MailServer
+from tests.support.pagerduty import PagerDutyStandIn, trusted
 from tests.support.promises import shows_a_promise
 
 # SQLite waits for the disk at each commit, as it should: where memory can stand in for the disk, tests wait less.
@@ -168,23 +172,49 @@ def own_redis() -> Iterator[Server]:
         yield server or absent("Redis")
 
 
+@pytest.fixture
+def tls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ssl.SSLContext:
+    """For a server on 127.0.0.1 that everybody trusts who honours SSL_CERT_FILE."""
+    return trusted(tmp_path, monkeypatch)
+
+
+@pytest.fixture
+async def pagerduty(tls: ssl.SSLContext) -> AsyncIterator[PagerDutyStandIn]:
+    """A PagerDuty of one's own, whose certificate is trusted."""
+    async with PagerDutyStandIn().serving(tls) as stand_in:
+        yield stand_in
+
+
+@pytest.fixture
+async def mail_server() -> AsyncIterator[MailServer]:
+    """Without STARTTLS, and without asking for a login."""
+    async with MailServer().serving() as server:
+        yield server
+
+
+@pytest.fixture
+def amazon() -> Amazon:
+    """Amazon's part, with a certificate in force."""
+    return Amazon()
+
+
 # Real processes and browsers: they wait more than they work. Begun first, they fill the time of all others.
 LONG = (
-    "tests/stories/test_run_chaos.py",
-    "tests/stories/test_crash.py",
-    "tests/stories/test_run_processes.py",
-    "tests/stories/test_alert_kills.py",
+    "tests/stories/runs/test_run_chaos.py",
+    "tests/stories/incidents/test_crash.py",
+    "tests/stories/runs/test_run_processes.py",
+    "tests/stories/alerts/test_alert_kills.py",
     "tests/browser",
-    "tests/kernel/test_crash.py",
-    "tests/stories/test_secrets.py",
+    "tests/queue/test_crash.py",
+    "tests/stories/runs/test_secrets.py",
     "tests/cli/test_processes.py",
-    "tests/steps/test_examples_metrics.py",
+    "tests/runbooks/test_examples_metrics.py",
 )
 
 
 BOTH = "TEST_BOTH_DATABASES"  # set: every story on SQLite and on PostgreSQL, as make soak tells them
 DIALECTS = ("sqlite", "postgresql")
-STORIES = ("tests/stories/", "tests/bypass/", "tests/catalogue/", "tests/http/", "tests/injection/")
+STORIES = ("tests/stories/", "tests/security/", "tests/catalogue/", "tests/engine/testing/", "tests/http/")
 
 
 def pytest_collection_finish() -> None:

@@ -13,8 +13,8 @@ import yaml
 from bot.catalogue.check import check, schemas, write_schemas
 from bot.paths import data
 from tests.catalogue.conftest import Files
+from tests.catalogue.runbooks.test_read import SPECIFIED
 from tests.catalogue.test_load import SPECIFIED_ORG, SPECIFIED_SERVICE
-from tests.catalogue.test_runbook import SPECIFIED
 
 COMMITTED = Path(__file__).parents[2] / "docs" / "schema"
 

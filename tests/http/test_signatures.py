@@ -136,11 +136,6 @@ async def test_a_signed_body_that_is_no_json(api: httpx.AsyncClient) -> None:
 # --- Amazon SNS -------------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
-def amazon() -> Amazon:
-    return Amazon()
-
-
 @pytest.fixture
 async def listening(sqlite_database: Database, clock: HandClock, amazon: Amazon) -> AsyncIterator[Story]:
     """An installation for which one topic counts, and which asks for certificates on loopback."""

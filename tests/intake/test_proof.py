@@ -142,12 +142,6 @@ def test_a_certificate_comes_from_amazon_or_not_at_all(url: object, good: bool) 
     assert proof.sns_certificate_url({"SigningCertURL": url}) == (url if good else None)
 
 
-@pytest.fixture(scope="module")
-def amazon() -> Amazon:
-    """Amazon's part, with a certificate in force."""
-    return Amazon()
-
-
 def _proves(body: dict[str, Any], certificate: bytes, topics: tuple[str, ...] = (TOPIC,)) -> bool:
     return proof.sns(body, certificate, topics=topics, received_at=NOW)
 

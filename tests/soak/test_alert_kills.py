@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.stories.alert_chaos import Outcome, Storm, check, weathered
-from tests.stories.crash import NewDatabase
+from tests.support.alert_chaos import Outcome, Storm, check, weathered
+from tests.support.crash import NewDatabase
 
 pytestmark = [pytest.mark.soak, pytest.mark.timeout(3600)]
 

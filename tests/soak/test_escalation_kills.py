@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.stories.crash import Child, NewDatabase
+from tests.support.crash import Child, NewDatabase
 from tests.support.escalation_processes import Step, Tower, tower
 
 pytestmark = [pytest.mark.soak, pytest.mark.timeout(3600)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.stories.crash import NewDatabase, Trip, check, seeded, told_together, undisturbed
+from tests.support.crash import NewDatabase, Trip, check, seeded, told_together, undisturbed
 
 pytestmark = [pytest.mark.soak, pytest.mark.timeout(3600)]
 

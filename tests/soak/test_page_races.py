@@ -18,10 +18,10 @@ from bot.app.database import Opened
 from bot.domain.people.token import Scope
 from bot.services.admin import tokens
 from bot.store.db.database import open_database
-from tests.stories.crash import House, NewDatabase, housed
-from tests.stories.test_page_races import SHOP, SLOWEST_SECONDS, Moment, moment, raced
+from tests.stories.escalation.test_page_races import SHOP, SLOWEST_SECONDS, Moment, moment, raced
 from tests.support.catalogues import catalogue
 from tests.support.clock import HandClock
+from tests.support.crash import House, NewDatabase, housed
 from tests.support.pager_order import OrderedPagerDuty
 from tests.support.pagerduty import ROUTING_KEY, trusted
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.stories.crash import NewDatabase
-from tests.stories.run_chaos import WORKERS, Outcome, brewed, check, weathered
+from tests.support.crash import NewDatabase
+from tests.support.run_chaos import WORKERS, Outcome, brewed, check, weathered
 
 pytestmark = [pytest.mark.soak, pytest.mark.timeout(3600)]
 

@@ -26,8 +26,8 @@ from bot.services.admin import tokens
 from bot.services.escalation.progress import STEP
 from bot.store.tables import escalation as escalation_tables
 from bot.store.tables import queue as queue_tables
-from tests.stories.crash import House, housed
 from tests.support.catalogues import catalogue
+from tests.support.crash import House, housed
 from tests.support.escalations import ORG
 from tests.support.mail_server import MailServer
 from tests.support.pagerduty import ROUTING_KEY, PagerDutyStandIn

@@ -22,7 +22,7 @@ import redis
 from aiohttp import web
 from psycopg import sql
 
-from tests.steps.support import Wire, web_server, wire_to
+from tests.engine.steps.support import Wire, web_server, wire_to
 
 # Whoever asks for JSON is content with it, and a Prometheus would say the same.
 ANSWER = {"status": "success", "data": {"resultType": "vector", "result": [{"metric": {}, "value": [0, "1"]}]}}

@@ -17,7 +17,7 @@ from bot.simulator.content import channels
 from bot.simulator.workspace.state import Channel, Message
 from bot.store.tables.queue import deliveries
 from bot.store.tables.runs import run_steps, runs
-from tests.stories.crash import House, housed
+from tests.support.crash import House, housed
 from tests.support.runbooks import ORG, SERVICE, shop
 from tests.support.story import buttons, shown
 

@@ -1,0 +1,7 @@
+"""Catalogue files that a test writes."""
+
+from __future__ import annotations
+
+from tests.catalogue.conftest import files
+
+__all__ = ["files"]

@@ -1,1 +1,0 @@
-"""The kernel, on both databases: claims, timers, deliveries, the inbox, keyed requests and promises."""

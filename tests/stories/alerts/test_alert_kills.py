@@ -1,0 +1,19 @@
+"""A real `tocsin serve` is killed amid a storm of alerts: nothing it answered for is lost, nothing is posted twice."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.support.alert_chaos import Storm, check, weathered
+from tests.support.crash import NewDatabase
+
+pytestmark = pytest.mark.timeout(300)  # processes start again and again, beside whatever else the machine does
+
+KILLS = 2
+
+
+async def test_killed_amid_a_storm(new_sqlite: NewDatabase) -> None:
+    """Killed twice amid 120 alerts of 30 rules: each answered 2xx is in its group, in few messages."""
+    outcome = await weathered(new_sqlite, Storm(51, groups=30, hosts=4, together=5, kills=KILLS))
+    check(outcome)
+    assert outcome.figures["kills"] >= KILLS
