@@ -62,6 +62,11 @@ class _Entry:
     is_changed: bool = False
     begins: bool = False  # and so needs a group
     ends: bool = False
+    is_relabelled: bool = False  # it fires on under other labels: its severity and its silence are looked at again
+
+    @property
+    def is_routed(self) -> bool:
+        return self.begins or self.is_relabelled
 
     @property
     def status(self) -> Status:
@@ -91,9 +96,9 @@ class Grouping:
         self._hear(heard)
         await heartbeats.heard(self._deps, self._tx, heard, self._message.wall)
         entries = list({id(entry): entry for entry in self._entries.values()}.values())
-        await self._find_groups([entry for entry in entries if entry.begins])
+        await self._find_groups([entry for entry in entries if entry.is_routed])
         await self._keep(entries)
-        await self._follow({entry.group for entry in entries if entry.group and (entry.begins or entry.ends)})
+        await self._follow({entry.group for entry in entries if entry.group and (entry.is_routed or entry.ends)})
 
     # --- telling them apart ---
 
@@ -101,9 +106,9 @@ class Grouping:
         names = {name for alert in part for name in _names(alert)} | {heartbeat.fingerprint(key) for key in heard}
         by_id: dict[int, _Entry] = {}
         for name, kept in (await store.kept(self._tx, names)).items():
-            nothing = Alert("", kept.known.status, "")
+            before = Alert("", kept.known.status, "", labels=kept.labels)
             entry = by_id.setdefault(
-                kept.id, _Entry(kept.id, kept.group, kept.in_open_group, kept.known, nothing, {name})
+                kept.id, _Entry(kept.id, kept.group, kept.in_open_group, kept.known, before, {name})
             )
             entry.names.add(name)
             self._entries[name] = entry
@@ -123,6 +128,8 @@ class Grouping:
         known = rules.learned(entry.known if entry else None, alert, verdict, wall)
         if entry is None or self._is_another(entry, verdict):
             entry = _Entry(None, None, False, known, alert, is_changed=True)
+        fires_on = verdict is Verdict.REPEAT and entry.status is Status.FIRING and entry.in_open_group
+        entry.is_relabelled = entry.is_relabelled or (fires_on and dict(alert.labels) != dict(entry.alert.labels))
         entry.known, entry.more = known, entry.more + 1
         if verdict is not Verdict.STALE:
             entry.alert, entry.is_changed = alert, True
@@ -144,8 +151,8 @@ class Grouping:
         ways = [(entry, self._routed(entry.alert)) for entry in beginning]
         # One that must keep arriving says by firing that all is well: when it came last is kept, and nobody is told.
         for entry in (entry for entry, routed in ways if routed.heartbeat):
-            entry.begins = False
-        ways = sorted((way for way in ways if way[0].begins), key=lambda way: way[1].severity.rank)
+            entry.begins = entry.is_relabelled = False
+        ways = sorted((way for way in ways if way[0].is_routed), key=lambda way: way[1].severity.rank)
         new = [(entry, routed) for entry, routed in ways if not entry.in_open_group]
         by_key = await store.open_of(self._tx, {routed.group_key for _, routed in new}) if new else {}
         self._groups |= {group.id: group for group in by_key.values()}
@@ -220,7 +227,7 @@ class Grouping:
     async def _raise(self, entry: _Entry, routed: Routed) -> None:
         """A worse alert makes its group worse, and an older one makes it older."""
         group = self._groups[entry.group or 0]
-        self._joined[group.id] = self._joined.get(group.id, 0) + 1
+        self._joined[group.id] = self._joined.get(group.id, 0) + entry.begins
         changes: dict[str, Any] = {}
         if self._since(entry.alert) < group.since:
             changes["since"] = self._since(entry.alert)

@@ -158,6 +158,7 @@ class Kept:
     group: int | None
     in_open_group: bool
     known: LastKnown
+    labels: Mapping[str, str]
 
 
 _KEPT: Select[Any] = (
@@ -169,6 +170,7 @@ _KEPT: Select[Any] = (
         alerts.c.starts_at,
         alerts.c.said_at,
         alerts.c.settled_wall,
+        alerts.c.labels,
         groups.c.status.label("group_status"),
     )
     .select_from(
@@ -186,7 +188,7 @@ async def kept(tx: Tx, fingerprints: Collection[str]) -> dict[str, Kept]:
 
 def _kept(row: Row[Any]) -> Kept:
     known = LastKnown(Status(row.status), row.starts_at, row.said_at, row.settled_wall)
-    return Kept(row.id, row.alert_group, row.group_status == Status.FIRING.value, known)
+    return Kept(row.id, row.alert_group, row.group_status == Status.FIRING.value, known, row.labels)
 
 
 _ADD = insert(alerts).returning(alerts.c.id, sort_by_parameter_order=True)

@@ -254,11 +254,12 @@ class Players:
 @example(steps=[("silence", SILENCES[1], 90), FIRES_A, ("alert", "A", "b", "warning", "firing")])
 @example(steps=[FIRES_A, FIRES_B, ("silence", SILENCES[1], 90), ("maintenance", 7), ("unsilence", 0)])
 @example(steps=[("watchdog",), ("maintenance", 90), ("wait", 30), ("silence", SILENCES[3], 7), ("maintained",)])
+@example(steps=[("silence", SILENCES[2], 7), ("alert", "A", "a", "warning", "firing"), FIRES_A])
 async def test_nobody_is_left_without_a_turn(
     steps: list[tuple[Any, ...]], deps: Deps, clock: HandClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whatever order of silences, maintenance, absences, alerts and people: what fires and is not quiet has had its
-    turn, what is quiet escalations no escalation policy, and a silence holds what it means and nothing else.
+    turn, what is suppressed follows no escalation policy, and a silence holds what it means and nothing else.
     """
     monkeypatch.setattr(silences, "AT_ONCE", 1)
     monkeypatch.setattr(maintenance, "AT_ONCE", 1)

@@ -107,6 +107,15 @@ async def test_it_gets_worse(sender: Monitoring) -> None:
     assert "*Led to*\n" in await sender.words()
 
 
+async def test_the_same_alert_gets_worse(sender: Monitoring) -> None:
+    """An alert whose sender raises its severity, under the key it had, makes its group as severe; it is one alert."""
+    alert = {**firing(severity="warning"), "fingerprint": "0123456789abcdef"}
+    await sender.sends(alert)
+    await sender.sends({**alert, "labels": {**alert["labels"], "severity": "critical"}})
+    assert "*Severity*\nP0 Critical" in await sender.words()
+    assert "*Firing*\n1 alert" in await sender.words()
+
+
 async def test_truncated_groups(sender: Monitoring) -> None:
     """Where the sender left alerts out, the card says how many."""
     await sender.sends(firing(host="a"), firing(host="b"), truncatedAlerts=40)

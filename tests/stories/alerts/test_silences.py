@@ -103,6 +103,17 @@ async def test_who_joins_and_is_not_meant_wakes(sent: Monitoring) -> None:
     assert len([one for one in await sent.cards() if "ALR-" in shown(one)]) == 2
 
 
+async def test_an_alert_that_becomes_another_matter(sender: Monitoring) -> None:
+    """An alert that is silenced for its severity, and rises above it under the key it had, is silenced no longer."""
+    await sender.story.types("Ben", '/incident silence 2h severity="warning"')
+    alert = {**firing("Slow", severity="warning"), "fingerprint": "0123456789abcdef"}
+    await sender.sends(alert)
+    assert await count(sender.story, "incidents") == 0
+    await sender.sends({**alert, "labels": {**alert["labels"], "severity": "critical"}})
+    assert ("tocsin", "alert.unsilenced") in await sender.story.audited("ALR-1")
+    assert await count(sender.story, "incidents") == 1
+
+
 async def test_ended_early(sent: Monitoring) -> None:
     """Ending it wakes what fires still, and the channel hears of it; a second end is told that it is over."""
     story = sent.story
@@ -513,7 +524,7 @@ async def test_an_absence_that_is_silenced(watched: Monitoring) -> None:
 
 
 async def test_escalation_waits_until_it_is_quiet_no_more(database: Database, clock: HandClock, tmp_path: Path) -> None:
-    """An escalation policy that escalations ends with the begin of maintenance or of a silence, and begins anew when
+    """An escalation under way ends with the begin of maintenance or of a silence, and begins anew when
     that is over.
     """
     async with escalations.opened(database, clock, tmp_path) as shop:
@@ -546,7 +557,7 @@ async def test_escalation_waits_until_it_is_quiet_no_more(database: Database, cl
 async def test_an_absence_pages_by_its_escalation_policy(
     sqlite_database: Database, clock: HandClock, tmp_path: Path
 ) -> None:
-    """What must keep arriving and does not escalations the escalation policy of its severity, and ends with the next
+    """What must keep arriving and does not follows the escalation policy of its severity, and ends with the next
     arrival.
     """
     org = """
