@@ -39,7 +39,7 @@ AT_ONCE = timedelta(minutes=1)  # what is begun within it was begun when the ale
 Subject = AlertGroup | Incident
 
 
-# --- turns in the life of what escalations ----------------------------------------------------------------------------
+# --- what happens to the subject of an escalation ---------------------------------------------------------------------
 
 
 async def begin(deps: Deps, tx: Tx, of: Subject) -> None:
@@ -290,7 +290,7 @@ async def _is_left_to_another(tx: Tx, of: Subject) -> bool:
 
 
 async def _taker(tx: Tx, of: Subject) -> Incident | None:
-    """The open incident of an alert group that escalations an escalation policy of its own and is as severe."""
+    """The open incident of an alert group that has an escalation of its own and is as severe."""
     if not isinstance(of, AlertGroup) or of.incident is None:
         return None
     incident = await incidents_store.get(tx, of.incident)

@@ -41,7 +41,8 @@ def commitments_of(escalation: Escalation, position: int) -> list[str]:
 
 
 async def response(tx: Tx, escalation: Escalation) -> ResponseStatus:
-    """What has become of whatever escalations, from the state of this moment. An alert and its incident are one matter:
+    """What has become of the subject of an escalation, from the state of this moment. An alert and its incident are one
+    matter:
 
     * who acknowledged either is on both; who leads the incident is assigned to the alert;
     * resolving the incident stops everything;

@@ -27,7 +27,7 @@ _OPEN = text("escalations.ended_at is null")  # word for word the partial index
 
 @dataclass(frozen=True)
 class Escalation:
-    """An escalation as stored: whose, up which escalation policy, and how far it came."""
+    """An escalation as stored: whose, by which escalation policy, and how far it came."""
 
     id: int
     subject: str  # ALR-7 | INC-42

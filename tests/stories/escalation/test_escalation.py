@@ -230,7 +230,7 @@ async def test_business_hours(tale: Shop) -> None:
 
 
 async def test_severity_rises(shop: Shop, duty: PagerDutyStandIn) -> None:
-    """An alert that becomes worse escalations the worse escalation policy from now on, and the other one no more."""
+    """An alert that becomes worse follows the worse escalation policy from now on, and the other one no more."""
     await shop.fires("Slow", "high")
     await shop.story.fast_forward(minutes=10)
     await shop.fires("Slow", "critical", host="b")
@@ -243,7 +243,7 @@ async def test_severity_rises(shop: Shop, duty: PagerDutyStandIn) -> None:
 
 
 async def test_silenced(shop: Shop, duty: PagerDutyStandIn) -> None:
-    """While it is silent nothing goes out; what fires still afterwards escalations from the first step, with T+0
+    """While it is silent nothing goes out; what fires still afterwards escalates from the first step, with T+0
     then.
     """
     await shop.fires()
@@ -359,7 +359,7 @@ async def test_mentions_take_the_same_words(tale: Shop) -> None:
 
 
 async def test_an_incident_by_hand(shop: Shop, duty: PagerDutyStandIn) -> None:
-    """It escalations its severity's escalation policy; another severity begins another one; a commander and the end
+    """It follows its severity's escalation policy; another severity begins another one; a commander and the end
     stop it.
     """
     room = await shop.story.declared("P0 shop checkout is down")
