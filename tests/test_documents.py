@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import re
+import shutil
+import subprocess
 import tomllib
 from pathlib import Path
+
+import pytest
 
 ROOT = Path(__file__).parents[1]
 
@@ -40,3 +44,32 @@ def test_every_link_between_documents_leads_somewhere() -> None:
         if not (document.parent / target).exists()
     ]
     assert broken == []
+
+
+def _examples() -> list[object]:
+    """Every diff in docs/adding.md, under the heading it stands below."""
+    sections = re.split(r"^## ", _text("docs/adding.md"), flags=re.MULTILINE)[1:]
+    fence = re.compile(r"^```diff\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+    return [pytest.param(diff, id=one.splitlines()[0]) for one in sections for diff in fence.findall(one)]
+
+
+def _applies(diff: str) -> str:
+    """What `git apply --check` objects to; nothing where the diff applies."""
+    if shutil.which("git") is None:
+        pytest.skip("git is not installed")
+    if not (ROOT / ".git").exists():
+        pytest.skip("this is not a git checkout")
+    check = ["git", "apply", "--check", "-C1", "--recount", "-"]
+    done = subprocess.run(check, cwd=ROOT, input=diff.encode(), capture_output=True, check=False)
+    return "" if done.returncode == 0 else done.stderr.decode() or "git refuses it without a word"
+
+
+@pytest.mark.parametrize("diff", _examples())
+def test_an_example_of_an_addition_still_applies(diff: str) -> None:
+    """Each diff in docs/adding.md fits the checkout, so the page shows the code as it is."""
+    assert _applies(diff) == ""
+
+
+def test_each_addition_has_one_example() -> None:
+    """Every section of docs/adding.md shows one diff."""
+    assert len(_examples()) == _text("docs/adding.md").count("\n## ") == 5
