@@ -52,7 +52,7 @@ class Worker:
         self._handlers = deliveries
         self._handle_inbox = by_family(inbox)
         audit = Chore(COMMITMENTS_SECONDS, partial(commitments.audit_commitments, late=late))
-        self._chores: Mapping[str, Chore] = {"promises": audit, **chores}
+        self._chores: Mapping[str, Chore] = {"commitments": audit, **chores}
         self._refreshed_at = float("-inf")
         self._beaten_at = float("-inf")
         self.last_tick: float | None = None  # wall; for /readyz in the same process

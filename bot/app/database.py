@@ -6,18 +6,12 @@ import contextlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
-
-from sqlalchemy.exc import NoResultFound
 
 from bot.settings import Settings
 from bot.store.db.clock import DatabaseClock
 from bot.store.db.database import SqlDatabase, open_database
 from bot.store.db.process_lock import only_process
 from bot.store.db.schema import migrate_beside, must_be_current
-
-if TYPE_CHECKING:
-    pass
 
 
 @asynccontextmanager
@@ -50,14 +44,6 @@ class Opened:
 async def clocked(settings: Settings) -> AsyncIterator[Opened]:
     """For commands that look into a database beside a running bot."""
     async with opened(settings, beside=True) as database:
-        yield Opened(database, await _read_clock(database, settings))
-
-
-async def _read_clock(database: SqlDatabase, settings: Settings) -> DatabaseClock:
-    """As the running bot set it: only where nothing ever ran, this command is the first to start it."""
-    clock = DatabaseClock(database, settings.clock_speed)
-    try:
-        await clock.refresh()
-    except NoResultFound:
-        await clock.start()
-    return clock
+        clock = DatabaseClock(database, settings.clock_speed)
+        await clock.join()
+        yield Opened(database, clock)

@@ -1,4 +1,4 @@
-"""What was promised to people is compared with what was delivered; a promise that was missed reports itself."""
+"""What was promised to people is compared with what was delivered; a commitment that was missed reports itself."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ log = get_logger()
 
 
 async def add(tx: Tx, *, kind: str, subject: str, due_at: datetime, grace_seconds: float) -> None:
-    """Written where the promise is made. It counts as missed `grace_seconds` after `due_at`."""
+    """Written where it is promised. It counts as missed `grace_seconds` after `due_at`."""
     late_at = due_at + timedelta(seconds=grace_seconds)
     await store.insert_open(tx, kind=kind, subject=subject, due_at=due_at, late_at=late_at)
 
@@ -30,7 +30,7 @@ async def add_all(tx: Tx, *, subject: str, due_at: Mapping[str, datetime], grace
 
 
 async def meet(tx: Tx, *, subject: str, kind: str, at: datetime) -> int:
-    """Delivered at `at`. Those still in time are kept; one that is late stays open, and the audit reports it."""
+    """Delivered at `at`. Those still in time are met; one that is late stays open, and the audit reports it."""
     return await store.meet(tx, subject=subject, kind=kind, at=at)
 
 
@@ -54,29 +54,33 @@ async def audit_commitments(deps: Deps, late: Mapping[str, LateHandler]) -> int:
     async with deps.database.transaction() as tx:
         missed = await store.miss(tx, at=deps.clock.now())
         by_handler: dict[str, list[Commitment]] = {}
-        for promise in missed:
-            await _note(deps, tx, promise)
-            family = promise.kind.partition(":")[0]
+        for commitment in missed:
+            await _note(deps, tx, commitment)
+            family = commitment.kind.partition(":")[0]
             if family in late:
-                by_handler.setdefault(family, []).append(promise)
+                by_handler.setdefault(family, []).append(commitment)
             else:
-                await _report(deps, tx, promise)
-        for family, promises in by_handler.items():
-            await late[family](deps, tx, promises)
+                await _report(deps, tx, commitment)
+        for family, ours in by_handler.items():
+            await late[family](deps, tx, ours)
     if missed:
         deps.wakeups.wake()
     return len(missed)
 
 
-async def _note(deps: Deps, tx: Tx, promise: Commitment) -> None:
-    due = f"{promise.due_at:%Y-%m-%d %H:%M} UTC"
-    log.error(Event.COMMITMENT_MISSED, promise=promise.id, kind=promise.kind, subject=promise.subject, due=due)
-    detail = {"promise": promise.id, "kind": promise.kind, "due_at": promise.due_at.isoformat()}
-    await audit.record(tx, deps.clock, "tocsin", "commitment.missed", promise.subject, **detail)
+async def _note(deps: Deps, tx: Tx, commitment: Commitment) -> None:
+    due = f"{commitment.due_at:%Y-%m-%d %H:%M} UTC"
+    log.error(
+        Event.COMMITMENT_MISSED, commitment=commitment.id, kind=commitment.kind, subject=commitment.subject, due=due
+    )
+    detail = {"commitment": commitment.id, "kind": commitment.kind, "due_at": commitment.due_at.isoformat()}
+    await audit.record(tx, deps.clock, "tocsin", "commitment.missed", commitment.subject, **detail)
 
 
-async def _report(deps: Deps, tx: Tx, promise: Commitment) -> None:
-    due = f"{promise.due_at:%Y-%m-%d %H:%M} UTC"
-    what = {"postmortem": "reminder of the post-mortem"}.get(promise.kind, promise.kind)
-    sentence = f"{promise.subject}: the {what} promised for {due} was not delivered in time."
-    await operator_alarm.raise_later(deps, tx, subject=promise.subject, sentence=sentence, key=f"promise:{promise.id}")
+async def _report(deps: Deps, tx: Tx, commitment: Commitment) -> None:
+    due = f"{commitment.due_at:%Y-%m-%d %H:%M} UTC"
+    what = {"postmortem": "reminder of the post-mortem"}.get(commitment.kind, commitment.kind)
+    sentence = f"{commitment.subject}: the {what} promised for {due} was not delivered in time."
+    await operator_alarm.raise_later(
+        deps, tx, subject=commitment.subject, sentence=sentence, key=f"commitment:{commitment.id}"
+    )

@@ -132,9 +132,9 @@ LATE: Mapping[str, LateHandler] = {
 CHORES: Mapping[str, Chore] = {
     "purge": Chore(3600, chores.purge),
     "seal": Chore(1, chores.seal),
-    "places": Chore(60, channels.look_again),
+    "channels": Chore(60, channels.look_again),
     "queues": Chore(5, run_scheduler.wake_queues),
-    "fatigue": Chore(60, noisy_rules.plant),
+    "noisy_rules": Chore(60, noisy_rules.plant),
 }
 
 # By the first part of an item's kind. Slack's events are the door's own.

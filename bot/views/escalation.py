@@ -21,7 +21,7 @@ from bot.views.kit.mrkdwn import clip, clock, link, literal, mention
 
 NAME_LIMIT = 200
 NOBODY: Mapping[str, Sequence[str]] = MappingProxyType({})
-KEPT, MISSED = "kept", "missed"  # what became of a promise
+MET, MISSED = "met", "missed"  # what became of a commitment
 
 
 @dataclass(frozen=True)
@@ -252,7 +252,7 @@ def missed(subject: str, policy: str, position: int, target: str, due: str) -> s
 def steps(
     policy: EscalationPolicy, planned: Sequence[Planned], states: Mapping[int, Sequence[str]], ended: str
 ) -> list[str]:
-    """A line for each step and what became of it. `states` are those of its promises, `ended` why the escalation is
+    """A line for each step and what became of it. `states` are those of its commitments, `ended` why the escalation is
     over.
     """
     title = f"Its escalation policy is “{literal(policy.key)}”{f', which has ended: it {ended}' if ended else ''}."
@@ -267,9 +267,9 @@ def _step(one: Planned, states: Sequence[str], ended: str) -> str:
 def _became(one: Planned, states: Sequence[str], ended: str) -> str:
     if MISSED in states:
         return "It did not go out in time."
-    if states and set(states) <= {KEPT}:
+    if states and set(states) <= {MET}:
         return "It went out."
-    if KEPT in states:
+    if MET in states:
         return "It went out in part."
     if one.fate is Fate.SKIPPED:
         return one.why

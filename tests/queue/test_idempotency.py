@@ -13,7 +13,7 @@ from bot.queue import commitments, idempotency, inbox, operator_alarm, outbox
 from bot.queue.inbox import InboxItem
 from bot.services.admin import chores
 from bot.store.tables.audit import audit_log
-from bot.store.tables.queue import commitments as promises_table
+from bot.store.tables.queue import commitments as commitments_table
 from bot.store.tables.queue import inbox as inbox_table
 from bot.store.tables.queue import requests as requests_table
 from tests.queue.rows import column, count
@@ -37,7 +37,7 @@ async def test_second_request_gets_the_first_answer(deps: Deps) -> None:
     with pytest.raises(Repeated) as second:
         await carry_out(deps, "trigger.1")
     assert (second.value.subject, second.value.answer) == ("INC-1", {"text": "Declared INC-1."})
-    assert await count(deps.database, promises_table) == 1
+    assert await count(deps.database, commitments_table) == 1
 
 
 async def test_double_click(deps: Deps) -> None:
@@ -46,7 +46,7 @@ async def test_double_click(deps: Deps) -> None:
     repeated = [outcome for outcome in outcomes if isinstance(outcome, Repeated)]
     assert len(repeated) == 9
     assert {problem.subject for problem in repeated} == {"INC-1"}
-    assert await count(deps.database, promises_table) == 1
+    assert await count(deps.database, commitments_table) == 1
 
 
 async def test_failed_request_frees_its_key(deps: Deps) -> None:
@@ -66,7 +66,7 @@ async def test_keyless_is_never_a_repeat(deps: Deps) -> None:
     """Without a key every request is its own."""
     await carry_out(deps, None)
     await carry_out(deps, None)
-    assert await count(deps.database, promises_table) == 2
+    assert await count(deps.database, commitments_table) == 2
 
 
 async def test_old_keys_are_forgotten(deps: Deps, clock: HandClock) -> None:
@@ -153,7 +153,7 @@ async def test_repeated_counts_as_done(deps: Deps) -> None:
 # --- promises -----------------------------------------------------------------------------------------------------
 
 
-async def promise(deps: Deps, due_in: float, kind: str = "update", subject: str = "INC-1") -> None:
+async def commit(deps: Deps, due_in: float, kind: str = "update", subject: str = "INC-1") -> None:
     async with deps.database.transaction() as tx:
         due_at = deps.clock.now() + timedelta(seconds=due_in)
         await commitments.add(tx, kind=kind, subject=subject, due_at=due_at, grace_seconds=60)
@@ -165,7 +165,7 @@ async def tell(deps: Deps) -> None:
 
 async def test_missed_promise_reports_itself_once(deps: Deps, clock: HandClock, world: World) -> None:
     """A promise not kept within its grace raises one alarm, whoever looks and however often."""
-    await promise(deps, 60)
+    await commit(deps, 60)
     clock.advance(120)
     assert await commitments.audit_commitments(deps, {}) == 0
     clock.advance(1)
@@ -182,7 +182,7 @@ async def test_missed_promise_reports_itself_once(deps: Deps, clock: HandClock, 
 async def test_alarm_is_repeated_until_said(deps: Deps, clock: HandClock, world: World) -> None:
     """An alarm whose channel is down is tried again."""
     world.refuse("alarm", ConnectionError("smtp"), ConnectionError("smtp"))
-    await promise(deps, 0)
+    await commit(deps, 0)
     clock.advance(61)
     await commitments.audit_commitments(deps, {})
     for _ in range(8):
@@ -193,19 +193,19 @@ async def test_alarm_is_repeated_until_said(deps: Deps, clock: HandClock, world:
 
 async def test_kept_promise_is_quiet(deps: Deps, clock: HandClock) -> None:
     """What was delivered within the grace is kept; another kind of promise is not kept by it."""
-    await promise(deps, 60)
-    await promise(deps, 60, kind="reminder")
+    await commit(deps, 60)
+    await commit(deps, 60, kind="reminder")
     clock.advance(110)
     async with deps.database.transaction() as tx:
         assert await commitments.meet(tx, subject="INC-1", kind="update", at=clock.now()) == 1
     clock.advance(100)
     assert await commitments.audit_commitments(deps, {}) == 1
-    assert await column(deps.database, promises_table, "state") == ["kept", "missed"]
+    assert await column(deps.database, commitments_table, "state") == ["met", "missed"]
 
 
 async def test_kept_too_late_is_missed(deps: Deps, clock: HandClock) -> None:
     """What was delivered after the grace was missed, and is reported as such."""
-    await promise(deps, 60)
+    await commit(deps, 60)
     clock.advance(121)
     async with deps.database.transaction() as tx:
         assert await commitments.meet(tx, subject="INC-1", kind="update", at=clock.now()) == 0
@@ -214,7 +214,7 @@ async def test_kept_too_late_is_missed(deps: Deps, clock: HandClock) -> None:
 
 async def test_released_promise_is_quiet(deps: Deps, clock: HandClock) -> None:
     """Nobody is alarmed for what nobody waits for any more."""
-    await promise(deps, 60)
+    await commit(deps, 60)
     async with deps.database.transaction() as tx:
         assert await commitments.cancel(tx, subject="INC-1") == 1
     clock.advance(500)

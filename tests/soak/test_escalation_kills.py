@@ -72,7 +72,7 @@ async def weathered(url: str, folder: Path, seed: int, victims: list[str]) -> No
         await escalating.house.quiet()
         heard, due = escalating.heard(), await escalating.due_walls(AFTERS)
         late = {step: downtime.late(due[step], heard.first[step]) for step in due}
-        promises = await escalating.promises()
+        promises = await escalating.commitments()
         in_flight = await escalating.in_flight()
         others = {step: one for step, one in late.items() if step not in in_flight}
         told = [_figures(others, "others"), _figures({step: late[step] for step in in_flight}, "in flight")]

@@ -59,11 +59,11 @@ async def test_many_races(
         with OrderedPagerDuty(context, slowest_seconds=SLOWEST_SECONDS, seed=seed).standing() as away:
             states = await raced(database, HandClock(), folder, away, rest=rest, seed=seed)
             late += [f"{seed}: {key}" for key in away.late()]
-            became.update(states["promises"], sent=len(away.began))
+            became.update(states["commitments"], sent=len(away.began))
         await database.close()
     print(dict(became), late)  # noqa: T201
     assert late == []
-    assert set(became) == {"kept", "released", "sent"}
+    assert set(became) == {"met", "cancelled", "sent"}
 
 
 async def _answered(house: House, away: OrderedPagerDuty, number: int, is_time: Moment) -> None:

@@ -151,7 +151,7 @@ class Tower:
         async with self.house.database.reading() as tx:
             return sorted((row.fired_at - row.due_at).total_seconds() / speed for row in await tx.execute(fired))
 
-    async def promises(self) -> Counter[str]:
+    async def commitments(self) -> Counter[str]:
         async with self.house.database.reading() as tx:
             return Counter((await tx.execute(select(queue_tables.commitments.c.state))).scalars())
 

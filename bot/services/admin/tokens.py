@@ -19,7 +19,7 @@ PREFIX = "tocsin_"
 USE_RECORDED_EVERY = timedelta(minutes=1)
 
 
-class Books(Protocol):
+class TokenDeps(Protocol):
     """The part of Deps that tokens need: the command line has no more than this."""
 
     @property
@@ -33,72 +33,72 @@ class Unknown(Exception):
     """The secret belongs to no token that is in force."""
 
 
-async def create(books: Books, name: str, scopes: Sequence[Scope], owner: str, *, by: str) -> Secret:
+async def create(deps: TokenDeps, name: str, scopes: Sequence[Scope], owner: str, *, by: str) -> Secret:
     """A new token's secret, which cannot be had again. Raises Unclear, Conflict."""
     if not scopes:
         raise Unclear("A token needs at least one scope: read, write, execute or ingest.")
     kept = tuple(scope for scope in Scope if scope in scopes)
-    token = Token(name_from(name), kept, owner_from(owner), books.clock.now())
+    token = Token(name_from(name), kept, owner_from(owner), deps.clock.now())
     secret = PREFIX + secrets.token_urlsafe(32)
-    async with books.database.transaction() as tx:
+    async with deps.database.transaction() as tx:
         if not await store.add(tx, token, _digest(secret)):
             raise Conflict(f"There is already a token “{name}”, and names are not used again: choose another one.")
         detail = {"scopes": list(kept), "owner": owner}
-        await audit.record(tx, books.clock, by, "token.created", name, **detail)
+        await audit.record(tx, deps.clock, by, "token.created", name, **detail)
     return Secret(secret)
 
 
-async def listed(books: Books) -> list[Token]:
+async def listed(deps: TokenDeps) -> list[Token]:
     """Every token by name, revoked ones too; never a secret."""
-    async with books.database.reading() as tx:
+    async with deps.database.reading() as tx:
         return await store.every(tx)
 
 
-async def revoke(books: Books, name: str, *, by: str) -> None:
+async def revoke(deps: TokenDeps, name: str, *, by: str) -> None:
     """From now on the token is refused. Raises Missing."""
-    async with books.database.transaction() as tx:
-        if not await store.revoke(tx, name, books.clock.now()):
+    async with deps.database.transaction() as tx:
+        if not await store.revoke(tx, name, deps.clock.now()):
             raise Missing(f"There is no token “{name}” in force: `tocsin token list` shows them.")
-        await audit.record(tx, books.clock, by, "token.revoked", name)
+        await audit.record(tx, deps.clock, by, "token.revoked", name)
 
 
-async def check(books: Books, secret: str, scope: Scope, *, route: str | None = None) -> Token:
+async def check(deps: TokenDeps, secret: str, scope: Scope, *, route: str | None = None) -> Token:
     """The token of that secret. Raises Unknown where it is not in force, Refused where the scope is missing.
 
     `route`: the request may change something, so that its use is written into the audit log.
     """
-    async with books.database.reading() as tx:
+    async with deps.database.reading() as tx:
         token = await store.by_digest(tx, _digest(secret))
     if token is None:
         raise Unknown
     if token.revoked_at is not None:
-        await _record_refusal(books, token, route, "It was revoked.")
+        await _record_refusal(deps, token, route, "It was revoked.")
         raise Unknown
     if scope not in token.scopes:
         problem = Refused(f"The token “{token.name}” has no {scope} scope: create one with `--scope {scope}`.")
-        await _record_refusal(books, token, route, problem.sentence)
+        await _record_refusal(deps, token, route, problem.sentence)
         raise problem
-    await _record_use(books, token, route)
+    await _record_use(deps, token, route)
     return token
 
 
-async def _record_use(books: Books, token: Token, route: str | None) -> None:
-    now = books.clock.now()
+async def _record_use(deps: TokenDeps, token: Token, route: str | None) -> None:
+    now = deps.clock.now()
     since = now - USE_RECORDED_EVERY
     if route is None and token.used_at is not None and token.used_at > since:
         return
-    async with books.database.transaction() as tx:
+    async with deps.database.transaction() as tx:
         await store.touch(tx, token.name, at=now, unless_since=since)
         if route is not None:
-            await audit.record(tx, books.clock, token.owner, "token.used", token.name, route=route)
+            await audit.record(tx, deps.clock, token.owner, "token.used", token.name, route=route)
 
 
-async def _record_refusal(books: Books, token: Token, route: str | None, why: str) -> None:
+async def _record_refusal(deps: TokenDeps, token: Token, route: str | None, why: str) -> None:
     """Of requests that would have changed something, like their uses."""
     if route is None:
         return
-    async with books.database.transaction() as tx:
-        await audit.record(tx, books.clock, token.owner, "token.refused", token.name, route=route, why=why)
+    async with deps.database.transaction() as tx:
+        await audit.record(tx, deps.clock, token.owner, "token.refused", token.name, route=route, why=why)
 
 
 def _digest(secret: str) -> str:

@@ -52,10 +52,10 @@ async def plant(deps: Deps) -> bool:
     """
     at, key = _next(deps, deps.clock.now())
     async with deps.database.reading() as tx:
-        if await store.is_promised(tx, key):
+        if await store.is_scheduled(tx, key):
             return False
     async with deps.database.transaction() as tx:
-        return await _promise(tx, at, key)
+        return await _schedule(tx, at, key)
 
 
 def _next(deps: Deps, after: datetime) -> tuple[datetime, str]:
@@ -65,13 +65,13 @@ def _next(deps: Deps, after: datetime) -> tuple[datetime, str]:
     return at, f"{LIST}:{rules.slot(at, timezone)}"
 
 
-async def _promise(tx: Tx, at: datetime, key: str) -> bool:
+async def _schedule(tx: Tx, at: datetime, key: str) -> bool:
     return await timers.schedule(tx, kind=LIST, subject=SUBJECT, due_at=at, dedupe_key=key)
 
 
 async def due(deps: Deps, tx: Tx, timer: Timer) -> None:
     """It is Monday morning. However long nobody was there to notice, there is one list, and the next is promised."""
-    await _promise(tx, *_next(deps, deps.clock.now()))
+    await _schedule(tx, *_next(deps, deps.clock.now()))
     if await _noisy(tx, timer.due_at):
         payload = {"until": timer.due_at.isoformat()}
         await outbox.enqueue(

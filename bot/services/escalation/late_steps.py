@@ -22,9 +22,9 @@ SAID_EACH = 5  # of what one look finds; the rest is counted
 
 async def report(deps: Deps, tx: Tx, missed: list[Commitment]) -> None:
     """Each in a sentence. Where many were missed at once, as when Slack was away, those after the first are counted."""
-    for promise in missed[:SAID_EACH]:
-        escalation, sentence = await _worded(tx, promise)
-        await _say(deps, tx, promise, escalation, sentence)
+    for commitment in missed[:SAID_EACH]:
+        escalation, sentence = await _worded(tx, commitment)
+        await _say(deps, tx, commitment, escalation, sentence)
     rest = len(missed) - SAID_EACH
     if rest > 0:
         last = missed[-1]
@@ -32,37 +32,39 @@ async def report(deps: Deps, tx: Tx, missed: list[Commitment]) -> None:
         await _say(deps, tx, last, (await _worded(tx, last))[0], sentence)
 
 
-async def _worded(tx: Tx, promise: Commitment) -> tuple[Escalation | None, str]:
+async def _worded(tx: Tx, commitment: Commitment) -> tuple[Escalation | None, str]:
     """By the escalation policy as it was when this was promised, whatever became of the timer's row and of the
     catalogue.
     """
-    due = f"{promise.due_at:%Y-%m-%d %H:%M} UTC"
-    _, escalation_id, position, number = (int(part) if part.isdigit() else 0 for part in promise.kind.split(":"))
+    due = f"{commitment.due_at:%Y-%m-%d %H:%M} UTC"
+    _, escalation_id, position, number = (int(part) if part.isdigit() else 0 for part in commitment.kind.split(":"))
     try:
         escalation = await store.get(tx, escalation_id)
         target = escalation.policy.step(position).notify[number]
     except (Missing, IndexError):
-        return None, f"{promise.subject}: a step of its escalation policy was due at {due} and did not go out."
-    return escalation, view.missed(promise.subject, escalation.policy.key, position, target, due)
+        return None, f"{commitment.subject}: a step of its escalation policy was due at {due} and did not go out."
+    return escalation, view.missed(commitment.subject, escalation.policy.key, position, target, due)
 
 
-async def _say(deps: Deps, tx: Tx, promise: Commitment, escalation: Escalation | None, sentence: str) -> None:
-    key = f"promise:{promise.id}"
-    await operator_alarm.raise_later(deps, tx, subject=promise.subject, sentence=sentence, key=key)
+async def _say(deps: Deps, tx: Tx, commitment: Commitment, escalation: Escalation | None, sentence: str) -> None:
+    key = f"commitment:{commitment.id}"
+    await operator_alarm.raise_later(deps, tx, subject=commitment.subject, sentence=sentence, key=key)
     if escalation and await _is_private(tx, escalation):
         return  # the operators' own channel is enough: nobody outside of it is to know that there is one
     payload = {"channel_name": deps.config.alerts_channel, "text": sentence}
-    await outbox.enqueue(deps, tx, NewDelivery(operator_notices.KIND, promise.subject, POST, payload, dedupe_key=key))
+    await outbox.enqueue(
+        deps, tx, NewDelivery(operator_notices.KIND, commitment.subject, POST, payload, dedupe_key=key)
+    )
     for target in _written_to(deps, escalation) if escalation and deps.mailer else ():
         title = (
-            f"[{promise.subject}] A step of the escalation policy “{escalation.policy.key}” did not go out"
+            f"[{commitment.subject}] A step of the escalation policy “{escalation.policy.key}” did not go out"
             if escalation
             else sentence
         )
         await email.write(
             deps,
             tx,
-            promise.subject,
+            commitment.subject,
             target,
             title=title,
             text=sentence,

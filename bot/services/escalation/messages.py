@@ -174,7 +174,7 @@ class ForEscalation:
     """The handler of another kind that an escalation policy may send on its way, by `escalation` and `position` in its
     payload.
 
-    It does not leave once somebody is on it; it is worded when it does; and when it has left, the promise is kept.
+    It does not leave once somebody is on it; it is worded when it does; and when it has left, the commitment is met.
     """
 
     def __init__(self, inner: DeliveryHandler) -> None:

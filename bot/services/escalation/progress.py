@@ -1,6 +1,6 @@
 """Escalation policies followed: who is told when, until somebody is on it. Called in the transaction of the fact.
 
-An escalation is written down with all of its steps: a timer for each, and a promise for each of those whom it tells.
+An escalation is written down with all of its steps: a timer for each, and a commitment for each of those whom it tells.
 What an operator changes in the catalogue afterwards counts for the next escalation.
 """
 
@@ -326,7 +326,7 @@ async def _start(
             payload={"escalation": escalation.id, "position": due.position},
         )
     group, incident = await status.about(tx, escalation)
-    await _promise(deps, tx, escalation, incident)
+    await _commit(deps, tx, escalation, incident)
     await audit.record(
         tx, deps.clock, by, "escalation.begun", escalation.subject, policy=policy.key, number=start.number
     )
@@ -337,7 +337,7 @@ async def _start(
     return escalation
 
 
-async def _promise(deps: Deps, tx: Tx, escalation: Escalation, incident: Incident | None) -> None:
+async def _commit(deps: Deps, tx: Tx, escalation: Escalation, incident: Incident | None) -> None:
     grace, now = commitments.grace_seconds(deps, GRACE_SECONDS, wall=GRACE_WALL_SECONDS), deps.clock.now()
     due_at = {
         status.commitment_of(escalation.id, due.position, number): max(due.due_at, now)

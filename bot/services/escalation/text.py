@@ -103,7 +103,7 @@ async def steps(deps: Deps, tx: Tx, subject: str) -> list[str]:
         escalation.ended_at or deps.clock.now(),
     )
     kinds = {due.position: status.commitments_of(escalation, due.position) for due in escalation.schedule}
-    states = await store.commitments_kept(tx, escalation.subject, [kind for some in kinds.values() for kind in some])
+    states = await store.commitment_states(tx, escalation.subject, [kind for some in kinds.values() for kind in some])
     became = {position: [states[kind] for kind in some if kind in states] for position, some in kinds.items()}
     return view.steps(escalation.policy, planned, became, status.ENDED.get(escalation.ended_why or "", ""))
 

@@ -24,8 +24,8 @@ def level(deps: Deps, incident: Incident) -> Severity:
     return service.find_severity(incident.severity) or service.severity(service.default_severity)
 
 
-async def promise(deps: Deps, tx: Tx, incident: Incident, due: datetime | None, slot: int) -> Incident:
-    """Replace what was promised by `due` (None: nothing any more). `slot` tells this promise from earlier ones."""
+async def commit(deps: Deps, tx: Tx, incident: Incident, due: datetime | None, slot: int) -> Incident:
+    """Replace what was promised by `due` (None: nothing any more). `slot` tells this commitment from earlier ones."""
     await withdraw(deps, tx, incident)
     if incident.next_update_at != due:
         incident = await store.change(tx, incident.id, next_update_at=due)
@@ -35,7 +35,7 @@ async def promise(deps: Deps, tx: Tx, incident: Incident, due: datetime | None, 
 
 
 async def arm(deps: Deps, tx: Tx, incident: Incident, due: datetime, slot: int) -> None:
-    """Timers for the reminder and for the moment it is due, and the promise that the self-audit looks at."""
+    """Timers for the reminder and for the moment it is due, and the commitment that the self-audit looks at."""
     severity = level(deps, incident)
     remind_at = rules.reminder_time(due, severity, incident.cadence(severity), deps.clock.now())
     if remind_at:
@@ -52,7 +52,7 @@ def grace_seconds(deps: Deps) -> float:
 
 
 async def withdraw(deps: Deps, tx: Tx, incident: Incident) -> None:
-    """What was promised in time is released. What is late already was missed, whoever writes now."""
+    """What was promised in time is cancelled. What is late already was missed, whoever writes now."""
     for kind in (REMIND, DUE):
         await timers.cancel(tx, subject=incident.name, kind=kind)
     await commitments.cancel(tx, subject=incident.name, kind="update", at=deps.clock.now())

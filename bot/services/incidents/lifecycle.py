@@ -105,7 +105,7 @@ async def set_severity(deps: Deps, number: int, word: str, by: Actor) -> tuple[I
         entry = await log(deps, tx, incident, by.id, "severity", text, told=True)
         incident = await store.change(tx, number, severity=severity.key, rank=severity.rank)
         due = rules.next_update(incident, severity, deps.clock.now())
-        incident = await cadence.promise(deps, tx, incident, due, entry)
+        incident = await cadence.commit(deps, tx, incident, due, entry)
         incident = await _live_up_to(deps, tx, incident, severity)
         await escalations.severity_changed(deps, tx, incident)
         await refresh.incident(deps, tx, incident)

@@ -142,7 +142,7 @@ async def _reminded(deps: Deps, tx: Tx, delivery: Delivery, answer: dict[str, An
 
 
 async def _announcement(deps: Deps, tx: Tx, delivery: Delivery) -> Message | Skip | Wait:
-    """A severity's `tell`: a channel or a person hears of the declaration."""
+    """A severity's `notify`: a channel or a person hears of the declaration."""
     incident = await of(tx, delivery)
     kind, _, target = str(delivery.payload["target"]).partition(":")
     channel = await channels.resolve(tx, target.removeprefix("#")) if kind == "slack" else target
@@ -153,7 +153,7 @@ async def _announcement(deps: Deps, tx: Tx, delivery: Delivery) -> Message | Ski
 
 
 class AnnouncementRecipients(Plain):
-    """Who a severity's `tell` means: each of them gets a direct message."""
+    """Who a severity's `notify` means: each of them gets a direct message."""
 
     async def prepare(self, deps: Deps, tx: Tx, delivery: Delivery) -> Plan:
         incident = await of(tx, delivery)

@@ -69,7 +69,7 @@ async def resolve_in(
 
 
 async def _record(deps: Deps, tx: Tx, incident: Incident, fix: str, impact: str, now: datetime) -> Incident:
-    incident = await cadence.promise(deps, tx, incident, None, 0)
+    incident = await cadence.commit(deps, tx, incident, None, 0)
     changes: dict[str, Any] = {"resolved_at": now, "fix": fix or incident.fix}
     if impact:
         changes["impact"] = impact
@@ -189,7 +189,7 @@ async def reopen(deps: Deps, number: int, by: Actor) -> Incident:
             watch_until=None,
         )
         due = rules.next_update(incident, cadence.level(deps, incident), deps.clock.now())
-        incident = await cadence.promise(deps, tx, incident, due, entry)
+        incident = await cadence.commit(deps, tx, incident, due, entry)
         await escalations.reopened(deps, tx, incident)
         await deliveries.say(deps, tx, incident, "reopened", slot, actor=by.id)
         await email.keep_posted(deps, tx, incident, "reopened", nth=nth)

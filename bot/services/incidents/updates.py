@@ -79,7 +79,7 @@ async def _write(
     said = text or "posted an update from what is known"
     entry = await timeline.log(deps, tx, incident, author, "update", said)
     incident = await store.change(tx, incident.id, last_update_at=now)
-    incident = await cadence.promise(deps, tx, incident, due, entry)
+    incident = await cadence.commit(deps, tx, incident, due, entry)
     await commitments.add(
         tx,
         kind="message",
@@ -142,7 +142,7 @@ async def set_cadence(deps: Deps, number: int, every: timedelta | None, by: Acto
         entry = await timeline.log(deps, tx, incident, by.id, "cadence", text)
         seconds = int(every.total_seconds()) if every else 0
         incident = await store.change(tx, number, cadence_seconds=seconds)
-        incident = await cadence.promise(deps, tx, incident, _due(deps, incident), entry)
+        incident = await cadence.commit(deps, tx, incident, _due(deps, incident), entry)
         await audit.record(tx, deps.clock, by.id, "incident.cadence", incident.name, every_seconds=seconds)
         await refresh.incident(deps, tx, incident)
         return incident
@@ -172,7 +172,7 @@ async def snooze(deps: Deps, number: int, by: Actor, wait: timedelta, *, reminde
         text = f"snoozed the next update by {cadence.in_minutes(wait)}"
         entry = await timeline.log(deps, tx, incident, by.id, "cadence", text)
         later = max(incident.next_update_at, deps.clock.now()) + wait
-        incident = await cadence.promise(deps, tx, incident, later, entry)
+        incident = await cadence.commit(deps, tx, incident, later, entry)
         await audit.record(tx, deps.clock, by.id, "incident.snoozed", incident.name, until=later.isoformat())
         await refresh.incident(deps, tx, incident)
         return incident

@@ -113,6 +113,6 @@ def _milliseconds(dialect: str, column: ColumnElement[Any]) -> ColumnElement[int
     return cast(func.round(seconds if dialect == "postgresql" else days), BigInteger)
 
 
-async def is_promised(tx: Tx, key: str) -> bool:
+async def is_scheduled(tx: Tx, key: str) -> bool:
     """Whether the list of that slot is to come, or was there."""
     return (await tx.execute(select(timers.c.id).where(timers.c.dedupe_key == key))).first() is not None

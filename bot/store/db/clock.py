@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import func, select, update
+from sqlalchemy.exc import NoResultFound
 
 from bot.ports import Database, Tx
 from bot.store.db.dialect import insert_into
@@ -34,7 +35,7 @@ class Anchors:
 
 
 class DatabaseClock:
-    """`ports.Clock`. Call `start()` once before asking it for the time."""
+    """`ports.Clock`. Call `start()` or `join()` once before asking it for the time."""
 
     def __init__(self, database: Database, speed: float = 1.0, wall: Callable[[], float] = time.time) -> None:
         self._database = database
@@ -84,6 +85,13 @@ class DatabaseClock:
             row = (await tx.execute(_ROW)).one()
             await self._measure_offset(tx)
         self._anchors = _anchors(row)
+
+    async def join(self) -> None:
+        """Read the anchors as the running bot set them. Where nothing ever ran, this is the first to start."""
+        try:
+            await self.refresh()
+        except NoResultFound:
+            await self.start()
 
     async def jump(self, ahead: timedelta) -> None:
         """Move the time of promises on, for every process that shares the database. Raises ValueError if backwards."""

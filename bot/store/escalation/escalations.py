@@ -201,16 +201,16 @@ async def commander_since(tx: Tx, incident: int) -> datetime | None:
     return since
 
 
-async def commitments_kept(tx: Tx, subject: str, kinds: Collection[str]) -> dict[str, str]:
-    """What became of these promises, by their kind: open, kept, released or missed."""
+async def commitment_states(tx: Tx, subject: str, kinds: Collection[str]) -> dict[str, str]:
+    """What became of these commitments, by their kind: open, met, cancelled or missed."""
     mine = select(commitments.c.kind, commitments.c.state)
     rows = await tx.execute(mine.where(commitments.c.subject == subject, commitments.c.kind.in_(sorted(kinds))))
     return {row.kind: row.state for row in rows}
 
 
 async def cancel_commitments(tx: Tx, subject: str, kinds: Collection[str], *, at: datetime) -> None:
-    """Of these promises, those that are still in time."""
+    """Of these commitments, those that are still in time."""
     if kinds:
         mine = update(commitments).where(commitments.c.subject == subject, commitments.c.kind.in_(sorted(kinds)))
         in_time = mine.where(commitments.c.state == "open", commitments.c.late_at >= at)
-        await tx.execute(in_time.values(state="released", settled_at=at))
+        await tx.execute(in_time.values(state="cancelled", settled_at=at))

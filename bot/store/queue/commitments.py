@@ -1,4 +1,4 @@
-"""Statements about promises to people: open, then kept, released or missed."""
+"""Statements about commitments to people: open, then met, cancelled or missed."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Commitment:
     late_at: datetime
 
 
-def _promise(row: Row[tuple[object, ...]]) -> Commitment:
+def _commitment(row: Row[tuple[object, ...]]) -> Commitment:
     return Commitment(row.id, row.kind, row.subject, row.due_at, row.late_at)
 
 
@@ -37,10 +37,10 @@ async def insert_open(tx: Tx, *, kind: str, subject: str, due_at: datetime, late
     await tx.execute(_INSERT, row)
 
 
-async def insert_all_open(tx: Tx, subject: str, promised: Sequence[tuple[str, datetime, datetime]]) -> None:
+async def insert_all_open(tx: Tx, subject: str, due: Sequence[tuple[str, datetime, datetime]]) -> None:
     """Each as (kind, due_at, late_at)."""
     row = {"subject": subject, "state": "open"}
-    rows = [{**row, "kind": kind, "due_at": due_at, "late_at": late_at} for kind, due_at, late_at in promised]
+    rows = [{**row, "kind": kind, "due_at": due_at, "late_at": late_at} for kind, due_at, late_at in due]
     if rows:
         await tx.execute(_INSERT, rows)
 
@@ -50,7 +50,7 @@ async def meet(tx: Tx, *, subject: str, kind: str, at: datetime) -> int:
     mine = update(commitments).where(
         commitments.c.subject == subject, commitments.c.kind == kind, state_is(commitments, "open")
     )
-    return (await tx.execute(mine.where(commitments.c.late_at >= at).values(state="kept", settled_at=at))).rowcount
+    return (await tx.execute(mine.where(commitments.c.late_at >= at).values(state="met", settled_at=at))).rowcount
 
 
 async def cancel(tx: Tx, *, subject: str, kind: str | None, at: datetime | None) -> int:
@@ -60,11 +60,11 @@ async def cancel(tx: Tx, *, subject: str, kind: str | None, at: datetime | None)
         mine = mine.where(commitments.c.kind == kind)
     if at is not None:
         mine = mine.where(commitments.c.late_at >= at)
-    return (await tx.execute(mine.values(state="released"))).rowcount
+    return (await tx.execute(mine.values(state="cancelled"))).rowcount
 
 
 async def miss(tx: Tx, *, at: datetime) -> list[Commitment]:
-    """Mark every open promise whose grace is over; each is returned to one caller only."""
+    """Mark every open commitment whose grace is over; each is returned to one caller only."""
     late = update(commitments).where(state_is(commitments, "open"), commitments.c.late_at < at)
     rows = await tx.execute(late.values(state="missed", settled_at=at).returning(*commitments.c))
-    return sorted((_promise(row) for row in rows), key=lambda promise: promise.id)
+    return sorted((_commitment(row) for row in rows), key=lambda one: one.id)

@@ -95,7 +95,7 @@ async def test_nobody_answers(shop: Shop, duty: PagerDutyStandIn) -> None:
     (direct_message,) = await shop.story.direct("U0DAN")
     assert direct_message.startswith("ALR-1 APIDown is not resolved after 2 h. Nobody is on it yet.")
     assert direct_message.endswith("That was the last step of its escalation policy.")
-    assert set(await shop.promised()) == {"kept"}
+    assert set(await shop.promised()) == {"met"}
     assert "Next:" not in await shop.card_says()
     await shop.audits()
     assert shop.story.alarm.heard == []
@@ -109,7 +109,7 @@ async def test_acknowledged_in_time(shop: Shop, duty: PagerDutyStandIn) -> None:
     assert "Next: at 11:00 UTC message <@U0DAN>, unless resolved." in await shop.card_says()
     await shop.story.fast_forward(minutes=100)
     assert (pages(duty), shop.mailed("boss@example.com")) == ([], [])
-    assert await shop.promised() == ["kept", "kept", "released", "released", "open"]
+    assert await shop.promised() == ["met", "met", "cancelled", "cancelled", "open"]
     skipped = await noted(shop, "escalation.skipped")
     assert [(one["step"], one["why"]) for one in skipped] == [(2, "ALR-1 is acknowledged by now."),
                                                               (3, "ALR-1 is acknowledged by now.")]  # fmt: skip
@@ -157,7 +157,7 @@ async def test_resolved(shop: Shop, duty: PagerDutyStandIn) -> None:
     await shop.sends(over(alert, shop.story.clock.now()))
     await shop.story.fast_forward(hours=2)
     assert await shop.thread() == []
-    assert set(await shop.promised()) == {"released"}
+    assert set(await shop.promised()) == {"cancelled"}
 
 
 async def test_an_alert_that_ends_before_its_incident(shop: Shop, duty: PagerDutyStandIn) -> None:

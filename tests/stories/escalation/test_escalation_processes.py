@@ -27,7 +27,7 @@ async def test_killed_between_two_steps(database_url: str, tmp_path: Path) -> No
         await escalating.house.quiet()
         heard = escalating.heard()
         assert heard.times == {("ALR-1", 0): 1, ("ALR-1", 15): 1, ("ALR-1", 30): 1}
-        assert await escalating.promises() == {"kept": 3}
+        assert await escalating.commitments() == {"met": 3}
 
 
 async def test_killed_while_a_page_is_under_way(database_url: str, tmp_path: Path) -> None:
@@ -46,16 +46,16 @@ async def test_killed_while_a_page_is_under_way(database_url: str, tmp_path: Pat
         await escalating.fires("APIDown")
         await escalating.until(1, seconds=60)
         await serve.is_gone.wait()
-        assert await escalating.promises() == {"open": 2}
+        assert await escalating.commitments() == {"open": 2}
         escalating.house.back()
         await escalating.house.quiet()
         keys = [event["dedup_key"] for event in escalating.pager.events]
         assert len(keys) == 2
         assert len(set(keys)) == len(escalating.pager.incidents) == 1
-        assert await escalating.promises() == {"kept": 1, "open": 1}
+        assert await escalating.commitments() == {"met": 1, "open": 1}
         (card,) = [one for one in map(shown, await escalating.house.messages("ops-alerts")) if "*ALR-1 APIDown*" in one]
         assert "e-mail ops, unless acknowledged." in tidy(card)
         await escalating.house.types("Ben", "/incident ack ALR-1", "general")
         await escalating.house.quiet()
         assert [one["status"] for one in escalating.pager.incidents.values()] == ["acknowledged"]
-        assert await escalating.promises() == {"kept": 1, "released": 1}
+        assert await escalating.commitments() == {"met": 1, "cancelled": 1}

@@ -84,11 +84,11 @@ def moment(stand_in: OrderedPagerDuty, dice: random.Random, is_over: Callable[[]
 
 
 async def fates(sent: Monitoring) -> dict[str, list[str]]:
-    """The states of pages and of promises."""
+    """The states of pages and of commitments."""
     async with sent.story.deps.database.reading() as tx:
         found = (select(table.c.state) for table in (escalation_tables.pages, queue_tables.commitments))
         paged, promised = [sorted((await tx.execute(one)).scalars()) for one in found]
-    return {"pages": paged, "promises": promised}
+    return {"pages": paged, "commitments": promised}
 
 
 async def race(sent: Monitoring, stand_in: OrderedPagerDuty, dice: random.Random) -> dict[str, list[str]]:
@@ -134,7 +134,7 @@ async def test_acknowledged_while_pages_leave(
     """Two dozen pages are due at once, and each alert is acknowledged around then: none begins after the answer."""
     became = await raced(database, clock, tmp_path, away, rest=rest, seed=7)
     assert away.late() == []
-    assert set(became["promises"]) <= {"kept", "released"}
+    assert set(became["commitments"]) <= {"met", "cancelled"}
     assert set(became["pages"]) == {"acknowledged"}
     assert {one["status"] for one in away.incidents.values()} == {"acknowledged"}
 
@@ -176,7 +176,7 @@ async def test_acknowledged_there_while_its_incident_is_changed(
             ).scalars().all() == ["open"]
         await turning
         await story.settle()
-        assert await fates(sent) == {"pages": ["acknowledged"], "promises": ["kept"]}
+        assert await fates(sent) == {"pages": ["acknowledged"], "commitments": ["met"]}
     client.close()
     await database.close()
 
@@ -206,5 +206,5 @@ async def test_acknowledged_while_a_reader_is_looked_for(
         assert stand_in.requests == ["GET /oncalls"]
         assert shop.mail.received == []
         await shop.audits()
-        assert await shop.promised() == ["released"]
+        assert await shop.promised() == ["cancelled"]
         assert shop.story.alarm.heard == []

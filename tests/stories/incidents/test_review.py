@@ -210,7 +210,7 @@ severities:
 
 
 async def test_who_is_told_at_declare(sqlite_database: Database, clock: HandClock, tmp_path: Path) -> None:
-    """A severity's `tell` reaches a channel that nothing else names, a person, and everyone in a team, each once."""
+    """A severity's `notify` reaches a channel that nothing else names, a person, and everyone in a team, each once."""
     made = catalogue(tmp_path, org="teams: {management: [U0DAN, U0CLEO]}\n")
     (made / "default" / "service.yml").write_text(TOLD)
     async with told(sqlite_database, clock, catalogue=[made]) as story:
