@@ -36,7 +36,7 @@ class BotTime:
     """The simulator's clock, filled with the bot's."""
 
     def __init__(self) -> None:
-        self.house: build.App | None = None
+        self.app: build.App | None = None
 
     def wall(self) -> float:
         return time.time()
@@ -65,9 +65,9 @@ class BotTime:
 
     @property
     def _open(self) -> build.App:
-        if self.house is None:
-            raise RuntimeError("The demo's clock was asked before its house was open.")
-        return self.house
+        if self.app is None:
+            raise RuntimeError("The demo's clock was asked before its app was open.")
+        return self.app
 
 
 async def run(
@@ -81,12 +81,12 @@ async def run(
         simulator = Simulator(manifest.for_socket_mode(), host=host, port=port, clock=clock)
         stop = asyncio.Event()
         with stopping(stop):
-            async with build.build(_settings(settings, simulator, kept, host, port, speed)) as house:
-                clock.house = house
+            async with build.build(_settings(settings, simulator, kept, host, port, speed)) as app:
+                clock.app = app
                 await _start(simulator, host, port)
                 stack.push_async_callback(simulator.stop)
-                say(_welcome(simulator.url, speed, await _an_alert(house)))
-                await serve.run(house, stop)
+                say(_welcome(simulator.url, speed, await _an_alert(app)))
+                await serve.run(app, stop)
 
 
 def _settings(settings: Settings, simulator: Simulator, folder: Path, host: str, port: int, speed: float) -> Settings:
@@ -118,11 +118,11 @@ def _free_port(wished: int) -> int:
     return wished
 
 
-async def _an_alert(house: build.App) -> str:
+async def _an_alert(app: build.App) -> str:
     """What to type in a shell so that an alert fires."""
-    secret = await tokens.create(house.deps, "demo", [Scope.INGEST], OWNER, by=OWNER)
+    secret = await tokens.create(app.deps, "demo", [Scope.INGEST], OWNER, by=OWNER)
     body = json.dumps({"alerts": [{"status": "firing", "labels": ALERT}]})
-    url = f"http://127.0.0.1:{house.settings.http_port}/hooks/alertmanager"
+    url = f"http://127.0.0.1:{app.settings.http_port}/hooks/alertmanager"
     return f"curl -H {shlex.quote(f'Authorization: Bearer {secret.reveal()}')} -d {shlex.quote(body)} {url}"
 
 

@@ -35,7 +35,7 @@ class Pool(Generic[Work]):
         self._finished_count = 0
 
     async def start_ready(self) -> int:
-        """Start everything that may go now and finds a seat; returns how many."""
+        """Start everything that may go now and finds a slot; returns how many."""
         started = 0
         while (room := self._seats - len(self._running)) > 0:
             batch = await self._claim(room)

@@ -31,7 +31,7 @@ async def raise_later(deps: Deps, tx: Tx, *, subject: str, sentence: str, key: s
 
 
 class AlarmHandler:
-    """An `Errand` that speaks through `deps.alarm`. One said twice is better than one not said."""
+    """A `DeliveryHandler` that speaks through `deps.alarm`. One said twice is better than one not said."""
 
     async def prepare(self, deps: Deps, tx: Tx, delivery: Delivery) -> Plan:
         return Call(arguments=delivery.payload)

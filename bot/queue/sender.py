@@ -269,7 +269,7 @@ async def _put_back(attempt: Attempt, seconds: float, reason: str) -> None:
         await _return(tx, attempt, next_at=_wall_in(attempt, seconds), error=reason)
 
 
-# --- doubt --------------------------------------------------------------------------------------------------------
+# --- unconfirmed -----------------------------------------------------------------------------------------------------
 
 
 async def _leave_unconfirmed(attempt: Attempt, refusal: Undeliverable) -> None:

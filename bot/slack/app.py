@@ -1,4 +1,4 @@
-"""The Slack door: Bolt's signature check and transports around one desk. HTTP, Socket Mode, or both."""
+"""The Slack door: Bolt's signature check and transports around one dispatcher. HTTP, Socket Mode, or both."""
 
 from __future__ import annotations
 

@@ -91,7 +91,7 @@ async def test_late_outcome_is_fenced(deps: Deps, clock: HandClock) -> None:
 
 
 async def test_outcome_counts_once(deps: Deps) -> None:
-    """A second outcome of the same claim is fenced like any other."""
+    """A second outcome of the same claim loses its lease like any other."""
     await fill(deps, 1)
     (claim,) = await take(deps, "ada")
     await conclude(deps, claim)

@@ -197,7 +197,7 @@ async def test_unknown_kind_waits(outbox: Outbox, clock: HandClock) -> None:
     assert await states(outbox) == ["sent"]
 
 
-# --- doubt --------------------------------------------------------------------------------------------------------
+# --- unconfirmed -----------------------------------------------------------------------------------------------------
 
 
 async def test_lost_answer_found(outbox: Outbox, world: World) -> None:

@@ -40,7 +40,7 @@ async def perform(arguments: Mapping[str, Any], context: StepContext) -> Outcome
         said = problem.sentence if isinstance(problem, Unclear) else "Slack did not say how to reach them."
         return Failed(said, certain=True)
     if meant.is_drill:
-        return _rehearsed(to, context)
+        return _drilled(to, context)
     return await _wake(recipients, way, _page(recipients, meant, text, context), to, context)
 
 
@@ -94,7 +94,7 @@ def _done(paged: Paged, way: Mapping[str, Any], to: str, context: StepContext) -
     )
 
 
-def _rehearsed(to: str, context: StepContext) -> Outcome:
+def _drilled(to: str, context: StepContext) -> Outcome:
     output = f"This is a drill: nobody was woken. Now {to} would be paged."
     context.write(output + "\n")
     return Done({"reached": [], "missed": []}, output, output)

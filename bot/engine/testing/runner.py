@@ -1,4 +1,4 @@
-"""`tocsin check --tests`: every runbook's own tests rehearsed; what came otherwise than expected, by file and line."""
+"""`tocsin check --tests`: every runbook's own tests simulated; what came otherwise than expected, by file and line."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def _tried(suite: Suite, case: RunbookCase, catalogue: Catalogue | None) -> list
 def differences(
     runbook: Runbook, case: RunbookCase, service: Service | None, connections: Mapping[str, Connection]
 ) -> Iterator[Difference]:
-    """Where the rehearsal came otherwise than the case expects; places are inside the case."""
+    """Where the simulated run came otherwise than the case expects; places are inside the case."""
     try:
         found = simulate(runbook, case, service, connections)
     except Broken as problem:

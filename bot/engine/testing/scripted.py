@@ -22,7 +22,7 @@ from bot.engine.steps import STEPS, Connections, StepContext, http, sql
 from bot.engine.steps import arguments as read
 from bot.expressions import evaluate
 
-MOMENT = datetime(2026, 1, 1, tzinfo=UTC)  # a rehearsal takes no time
+MOMENT = datetime(2026, 1, 1, tzinfo=UTC)  # a simulated run takes no time
 _LONG_AGO = MOMENT - timedelta(days=3650)
 
 
@@ -68,10 +68,10 @@ class _Still:
 
 
 def _nothing(_reference: str) -> Secret:
-    raise AssertionError("a rehearsal reaches nothing")
+    raise AssertionError("a simulated run reaches nothing")
 
 
-_CONTEXT = StepContext("rehearsal", 60.0, _Still(), Connections({}, _nothing), started_at=_LONG_AGO)
+_CONTEXT = StepContext("simulated", 60.0, _Still(), Connections({}, _nothing), started_at=_LONG_AGO)
 
 
 def outcome(step: Step, arguments: Mapping[str, Any], script: Script) -> Outcome:
@@ -125,8 +125,8 @@ def _anything(arguments: Mapping[str, Any]) -> None:
 
 
 def _a_request(arguments: Mapping[str, Any]) -> None:
-    http._url(arguments)  # the step's own readers, so that a rehearsal refuses what a run would
-    http._headers(arguments, "rehearsal")
+    http._url(arguments)  # the step's own readers, so that a simulated run refuses what a run would
+    http._headers(arguments, "simulated")
     http._body(arguments)
 
 

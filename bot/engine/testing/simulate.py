@@ -94,11 +94,11 @@ class _Simulation:
 
     def go(self) -> Simulated:
         try:
-            return self._rehearsed(self._asked_for() or self._until_it_ends())
+            return self._simulated(self._asked_for() or self._until_it_ends())
         except scripted.Unscripted as problem:
-            raise Broken(problem, self._rehearsed(_End(""))) from None
+            raise Broken(problem, self._simulated(_End(""))) from None
 
-    def _rehearsed(self, end: _End) -> Simulated:
+    def _simulated(self, end: _End) -> Simulated:
         back = undos(self._runbook, self._progress) if self._run.phase is Phase.DO else []
         for step in back:
             self._look_at(step)
@@ -312,7 +312,7 @@ def _severity(case: RunbookCase, service: Service | None) -> str | None:
 
 
 def _run(runbook: Runbook, subject: Mapping[str, Any], severity: str | None) -> Run:
-    """Every rehearsal is RUN-1."""
+    """Every simulated run is RUN-1."""
     return Run(
         id=1, runbook=runbook.id, version=runbook.version, service=runbook.service, subject=subject, parameters={},
         connections={}, plan_hash="", reason="", requested_by="", edited_by=(), source="test", incident=None,

@@ -207,7 +207,7 @@ async def _reopened(deps: Deps, tx: Tx, delivery: Delivery) -> Message | Skip | 
 
 
 async def _stranded(deps: Deps, tx: Tx, delivery: Delivery) -> Message | Skip | Wait:
-    """A letter to whoever leads it or declared it: Slack gives the incident no place, and what becomes of that."""
+    """A direct message to the commander, or to who declared it: Slack gives no channel, and what follows from that."""
     incident = await of(tx, delivery)
     if delivery.payload["what"] == "open" and incident.channel:
         return Skip("it has a channel by now")

@@ -64,7 +64,7 @@ def said(run: Run, key: str, text: str, *, loud: bool = False) -> NewDelivery:
 def direct_message(run: Run, key: str, text: str) -> NewDelivery:
     """A sentence for whoever asked for the run, where its thread cannot be written to."""
     return NewDelivery(
-        "run.thread_note", run.name, POST, {"text": text, "dm": True}, rank=run.rank, dedupe_key=f"letter:{key}"
+        "run.thread_note", run.name, POST, {"text": text, "dm": True}, rank=run.rank, dedupe_key=f"direct_message:{key}"
     )
 
 

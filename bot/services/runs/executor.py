@@ -146,7 +146,7 @@ class Executor:
     # --- the trip -----------------------------------------------------------------------------------------------------
 
     async def go(self) -> None:
-        """Until it rests. Raises Fenced when the run has changed hands."""
+        """Until it rests. Raises LeaseLost when the run has changed hands."""
         try:
             rest = await self._until_paused()
         except (LeaseLost, DatabaseTrouble, OSError):
@@ -312,7 +312,7 @@ class Executor:
     # --- the effect ---------------------------------------------------------------------------------------------------
 
     async def _intend(self, attempt: StepRun) -> None:
-        """Committed before the effect. Raises Fenced."""
+        """Committed before the effect. Raises LeaseLost."""
         self._record(attempt)
         self._note("step.started", {"step": attempt.step, "attempt": attempt.attempt})
         await self._flush()
@@ -566,7 +566,7 @@ class Executor:
         self._audit.append(audit.row(self._deps.clock, BOT, action, self._run.name, detail))
 
     async def _flush(self) -> str | None:
-        """What has gathered, and that it goes on. Raises Fenced."""
+        """What has gathered, and that it goes on. Raises LeaseLost."""
         until = self._deps.clock.wall() + self._deps.config.lease_seconds
         row = self._row("running", Status.RUNNING, "", self.claim.owner, until, None)
         found = await self._put(self._write(row))

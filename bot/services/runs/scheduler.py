@@ -67,7 +67,7 @@ class Engine:
         self.pool: Pool[Job] = Pool(self._claim, self._execute, concurrency=CONCURRENCY, on_done=on_done)
 
     async def start_ready(self) -> int:
-        """Start every run that may go on and finds a seat."""
+        """Start every run that may go on and finds a slot."""
         return 0 if self._stopping else await self.pool.start_ready()
 
     async def until_idle(self) -> int:
@@ -156,7 +156,7 @@ class Engine:
     # --- one writer ---------------------------------------------------------------------------------------------------
 
     async def _commit(self, writes: Sequence[Write]) -> list[str | Exception | None]:
-        """One transaction for all of them. A run that is no longer ours is fenced, and the others go on.
+        """One transaction for all of them. A run that is no longer ours has lost its lease, and the others go on.
 
         The result is who has asked to cancel it, or None.
         """

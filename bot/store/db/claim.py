@@ -69,18 +69,18 @@ async def acquire(
 
 
 async def finish(tx: Tx, claim: Claim, *, state: str, **values: Any) -> None:
-    """Write the outcome and let go. Raises Fenced when the row is no longer ours; then nothing has changed."""
+    """Write the outcome and let go. Raises LeaseLost when the row is no longer ours; then nothing has changed."""
     outcome = update(claim.table).where(claim.is_ours)
     await _or_lost(tx, outcome.values(state=state, owner=None, lease_until=None, **values), claim)
 
 
 async def assert_held(tx: Tx, claim: Claim) -> None:
-    """Make sure, until the transaction ends, that the row is still ours. Raises Fenced."""
+    """Make sure, until the transaction ends, that the row is still ours. Raises LeaseLost."""
     await _or_lost(tx, update(claim.table).where(claim.is_ours).values(owner=claim.owner), claim)
 
 
 async def renew(tx: Tx, claim: Claim, *, until: float) -> None:
-    """Hold on for longer. Raises Fenced."""
+    """Hold on for longer. Raises LeaseLost."""
     await _or_lost(tx, update(claim.table).where(claim.is_ours).values(lease_until=until), claim)
 
 

@@ -36,7 +36,7 @@ class Taken:
 
     @property
     def subject(self) -> str:
-        """What its timer and its letters are about."""
+        """What its timer and its messages are about."""
         return f"OVR-{self.id}"
 
 

@@ -22,7 +22,7 @@ _QUEUED = text("runs.status = 'queued'")  # word for word the partial index
 
 
 async def take_slot(tx: Tx, run: Run) -> bool:
-    """One of the seats of its key. False where all are taken."""
+    """One of the slots of its key. False where all are taken."""
     taken = set((await tx.execute(select(slots.c.slot).where(slots.c.key == run.slot_key))).scalars())
     free = next((slot for slot in range(run.slot_limit) if slot not in taken), None)
     if free is None:
@@ -36,7 +36,7 @@ async def leave_slots(tx: Tx, ids: Iterable[int]) -> None:
 
 
 async def in_slot(tx: Tx, key: str) -> list[int]:
-    """The runs that hold the key's seats."""
+    """The runs that hold the key's slots."""
     found = select(slots.c.run).where(slots.c.key == key).order_by(slots.c.run)
     return list((await tx.execute(found)).scalars())
 
@@ -54,7 +54,7 @@ async def wake_queued(tx: Tx, key: str, *, wall: float) -> None:
 
 
 async def queued_before_free_slots(tx: Tx) -> list[str]:
-    """Keys in whose queue somebody stands though a seat is free: a hint was lost."""
+    """Keys in whose queue somebody stands though a slot is free: a hint was lost."""
     taken = select(func.count()).select_from(slots).where(slots.c.key == runs.c.slot_key).scalar_subquery()
     waiting = select(runs.c.slot_key).where(_QUEUED, state_is(runs, "parked"), taken < runs.c.slot_limit)
     return sorted(set((await tx.execute(waiting)).scalars()))

@@ -1,4 +1,4 @@
-"""A runbook's own tests: read, rehearsed without the world, and held to what a real run does."""
+"""A runbook's own tests: read, simulated without the world, and held to what a real run does."""
 
 from __future__ import annotations
 
@@ -209,7 +209,7 @@ SCENES = {
 
 @pytest.mark.parametrize("name", SCENES)
 async def test_one_path(name: str, database: Database, clock: HandClock, tmp_path: Path) -> None:
-    """A rehearsal and a real run of the same runbook take the same path, save the same values and end alike."""
+    """A simulated and a real run of the same runbook take the same path, save the same values and end alike."""
     scene = SCENES[name]
     async with opened_shop(database, clock, tmp_path, org=ORG, trip=_text(scene)) as (story, there):
         there.status.update(scene.status)
@@ -217,13 +217,13 @@ async def test_one_path(name: str, database: Database, clock: HandClock, tmp_pat
         catalogue = story.deps.catalogue
         runbook, case = catalogue.runbook("trip"), _case(scene.case, catalogue.runbook("trip"))
         service = catalogue.services["shop"]
-        rehearsed = simulate(runbook, case, service, catalogue.connections)
+        simulated = simulate(runbook, case, service, catalogue.connections)
         assert not there.counts
 
         await _walked(story, scene)
 
         assert list(differences(runbook, case, service, catalogue.connections)) == []
-        await _same(story.deps.database, rehearsed, there)
+        await _same(story.deps.database, simulated, there)
 
 
 ORG = """
@@ -264,7 +264,7 @@ async def _walked(story: Story, scene: Scene) -> None:
             await story.clicks("Ben", OPS, question, action)
 
 
-async def _same(database: Database, rehearsed: Simulated, there: Target) -> None:
+async def _same(database: Database, simulated: Simulated, there: Target) -> None:
     async with database.reading() as tx:
         run = await store.get(tx, 1)
         progress = await store.progress(tx, 1)
@@ -272,26 +272,26 @@ async def _same(database: Database, rehearsed: Simulated, there: Target) -> None
         noted = list(await tx.execute(select(audit_log).where(audit_log.c.subject == "RUN-1").order_by(audit_log.c.id)))
     path = [_noted(row.action, row.detail) for row in noted]
     assert [one for one in path if one] == [
-        (one.step, one.fate) for one in rehearsed.path if one.fate not in ("skipped", "waits")
+        (one.step, one.fate) for one in simulated.path if one.fate not in ("skipped", "waits")
     ]
-    last = {one.step: one.fate for one in rehearsed.path if one.fate != ASKS}
+    last = {one.step: one.fate for one in simulated.path if one.fate != ASKS}
     assert {one.step for one in attempts} == set(last)
     done_after_all = {row.detail["step"] for row in noted if row.action == "step.happened"}
     states = {"waiting": "waits"}
     assert last | dict.fromkeys(done_after_all, "done") == {
         name: states.get(one.state.value, one.state.value) for name, one in progress.items()
     }
-    assert rehearsed.ends == run.status.value
+    assert simulated.ends == run.status.value
     for name, made in progress.items():
         if not name.endswith(".undo"):
-            seen = rehearsed.seen["steps"][name]
+            seen = simulated.seen["steps"][name]
             assert {**made.saved, "ok": made.ok} == {one: seen[one] for one in [*made.saved, "ok"]}
         if made.arguments:
-            assert rehearsed.arguments[name] == made.arguments
-    why = {one.step: one.why for one in rehearsed.path if one.fate == "failed"}
+            assert simulated.arguments[name] == made.arguments
+    why = {one.step: one.why for one in simulated.path if one.fate == "failed"}
     said = {name: made.sentence for name, made in progress.items() if made.sentence.startswith("The server answered")}
     assert said.items() <= why.items()
-    walked = sum(1 for one in rehearsed.path if one.fate not in (ASKS, "skipped", "waits"))
+    walked = sum(1 for one in simulated.path if one.fate not in (ASKS, "skipped", "waits"))
     assert sum(there.counts.values()) <= walked or "/up" in there.counts
 
 
@@ -317,11 +317,11 @@ async def test_a_program_is_judged_as_its_step_judges(
     context = StepContext("key", 10.0, clock, Connections({}, Secret), shell=rules)
     real = await STEPS[Kind.SHELL](arguments, context)
     assert isinstance(real, Done | Failed)
-    rehearsed = scripted.outcome(step, arguments, scripted.Script([ScriptedResult(values={"exit_code": code})]))
-    assert isinstance(rehearsed, Done | Failed)
-    assert type(rehearsed) is type(real)
-    assert rehearsed.result == real.result
-    assert getattr(rehearsed, "sentence", "") == getattr(real, "sentence", "")
+    simulated = scripted.outcome(step, arguments, scripted.Script([ScriptedResult(values={"exit_code": code})]))
+    assert isinstance(simulated, Done | Failed)
+    assert type(simulated) is type(real)
+    assert simulated.result == real.result
+    assert getattr(simulated, "sentence", "") == getattr(real, "sentence", "")
 
 
 # --- what is said where it comes otherwise ----------------------------------------------------------------------------
@@ -525,7 +525,7 @@ def test_a_broken_runbook_is_found_once(book: Files) -> None:
 
 
 def test_secrets_stay_references(book: Files) -> None:
-    """A rehearsal needs no secret: an argument shows where it would come from."""
+    """A simulated run needs no secret: an argument shows where it would come from."""
     book.write("default/trip.yml", BOOK.replace("db.example/end", "db.example/{{ params.key }}"))
     text = f"{GOOD}    arguments: {{end: {{headers: {{Authorization: 'Bearer [secret env:KEY]'}}}}}}\n"
     assert tried(book, text) == []
