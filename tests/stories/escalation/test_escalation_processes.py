@@ -21,6 +21,7 @@ async def test_killed_between_two_steps(database_url: str, tmp_path: Path) -> No
         await escalating.fires("APIDown")
         await escalating.until(1, seconds=60)
         await escalating.house.down()
+        await escalating.has_patience()
         assert set(escalating.heard().first) == {("ALR-1", 0)}
         escalating.house.back()
         await escalating.until(3, seconds=120)
@@ -47,6 +48,7 @@ async def test_killed_while_a_page_is_under_way(database_url: str, tmp_path: Pat
         await escalating.until(1, seconds=60)
         await serve.is_gone.wait()
         assert await escalating.commitments() == {"open": 2}
+        await escalating.has_patience()
         escalating.house.back()
         await escalating.house.quiet()
         keys = [event["dedup_key"] for event in escalating.pager.events]
