@@ -34,7 +34,7 @@ severities:
 
 
 @pytest.fixture
-async def shop(sqlite_database: Database, clock: HandClock, tmp_path: Path) -> AsyncIterator[Monitoring]:
+async def own_channel(sqlite_database: Database, clock: HandClock, tmp_path: Path) -> AsyncIterator[Monitoring]:
     """With a service that has an alerts channel of its own."""
     folder = catalogue(tmp_path, shop=SHOP)
     async with told(sqlite_database, clock, catalogue=[folder]) as story, monitoring(story) as found:
@@ -227,19 +227,19 @@ async def test_many_groups_fall_silent(sender: Monitoring, monkeypatch: pytest.M
 # --- maintenance ------------------------------------------------------------------------------------------------------
 
 
-async def test_maintenance(shop: Monitoring) -> None:
+async def test_maintenance(own_channel: Monitoring) -> None:
     """Alerts are kept and shown, nothing is declared; at the end what fires still is done; a line says both."""
-    story = shop.story
+    story = own_channel.story
     answer = tidy(await story.types("Ben", "/incident maintenance shop 2h new disks"))
     assert answer == "MNT-1: Shop is in maintenance until 20 Nov, 11:00 UTC. Nobody is paged meanwhile."
     alerts = [firing("Down", service="shop", severity="critical", host=host, since=START) for host in ("a", "b")]
-    await shop.sends(*alerts)
+    await own_channel.sends(*alerts)
     (card,) = [one for one in await story.by_the_bot("shop-alerts") if "ALR-1" in one]
     assert "Maintenance MNT-1 until 11:00 UTC: nobody is paged." in tidy(card)
     assert "*Firing*\n2 alerts" in card
     assert await count(story, "incidents") == 0
     assert "1 group of alerts fires." in await story.types("Ada", "/incident maintenance")
-    await shop.sends(firing("Other", severity="critical"))
+    await own_channel.sends(firing("Other", severity="critical"))
     assert await count(story, "incidents") == 1
 
     await story.fast_forward(hours=2)
@@ -527,28 +527,28 @@ async def test_escalation_waits_until_it_is_quiet_no_more(database: Database, cl
     """An escalation under way ends with the begin of maintenance or of a silence, and begins anew when
     that is over.
     """
-    async with escalations.opened(database, clock, tmp_path) as shop:
-        story = shop.story
-        await shop.fires("Slow", severity="high")
+    async with escalations.opened(database, clock, tmp_path) as own_channel:
+        story = own_channel.story
+        await own_channel.fires("Slow", severity="high")
         await story.types("Ben", "/incident maintenance shop 1h")
-        await shop.at(30)
-        assert shop.mailed("boss@example.com") == []
+        await own_channel.at(30)
+        assert own_channel.mailed("boss@example.com") == []
         await story.types("Ben", "/incident ack ALR-1")
-        await story.clicks("Ben", OPS, await shop.card(), "alert.unack")
-        await shop.at(59)
-        assert await shop.thread() == []
-        await shop.at(64)
-        assert await shop.thread() == []
-        await shop.at(65, seconds=5)
-        assert len(await shop.thread()) == 1
+        await story.clicks("Ben", OPS, await own_channel.card(), "alert.unack")
+        await own_channel.at(59)
+        assert await own_channel.thread() == []
+        await own_channel.at(64)
+        assert await own_channel.thread() == []
+        await own_channel.at(65, seconds=5)
+        assert len(await own_channel.thread()) == 1
         await story.types("Ben", '/incident silence 1h alertname="Slow"')
-        await shop.at(124)
-        assert len(await shop.thread()) == 1
+        await own_channel.at(124)
+        assert len(await own_channel.thread()) == 1
         await story.types("Ben", "/incident silence end SIL-1")
-        await shop.at(128)
-        assert len(await shop.thread()) == 1
-        await shop.at(129, seconds=30)
-        assert len(await shop.thread()) == 2
+        await own_channel.at(128)
+        assert len(await own_channel.thread()) == 1
+        await own_channel.at(129, seconds=30)
+        assert len(await own_channel.thread()) == 2
         reasons = [why for _, why in await story.audited("ALR-1") if why.startswith("escalation.")]
         assert reasons.count("escalation.begun") == 3
         assert reasons.count("escalation.ended") == 2
@@ -565,12 +565,12 @@ default_service: shop
 teams: {management: [U0DAN]}
 routes: [{match: ['alertname="Watchdog"'], heartbeat: {every: 5m, severity: critical}}]
 """
-    async with escalations.opened(sqlite_database, clock, tmp_path, org=org) as shop:
-        await shop.sends(watchdog())
-        await shop.at(6)
-        assert len(shop.mailed("ops@example.com")) >= 1
-        assert shop.mailed("boss@example.com") == []
-        await shop.at(36)
-        assert len(shop.mailed("boss@example.com")) == 1
-        await shop.sends(watchdog())
-        assert "Heard again after 36 min" in await shop.words()
+    async with escalations.opened(sqlite_database, clock, tmp_path, org=org) as own_channel:
+        await own_channel.sends(watchdog())
+        await own_channel.at(6)
+        assert len(own_channel.mailed("ops@example.com")) >= 1
+        assert own_channel.mailed("boss@example.com") == []
+        await own_channel.at(36)
+        assert len(own_channel.mailed("boss@example.com")) == 1
+        await own_channel.sends(watchdog())
+        assert "Heard again after 36 min" in await own_channel.words()

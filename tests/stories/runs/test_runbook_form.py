@@ -61,7 +61,9 @@ def customers(path: Path, *names: str) -> None:
 
 
 @pytest.fixture
-async def shop(sqlite_database: Database, clock: HandClock, tmp_path: Path) -> AsyncIterator[tuple[Story, Target]]:
+async def connected_shop(
+    sqlite_database: Database, clock: HandClock, tmp_path: Path
+) -> AsyncIterator[tuple[Story, Target]]:
     await asyncio.to_thread(customers, tmp_path / "shop.db", "Ann", "Bob")
     there = {"SHOP_DB": f"sqlite:///{tmp_path / 'shop.db'}", "SHOP_KEY": "s3cr3t-shop-key"}
     async with opened_shop(
@@ -78,9 +80,9 @@ def block(view: dict[str, Any], name: str) -> dict[str, Any]:
     return next(one for one in view["blocks"] if one["block_id"].split(":")[0] == name)
 
 
-async def test_a_field_of_the_right_kind_for_each(shop: tuple[Story, Target]) -> None:
+async def test_a_field_of_the_right_kind_for_each(connected_shop: tuple[Story, Target]) -> None:
     """Texts, selects, numbers with bounds, choices from their query; what was given and the defaults stand there."""
-    story, _ = shop
+    story, _ = connected_shop
     view = await story.opens("Ada", "/runbook run every host=shop-1 count=3", OPS)
     assert view["callback_id"] == "runbook.run"
     assert fields(view) == ["host", "mode", "count", "ratio", "force", "pause", "customer", "note", "reason"]
@@ -106,9 +108,9 @@ async def test_a_field_of_the_right_kind_for_each(shop: tuple[Story, Target]) ->
     assert "Approve: 1 of the team sre" in text
 
 
-async def test_filled_in_and_sent(shop: tuple[Story, Target]) -> None:
+async def test_filled_in_and_sent(connected_shop: tuple[Story, Target]) -> None:
     """What the form holds is what runs, each value in its type; an emptied text is an empty text."""
-    story, there = shop
+    story, there = connected_shop
     view = await story.opens("Ada", "/runbook run every", OPS)
     values: dict[str, Any] = {
         "host": "shop-2",
@@ -126,9 +128,9 @@ async def test_filled_in_and_sent(shop: tuple[Story, Target]) -> None:
     assert there.bodies == ['{"host":"shop-2","count":4,"force":false,"customer":"Bob","note":""}']
 
 
-async def test_wrong_input_stays_in_the_form(shop: tuple[Story, Target]) -> None:
+async def test_wrong_input_stays_in_the_form(connected_shop: tuple[Story, Target]) -> None:
     """Each wrong field says its rule; the form stays open with what was typed, and is sent off once it is right."""
-    story, _ = shop
+    story, _ = connected_shop
     view = await story.opens("Ada", "/runbook run every", OPS)
     typed: dict[str, Any] = {"host": "Shop 2", "pause": "soon", "force": "true", "reason": "x"}
     answer = await story.submits("Ada", view, **typed)
@@ -157,10 +159,10 @@ async def test_wrong_input_stays_in_the_form(shop: tuple[Story, Target]) -> None
     ],
 )
 async def test_what_slack_itself_refuses(
-    shop: tuple[Story, Target], wrong: dict[str, str], name: str, said: str
+    connected_shop: tuple[Story, Target], wrong: dict[str, str], name: str, said: str
 ) -> None:
     """Numbers out of their bounds and empty required fields never leave Slack's own form."""
-    story, _ = shop
+    story, _ = connected_shop
     view = await story.opens("Ada", "/runbook run every", OPS)
     good: dict[str, Any] = {"host": "shop-2", "force": "true", "reason": "x"}
     answer = await story.submits("Ada", view, **{**good, **wrong})
@@ -181,25 +183,25 @@ async def test_a_choice_whose_database_is_away(sqlite_database: Database, clock:
         assert "What “customer” may be could not be read from shop_db." in answer["errors"]["host"]
 
 
-async def test_a_choice_that_is_none(shop: tuple[Story, Target]) -> None:
+async def test_a_choice_that_is_none(connected_shop: tuple[Story, Target]) -> None:
     """What the query does not find cannot be typed either: the plan names the nearest that it does find."""
-    story, _ = shop
+    story, _ = connected_shop
     answer = await story.types("Ada", "/runbook run every host=a force=yes customer=Anne reason=x", OPS)
     assert "“Anne” is none of the choices that shop_db has now. Did you mean “Ann”?" in answer
     assert await story.by_the_bot(OPS) == []
 
 
-async def test_all_given_asks_at_once(shop: tuple[Story, Target]) -> None:
+async def test_all_given_asks_at_once(connected_shop: tuple[Story, Target]) -> None:
     """With everything it needs in the command, no form opens."""
-    story, _ = shop
+    story, _ = connected_shop
     answer = await story.types("Ada", '/runbook run every host=a force=yes reason="it is slow"', OPS)
     assert answer == "RUN-1 (every) waits for approval. Its message and thread follow here."
     assert "Reason: it is slow" in shown(await story.live("RUN-1"))
 
 
-async def test_whoever_may_not_fills_in_nothing(shop: tuple[Story, Target]) -> None:
+async def test_whoever_may_not_fills_in_nothing(connected_shop: tuple[Story, Target]) -> None:
     """Somebody who may not run it is told before the form opens, and the refusal is kept."""
-    story, _ = shop
+    story, _ = connected_shop
     answer = await story.types("Dan", "/runbook run every", OPS)
     assert "You may not start runs that change something" in answer
     async with story.deps.database.reading() as tx:
@@ -210,9 +212,9 @@ async def test_whoever_may_not_fills_in_nothing(shop: tuple[Story, Target]) -> N
 # --- the choice of runbooks -------------------------------------------------------------------------------------------
 
 
-async def test_choosing_the_runbook_in_the_form(shop: tuple[Story, Target]) -> None:
+async def test_choosing_the_runbook_in_the_form(connected_shop: tuple[Story, Target]) -> None:
     """Bare `run` offers every runbook; the chosen one's fields appear, and another's take their place."""
-    story, _ = shop
+    story, _ = connected_shop
     view = await story.opens("Ada", "/runbook run", OPS)
     assert fields(view) == ["@runbook"]
     (group,) = field(view, "@runbook")["option_groups"]
@@ -232,18 +234,18 @@ async def test_choosing_the_runbook_in_the_form(shop: tuple[Story, Target]) -> N
     assert "Reason: it is slow" in live
 
 
-async def test_the_wrong_field_of_a_chosen_one(shop: tuple[Story, Target]) -> None:
+async def test_the_wrong_field_of_a_chosen_one(connected_shop: tuple[Story, Target]) -> None:
     """Errors find their field though it is named after its runbook as well."""
-    story, _ = shop
+    story, _ = connected_shop
     view = await story.opens("Ada", "/runbook run", OPS)
     view = await story.chooses("Ada", view, "@runbook", "restart")
     answer = await story.submits("Ada", view, host="SHOP")
     assert list(answer["errors"]) == ["host:restart"]
 
 
-async def test_a_choice_that_one_may_not_run(shop: tuple[Story, Target]) -> None:
+async def test_a_choice_that_one_may_not_run(connected_shop: tuple[Story, Target]) -> None:
     """Who chooses what they may not run reads so in the form."""
-    story, _ = shop
+    story, _ = connected_shop
     view = await story.opens("Dan", "/runbook run", OPS)
     view = await story.chooses("Dan", view, "@runbook", "restart")
     assert "You may not start runs that change something" in shown(view)
@@ -264,9 +266,9 @@ async def test_nothing_to_choose_from(sqlite_database: Database, clock: HandCloc
 # --- changing what waits for its approval -----------------------------------------------------------------------------
 
 
-async def test_changing_the_parameters(shop: tuple[Story, Target]) -> None:
+async def test_changing_the_parameters(connected_shop: tuple[Story, Target]) -> None:
     """The live message's button opens the same form with what stands; sent off, the question is asked anew."""
-    story, there = shop
+    story, there = connected_shop
     await story.types("Ada", "/runbook run restart host=shop-2", OPS)
     old = await story.asked("RUN-1", "approval.approve")
     view = await story.opens_by_click("Ben", OPS, await story.live("RUN-1"), "runbook.plan")
@@ -286,9 +288,9 @@ async def test_changing_the_parameters(shop: tuple[Story, Target]) -> None:
     assert there.bodies[1] == '{"host":"shop-3"}'
 
 
-async def test_changing_too_late(shop: tuple[Story, Target]) -> None:
+async def test_changing_too_late(connected_shop: tuple[Story, Target]) -> None:
     """Once it is approved, the button of an old screen changes nothing and says how it stands."""
-    story, there = shop
+    story, there = connected_shop
     await story.types("Ada", "/runbook run restart", OPS)
     view = await story.opens_by_click("Ada", OPS, await story.live("RUN-1"), "runbook.plan")
     question = await story.asked("RUN-1", "approval.approve")

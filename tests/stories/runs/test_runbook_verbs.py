@@ -51,7 +51,9 @@ steps:
 
 
 @pytest.fixture
-async def shop(sqlite_database: Database, clock: HandClock, tmp_path: Path) -> AsyncIterator[tuple[Story, Target]]:
+async def guarded_shop(
+    sqlite_database: Database, clock: HandClock, tmp_path: Path
+) -> AsyncIterator[tuple[Story, Target]]:
     """Three runbooks: one that needs approval, one that asks for a lot, one that only reads."""
     there = {"CART_KEY": "s3cr3t-cart-key"}
     async with opened_shop(
@@ -75,9 +77,9 @@ async def approve(story: Story, run: str = "RUN-1") -> None:
 # --- list, show, help -------------------------------------------------------------------------------------------------
 
 
-async def test_the_bare_command_lists_what_there_is(shop: tuple[Story, Target]) -> None:
+async def test_the_bare_command_lists_what_there_is(guarded_shop: tuple[Story, Target]) -> None:
     """`/runbook` lists every runbook with what it needs and a Run button."""
-    story, _ = shop
+    story, _ = guarded_shop
     found = await answer(story, "/runbook")
     text = shown(found)
     assert "3 runbooks:" in text
@@ -88,9 +90,9 @@ async def test_the_bare_command_lists_what_there_is(shop: tuple[Story, Target]) 
     assert values == ["carts", "look", "restart"]
 
 
-async def test_listing_by_words(shop: tuple[Story, Target]) -> None:
+async def test_listing_by_words(guarded_shop: tuple[Story, Target]) -> None:
     """`list` with words finds those that speak of all of them; where none does, the nearest is named."""
-    story, _ = shop
+    story, _ = guarded_shop
     assert "`carts`" in await story.reads("Ada", "/runbook list nobody bought")
     found = await story.reads("Ada", "/runbook list CARTSFULL")
     assert "1 runbook with “CARTSFULL”" in found
@@ -98,9 +100,9 @@ async def test_listing_by_words(shop: tuple[Story, Target]) -> None:
     assert "Did you mean “restart”?" in await story.types("Ada", "/runbook list restrat")
 
 
-async def test_showing_one(shop: tuple[Story, Target]) -> None:
+async def test_showing_one(guarded_shop: tuple[Story, Target]) -> None:
     """`show` has the guide as Slack writes it, parameters with their rules, steps, who may, and its record."""
-    story, _ = shop
+    story, _ = guarded_shop
     found = await answer(story, "/runbook show Carts")
     text = shown(found)
     for said in (
@@ -121,9 +123,9 @@ async def test_showing_one(shop: tuple[Story, Target]) -> None:
     assert buttons(found) == ["runbook.run", "runbook.plan"]
 
 
-async def test_a_record_of_what_it_fixed(shop: tuple[Story, Target]) -> None:
+async def test_a_record_of_what_it_fixed(guarded_shop: tuple[Story, Target]) -> None:
     """Two of three runs succeeded: `show` and `history` say so, with the median time and each run."""
-    story, there = shop
+    story, there = guarded_shop
     for user, status in (("Ada", 200), ("Ben", 500), ("Ada", 200)):
         there.status["/look"] = status
         await story.types(user, "/runbook run look", OPS)
@@ -166,18 +168,20 @@ async def test_a_record_of_what_it_fixed(shop: tuple[Story, Target]) -> None:
         ("/runbook cancel RUN-9", "There is no RUN-9"),
     ],
 )
-async def test_a_mistake_is_answered_with_what_is_right(shop: tuple[Story, Target], text: str, said: str) -> None:
+async def test_a_mistake_is_answered_with_what_is_right(
+    guarded_shop: tuple[Story, Target], text: str, said: str
+) -> None:
     """The nearest id, verb or parameter; which value is wrong, and its rule. Nothing is asked for."""
-    story, _ = shop
+    story, _ = guarded_shop
     found = await story.types("Ada", text, OPS)
     assert said in found
     assert "hunter2" not in found
     assert await story.by_the_bot(OPS) == []
 
 
-async def test_help(shop: tuple[Story, Target]) -> None:
+async def test_help(guarded_shop: tuple[Story, Target]) -> None:
     """`help` names every verb with what follows it."""
-    story, _ = shop
+    story, _ = guarded_shop
     text = await story.reads("Ada", "/runbook help")
     for verb in ("list [words]", "show ID", "plan ID", "run [ID", "status [RUN-n]", "cancel RUN-n", "history ID"):
         assert f"`/runbook {verb}" in text
@@ -186,9 +190,9 @@ async def test_help(shop: tuple[Story, Target]) -> None:
 # --- plan -------------------------------------------------------------------------------------------------------------
 
 
-async def test_a_plan_with_its_whole_hash(shop: tuple[Story, Target]) -> None:
+async def test_a_plan_with_its_whole_hash(guarded_shop: tuple[Story, Target]) -> None:
     """`plan` shows each step as it would be done, who approves, and the whole hash, which the run then has."""
-    story, there = shop
+    story, there = guarded_shop
     found = await answer(story, '/runbook plan restart host=shop-2 note="very slow"')
     text = shown(found)
     assert "1. *look* `http` reads" in text
@@ -202,9 +206,9 @@ async def test_a_plan_with_its_whole_hash(shop: tuple[Story, Target]) -> None:
     assert f"Plan {planned[:12]}" in shown(await story.live("RUN-1"))
 
 
-async def test_a_plan_leads_to_its_run(shop: tuple[Story, Target]) -> None:
+async def test_a_plan_leads_to_its_run(guarded_shop: tuple[Story, Target]) -> None:
     """The Run button under a plan opens the form with what was planned; sent off, the run asks for approval."""
-    story, _ = shop
+    story, _ = guarded_shop
     await story.types("Ada", "/runbook plan restart host=shop-2", OPS)
     (whisper,) = [one for one in await story.messages(OPS) if one.get("ephemeral")]
     view = await story.opens_by_click("Ada", OPS, whisper, "runbook.run")
@@ -259,9 +263,9 @@ def test_a_buttons_words_are_read_back(text: str) -> None:
     assert arguments.value("restart", {"note": text + "x" * 3_000}) == "restart"
 
 
-async def test_where_a_run_stands(shop: tuple[Story, Target]) -> None:
+async def test_where_a_run_stands(guarded_shop: tuple[Story, Target]) -> None:
     """`status RUN-1` shows its steps and buttons; outside its channel it keeps to itself what the steps said."""
-    story, _ = shop
+    story, _ = guarded_shop
     await story.types("Ada", "/runbook run restart", OPS)
     assert "waits for approval" in await story.reads("Ben", "/runbook status run-1", OPS)
     await approve(story)
@@ -274,9 +278,9 @@ async def test_where_a_run_stands(shop: tuple[Story, Target]) -> None:
     assert "|Its thread> has its questions" in away
 
 
-async def test_the_latest_runs(shop: tuple[Story, Target]) -> None:
+async def test_the_latest_runs(guarded_shop: tuple[Story, Target]) -> None:
     """Bare `status` lists the latest, each with its state and a link; before anything ran it says so."""
-    story, _ = shop
+    story, _ = guarded_shop
     assert "Nothing has been run yet." in await story.reads("Ada", "/runbook status")
     await story.types("Ada", "/runbook run look", OPS)
     await story.fast_forward(minutes=4)
@@ -287,18 +291,18 @@ async def test_the_latest_runs(shop: tuple[Story, Target]) -> None:
     assert text.index("RUN-2") < text.index("RUN-1")
 
 
-async def test_cancelled_by_its_name(shop: tuple[Story, Target]) -> None:
+async def test_cancelled_by_its_name(guarded_shop: tuple[Story, Target]) -> None:
     """`cancel RUN-1` ends it; a second time it says that it was cancelled already."""
-    story, there = shop
+    story, there = guarded_shop
     await story.types("Ada", "/runbook run restart", OPS)
     assert await story.types("Ada", "/runbook cancel RUN-1") == "RUN-1 is cancelled."
     assert "RUN-1 was cancelled already." in await story.types("Ada", "/runbook stop RUN-1")
     assert not there.counts
 
 
-async def test_a_run_of_a_private_incident_is_as_private(shop: tuple[Story, Target]) -> None:
+async def test_a_run_of_a_private_incident_is_as_private(guarded_shop: tuple[Story, Target]) -> None:
     """Who may not see the incident finds no such run: not to look at, not in a list, not to cancel."""
-    story, _ = shop
+    story, _ = guarded_shop
     room = await story.declared("private somebody got in")
     await story.types("Ada", "/runbook run restart", room)
     assert "RUN-1" in await story.reads("Ada", "/runbook status", "general")
@@ -312,9 +316,9 @@ async def test_a_run_of_a_private_incident_is_as_private(shop: tuple[Story, Targ
 # --- mentions ---------------------------------------------------------------------------------------------------------
 
 
-async def test_in_a_runs_thread(shop: tuple[Story, Target]) -> None:
+async def test_in_a_runs_thread(guarded_shop: tuple[Story, Target]) -> None:
     """In the thread of a run, where Slack takes no commands, a mention means that run."""
-    story, _ = shop
+    story, _ = guarded_shop
     await story.types("Ada", "/runbook run restart", OPS)
     thread = (await story.live("RUN-1"))["ts"]
     await story.says("Ada", "<@U0TOCSIN> runbook status", OPS, thread)
@@ -323,9 +327,9 @@ async def test_in_a_runs_thread(shop: tuple[Story, Target]) -> None:
     assert "was cancelled" in shown(await story.live("RUN-1"))
 
 
-async def test_a_mention_that_needs_a_form(shop: tuple[Story, Target]) -> None:
+async def test_a_mention_that_needs_a_form(guarded_shop: tuple[Story, Target]) -> None:
     """Where the form cannot be opened at once, its button comes instead, and opens it with what was given."""
-    story, _ = shop
+    story, _ = guarded_shop
     await story.says("Ada", "<@U0TOCSIN> runbook run carts days=3", OPS)
     (whisper,) = [one for one in await story.messages(OPS) if one.get("ephemeral")]
     assert "Press the button to open it." in shown(whisper)
