@@ -1,4 +1,4 @@
-"""Those whom a person waits for go before the worker: what a process hurries, and what waits for it."""
+"""Those whom a person waits for go before the worker: what is urgent, and what waits for it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _asked: set[asyncio.Task[Any]] = set()
 
 
 def answers_a_command(task: asyncio.Task[Any]) -> None:
-    """Until it is done, `after_people` waits for it."""
+    """Until it is done, `yield_to_commands` waits for it."""
     _asked.add(task)
     task.add_done_callback(_asked.discard)
 

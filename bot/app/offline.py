@@ -61,8 +61,9 @@ def planning(settings: Settings) -> Deps:
 
 
 def _deps(settings: Settings, catalogue: Catalogue, database: Database, clock: DatabaseClock) -> Deps:
+    config = make_config(settings)
     return Deps(
-        config=make_config(settings),
+        config=config,
         clock=clock,
         database=database,
         chat=NoSlack(),
@@ -71,8 +72,7 @@ def _deps(settings: Settings, catalogue: Catalogue, database: Database, clock: D
         current_catalogue=CurrentCatalogue(catalogue),
         templates=TemplateFiles(settings.templates),
         secrets=make_secrets(settings),
-        pager=make_pager(
-            settings, make_config(settings), AsyncExitStack()
-        ),  # of both, a plan only needs to know that they are
-        mailer=make_mailer(settings, make_config(settings)),
+        # Of both, a plan only needs to know that they are there.
+        pager=make_pager(settings, config, AsyncExitStack()),
+        mailer=make_mailer(settings, config),
     )

@@ -48,7 +48,7 @@ def grace_seconds(deps: Deps, least: float, *, wall: float) -> float:
 async def audit_commitments(deps: Deps, late: Mapping[str, LateHandler]) -> int:
     """Mark what was missed and say so, once each; returns how many.
 
-    `late` has for a kind's first part (`escalation_policy` of `escalation_policy:3:1:0`) who says it; the others go to
+    `late` has for a kind's first part (`escalation` of `escalation:3:1:0`) who says it; the others go to
     the second channel.
     """
     async with deps.database.transaction() as tx:

@@ -9,7 +9,7 @@ from bot.queue import operator_alarm
 from bot.queue.chores import Chore
 from bot.queue.commitments import LateHandler
 from bot.queue.handler import DeliveryHandler
-from bot.queue.inbox import InboxHandler as InboxHandler
+from bot.queue.inbox import InboxHandler
 from bot.queue.timers import TimerHandler
 from bot.services.admin import chores
 from bot.services.alerts import (

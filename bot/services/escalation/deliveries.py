@@ -76,7 +76,7 @@ async def send(
             title=title,
             text=text,
             service=escalation.service,
-            key=_key(escalation, due.position, number),
+            key=status.commitment_of(escalation.id, due.position, number),
             rank=rank,
             escalation_id=escalation.id,
             position=due.position,
@@ -91,7 +91,7 @@ async def send(
             service=escalation.service,
             title=title,
             text=text,
-            key=_key(escalation, due.position, number),
+            key=status.commitment_of(escalation.id, due.position, number),
             rank=rank,
             by=escalation.begun_by,
             escalation_id=escalation.id,
@@ -102,10 +102,6 @@ async def send(
 async def is_in_storm(tx: Tx, group: AlertGroup, channel: str | None) -> bool:
     """Where the card of a storm shows it, a line for each of its alerts would bury the channel."""
     return bool(group.storm and not group.ts and channel and await channels.resolve(tx, group.channel_name) == channel)
-
-
-def _key(escalation: Escalation, position: int, number: int) -> str:
-    return f"escalation:{escalation.id}:{position}:{number}"
 
 
 def post(
@@ -120,7 +116,7 @@ def post(
 ) -> NewDelivery:
     """A message to a channel, or to one of those whom the target means."""
     payload = {"escalation": escalation.id, "position": position, "number": number, "target": target, "person": person}
-    key = f"{_key(escalation, position, number)}:{person}"
+    key = f"{status.commitment_of(escalation.id, position, number)}:{person}"
     return NewDelivery(POSTED, escalation.subject, POST, payload, rate_limit=rate_limit, rank=rank, dedupe_key=key)
 
 
@@ -138,6 +134,6 @@ async def _direct_messages(
             "target": target,
             "who": who,
         }
-        key = _key(escalation, due.position, number)
+        key = status.commitment_of(escalation.id, due.position, number)
         new = NewDelivery(WHO, escalation.subject, "users.info", payload, rank=rank, dedupe_key=key)
     await outbox.enqueue(deps, tx, new)

@@ -52,26 +52,17 @@ async def _say(deps: Deps, tx: Tx, commitment: Commitment, escalation: Escalatio
     if escalation and await _is_private(tx, escalation):
         return  # the operators' own channel is enough: nobody outside of it is to know that there is one
     payload = {"channel_name": deps.config.alerts_channel, "text": sentence}
-    await outbox.enqueue(
-        deps, tx, NewDelivery(operator_notices.KIND, commitment.subject, POST, payload, dedupe_key=key)
-    )
-    for target in _written_to(deps, escalation) if escalation and deps.mailer else ():
-        title = (
-            f"[{commitment.subject}] A step of the escalation policy “{escalation.policy.key}” did not go out"
-            if escalation
-            else sentence
-        )
-        await email.write(
-            deps,
-            tx,
-            commitment.subject,
-            target,
-            title=title,
-            text=sentence,
-            service=escalation.service if escalation else deps.catalogue.default_service,
-            key=key,
-            rank=0,
-        )
+    new = NewDelivery(operator_notices.KIND, commitment.subject, POST, payload, dedupe_key=key)
+    await outbox.enqueue(deps, tx, new)
+    if escalation and deps.mailer:
+        await _write(deps, tx, escalation, sentence, key)
+
+
+async def _write(deps: Deps, tx: Tx, escalation: Escalation, sentence: str, key: str) -> None:
+    subject, service = escalation.subject, escalation.service
+    title = f"[{subject}] A step of the escalation policy “{escalation.policy.key}” did not go out"
+    for target in _written_to(deps, escalation):
+        await email.write(deps, tx, subject, target, title=title, text=sentence, service=service, key=key, rank=0)
 
 
 async def _is_private(tx: Tx, escalation: Escalation) -> bool:

@@ -30,7 +30,7 @@ ENDED = {
 
 
 def commitment_of(escalation_id: int, position: int, target: int) -> str:
-    """The kind of the commitment that this step reaches its n-th target, from 0."""
+    """The kind of the commitment that this step reaches its n-th target, from 0; also the key of what it sends."""
     return f"escalation:{escalation_id}:{position}:{target}"
 
 

@@ -45,10 +45,8 @@ async def arm(deps: Deps, tx: Tx, incident: Incident, due: datetime, slot: int) 
 
 
 def grace_seconds(deps: Deps) -> float:
-    """How late an update may be before it counts as missed, in the time of promises."""
-    wall = deps.clock.wall()
-    same = deps.clock.from_wall(wall + GRACE_WALL_SECONDS) - deps.clock.from_wall(wall)
-    return max(GRACE_SECONDS, same.total_seconds())
+    """How late an update may be before it counts as missed."""
+    return commitments.grace_seconds(deps, GRACE_SECONDS, wall=GRACE_WALL_SECONDS)
 
 
 async def withdraw(deps: Deps, tx: Tx, incident: Incident) -> None:

@@ -17,7 +17,7 @@ RETRY_SECONDS = 1.0
 
 
 class LocalWakeups:
-    """`ports.Hints` within one process. One waits; any number listen."""
+    """`ports.Wakeups` within one process. One waits; any number listen."""
 
     def __init__(self) -> None:
         self._woken = asyncio.Event()
