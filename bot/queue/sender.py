@@ -21,7 +21,7 @@ from bot.queue import audit, lease
 from bot.queue.handler import DeliveryHandler
 from bot.store.db import claim as kernel
 from bot.store.db.claim import Claim, LeaseLost
-from bot.store.db.errors import already_there
+from bot.store.db.errors import DatabaseTrouble, already_there
 from bot.store.queue import rate_limits
 from bot.store.queue.deliveries import attempt_undone
 from bot.telemetry import Event, get_logger
@@ -367,7 +367,7 @@ async def _make_ready(tx: Tx, attempt: Attempt, **values: Any) -> None:
     try:
         async with tx.begin_nested():
             await kernel.finish(tx, attempt.claim, state="ready", **values)
-    except Exception as problem:
+    except DatabaseTrouble as problem:
         if not already_there(problem):
             raise
         # A newer row with its collapse key waits already, and will be rendered from the same state.
