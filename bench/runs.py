@@ -21,6 +21,7 @@ from bench.hall import Hall, opened, opened_at
 from bench.report import Figure, percentile
 from bench.rig import Rig, served
 from bot.domain.catalogue.runbook import Effect, Kind, Runbook, Step
+from bot.domain.runs.approval import WHOLE_RUN
 from bot.domain.runs.plan import Plan
 from bot.engine import planning
 from bot.services.runs.scheduler import Engine
@@ -182,8 +183,7 @@ async def _idle(folder: Path, count: int) -> tuple[float, float]:
     """Megabytes and per cent of a core, in a process of its own."""
     async with opened(folder) as hall:
         if count:
-            await fill(hall, Effect.ONCE, count, status="awaiting_approval", state="parked")
-            await _ask(hall)
+            await park(hall, count)
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "bench.runs", str(folder), stdout=asyncio.subprocess.PIPE
     )
@@ -192,12 +192,14 @@ async def _idle(folder: Path, count: int) -> tuple[float, float]:
     return float(memory), float(share)
 
 
-async def _ask(hall: Hall) -> None:
+async def park(hall: Hall, count: int) -> None:
+    """Runs that wait for approval, each with its question and the timer that ends it."""
+    await fill(hall, Effect.ONCE, count, status="awaiting_approval", state="parked")
     now = hall.deps.clock.now()
     async with hall.database.transaction() as tx:
         found = list((await tx.execute(select(runs.c.id))).scalars())
-        rate_limit = {
-            "rate_limit": "@run",
+        whole = {
+            "covers": WHOLE_RUN,
             "round": 1,
             "plan_hash": "-",
             "who": ["team:sre"],
@@ -205,8 +207,8 @@ async def _ask(hall: Hall) -> None:
             "break_glass": [],
         }
         asked = {"valid_seconds": 86_400, "state": "open", "asked_at": now, "expires_at": now + timedelta(days=1)}
-        await tx.execute(insert(approval_requests), [{**rate_limit, **asked, "run": id_} for id_ in found])
-        due = {"kind": "approval.expire", "payload": {}, "policy": "fire_late", "state": "pending"}
+        await tx.execute(insert(approval_requests), [{**whole, **asked, "run": id_} for id_ in found])
+        due = {"kind": "approval.expire", "payload": {}, "lateness": "fire_late", "state": "pending"}
         ends = [
             {**due, "subject": f"RUN-{id_}", "dedupe_key": f"x:{id_}", "due_at": now + timedelta(days=1)}
             for id_ in found

@@ -110,7 +110,7 @@ def _timers(count: int, now: datetime) -> Iterator[dict[str, Any]]:
             "subject": f"INC-{number}",
             "payload": {"due": due.isoformat()},
             "dedupe_key": f"seed:{number}",
-            "policy": "fire_late",
+            "lateness": "fire_late",
             "state": "pending",
         }
 
