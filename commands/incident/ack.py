@@ -27,7 +27,6 @@ async def on_click(click: BlockAction, deps: Deps) -> Reply:
 
 async def _acknowledge(deps: Deps, number: int, by: Actor) -> Reply:
     incident, is_first = await incidents.acknowledge(deps, number, by)
-    await alert_operations.acknowledge_with(deps, incident, by)
     if is_first:
         return Reply(f"You acknowledged {incident}. To lead it: `/incident role commander`.")
     return Reply(f"{mention(incident.acknowledged_by or '')} already acknowledged {incident}.")

@@ -169,7 +169,6 @@ async def acknowledge(id: str, deps: TheDeps, caller: Writer) -> SubjectStatus: 
         return _status_of_alert(group)
     named, _ = await overview.one(deps, id, by)
     incident, _ = await incidents.acknowledge(deps, named.id, by)
-    await alert_operations.acknowledge_with(deps, incident, by)
     return _status_of_incident(incident)
 
 

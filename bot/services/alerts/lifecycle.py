@@ -21,6 +21,7 @@ from bot.domain.outgoing.timer import Timer
 from bot.domain.people.person import BOT, Actor, Kind, Person
 from bot.ports import Tx
 from bot.queue import audit, timers
+from bot.services import subjects
 from bot.services.alerts import silence_matching, storms
 from bot.services.escalation import pages
 from bot.services.escalation import progress as escalations
@@ -29,6 +30,7 @@ from bot.services.incidents import lifecycle as incidents
 from bot.services.incidents import timeline
 from bot.services.messaging import refresh, thread_notes
 from bot.services.runs import triggers
+from bot.services.subjects import Subject
 from bot.store.alerts import groups as store
 from bot.store.incidents import incidents as incidents_store
 from bot.views import incident as incident_view
@@ -73,7 +75,7 @@ async def changed(deps: Deps, tx: Tx, group: AlertGroup, *, joined: int, is_wors
 async def resolved(deps: Deps, tx: Tx, group: AlertGroup, by: str) -> None:
     """The last of its alerts is over (`by` is the bot), or somebody says so."""
     await timers.cancel(tx, subject=str(group), kind=SILENCE_OVER)
-    await escalations.end(deps, tx, group, "resolved")
+    await escalations.end(deps, tx, await subjects.of_alert(tx, group), "resolved")
     await pages.resolved(deps, tx, str(group), by)
     took = incident_view.spoken((group.resolved_at or group.since) - group.since)
     end = "is over: heard again" if group.heartbeat and by == BOT else "is resolved"
@@ -124,7 +126,7 @@ async def _held_by_another(deps: Deps, tx: Tx, group: AlertGroup) -> AlertGroup 
 async def maintained(deps: Deps, tx: Tx, group: AlertGroup, window: Window) -> None:
     """Its service is in maintenance: it stays on its card, and nobody is paged."""
     group = await store.change(tx, group.id, maintenance=window.id)
-    await escalations.end(deps, tx, group, "maintenance")
+    await escalations.end(deps, tx, await subjects.of_alert(tx, group), "maintenance")
     await refresh.alert(deps, tx, group)
 
 
@@ -139,37 +141,41 @@ async def maintenance_over(deps: Deps, tx: Tx, group: AlertGroup) -> None:
 # --- by people --------------------------------------------------------------------------------------------------------
 
 
-async def acknowledged(deps: Deps, tx: Tx, group: AlertGroup, by: Actor) -> None:
-    """Somebody is on it. So they are on its incident."""
+async def acknowledge(deps: Deps, tx: Tx, group: AlertGroup, by: Actor) -> tuple[AlertGroup, bool]:
+    """The group, which is held, and whether this person was the first. So they are on its incident."""
+    if group.acknowledged_at:
+        return group, False
+    group = await store.change(tx, group.id, acknowledged_at=deps.clock.now(), acknowledged_by=by.id)
     await audit.record(tx, deps.clock, by.id, "alert.acknowledged", str(group))
-    await escalations.acknowledged(deps, tx, group, by)
+    subject = await subjects.of_alert(tx, group)
+    await escalations.acknowledged(deps, tx, subject)
     await pages.acknowledged(deps, tx, str(group), by.id)
     await refresh.alert(deps, tx, group)
-    incident = await _open_incident(tx, group)
-    if incident and not incident.acknowledged_at:
+    incident = subject.incident
+    if incident and incident.is_open and not incident.acknowledged_at:
         incident = await incidents.noticed(deps, tx, incident, by, deps.clock.now())
         await refresh.incident(deps, tx, incident)
+    return group, True
 
 
 async def acknowledged_with(deps: Deps, tx: Tx, timer: Timer) -> None:
     """Somebody is on its incident, and so on those of its alerts that nobody is on."""
     number, by = int(timer.payload["incident"]), Actor(Person(timer.payload["by"], timer.payload["by"]))
-    waiting = [group.id for group in await store.of_incident(tx, number) if not group.acknowledged_at]
-    groups = await store.locked(tx, waiting)
+    groups = await store.locked(tx, [group.id for group in await store.of_incident(tx, number)])
     incident = await incidents_store.lock(tx, number)
-    for group in groups.values() if incident.is_open and incident.acknowledged_by == by.id else ():
-        if group.is_open and not group.acknowledged_at:
-            on_it = {"acknowledged_at": deps.clock.now(), "acknowledged_by": by.id}
-            await acknowledged(deps, tx, await store.change(tx, group.id, **on_it), by)
+    for group in groups.values() if incident.is_open and incident.acknowledged_at else ():
+        if group.is_open:
+            await acknowledge(deps, tx, group, by)
 
 
 async def unacknowledged(deps: Deps, tx: Tx, group: AlertGroup, by: Actor) -> None:
     """They are not on it any more, and nobody else is."""
     await audit.record(tx, deps.clock, by.id, "alert.unacknowledged", str(group))
-    incident = await _open_incident(tx, group)
-    if incident and incident.acknowledged_at:
-        await incidents.unnoticed(deps, tx, incident, by, str(group))
-    await escalations.again(deps, tx, group)
+    subject = await subjects.of_alert(tx, group)
+    incident = subject.incident
+    if incident and incident.is_open and incident.acknowledged_at:
+        incident = await incidents.unnoticed(deps, tx, incident, by, str(group))
+    await escalations.again(deps, tx, Subject(group, incident))
     await refresh.alert(deps, tx, group)
 
 
@@ -179,7 +185,7 @@ async def silenced(deps: Deps, tx: Tx, group: AlertGroup, by: str) -> None:
     await audit.record(tx, deps.clock, by, "alert.silenced", str(group), until=until.isoformat() if until else None)
     await timers.cancel(tx, subject=str(group), kind=SILENCE_OVER)
     await _wait_for_the_end_of_silence(tx, group)
-    await escalations.end(deps, tx, group, "silenced")
+    await escalations.end(deps, tx, await subjects.of_alert(tx, group), "silenced")
     await pages.silenced(deps, tx, str(group), by)
     is_long = until is not None and until - deps.clock.now() > SHORT_SILENCE
     if until and is_long and group.silence is None:  # one with matchers is announced in the channel
@@ -206,7 +212,7 @@ async def _do_at_once(deps: Deps, tx: Tx, group: AlertGroup) -> AlertGroup:
     if severity.on_alert is OnAlert.DECLARE and not group.incident:
         group, _, _ = await declare(deps, tx, group, OURSELVES)
         await refresh.alert(deps, tx, group)
-    await escalations.begin(deps, tx, group)
+    await escalations.begin(deps, tx, await subjects.of_alert(tx, group))
     await triggers.fire(deps, tx, group)
     return group
 
@@ -219,7 +225,7 @@ async def declare(deps: Deps, tx: Tx, group: AlertGroup, by: Actor) -> tuple[Ale
     else:
         incident, is_new = await declare_.declare_in(deps, tx, _draft(deps, group), _title(group), by)
     if is_new and group.escalation_policy is None:
-        await escalations.begin(deps, tx, incident)
+        await escalations.begin(deps, tx, subjects.of_incident(incident))
     if group.incident is None:
         group = await store.change(tx, group.id, incident=incident.id)
         if is_new:
@@ -237,13 +243,6 @@ def _draft(deps: Deps, group: AlertGroup) -> Draft:
 
 def _title(group: AlertGroup) -> str:
     return incident_rules.shorten(group.called, TITLE_LIMIT)
-
-
-async def _open_incident(tx: Tx, group: AlertGroup) -> Incident | None:
-    if group.incident is None:
-        return None
-    incident = await incidents_store.lock(tx, group.incident)
-    return incident if incident.is_open else None
 
 
 async def _note(deps: Deps, tx: Tx, group: AlertGroup, text: str, *, told: bool, by: str = BOT) -> None:

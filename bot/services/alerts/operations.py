@@ -95,28 +95,7 @@ async def acknowledge(deps: Deps, number: int, by: Actor) -> tuple[AlertGroup, b
     async with begin(deps, by) as tx:
         group = await store.lock(tx, number)
         _must_be_open(group)
-        return await acknowledge_in(deps, tx, group, by)
-
-
-async def acknowledge_in(deps: Deps, tx: Tx, group: AlertGroup, by: Actor) -> tuple[AlertGroup, bool]:
-    """Within somebody's transaction, which holds the group."""
-    if group.acknowledged_at:
-        return group, False
-    group = await store.change(tx, group.id, acknowledged_at=deps.clock.now(), acknowledged_by=by.id)
-    await lifecycle.acknowledged(deps, tx, group, by)
-    return group, True
-
-
-async def acknowledge_with(deps: Deps, incident: Incident, by: Actor) -> None:
-    """Whoever is on an incident is on the alerts that belong to it."""
-    async with deps.database.reading() as tx:
-        waiting = [group.id for group in await store.of_incident(tx, incident.id) if not group.acknowledged_at]
-    for number in waiting:
-        async with begin(deps) as tx:
-            group = await store.lock(tx, number)
-            if group.is_open and not group.acknowledged_at:
-                group = await store.change(tx, number, acknowledged_at=deps.clock.now(), acknowledged_by=by.id)
-                await lifecycle.acknowledged(deps, tx, group, by)
+        return await lifecycle.acknowledge(deps, tx, group, by)
 
 
 async def unacknowledge(deps: Deps, number: int, by: Actor) -> tuple[AlertGroup, bool]:

@@ -13,6 +13,7 @@ from bot.domain.outgoing.delivery import POST, NewDelivery
 from bot.domain.people import access
 from bot.ports import Tx
 from bot.queue import commitments, outbox
+from bot.services import subjects
 from bot.services.escalation import pages, status
 from bot.services.escalation import text as escalation_text
 from bot.services.messaging import email
@@ -58,7 +59,7 @@ async def send(
     kind, _, who = target.partition(":")
     if kind == "slack":
         channel = await channels.resolve(tx, who)
-        group, _ = await status.about(tx, escalation)
+        group = (await subjects.load(tx, escalation.subject)).alert
         if group and await is_in_storm(tx, group, channel):
             kind_of = status.commitment_of(escalation.id, due.position, number)
             await commitments.cancel(tx, subject=escalation.subject, kind=kind_of, at=deps.clock.now())

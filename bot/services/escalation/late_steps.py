@@ -9,7 +9,7 @@ from bot.domain.errors import Missing
 from bot.domain.outgoing.delivery import POST, NewDelivery
 from bot.ports import Tx
 from bot.queue import operator_alarm, outbox
-from bot.services.escalation import status
+from bot.services import subjects
 from bot.services.messaging import email, operator_notices
 from bot.store.escalation import escalations as store
 from bot.store.escalation.escalations import Escalation
@@ -66,7 +66,7 @@ async def _write(deps: Deps, tx: Tx, escalation: Escalation, sentence: str, key:
 
 
 async def _is_private(tx: Tx, escalation: Escalation) -> bool:
-    _, incident = await status.about(tx, escalation)
+    incident = (await subjects.load(tx, escalation.subject)).incident
     return bool(incident and incident.private)
 
 

@@ -14,6 +14,7 @@ from bot.domain.outgoing.mail import Mail, Sent
 from bot.ports import Mailer, Tx
 from bot.queue import commitments, outbox
 from bot.queue.handler import DeliveryHandler
+from bot.services import subjects
 from bot.services.escalation import deliveries as escalation_deliveries
 from bot.services.escalation import status
 from bot.services.escalation import text as escalation_text
@@ -89,7 +90,8 @@ async def _place(tx: Tx, escalation: Escalation, payload: dict[str, Any]) -> tup
     channel = await channels.resolve(tx, payload["target"].partition(":")[2])
     if not channel:
         return Wait(CHANNEL_WAIT_SECONDS, "that channel cannot be used yet")
-    group, incident = await status.about(tx, escalation)
+    subject = await subjects.load(tx, escalation.subject)
+    group, incident = subject.alert, subject.incident
     if group and await escalation_deliveries.is_in_storm(tx, group, channel):
         return IN_STORM
     if group and group.has_card and await channels.resolve(tx, group.channel_name) == channel:
@@ -148,7 +150,7 @@ class EscalationRecipients(Plain):
         if why:
             return Skip(why)
         escalation = await _escalation_of(tx, delivery)
-        _, incident = await status.about(tx, escalation)
+        incident = (await subjects.load(tx, escalation.subject)).incident
         contact = deps.catalogue.service_or_default(escalation.service).contacts.get(delivery.payload["who"])
         who = list(contact.who) if contact else [delivery.payload["who"]]
         roles = await incidents_store.roles_of(tx, incident.id) if incident else {}

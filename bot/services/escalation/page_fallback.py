@@ -14,10 +14,11 @@ from bot.domain.outgoing.delivery import Call, Delivery, NewDelivery, Plan, Skip
 from bot.domain.outgoing.mail import is_address
 from bot.ports import Tx
 from bot.queue import operator_alarm, outbox
+from bot.services import subjects
 from bot.services.escalation import page_subject, pages
-from bot.services.escalation.page_subject import About
 from bot.services.messaging import email, operator_notices, thread_notes
 from bot.services.messaging.slack_post import Message, Plain, Post
+from bot.services.subjects import Subject
 from bot.services.workspace import recipients
 from bot.store.escalation import pages as store
 from bot.store.escalation.pages import Sent, State
@@ -102,9 +103,9 @@ async def unknown_there(deps: Deps, tx: Tx, delivery: Delivery, page: Sent, addr
 
 async def _notice(deps: Deps, tx: Tx, page: Sent, text: str, key: str) -> None:
     """In the channel of alerts, once for an outage. What is about an incident stands where it lives."""
-    about = await page_subject.about(deps, tx, page.subject)
-    if about.channel_name:
-        await operator_notices.enqueue(deps, tx, about.channel_name, text, f"{key}:{about.channel_name}")
+    group = (await subjects.load(tx, page.subject)).alert
+    if group:
+        await operator_notices.enqueue(deps, tx, group.channel_name, text, f"{key}:{group.channel_name}")
 
 
 async def _how(deps: Deps, tx: Tx, whom: str, meant: Sequence[str]) -> str:
@@ -142,23 +143,23 @@ async def _tell(deps: Deps, tx: Tx, delivery: Delivery, page: Sent, meant: Seque
 async def _mail(deps: Deps, tx: Tx, delivery: Delivery, page: Sent, to: Sequence[str], why: str) -> None:
     if deps.mailer is None or not to:
         return
-    about = await page_subject.about(deps, tx, page.subject)
+    about = await subjects.load(tx, page.subject)
     title, text = words(about, delivery.payload)
-    whole = "\n\n".join(part for part in (text, why, _next(about), about.link) if part)
+    whole = "\n\n".join(part for part in (text, why, _next(about), subjects.link(deps, about)) if part)
     payload = {**delivery.payload, "to": list(to), "title": title, "text": whole}
     new = NewDelivery(MAIL, page.subject, MAIL, payload, rank=delivery.rank, dedupe_key=f"{MAIL}:{page.key}")
     await outbox.enqueue(deps, tx, new)
 
 
-def words(about: About, payload: dict[str, Any]) -> tuple[str, str]:
+def words(about: Subject, payload: dict[str, Any]) -> tuple[str, str]:
     """Title and text as they may leave the house."""
     if about.is_private:
-        return about.name, "It is private: what it is about stands in its channel."
+        return str(about), "It is private: what it is about stands in its channel."
     return str(payload["title"]), str(payload["text"])
 
 
-def _next(about: About) -> str:
-    return f"To take it on: {about.ack} in Slack."
+def _next(about: Subject) -> str:
+    return f"To take it on: {about.take_on} in Slack."
 
 
 # --- delivery handlers ------------------------------------------------------------------------------------------------
@@ -184,7 +185,7 @@ class PageRecipients(Plain):
     async def prepare(self, deps: Deps, tx: Tx, delivery: Delivery) -> Plan:
         if said := await stopped(deps, tx, delivery):
             return Skip(said)
-        return Call({"roles": dict((await page_subject.about(deps, tx, delivery.subject)).roles)})
+        return Call({"roles": await subjects.roles(tx, await subjects.load(tx, delivery.subject))})
 
     async def send(self, deps: Deps, delivery: Delivery, arguments: dict[str, Any], method: str) -> dict[str, Any]:
         wanted = delivery.payload
@@ -211,13 +212,14 @@ class PageRecipients(Plain):
 async def _direct_message(deps: Deps, tx: Tx, delivery: Delivery) -> Message | Skip | Wait:
     if said := await stopped(deps, tx, delivery):
         return Skip(said)
-    about = await page_subject.about(deps, tx, delivery.subject)
+    about = await subjects.load(tx, delivery.subject)
     title, text = words(about, delivery.payload)
-    named = link(about.link, about.name) if about.link else about.name
+    url = subjects.link(deps, about)
+    named = link(url, str(about)) if url else str(about)
     lines = [f"*You are paged: {named}*", literal(title), literal(text[:TEXT_LIMIT])]
-    lines += [f"{delivery.payload['why']} To take it on: `{about.ack}`."]
+    lines += [f"{delivery.payload['why']} To take it on: `{about.take_on}`."]
     said_as = "\n".join(line for line in lines if line)
-    named_once = title if title.startswith(about.name) else f"{about.name} {title}"
+    named_once = title if title.startswith(str(about)) else f"{about} {title}"
     fallback = literal(f"You are paged: {named_once}")
     return Message(delivery.payload["person"], fallback, [section(said_as)])
 

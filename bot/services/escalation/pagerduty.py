@@ -15,6 +15,7 @@ from bot.domain.outgoing.mail import unique
 from bot.domain.people.person import BOT
 from bot.ports import Pager, Still, Tx
 from bot.queue import audit
+from bot.services import subjects
 from bot.services.escalation import page_fallback, page_subject, pages
 from bot.services.messaging.slack_post import Plain
 from bot.services.workspace import oncall_now, recipients
@@ -52,17 +53,17 @@ class PageHandler(Plain):
         page = await store.get(tx, delivery.payload["page"])
         if said := await pages.stopped(deps, tx, page):
             return Skip(said)
-        about = await page_subject.about(deps, tx, delivery.subject)
+        about = await subjects.load(tx, delivery.subject)
         title, text = page_fallback.words(about, delivery.payload)
         made = Page(
             summary=title,
             dedup_key=page.key,
             source=delivery.payload["service"],
             severity=SEVERITIES[min(delivery.rank, len(SEVERITIES) - 1)],
-            details="\n\n".join(part for part in (text, f"To take it on in Slack: {about.ack}") if part),
-            link=about.link,
+            details="\n\n".join(part for part in (text, f"To take it on in Slack: {about.take_on}") if part),
+            link=subjects.link(deps, about),
         )
-        return Call({"page": made, "roles": dict(about.roles)})
+        return Call({"page": made, "roles": await subjects.roles(tx, about)})
 
     async def send(self, deps: Deps, delivery: Delivery, arguments: dict[str, Any], method: str) -> dict[str, Any]:
         if deps.pager is None:

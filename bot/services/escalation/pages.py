@@ -5,20 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 from bot.deps import Deps
-from bot.domain.alerts import group as alert_group
-from bot.domain.incidents import incident as incident_rules
 from bot.domain.outgoing.delivery import NewDelivery
 from bot.domain.people.access import USER
 from bot.domain.people.person import BOT
 from bot.ports import Tx
 from bot.queue import audit, outbox
+from bot.services import subjects
 from bot.services.escalation import page_subject, status
-from bot.services.escalation.page_subject import About
 from bot.services.messaging import thread_notes
-from bot.store.alerts import groups as alerts_store
 from bot.store.escalation import pages as store
 from bot.store.escalation.pages import Sent, State
-from bot.store.incidents import incidents as incidents_store
 from bot.store.people import people as people_store
 
 KIND = "page"
@@ -48,7 +44,7 @@ async def wake(
     `escalation` and `position` name the step of an escalation policy that asks for it: what stops the step stops the
     page, too, until the request leaves.
     """
-    about = await page_subject.about(deps, tx, subject)
+    about = await subjects.load(tx, subject)
     to = target.removeprefix("page:")
     if about.is_drill:
         whom = await page_subject.spoken(tx, to)
@@ -105,7 +101,7 @@ async def resolved(deps: Deps, tx: Tx, subject: str, by: str) -> None:
 async def noted(deps: Deps, tx: Tx, subject: str, text: str, by: str) -> None:
     """What somebody wrote down about it is read beside the pages that are open."""
     there = [page for page in await store.not_over(tx, subject) if page.state in (State.OPEN, State.ACKNOWLEDGED)]
-    about = await page_subject.about(deps, tx, subject) if there else None
+    about = await subjects.load(tx, subject) if there else None
     if about and not about.is_private:
         who = await _called(tx, by)
         await _note(deps, tx, there, f"{who} noted: {text}", deps.clock.now().isoformat())
@@ -115,14 +111,8 @@ async def noted(deps: Deps, tx: Tx, subject: str, text: str, by: str) -> None:
 
 
 async def hold(tx: Tx, key: str, subject: str) -> Sent:
-    """The page, and before it what it is about: an alert before its incident, so that everybody waits in one order."""
-    if number := alert_group.number(subject):
-        group = await alerts_store.lock(tx, number)
-        incident = group.incident
-    else:
-        incident = incident_rules.number(subject)
-    if incident:
-        await incidents_store.lock(tx, incident)
+    """The page, and before it what it is about."""
+    await subjects.lock(tx, subject)
     return await store.lock(tx, key)
 
 
@@ -130,21 +120,10 @@ async def stopped(deps: Deps, tx: Tx, page: Sent) -> str | None:
     """Why it is not to go out any more; None: it is wanted."""
     if page.state is not State.SENDING:
         return f"it is {page.state} meanwhile"
-    if page.escalation is None and await _is_taken_on(tx, page):
+    # One that was asked for by hand is stopped by whoever took on its subject since.
+    if page.escalation is None and (await subjects.load(tx, page.subject)).was_taken_on_since(page.at):
         return "somebody is on it by now"
     return await stopped_at_its_step(deps, tx, page)
-
-
-async def _is_taken_on(tx: Tx, page: Sent) -> bool:
-    """One that was asked for by hand is stopped by whoever took on the alert or its incident since."""
-    number = incident_rules.number(page.subject)
-    taken_on = []
-    if group_number := alert_group.number(page.subject):
-        group = await alerts_store.get(tx, group_number)
-        number, taken_on = group.incident, [group.acknowledged_at]
-    if number:
-        taken_on.append((await incidents_store.get(tx, number)).acknowledged_at)
-    return any(at is not None and at > page.at for at in taken_on)
 
 
 async def stopped_at_its_step(deps: Deps, tx: Tx, page: Sent) -> str | None:
@@ -180,8 +159,7 @@ async def _who_did(tx: Tx, by: str, what: str) -> str:
 
 
 async def _note_why(deps: Deps, tx: Tx, subject: str, there: list[Sent], said: str) -> None:
-    about: About = await page_subject.about(deps, tx, subject)
-    if not about.is_private:
+    if not (await subjects.load(tx, subject)).is_private:
         await _note(deps, tx, there, said, f"ack:{deps.clock.now().isoformat()}")
 
 

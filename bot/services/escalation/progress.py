@@ -10,7 +10,6 @@ from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 
 from bot.deps import Deps
-from bot.domain.alerts.group import AlertGroup
 from bot.domain.catalogue import policy
 from bot.domain.catalogue.policy import EscalationPolicy
 from bot.domain.catalogue.service import Service
@@ -22,12 +21,13 @@ from bot.domain.outgoing.timer import Timer
 from bot.domain.people.person import BOT, Actor
 from bot.ports import Tx
 from bot.queue import audit, commitments, timers
+from bot.services import subjects
 from bot.services.escalation import deliveries, pages, status
 from bot.services.messaging import refresh
+from bot.services.subjects import Subject, of_incident
 from bot.store.alerts import groups as alerts_store
 from bot.store.escalation import escalations as store
 from bot.store.escalation.escalations import Escalation
-from bot.store.incidents import incidents as incidents_store
 from bot.store.incidents import timeline as timeline_store
 from bot.views import escalation as view
 
@@ -35,8 +35,6 @@ STEP = "escalation.step"
 GRACE_SECONDS = 60.0
 GRACE_WALL_SECONDS = 10.0  # pacing and a restart take wall time, however fast the clock of promises runs
 AT_ONCE = timedelta(minutes=1)  # what is begun within it was begun when the alert came
-
-Subject = AlertGroup | Incident
 
 
 # --- what happens to the subject of an escalation ---------------------------------------------------------------------
@@ -51,7 +49,6 @@ async def begin(deps: Deps, tx: Tx, of: Subject) -> None:
     policy = _policy(deps, of)
     if policy is None or _is_suppressed(deps, of):
         return
-    await _hold_incident(tx, of)
     if await _is_left_to_another(tx, of):
         return
     latest = await store.latest(tx, str(of))
@@ -67,10 +64,9 @@ async def again(deps: Deps, tx: Tx, of: Subject) -> None:
     """Nobody is on it any more: from the first step once more."""
     if _is_suppressed(deps, of):
         return
-    await _hold_incident(tx, of)
     taker = await _taker(tx, of)
     if taker is not None:
-        await again(deps, tx, taker)
+        await again(deps, tx, of_incident(taker))
         return
     latest = await store.latest(tx, str(of))
     policy = _policy(deps, of) or (latest.policy if latest else None)
@@ -86,7 +82,6 @@ async def end(deps: Deps, tx: Tx, of: Subject, why: str) -> None:
 
     Where an alert is over and its incident is not, the steps that wait for the resolution go on.
     """
-    await _hold_incident(tx, of)
     for escalation in await _open_escalations(tx, of):
         if why == "resolved" and await _goes_on(deps, tx, escalation):
             await _settle(deps, tx, escalation)
@@ -96,18 +91,16 @@ async def end(deps: Deps, tx: Tx, of: Subject, why: str) -> None:
         await pages.maintained(deps, tx, str(of))
 
 
-async def acknowledged(deps: Deps, tx: Tx, of: Subject, by: Actor) -> None:
+async def acknowledged(deps: Deps, tx: Tx, of: Subject) -> None:
     """Somebody is on it, or leads it: what waits for that is not promised any more, and will not be sent."""
-    await _hold_incident(tx, of)
-    incident = of.incident if isinstance(of, AlertGroup) else of.id
-    escalations = await store.open_about(tx, incident) if incident else await _open_escalations(tx, of)
+    escalations = await store.open_about(tx, of.incident.id) if of.incident else await _open_escalations(tx, of)
     for escalation in escalations:
         await _settle(deps, tx, escalation)
 
 
 async def severity_changed(deps: Deps, tx: Tx, incident: Incident) -> None:
     """Somebody chose another severity: its escalation policy is followed from now on, and no other one."""
-    policy = _policy(deps, incident)
+    policy = _policy(deps, of_incident(incident))
     escalations = await store.open_about(tx, incident.id)
     if policy and any(escalation.follows(incident.service, policy.key) for escalation in escalations):
         return
@@ -116,32 +109,31 @@ async def severity_changed(deps: Deps, tx: Tx, incident: Incident) -> None:
         await _show(deps, tx, escalation)
     if policy:
         latest = await store.latest(tx, incident.name)
-        await _start(deps, tx, incident, policy, EscalationStart(deps.clock.now(), number=_number(latest)))
+        await _start(deps, tx, of_incident(incident), policy, EscalationStart(deps.clock.now(), number=_number(latest)))
 
 
 async def reopened(deps: Deps, tx: Tx, incident: Incident) -> None:
     """Back to work: its alerts that fire still escalation again, or else itself."""
-    groups = [group for group in await alerts_store.of_incident(tx, incident.id) if _policy(deps, group)]
-    subjects: Sequence[Subject] = groups or [incident]
-    for subject in subjects:
+    alerts = [Subject(group, incident) for group in await alerts_store.of_incident(tx, incident.id)]
+    for subject in [one for one in alerts if _policy(deps, one)] or [of_incident(incident)]:
         await begin(deps, tx, subject)
 
 
 # --- by hand ----------------------------------------------------------------------------------------------------------
 
 
-async def subject_of(tx: Tx, incident: Incident) -> Subject:
-    """What escalations on its behalf: the alert group that does, or itself."""
+async def subject_of(tx: Tx, incident: Incident) -> str:
+    """The name of what escalates on its behalf: the alert group that does, or itself."""
     escalations = await store.open_about(tx, incident.id)
     if any(escalation.incident for escalation in escalations):
-        return incident
+        return incident.name
     groups = [
         await alerts_store.get(tx, escalation.alert_group) for escalation in escalations if escalation.alert_group
     ]
     if not groups:  # those whose escalation has ended, in a silence or in maintenance
         firing = await alerts_store.of_incident(tx, incident.id)
         groups = [group for group in firing if await store.latest(tx, str(group))]
-    return min(groups, key=lambda group: (not group.is_open, group.rank, group.id), default=incident)
+    return str(min(groups, key=lambda group: (not group.is_open, group.rank, group.id), default=incident))
 
 
 async def higher(deps: Deps, tx: Tx, of: Subject, by: Actor) -> Escalation:
@@ -200,25 +192,15 @@ async def _take(deps: Deps, tx: Tx, escalation: Escalation, due: ScheduledStep) 
 
 async def _held(tx: Tx, number: int) -> Escalation:
     """What escalations is held before its escalation is looked at, as everybody does who changes something about it."""
-    escalation = await store.get(tx, number)
-    if escalation.alert_group:
-        await _hold_incident(tx, await alerts_store.lock(tx, escalation.alert_group))
-    elif escalation.incident:
-        await incidents_store.lock(tx, escalation.incident)
+    await subjects.lock(tx, (await store.get(tx, number)).subject)
     return await store.get(tx, number)
-
-
-async def _hold_incident(tx: Tx, of: Subject) -> None:
-    """An alert is held before its incident, and that before any escalation: everybody waits in one order."""
-    if isinstance(of, AlertGroup) and of.incident:
-        await incidents_store.lock(tx, of.incident)
 
 
 async def _why_not(deps: Deps, tx: Tx, escalation: Escalation, due: ScheduledStep) -> str | None:
     why = await status.stopped(deps, tx, escalation.id, due.position)
     if why or due.by_hand or due.step.unless is not policy.Unless.RESOLVED:
         return why
-    _, incident = await status.about(tx, escalation)
+    incident = (await subjects.load(tx, escalation.subject)).incident
     told = await store.notified_by_another(tx, escalation, incident.id, due.position) if incident else None
     return f"{told} has told them of {incident}." if told else None
 
@@ -233,9 +215,10 @@ async def _skip(deps: Deps, tx: Tx, escalation: Escalation, due: ScheduledStep, 
 
 
 async def _send(deps: Deps, tx: Tx, escalation: Escalation, due: ScheduledStep) -> None:
-    group, incident = await status.about(tx, escalation)
+    subject = await subjects.load(tx, escalation.subject)
+    incident = subject.incident
     for number, target in deliveries.reached(deps, escalation, due, incident):
-        await deliveries.send(deps, tx, escalation, due, number, target, rank=_rank(group, incident))
+        await deliveries.send(deps, tx, escalation, due, number, target, rank=subject.rank)
     await store.mark_sent(tx, escalation, due.position)
     await audit.record(tx, deps.clock, BOT, "escalation.step", escalation.subject, **_detail(escalation, due))
     if incident and incident.is_open:
@@ -252,25 +235,21 @@ def _detail(escalation: Escalation, due: ScheduledStep) -> dict[str, object]:
     }
 
 
-def _rank(group: AlertGroup | None, incident: Incident | None) -> int:
-    return min(one.rank for one in (group, incident) if one)
-
-
 # --- escalating -------------------------------------------------------------------------------------------------------
 
 
 def _policy(deps: Deps, of: Subject) -> EscalationPolicy | None:
     """As the catalogue has it now. An alert group's was found by its route."""
     service: Service = deps.catalogue.service_or_default(of.service)
-    if isinstance(of, AlertGroup):
-        return service.escalation_policies.get(of.escalation_policy or "")
+    if of.alert:
+        return service.escalation_policies.get(of.alert.escalation_policy or "")
     severity = service.find_severity(of.severity)
     return service.escalation_policies.get(severity.escalation_policy or "") if severity else None
 
 
 def _is_suppressed(deps: Deps, of: Subject) -> bool:
     """Silenced, or in maintenance: its escalation policy begins when that is over."""
-    return isinstance(of, AlertGroup) and of.is_suppressed(deps.clock.now())
+    return of.alert is not None and of.alert.is_suppressed(deps.clock.now())
 
 
 def _number(latest: Escalation | None) -> int:
@@ -279,28 +258,26 @@ def _number(latest: Escalation | None) -> int:
 
 def _beginning(deps: Deps, of: Subject, latest: Escalation | None) -> datetime:
     now = deps.clock.now()
-    came = of.opened_at if isinstance(of, AlertGroup) else of.declared_at
-    return came if latest is None and now - came < AT_ONCE else now
+    return of.born_at if latest is None and now - of.born_at < AT_ONCE else now
 
 
 async def _is_left_to_another(tx: Tx, of: Subject) -> bool:
-    if isinstance(of, AlertGroup):
+    if of.alert or not of.incident:
         return await _taker(tx, of) is not None
-    return any(escalation.alert_group for escalation in await store.open_about(tx, of.id))
+    return any(escalation.alert_group for escalation in await store.open_about(tx, of.incident.id))
 
 
 async def _taker(tx: Tx, of: Subject) -> Incident | None:
     """The open incident of an alert group that has an escalation of its own and is as severe."""
-    if not isinstance(of, AlertGroup) or of.incident is None:
+    incident = of.incident
+    if not of.alert or not incident or not incident.is_open or incident.rank > of.alert.rank:
         return None
-    incident = await incidents_store.get(tx, of.incident)
-    own = await store.open_of(tx, incident.name)
-    return incident if own and incident.is_open and incident.rank <= of.rank else None
+    return incident if await store.open_of(tx, incident.name) else None
 
 
 async def _open_escalations(tx: Tx, of: Subject) -> Sequence[Escalation]:
-    if isinstance(of, Incident):
-        return await store.open_about(tx, of.id)
+    if of.incident and not of.alert:
+        return await store.open_about(tx, of.incident.id)
     own = await store.open_of(tx, str(of))
     return [own] if own else []
 
@@ -314,7 +291,7 @@ async def _goes_on(deps: Deps, tx: Tx, escalation: Escalation) -> bool:
 async def _start(
     deps: Deps, tx: Tx, of: Subject, policy: EscalationPolicy, start: EscalationStart, by: str = BOT
 ) -> Escalation:
-    whose = {"alert_group": of.id} if isinstance(of, AlertGroup) else {"incident": of.id}
+    whose = {"alert_group" if of.alert else "incident": of.itself.id}
     escalation = await store.add(tx, str(of), policy, start, service=of.service, begun_by=by, **whose)
     for due in escalation.schedule:
         await timers.schedule(
@@ -325,12 +302,11 @@ async def _start(
             dedupe_key=f"{STEP}:{escalation.id}:{due.position}",
             payload={"escalation": escalation.id, "position": due.position},
         )
-    group, incident = await status.about(tx, escalation)
-    await _commit(deps, tx, escalation, incident)
+    await _commit(deps, tx, escalation, of.incident)
     await audit.record(
         tx, deps.clock, by, "escalation.begun", escalation.subject, policy=policy.key, number=start.number
     )
-    if any(one.acknowledged_at for one in (group, incident) if one):
+    if any(one.acknowledged_at for one in (of.alert, of.incident) if one):
         await _release_stopped(deps, tx, escalation)
     if start.number > 1:
         await _show(deps, tx, escalation)
@@ -387,8 +363,8 @@ async def _release(deps: Deps, tx: Tx, escalation: Escalation, positions: Collec
 
 async def _show(deps: Deps, tx: Tx, escalation: Escalation) -> None:
     """The cards say what comes next. That of a storm does not."""
-    group, incident = await status.about(tx, escalation)
-    if group and not group.storm:
-        await refresh.alert(deps, tx, group)
-    if incident:
-        await refresh.incident(deps, tx, incident)
+    subject = await subjects.load(tx, escalation.subject)
+    if subject.alert and not subject.alert.storm:
+        await refresh.alert(deps, tx, subject.alert)
+    if subject.incident:
+        await refresh.incident(deps, tx, subject.incident)

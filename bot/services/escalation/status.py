@@ -10,10 +10,9 @@ from bot.domain.escalation import escalation as rules
 from bot.domain.escalation.escalation import ResponseStatus
 from bot.domain.incidents.incident import Incident
 from bot.ports import Tx
-from bot.store.alerts import groups as alert_groups
+from bot.services import subjects
 from bot.store.escalation import escalations
 from bot.store.escalation.escalations import Escalation
-from bot.store.incidents import incidents
 
 # Why an escalation ended because another one took its place. What it had sent by then still goes out.
 ESCALATED = "escalated"
@@ -51,16 +50,10 @@ async def response(tx: Tx, escalation: Escalation) -> ResponseStatus:
 
     An incident that was resolved before the escalation began says nothing about it: the alert has become worse since.
     """
-    group, incident = await about(tx, escalation)
+    subject = await subjects.load(tx, escalation.subject)
+    incident = subject.incident
     commanded_at = await escalations.commander_since(tx, incident.id) if incident else None
-    return weigh(group, incident, commanded_at, escalation.start.begins_at)
-
-
-async def about(tx: Tx, escalation: Escalation) -> tuple[AlertGroup | None, Incident | None]:
-    """The alert group and the incident that the escalation is about."""
-    group = await alert_groups.find(tx, escalation.alert_group) if escalation.alert_group else None
-    number = group.incident if group else escalation.incident
-    return group, await incidents.find(tx, number) if number else None
+    return weigh(subject.alert, incident, commanded_at, escalation.start.begins_at)
 
 
 def weigh(

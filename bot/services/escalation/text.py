@@ -11,6 +11,7 @@ from bot.domain.escalation.escalation import ScheduledStep
 from bot.domain.incidents.incident import Incident
 from bot.domain.people.access import USER, is_on_call
 from bot.ports import Tx
+from bot.services import subjects
 from bot.services.escalation import status
 from bot.services.workspace import oncall_now
 from bot.store.escalation import escalations as store
@@ -18,21 +19,19 @@ from bot.store.escalation.escalations import Escalation
 from bot.store.incidents import incidents as incidents_store
 from bot.store.people import people as people_store
 from bot.views import escalation as view
-from bot.views.kit import links
 
 
 async def step_message(deps: Deps, tx: Tx, escalation: Escalation, position: int, target: str) -> view.StepMessage:
-    group, incident = await status.about(tx, escalation)
-    one: AlertGroup | Incident | None = group or incident
+    subject = await subjects.load(tx, escalation.subject)
+    group, incident = subject.alert, subject.incident
     service = deps.catalogue.service_or_default(escalation.service)
-    severity = service.find_severity(one.severity) if one else None
-    level = f"{severity.key} {severity.name}".strip() if severity else one.severity if one else ""
+    severity = service.find_severity(subject.severity)
     roles = await incidents_store.roles_of(tx, incident.id) if incident else {}
     on_call = await _on_call(deps, tx, escalation, escalation.due(position))
     return view.StepMessage(
         subject=escalation.subject,
         title=group.called if group else incident.title if incident else "",
-        level=level,
+        level=f"{severity.key} {severity.name}".strip() if severity else subject.severity,
         service=service.name,
         policy=escalation.policy,
         start=escalation.start,
@@ -46,7 +45,7 @@ async def step_message(deps: Deps, tx: Tx, escalation: Escalation, position: int
         begun_by=escalation.begun_by,
         ask=incident.declared_by if incident and incident.private else "",
         is_drill=bool(incident and incident.drill),
-        link=_link(deps, group, incident),
+        link=subjects.link(deps, subject),
         people=await _names(
             tx, escalation, [*roles.values(), *(one for some in on_call.values() for one in some)], group, incident
         ),
@@ -111,12 +110,6 @@ async def steps(deps: Deps, tx: Tx, subject: str) -> list[str]:
 def _whoever(group: AlertGroup | None, incident: Incident | None) -> str:
     """Who acknowledged either."""
     return next((one.acknowledged_by for one in (group, incident) if one and one.acknowledged_by), "")
-
-
-def _link(deps: Deps, group: AlertGroup | None, incident: Incident | None) -> str | None:
-    if group and group.ts:
-        return links.permalink(deps, group.channel, group.ts)
-    return links.permalink(deps, *incident.card) if incident and not incident.private else None
 
 
 async def _names(

@@ -19,6 +19,7 @@ from bot.services.incidents.deliveries import card_post, channel_open
 from bot.services.incidents.queries import by_name
 from bot.services.incidents.timeline import log
 from bot.services.messaging import refresh
+from bot.services.subjects import of_incident
 from bot.services.workspace import channels, permissions
 from bot.store.db.locks import serialise
 from bot.store.incidents import incidents as store
@@ -38,7 +39,7 @@ async def declare(deps: Deps, draft: Draft, by: Actor) -> tuple[Incident, bool]:
         async with begin(deps, by) as tx:
             incident, is_new = await declare_in(deps, tx, draft, draft.title, by)
             if is_new:
-                await escalations.begin(deps, tx, incident)
+                await escalations.begin(deps, tx, of_incident(incident))
             await idempotency.answered(tx, by.key, subject=incident.name, answer=None)
             return incident, is_new
     except Repeated as repeated:

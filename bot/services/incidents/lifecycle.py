@@ -21,19 +21,11 @@ from bot.services.incidents.deliveries import channel_open, invitation
 from bot.services.incidents.queries import may_respond, visible
 from bot.services.incidents.timeline import log
 from bot.services.messaging import refresh
+from bot.services.subjects import of_incident
 from bot.store.alerts import groups as alerts_store
 from bot.store.incidents import incidents as store
 
 ACKNOWLEDGED = "incident.acknowledged"
-
-
-# --- declaring ---
-
-
-# --- looking ---
-
-
-# --- changing ---
 
 
 async def acknowledge(deps: Deps, number: int, by: Actor) -> tuple[Incident, bool]:
@@ -48,6 +40,7 @@ async def acknowledge(deps: Deps, number: int, by: Actor) -> tuple[Incident, boo
 async def acknowledge_in(deps: Deps, tx: Tx, incident: Incident, by: Actor) -> tuple[Incident, bool]:
     """Within somebody's transaction, which holds the incident."""
     if incident.acknowledged_at:
+        await _be_on_its_alerts(tx, incident, by, deps.clock.now())
         return incident, False
     incident = await noticed(deps, tx, incident, by, deps.clock.now())
     await refresh.incident(deps, tx, incident)
@@ -61,7 +54,7 @@ async def noticed(deps: Deps, tx: Tx, incident: Incident, by: Actor, at: datetim
     await log(deps, tx, incident, by.id, "acknowledged", "acknowledged", told=True)
     await audit.record(tx, deps.clock, by.id, "incident.acknowledged", incident.name)
     incident = await store.change(tx, incident.id, acknowledged_at=at, acknowledged_by=by.id)
-    await escalations.acknowledged(deps, tx, incident, by)
+    await escalations.acknowledged(deps, tx, of_incident(incident))
     await pages.acknowledged(deps, tx, incident.name, by.id)
     await _be_on_its_alerts(tx, incident, by, at)
     return incident

@@ -18,6 +18,7 @@ from bot.services.escalation import pages
 from bot.services.escalation import progress as escalations
 from bot.services.incidents import cadence, deliveries, email, lifecycle, postmortem, queries, timeline
 from bot.services.messaging import refresh
+from bot.services.subjects import of_incident
 from bot.store.alerts import groups as alerts_store
 from bot.store.incidents import incidents as store
 
@@ -58,7 +59,7 @@ async def resolve_in(
     incident = await lifecycle.change_status(deps, tx, incident, Status.RESOLVED, by, now)
     incident = await _record(deps, tx, incident, fix.strip(), impact.strip(), now)
     incident = await _watch(deps, tx, incident, watch)
-    await escalations.end(deps, tx, incident, "resolved")
+    await escalations.end(deps, tx, of_incident(incident), "resolved")
     await _leave_people_alone(deps, tx, incident, by)
     await deliveries.say(deps, tx, incident, "resolved", _slot(incident))
     await email.keep_posted(deps, tx, incident, "resolved", nth=_nth(incident))

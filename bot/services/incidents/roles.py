@@ -13,6 +13,7 @@ from bot.queue.unit_of_work import begin
 from bot.services.escalation import progress as escalations
 from bot.services.incidents import deliveries, lifecycle, queries, timeline
 from bot.services.messaging import refresh
+from bot.services.subjects import of_incident
 from bot.services.workspace import permissions
 from bot.store.incidents import incidents as store
 
@@ -29,7 +30,7 @@ async def claim(deps: Deps, number: int, role: Role, by: Actor) -> Incident:
         await timeline.log(deps, tx, incident, by.id, "role", f"took the role {role}", told=True)
         await _write_down(deps, tx, incident, role, by.id, by)
         incident = await lifecycle.noticed(deps, tx, incident, by, deps.clock.now())
-        await escalations.acknowledged(deps, tx, incident, by)
+        await escalations.acknowledged(deps, tx, of_incident(incident))
         await _joined(deps, tx, incident, by.id)
         return incident
 
@@ -55,7 +56,7 @@ async def assign(deps: Deps, number: int, role: Role, person: Person, by: Actor)
         await timeline.log(deps, tx, incident, by.id, "role", text, told=True)
         await _write_down(deps, tx, incident, role, person.id, by)
         incident = await lifecycle.noticed(deps, tx, incident, by, deps.clock.now())
-        await escalations.acknowledged(deps, tx, incident, by)
+        await escalations.acknowledged(deps, tx, of_incident(incident))
         await _joined(deps, tx, incident, person.id)
         return incident
 

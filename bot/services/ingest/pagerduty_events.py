@@ -12,11 +12,9 @@ from dataclasses import replace
 from datetime import datetime
 
 from bot.deps import Deps
-from bot.domain.alerts import group as alert_rules
 from bot.domain.alerts.alert import HOOK, Alert, Context, Happening, Intake
 from bot.domain.alerts.group import AlertGroup
 from bot.domain.errors import Repeated, Undeliverable
-from bot.domain.incidents import incident as incident_rules
 from bot.domain.incidents.incident import Incident
 from bot.domain.people.person import AT_PAGERDUTY, BOT, Actor, Person, at_pagerduty
 from bot.intake import pagerduty
@@ -24,6 +22,7 @@ from bot.ports import Tx
 from bot.queue import audit, idempotency
 from bot.queue.inbox import InboxItem
 from bot.queue.unit_of_work import begin
+from bot.services import subjects
 from bot.services.alerts import lifecycle
 from bot.services.alerts import operations as alert_operations
 from bot.services.escalation import page_subject, pages
@@ -32,11 +31,10 @@ from bot.services.incidents import lifecycle as incidents
 from bot.services.incidents import resolution, timeline
 from bot.services.ingest import sns, webhooks
 from bot.services.messaging import thread_notes
-from bot.store.alerts import groups as alerts_store
+from bot.services.subjects import Subject
 from bot.store.db.locks import serialise
 from bot.store.escalation import pages as store
 from bot.store.escalation.pages import Sent, State
-from bot.store.incidents import incidents as incidents_store
 from bot.store.people import people as people_store
 from bot.telemetry import Event, get_logger
 
@@ -53,7 +51,6 @@ UNPROVED = (
 _NOT_TAKEN_ON = (State.SENDING, State.OPEN, State.FAILED)
 _UNRESOLVED = (*_NOT_TAKEN_ON, State.ACKNOWLEDGED)
 
-_Held = AlertGroup | Incident | None
 _Response = Callable[[Deps, Tx, Sent, Context, Actor], Awaitable[None]]
 
 
@@ -175,18 +172,6 @@ async def _address(deps: Deps, user: str) -> str | None:
 PAGERDUTY = "PagerDuty"  # who does what nobody did: its own timers
 
 
-async def _hold(tx: Tx, subject: str) -> _Held:
-    """What the page is about, held before the page, and an alert before its incident: everybody waits in one order."""
-    if number := alert_rules.number(subject):
-        group = await alerts_store.lock(tx, number)
-        if group.incident:
-            await incidents_store.lock(tx, group.incident)
-        return group
-    if number := incident_rules.number(subject):
-        return await incidents_store.lock(tx, number)
-    return None
-
-
 async def _change_state(deps: Deps, tx: Tx, page: Sent, done: Context, by: Actor, to: State, *of: State) -> bool:
     """Its state, where this is news. What is changed first is not told back to where it came from."""
     page = await store.lock(tx, page.key)
@@ -209,61 +194,61 @@ def _is_overtaken(deps: Deps, page: Sent, done: Context) -> bool:
 
 
 async def _acknowledged(deps: Deps, tx: Tx, page: Sent, done: Context, by: Actor) -> None:
-    held = await _hold(tx, page.subject)
+    held = await subjects.lock(tx, page.subject)
     if not await _change_state(deps, tx, page, done, by, State.ACKNOWLEDGED, *_NOT_TAKEN_ON):
         return
-    if isinstance(held, AlertGroup) and held.is_open:
-        await alert_operations.acknowledge_in(deps, tx, held, by)
-    elif isinstance(held, Incident) and held.is_open:
-        await incidents.acknowledge_in(deps, tx, held, by)
+    match held.itself:
+        case AlertGroup(is_open=True) as group:
+            await lifecycle.acknowledge(deps, tx, group, by)
+        case Incident(is_open=True) as incident:
+            await incidents.acknowledge_in(deps, tx, incident, by)
 
 
 async def _unacknowledged(deps: Deps, tx: Tx, page: Sent, done: Context, by: Actor) -> None:
-    held = await _hold(tx, page.subject)
+    held = await subjects.lock(tx, page.subject)
     if not await _change_state(deps, tx, page, done, by, State.OPEN, State.ACKNOWLEDGED):
         return
-    if isinstance(held, AlertGroup) and held.is_open:
-        await alert_operations.unacknowledge_in(deps, tx, held, by)
-    elif isinstance(held, Incident) and held.is_open and held.acknowledged_at:
-        held = await incidents.unnoticed(deps, tx, held, by, held.name)
-        await escalations.again(deps, tx, held)
+    match held.itself:
+        case AlertGroup(is_open=True) as group:
+            await alert_operations.unacknowledge_in(deps, tx, group, by)
+        case Incident(is_open=True, acknowledged_by=str()) as incident:
+            incident = await incidents.unnoticed(deps, tx, incident, by, incident.name)
+            await escalations.again(deps, tx, subjects.of_incident(incident))
 
 
 async def _resolved(deps: Deps, tx: Tx, page: Sent, done: Context, by: Actor) -> None:
     await serialise(tx, lifecycle.ONE_AT_A_TIME)
-    held = await _hold(tx, page.subject)
+    held = await subjects.lock(tx, page.subject)
     if not await _change_state(deps, tx, page, done, by, State.RESOLVED, *_UNRESOLVED):
         return
     if by.id == PAGERDUTY:
         whom = await page_subject.spoken(tx, page.target)
         text = f"PagerDuty ended the page to {whom} by itself. {page.subject} goes on here."
         await thread_notes.say(deps, tx, page.subject, text, f"page ended {page.key}")
-    elif isinstance(held, AlertGroup):
-        await alert_operations.resolve_in(deps, tx, held, by)
-    elif isinstance(held, Incident) and held.is_open:
-        await resolution.resolve_in(deps, tx, held, by)
+    elif held.alert:
+        await alert_operations.resolve_in(deps, tx, held.alert, by)
+    elif held.incident and held.is_open and not held.run:
+        await resolution.resolve_in(deps, tx, held.incident, by)
 
 
 async def _passed_on(deps: Deps, tx: Tx, page: Sent, done: Context, by: Actor) -> None:
-    held = await _hold(tx, page.subject)
+    held = await subjects.lock(tx, page.subject)
     whom = await page_subject.spoken(tx, page.target)
     await audit.record(tx, deps.clock, by.id, f"page.{done.kind}", page.subject, page=page.key, to=page.target)
     await _write(deps, tx, page, held, by, "page", f"passed on the page to {whom}", _key(page, done))
 
 
 async def _noted(deps: Deps, tx: Tx, page: Sent, done: Context, by: Actor) -> None:
-    held = await _hold(tx, page.subject)
+    held = await subjects.lock(tx, page.subject)
     text = done.title[:NOTE_LIMIT]
     if text.strip():
         await _write(deps, tx, page, held, by, "note", text, _key(page, done))
 
 
-async def _write(deps: Deps, tx: Tx, page: Sent, held: _Held, by: Actor, kind: str, text: str, key: str) -> None:
+async def _write(deps: Deps, tx: Tx, page: Sent, held: Subject, by: Actor, kind: str, text: str, key: str) -> None:
     """In the incident's timeline; where there is none, beside the alert."""
-    incident = held
-    if isinstance(held, AlertGroup):
-        incident = await incidents_store.lock(tx, held.incident) if held.incident else None
-    if isinstance(incident, Incident):
+    incident = held.incident
+    if incident and not held.run:
         await timeline.log(deps, tx, incident, by.id, kind, text, told=incident.is_open)
     else:
         verb = "noted: " if kind == "note" else ""

@@ -7,28 +7,25 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bot.deps import Deps
-from bot.domain.alerts.group import AlertGroup
 from bot.domain.catalogue.service import Contact, Service
 from bot.domain.errors import Conflict, Refused, Unclear
 from bot.domain.escalation.escalation import ScheduledStep
 from bot.domain.incidents import incident as incident_rules
-from bot.domain.incidents.incident import Incident
 from bot.domain.people import access
 from bot.domain.people.person import Actor
 from bot.domain.text.wording import listing, nearest
 from bot.ports import Tx
 from bot.queue import audit
 from bot.queue.unit_of_work import begin
+from bot.services import subjects
 from bot.services.escalation import pages
 from bot.services.escalation import progress as escalations
 from bot.services.escalation import text as escalation_text
-from bot.services.escalation.progress import Subject
 from bot.services.incidents import queries as incident_queries
 from bot.services.incidents import timeline
+from bot.services.subjects import Subject
 from bot.services.workspace import oncall_now, people, permissions
-from bot.store.alerts import groups as alerts_store
 from bot.store.escalation.escalations import Escalation
-from bot.store.incidents import incidents as incidents_store
 from bot.views.kit.mrkdwn import literal, mention
 
 PERSON = re.compile(r"<@([UW][A-Z0-9]+)(?:\|[^>]*)?>")
@@ -36,8 +33,8 @@ TEXT_LIMIT = 1_000
 
 
 async def _may(deps: Deps, of: Subject, by: Actor) -> None:
-    if isinstance(of, Incident):
-        await incident_queries.may_respond(deps, of, by)
+    if of.incident:
+        await incident_queries.may_respond(deps, of.incident, by)
     else:
         await permissions.must(deps, by.person, "respond", service=of.service)
 
@@ -58,45 +55,40 @@ async def escalate(deps: Deps, of: Subject, by: Actor) -> Escalated:
     """Raises Refused; Conflict where it is over, or there is no level above."""
     await _may(deps, of, by)
     async with begin(deps, by) as tx:
-        if isinstance(of, Incident):
-            incident_rules.must_be_open(of)
-            of = await escalations.subject_of(tx, of)
-        else:
-            await _must_fire(tx, of)
-        of = await _held(deps, tx, of)
-        escalation = await escalations.higher(deps, tx, of, by)
+        held = await _held(deps, tx, of)
+        escalation = await escalations.higher(deps, tx, held, by)
         first = escalation.due(escalation.start.first)
         await audit.record(tx, deps.clock, by.id, "escalation.by_hand", escalation.subject, step=first.position + 1)
-        await _note(deps, tx, of, by, f"escalated {escalation.subject}")
+        await _note(deps, tx, held, by, f"escalated {escalation.subject}")
         return Escalated(escalation, first, await escalation_text.following(deps, tx, escalation))
 
 
-async def _must_fire(tx: Tx, group: AlertGroup) -> None:
-    if not group.is_open:
-        incident = await incidents_store.get(tx, group.incident) if group.incident else None
-        goes_on = f" {incident} goes on: `/incident escalate {incident}`." if incident and incident.is_open else ""
-        raise Conflict(f"{group} is resolved, so nobody else is told of it.{goes_on}")
-
-
 async def _held(deps: Deps, tx: Tx, of: Subject) -> Subject:
-    if isinstance(of, Incident):
-        return await incidents_store.lock(tx, of.id)
-    group = await alerts_store.lock(tx, of.id)
-    if group.is_open and group.is_suppressed(deps.clock.now()):
+    """What escalates on its behalf. Raises Conflict where it is over, or suppressed."""
+    if of.incident:
+        incident_rules.must_be_open(of.incident)
+        return _must_not_rest(deps, await subjects.lock(tx, await escalations.subject_of(tx, of.incident)))
+    held = await subjects.lock(tx, str(of))
+    if not held.is_open:
+        incident = held.incident
+        goes_on = f" {incident} goes on: `/incident escalate {incident}`." if incident and incident.is_open else ""
+        raise Conflict(f"{of} is resolved, so nobody else is told of it.{goes_on}")
+    return _must_not_rest(deps, held)
+
+
+def _must_not_rest(deps: Deps, of: Subject) -> Subject:
+    group = of.alert
+    if group and group.is_open and group.is_suppressed(deps.clock.now()):
         state = "in maintenance" if group.maintenance else "silenced"
         raise Conflict(
             f"{group} is {state}, so its escalation policy rests. Page somebody by name: `/incident page {group}`."
         )
-    if group.incident:
-        await incidents_store.lock(tx, group.incident)
-    return group
+    return of
 
 
 async def _note(deps: Deps, tx: Tx, of: Subject, by: Actor, text: str) -> None:
-    number = of.incident if isinstance(of, AlertGroup) else of.id
-    if number:
-        incident = await incidents_store.lock(tx, number)
-        await timeline.log(deps, tx, incident, by.id, "page", text, told=incident.is_open)
+    if of.incident:
+        await timeline.log(deps, tx, of.incident, by.id, "page", text, told=of.incident.is_open)
 
 
 # --- somebody by name -------------------------------------------------------------------------------------------------
@@ -126,7 +118,7 @@ async def page(deps: Deps, of: Subject, text: str, by: Actor) -> Paged:
     """
     await _may(deps, of, by)
     called, words = await _whom(deps, of, text)
-    incident = of if isinstance(of, Incident) else None
+    incident = of.incident
     if incident and incident.private and any(one in called.service.contacts for one in called.who):
         raise Refused(f"{incident} is private: page people, not a contact outside. `/incident page {incident} @person`")
     async with begin(deps, by) as tx:
@@ -142,29 +134,26 @@ async def page(deps: Deps, of: Subject, text: str, by: Actor) -> Paged:
                 title=title,
                 text=words[:TEXT_LIMIT],
                 key=f"by hand:{asked}",
-                rank=of.rank,
+                rank=of.itself.rank,
                 by=by.id,
             )
         detail = {"who": list(called.who), "service": called.service.key, "words": words[:TEXT_LIMIT]}
         await audit.record(tx, deps.clock, by.id, "page.by_hand", str(of), **detail)
         await _note(deps, tx, of, by, f"paged {called.plain}{f': {words[:TEXT_LIMIT]}' if words else ''}")
-        return Paged(str(of), called.spoken, isinstance(of, Incident) and of.drill)
+        return Paged(str(of), called.spoken, of.is_drill)
 
 
 async def _open(tx: Tx, of: Subject) -> Subject:
-    if isinstance(of, Incident):
-        incident = await incidents_store.lock(tx, of.id)
-        incident_rules.must_be_open(incident)
-        return incident
-    group = await alerts_store.lock(tx, of.id)
-    if not group.is_open:
-        raise Conflict(f"{group} is resolved, so nobody is woken for it.")
-    return group
+    held = await subjects.lock(tx, str(of))
+    if of.incident and held.incident:
+        incident_rules.must_be_open(held.incident)
+    elif not held.is_open:
+        raise Conflict(f"{of} is resolved, so nobody is woken for it.")
+    return held
 
 
 def _title(of: Subject, by: Actor) -> str:
-    what = of.called if isinstance(of, AlertGroup) else of.short_title
-    return f"{of} {what}: {by.person.name} asks for you"
+    return f"{of} {of.title}: {by.person.name} asks for you"
 
 
 async def _whom(deps: Deps, of: Subject, text: str) -> tuple[Called, str]:

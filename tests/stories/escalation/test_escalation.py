@@ -22,6 +22,7 @@ from bot.services.escalation import progress as escalations
 from bot.services.incidents import lifecycle as incidents
 from bot.services.incidents import resolution
 from bot.services.response import page_and_escalate
+from bot.services.subjects import Subject
 from bot.store.tables.audit import audit_log
 from bot.store.tables.queue import timers
 from tests.support.alerts import over
@@ -542,7 +543,7 @@ async def test_everything_at_one_moment(escalating: Shop, duty: PagerDutyStandIn
     ]
     deeds += [incidents.set_severity(deps, number, "P1", ada) for number in (3, 5)]
     deeds += [resolution.resolve(deps, number, ada, fix="rolled back") for number in (4, 6)]
-    deeds += [page_and_escalate.escalate(deps, await alert_operations.by_name(deps, "ALR-7"), ada)]
+    deeds += [page_and_escalate.escalate(deps, Subject(await alert_operations.by_name(deps, "ALR-7")), ada)]
     await escalating.posts({"version": "4", "alerts": [over(alerts[5], START), over(alerts[7], START)]})
     await asyncio.gather(*deeds, *(worker.work_once() for worker in others))
     await escalating.story.settle()
