@@ -40,12 +40,9 @@ async def schedule(
     due_at: datetime,
     dedupe_key: str,
     payload: dict[str, Any] | None = None,
-    lateness: str = "fire_late",
+    lateness: Lateness = Lateness.FIRE_LATE,
 ) -> bool:
-    """Promise it. False, and nothing changed, when the key is pending or was fired; a cancelled one comes back.
-
-    `lateness` is fire_late, skip (not at all when a minute late) or coalesce (of several due, only the newest).
-    """
+    """Promise it. False, and nothing changed, when the key is pending or was fired; a cancelled one comes back."""
     return await store.insert(
         tx,
         due_at=due_at,
@@ -53,8 +50,22 @@ async def schedule(
         subject=subject,
         payload=payload or {},
         dedupe_key=dedupe_key,
-        lateness=Lateness(lateness).value,
+        lateness=lateness.value,
     )
+
+
+async def plant(tx: Tx, kind: str, subject: str, at: datetime, payload: dict[str, Any] | None = None) -> None:
+    """What follows from a fact at that moment, in a transaction of its own a moment later."""
+    key = planted(kind, subject, at)
+    await schedule(tx, kind=kind, subject=subject, due_at=at, dedupe_key=key, payload=payload)
+
+
+def planted(kind: str, subject: str, at: datetime) -> str:
+    return f"{kind}:{subject}:{at.isoformat()}"
+
+
+async def is_pending(tx: Tx, dedupe_key: str) -> bool:
+    return await store.is_pending(tx, dedupe_key)
 
 
 @dataclass(frozen=True)

@@ -27,6 +27,7 @@ from bot.services.escalation import late_steps, page_fallback, pages
 from bot.services.escalation import messages as escalation_messages
 from bot.services.escalation import pagerduty as page_pagerduty
 from bot.services.escalation import progress as escalations
+from bot.services.escalation import status as escalation_status
 from bot.services.incidents import channel as incident_channel
 from bot.services.incidents import email as incident_email
 from bot.services.incidents import lifecycle as incidents
@@ -38,6 +39,7 @@ from bot.services.ingest import sns
 from bot.services.messaging import email, operator_notices, replies, thread_notes
 from bot.services.oncall import messages as oncall_messages
 from bot.services.oncall import overrides as oncall
+from bot.services.response import acknowledge
 from bot.services.runs import approvals, executor, triggers
 from bot.services.runs import messages as run_messages
 from bot.services.runs import queries as runs
@@ -56,7 +58,8 @@ TIMERS: Mapping[str, TimerHandler] = {
     executor.WAKE: runs.wake,
     alert_lifecycle.SILENCE_OVER: alert_lifecycle.silence_over,
     oncall.OVER: oncall.over,
-    incidents.ACKNOWLEDGED: alert_lifecycle.acknowledged_with,
+    incidents.ACKNOWLEDGED: acknowledge.follow,
+    escalation_status.BEGIN: escalations.begin_planted,
     escalations.STEP: escalations.step,
     silences.SWEEP: silences.sweep,
     heartbeats.SILENT: grouping.missing,

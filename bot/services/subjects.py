@@ -95,6 +95,10 @@ class Subject:
             return f"/runbook status {self}"
         return f"/incident ack {self.alert or self.incident}"
 
+    @property
+    def is_acknowledged(self) -> bool:
+        return any(one.acknowledged_at for one in (self.alert, self.incident) if one)
+
     def was_taken_on_since(self, moment: datetime) -> bool:
         """Whether somebody has acknowledged the alert or its incident; a run is not acknowledged."""
         acknowledged = [] if self.run else [one.acknowledged_at for one in (self.alert, self.incident) if one]

@@ -6,20 +6,14 @@ from bot.deps import Deps
 from bot.domain.people.person import Actor
 from bot.interactions import BlockAction, Reply
 from bot.services.alerts import operations as alert_operations
-from bot.views.kit.mrkdwn import mention, moment
+from bot.views.kit.mrkdwn import moment
+from commands.incident import ack
 from commands.incident import declare as incident
 
 
 async def acknowledge(click: BlockAction, deps: Deps) -> Reply:
     group = await alert_operations.by_name(deps, click.value)
-    return await acknowledged(deps, group.id, click.by)
-
-
-async def acknowledged(deps: Deps, number: int, by: Actor) -> Reply:
-    group, is_first = await alert_operations.acknowledge(deps, number, by)
-    if is_first:
-        return Reply(f"You acknowledged {group}. If you cannot look after it, take it back on its card.")
-    return Reply(f"{mention(group.acknowledged_by or '')} already acknowledged {group}.")
+    return await ack.acknowledge_alert(deps, group.id, click.by)
 
 
 async def unacknowledge(click: BlockAction, deps: Deps) -> Reply:

@@ -9,7 +9,7 @@ import pytest
 
 from bot.deps import Deps
 from bot.domain.errors import Repeated
-from bot.queue import commitments, idempotency, inbox, operator_alarm, outbox
+from bot.queue import commitments, inbox, operator_alarm, outbox, unit_of_work
 from bot.queue.inbox import InboxItem
 from bot.services.admin import chores
 from bot.store.tables.audit import audit_log
@@ -25,10 +25,10 @@ from tests.support.clock import HandClock
 
 async def carry_out(deps: Deps, key: str | None) -> None:
     async with deps.database.transaction() as tx:
-        await idempotency.once(deps, tx, key)
+        await unit_of_work.once(deps, tx, key)
         await commitments.add(tx, kind="effect", subject="INC-1", due_at=deps.clock.now(), grace_seconds=0)
         await asyncio.sleep(0)
-        await idempotency.answered(tx, key, subject="INC-1", answer={"text": "Declared INC-1."})
+        await unit_of_work.answered(tx, key, subject="INC-1", answer={"text": "Declared INC-1."})
 
 
 async def test_second_request_gets_the_first_answer(deps: Deps) -> None:
@@ -54,7 +54,7 @@ async def test_failed_request_frees_its_key(deps: Deps) -> None:
 
     async def break_off() -> None:
         async with deps.database.transaction() as tx:
-            await idempotency.once(deps, tx, "k")
+            await unit_of_work.once(deps, tx, "k")
             raise RuntimeError("half way")
 
     with pytest.raises(RuntimeError, match="half way"):

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from bot.deps import Deps
-from bot.domain.outgoing.timer import Timer
+from bot.domain.outgoing.timer import Lateness, Timer
 from bot.ports import Tx
 from bot.queue import commitments, operator_alarm, outbox, timers
 from bot.store.tables.audit import audit_log
@@ -170,8 +170,8 @@ async def test_late_by_default(deps: Deps, clock: HandClock) -> None:
 
 async def test_skip_when_late(deps: Deps, clock: HandClock) -> None:
     """With the policy `skip`, a minute late is too late, and less is not."""
-    await plan(deps, "stale", lateness="skip")
-    await plan(deps, "fresh", due_in=50, lateness="skip")
+    await plan(deps, "stale", lateness=Lateness.SKIP)
+    await plan(deps, "fresh", due_in=50, lateness=Lateness.SKIP)
     clock.advance(61)
     assert await fire_all(deps) == 2
     assert await marks(deps) == ["fresh"]
@@ -181,9 +181,9 @@ async def test_skip_when_late(deps: Deps, clock: HandClock) -> None:
 async def test_coalesce_into_the_newest(deps: Deps, clock: HandClock) -> None:
     """Of several due with one subject and kind, the newest stands for all; other subjects are their own."""
     for due_in in (0, 10, 20):
-        await plan(deps, f"a{due_in}", due_in=due_in, subject="INC-1", lateness="coalesce")
-    await plan(deps, "b", subject="INC-2", lateness="coalesce")
-    await plan(deps, "later", due_in=100, subject="INC-1", lateness="coalesce")
+        await plan(deps, f"a{due_in}", due_in=due_in, subject="INC-1", lateness=Lateness.COALESCE)
+    await plan(deps, "b", subject="INC-2", lateness=Lateness.COALESCE)
+    await plan(deps, "later", due_in=100, subject="INC-1", lateness=Lateness.COALESCE)
     clock.advance(30)
     assert await timers.fire_due(deps, TABLE, limit=2) == 2
     await fire_all(deps)

@@ -21,7 +21,7 @@ from bot.interactions import (
     Subcommand,
     Submission,
 )
-from bot.queue import idempotency
+from bot.queue import unit_of_work
 from bot.services.workspace import permissions
 
 
@@ -119,9 +119,9 @@ class Shop:
     async def counted(self, ask: Command, deps: Deps) -> Answer:
         await permissions.must(deps, ask.by.person, "declare")
         async with deps.database.transaction() as tx:
-            await idempotency.once(deps, tx, ask.by.key)
+            await unit_of_work.once(deps, tx, ask.by.key)
             self.asked.append(ask)
-            await idempotency.answered(tx, ask.by.key, subject="INC-1", answer={"text": f"Number {len(self.asked)}."})
+            await unit_of_work.answered(tx, ask.by.key, subject="INC-1", answer={"text": f"Number {len(self.asked)}."})
         return Reply(f"Number {len(self.asked)}.")
 
     async def buttons(self, ask: Command, deps: Deps) -> Answer:

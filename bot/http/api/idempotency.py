@@ -9,7 +9,7 @@ from fastapi import Header
 from bot.deps import Deps
 from bot.domain.people.person import Actor
 from bot.http.access import Caller
-from bot.queue import idempotency as idempotency_
+from bot.queue import unit_of_work
 
 Key = Annotated[
     str | None,
@@ -28,5 +28,5 @@ async def actor(deps: Deps, caller: Caller, key: str | None, content: dict[str, 
     if key is None:
         return Actor(caller.person, source="api")
     own = f"api:{caller.token.name}:{key}"
-    await idempotency_.bind(deps, own, content)
+    await unit_of_work.bind(deps, own, content)
     return Actor(caller.person, key=own, source="api")

@@ -145,27 +145,19 @@ async def acknowledge(deps: Deps, tx: Tx, group: AlertGroup, by: Actor) -> tuple
     """The group, which is held, and whether this person was the first. So they are on its incident."""
     if group.acknowledged_at:
         return group, False
-    group = await store.change(tx, group.id, acknowledged_at=deps.clock.now(), acknowledged_by=by.id)
-    await audit.record(tx, deps.clock, by.id, "alert.acknowledged", str(group))
-    subject = await subjects.of_alert(tx, group)
-    await escalations.acknowledged(deps, tx, subject)
-    await pages.acknowledged(deps, tx, str(group), by.id)
-    await refresh.alert(deps, tx, group)
-    incident = subject.incident
+    group = await mark_acknowledged(deps, tx, group, by)
+    await incidents.plant_acknowledged(tx, str(group), by, deps.clock.now())
+    incident = (await subjects.of_alert(tx, group)).incident
     if incident and incident.is_open and not incident.acknowledged_at:
-        incident = await incidents.noticed(deps, tx, incident, by, deps.clock.now())
-        await refresh.incident(deps, tx, incident)
+        await incidents.acknowledge_in(deps, tx, incident, by)
     return group, True
 
 
-async def acknowledged_with(deps: Deps, tx: Tx, timer: Timer) -> None:
-    """Somebody is on its incident, and so on those of its alerts that nobody is on."""
-    number, by = int(timer.payload["incident"]), Actor(Person(timer.payload["by"], timer.payload["by"]))
-    groups = await store.locked(tx, [group.id for group in await store.of_incident(tx, number)])
-    incident = await incidents_store.lock(tx, number)
-    for group in groups.values() if incident.is_open and incident.acknowledged_at else ():
-        if group.is_open:
-            await acknowledge(deps, tx, group, by)
+async def mark_acknowledged(deps: Deps, tx: Tx, group: AlertGroup, by: Actor) -> AlertGroup:
+    group = await store.change(tx, group.id, acknowledged_at=deps.clock.now(), acknowledged_by=by.id)
+    await audit.record(tx, deps.clock, by.id, "alert.acknowledged", str(group))
+    await refresh.alert(deps, tx, group)
+    return group
 
 
 async def unacknowledged(deps: Deps, tx: Tx, group: AlertGroup, by: Actor) -> None:

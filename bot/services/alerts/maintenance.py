@@ -12,7 +12,7 @@ from bot.domain.errors import Conflict
 from bot.domain.outgoing.timer import Timer
 from bot.domain.people.person import BOT, Actor
 from bot.ports import Tx
-from bot.queue import audit, idempotency, timers
+from bot.queue import audit, timers, unit_of_work
 from bot.queue.unit_of_work import begin as transaction
 from bot.services.alerts import announcements, lifecycle
 from bot.services.messaging import refresh
@@ -44,7 +44,7 @@ async def begin(deps: Deps, wish: Wish, by: Actor) -> tuple[Window, int, bool]:
         total = await _settle(deps, tx, window)
         await _show(deps, tx, window)
         answer = {"text": view.begun(window, service.name, total, is_new=before is None)}
-        await idempotency.answered(tx, by.key, subject=str(window), answer=answer)
+        await unit_of_work.answered(tx, by.key, subject=str(window), answer=answer)
         return window, total, before is None
 
 

@@ -12,7 +12,7 @@ from bot.domain.incidents.incident import Incident
 from bot.domain.people.person import Actor
 from bot.interactions import Where
 from bot.ports import Tx
-from bot.queue import idempotency
+from bot.queue import unit_of_work
 from bot.queue.unit_of_work import begin
 from bot.services.alerts import lifecycle, messages
 from bot.services.escalation import text as escalation_text
@@ -170,7 +170,7 @@ async def declare(deps: Deps, number: int, by: Actor) -> tuple[Incident, bool]:
                 _must_be_open(group)
             group, incident, is_new = await lifecycle.declare(deps, tx, group, by)
             await refresh.alert(deps, tx, group)
-            await idempotency.answered(tx, by.key, subject=incident.name, answer=None)
+            await unit_of_work.answered(tx, by.key, subject=incident.name, answer=None)
             return incident, is_new
     except Repeated as repeated:
         return await _declared(deps, number, repeated)

@@ -16,7 +16,7 @@ from bot.domain.errors import Conflict
 from bot.domain.outgoing.timer import Timer
 from bot.domain.people.person import Actor
 from bot.ports import Tx
-from bot.queue import audit, idempotency, timers
+from bot.queue import audit, timers, unit_of_work
 from bot.queue.unit_of_work import begin
 from bot.services.alerts import announcements, lifecycle, silence_matching
 from bot.services.workspace import permissions
@@ -55,7 +55,7 @@ async def make(deps: Deps, wish: Wish, by: Actor) -> Swept:
         await audit.record(tx, deps.clock, by.id, "silence.made", str(silence), **detail)
         swept = await _silence(deps, tx, silence)
         await announcements.say(deps, tx, str(silence), _channel(deps, silence), view.began(silence), "began")
-        await idempotency.answered(
+        await unit_of_work.answered(
             tx, by.key, subject=str(silence), answer={"text": view.made(silence, swept.names, swept.total)}
         )
         return swept

@@ -7,12 +7,11 @@ What an operator changes in the catalogue afterwards counts for the next escalat
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from bot.deps import Deps
 from bot.domain.catalogue import policy
 from bot.domain.catalogue.policy import EscalationPolicy
-from bot.domain.catalogue.service import Service
 from bot.domain.errors import Conflict
 from bot.domain.escalation import escalation as rules
 from bot.domain.escalation.escalation import EscalationStart, ScheduledStep
@@ -34,19 +33,24 @@ from bot.views import escalation as view
 STEP = "escalation.step"
 GRACE_SECONDS = 60.0
 GRACE_WALL_SECONDS = 10.0  # pacing and a restart take wall time, however fast the clock of promises runs
-AT_ONCE = timedelta(minutes=1)  # what is begun within it was begun when the alert came
 
 
 # --- what happens to the subject of an escalation ---------------------------------------------------------------------
 
 
-async def begin(deps: Deps, tx: Tx, of: Subject) -> None:
+async def begin_planted(deps: Deps, tx: Tx, timer: Timer) -> None:
+    subject = await subjects.lock(tx, timer.subject)
+    if subject.is_open:
+        await begin(deps, tx, subject, at=timer.due_at)
+
+
+async def begin(deps: Deps, tx: Tx, of: Subject, *, at: datetime | None = None) -> None:
     """T+0 is when the alert came, or now where that is past; nothing where it follows this escalation policy already.
 
     An incident of an alert group leaves it to the group, and an alert to its incident, once that has an escalation
-    policy of its own and is no less severe.
+    policy of its own and is no less severe. What is due `at` a planted moment goes out in this transaction.
     """
-    policy = _policy(deps, of)
+    policy = status.policy_of(deps, of)
     if policy is None or _is_suppressed(deps, of):
         return
     if await _is_left_to_another(tx, of):
@@ -57,7 +61,10 @@ async def begin(deps: Deps, tx: Tx, of: Subject) -> None:
         return
     if current:
         await _end(deps, tx, current, status.WORSE)
-    await _start(deps, tx, of, policy, EscalationStart(_beginning(deps, of, latest), number=_number(latest)))
+    start = EscalationStart(_beginning(of, latest, at or deps.clock.now()), number=_number(latest))
+    escalation = await _start(deps, tx, of, policy, start, sends_at_once=at is not None)
+    if at:
+        await _catch_up(deps, tx, escalation)
 
 
 async def again(deps: Deps, tx: Tx, of: Subject) -> None:
@@ -69,7 +76,7 @@ async def again(deps: Deps, tx: Tx, of: Subject) -> None:
         await again(deps, tx, of_incident(taker))
         return
     latest = await store.latest(tx, str(of))
-    policy = _policy(deps, of) or (latest.policy if latest else None)
+    policy = status.policy_of(deps, of) or (latest.policy if latest else None)
     if policy is None:
         return
     if latest and latest.ended_at is None:
@@ -100,7 +107,7 @@ async def acknowledged(deps: Deps, tx: Tx, of: Subject) -> None:
 
 async def severity_changed(deps: Deps, tx: Tx, incident: Incident) -> None:
     """Somebody chose another severity: its escalation policy is followed from now on, and no other one."""
-    policy = _policy(deps, of_incident(incident))
+    policy = status.policy_of(deps, of_incident(incident))
     escalations = await store.open_about(tx, incident.id)
     if policy and any(escalation.follows(incident.service, policy.key) for escalation in escalations):
         return
@@ -115,7 +122,7 @@ async def severity_changed(deps: Deps, tx: Tx, incident: Incident) -> None:
 async def reopened(deps: Deps, tx: Tx, incident: Incident) -> None:
     """Back to work: its alerts that fire still escalation again, or else itself."""
     alerts = [Subject(group, incident) for group in await alerts_store.of_incident(tx, incident.id)]
-    for subject in [one for one in alerts if _policy(deps, one)] or [of_incident(incident)]:
+    for subject in [one for one in alerts if status.policy_of(deps, one)] or [of_incident(incident)]:
         await begin(deps, tx, subject)
 
 
@@ -161,7 +168,7 @@ async def _catch_up(deps: Deps, tx: Tx, escalation: Escalation) -> None:
 
 
 def _needed_policy(deps: Deps, of: Subject) -> EscalationPolicy:
-    policy = _policy(deps, of)
+    policy = status.policy_of(deps, of)
     if policy is None:
         raise Conflict(f"{of} has no escalation policy. Page somebody by name: `/incident page {of} @person`.")
     return policy
@@ -238,15 +245,6 @@ def _detail(escalation: Escalation, due: ScheduledStep) -> dict[str, object]:
 # --- escalating -------------------------------------------------------------------------------------------------------
 
 
-def _policy(deps: Deps, of: Subject) -> EscalationPolicy | None:
-    """As the catalogue has it now. An alert group's was found by its route."""
-    service: Service = deps.catalogue.service_or_default(of.service)
-    if of.alert:
-        return service.escalation_policies.get(of.alert.escalation_policy or "")
-    severity = service.find_severity(of.severity)
-    return service.escalation_policies.get(severity.escalation_policy or "") if severity else None
-
-
 def _is_suppressed(deps: Deps, of: Subject) -> bool:
     """Silenced, or in maintenance: its escalation policy begins when that is over."""
     return of.alert is not None and of.alert.is_suppressed(deps.clock.now())
@@ -256,9 +254,8 @@ def _number(latest: Escalation | None) -> int:
     return latest.start.number + 1 if latest else 1
 
 
-def _beginning(deps: Deps, of: Subject, latest: Escalation | None) -> datetime:
-    now = deps.clock.now()
-    return of.born_at if latest is None and now - of.born_at < AT_ONCE else now
+def _beginning(of: Subject, latest: Escalation | None, now: datetime) -> datetime:
+    return of.born_at if latest is None and now - of.born_at < status.AT_ONCE else now
 
 
 async def _is_left_to_another(tx: Tx, of: Subject) -> bool:
@@ -289,11 +286,20 @@ async def _goes_on(deps: Deps, tx: Tx, escalation: Escalation) -> bool:
 
 
 async def _start(
-    deps: Deps, tx: Tx, of: Subject, policy: EscalationPolicy, start: EscalationStart, by: str = BOT
+    deps: Deps,
+    tx: Tx,
+    of: Subject,
+    policy: EscalationPolicy,
+    start: EscalationStart,
+    by: str = BOT,
+    *,
+    sends_at_once: bool = False,
 ) -> Escalation:
     whose = {"alert_group" if of.alert else "incident": of.itself.id}
     escalation = await store.add(tx, str(of), policy, start, service=of.service, begun_by=by, **whose)
     for due in escalation.schedule:
+        if sends_at_once and due.due_at <= deps.clock.now():
+            continue
         await timers.schedule(
             tx,
             kind=STEP,

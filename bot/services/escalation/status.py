@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from bot.deps import Deps
 from bot.domain.alerts.group import AlertGroup
+from bot.domain.catalogue.policy import EscalationPolicy
 from bot.domain.escalation import escalation as rules
 from bot.domain.escalation.escalation import ResponseStatus
 from bot.domain.incidents.incident import Incident
 from bot.ports import Tx
 from bot.services import subjects
+from bot.services.subjects import Subject
 from bot.store.escalation import escalations
 from bot.store.escalation.escalations import Escalation
 
@@ -18,6 +20,8 @@ from bot.store.escalation.escalations import Escalation
 ESCALATED = "escalated"
 WORSE = "worse"
 MAINTENANCE = "maintenance"  # … and why one ended that has a page at PagerDuty to be left alone
+AT_ONCE = timedelta(minutes=1)  # what is begun within it was begun when the alert came
+BEGIN = "escalation.begin"
 GOES_ON = frozenset({ESCALATED, WORSE})
 ENDED = {
     "resolved": "is resolved",
@@ -37,6 +41,15 @@ def commitments_of(escalation: Escalation, position: int) -> list[str]:
     return [
         commitment_of(escalation.id, position, number) for number in range(len(escalation.policy.step(position).notify))
     ]
+
+
+def policy_of(deps: Deps, of: Subject) -> EscalationPolicy | None:
+    """As the catalogue has it now. An alert group's was found by its route."""
+    service = deps.catalogue.service_or_default(of.service)
+    if of.alert:
+        return service.escalation_policies.get(of.alert.escalation_policy or "")
+    severity = service.find_severity(of.severity)
+    return service.escalation_policies.get(severity.escalation_policy or "") if severity else None
 
 
 async def response(tx: Tx, escalation: Escalation) -> ResponseStatus:

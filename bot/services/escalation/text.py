@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from bot.deps import Deps
 from bot.domain.alerts.group import AlertGroup
 from bot.domain.escalation import escalation as rules
-from bot.domain.escalation.escalation import ScheduledStep
+from bot.domain.escalation.escalation import EscalationStart, ScheduledStep
 from bot.domain.incidents.incident import Incident
 from bot.domain.people.access import USER, is_on_call
 from bot.ports import Tx
+from bot.queue import timers
 from bot.services import subjects
 from bot.services.escalation import status
 from bot.services.workspace import oncall_now
@@ -86,8 +87,21 @@ async def following(deps: Deps, tx: Tx, escalation: Escalation | None) -> Schedu
 async def coming(deps: Deps, tx: Tx, of: AlertGroup | Incident) -> str:
     """The line of its card that says what comes next; on an incident's, also of its alerts' escalation policies."""
     found = await store.open_about(tx, of.id) if isinstance(of, Incident) else [await store.latest(tx, str(of))]
+    if not found and isinstance(of, Incident):
+        return view.coming(await _about_to_begin(deps, tx, of))
     due = [one for one in [await following(deps, tx, escalation) for escalation in found] if one]
     return view.coming(min(due, key=lambda one: one.due_at, default=None))
+
+
+async def _about_to_begin(deps: Deps, tx: Tx, incident: Incident) -> ScheduledStep | None:
+    """The step that comes after the first, in the moment before its escalation is written down."""
+    now, begins_at = deps.clock.now(), incident.declared_at
+    policy = status.policy_of(deps, subjects.of_incident(incident))
+    if policy is None or now - begins_at > status.AT_ONCE:
+        return None
+    if not await timers.is_pending(tx, timers.planted(status.BEGIN, incident.name, begins_at)):
+        return None
+    return rules.next_step(policy, EscalationStart(begins_at), status.weigh(None, incident, None, begins_at), now)
 
 
 async def steps(deps: Deps, tx: Tx, subject: str) -> list[str]:

@@ -6,20 +6,19 @@ from typing import Any
 
 from bot.deps import Deps
 from bot.domain.errors import Repeated, Unclear
+from bot.domain.incidents import incident as rules
 from bot.domain.incidents.draft import Draft
 from bot.domain.incidents.incident import Incident, Placement, Status
 from bot.domain.people.person import Actor
 from bot.ports import Tx
-from bot.queue import audit, idempotency, outbox
+from bot.queue import audit, outbox, timers, unit_of_work
 from bot.queue.unit_of_work import begin
-from bot.services.escalation import progress as escalations
+from bot.services.escalation import status
 from bot.services.incidents import cadence, deliveries
 from bot.services.incidents.announce import tell_all
 from bot.services.incidents.deliveries import card_post, channel_open
-from bot.services.incidents.queries import by_name
 from bot.services.incidents.timeline import log
 from bot.services.messaging import refresh
-from bot.services.subjects import of_incident
 from bot.services.workspace import channels, permissions
 from bot.store.db.locks import serialise
 from bot.store.incidents import incidents as store
@@ -38,12 +37,13 @@ async def declare(deps: Deps, draft: Draft, by: Actor) -> tuple[Incident, bool]:
     try:
         async with begin(deps, by) as tx:
             incident, is_new = await declare_in(deps, tx, draft, draft.title, by)
-            if is_new:
-                await escalations.begin(deps, tx, of_incident(incident))
-            await idempotency.answered(tx, by.key, subject=incident.name, answer=None)
+            if is_new and draft.severity.escalation_policy:
+                await timers.plant(tx, status.BEGIN, incident.name, incident.declared_at)
+            await unit_of_work.answered(tx, by.key, subject=incident.name, answer=None)
             return incident, is_new
     except Repeated as repeated:
-        return await by_name(deps, repeated.subject), False
+        async with deps.database.reading() as tx:
+            return await store.get(tx, rules.number(repeated.subject or "") or 0), False
 
 
 async def declare_in(deps: Deps, tx: Tx, draft: Draft, title: str, by: Actor) -> tuple[Incident, bool]:

@@ -13,7 +13,6 @@ from bot.domain.people.person import Actor
 from bot.ports import Tx
 from bot.queue import audit, outbox, timers
 from bot.queue.unit_of_work import begin
-from bot.services.escalation import pages
 from bot.services.escalation import progress as escalations
 from bot.services.incidents import cadence
 from bot.services.incidents.announce import tell_all
@@ -21,11 +20,9 @@ from bot.services.incidents.deliveries import channel_open, invitation
 from bot.services.incidents.queries import may_respond, visible
 from bot.services.incidents.timeline import log
 from bot.services.messaging import refresh
-from bot.services.subjects import of_incident
-from bot.store.alerts import groups as alerts_store
 from bot.store.incidents import incidents as store
 
-ACKNOWLEDGED = "incident.acknowledged"
+ACKNOWLEDGED = "acknowledged"
 
 
 async def acknowledge(deps: Deps, number: int, by: Actor) -> tuple[Incident, bool]:
@@ -40,7 +37,7 @@ async def acknowledge(deps: Deps, number: int, by: Actor) -> tuple[Incident, boo
 async def acknowledge_in(deps: Deps, tx: Tx, incident: Incident, by: Actor) -> tuple[Incident, bool]:
     """Within somebody's transaction, which holds the incident."""
     if incident.acknowledged_at:
-        await _be_on_its_alerts(tx, incident, by, deps.clock.now())
+        await plant_acknowledged(tx, incident.name, by, deps.clock.now())
         return incident, False
     incident = await noticed(deps, tx, incident, by, deps.clock.now())
     await refresh.incident(deps, tx, incident)
@@ -54,25 +51,13 @@ async def noticed(deps: Deps, tx: Tx, incident: Incident, by: Actor, at: datetim
     await log(deps, tx, incident, by.id, "acknowledged", "acknowledged", told=True)
     await audit.record(tx, deps.clock, by.id, "incident.acknowledged", incident.name)
     incident = await store.change(tx, incident.id, acknowledged_at=at, acknowledged_by=by.id)
-    await escalations.acknowledged(deps, tx, of_incident(incident))
-    await pages.acknowledged(deps, tx, incident.name, by.id)
-    await _be_on_its_alerts(tx, incident, by, at)
+    await plant_acknowledged(tx, incident.name, by, at)
     return incident
 
 
-async def _be_on_its_alerts(tx: Tx, incident: Incident, by: Actor, at: datetime) -> None:
-    """A moment later, since whoever changes an alert holds it before its incident. Its escalation policy has stopped
-    already.
-    """
-    if any(not group.acknowledged_at for group in await alerts_store.of_incident(tx, incident.id)):
-        await timers.schedule(
-            tx,
-            kind=ACKNOWLEDGED,
-            subject=incident.name,
-            due_at=at,
-            dedupe_key=f"{ACKNOWLEDGED}:{incident.id}:{at.isoformat()}",
-            payload={"incident": incident.id, "by": by.id},
-        )
+async def plant_acknowledged(tx: Tx, subject: str, by: Actor, at: datetime) -> None:
+    """What an acknowledgement brings along is for others to do: an alert is held before its incident."""
+    await timers.plant(tx, ACKNOWLEDGED, subject, at, {"by": by.id})
 
 
 async def unnoticed(deps: Deps, tx: Tx, incident: Incident, by: Actor, alert: str) -> Incident:

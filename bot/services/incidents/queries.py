@@ -81,11 +81,6 @@ async def by_subject(deps: Deps, subject: str, by: Actor) -> Incident:
     return await visible(deps, number, by)
 
 
-async def by_name(deps: Deps, name: str | None) -> Incident:
-    async with deps.database.reading() as tx:
-        return await store.get(tx, rules.number(name or "") or 0)
-
-
 async def open_incidents(deps: Deps, by: Actor, *, limit: int = 20) -> list[Incident]:
     """Worst first; private ones only to those who may see them."""
     async with deps.database.reading() as tx:

@@ -10,10 +10,8 @@ from bot.domain.people.person import Actor, Person
 from bot.ports import Tx
 from bot.queue import audit, outbox
 from bot.queue.unit_of_work import begin
-from bot.services.escalation import progress as escalations
 from bot.services.incidents import deliveries, lifecycle, queries, timeline
 from bot.services.messaging import refresh
-from bot.services.subjects import of_incident
 from bot.services.workspace import permissions
 from bot.store.incidents import incidents as store
 
@@ -30,7 +28,7 @@ async def claim(deps: Deps, number: int, role: Role, by: Actor) -> Incident:
         await timeline.log(deps, tx, incident, by.id, "role", f"took the role {role}", told=True)
         await _write_down(deps, tx, incident, role, by.id, by)
         incident = await lifecycle.noticed(deps, tx, incident, by, deps.clock.now())
-        await escalations.acknowledged(deps, tx, of_incident(incident))
+        await lifecycle.plant_acknowledged(tx, incident.name, by, deps.clock.now())
         await _joined(deps, tx, incident, by.id)
         return incident
 
@@ -56,7 +54,7 @@ async def assign(deps: Deps, number: int, role: Role, person: Person, by: Actor)
         await timeline.log(deps, tx, incident, by.id, "role", text, told=True)
         await _write_down(deps, tx, incident, role, person.id, by)
         incident = await lifecycle.noticed(deps, tx, incident, by, deps.clock.now())
-        await escalations.acknowledged(deps, tx, of_incident(incident))
+        await lifecycle.plant_acknowledged(tx, incident.name, by, deps.clock.now())
         await _joined(deps, tx, incident, person.id)
         return incident
 

@@ -11,7 +11,7 @@ from bot.domain.incidents.incident import Incident, Status, Update
 from bot.domain.outgoing.timer import Timer
 from bot.domain.people.person import BOT, Actor
 from bot.ports import Tx
-from bot.queue import audit, commitments, idempotency
+from bot.queue import audit, commitments, unit_of_work
 from bot.queue.unit_of_work import begin
 from bot.services.incidents import cadence, deliveries, email, lifecycle, queries, timeline
 from bot.services.messaging import refresh
@@ -180,7 +180,7 @@ async def snooze(deps: Deps, number: int, by: Actor, wait: timedelta, *, reminde
 
 async def _first_press(deps: Deps, tx: Tx, once: str) -> bool:
     try:
-        await idempotency.once(deps, tx, once)
+        await unit_of_work.once(deps, tx, once)
     except Repeated:
         return False
     return True
@@ -190,7 +190,7 @@ async def reminded(deps: Deps, tx: Tx, incident: str, reminder: str, due: str) -
     """The reminder stands at `channel:ts`: remember which promise its button is about."""
     key = _reminder_key(reminder)
     if await _first_press(deps, tx, key):
-        await idempotency.answered(tx, key, subject=incident, answer={"due": due})
+        await unit_of_work.answered(tx, key, subject=incident, answer={"due": due})
 
 
 async def _is_past(tx: Tx, reminder: str, due: datetime) -> bool:

@@ -9,7 +9,7 @@ from bot.deps import Deps
 from bot.domain.alerts.alert import Alert, Intake
 from bot.domain.errors import Repeated
 from bot.priority import yield_to_commands
-from bot.queue import idempotency
+from bot.queue import unit_of_work
 from bot.queue.inbox import InboxItem
 from bot.queue.unit_of_work import begin
 from bot.services.alerts import lifecycle
@@ -70,7 +70,7 @@ async def _take(deps: Deps, message: Message, part: Sequence[Alert]) -> None:
     await yield_to_commands(YIELD_SECONDS)
     try:
         async with begin(deps) as tx:
-            await idempotency.once(deps, tx, message.key)
+            await unit_of_work.once(deps, tx, message.key)
             await serialise(tx, lifecycle.ONE_AT_A_TIME)
             await Grouping(deps, tx, message).take(part)
     except Repeated:

@@ -19,7 +19,7 @@ from bot.domain.incidents.incident import Incident
 from bot.domain.people.person import AT_PAGERDUTY, BOT, Actor, Person, at_pagerduty
 from bot.intake import pagerduty
 from bot.ports import Tx
-from bot.queue import audit, idempotency
+from bot.queue import audit, unit_of_work
 from bot.queue.inbox import InboxItem
 from bot.queue.unit_of_work import begin
 from bot.services import subjects
@@ -121,7 +121,7 @@ async def _happened(deps: Deps, page: Sent, done: Context) -> None:
     by = Actor(await _doer(deps, done), source="pagerduty")
     try:
         async with begin(deps) as tx:
-            await idempotency.once(deps, tx, _key(page, done))
+            await unit_of_work.once(deps, tx, _key(page, done))
             await respond(deps, tx, page, done, by)
     except Repeated:
         get_logger().info(Event.HOOK_CONTEXT, kind=_OF_PAGERDUTY, about=done.kind.value, title="said before")
@@ -134,7 +134,7 @@ async def _unproved(deps: Deps, page: Sent, done: Context) -> None:
     key = f"unproved:{page.key}:{done.kind}"
     try:
         async with begin(deps) as tx:
-            await idempotency.once(deps, tx, key)
+            await unit_of_work.once(deps, tx, key)
             await audit.record(tx, deps.clock, BOT, "page.unproved", page.subject, page=page.key, said=done.kind.value)
             if page.state in _NEWS_TO.get(done.kind, ()):
                 whom = await page_subject.spoken(tx, page.target)

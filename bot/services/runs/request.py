@@ -25,7 +25,7 @@ from bot.engine import planning
 from bot.expressions import evaluate
 from bot.interactions import Where
 from bot.ports import Tx
-from bot.queue import audit, idempotency, outbox
+from bot.queue import audit, outbox, unit_of_work
 from bot.queue.unit_of_work import begin
 from bot.services.incidents import queries as incident_queries
 from bot.services.runs import approvals, finish, preflight, queries
@@ -135,7 +135,7 @@ async def request(deps: Deps, wanted: Wanted, by: Actor, where: Where) -> Run:
 
     The same request twice is one run. Raises Refused, Unclear, Conflict (a problem that the plan found).
     """
-    if known := rules.number(await idempotency.subject_of(deps, by.key) or ""):
+    if known := rules.number(await unit_of_work.subject_of(deps, by.key) or ""):
         return await queries.get(deps, known)  # whatever has become of the plan since
     runbook = deps.catalogue.runbook(wanted.runbook)
     try:
@@ -150,7 +150,7 @@ async def request(deps: Deps, wanted: Wanted, by: Actor, where: Where) -> Run:
         async with begin(deps, by) as tx:
             await _must_be_few(deps, tx, found, by)
             run = await _write_down(deps, tx, found, wanted, by, channel)
-            await idempotency.answered(tx, by.key, subject=run.name, answer=None)
+            await unit_of_work.answered(tx, by.key, subject=run.name, answer=None)
             return run
     except Repeated as repeated:
         number = rules.number(repeated.subject or "")

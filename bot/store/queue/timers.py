@@ -87,6 +87,11 @@ def _due(now: datetime) -> ColumnElement[bool]:
     return and_(_PENDING, timers.c.due_at <= now)
 
 
+async def is_pending(tx: Tx, dedupe_key: str) -> bool:
+    pending = select(timers.c.id).where(timers.c.dedupe_key == dedupe_key, timers.c.state == "pending")
+    return (await tx.execute(pending)).first() is not None
+
+
 async def lock_due(tx: Tx, *, now: datetime, limit: int) -> list[Timer]:
     """Due rows that never failed, the earliest first, ours until the transaction ends."""
     await prefer_indexes(tx)
