@@ -14,12 +14,13 @@ from zlib import crc32
 import pytest
 import structlog
 
-from bot.store.db.database import SqlDatabase, open_database
+from bot.store.db.database import SqlDatabase
 from bot.store.db.schema import migrate
 from bot.store.tables import metadata
 from tests.support.amazon import Amazon
 from tests.support.backends import Postgres, Server, absent, postgres_server, redis_server
 from tests.support.clock import HandClock
+from tests.support.databases import opened
 from tests.support.mail_server import MailServer
 from tests.support.pagerduty import PagerDutyStandIn, trusted
 from tests.support.promises import shows_a_promise
@@ -66,11 +67,19 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.fixture(scope="session")
+def sqlite_place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where this process's tests have their database, one after the other."""
+    return tmp_path_factory.mktemp("sqlite")
+
+
 @pytest.fixture
-def sqlite_url(sqlite_template: Path, tmp_path: Path) -> str:
+def sqlite_url(sqlite_template: Path, sqlite_place: Path) -> str:
     """A fresh SQLite database with the current schema."""
-    shutil.copyfile(sqlite_template, tmp_path / "tocsin.db")
-    return f"sqlite:///{tmp_path / 'tocsin.db'}"
+    for old in sqlite_place.iterdir():
+        old.unlink()
+    shutil.copyfile(sqlite_template, sqlite_place / "tocsin.db")
+    return f"sqlite:///{sqlite_place / 'tocsin.db'}"
 
 
 @pytest.fixture(scope="session")
@@ -141,17 +150,17 @@ def database_url(request: pytest.FixtureRequest) -> str:
 @pytest.fixture
 async def database(database_url: str) -> AsyncIterator[SqlDatabase]:
     """An open database with the current schema, once on each dialect."""
-    opened = await open_database(database_url)
-    yield opened
-    await opened.close()
+    database = await opened(database_url)
+    yield database
+    await database.close()
 
 
 @pytest.fixture
 async def sqlite_database(sqlite_url: str) -> AsyncIterator[SqlDatabase]:
     """For tests of which the database is no part: an open one on SQLite."""
-    opened = await open_database(sqlite_url)
-    yield opened
-    await opened.close()
+    database = await opened(sqlite_url)
+    yield database
+    await database.close()
 
 
 @pytest.fixture(scope="session")

@@ -11,6 +11,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import NoReturn
@@ -93,24 +94,21 @@ class Postgres:
         self._prefix = f"tocsin_{os.getpid()}"
         self._made = 0
         self._free: list[str] = []
-        self._filled: list[str] = []
+        self._filled: dict[str, psycopg.Connection] = {}  # each with the connection that empties it
 
     def borrow(self, fill: Callable[[str], None]) -> str:
         """The URL of a database with no rows in it and the schema that `fill(url)` makes."""
         if not self._free:
             url = self.empty()
             fill(url)
-            self._filled.append(url)
+            self._filled[url] = psycopg.connect(url, autocommit=True)
             return url
         return self._free.pop()
 
     def give_back(self, url: str, metadata: MetaData) -> None:
         """Throw out whoever is still connected, empty every table, and keep the database for the next test."""
-        with psycopg.connect(url, autocommit=True) as connection:
-            connection.execute(_THROW_OUT)
-            for table in reversed(metadata.sorted_tables):
-                connection.execute(sql.SQL("DELETE FROM {}").format(sql.Identifier(table.name)))
-            connection.execute(_RESTART_IDS)
+        self._filled[url].execute(_THROW_OUT)
+        self._filled[url].execute(_emptying(metadata))
         self._free.append(url)
 
     def empty(self) -> str:
@@ -124,7 +122,8 @@ class Postgres:
         self._run("DROP DATABASE IF EXISTS {} WITH (FORCE)", str(make_url(url).database))
 
     def close(self) -> None:
-        for url in self._filled:
+        for url, connection in self._filled.items():
+            connection.close()
             self.drop(url)
 
     def _run(self, statement: str, *names: str) -> None:
@@ -137,6 +136,14 @@ _THROW_OUT = """
     WHERE datname = current_database() AND pid <> pg_backend_pid()
 """
 _RESTART_IDS = "SELECT setval(oid::regclass, 1, false) FROM pg_class WHERE relkind = 'S'"
+
+
+@cache
+def _emptying(metadata: MetaData) -> sql.Composed:
+    """One trip to the server for all tables."""
+    tables = reversed(metadata.sorted_tables)
+    deletes = [sql.SQL("DELETE FROM {}").format(sql.Identifier(table.name)) for table in tables]
+    return sql.SQL(";").join([*deletes, sql.SQL(_RESTART_IDS)])
 
 
 def _show(url: URL) -> str:

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
+from bot.catalogue.load import catalogue_files, load
+from bot.domain.catalogue.catalogue import Catalogue
+from bot.domain.catalogue.runbook import Runbook
 from bot.paths import data
 
 PAYMENTS = """
@@ -39,3 +44,34 @@ def templates(folder: Path, **files: str) -> Path:
         (made / name).parent.mkdir(parents=True, exist_ok=True)
         (made / name).write_text(text)
     return made
+
+
+_known: dict[object, tuple[Sequence[Path], Catalogue]] = {}
+
+
+def whole(folders: Sequence[Path], *, allow_shell: Sequence[Path] = ()) -> Catalogue:
+    """What `load` makes of folders without a finding; what was read of the same words before is not read again."""
+    allowed = {one.resolve() for one in allow_shell}
+    key = (_content(folders), tuple(folder.resolve() in allowed for folder in folders))
+    if key not in _known:
+        loaded = load(folders, allow_shell=allow_shell)
+        assert not loaded.findings, loaded.findings
+        assert loaded.catalogue is not None
+        _known[key] = folders, loaded.catalogue
+    places, catalogue = _known[key]
+    moved = dict(zip(map(str, places), map(str, folders), strict=True))
+    return replace(catalogue, runbooks={id_: _moved(one, moved) for id_, one in catalogue.runbooks.items()})
+
+
+def _content(folders: Sequence[Path]) -> tuple[tuple[tuple[str, ...], bytes], ...]:
+    """The layout of each folder and the words of each file. What is no catalogue's file is a finding, or nothing."""
+    return tuple(
+        ((str(number), folder.name, *path.relative_to(folder).parts), path.read_bytes() if path.is_file() else b"")
+        for number, folder in enumerate(folders)
+        for path in (*catalogue_files([folder]), *folder.glob("*.yaml"), *folder.glob("*/*.yaml"))
+    )
+
+
+def _moved(runbook: Runbook, places: dict[str, str]) -> Runbook:
+    place = places[runbook.folder]
+    return replace(runbook, folder=place, file=place + runbook.file.removeprefix(runbook.folder))

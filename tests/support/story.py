@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import re
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import datetime, timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,6 @@ import aiohttp
 from sqlalchemy import select
 
 from bot import manifest
-from bot.catalogue.load import load
 from bot.catalogue.templates.render import TemplateFiles
 from bot.deps import Config, CurrentCatalogue, Deps
 from bot.domain.errors import Undeliverable
@@ -32,6 +33,7 @@ from bot.store.tables.audit import audit_log
 from bot.store.wakeups.local import LocalWakeups
 from bot.worker import Worker
 from commands import LISTENERS
+from tests.support.catalogues import whole
 from tests.support.clock import HandClock
 
 BUSY_SECONDS = 30.0  # of real time that a busy machine may take for what Slack gives three seconds
@@ -367,6 +369,15 @@ def tidy(text: str) -> str:
     return re.sub(r"<!date\^[^|>]*\|([^>]*)>", r"\1", text)
 
 
+def app() -> dict[str, Any]:
+    """The packaged manifest for Socket Mode, read once in a process."""
+    return copy.deepcopy(_app())
+
+
+_app = cache(manifest.for_socket_mode)
+packaged_templates = cache(TemplateFiles)  # compiled once in a process
+
+
 @asynccontextmanager
 async def told(
     database: Database,
@@ -382,11 +393,8 @@ async def told(
 
     `parts` are further ones of `Deps`: a pager, a mailer.
     """
-    loaded = load(catalogue or [data("runbooks")], allow_shell=config.get("shell_folders", ()))
-    assert loaded.catalogue is not None
-    assert not loaded.findings, loaded.findings
-    app, alarm = manifest.for_socket_mode(), HeardAlarm()
-    simulator = Simulator(app, clock=SimulatedTime(clock), ack_seconds=BUSY_SECONDS)
+    in_force = whole(catalogue or [data("runbooks")], allow_shell=config.get("shell_folders", ()))
+    simulator, alarm = Simulator(app(), clock=SimulatedTime(clock), ack_seconds=BUSY_SECONDS), HeardAlarm()
     async with AsyncExitStack() as stack:
         await simulator.start()
         stack.push_async_callback(simulator.stop)
@@ -401,8 +409,8 @@ async def told(
             ),
             alarm=alarm,
             wakeups=LocalWakeups(),
-            current_catalogue=CurrentCatalogue(loaded.catalogue),
-            templates=TemplateFiles(templates),
+            current_catalogue=CurrentCatalogue(in_force),
+            templates=TemplateFiles(templates) if templates else packaged_templates(),
             secrets=Secrets(environment or {}, handed_on=environment),
             **(parts or {}),
         )

@@ -60,10 +60,11 @@ def is_narrow(pattern: str) -> bool:
     return True
 
 
-def _is_harmless_class(direct_messages: str) -> bool:
+@lru_cache(maxsize=2_000)
+def _is_harmless_class(piece: str) -> bool:
     """Ranges are tried out: `[.-_]` holds much more than it shows."""
     try:
-        holds = matcher(direct_messages)
+        holds = matcher(piece)
     except Unclear:
         return False
     return all(chr(code) in _HARMLESS for code in range(128) if holds(chr(code)))
