@@ -207,12 +207,16 @@ async def last_known(deps: Deps, tx: Tx, who: Sequence[str], service: str) -> di
 
 
 async def _schedule(deps: Deps, schedule: str, *, strictly: bool) -> Schedule:
-    async with deps.database.reading() as tx:
-        kept = await store.roster(tx, schedule)
+    kept = await _kept(deps, schedule)
     if kept is None or not kept.holds(deps.clock.wall(), seconds=STRICT_SECONDS if strictly else FRESH_SECONDS):
         asked = await _ask(deps, schedule, strictly=strictly)
         return await _matched(deps, asked or kept, is_fresh=asked is not None)
     return await _matched(deps, kept, is_fresh=True)
+
+
+async def _kept(deps: Deps, schedule: str) -> Roster | None:
+    async with deps.database.reading() as tx:
+        return await store.roster(tx, schedule)
 
 
 async def _matched(deps: Deps, roster: Roster | None, *, is_fresh: bool) -> Schedule:
@@ -240,6 +244,9 @@ async def _ask(deps: Deps, schedule: str, *, strictly: bool) -> Roster | None:
 
 async def _fetch(deps: Deps, pager: Pager, schedule: str) -> Roster | None:
     wall, unanswered = deps.clock.wall(), deps.config.workspace.unanswered
+    kept = await _kept(deps, schedule)
+    if kept and kept.holds(wall, seconds=STRICT_SECONDS):
+        return kept  # somebody else's answer was written down after this one had looked
     try:
         found = Roster(_without_ended(await pager.on_call(schedule), wall), wall)
     except Undeliverable as problem:

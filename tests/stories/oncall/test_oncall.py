@@ -12,8 +12,10 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 
-from bot.ports import Database
+from bot.ports import Database, Tx
 from bot.services.workspace import people, recipients
+from bot.store.people import oncall as oncall_store
+from bot.store.people.oncall import Roster
 from bot.store.tables.queue import deliveries
 from tests.support.catalogues import catalogue
 from tests.support.clock import START, HandClock
@@ -401,6 +403,28 @@ async def test_many_ask_at_once(paged: Story, stand_in: PagerDutyStandIn) -> Non
     for _ in range(3):
         assert await all_of_them() == [["U0ADA"]] * 9
     assert stand_in.requests == ["GET /oncalls"] * 2
+
+
+async def test_an_answer_that_comes_meanwhile(
+    paged: Story, stand_in: PagerDutyStandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who looked before another's answer was written down, and goes on after it, takes that answer."""
+    look, looked, go_on = oncall_store.roster, asyncio.Event(), asyncio.Event()
+
+    async def slowly(tx: Tx, schedule: str) -> Roster | None:
+        found = await look(tx, schedule)
+        looked.set()
+        await go_on.wait()
+        return found
+
+    monkeypatch.setattr(oncall_store, "roster", slowly)
+    slow = asyncio.create_task(recipients.expand(paged.deps, ["oncall"], service="there"))
+    await looked.wait()
+    monkeypatch.setattr(oncall_store, "roster", look)
+    assert await recipients.expand(paged.deps, ["oncall"], service="there") == ["U0ADA"]
+    go_on.set()
+    assert await slow == ["U0ADA"]
+    assert stand_in.requests == ["GET /oncalls"]
 
 
 async def test_a_gap_and_a_stranger(paged: Story, stand_in: PagerDutyStandIn) -> None:
