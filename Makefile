@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: demo install test check format bench soak lock clean
+.PHONY: demo install test test-long check format bench soak lock clean
 
 demo: $(VENV)/.runtime
 	$(BIN)/tocsin demo --port $(PORT)
@@ -14,6 +14,10 @@ install: $(VENV)/.full
 
 test: $(VENV)/.full
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+# What takes real time, or its full length: real processes killed again and again, limits waited for in whole.
+test-long: $(VENV)/.full
+	$(BIN)/python -m pytest -m long $(PYTEST_ARGS)
 
 check: $(VENV)/.full
 	$(BIN)/ruff format --check .

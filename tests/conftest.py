@@ -19,6 +19,7 @@ from bot.store.db.schema import migrate
 from bot.store.tables import metadata
 from tests.support.amazon import Amazon
 from tests.support.backends import Postgres, Server, absent, postgres_server, redis_server
+from tests.support.budget import Budget, is_whole
 from tests.support.clock import HandClock
 from tests.support.databases import opened
 from tests.support.mail_server import MailServer
@@ -30,6 +31,12 @@ MEMORY = "/dev/shm"  # noqa: S108
 gc.set_threshold(20_000, 10, 10)  # a tenth of the suite's time went into looking for garbage after every 700 objects
 if os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free > 2_000_000_000:
     os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", MEMORY)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Whoever reports adds up what each folder costs."""
+    if not hasattr(config, "workerinput"):
+        config.pluginmanager.register(Budget(is_whole=is_whole(config)))
 
 
 @pytest.hookimpl(wrapper=True)
@@ -208,7 +215,7 @@ def amazon() -> Amazon:
 
 
 # Real processes and browsers: they wait more than they work. Begun first, they fill the time of all others.
-LONG = (
+FIRST = (
     "tests/stories/runs/test_run_chaos.py",
     "tests/stories/incidents/test_crash.py",
     "tests/stories/runs/test_run_processes.py",
@@ -239,7 +246,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     A story that is written for both databases is told on one of them, the next story on the other, to save time:
     what differs between them is the kernel's and the store's, whose tests all run on both.
     """
-    items.sort(key=lambda item: not item.nodeid.startswith(LONG))
+    items.sort(key=lambda item: not item.nodeid.startswith(FIRST))
     if os.environ.get(BOTH):
         return
     all_ids = {item.nodeid for item in items}

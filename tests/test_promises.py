@@ -55,6 +55,12 @@ def _left_out(test: str) -> bool:
     return bool(marks_by_test(path)[name] & set(NOT_RUN))
 
 
+def test_ci_runs_both_parts() -> None:
+    """What is marked `long` is not left out: CI runs it after the rest."""
+    lines = (ROOT / ".ci" / "run").read_text(encoding="utf-8").splitlines()
+    assert [line for line in lines if line.startswith("make ")] == ["make check", "make test", "make test-long"]
+
+
 def test_the_table_is_read_whole() -> None:
     """Every row of the document is one that the checks above have seen."""
     lines = DOCUMENT.read_text(encoding="utf-8").splitlines()

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.long  # it is built and installed
+
 ROOT = Path(__file__).parents[1]
 LOOK = """
 import bot, pathlib

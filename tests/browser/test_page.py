@@ -198,6 +198,7 @@ async def confirm(ada: Person) -> None:
     await ada.pictures("10-closed")
 
 
+@pytest.mark.long
 async def test_a_run_approved_and_watched(browser: Browser, tmp_path: Path) -> None:
     """Ada asks for the practice run; Ben approves it in the thread; Ada does her part and sees the end."""
     async with demo(tmp_path) as url, two_people(browser, url) as (ada, ben):

@@ -9,6 +9,8 @@ from asyncio.subprocess import PIPE, Process
 from contextlib import suppress
 from pathlib import Path
 
+import pytest
+
 from bot.deps import Deps
 from bot.queue import inbox, outbox, timers
 from bot.store.db.clock import DatabaseClock
@@ -17,10 +19,7 @@ from bot.store.tables.queue import deliveries as table
 from tests.queue.rows import column, count
 from tests.queue.world import World, make_deps, note, until
 
-KILLS = 5
 EACH = 20  # deliveries, timers and inbox items, for each victim
-
-SAID = KILLS * EACH * 3
 
 
 async def fill(deps: Deps, victim: int) -> None:
@@ -58,7 +57,8 @@ async def end(child: Process) -> None:
     await child.communicate()
 
 
-async def test_killed_again_and_again(database: SqlDatabase, database_url: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("kills", [2, pytest.param(5, marks=pytest.mark.long)])
+async def test_killed_again_and_again(database: SqlDatabase, database_url: str, tmp_path: Path, kills: int) -> None:
     """However often a worker is killed amid its work, all is said in the end, and everything once.
 
     On PostgreSQL two workers share the work, and one of them is killed.
@@ -66,17 +66,17 @@ async def test_killed_again_and_again(database: SqlDatabase, database_url: str, 
     clock = DatabaseClock(database)
     await clock.start()
     deps = make_deps(database, clock, World(clock))
-    file = tmp_path / "said"
+    file, everything = tmp_path / "said", kills * EACH * 3
     dice = random.Random(7)  # noqa: S311  a seed makes it repeatable
     companion = await start(database_url, file) if database.dialect == "postgresql" else None
-    for number in range(KILLS):
+    for number in range(kills):
         victim = await start(database_url, file)
         await fill(deps, number)
         await heard_from(file, dice.randint(1, 6))
         await end(victim)
 
     async def all_is_said() -> bool:
-        return await count(database, table, state="sent") == SAID
+        return await count(database, table, state="sent") == everything
 
     last = await start(database_url, file)
     await until(all_is_said, seconds=30)
@@ -84,5 +84,5 @@ async def test_killed_again_and_again(database: SqlDatabase, database_url: str, 
         await end(child)
     assert max(await column(database, table, "epoch")) > 1, "No kill hit anything."
     said = file.read_text().split()
-    assert len(said) == len(set(said)) == SAID
+    assert len(said) == len(set(said)) == everything
     assert set(await column(database, table, "state")) == {"sent"}

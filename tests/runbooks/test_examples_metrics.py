@@ -46,6 +46,7 @@ def probes(exporter: str, module: str, *targets: str) -> Mapping[str, object]:
 # --- certificates -------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.long
 async def test_certificates_that_end(tmp_path: Path) -> None:
     """Those that end or ended are named, renewed by hand, and Prometheus must see the new ones; then nobody is asked.
 
@@ -88,6 +89,7 @@ async def test_certificates_that_end(tmp_path: Path) -> None:
     assert after.done == ["watched", "ending", "failing"]
 
 
+@pytest.mark.long
 async def test_nothing_is_watched() -> None:
     """Then the run fails: that no certificate ends would be no comfort."""
     with prometheus([]) as url:
@@ -160,6 +162,7 @@ async def test_too_many_errors() -> None:
     assert isinstance(recovered, Waiting)
 
 
+@pytest.mark.long
 async def test_errors_as_usual() -> None:
     """No errors at all are 0 %, not nothing, and nobody is asked to mend anything."""
     with shop(0) as url:
@@ -169,6 +172,7 @@ async def test_errors_as_usual() -> None:
     assert walk.done == ["traffic", "rate", "history", "where", "down", "restarted"]
 
 
+@pytest.mark.long
 async def test_the_job_is_another() -> None:
     """A wrong name is a failure: that it has no errors would be no comfort."""
     with shop(20) as url:
@@ -178,6 +182,7 @@ async def test_the_job_is_another() -> None:
     assert "The query found nothing." in outcome.sentence
 
 
+@pytest.mark.long
 async def test_another_metric() -> None:
     """Names and labels are the operator's: here Prometheus counts its own requests, and has just come up."""
     nobody = f"127.0.0.1:{free_port()}"

@@ -14,6 +14,7 @@ pytestmark = pytest.mark.timeout(300)  # processes start, beside whatever else t
 SPEED = 300  # a quarter of an hour in three seconds
 
 
+@pytest.mark.long
 async def test_killed_between_two_steps(database_url: str, tmp_path: Path) -> None:
     """SIGKILL between T+0 and T+15: when it runs again every step goes out once, and no promise is missed."""
     steps = ((0, "email:ops"), (15, "page:oncall"), (30, "email:ops"))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 
 from tests.support.crash import House, NewDatabase, check, housed, seeded, told_together, undisturbed
@@ -9,19 +11,22 @@ from tests.support.story import shown
 
 pytestmark = pytest.mark.timeout(300)  # dozens of processes start, beside whatever else the machine does
 
+FEW = ("declare", "resolve")
 ACTS = ("declare", "update", "overdue", "resolve")
 SQLITE_SEEDS = (3,)  # filled in, over HTTP; more of them are make soak's
 POSTGRES_SEEDS = (4,)  # typed, over Socket Mode
 
 
-async def test_killed_on_sqlite(new_sqlite: NewDatabase) -> None:
+@pytest.mark.parametrize("acts", [FEW, pytest.param(ACTS, marks=pytest.mark.long)], ids=" ".join)
+async def test_killed_on_sqlite(new_sqlite: NewDatabase, acts: Sequence[str]) -> None:
     """One process, killed in every act of a day: the same end, nothing twice."""
-    days = [seeded(seed, acts=ACTS) for seed in SQLITE_SEEDS]
+    days = [seeded(seed, acts=acts) for seed in SQLITE_SEEDS]
     outcomes = await told_together(new_sqlite, [undisturbed(True), *days])
-    assert sum(outcome.kills for outcome in outcomes) >= 4
+    assert sum(outcome.kills for outcome in outcomes) >= len(acts)
     check(outcomes)
 
 
+@pytest.mark.long
 async def test_killed_on_postgresql(new_postgres: NewDatabase) -> None:
     """A bot and a worker beside it, one or the other killed in the acts of a day: the same end, nothing twice."""
     days = [
@@ -32,6 +37,7 @@ async def test_killed_on_postgresql(new_postgres: NewDatabase) -> None:
     check(outcomes)
 
 
+@pytest.mark.long
 async def test_the_clock_passes_a_promise_while_it_is_down(new_sqlite: NewDatabase) -> None:
     """Two updates fell due while nobody was up: one is posted at once after the start, and the next one is promised."""
     async with housed(new_sqlite()) as house:

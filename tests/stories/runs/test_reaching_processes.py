@@ -19,7 +19,7 @@ from tests.support.pagerduty import ROUTING_KEY, PagerDutyStandIn
 from tests.support.run_processes import opened
 from tests.support.runbooks import SERVICE
 
-pytestmark = pytest.mark.timeout(300)  # processes start, beside whatever else the machine does
+pytestmark = [pytest.mark.long, pytest.mark.timeout(300)]  # processes start, beside whatever else the machine does
 
 CONTACTS = "contacts: {ops: {email: [ops@example.com]}, desk: {who: [U0ADA]}}"
 MAIL = "email: {to: ops, subject: It is back, text: It was the cache}"

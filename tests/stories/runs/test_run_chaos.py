@@ -13,23 +13,25 @@ from tests.support.run_chaos import WORKERS, Place, brewed, check, is_open, plac
 
 pytestmark = pytest.mark.timeout(300)  # many processes start, beside whatever else the machine does
 
-REPEAT = "make test PYTEST_ARGS='-n 0 tests/stories/runs/test_run_chaos.py'"
+REPEAT = "make {} PYTEST_ARGS='-n 0 tests/stories/runs/test_run_chaos.py'"
 
 
 async def test_runs_in_a_storm_on_sqlite(new_sqlite: NewDatabase, tmp_path: Path) -> None:
     """One process, killed once and stopped once amid 4 runs: nothing twice, nothing stuck, nothing unsaid."""
     storm = brewed(7, wishes=4, kills=1, stops=1, victims=("serve",), rooms=4)
     outcome = await weathered(new_sqlite, tmp_path, storm)
-    check(outcome, REPEAT)
+    check(outcome, REPEAT.format("test"))
 
 
+@pytest.mark.long
 async def test_runs_in_a_storm_on_postgresql(new_postgres: NewDatabase, tmp_path: Path) -> None:
     """A bot and two workers, any of them killed or stopped: nothing twice, nothing stuck, nothing unsaid."""
     storm = brewed(8, wishes=4, kills=1, stops=1, victims=("serve", *WORKERS), rooms=4)
     outcome = await weathered(new_postgres, tmp_path, storm)
-    check(outcome, REPEAT)
+    check(outcome, REPEAT.format("test-long"))
 
 
+@pytest.mark.long
 async def test_a_stopped_worker_is_fenced(new_postgres: NewDatabase, tmp_path: Path) -> None:
     """A worker stopped in mid-effect loses the run; a person answers; when it continues, its outcome is nothing."""
     async with placed(new_postgres(), tmp_path, rooms=1) as place:

@@ -220,6 +220,7 @@ def waiting(served: Web) -> dict[str, str]:
     return {name: runbook(*steps, look(served, f"after_{name}")) for name, steps in made.items()}
 
 
+@pytest.mark.long
 async def test_killed_while_it_waits(new_sqlite: NewDatabase, tmp_path: Path) -> None:
     """After it the buttons work, a wait ends at its own time, a check comes true, a message stands there once."""
     async with counting_web() as served, opened(new_sqlite(), tmp_path, waiting(served)) as shop:
@@ -268,6 +269,7 @@ echo 'the last line'
 """
 
 
+@pytest.mark.long
 async def test_output_is_shown_as_it_comes(new_sqlite: NewDatabase, tmp_path: Path) -> None:
     """A program's lines are in the live message before it ends, at most every three seconds, and all in the file."""
     programs = {"lines": LINES, "much": MUCH}
@@ -302,6 +304,7 @@ def program(name: str, *arguments: object) -> str:
 # --- told to stop -----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.long
 async def test_told_to_stop_in_mid_step(new_sqlite: NewDatabase, tmp_path: Path) -> None:
     """SIGTERM: a short step is finished, a long one given up and asked about, none begun; exit code 0."""
     async with counting_web() as served:
