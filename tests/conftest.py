@@ -19,7 +19,7 @@ from bot.store.db.schema import migrate
 from bot.store.tables import metadata
 from tests.support.amazon import Amazon
 from tests.support.backends import Postgres, Server, absent, postgres_server, redis_server
-from tests.support.budget import Budget, is_whole
+from tests.support.budget import Budget, budget, is_whole
 from tests.support.clock import HandClock
 from tests.support.databases import opened
 from tests.support.mail_server import MailServer
@@ -36,7 +36,7 @@ if os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free > 2_000_000_000
 def pytest_configure(config: pytest.Config) -> None:
     """Whoever reports adds up what each folder costs."""
     if not hasattr(config, "workerinput"):
-        config.pluginmanager.register(Budget(is_whole=is_whole(config)))
+        config.pluginmanager.register(Budget(budget(), is_whole=is_whole(config)))
 
 
 @pytest.hookimpl(wrapper=True)

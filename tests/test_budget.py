@@ -5,12 +5,11 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import tomllib
 from pathlib import Path
 
 import pytest
 
-from tests.support.budget import FILE, USUAL, Ledger
+from tests.support.budget import USUAL, Ledger, budget
 
 ROOT = Path(__file__).parents[1]
 BUDGET = {"tests": 20.0, "tests/stories": 60.0, "tests/stories/runs": 20.0}
@@ -76,7 +75,7 @@ def test_ci_holds_the_whole_suite_to_it(
         "from tests.support.budget import Budget, is_whole\n"
         "def pytest_configure(config):\n"
         "    if not hasattr(config, 'workerinput'):\n"
-        "        config.pluginmanager.register(Budget(is_whole=is_whole(config)))\n"
+        "        config.pluginmanager.register(Budget({}, is_whole=is_whole(config)))\n"
     )
     (tmp_path / "pytest.ini").write_text(
         f"[pytest]\ntestpaths = tests\naddopts = -q -m '{USUAL}'\nmarkers =\n  long: x\n  soak: x\n"
@@ -89,7 +88,7 @@ def test_ci_holds_the_whole_suite_to_it(
 
 def test_the_budget_is_whole() -> None:
     """Its shares are of one hundred, its folders are there, and what is usual is what pyproject.toml says."""
-    percent = tomllib.loads(FILE.read_text(encoding="utf-8"))["percent"]
+    percent = budget()
     assert sum(percent.values()) == pytest.approx(100, abs=1)
     assert [folder for folder in percent if not (ROOT / folder).is_dir()] == []
     assert f"-m '{USUAL}'" in (ROOT / "pyproject.toml").read_text(encoding="utf-8")

@@ -85,6 +85,7 @@ def test_demo_shows_a_page_and_ends_cleanly(start: Start, tmp_path: Path) -> Non
     assert "/incident declare" in "".join(said)
 
 
+@pytest.mark.long
 def test_second_demo_on_a_port_is_a_sentence(start: Start, tmp_path: Path) -> None:
     """A demo on a port that is taken says so and what to do, in one sentence."""
     port = free_port()
@@ -104,6 +105,7 @@ async def simulator() -> AsyncIterator[Simulator]:
     await simulator.stop()
 
 
+@pytest.mark.long
 async def test_serve_is_ready_small_and_alone(start: Start, simulator: Simulator, tmp_path: Path) -> None:
     """`serve` gets ready, stays under 150 MB, keeps others off its SQLite file, and ends on SIGTERM with 0."""
     port = free_port()
@@ -132,6 +134,7 @@ async def test_serve_is_ready_small_and_alone(start: Start, simulator: Simulator
     assert simulator.bot_token not in err
 
 
+@pytest.mark.long
 async def test_taken_http_port_names_the_variable(start: Start, simulator: Simulator, tmp_path: Path) -> None:
     """`serve` on a taken port is one sentence that names the variable."""
     serve = start(

@@ -89,7 +89,6 @@ async def test_certificates_that_end(tmp_path: Path) -> None:
     assert after.done == ["watched", "ending", "failing"]
 
 
-@pytest.mark.long
 async def test_nothing_is_watched() -> None:
     """Then the run fails: that no certificate ends would be no comfort."""
     with prometheus([]) as url:
@@ -162,7 +161,6 @@ async def test_too_many_errors() -> None:
     assert isinstance(recovered, Waiting)
 
 
-@pytest.mark.long
 async def test_errors_as_usual() -> None:
     """No errors at all are 0 %, not nothing, and nobody is asked to mend anything."""
     with shop(0) as url:
@@ -172,7 +170,6 @@ async def test_errors_as_usual() -> None:
     assert walk.done == ["traffic", "rate", "history", "where", "down", "restarted"]
 
 
-@pytest.mark.long
 async def test_the_job_is_another() -> None:
     """A wrong name is a failure: that it has no errors would be no comfort."""
     with shop(20) as url:

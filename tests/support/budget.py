@@ -58,8 +58,8 @@ class Ledger:
 class Budget:
     """The plugin, in the process that reports."""
 
-    def __init__(self, *, is_whole: bool) -> None:
-        self._ledger = Ledger(tomllib.loads(FILE.read_text(encoding="utf-8"))["percent"])
+    def __init__(self, budget: Mapping[str, float], *, is_whole: bool) -> None:
+        self._ledger = Ledger(budget)
         self._is_held = is_whole and os.environ.get("CI") == "true"
         self._is_shown = is_whole
 
@@ -79,6 +79,12 @@ class Budget:
             terminalreporter.write_line(line)
         loops = sum(self._ledger.seconds.values()) / reference_seconds()
         terminalreporter.write_line(f"The whole is {loops:.0f} reference loops of ten million additions.")
+
+
+def budget() -> dict[str, float]:
+    """Folder -> percent of the whole."""
+    found: dict[str, float] = tomllib.loads(FILE.read_text(encoding="utf-8"))["percent"]
+    return found
 
 
 def reference_seconds() -> float:
