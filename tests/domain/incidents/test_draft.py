@@ -37,6 +37,14 @@ def test_words_in_any_order(words: tuple[str, ...]) -> None:
     assert draft.title == "cards fail at the till"
 
 
+@pytest.mark.parametrize("words", ["P0 drill default", "drill default critical", "DEFAULT Sev0 Drill"])
+def test_words_in_any_case(words: str) -> None:
+    """Severity, service and drill in capitals or not, the severity by key or by another name."""
+    draft = Draft.read(f"{words} checkout is down", CATALOGUE)
+    assert (draft.drill, draft.service.key, draft.severity.key) == (True, "default", "P0")
+    assert draft.title == "checkout is down"
+
+
 @pytest.mark.parametrize("word", ["p0", "P0", "CRITICAL", "Sev0"])
 def test_a_severity_by_key_or_alias(word: str) -> None:
     """Key or alias, any case."""

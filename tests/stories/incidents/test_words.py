@@ -61,15 +61,8 @@ async def test_a_nasty_title_stays_text(tale: Story) -> None:
 
 @pytest.mark.parametrize(
     ("title", "name"),
-    [
-        ("база данных лежит", "inc-1-baza-dannykh-lezhit"),
-        ("データベースが停止", "inc-1-"),
-        ("الدفع معطل الآن", "inc-1-"),
-        ("🔥🔥🔥", "inc-1-fire"),
-        ("Zahlung schlägt fehl – überall", "inc-1-zahlung-schlagt-fehl-uberall"),
-        ("...", "inc-1"),
-    ],
-    ids=["cyrillic", "japanese", "right-to-left", "only emoji", "umlauts", "only dots"],
+    [("база – データベースが停止 الدفع معطل 🔥 schlägt fehl", "inc-1-baza-"), ("...", "inc-1")],
+    ids=["every script", "only dots"],
 )
 async def test_titles_of_any_script(tale: Story, title: str, name: str) -> None:
     """The title stands unchanged on the card; the channel's name keeps its sound, by Slack's rules."""
@@ -99,20 +92,18 @@ async def test_a_longer_title_is_refused_in_a_sentence(tale: Story) -> None:
     assert f"{TITLE_LIMIT} fit" in answer
 
 
-@pytest.mark.parametrize("quotes", ['"{}"', "“{}”", "„{}“"])
-async def test_a_quoted_title_is_taken_whole(tale: Story, quotes: str) -> None:
+async def test_a_quoted_title_is_taken_whole(tale: Story) -> None:
     """What stands in quotes is the title, whatever its words are."""
-    await tale.types("Ada", "/incident declare P1 " + quotes.format("private P0 drill"))
+    await tale.types("Ada", "/incident declare P1 “private P0 drill”")
     card = shown(await tale.card("inc-1-private-p0-drill"))
     assert "INC-1 private P0 drill" in card
     assert "Drill:" not in card
     assert "P1 High" in card
 
 
-@pytest.mark.parametrize("words", ["P0 drill default", "drill default critical", "DEFAULT Sev1 Drill"])
-async def test_words_in_any_order(tale: Story, words: str) -> None:
+async def test_words_in_any_order(tale: Story) -> None:
     """Severity, service and drill come in any order and any case; the rest is the title."""
-    room = await tale.declared(f"{words} checkout is down")
+    room = await tale.declared("DEFAULT Sev1 Drill checkout is down")
     assert room == "inc-1-checkout-is-down"
     card = shown(await tale.card(room))
     assert "P0 Critical" in card
@@ -124,11 +115,10 @@ async def test_without_a_severity_it_is_the_services(tale: Story) -> None:
     assert "at P2" in await tale.types("Ada", "/incident declare search is slow")
 
 
-@pytest.mark.parametrize("word", ["p9", "sev9"])
-async def test_a_severity_that_is_none(tale: Story, word: str) -> None:
+async def test_a_severity_that_is_none(tale: Story) -> None:
     """A word that looks like a severity and is none is refused with the list, and nothing is declared."""
-    answer = await tale.types("Ada", f"/incident declare {word} checkout is down")
-    assert word in answer
+    answer = await tale.types("Ada", "/incident declare sev9 checkout is down")
+    assert "sev9" in answer
     assert "P0, P1, P2 and P3" in answer
     assert await tale.cards("incidents") == []
 
