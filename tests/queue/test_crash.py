@@ -57,7 +57,7 @@ async def end(child: Process) -> None:
     await child.communicate()
 
 
-@pytest.mark.parametrize("kills", [2, pytest.param(5, marks=pytest.mark.long)])
+@pytest.mark.parametrize("kills", [5, pytest.param(15, marks=pytest.mark.long)])
 async def test_killed_again_and_again(database: SqlDatabase, database_url: str, tmp_path: Path, kills: int) -> None:
     """However often a worker is killed amid its work, all is said in the end, and everything once.
 

@@ -145,9 +145,9 @@ async def acknowledge(deps: Deps, tx: Tx, group: AlertGroup, by: Actor) -> tuple
     """The group, which is held, and whether this person was the first. So they are on its incident."""
     if group.acknowledged_at:
         return group, False
+    incident = (await subjects.of_alert(tx, group)).incident  # held before anything of either is written
     group = await mark_acknowledged(deps, tx, group, by)
     await incidents.plant_acknowledged(tx, str(group), by, deps.clock.now())
-    incident = (await subjects.of_alert(tx, group)).incident
     if incident and incident.is_open and not incident.acknowledged_at:
         await incidents.acknowledge_in(deps, tx, incident, by)
     return group, True
@@ -162,8 +162,8 @@ async def mark_acknowledged(deps: Deps, tx: Tx, group: AlertGroup, by: Actor) ->
 
 async def unacknowledged(deps: Deps, tx: Tx, group: AlertGroup, by: Actor) -> None:
     """They are not on it any more, and nobody else is."""
-    await audit.record(tx, deps.clock, by.id, "alert.unacknowledged", str(group))
     subject = await subjects.of_alert(tx, group)
+    await audit.record(tx, deps.clock, by.id, "alert.unacknowledged", str(group))
     incident = subject.incident
     if incident and incident.is_open and incident.acknowledged_at:
         incident = await incidents.unnoticed(deps, tx, incident, by, str(group))
