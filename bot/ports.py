@@ -26,8 +26,20 @@ class Clock(Protocol):
     def wall(self) -> float:
         """Epoch seconds, never scaled."""
 
+    @property
+    def speed(self) -> float:
+        """How many seconds `now` moves on in one of the wall's; above 0."""
+
     def from_wall(self, epoch_seconds: float) -> datetime:
         """A time that came from outside (Slack's ts) as a time of promises."""
+
+    def wall_in(self, seconds: float) -> float:
+        """What `wall` shows when so much of promised time has gone, at the speed of this moment."""
+        return self.wall() + seconds / self.speed
+
+    def seconds_until(self, moment: datetime) -> float:
+        """Of wall time, until `now` shows that moment; negative where it is past."""
+        return (moment - self.now()).total_seconds() / self.speed
 
     async def refresh(self) -> None:
         """Read the anchors again: another process may have jumped or changed the speed."""

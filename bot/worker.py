@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from datetime import datetime
 from functools import partial
 
 from bot.deps import Deps
@@ -152,7 +151,7 @@ class Worker:
             self._sendable.set()
         due = await timers.next_due(self._deps)
         if due is not None:
-            alarm_clock.arm(self._seconds_until(due))
+            alarm_clock.arm(self._deps.clock.seconds_until(due))
 
     async def _send_and_nap(self, start_ready: Callable[[], Awaitable[int]]) -> None:
         await start_ready()
@@ -212,10 +211,3 @@ class Worker:
                 await chore.do(self._deps)
         except (DatabaseTrouble, OSError) as problem:
             log.warning(Event.DATABASE_TROUBLE, during=f"chore {name}", error=str(problem))
-
-    def _seconds_until(self, moment: datetime) -> float:
-        """Of wall time, at the speed the clock of promises has now."""
-        clock = self._deps.clock
-        wall = clock.wall()
-        speed = (clock.from_wall(wall + 1) - clock.from_wall(wall)).total_seconds()
-        return (moment - clock.now()).total_seconds() / max(speed, 1e-6)

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+from bot.ports import Clock
+
 START = datetime(2026, 11, 20, 9, 0, tzinfo=UTC)
 
 
-class HandClock:
-    """`ports.Clock` at speed 1: the time of promises and the wall are one clock, and it stands still."""
+class HandClock(Clock):
+    """At speed 1: the time of promises and the wall are one clock, and it stands still."""
+
+    speed = 1.0
 
     def __init__(self, start: datetime = START) -> None:
         self._now = start.astimezone(UTC)

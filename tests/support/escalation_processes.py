@@ -119,9 +119,8 @@ class Tower:
     async def due_walls(self, afters: Sequence[int]) -> dict[Step, float]:
         """When each step was due, by the wall."""
         await self.house.clock.refresh()
-        wall = time.time()
+        wall, speed = time.time(), self.house.clock.speed
         now = self.house.clock.from_wall(wall)
-        speed = (self.house.clock.from_wall(wall + 1) - now).total_seconds()
         async with self.house.database.reading() as tx:
             begun = {row.subject: row.begins_at for row in await tx.execute(select(escalation_tables.escalations))}
         return {
@@ -146,11 +145,9 @@ class Tower:
         """How late each step's timer fired, in seconds of the wall: what came after is the way to people."""
         table, clock = queue_tables.timers, self.house.clock
         await clock.refresh()
-        wall = time.time()
-        speed = (clock.from_wall(wall + 1) - clock.from_wall(wall)).total_seconds()
         fired = select(table.c.due_at, table.c.fired_at).where(table.c.kind == STEP, table.c.fired_at.is_not(None))
         async with self.house.database.reading() as tx:
-            return sorted((row.fired_at - row.due_at).total_seconds() / speed for row in await tx.execute(fired))
+            return sorted((row.fired_at - row.due_at).total_seconds() / clock.speed for row in await tx.execute(fired))
 
     async def commitments(self) -> Counter[str]:
         async with self.house.database.reading() as tx:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -21,6 +20,7 @@ from bot.domain.text.secret import Secret
 from bot.engine.steps import STEPS, Connections, StepContext, http, sql
 from bot.engine.steps import arguments as read
 from bot.expressions import evaluate
+from bot.ports import Clock
 
 MOMENT = datetime(2026, 1, 1, tzinfo=UTC)  # a simulated run takes no time
 _LONG_AGO = MOMENT - timedelta(days=3650)
@@ -50,9 +50,10 @@ class Unscripted(Exception):
         self.scripted_result = scripted_result
 
 
-@dataclass(frozen=True)
-class _Still:
-    """`ports.Clock` that stands."""
+class _Still(Clock):
+    """Nobody moves it."""
+
+    speed = 1.0
 
     def now(self) -> datetime:
         return MOMENT
@@ -64,7 +65,7 @@ class _Still:
         return datetime.fromtimestamp(epoch_seconds, UTC)
 
     async def refresh(self) -> None:
-        """Nobody moves it."""
+        """There is nothing to read."""
 
 
 def _nothing(_reference: str) -> Secret:

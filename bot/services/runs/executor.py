@@ -465,11 +465,7 @@ class Executor:
         return Pause("parked", Status.WAITING, made.sentence, then=then)
 
     def _wall_in(self, seconds: float) -> float:
-        """Of promised time, at the speed the clock has now."""
-        clock = self._deps.clock
-        wall = clock.wall()
-        speed = (clock.from_wall(wall + 1) - clock.from_wall(wall)).total_seconds()
-        return wall + max(0.02, seconds / max(speed, 1e-6))
+        return max(self._deps.clock.wall() + 0.02, self._deps.clock.wall_in(seconds))
 
     async def _arm_deadline(self, tx: Tx) -> None:
         """Nobody looks at a run that rests, so its deadline becomes a timer."""

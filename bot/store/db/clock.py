@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import func, select, update
 from sqlalchemy.exc import NoResultFound
 
-from bot.ports import Database, Tx
+from bot.ports import Clock, Database, Tx
 from bot.store.db.dialect import insert_into
 from bot.store.tables.queue import clock as table
 
@@ -34,8 +34,8 @@ class Anchors:
         return self.bot + timedelta(seconds=(wall - self.wall) * self.speed)
 
 
-class DatabaseClock:
-    """`ports.Clock`. Call `start()` or `join()` once before asking it for the time."""
+class DatabaseClock(Clock):
+    """Call `start()` or `join()` once before asking it for the time."""
 
     def __init__(self, database: Database, speed: float = 1.0, wall: Callable[[], float] = time.time) -> None:
         self._database = database

@@ -78,6 +78,14 @@ async def test_a_changed_speed_goes_on_from_here(sqlite: SqlDatabase) -> None:
     assert second.now() - first.now() == timedelta(seconds=1 - 60)
 
 
+async def test_promised_time_in_time_of_the_wall(sqlite: SqlDatabase) -> None:
+    """Sixty times as fast, a promised minute is a second of the wall, and a moment that is past is behind it."""
+    clock = await started(sqlite, 60, Wall())
+    assert clock.wall_in(60) == clock.wall() + 1
+    assert clock.seconds_until(clock.now() + timedelta(hours=1)) == 60
+    assert clock.seconds_until(clock.now() - timedelta(minutes=1)) == -1
+
+
 async def test_a_jump_reaches_every_process(database: SqlDatabase) -> None:
     """One process jumps; the others see it at their next refresh."""
     one, other = DatabaseClock(database), DatabaseClock(database)
