@@ -23,7 +23,7 @@ def make(
     scope = {"params": shown_parameters(parameters), "run": {"id": RUN_ID}, **subject}
     problems: dict[str, str] = {}
     steps = tuple(
-        _planned(step, number, scope, connections, problems) for number, step in enumerate(runbook.steps, start=1)
+        planned(step, number, scope, connections, problems) for number, step in enumerate(runbook.steps, start=1)
     )
     return Plan(runbook.id, runbook.version, parameters, subject, steps, problems)
 
@@ -37,16 +37,10 @@ def spoken_secret(reference: Reference) -> str:
     return f"[secret {reference.source}]"
 
 
-def undo_plan(
+def planned(
     step: Step, number: int, scope: Mapping[str, Any], connections: Mapping[str, Connection], problems: dict[str, str]
 ) -> PlannedStep:
-    """One step of taking back, with every result known. What is wrong with it is added to `problems`."""
-    return _planned(step, number, scope, connections, problems)
-
-
-def _planned(
-    step: Step, number: int, scope: Mapping[str, Any], connections: Mapping[str, Connection], problems: dict[str, str]
-) -> PlannedStep:
+    """One step. What is wrong with it is added to `problems`."""
     arguments = _arguments(step, scope, problems)
     return PlannedStep(
         id=step.id,
@@ -60,7 +54,7 @@ def _planned(
         condition=step.when or "",
         approval=step.approval,
         is_late=is_late(arguments),
-        undo=_planned(step.undo, number, scope, connections, problems) if step.undo else None,
+        undo=planned(step.undo, number, scope, connections, problems) if step.undo else None,
     )
 
 

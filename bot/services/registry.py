@@ -40,7 +40,7 @@ from bot.services.messaging import email, operator_notices, replies, thread_note
 from bot.services.oncall import messages as oncall_messages
 from bot.services.oncall import overrides as oncall
 from bot.services.response import acknowledge
-from bot.services.runs import approvals, executor, triggers
+from bot.services.runs import approvals, triggers, writer
 from bot.services.runs import messages as run_messages
 from bot.services.runs import queries as runs
 from bot.services.runs import scheduler as run_scheduler
@@ -54,8 +54,8 @@ TIMERS: Mapping[str, TimerHandler] = {
     "postmortem.remind": postmortems.remind,
     approvals.EXPIRE: approvals.expire,
     approvals.REVIEW: approvals.remind_of_review,
-    executor.DEADLINE: runs.deadline,
-    executor.WAKE: runs.wake,
+    writer.DEADLINE: runs.deadline,
+    writer.WAKE: runs.wake,
     alert_lifecycle.SILENCE_OVER: alert_lifecycle.silence_over,
     oncall.OVER: oncall.over,
     incidents.ACKNOWLEDGED: acknowledge.follow,

@@ -9,10 +9,12 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Any
 
-from bot.domain.catalogue.runbook import ApprovalRule, Effect, Kind, Runbook
+from bot.domain.catalogue.runbook import ApprovalRule, Effect, Kind, Runbook, Step
 from bot.domain.errors import Conflict, Refused
 from bot.domain.runs.plan import PlannedStep
+from bot.domain.text import duration
 
 WHOLE_RUN = "@run"  # no step's id begins with @
 UNDO = "@undo"
@@ -88,11 +90,20 @@ def rule_of_run(runbook: Runbook, severity: str | None) -> ApprovalRule | None:
     return ApprovalRule() if runbook.has_effect else None
 
 
-def rule_of_step(runbook: Runbook, step: PlannedStep, severity: str | None) -> ApprovalRule | None:
-    """What one step needs when it comes: its own gate, or the run's where a `once` step's arguments were late."""
+def rule_of_step(runbook: Runbook, step: Step, severity: str | None, *, is_late: bool) -> ApprovalRule | None:
+    """What one step needs when it comes: its own, or the run's where a `once` step's arguments were late."""
+    if step.kind is Kind.APPROVAL:
+        return _asked_by(step.body)
     if step.approval is not None:
         return step.approval
-    return rule_of_run(runbook, severity) or ApprovalRule() if step.needs_own_approval else None
+    return rule_of_run(runbook, severity) or ApprovalRule() if step.effect is Effect.ONCE and is_late else None
+
+
+def _asked_by(body: Mapping[str, Any]) -> ApprovalRule:
+    """What an approval step says of who approves it."""
+    valid = body.get("expires") or ApprovalRule().expires
+    lasting = duration.parse(valid) if isinstance(valid, str) else valid
+    return ApprovalRule(tuple(body.get("who") or ()), int(body.get("quorum") or 1), lasting)
 
 
 def rule_of_undo(runbook: Runbook, undos: Collection[PlannedStep], severity: str | None) -> ApprovalRule | None:

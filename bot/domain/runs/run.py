@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from bot.domain.catalogue.runbook import OnFailure, Runbook, Step
+from bot.domain.catalogue.runbook import Connection, OnFailure, Runbook, Step
 from bot.domain.errors import Conflict
 
 _NAME = re.compile(r"(?:RUN-)?([1-9][0-9]{0,8})", re.ASCII | re.IGNORECASE)
@@ -86,7 +86,7 @@ class Run:
     service: str
     subject: Mapping[str, Any]
     parameters: Mapping[str, Any]
-    connections: Mapping[str, Any]
+    connections: Mapping[str, Connection]  # as they were when it was planned
     plan_hash: str
     reason: str
     requested_by: str

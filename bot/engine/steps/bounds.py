@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping
 from typing import Any, TypeVar
 
 MAX_OUTPUT = 1_000_000  # bytes of a response or of a program's output that are kept
+MAX_RESULT = 200_000  # characters of a result that later steps may read
 MAX_SHOWN = 3_000  # characters of a result that people see at once
 AGAIN_SECONDS = 2.0
 GAP = 100  # what the line between both ends may take, so that an expression takes the whole
@@ -54,6 +55,26 @@ def is_deep(value: Any) -> bool:
         inner = one.values() if isinstance(one, dict) else one if isinstance(one, list) else ()
         left += [(each, depth + 1) for each in inner if isinstance(each, dict | list)]
     return False
+
+
+def result(value: Mapping[str, Any]) -> dict[str, Any]:
+    """As it is kept, of values that are plain: not larger than what later steps can sensibly want."""
+    left = [MAX_RESULT]  # every name of a result stays: an expression may ask for it
+    return {name: _cut(one, left) for name, one in value.items()}
+
+
+def _cut(value: Any, left: list[int]) -> Any:
+    match value:
+        case str():
+            kept = value[: max(0, left[0])]
+            left[0] -= len(kept)
+            return kept
+        case dict():
+            return {name: _cut(one, left) for name, one in value.items() if left[0] > 0}
+        case list():
+            return [_cut(one, left) for one in value if left[0] > 0]
+    left[0] -= 8
+    return value
 
 
 class HeadAndTail:

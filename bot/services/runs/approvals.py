@@ -26,7 +26,6 @@ from bot.queue import audit, outbox, timers
 from bot.queue.unit_of_work import begin
 from bot.services.runs import deliveries as run_deliveries
 from bot.services.runs import finish, redaction
-from bot.services.runs.plan_in_force import hash_in_force
 from bot.services.workspace import oncall_now, permissions
 from bot.store.incidents import incidents as incidents_store
 from bot.store.people import people as people_store
@@ -275,7 +274,7 @@ async def _in_hand(deps: Deps, tx: Tx, given: ApprovalClick) -> tuple[Run, Appro
         raise Conflict("This question is just being posted. Try again in a moment.")
     if (given.channel, given.ts) != (asked.channel, asked.ts):
         raise Refused(_NOT_THE_QUESTION.format(run=run))
-    if await hash_in_force(tx, run, asked) != asked.plan_hash:
+    if asked.covers == WHOLE_RUN and asked.plan_hash != run.plan_hash:
         raise Conflict("What would run has changed since this was asked. Only the newest question counts.")
     return run, asked
 

@@ -11,11 +11,12 @@ from bot.domain.people.person import Actor
 from bot.domain.runs import run as rules
 from bot.domain.runs.approval import UNDO, WHOLE_RUN, is_said, rule_of_run, rule_of_undo
 from bot.domain.runs.run import Phase, Run, Status, StepRun, StepState
+from bot.engine import plan_in_force
 from bot.expressions import evaluate
 from bot.ports import Tx
 from bot.queue import audit
 from bot.queue.unit_of_work import begin
-from bot.services.runs import approvals, deliveries, finish, plan_in_force, redaction
+from bot.services.runs import approvals, deliveries, finish, redaction
 from bot.services.runs.queries import Subject, with_runbook
 from bot.services.runs.refusal_audit import refusals_are_kept
 from bot.services.runs.request import MAX_REASON, also_edited, may_execute

@@ -15,13 +15,14 @@ from bot.domain.outgoing.delivery import Call, Delivery, Found, NewDelivery, Pla
 from bot.domain.runs import run as rules
 from bot.domain.runs.approval import UNDO, WHOLE_RUN, ApprovalRequest
 from bot.domain.runs.run import StepRun
+from bot.engine import plan_in_force
 from bot.engine.steps.bounds import MAX_OUTPUT
 from bot.interactions import Block
 from bot.ports import Tx
 from bot.queue import outbox
 from bot.services.messaging.slack_post import CHANNEL_GONE, Message, Plain, Post
 from bot.services.runs import deliveries as run_deliveries
-from bot.services.runs import plan_in_force, queries, request
+from bot.services.runs import queries, request
 from bot.services.runs.queries import Shown
 from bot.services.workspace import channels, oncall_now, recipients
 from bot.store.incidents import incidents as incidents_store

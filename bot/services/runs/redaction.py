@@ -33,4 +33,4 @@ def know(deps: Deps, run: Run) -> None:
 def references(run: Run) -> Iterator[str]:
     """Of its parameters, and of every connection that was known when it was planned."""
     yield from (one.source for one in run.parameters.values() if isinstance(one, Reference))
-    yield from (one["reference"] for one in run.connections.values())
+    yield from (one.reference for one in run.connections.values())

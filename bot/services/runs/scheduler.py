@@ -7,15 +7,13 @@ person is asked.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
 
 from bot.deps import Deps
 from bot.domain.catalogue.runbook import Runbook
-from bot.domain.outgoing import delivery
-from bot.domain.outgoing.delivery import NewDelivery
 from bot.domain.runs.approval import ApprovalRequest
 from bot.domain.runs.run import Run, Status, StepRun
 from bot.ports import Tx
@@ -23,14 +21,12 @@ from bot.queue import outbox
 from bot.queue.concurrency import Pool
 from bot.queue.group_commit import GroupCommit
 from bot.services.runs import deliveries as run_deliveries
-from bot.services.runs.executor import Executor, Write
-from bot.store import audit
+from bot.services.runs.executor import Executor
+from bot.services.runs.writer import Write, commit, is_ours
 from bot.store.db import claim as kernel
 from bot.store.db.claim import Claim, LeaseLost
 from bot.store.db.errors import DatabaseTrouble
 from bot.store.db.locks import serialise
-from bot.store.queue import deliveries as deliveries_store
-from bot.store.queue import timers
 from bot.store.runs import approvals as run_approvals
 from bot.store.runs import runs as store
 from bot.store.runs import slots
@@ -61,7 +57,7 @@ class Engine:
         self._deps = deps
         self._running: set[Executor] = set()
         self._versions: dict[str, Runbook] = {}
-        self._together: GroupCommit[Write, str | None] = GroupCommit(self._commit)
+        self._together: GroupCommit[Write, str | None] = GroupCommit(partial(commit, deps))
         self._watch: asyncio.Task[None] | None = None
         self._stopping = False
         self.pool: Pool[Job] = Pool(self._claim, self._execute, concurrency=CONCURRENCY, on_done=on_done)
@@ -153,42 +149,6 @@ class Engine:
         finally:
             self._running.discard(executor)
 
-    # --- one writer ---------------------------------------------------------------------------------------------------
-
-    async def _commit(self, writes: Sequence[Write]) -> list[str | Exception | None]:
-        """One transaction for all of them. A run that is no longer ours has lost its lease, and the others go on.
-
-        The result is who has asked to cancel it, or None.
-        """
-        deps = self._deps
-        async with deps.database.transaction() as tx:
-            rows = await store.held(tx, [write.claim.id for write in writes], locked=True)
-            good = [write for write in writes if _is_ours(write.claim, rows)]
-            await store.put_steps(tx, [row for write in good for row in write.steps])
-            await store.move(tx, [write.row for write in good])
-            await audit.add_all(tx, [row for write in good for row in write.audit])
-            await self._show(tx, good)
-            ended = [write.name for write in good if write.is_over]
-            if ended:
-                await timers.cancel_all(tx, subjects=ended)
-            for write in good:
-                for then in write.then:
-                    await then(tx)
-        if any(write.wakes for write in good):
-            deps.wakeups.wake()
-        return [_result(write.claim, rows) for write in writes]
-
-    async def _show(self, tx: Tx, good: list[Write]) -> None:
-        """Live messages to edit. One that waits already is kept from being sent before this commits."""
-        shown = {write.claim.id: write.rank for write in good if write.shows}
-        if not shown:
-            return
-        deps = self._deps
-        news: list[NewDelivery] = [run_deliveries.edit(run_id, rank) for run_id, rank in shown.items()]
-        await deliveries_store.insert_or_join(
-            tx, news, rate_limit=delivery.EDITS, wall=deps.clock.wall(), created_at=deps.clock.now()
-        )
-
     # --- the watch ----------------------------------------------------------------------------------------------------
 
     def _keep_watch(self) -> None:
@@ -220,8 +180,8 @@ class Engine:
             await store.renew(tx, [(one.claim.id, one.claim.owner, one.claim.epoch) for one in long], until=until)
             rows = await store.held(tx, [executor.claim.id for executor in long], locked=False)
         for executor in long:
-            if _is_ours(executor.claim, rows):
-                executor.lease_until = until
+            if is_ours(executor.claim, rows):
+                executor.renewed(until)
 
     async def _look(self) -> None:
         long = [executor for executor in self._running if executor.is_long]
@@ -234,24 +194,12 @@ class Engine:
             if executor not in self._running or not executor.is_long:
                 continue  # it has landed meanwhile
             row = rows.get(executor.claim.id)
-            if row is None or not _is_ours(executor.claim, rows):
+            if row is None or not is_ours(executor.claim, rows):
                 executor.lease_lost()
             elif row.cancelled_by:
                 executor.cancel(row.cancelled_by)
             elif row.deadline_at and now >= row.deadline_at:
                 executor.deadline_passed()
-
-
-def _is_ours(claim: Claim, rows: Mapping[int, Any]) -> bool:
-    row = rows.get(claim.id)
-    return row is not None and (row.owner, row.epoch) == (claim.owner, claim.epoch)
-
-
-def _result(claim: Claim, rows: Mapping[int, Any]) -> str | Exception | None:
-    if not _is_ours(claim, rows):
-        return LeaseLost(f"run {claim.id} changed hands after epoch {claim.epoch}")
-    cancelled_by: str | None = rows[claim.id].cancelled_by
-    return cancelled_by
 
 
 async def release_all_leases(deps: Deps) -> int:

@@ -48,7 +48,7 @@ def run(row: Row[Any]) -> Run:
         service=row.service,
         subject=row.subject,
         parameters=_parameters(row.parameters),
-        connections=row.connections,
+        connections=_connections(row.connections),
         plan_hash=row.plan_hash,
         reason=row.reason,
         requested_by=row.requested_by,
@@ -92,9 +92,8 @@ def connections_json(connections: Mapping[str, Connection]) -> dict[str, Any]:
     return {name: {"kind": one.kind, "reference": one.reference} for name, one in connections.items()}
 
 
-def connections_of(run: Run) -> dict[str, Connection]:
-    """As they were when it was planned."""
-    return {name: Connection(name, one["kind"], one["reference"]) for name, one in run.connections.items()}
+def _connections(stored: Mapping[str, Any]) -> dict[str, Connection]:
+    return {name: Connection(name, one["kind"], one["reference"]) for name, one in stored.items()}
 
 
 @lru_cache(maxsize=1)

@@ -219,7 +219,7 @@ def test_what_a_step_needs_when_it_comes(
 ) -> None:
     """Its own gate wherever it has one; and one always where something is done once with what nobody has seen yet."""
     made = runbook([step(effect)], policy)
-    rule = rule_of_step(made, planned(effect, approval=own, is_late=is_late), severity)
+    rule = rule_of_step(made, replace(step(effect), approval=own), severity, is_late=is_late)
     if own is not None:
         assert rule == own
     elif effect is Effect.ONCE and is_late:
