@@ -52,10 +52,11 @@ def one_at_a_time(handler: InboxHandler) -> InboxHandler:
 
 
 def by_family(handlers: Mapping[str, InboxHandler]) -> InboxHandler:
-    """One handler of several: each works the items whose kind begins with its name and a colon."""
+    """One handler of several: each works the items of its kind, or whose kind begins with its name and a colon."""
 
     async def handle(deps: Deps, item: InboxItem) -> None:
-        await handlers[item.kind.partition(":")[0]](deps, item)
+        handler = handlers.get(item.kind) or handlers[item.kind.partition(":")[0]]
+        await handler(deps, item)
 
     return handle
 

@@ -35,7 +35,7 @@ from bot.services.incidents import messages as incident_messages
 from bot.services.incidents import postmortem as postmortems
 from bot.services.incidents import resolution, updates
 from bot.services.ingest import alerts as ingest
-from bot.services.ingest import sns
+from bot.services.ingest import pagerduty_events, sns
 from bot.services.messaging import email, operator_notices, replies, thread_notes
 from bot.services.oncall import messages as oncall_messages
 from bot.services.oncall import overrides as oncall
@@ -56,6 +56,7 @@ TIMERS: Mapping[str, TimerHandler] = {
     approvals.REVIEW: approvals.remind_of_review,
     writer.DEADLINE: runs.deadline,
     writer.WAKE: runs.wake,
+    alert_lifecycle.FOLLOW: alert_lifecycle.follow,
     alert_lifecycle.SILENCE_OVER: alert_lifecycle.silence_over,
     oncall.OVER: oncall.over,
     incidents.ACKNOWLEDGED: acknowledge.follow,
@@ -140,7 +141,9 @@ CHORES: Mapping[str, Chore] = {
     "noisy_rules": Chore(60, noisy_rules.plant),
 }
 
-# By the first part of an item's kind. Slack's events are the door's own.
+# By an item's kind, or by the first part of it. Slack's events are the door's own.
 INBOX: Mapping[str, InboxHandler] = {
     HOOK: ingest.handle,
+    pagerduty_events.HOOK: pagerduty_events.handle,
+    sns.HOOK: sns.handle,
 }

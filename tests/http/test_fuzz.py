@@ -12,13 +12,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select
 
-from bot.domain.alerts import alert
 from bot.domain.people.token import Scope
 from bot.http.door import HttpDoor
 from bot.ports import Database
 from bot.queue import inbox
 from bot.services.admin import tokens
-from bot.services.ingest import alerts as ingest
+from bot.services.registry import INBOX
 from bot.slack.events import EventDispatcher
 from bot.store.tables import alerts as alerts_tables
 from bot.store.tables import queue as queue_tables
@@ -28,7 +27,7 @@ from tests.http.fuzz import Mixed, mixed, odd, routes
 from tests.support.clock import HandClock
 from tests.support.story import Story, told
 
-WORKED = inbox.by_family({"event": EventDispatcher(LISTENERS).handle, alert.HOOK: ingest.handle})
+WORKED = inbox.by_family({"event": EventDispatcher(LISTENERS).handle, **INBOX})
 LIGHT = settings(
     max_examples=100,
     derandomize=True,  # the same ones each time: the long run, with new ones, is make soak's

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, time, timedelta
 from enum import StrEnum
-from typing import Any
+from typing import Any, TypedDict
 
 from bot.domain.alerts.alert import Alert, Links, Status
 from bot.domain.catalogue.hours import moment, zone
@@ -20,11 +20,13 @@ MORNING = time(9)
 LONGEST_SILENCE = timedelta(days=7)
 
 
-@dataclass(frozen=True)
-class AlertGroup:
-    """Alerts that are told and worked as one, as stored. `channel_name` is the channel as the routing named it."""
+@dataclass(frozen=True, kw_only=True)
+class NewAlertGroup:
+    """Alerts that are told and worked as one, as they are first written down.
 
-    id: int
+    `channel_name` is the channel as the routing named it.
+    """
+
     key: str
     name: str
     labels: tuple[tuple[str, str], ...]
@@ -34,16 +36,15 @@ class AlertGroup:
     channel_name: str
     why: tuple[str, ...]
     noticed: tuple[str, ...]
-    status: Status
+    status: Status = Status.FIRING
     since: datetime
     opened_at: datetime
     opened_wall: float
-    firing: int
-    total: int
+    firing: int = 0
+    total: int = 0
+    left_out: int = 0
     escalation_policy: str | None = None
     runbook: str | None = None
-    acknowledged_at: datetime | None = None
-    acknowledged_by: str | None = None
     silenced_until: datetime | None = None
     silenced_by: str | None = None
     silence: int | None = None  # the one with matchers that silenced it
@@ -51,15 +52,7 @@ class AlertGroup:
     heartbeat: str | None = None  # the key of the watch whose silence it reports
     resolved_at: datetime | None = None
     resolved_by: str | None = None
-    left_out: int = 0
-    incident: int | None = None
-    storm: int | None = None
     has_card: bool = False
-    channel: str | None = None
-    ts: str | None = None
-
-    def __str__(self) -> str:
-        return f"ALR-{self.id}"
 
     @property
     def is_open(self) -> bool:
@@ -75,6 +68,45 @@ class AlertGroup:
     def is_suppressed(self, now: datetime) -> bool:
         """Whether nobody is to be paged for it: it is silenced, or its service is in maintenance."""
         return self.maintenance is not None or self.is_silenced(now)
+
+
+@dataclass(frozen=True, kw_only=True)
+class AlertGroup(NewAlertGroup):
+    """As stored."""
+
+    id: int
+    acknowledged_at: datetime | None = None
+    acknowledged_by: str | None = None
+    incident: int | None = None
+    storm: int | None = None
+    channel: str | None = None
+    ts: str | None = None
+
+    def __str__(self) -> str:
+        return f"ALR-{self.id}"
+
+
+class AlertGroupChanges(TypedDict, total=False):
+    """What becomes of a group between its alerts' comings and goings."""
+
+    status: Status
+    acknowledged_at: datetime | None
+    acknowledged_by: str | None
+    silenced_until: datetime | None
+    silenced_by: str | None
+    silence: int | None
+    maintenance: int | None
+    resolved_at: datetime
+    resolved_by: str
+    firing: int
+    incident: int
+    storm: int
+    has_card: bool
+    channel: str
+    ts: str
+
+
+NOT_SILENCED: AlertGroupChanges = {"silenced_until": None, "silenced_by": None, "silence": None}
 
 
 @dataclass(frozen=True)
@@ -121,6 +153,17 @@ class LastKnown:
     starts_at: datetime | None
     said_at: datetime | None
     settled_wall: float
+
+
+@dataclass(frozen=True)
+class Kept:
+    """An alert that we have, with what judging the next message about it needs."""
+
+    id: int
+    group: int | None
+    in_open_group: bool
+    known: LastKnown
+    labels: Mapping[str, str]
 
 
 def judge(known: LastKnown | None, alert: Alert, wall: float) -> Verdict:

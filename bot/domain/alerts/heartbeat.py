@@ -30,6 +30,9 @@ class Watch:
     last_wall: float = 0.0
 
 
+Heard = Mapping[str, tuple[Alert, Routed]]  # those that arrived, by key
+
+
 def key_of(routed: Routed) -> str:
     """Of its route, whatever its number is by now, and of its group's labels: each cluster's is one of its own."""
     matchers = [str(one) for one in routed.route.match] if routed.route else []

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from bot.domain.alerts.routing import SERVICE, SEVERITY
+from bot.domain.alerts.routing import SERVICE, SEVERITY, Routed
 from bot.domain.catalogue.matchers import Matcher, leading
 from bot.domain.catalogue.severity import Severity
 from bot.domain.errors import Unclear
@@ -53,6 +53,10 @@ class Silence:
             return False
         last = [one for one in self.matchers if one.name == SEVERITY]
         return not last or all(_holds(one, _called(SEVERITY, labels, _words(severity()))) for one in last)
+
+    def means(self, labels: Mapping[str, str], routed: Routed) -> bool:
+        """Whether it means an alert that was routed there."""
+        return self.covers(labels, routed.service.key, lambda: routed.severity)
 
 
 def _words(severity: Severity) -> tuple[str, ...]:

@@ -30,6 +30,11 @@ class Called:
         return self.do != SUGGEST
 
 
+def any_by_itself(catalogue: Catalogue) -> bool:
+    """Whether an alert may begin anything by itself."""
+    return any(trigger.do != SUGGEST for one in catalogue.runbooks.values() for trigger in one.triggers)
+
+
 def called(catalogue: Catalogue, severity: Severity, named: str | None, alerts: Sequence[Labels]) -> list[Called]:
     """In the order in which they are offered: the one that the routing names, then those that go furthest.
 

@@ -8,9 +8,8 @@ from datetime import datetime, timedelta
 
 from bot.deps import Deps
 from bot.domain.alerts import heartbeat as rules
-from bot.domain.alerts.alert import HOOK, Alert, Status
+from bot.domain.alerts.alert import HOOK, Status
 from bot.domain.alerts.heartbeat import Absence, Watch
-from bot.domain.alerts.routing import Routed
 from bot.domain.outgoing.timer import Timer
 from bot.ports import Tx
 from bot.queue import timers
@@ -23,10 +22,8 @@ SILENT = "heartbeat.silent"
 AWAY_SECONDS = 15.0  # of wall time without any worker: a worker gives a sign of life every two
 BACKLOG = timedelta(seconds=5)  # how long what came and is not worked yet is waited for, again and again
 
-Heard = Mapping[str, tuple[Alert, Routed]]
 
-
-async def heard(deps: Deps, tx: Tx, found: Heard, wall: float) -> None:
+async def heard(deps: Deps, tx: Tx, found: rules.Heard, wall: float) -> None:
     """They arrived, in a message that came at `wall`: from now on they may be silent for as long as their route says.
 
     Counted from when it is worked, so that a worker that comes back and finds old messages misses nobody.

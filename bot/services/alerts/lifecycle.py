@@ -1,15 +1,15 @@
-"""The turns in an alert group's life, each called in the transaction of the fact: what follows from them stands here.
+"""What follows from what happens to an alert group: what begins with it, stops when somebody is on it, ends with it.
 
-Whatever is to begin when a group opens, to stop when somebody acknowledges it and to end with it, begins, stops and
-ends in these functions.
+What people do is followed in their transaction; what alerts do by a timer that is due at once, planted in theirs.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import timedelta
 
 from bot.deps import Deps
-from bot.domain.alerts.group import AlertGroup
+from bot.domain.alerts.group import NOT_SILENCED, AlertGroup
 from bot.domain.alerts.maintenance import Window
 from bot.domain.alerts.silence import Silence
 from bot.domain.catalogue.service import Service
@@ -19,8 +19,10 @@ from bot.domain.incidents.draft import Draft
 from bot.domain.incidents.incident import Incident
 from bot.domain.outgoing.timer import Timer
 from bot.domain.people.person import BOT, Actor, Kind, Person
+from bot.domain.runs import triggers as run_triggers
 from bot.ports import Tx
 from bot.queue import audit, timers
+from bot.queue.timers import Arming
 from bot.services import subjects
 from bot.services.alerts import silence_matching, storms
 from bot.services.escalation import pages
@@ -32,11 +34,12 @@ from bot.services.messaging import refresh, thread_notes
 from bot.services.runs import triggers
 from bot.services.subjects import Subject
 from bot.store.alerts import groups as store
+from bot.store.db.locks import serialise
 from bot.store.incidents import incidents as incidents_store
 from bot.views import incident as incident_view
 
 SILENCE_OVER = "alert.silence_over"
-NOT_SILENCED = {"silenced_until": None, "silenced_by": None, "silence": None}
+FOLLOW = "alert.follow"
 ONE_AT_A_TIME = "alerts"  # what is serialised wherever single alerts begin and end
 TITLE_LIMIT = 250
 SHORT_SILENCE = timedelta(days=1)  # what a card's button chooses: longer, its edit alone would tell too few
@@ -52,28 +55,60 @@ def level(deps: Deps, group: AlertGroup) -> tuple[Service, Severity]:
 # --- by itself --------------------------------------------------------------------------------------------------------
 
 
-async def opened(deps: Deps, tx: Tx, group: AlertGroup) -> AlertGroup:
-    """Its first alert fires. T+0 is `group.opened_at`."""
-    await audit.record(tx, deps.clock, BOT, "alert.opened", str(group), severity=group.severity, service=group.service)
-    if group.is_silenced(deps.clock.now()):
-        await _wait_for_the_end_of_silence(tx, group)
-        return group
-    return await _do_at_once(deps, tx, group)
+@dataclass(frozen=True)
+class News:
+    """What a message made of a group, beside what its card shows; as the timer's payload."""
+
+    group: int
+    begins: bool = False  # what its severity wants
+    is_awake: bool = False  # its silence does not mean all of its alerts
+    joined: int = 0  # alerts that began, of which its incident hears
+    firing: int = 0
+    is_resolved: bool = False
+
+    def __bool__(self) -> bool:
+        return self.begins or self.is_awake or self.joined > 0 or self.is_resolved
 
 
-async def changed(deps: Deps, tx: Tx, group: AlertGroup, *, joined: int, is_worse: bool) -> AlertGroup:
-    """More alerts fire in it, some are over, or its severity rose. It is still open."""
-    if is_worse and not group.is_silenced(deps.clock.now()):
+async def follow(deps: Deps, tx: Tx, timer: Timer) -> None:
+    """Each thing once. What began with the group and is over by now still declares its incident."""
+    await serialise(tx, ONE_AT_A_TIME)
+    news = News(**timer.payload)
+    group = await store.lock(tx, news.group)
+    if news.is_awake and group.is_open and group.silence:
+        group = await silence_lifted(deps, tx, group, BOT)
+    if news.begins and not group.is_silenced(deps.clock.now()):
         group = await _do_at_once(deps, tx, group)
-    if joined:
-        more = "1 more alert fires" if joined == 1 else f"{joined} more alerts fire"
-        await _note(deps, tx, group, f"{more} in {group}, {group.called}: {group.firing} now", told=True)
-    await refresh.alert(deps, tx, group)
-    return group
+        await refresh.alert(deps, tx, group)
+    if news.joined:
+        more = "1 more alert fires" if news.joined == 1 else f"{news.joined} more alerts fire"
+        await _note(deps, tx, group, f"{more} in {group}, {group.called}: {news.firing} now", told=True)
+    if news.is_resolved:
+        await _ended(deps, tx, group, BOT)
+
+
+def leads_on(deps: Deps, group: AlertGroup) -> bool:
+    """Whether its severity wants more than a card."""
+    _, severity = level(deps, group)
+    if group.maintenance or severity.on_alert is OnAlert.LOG:
+        return False
+    is_declared = severity.on_alert is OnAlert.DECLARE and not group.incident
+    return is_declared or group.escalation_policy is not None or run_triggers.any_by_itself(deps.catalogue)
+
+
+def has_incident(deps: Deps, group: AlertGroup) -> bool:
+    """It has one, or is about to."""
+    return group.incident is not None or level(deps, group)[1].on_alert is OnAlert.DECLARE
 
 
 async def resolved(deps: Deps, tx: Tx, group: AlertGroup, by: str) -> None:
-    """The last of its alerts is over (`by` is the bot), or somebody says so."""
+    """Somebody says so."""
+    await _ended(deps, tx, group, by)
+    await refresh.alert(deps, tx, group)
+    await audit.record(tx, deps.clock, by, "alert.resolved", str(group))
+
+
+async def _ended(deps: Deps, tx: Tx, group: AlertGroup, by: str) -> None:
     await timers.cancel(tx, subject=str(group), kind=SILENCE_OVER)
     await escalations.end(deps, tx, await subjects.of_alert(tx, group), "resolved")
     await pages.resolved(deps, tx, str(group), by)
@@ -81,8 +116,6 @@ async def resolved(deps: Deps, tx: Tx, group: AlertGroup, by: str) -> None:
     end = "is over: heard again" if group.heartbeat and by == BOT else "is resolved"
     await _note(deps, tx, group, f"{group}, {group.called}, {end} after {took}", told=True, by=by)
     await _shown_in_incident(deps, tx, group)
-    await refresh.alert(deps, tx, group)
-    await audit.record(tx, deps.clock, by, "alert.resolved", str(group))
 
 
 async def silence_over(deps: Deps, tx: Tx, timer: Timer) -> None:
@@ -98,8 +131,8 @@ async def silence_over(deps: Deps, tx: Tx, timer: Timer) -> None:
 
 async def silence_applied(deps: Deps, tx: Tx, group: AlertGroup, silence: Silence) -> AlertGroup:
     """A silence means all of its alerts: until its end it is nobody's business."""
-    until = {"silenced_until": silence.ends_at, "silenced_by": silence.made_by, "silence": silence.id}
-    group = await store.change(tx, group.id, **until)
+    until, by = silence.ends_at, silence.made_by
+    group = await store.change(tx, group.id, silenced_until=until, silenced_by=by, silence=silence.id)
     await silenced(deps, tx, group, silence.made_by)
     return group
 
@@ -176,7 +209,7 @@ async def silenced(deps: Deps, tx: Tx, group: AlertGroup, by: str) -> None:
     until = group.silenced_until
     await audit.record(tx, deps.clock, by, "alert.silenced", str(group), until=until.isoformat() if until else None)
     await timers.cancel(tx, subject=str(group), kind=SILENCE_OVER)
-    await _wait_for_the_end_of_silence(tx, group)
+    await timers.arm_all(tx, [end_of_silence(group)])
     await escalations.end(deps, tx, await subjects.of_alert(tx, group), "silenced")
     await pages.silenced(deps, tx, str(group), by)
     is_long = until is not None and until - deps.clock.now() > SHORT_SILENCE
@@ -198,14 +231,14 @@ async def _do_at_once(deps: Deps, tx: Tx, group: AlertGroup) -> AlertGroup:
     if severity.on_alert is OnAlert.LOG:
         return group
     if not group.has_card:
-        group = await storms.card_for(deps, tx, await store.change(tx, group.id, has_card=True))
+        (group,) = await storms.show(deps, tx, [await store.change(tx, group.id, has_card=True)])
     if group.maintenance:
         return group
     if severity.on_alert is OnAlert.DECLARE and not group.incident:
         group, _, _ = await declare(deps, tx, group, OURSELVES)
-        await refresh.alert(deps, tx, group)
-    await escalations.begin(deps, tx, await subjects.of_alert(tx, group))
-    await triggers.fire(deps, tx, group)
+    if group.is_open:
+        await escalations.begin(deps, tx, await subjects.of_alert(tx, group))
+        await triggers.fire(deps, tx, group)
     return group
 
 
@@ -251,14 +284,7 @@ async def _shown_in_incident(deps: Deps, tx: Tx, group: AlertGroup) -> None:
         await refresh.incident_cards(deps, tx, await incidents_store.get(tx, group.incident))
 
 
-async def _wait_for_the_end_of_silence(tx: Tx, group: AlertGroup) -> None:
-    if group.silenced_until is None:
-        return
-    await timers.schedule(
-        tx,
-        kind=SILENCE_OVER,
-        subject=str(group),
-        due_at=group.silenced_until,
-        dedupe_key=f"{SILENCE_OVER}:{group.id}:{group.silenced_until.isoformat()}",
-        payload={"group": group.id},
-    )
+def end_of_silence(group: AlertGroup) -> Arming:
+    until = group.silenced_until or group.opened_at
+    key = f"{SILENCE_OVER}:{group.id}:{until.isoformat()}"
+    return Arming(SILENCE_OVER, str(group), until, key, {"group": group.id})

@@ -130,8 +130,7 @@ async def resolve_in(deps: Deps, tx: Tx, group: AlertGroup, by: Actor) -> tuple[
         return group, False
     now = deps.clock.now()
     await store.end_all(tx, group.id, at=now, wall=deps.clock.wall())
-    over = {"status": Status.RESOLVED.value, "resolved_at": now, "resolved_by": by.id, "firing": 0}
-    group = await store.change(tx, group.id, **over)
+    group = await store.change(tx, group.id, status=Status.RESOLVED, resolved_at=now, resolved_by=by.id, firing=0)
     await lifecycle.resolved(deps, tx, group, by.id)
     return group, True
 

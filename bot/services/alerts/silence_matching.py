@@ -1,26 +1,18 @@
-"""What keeps alerts quiet: which silence means which alerts; and a line in the channel that says so."""
+"""Which silence means which alerts."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from functools import partial
 
 from bot.deps import Deps
 from bot.domain.alerts import routing
 from bot.domain.alerts.group import AlertGroup
-from bot.domain.alerts.routing import Routed
 from bot.domain.alerts.silence import Silence, longest
 from bot.domain.catalogue.severity import Severity
 from bot.ports import Tx
 from bot.store.alerts import silences as store
 from bot.store.alerts.silences import Firing
-
-# --- which silence means which alerts ---------------------------------------------------------------------------------
-
-
-def means(silence: Silence, labels: Mapping[str, str], routed: Routed) -> bool:
-    """Whether it means an alert that was routed there."""
-    return silence.covers(labels, routed.service.key, lambda: routed.severity)
 
 
 async def covering(deps: Deps, tx: Tx, groups: Collection[AlertGroup]) -> dict[int, Silence]:
@@ -64,6 +56,3 @@ def _own_severity(deps: Deps, alert: Firing) -> Severity:
 
 def _routed_severity(deps: Deps, alert: Firing) -> Severity:
     return routing.route(deps.catalogue, alert.labels).severity
-
-
-# --- a line in a channel ----------------------------------------------------------------------------------------------

@@ -2,32 +2,50 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import groupby
+
 from bot.deps import Deps
 from bot.domain.alerts.group import AlertGroup
 from bot.ports import Tx
 from bot.queue import outbox
 from bot.services.alerts import deliveries as news
 from bot.services.messaging import refresh
-from bot.store.alerts import groups as store
-from bot.store.alerts import storms as storms_store
+from bot.store.alerts import storms as store
+from bot.store.alerts.storms import Storm
 
 MOST_CARDS = 8  # in one channel within the window; one more is a storm
 WINDOW_SECONDS = 60.0  # of wall time: it is people's eyes that are protected
 
 
-async def card_for(deps: Deps, tx: Tx, group: AlertGroup) -> AlertGroup:
-    """The group gets its card: one of its own, or a line in that of a storm. It is among those counted."""
-    wall = deps.clock.wall()
-    storm = await storms_store.storm_on(tx, group.channel_name, since_wall=wall - WINDOW_SECONDS)
+async def show(deps: Deps, tx: Tx, groups: Sequence[AlertGroup]) -> list[AlertGroup]:
+    """Each gets its card: one of its own, or a line in that of a storm. They are among those counted."""
+    shown = []
+    for channel_name, found in groupby(sorted(groups, key=lambda one: one.channel_name), lambda one: one.channel_name):
+        shown += await _show(deps, tx, channel_name, list(found))
+    return shown
+
+
+async def _show(deps: Deps, tx: Tx, channel_name: str, groups: list[AlertGroup]) -> list[AlertGroup]:
+    storm = await _storm(deps, tx, channel_name)
     if storm is None:
-        since = wall - WINDOW_SECONDS
-        if await storms_store.cards_since(tx, group.channel_name, since_wall=since) <= MOST_CARDS:
+        for group in groups:
             await outbox.enqueue(deps, tx, await news.card(deps, tx, group))
-            return group
-        storm = await storms_store.begin_storm(tx, group.channel_name, at=deps.clock.now(), wall=wall)
-        await storms_store.sweep_into(tx, storm.id, group.channel_name, since_wall=since)
-        await outbox.enqueue(deps, tx, await news.storm_card(deps, tx, storm))
-    await storms_store.change_storm(tx, storm.id, last_wall=wall)
-    group = await store.change(tx, group.id, storm=storm.id)
+        return groups
+    await store.join(tx, storm.id, [group.id for group in groups], wall=deps.clock.wall())
     await refresh.storm(deps, tx, storm.id)
-    return group
+    return [replace(group, storm=storm.id) for group in groups]
+
+
+async def _storm(deps: Deps, tx: Tx, channel_name: str) -> Storm | None:
+    """The one that is on in that channel, or that begins with too many cards."""
+    wall = deps.clock.wall()
+    since = wall - WINDOW_SECONDS
+    storm = await store.storm_on(tx, channel_name, since_wall=since)
+    if storm or await store.cards_since(tx, channel_name, since_wall=since) <= MOST_CARDS:
+        return storm
+    storm = await store.begin_storm(tx, channel_name, at=deps.clock.now(), wall=wall)
+    await store.sweep_into(tx, storm.id, channel_name, since_wall=since)
+    await outbox.enqueue(deps, tx, await news.storm_card(deps, tx, storm))
+    return storm

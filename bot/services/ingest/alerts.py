@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 
 from bot.deps import Deps
-from bot.domain.alerts.alert import Alert, Intake
+from bot.domain.alerts.alert import Intake
+from bot.domain.alerts.grouping import Message
 from bot.domain.errors import Repeated
 from bot.priority import yield_to_commands
 from bot.queue import unit_of_work
 from bot.queue.inbox import InboxItem
 from bot.queue.unit_of_work import begin
-from bot.services.alerts import lifecycle
-from bot.services.alerts.grouping import Grouping, Message
-from bot.services.ingest import pagerduty_events, webhooks
+from bot.services.alerts import grouping, lifecycle
+from bot.services.ingest import webhooks
 from bot.store.db.errors import lost_database
 from bot.store.db.locks import serialise
 from bot.telemetry import Event, get_logger
@@ -25,13 +24,16 @@ YIELD_SECONDS = 0.1
 
 async def handle(deps: Deps, item: InboxItem) -> None:
     """One stored message. Working it again changes nothing."""
-    arrival = webhooks.stored(item)
-    intake = await pagerduty_events.follow(deps, item, await webhooks.read_beside(deps, arrival))
+    await take(deps, item, await webhooks.read_beside(deps, webhooks.stored(item)))
+
+
+async def take(deps: Deps, item: InboxItem, intake: Intake) -> None:
+    """The alerts of a message."""
     _log(item, intake)
+    wall, left_out = webhooks.stored(item).wall, intake.group.left_out
     for start in range(0, len(intake.alerts), TOGETHER):
         part = intake.alerts[start : start + TOGETHER]
-        message = Message(f"{item.key}:{start}", arrival.wall, intake.group.left_out, intake.noticed)
-        await _work(deps, message, part)
+        await _work(deps, f"{item.key}:{start}", Message(part, wall, left_out, intake.noticed))
 
 
 def _log(item: InboxItem, intake: Intake) -> None:
@@ -44,34 +46,34 @@ def _log(item: InboxItem, intake: Intake) -> None:
         )
 
 
-async def _work(deps: Deps, message: Message, part: Sequence[Alert]) -> None:
+async def _work(deps: Deps, key: str, message: Message) -> None:
     """All in one transaction; where that fails, each in one of its own, so that one that cannot be kept costs one."""
     try:
-        await _take(deps, message, part)
+        await _take(deps, key, message)
     except Exception as problem:
-        if lost_database(problem) or len(part) == 1:
+        if lost_database(problem) or len(message.alerts) == 1:
             raise  # and so the whole message is tried again
-        await _work_each(deps, message, part)
+        await _work_each(deps, key, message)
 
 
-async def _work_each(deps: Deps, message: Message, part: Sequence[Alert]) -> None:
+async def _work_each(deps: Deps, key: str, message: Message) -> None:
     """Those that can be kept are; then the first failure is raised, so that the message is tried again."""
     failures: list[Exception] = []
-    for index, alert in enumerate(part):
+    for index, alert in enumerate(message.alerts):
         try:
-            await _work(deps, replace(message, key=f"{message.key}:{index}"), [alert])
+            await _work(deps, f"{key}:{index}", replace(message, alerts=[alert]))
         except Exception as failure:  # noqa: BLE001 - raised when the others are done
             failures.append(failure)
     if failures:
         raise failures[0]
 
 
-async def _take(deps: Deps, message: Message, part: Sequence[Alert]) -> None:
+async def _take(deps: Deps, key: str, message: Message) -> None:
     await yield_to_commands(YIELD_SECONDS)
     try:
         async with begin(deps) as tx:
-            await unit_of_work.once(deps, tx, message.key)
+            await unit_of_work.once(deps, tx, key)
             await serialise(tx, lifecycle.ONE_AT_A_TIME)
-            await Grouping(deps, tx, message).take(part)
+            await grouping.take(deps, tx, key, message)
     except Repeated:
         return  # done before a crash took us

@@ -1,4 +1,4 @@
-"""What a message says beside alerts: what people did at PagerDuty to pages of ours, and what Amazon SNS wants of us.
+"""What PagerDuty says beside alerts: what people did there to pages of ours.
 
 Working a message again changes nothing: each thing done is done once, and one that was overtaken not at all.
 """
@@ -12,7 +12,8 @@ from dataclasses import replace
 from datetime import datetime
 
 from bot.deps import Deps
-from bot.domain.alerts.alert import HOOK, Alert, Context, Happening, Intake
+from bot.domain.alerts import alert as alert_values
+from bot.domain.alerts.alert import Alert, Context, Happening, Intake
 from bot.domain.alerts.group import AlertGroup
 from bot.domain.errors import Repeated, Undeliverable
 from bot.domain.incidents.incident import Incident
@@ -29,7 +30,7 @@ from bot.services.escalation import page_subject, pages
 from bot.services.escalation import progress as escalations
 from bot.services.incidents import lifecycle as incidents
 from bot.services.incidents import resolution, timeline
-from bot.services.ingest import sns, webhooks
+from bot.services.ingest import alerts, webhooks
 from bot.services.messaging import thread_notes
 from bot.services.subjects import Subject
 from bot.store.db.locks import serialise
@@ -40,7 +41,7 @@ from bot.telemetry import Event, get_logger
 
 ASKING_SECONDS = 3.0  # alerts wait behind this one: who did it is then called by their name there
 NOTE_LIMIT = 2_000
-_OF_PAGERDUTY = f"{HOOK}:{pagerduty.SOURCE}"
+HOOK = f"{alert_values.HOOK}:{pagerduty.SOURCE}"
 _NAMED = f"{pagerduty.SOURCE}:"
 
 UNPROVED = (
@@ -54,20 +55,18 @@ _UNRESOLVED = (*_NOT_TAKEN_ON, State.ACKNOWLEDGED)
 _Response = Callable[[Deps, Tx, Sent, Context, Actor], Awaitable[None]]
 
 
-async def follow(deps: Deps, item: InboxItem, intake: Intake) -> Intake:
-    """What is said of pages of ours, and wanted by Amazon, happens here where they signed it. What is left of the
-    message is alerts, whoever raised them there.
+async def handle(deps: Deps, item: InboxItem) -> None:
+    """A message of PagerDuty's: what is said of pages of ours, where they signed it. What is left of it is alerts,
+    whoever raised them there.
     """
-    signed = webhooks.stored(item).signed
-    for number, request in enumerate(intake.subscription_requests if signed else ()):
-        await sns.wished(deps, request, f"{item.key}:{number}")
-    if item.kind != _OF_PAGERDUTY:
-        return intake
-    ours = await _ours(deps, intake, learn=signed)
-    happen = _happened if signed else _unproved
+    arrival = webhooks.stored(item)
+    intake = await webhooks.read_beside(deps, arrival)
+    ours = await _ours(deps, intake, learn=arrival.signed)
+    happen = _happened if arrival.signed else _unproved
     for done in sorted((one for one in intake.contexts if _name(one.about) in ours), key=_when):
         await happen(deps, ours[_name(done.about)], done)
-    return replace(intake, alerts=tuple(alert for alert in intake.alerts if not _is_page(alert, ours)))
+    left = tuple(alert for alert in intake.alerts if not _is_page(alert, ours))
+    await alerts.take(deps, item, replace(intake, alerts=left))
 
 
 async def _ours(deps: Deps, intake: Intake, *, learn: bool) -> dict[str, Sent]:
@@ -124,7 +123,7 @@ async def _happened(deps: Deps, page: Sent, done: Context) -> None:
             await unit_of_work.once(deps, tx, _key(page, done))
             await respond(deps, tx, page, done, by)
     except Repeated:
-        get_logger().info(Event.HOOK_CONTEXT, kind=_OF_PAGERDUTY, about=done.kind.value, title="said before")
+        get_logger().info(Event.HOOK_CONTEXT, kind=HOOK, about=done.kind.value, title="said before")
 
 
 async def _unproved(deps: Deps, page: Sent, done: Context) -> None:
@@ -140,7 +139,7 @@ async def _unproved(deps: Deps, page: Sent, done: Context) -> None:
                 whom = await page_subject.spoken(tx, page.target)
                 await thread_notes.say(deps, tx, page.subject, UNPROVED.format(done=done.kind, whom=whom), key)
     except Repeated:
-        get_logger().info(Event.HOOK_CONTEXT, kind=_OF_PAGERDUTY, about=done.kind.value, title="said before")
+        get_logger().info(Event.HOOK_CONTEXT, kind=HOOK, about=done.kind.value, title="said before")
 
 
 def _key(page: Sent, done: Context) -> str:

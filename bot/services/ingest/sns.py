@@ -7,19 +7,32 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from bot.deps import Deps
+from bot.domain.alerts import alert
 from bot.domain.alerts.alert import SubscriptionChange, SubscriptionRequest
 from bot.domain.errors import Undeliverable
 from bot.domain.outgoing.delivery import Call, Delivery, NewDelivery, Plan
 from bot.domain.people.person import BOT
-from bot.intake import proof
+from bot.intake import cloudwatch, proof
 from bot.ports import Tx
 from bot.queue import audit, outbox
+from bot.queue.inbox import InboxItem
 from bot.queue.unit_of_work import begin
+from bot.services.ingest import alerts, webhooks
 from bot.services.messaging import operator_notices
 from bot.services.messaging.slack_post import Plain
 
 KIND = "sns.confirm"
 SUBJECT = "sns"
+HOOK = f"{alert.HOOK}:{cloudwatch.SOURCE}"
+
+
+async def handle(deps: Deps, item: InboxItem) -> None:
+    """A message of Amazon's: what it wants of us, where they signed it, and its alerts."""
+    arrival = webhooks.stored(item)
+    intake = await webhooks.read_beside(deps, arrival)
+    for number, request in enumerate(intake.subscription_requests if arrival.signed else ()):
+        await wished(deps, request, f"{item.key}:{number}")
+    await alerts.take(deps, item, intake)
 
 
 async def wished(deps: Deps, request: SubscriptionRequest, key: str) -> None:

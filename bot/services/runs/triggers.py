@@ -48,7 +48,7 @@ async def called(deps: Deps, tx: Tx, group: AlertGroup) -> list[Called]:
 
 async def fire(deps: Deps, tx: Tx, group: AlertGroup) -> None:
     """What triggers want begun by itself is looked at after the commit. What they suggest stands on the card."""
-    if not any(trigger.do != triggers.SUGGEST for one in deps.catalogue.runbooks.values() for trigger in one.triggers):
+    if not triggers.any_by_itself(deps.catalogue):
         return
     for one in await called(deps, tx, group):
         if one.by_itself:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict
 from datetime import datetime
-from typing import Any
+from typing import Any, Unpack
 
 from sqlalchemy import Row, Select, bindparam, case, func, insert, select, text, update
 
 from bot.domain.alerts.alert import Links, Status
-from bot.domain.alerts.group import AlertGroup, LastKnown, Single
+from bot.domain.alerts.group import AlertGroup, AlertGroupChanges, Kept, LastKnown, NewAlertGroup, Single
+from bot.domain.alerts.grouping import Entry, OwnSilence
 from bot.domain.errors import Missing
 from bot.ports import Tx
-from bot.store.db.dialect import insert_into
+from bot.store.db.dialect import Insert, Inserting
 from bot.store.tables.alerts import alert_groups as groups
 from bot.store.tables.alerts import alert_marks as marks
 from bot.store.tables.alerts import alerts
@@ -90,38 +91,46 @@ async def silenced_alone(tx: Tx, now: datetime, limit: int) -> list[AlertGroup]:
     return [group(row) for row in rows]
 
 
-async def latest(tx: Tx, key: str) -> AlertGroup | None:
-    """The newest group of that key, open or not."""
-    row = (
-        await tx.execute(select(groups).where(groups.c.key == key).order_by(groups.c.id.desc()).limit(1))
-    ).one_or_none()
-    return group(row) if row else None
+async def own_silences(tx: Tx, keys: Collection[str], now: datetime) -> dict[str, OwnSilence]:
+    """Of these keys, those that the card of their newest group silenced, open or not, until later than now."""
+    newest = select(func.max(groups.c.id)).where(groups.c.key.in_(sorted(keys))).group_by(groups.c.key)
+    own = select(groups.c.key, groups.c.silenced_until, groups.c.silenced_by).where(groups.c.id.in_(newest))
+    rows = await tx.execute(own.where(groups.c.silenced_until > now, groups.c.silence.is_(None)))
+    return {row.key: OwnSilence(row.silenced_until, row.silenced_by) for row in rows}
 
 
-async def add(tx: Tx, values: Mapping[str, Any]) -> AlertGroup:
-    return group((await tx.execute(insert(groups).returning(groups), dict(values))).one())
+_ADD = insert(groups).returning(groups.c.id, sort_by_parameter_order=True)
 
 
-async def change(tx: Tx, number: int, **values: Any) -> AlertGroup:
-    changed = update(groups).where(groups.c.id == number).values(**values).returning(groups)
+async def add_all(tx: Tx, new: Sequence[NewAlertGroup]) -> list[AlertGroup]:
+    """In the same order."""
+    if not new:
+        return []
+    numbers = (await tx.execute(_ADD, [{**vars(one), "status": one.status.value} for one in new])).scalars()
+    return [AlertGroup(id=number, **vars(one)) for number, one in zip(numbers, new, strict=True)]
+
+
+async def change(tx: Tx, number: int, **values: Unpack[AlertGroupChanges]) -> AlertGroup:
+    changed = update(groups).where(groups.c.id == number).values(values).returning(groups)
     return group((await tx.execute(changed)).one())
 
 
-_COUNTED = (
+_CHANGING = (
+    *("since", "severity", "rank", "why", "escalation_policy", "has_card"),
+    *("status", "resolved_at", "resolved_by", "firing", "total", "left_out"),
+)
+_CHANGE = (
     update(groups)
     .where(groups.c.id == bindparam("number"))
-    .values(firing=bindparam("new_firing"), total=bindparam("new_total"), left_out=bindparam("new_left_out"))
+    .values({name: bindparam(f"new_{name}") for name in _CHANGING})
 )
 
 
-async def keep_counts(tx: Tx, counted: Collection[AlertGroup]) -> None:
-    """How many alerts of each fire, how many there are, how many were left out."""
-    rows = [
-        {"number": one.id, "new_firing": one.firing, "new_total": one.total, "new_left_out": one.left_out}
-        for one in counted
-    ]
+async def change_all(tx: Tx, changed: Collection[AlertGroup]) -> None:
+    """What a message about their alerts may change of them."""
+    rows = [{"number": one.id, **{f"new_{name}": getattr(one, name) for name in _CHANGING}} for one in changed]
     if rows:
-        await tx.execute(_COUNTED, rows)
+        await tx.execute(_CHANGE, rows)
 
 
 async def of_incident(tx: Tx, incident: int) -> list[AlertGroup]:
@@ -148,17 +157,6 @@ async def open_incident_of(tx: Tx, key: str) -> int | None:
 
 
 # --- alerts -----------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Kept:
-    """An alert that we have, with what judging the next message about it needs."""
-
-    id: int
-    group: int | None
-    in_open_group: bool
-    known: LastKnown
-    labels: Mapping[str, str]
 
 
 _KEPT: Select[Any] = (
@@ -191,67 +189,66 @@ def _kept(row: Row[Any]) -> Kept:
     return Kept(row.id, row.alert_group, row.group_status == Status.FIRING.value, known, row.labels)
 
 
-_ADD = insert(alerts).returning(alerts.c.id, sort_by_parameter_order=True)
+async def keep(tx: Tx, entries: Sequence[Entry], homes: Mapping[str, int], now: datetime) -> None:
+    """What a message says of alerts. `homes`: the group of a key."""
+    new = [entry for entry in entries if entry.kept is None]
+    added = iter((await tx.execute(_ADD_ALERTS, [_row(one, homes, now) for one in new])).scalars() if new else ())
+    said = [(entry.kept.id if entry.kept else next(added), entry) for entry in entries]
+    old = [(number, entry) for number, entry in said if entry.kept]
+    if changed := [_changed(number, _row(entry, homes, now)) for number, entry in old if entry.is_changed]:
+        await tx.execute(_CHANGE_ALERTS, changed)
+    if again := [{"number": number, "more": one.times, "at": now} for number, one in old if not one.is_changed]:
+        await tx.execute(_HEARD_AGAIN, again)
+    if marked := {name: number for number, entry in said for name in entry.marks}:
+        rows = [{"fingerprint": name, "alert": number} for name, number in sorted(marked.items())]
+        await tx.execute(_MARK.on(tx), rows)
 
 
-async def add_all(tx: Tx, rows: Sequence[Mapping[str, Any]]) -> list[int]:
-    """Their ids, in the same order."""
-    return list((await tx.execute(_ADD, list(rows))).scalars()) if rows else []
-
-
-CHANGING = (
+_ADD_ALERTS = insert(alerts).returning(alerts.c.id, sort_by_parameter_order=True)
+_KEEPING = (
     *("alert_group", "status", "name", "labels", "annotations", "links", "extra"),
     *("starts_at", "ends_at", "said_at", "last_at", "resolved_at", "settled_wall"),
 )
-_CHANGE = (
-    update(alerts)
-    .where(alerts.c.id == bindparam("number"))
-    .values({name: bindparam(f"new_{name}") for name in CHANGING} | {"times": alerts.c.times + bindparam("more")})
-)
+_HERE = update(alerts).where(alerts.c.id == bindparam("number"))
+_MORE = {"times": alerts.c.times + bindparam("more")}
+_CHANGE_ALERTS = _HERE.values({name: bindparam(f"new_{name}") for name in _KEEPING} | _MORE)
+_HEARD_AGAIN = _HERE.values(_MORE | {"last_at": bindparam("at")})
 
 
-async def change_all(tx: Tx, rows: Mapping[int, Mapping[str, Any]]) -> None:
-    """`rows`: id -> new values of CHANGING, and `more`, how many messages spoke of it."""
-    if rows:
-        await tx.execute(
-            _CHANGE,
-            [
-                {"number": number, "more": row["more"], **{f"new_{name}": row[name] for name in CHANGING}}
-                for number, row in sorted(rows.items())
-            ],
-        )
+def _or_mark(statement: Insert) -> Any:
+    return statement.on_conflict_do_update(
+        index_elements=[marks.c.fingerprint], set_={"alert": statement.excluded.alert}
+    )
 
 
-async def heard_again(tx: Tx, times: Mapping[int, int], at: datetime) -> None:
-    """Messages that changed nothing: only that they came is kept."""
-    if times:
-        again = update(alerts).where(alerts.c.id == bindparam("number"))
-        again = again.values(times=alerts.c.times + bindparam("more"), last_at=at)
-        await tx.execute(again, [{"number": number, "more": more} for number, more in sorted(times.items())])
+_MARK = Inserting(marks, _or_mark)
 
 
-async def mark(tx: Tx, names: Mapping[str, int]) -> None:
-    """These fingerprints mean these alerts from now on."""
-    if names:
-        rows = [{"fingerprint": name, "alert": number} for name, number in sorted(names.items())]
-        statement = insert_into(tx, marks)
-        upsert = statement.on_conflict_do_update(
-            index_elements=[marks.c.fingerprint], set_={"alert": statement.excluded.alert}
-        )
-        await tx.execute(upsert, rows)
+def _row(entry: Entry, homes: Mapping[str, int], now: datetime) -> dict[str, Any]:
+    alert, is_over = entry.alert, entry.last.status is Status.RESOLVED
+    return {
+        "alert_group": homes[entry.key] if entry.key else entry.kept and entry.kept.group,
+        "fingerprint": alert.fingerprint,
+        "source": alert.source[:64],
+        "status": entry.last.status.value,
+        "name": alert.name,
+        "labels": dict(alert.labels),
+        "annotations": dict(alert.annotations),
+        "links": asdict(alert.links),
+        "extra": dict(alert.extra),
+        "starts_at": entry.last.starts_at,
+        "ends_at": alert.ends_at if is_over else None,
+        "said_at": entry.last.said_at,
+        "first_at": now,
+        "last_at": now,
+        "resolved_at": now if is_over else None,
+        "settled_wall": entry.last.settled_wall,
+        "times": entry.times,
+    }
 
 
-@dataclass(frozen=True)
-class Count:
-    firing: int
-    total: int
-
-
-async def counts(tx: Tx, numbers: Collection[int]) -> dict[int, Count]:
-    fires = func.sum(case((alerts.c.status == Status.FIRING.value, 1), else_=0))
-    mine = select(alerts.c.alert_group, fires.label("firing"), func.count().label("total"))
-    rows = await tx.execute(mine.where(alerts.c.alert_group.in_(sorted(numbers))).group_by(alerts.c.alert_group))
-    return {row.alert_group: Count(int(row.firing), int(row.total)) for row in rows}
+def _changed(number: int, row: dict[str, Any]) -> dict[str, Any]:
+    return {"number": number, "more": row["times"], **{f"new_{name}": row[name] for name in _KEEPING}}
 
 
 async def end_all(tx: Tx, group: int, *, at: datetime, wall: float) -> None:
@@ -281,6 +278,3 @@ def _single(row: Row[Any]) -> Single:
         resolved_at=row.resolved_at,
         extra=row.extra,
     )
-
-
-# --- storms -----------------------------------------------------------------------------------------------------------

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
 from sqlalchemy import Select, case, func, insert, select, update
 
@@ -30,6 +31,12 @@ class Storm:
         return f"STORM-{self.id}"
 
 
+class StormChanges(TypedDict, total=False):
+    last_wall: float
+    channel: str
+    ts: str
+
+
 _STORM = (storms.c.id, storms.c.channel_name, storms.c.began_at, storms.c.channel, storms.c.ts)
 
 
@@ -53,8 +60,14 @@ async def begin_storm(tx: Tx, channel_name: str, *, at: datetime, wall: float) -
     return Storm(*(await tx.execute(insert(storms).returning(*_STORM), row)).one())
 
 
-async def change_storm(tx: Tx, number: int, **values: Any) -> None:
-    await tx.execute(update(storms).where(storms.c.id == number).values(**values))
+async def change_storm(tx: Tx, number: int, **values: Unpack[StormChanges]) -> None:
+    await tx.execute(update(storms).where(storms.c.id == number).values(values))
+
+
+async def join(tx: Tx, number: int, members: Collection[int], *, wall: float) -> None:
+    """These groups are shown in it from now on."""
+    await tx.execute(update(groups).where(groups.c.id.in_(sorted(members))).values(storm=number))
+    await change_storm(tx, number, last_wall=wall)
 
 
 async def cards_since(tx: Tx, channel_name: str, *, since_wall: float) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -9,10 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.domain.alerts import maintenance, silence
+from bot.domain.alerts.group import silent_until
 from bot.domain.alerts.silence import Silence, longest, read
 from bot.domain.catalogue.matchers import Matcher, leading
 from bot.domain.catalogue.severity import Severity
 from bot.domain.errors import Unclear
+from tests.support.clock import START
+from tests.support.grouped import CATALOGUE
 
 T0 = datetime(2026, 11, 20, 9, 0, tzinfo=UTC)
 P0 = Severity("P0", "Critical", 0, aliases=("critical", "sev1"))
@@ -133,3 +137,37 @@ def test_names(module: tuple[object, str]) -> None:
 def test_maintenance_as_it_is_written(text: str) -> None:
     """With `on` before the service, after it, or without."""
     assert maintenance.read(text) == maintenance.Wish("shop", timedelta(hours=2), "new disks")
+
+
+@pytest.mark.parametrize(
+    ("words", "answer"),
+    [
+        ('2h alertname=~".*"', "That would silence every alert."),
+        ('2h alertname=~".+" host!="a"', "That would silence every alert."),
+        ("2h", "Say for how long and what"),
+        ('alertname="Slow"', "Say for how long and what"),
+        ('2h alertname="Slow" soon', "I could not read “soon”."),
+        ('8d alertname="Slow"', "A silence lasts between 1 second and 7 days."),
+        ('2h alertname=~"("', "is not a pattern"),
+        ("soon alertname=Slow", "is not a duration"),
+    ],
+)
+def test_silences_that_are_refused(words: str, answer: str) -> None:
+    """One that means everything, nothing or no time is none, and a sentence says what is missing."""
+    with pytest.raises(Unclear, match=re.escape(answer)):
+        silent_until(silence.read(words).lasting, START, "UTC")
+
+
+@pytest.mark.parametrize(
+    ("words", "answer"),
+    [
+        ("defualt 2h", "Did you mean “default”?"),
+        ("default", "Say which service and for how long"),
+        ("default soon", "is not a duration"),
+        ("default 8d", "Maintenance lasts between 1 second and 7 days."),
+    ],
+)
+def test_maintenance_that_is_refused(words: str, answer: str) -> None:
+    """A sentence says what is missing, and offers the service whose name is nearest."""
+    with pytest.raises(Unclear, match=re.escape(answer)):
+        CATALOGUE.service(maintenance.read(words).service)

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import Engine, delete, event, select
+from sqlalchemy import Engine, Table, delete, event, select
 
 from bot.catalogue.load import load
 from bot.deps import CurrentCatalogue, Deps
@@ -26,7 +26,7 @@ from bot.domain.people.person import Actor, Person
 from bot.ports import Database
 from bot.queue import timers
 from bot.queue.inbox import InboxItem, one_at_a_time
-from bot.services.alerts import maintenance, silences
+from bot.services.alerts import lifecycle, maintenance, silences
 from bot.services.alerts import operations as alert_operations
 from bot.services.ingest import alerts as ingest
 from bot.services.registry import TIMERS
@@ -36,6 +36,8 @@ from bot.store.alerts import silences as silences_store
 from bot.store.tables import alerts as alerts_tables
 from bot.store.tables import base as tables
 from bot.store.tables import escalation as escalation_tables
+from bot.store.tables import incidents as incident_tables
+from bot.store.tables import queue as queue_tables
 from tests.queue.world import World, make_deps
 from tests.support.catalogues import catalogue
 from tests.support.clock import START, HandClock
@@ -325,3 +327,55 @@ async def test_no_statement_for_each_alert(deps: Deps, clock: HandClock, stateme
         asked.append([one for one in statements if not one.startswith("INSERT INTO alerts ")])
     assert len(asked[0]) == len(asked[1])
     assert len(asked[2]) == len(asked[3])
+
+
+# --- what follows from a message --------------------------------------------------------------------------------------
+
+
+async def planted(deps: Deps) -> list[tuple[str, str]]:
+    mine = select(queue_tables.timers).where(queue_tables.timers.c.kind == lifecycle.FOLLOW)
+    async with deps.database.reading() as tx:
+        return [(row.subject, row.state) for row in await tx.execute(mine.order_by(queue_tables.timers.c.id))]
+
+
+async def count_of(deps: Deps, table: Table) -> int:
+    async with deps.database.reading() as tx:
+        return len((await tx.execute(select(table))).all())
+
+
+async def test_what_follows_is_durable_and_happens_once(deps: Deps, clock: HandClock) -> None:
+    """The timer is there with the group, and the card beside it; worked again it declares and escalates once."""
+    sent = an_alert("A", "a", "critical", status="firing", at=clock.now())
+    stored = item(sent, deps=deps)
+    await ingest.handle(deps, stored)
+    assert await planted(deps) == [("ALR-1", "pending")]
+    assert await count_of(deps, incident_tables.incidents) == 0
+    assert [one.has_card for one in await Players(deps, clock).open()] == [True]
+    await ingest.handle(deps, stored)
+    await fire(deps)
+    await ingest.handle(deps, item(sent, deps=deps))
+    await fire(deps)
+    assert await planted(deps) == [("ALR-1", "done")]
+    assert await count_of(deps, incident_tables.incidents) == 1
+    assert await count_of(deps, escalation_tables.escalations) == 1
+
+
+async def test_nothing_is_planted_for_what_only_its_card_says(deps: Deps, clock: HandClock) -> None:
+    """One timer at most for a group of a message, and none for repeats, for what is only logged, or in maintenance."""
+    hosts = [an_alert("A", host, "warning", status="firing", at=clock.now()) for host in "ab"]
+    await ingest.handle(deps, item(*hosts, deps=deps))
+    await ingest.handle(deps, item(*hosts, deps=deps))
+    await ingest.handle(deps, item(an_alert("B", "a", "info", status="firing", at=clock.now()), deps=deps))
+    await maintenance.begin(deps, windows.read("shop 1h"), BEN)
+    await ingest.handle(deps, item(an_alert("C", "a", "critical", status="firing", at=clock.now()), deps=deps))
+    assert await planted(deps) == [("ALR-1", "pending")]
+
+
+async def test_over_before_what_follows(deps: Deps, clock: HandClock) -> None:
+    """An alert that is over before its timer fires still declares its incident, and nobody is escalated to."""
+    for status in ("firing", "resolved"):
+        await ingest.handle(deps, item(an_alert("A", "a", "critical", status=status, at=clock.now()), deps=deps))
+    await fire(deps)
+    assert await planted(deps) == [("ALR-1", "done"), ("ALR-1", "done")]
+    assert await count_of(deps, incident_tables.incidents) == 1
+    assert await count_of(deps, escalation_tables.escalations) == 0

@@ -11,7 +11,6 @@ from sqlalchemy import func, select
 from bot.ports import Database
 from bot.queue import inbox
 from bot.services.ingest import alerts as ingest
-from bot.store.tables import alerts as alerts_tables
 from bot.store.tables import base as tables
 from bot.store.tables import queue as queue_tables
 from tests.support.alerts import OPS, Monitoring, elements, firing, monitoring, over
@@ -54,6 +53,7 @@ async def test_from_a_firing_rule_to_a_card_and_its_end(sent: Monitoring) -> Non
     assert lines[1].startswith("Resolved after 15 min")
     assert elements(await sent.card()) == []
     assert [one["ts"] for one in await sent.cards()] == [card["ts"]]
+    assert await story.audited("ALR-1") == [("tocsin", "alert.opened"), ("tocsin", "alert.resolved")]
 
 
 async def test_links_lead_where_to_look(sender: Monitoring) -> None:
@@ -89,14 +89,6 @@ async def test_an_alert_without_anything(sender: Monitoring) -> None:
     assert "*Severity*\nP2 Medium" in await sender.words()
 
 
-async def test_what_is_only_logged(sender: Monitoring) -> None:
-    """`on_alert: log` keeps it without a card."""
-    await sender.sends(firing("Chatter", severity="info"))
-    assert await sender.cards() == []
-    assert await count(sender.story, "alerts") == 1
-    assert "P3 Low" in await sender.story.types("Ada", "/incident why ALR-1")
-
-
 async def test_it_gets_worse(sender: Monitoring) -> None:
     """A worse alert makes its group worse: what was only logged gets a card, then an incident."""
     await sender.sends(firing(severity="info", host="a"))
@@ -107,38 +99,10 @@ async def test_it_gets_worse(sender: Monitoring) -> None:
     assert "*Led to*\n" in await sender.words()
 
 
-async def test_the_same_alert_gets_worse(sender: Monitoring) -> None:
-    """An alert whose sender raises its severity, under the key it had, makes its group as severe; it is one alert."""
-    alert = {**firing(severity="warning"), "fingerprint": "0123456789abcdef"}
-    await sender.sends(alert)
-    await sender.sends({**alert, "labels": {**alert["labels"], "severity": "critical"}})
-    assert "*Severity*\nP0 Critical" in await sender.words()
-    assert "*Firing*\n1 alert" in await sender.words()
-
-
 async def test_truncated_groups(sender: Monitoring) -> None:
     """Where the sender left alerts out, the card says how many."""
     await sender.sends(firing(host="a"), firing(host="b"), truncatedAlerts=40)
     assert "*Firing*\n2 alerts, and 40 that its sender left out" in await sender.words()
-
-
-async def test_one_that_must_keep_arriving(sqlite_database: Database, clock: HandClock, tmp_path: Path) -> None:
-    """An alert whose absence is the alert is kept as it arrives, and nobody is told of it."""
-    org = """
-routes:
-  - {match: ['alertname="Watchdog"'], heartbeat: {every: 5m, severity: P1}}
-"""
-    folder = catalogue(tmp_path, org=org)
-    async with told(sqlite_database, clock, catalogue=[folder]) as story, monitoring(story) as sender:
-        for _ in range(2):
-            clock.advance(minutes=1)
-            await sender.sends(firing("Watchdog", since=START), firing("Other", since=START))
-        assert len(await sender.cards()) == 1
-        async with sqlite_database.reading() as tx:
-            kept = await tx.execute(
-                select(alerts_tables.alerts.c.last_at).where(alerts_tables.alerts.c.name == "Watchdog")
-            )
-            assert kept.scalar_one() == START + 2 * SOON
 
 
 # --- one alert is one alert -------------------------------------------------------------------------------------------
@@ -189,43 +153,6 @@ async def test_many_workers_at_once(sent: Monitoring) -> None:
     assert (await count(sent.story, "alert_groups"), await count(sent.story, "alerts")) == (2, 12)
     assert "*Firing*\n6 alerts" in await sent.words("ALR-1")
     assert len(await sent.cards()) == 2
-
-
-async def test_also_known_as(sender: Monitoring) -> None:
-    """An alert that its sender also calls by another name is one, whichever name comes first."""
-    event = {"event_type": "incident.triggered", "id": "E1", "occurred_at": START.isoformat()}
-    data = {"id": "P1", "type": "incident", "title": "Slow", "incident_key": "0123456789abcdef", "status": "triggered"}
-    await sender.sends({**firing(since=START), "fingerprint": "0123456789abcdef"})
-    await sender.posts({"event": {**event, "data": data}}, vendor="pagerduty")
-    await sender.story.settle()
-    assert await count(sender.story, "alerts") == 1
-
-
-async def test_resolved_before_it_fired(sent: Monitoring) -> None:
-    """When the end arrives before the beginning, nobody is bothered, and the late beginning does not open anything."""
-    alert = firing(since=START)
-    await sent.sends(over(alert, START + SOON))
-    await sent.sends(alert)
-    assert await sent.cards() == []
-    assert await count(sent.story, "alert_groups") == 0
-
-
-async def test_resolved_once(sent: Monitoring) -> None:
-    """A second end, and a beginning that comes after it, change nothing; a later episode is a group of its own."""
-    alert = firing(since=START)
-    await sent.sends(alert)
-    await sent.sends(over(alert, START + SOON))
-    sent.story.clock.advance(minutes=2)
-    await sent.sends(over(alert, START + SOON))
-    await sent.sends(alert)
-    await sent.sends(firing(since=START - SOON))
-    assert len(await sent.cards()) == 1
-    assert "Resolved after 0 s" in await sent.words()
-    sent.story.clock.advance(minutes=20)
-    await sent.sends(firing(since=sent.story.clock.now()))
-    assert len(await sent.cards()) == 2
-    assert "🟠 *ALR-2 Slow*" in await sent.words("ALR-2")
-    assert await sent.story.audited("ALR-1") == [("tocsin", "alert.opened"), ("tocsin", "alert.resolved")]
 
 
 async def test_one_message_of_many_alerts(sender: Monitoring) -> None:
