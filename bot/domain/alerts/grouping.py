@@ -21,7 +21,6 @@ from bot.domain.alerts.routing import Routed
 from bot.domain.alerts.silence import Silence, longest
 from bot.domain.catalogue.catalogue import Catalogue
 from bot.domain.catalogue.severity import OnAlert, Severity
-from bot.domain.people.person import BOT
 
 MOST_NOTICED = 20
 
@@ -334,7 +333,7 @@ def _settled(change: GroupChange, left_out: int, now: datetime) -> GroupChange:
     """Over with its last alert; on a card, if its severity has one."""
     group = replace(change.group, left_out=left_out or change.group.left_out)
     if not group.firing:
-        group = replace(group, status=Status.RESOLVED, resolved_at=now, resolved_by=BOT)
+        group = replace(group, status=Status.RESOLVED, resolved_at=now)
     change = replace(change, group=group)
     if change.severity and change.severity.on_alert is not OnAlert.LOG and change.begins(now):
         change = replace(change, group=replace(group, has_card=True))

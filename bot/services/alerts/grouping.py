@@ -9,7 +9,7 @@ from typing import Any
 from bot.deps import Deps
 from bot.domain.alerts import grouping as rules
 from bot.domain.alerts import heartbeat
-from bot.domain.alerts.group import AlertGroup
+from bot.domain.alerts.group import AlertGroup, NewAlertGroup
 from bot.domain.alerts.grouping import Changes, Entry, GroupChange, Known, Message, Moment
 from bot.domain.outgoing.timer import Timer
 from bot.domain.people.person import BOT
@@ -68,14 +68,17 @@ class _Saved:
 
 
 async def _save(deps: Deps, tx: Tx, changes: Changes) -> list[_Saved]:
-    new = [change.group for change in changes.groups if change.before is None]
-    named = [replace(one, channel_name=channels.key_of(one.channel_name)) for one in new]
-    added = iter(await store.add_all(tx, named))
-    saved = [_Saved(one, one.group if isinstance(one.group, AlertGroup) else next(added)) for one in changes.groups]
-    await store.change_all(tx, [one.group for one in saved if one.change.before])
-    homes = {one.group.key: one.group.id for one in saved}
-    await store.keep(tx, changes.entries, homes, deps.clock.now())
-    return saved
+    written = [_written(change) for change in changes.groups]
+    added = iter(await store.add_all(tx, [one for one in written if not isinstance(one, AlertGroup)]))
+    groups = [one if isinstance(one, AlertGroup) else next(added) for one in written]
+    await store.change_all(tx, [one for one in written if isinstance(one, AlertGroup)])
+    await store.keep(tx, changes.entries, {one.key: one.id for one in groups}, deps.clock.now())
+    return [_Saved(change, group) for change, group in zip(changes.groups, groups, strict=True)]
+
+
+def _written(change: GroupChange) -> NewAlertGroup:
+    group = replace(change.group, channel_name=channels.key_of(change.group.channel_name))
+    return replace(group, resolved_by=BOT) if change.is_resolved else group
 
 
 # --- what follows -----------------------------------------------------------------------------------------------------
