@@ -30,35 +30,28 @@ class Config:
     edit_interval_seconds: float = 3.0  # of one run's live message
     edits_a_minute: float = 45.0  # of all of them
     shell_folders: tuple[Path, ...] = ()  # catalogue folders whose runbooks may use shell steps
-    workspace: WorkspaceIdentity = field(default_factory=lambda: WorkspaceIdentity())
-
-    @property
-    def bot_user(self) -> str:
-        return self.workspace.bot_user
-
-    @property
-    def team(self) -> str:
-        return self.workspace.team
-
-    @property
-    def workspace_url(self) -> str:
-        """https://acme.slack.com/, for links."""
-        return self.workspace.url
 
 
 class WorkspaceIdentity:
-    """Who the bot is in its workspace, from auth.test: empty until Slack has answered, then the same for everybody."""
+    """Who the bot is in its workspace, from auth.test: empty until Slack has answered, then the same for everybody.
+
+    `url` is https://acme.slack.com/, for links.
+    """
 
     def __init__(self) -> None:
-        self.bot_user = ""
-        self.team = ""
-        self.url = ""
-        self.people: dict[str, tuple[float, Any]] = {}  # read lately: wall time and row, to save a look per command
-        self.unanswered: dict[str, float] = {}  # schedules that PagerDuty did not tell of when asked last: wall time
-        self.asking: dict[str, asyncio.Task[Any]] = {}  # schedules that it is being asked for at this moment
+        self.bot_user = self.team = self.url = ""
 
     def learn(self, bot_user: str, team: str, url: str = "") -> None:
         self.bot_user, self.team, self.url = bot_user, team, url or self.url
+
+
+class Caches:
+    """What this process asked lately: a restart loses it, and asks again. Times are the wall's."""
+
+    def __init__(self) -> None:
+        self.people: dict[str, tuple[float, object]] = {}  # read at, and the row: saves a look per command
+        self.unanswered: dict[str, float] = {}  # schedules that PagerDuty did not tell of when asked last
+        self.asking: dict[str, asyncio.Task[Any]] = {}  # schedules that it is being asked for at this moment
 
 
 class CurrentCatalogue:
@@ -90,6 +83,8 @@ class Deps:
     wakeups: Wakeups
     current_catalogue: CurrentCatalogue
     templates: Templates
+    workspace: WorkspaceIdentity = field(default_factory=WorkspaceIdentity)
+    caches: Caches = field(default_factory=Caches)
     worker_name: str = "worker"
     secrets: SecretResolver = field(default_factory=NoSecrets)
     pager: Pager | None = None  # where nothing of PagerDuty's is set

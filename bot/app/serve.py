@@ -175,5 +175,5 @@ async def _get_to_know(deps: Deps) -> None:
             telemetry.get_logger().warning(Event.SLACK_AWAY, error=problem.error)
             await asyncio.sleep(INTRODUCE_SECONDS)
         else:
-            deps.config.workspace.learn(known.user, known.team, known.url)
+            deps.workspace.learn(known.user, known.team, known.url)
             return

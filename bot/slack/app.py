@@ -160,7 +160,7 @@ class SlackDoor:
             telemetry.get_logger().warning(Event.SLACK_AWAY, sentence=self._trouble)
             return False
         self._identity, self._trouble = known, None
-        self._deps.config.workspace.learn(known.user, known.team, known.url)
+        self._deps.workspace.learn(known.user, known.team, known.url)
         telemetry.get_logger().info(Event.SLACK_CONNECTED, team=known.team, bot_user=known.user)
         return True
 

@@ -123,7 +123,7 @@ class Dispatcher:
 
     async def _ask(self, interaction: Interaction) -> Answer:
         deps = self._deps()
-        if not deps.config.team:
+        if not deps.workspace.team:
             raise Problem(help_text.STARTING)  # who belongs to this workspace cannot be told yet
         about, spawn = payloads.subject(interaction), self._tasks.spawn
         person = await permissions.admitted(

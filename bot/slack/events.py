@@ -114,7 +114,7 @@ class EventDispatcher:
         if not user or event.get("bot_id"):
             return  # two bots that mention each other would never stop
         where = Where(channel=event.get("channel"), thread=event.get("thread_ts"), ts=event.get("ts"))
-        command, text = spoken_to(deps.config.bot_user, str(event.get("text") or ""), self._listeners)
+        command, text = spoken_to(deps.workspace.bot_user, str(event.get("text") or ""), self._listeners)
         person = await people.find(deps, user)
         found = await outcome(
             self._handle_event(deps, Actor(person, key=key, channel=where.channel), command, text, where),
@@ -166,7 +166,7 @@ async def _who(deps: Deps, event: Json) -> Person:
 
 
 async def _membership(deps: Deps, event: Json) -> None:
-    if event.get("user") != deps.config.bot_user:
+    if event.get("user") != deps.workspace.bot_user:
         return
     if event["type"] == "member_joined_channel":
         await channels.look_again(deps)
@@ -176,9 +176,9 @@ async def _membership(deps: Deps, event: Json) -> None:
 
 def _knowing_itself(deps: Deps, payload: Json) -> Deps:
     """Who the bot is, from the event where Slack was away when this process started."""
-    if deps.config.bot_user:
+    if deps.workspace.bot_user:
         return deps
-    deps.config.workspace.learn(str(payload.get("bot_user") or ""), str(payload.get("team") or ""))
+    deps.workspace.learn(str(payload.get("bot_user") or ""), str(payload.get("team") or ""))
     return deps
 
 

@@ -182,7 +182,8 @@ def make_deps(
     known.learn(config.pop("bot_user", ""), config.pop("team", ""))
     chat = SlackChat(Secret(simulator.bot_token), base_url=simulator.api_url, session=session, timeout_seconds=3)
     return Deps(
-        config=replace(Config(post_interval_seconds=0.0, workspace=known), **config),
+        config=replace(Config(post_interval_seconds=0.0), **config),
+        workspace=known,
         clock=clock,
         database=database,
         chat=chat,

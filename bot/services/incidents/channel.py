@@ -91,7 +91,7 @@ def _listing(private: bool, cursor: str) -> dict[str, Any]:
 
 def _is_ours(deps: Deps, delivery: Delivery, channel: dict[str, Any]) -> bool:
     since = (delivery.first_sent_at or 0.0) - SKEW_SECONDS
-    return channel.get("creator") == deps.config.bot_user and float(channel.get("created", 0)) >= since
+    return channel.get("creator") == deps.workspace.bot_user and float(channel.get("created", 0)) >= since
 
 
 async def _another_name(tx: Tx, incident: Incident) -> Wait | None:
@@ -178,7 +178,7 @@ class Invite(Plain):
 
     async def send(self, deps: Deps, delivery: Delivery, arguments: dict[str, Any], method: str) -> dict[str, Any]:
         wanted = await recipients.expand(deps, arguments["who"], arguments["roles"], service=arguments["service"])
-        wanted = [person for person in wanted if person != deps.config.bot_user]
+        wanted = [person for person in wanted if person != deps.workspace.bot_user]
         if not wanted:
             return {"ok": True}
         try:

@@ -231,7 +231,7 @@ async def _accounts(tx: Tx, roster: Roster | None) -> dict[str, str]:
 
 async def _ask(deps: Deps, schedule: str, *, strictly: bool) -> Roster | None:
     """None where PagerDuty does not tell now. Whoever wants to know at the same time asks once."""
-    known = deps.config.workspace
+    known = deps.caches
     is_away = deps.clock.wall() - known.unanswered.get(schedule, 0.0) < AWAY_SECONDS
     if deps.pager is None or (is_away and not strictly):
         return None
@@ -243,7 +243,7 @@ async def _ask(deps: Deps, schedule: str, *, strictly: bool) -> Roster | None:
 
 
 async def _fetch(deps: Deps, pager: Pager, schedule: str) -> Roster | None:
-    wall, unanswered = deps.clock.wall(), deps.config.workspace.unanswered
+    wall, unanswered = deps.clock.wall(), deps.caches.unanswered
     kept = await _kept(deps, schedule)
     if kept and kept.holds(wall, seconds=STRICT_SECONDS):
         return kept  # somebody else's answer was written down after this one had looked

@@ -61,7 +61,7 @@ async def find(deps: Deps, user: str, *, spawn: Spawn | None = None, must_be_fre
 
 async def _known(deps: Deps, user: str) -> store.KnownPerson | None:
     """From the table; what was read in the last seconds is not read again, unless something was written since."""
-    wall, lately = deps.clock.wall(), deps.config.workspace.people
+    wall, lately = deps.clock.wall(), deps.caches.people
     read_at, kept = lately.get(user, (0.0, None))
     if isinstance(kept, store.KnownPerson) and wall - read_at < REREAD_SECONDS:
         return kept
@@ -98,19 +98,19 @@ async def prefill(deps: Deps) -> int:
 
 
 async def _save_page(deps: Deps, members: Sequence[dict[str, Any]]) -> int:
-    persons = [as_person(user, team=deps.config.team) for user in members if user.get("id")]
+    persons = [as_person(user, team=deps.workspace.team) for user in members if user.get("id")]
     async with deps.database.transaction() as tx:
-        await store.save(tx, persons, team=deps.config.team or None, seen_at=deps.clock.wall())
-    deps.config.workspace.people.clear()
+        await store.save(tx, persons, team=deps.workspace.team or None, seen_at=deps.clock.wall())
+    deps.caches.people.clear()
     return len(persons)
 
 
 async def remember(deps: Deps, user: Mapping[str, Any]) -> Person:
     """Keep what Slack just said about somebody (`users.info`, `user_change`, `team_join`)."""
-    person = as_person(user, team=deps.config.team)
+    person = as_person(user, team=deps.workspace.team)
     async with deps.database.transaction() as tx:
         await store.save(tx, [person], team=str(user.get("team_id") or "") or None, seen_at=deps.clock.wall())
-    deps.config.workspace.people.clear()
+    deps.caches.people.clear()
     return person
 
 

@@ -7,6 +7,6 @@ from bot.deps import Deps
 
 def permalink(deps: Deps, channel: str | None, ts: str | None) -> str | None:
     """A link into the workspace, or None where Slack has not said where it is."""
-    if not channel or not ts or not deps.config.workspace_url:
+    if not channel or not ts or not deps.workspace.url:
         return None
-    return f"{deps.config.workspace_url.rstrip('/')}/archives/{channel}/p{ts.replace('.', '')}"
+    return f"{deps.workspace.url.rstrip('/')}/archives/{channel}/p{ts.replace('.', '')}"

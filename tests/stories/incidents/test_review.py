@@ -93,7 +93,7 @@ async def test_the_bot_is_thrown_out_of_the_channel(tale: Story) -> None:
     """It goes back into a public channel by itself and says what it had to say."""
     room = await tale.declared("P1 checkout is down")
     workspace = tale.simulator.workspace
-    remove_member(workspace, workspace.find_channel(room), tale.deps.config.bot_user)
+    remove_member(workspace, workspace.find_channel(room), tale.deps.workspace.bot_user)
     await tale.types("Ada", "/incident update the disk is full", room)
     assert any("the disk is full" in text for text in await tale.by_the_bot(room))
 
