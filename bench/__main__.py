@@ -9,7 +9,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 
-from bench import acknowledge, alerts, channels, declare, footprint, growth, runs, timers
+from bench import acknowledge, alerts, channels, cost, declare, footprint, growth, runs, timers
 from bench.report import Figure, contention, raw, table
 from bot import telemetry
 
@@ -22,6 +22,7 @@ BENCHMARKS: Mapping[str, Callable[[Path], Awaitable[list[Figure]]]] = {
     "alerts": alerts.run,
     "channels": channels.run,
     "footprint": footprint.run,
+    "cost": cost.run,
 }
 
 

@@ -79,7 +79,7 @@ class Hall:
 
 
 @asynccontextmanager
-async def _opened(folder: Path, more: Mapping[str, str] | None = None) -> AsyncIterator[Hall]:
+async def opened(folder: Path, more: Mapping[str, str] | None = None) -> AsyncIterator[Hall]:
     folder.mkdir(exist_ok=True)
     async with served(folder, more=more) as rig:
         database = await open_database(f"sqlite:///{folder / 'bench.db'}")
@@ -116,7 +116,7 @@ def _alert(number: int, rule: int, severity: str = "warning", **labels: str) -> 
     }
 
 
-def _payloads(count: int, rules: int) -> list[list[Alert]]:
+def payloads(count: int, rules: int) -> list[list[Alert]]:
     found = [_alert(number, number % rules) for number in range(count)]
     random.Random(7).shuffle(found)  # noqa: S311  a seed makes it repeatable
     return [found[start : start + TOGETHER] for start in range(0, count, TOGETHER)]
@@ -127,9 +127,9 @@ def _payloads(count: int, rules: int) -> list[list[Alert]]:
 
 async def _taking_in(folder: Path) -> list[Figure]:
     """As fast as four senders go, each waiting for its 2xx. The worker works meanwhile."""
-    async with _opened(folder) as hall:
+    async with opened(folder) as hall:
         await hall.post([_alert(10**6, 0)])
-        waiting = iter(_payloads(PAYLOADS * TOGETHER, RULES))
+        waiting = iter(payloads(PAYLOADS * TOGETHER, RULES))
         took: list[float] = []
 
         async def send() -> None:
@@ -156,14 +156,14 @@ async def _taking_in(folder: Path) -> list[Figure]:
 
 async def _storm(folder: Path) -> list[Figure]:
     """Ten thousand in a minute, evenly; people acknowledge one group after another meanwhile."""
-    async with _opened(folder) as hall:
-        payloads = _payloads(STORM, RULES)
+    async with opened(folder) as hall:
+        storm = payloads(STORM, RULES)
         over = asyncio.Event()
         acknowledging = asyncio.create_task(_acknowledge(hall, over))
         started = time.perf_counter()
         async with asyncio.TaskGroup() as group:
-            for number, payload in enumerate(payloads):
-                await asyncio.sleep(max(0.0, started + number * STORM_SECONDS / len(payloads) - time.perf_counter()))
+            for number, payload in enumerate(storm):
+                await asyncio.sleep(max(0.0, started + number * STORM_SECONDS / len(storm) - time.perf_counter()))
                 group.create_task(hall.post(payload))
         ended = time.perf_counter()
         over.set()
@@ -239,7 +239,7 @@ async def _first_cards(folder: Path) -> list[Figure]:
     for name, text in {"org.yml": ROUTES, "default/service.yml": SERVICE}.items():
         (folder / "catalogue" / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / "catalogue" / name).write_text(text)
-    async with _opened(folder, {"TOCSIN_CATALOG": str(folder / "catalogue")}) as hall:
+    async with opened(folder, {"TOCSIN_CATALOG": str(folder / "catalogue")}) as hall:
         await hall.post([_alert(10**6, 10**6)])
         await hall.until(
             select(func.count()).select_from(channels).where(channels.c.channel.is_not(None)), CHANNELS + 2

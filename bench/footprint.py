@@ -28,8 +28,8 @@ async def run(folder: Path) -> list[Figure]:
             await asyncio.gather(*(rig.command(text, person=place) for place, text in enumerate(words)))
         await rig.quiet()
         return [
-            Figure("start-up to ready on SQLite, median of 3", statistics.median(ready), "s", 2),
-            Figure("resident memory at rest", at_rest, "MB", 150),
+            Figure("start-up to ready on SQLite, median of 3", statistics.median(ready), "s", 1.5),
+            Figure("resident memory at rest", at_rest, "MB", 120),
             Figure(f"resident memory after {INCIDENTS} incidents", rig.memory_mb(), "MB", 150),
             Figure("calls that Slack's contract rejects (1,000 incidents)", rig.refused_calls(), "", 0),
         ]
