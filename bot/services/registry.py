@@ -54,6 +54,7 @@ TIMERS: Mapping[str, TimerHandler] = {
     "postmortem.remind": postmortems.remind,
     approvals.EXPIRE: approvals.expire,
     approvals.REVIEW: approvals.remind_of_review,
+    approvals.VOTED: approvals.show_vote,
     writer.DEADLINE: runs.deadline,
     writer.WAKE: runs.wake,
     alert_lifecycle.FOLLOW: alert_lifecycle.follow,

@@ -34,6 +34,7 @@ from bot.store.runs import runs as runs_store
 
 EXPIRE = "approval.expire"
 REVIEW = "approval.review"
+VOTED = "approval.voted"
 REVIEW_EVERY = timedelta(hours=24)
 
 _NOT_THE_QUESTION = "That message is not the question about {run}. Use the buttons in its thread."
@@ -147,10 +148,10 @@ async def _approve(deps: Deps, given: ApprovalClick, by: Actor, learnt: _Learnt)
         if not rules.is_reached(asked, voters, qualified=qualified, involved=run.involved):
             if set(voters) - qualified:  # an earlier vote may count, but for what PagerDuty did not tell
                 eligibility.must_be_told()
-            await outbox.enqueue(deps, tx, run_deliveries.approval_edit(run, asked.id))
+            await _show_later(deps, tx, asked, State.OPEN, by.id)
             return Decision(run, asked, missing=rules.missing(asked, set(voters) & qualified))
         await _close(deps, tx, run, asked, State.APPROVED, by.id)
-        return Decision(await _go_on(deps, tx, run, asked, by.id), asked)
+        return Decision(await set_going(deps, tx, run), asked)
 
 
 async def reject(deps: Deps, given: ApprovalClick, by: Actor, reason: str) -> Decision:
@@ -203,7 +204,7 @@ async def break_glass(deps: Deps, given: ApprovalClick, by: Actor, reason: str) 
                 f"Somebody of {spoken(asked.who)} reviews it by tomorrow, in its thread."
             )
             await outbox.enqueue(deps, tx, run_deliveries.said(run, f"glass:{asked.id}", text, loud=True))
-            return Decision(await _go_on(deps, tx, run, asked, by.id), asked)
+            return Decision(await set_going(deps, tx, run), asked)
 
 
 async def review(deps: Deps, given: ApprovalClick, by: Actor) -> ApprovalRequest:
@@ -383,16 +384,16 @@ async def _close(deps: Deps, tx: Tx, run: Run, asked: ApprovalRequest, state: St
     if not await store.decide(tx, asked.id, state, by=by, at=deps.clock.now(), **more):
         asked = await store.get(tx, asked.id)
         rules.may_be_decided(asked, deps.clock.now(), names=await _names(tx, asked))
-    await outbox.enqueue(deps, tx, run_deliveries.approval_edit(run, asked.id))
+    await _show_later(deps, tx, asked, state, by)
     await timers.cancel(tx, subject=run.name, kind=EXPIRE)
 
 
-async def _go_on(deps: Deps, tx: Tx, run: Run, asked: ApprovalRequest, by: str) -> Run:
-    """Approved: the worker takes it from here."""
-    await finish.log(deps, tx, run, by, f"approved {run} ({run.runbook})")
-    run = await set_going(deps, tx, run)
-    await finish.show(deps, tx, run)
-    return run
+async def _show_later(deps: Deps, tx: Tx, asked: ApprovalRequest, state: State, by: str) -> None:
+    """A click waits for nothing that others read. The subject is the question, since a run's timers end with it."""
+    key = f"{VOTED}:{asked.id}:{state}:{by}"
+    payload = {"request_id": asked.id, "by": by}
+    subject, now = f"GATE-{asked.id}", deps.clock.now()
+    await timers.schedule(tx, kind=VOTED, subject=subject, due_at=now, dedupe_key=key, payload=payload)
 
 
 async def set_going(deps: Deps, tx: Tx, run: Run) -> Run:
@@ -425,6 +426,16 @@ async def _demand_review(deps: Deps, tx: Tx, run: Run, asked: ApprovalRequest, d
 
 
 # --- timers -----------------------------------------------------------------------------------------------------------
+
+
+async def show_vote(deps: Deps, tx: Tx, timer: Timer) -> None:
+    """The question as it is now; and by whose vote the run goes on."""
+    asked = await store.get(tx, timer.payload["request_id"])
+    run, by = await runs_store.get(tx, asked.run), str(timer.payload["by"])
+    await outbox.enqueue(deps, tx, run_deliveries.approval_edit(run, asked.id))
+    if asked.state is State.APPROVED and asked.decided_by == by:
+        await finish.log(deps, tx, run, by, f"approved {run} ({run.runbook})", at=asked.decided_at)
+        await finish.show(deps, tx, run)
 
 
 async def expire(deps: Deps, tx: Tx, timer: Timer) -> None:

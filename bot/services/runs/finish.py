@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from bot.deps import Deps
 from bot.domain.people.person import BOT
@@ -84,8 +84,8 @@ async def show(deps: Deps, tx: Tx, run: Run) -> None:
     await outbox.enqueue(deps, tx, run_deliveries.edit(run.id, run.rank))
 
 
-async def log(deps: Deps, tx: Tx, run: Run, by: str, text: str, *, told: bool = True) -> None:
+async def log(deps: Deps, tx: Tx, run: Run, by: str, text: str, *, at: datetime | None = None) -> None:
     """A line in the timeline of the incident it belongs to."""
     if run.incident is not None:
-        now = deps.clock.now()
-        await timeline_store.log(tx, run.incident, at=now, kind="run", actor=by, text=text[:500], told=told)
+        at = at or deps.clock.now()
+        await timeline_store.log(tx, run.incident, at=at, kind="run", actor=by, text=text[:500], told=True)
