@@ -5,13 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
 
 from bot.deps import Deps
 from bot.domain.catalogue.runbook import Effect, Kind, Runbook, Step
 from bot.domain.runs.approval import ApprovalRequest
 from bot.domain.runs.outcome import Done, Failed, Outcome
-from bot.domain.runs.parameters import Reference
 from bot.domain.runs.run import Run, Status, StepRun, step_key, step_name
 from bot.engine import machine
 from bot.engine.machine import Move, Pause, Perform, Situation
@@ -121,18 +119,11 @@ class Executor:
             approved=self._approved,
             now=self._deps.clock.now(),
             masker=self._deps.secrets.masker,
-            values=self._values,
+            values=lambda: redaction.revealed(self._deps, self._writer.run.parameters),
             cancelled_by=self._cancelled_by,
             is_late=self._is_late,
             is_stopping=self._is_stopping,
         )
-
-    def _values(self) -> dict[str, Any]:
-        resolve = self._deps.secrets.resolve
-        given = self._writer.run.parameters
-        return {
-            name: resolve(one.source).reveal() if isinstance(one, Reference) else one for name, one in given.items()
-        }
 
     def _made(self, move: Move) -> Move:
         """Its attempts are the run's progress, and are written with the next write."""

@@ -15,11 +15,10 @@ from bot.domain.errors import Problem
 from bot.domain.incidents.incident import Incident
 from bot.domain.people.recipients import Recipients
 from bot.domain.runs.outcome import Done, Outcome, Waiting
-from bot.domain.runs.parameters import Reference
 from bot.domain.runs.plan import NO, YES, Plan, PlannedStep
 from bot.engine.steps import STEPS, Connections, ShellRules, StepContext
 from bot.expressions import evaluate
-from bot.services.runs import step_recipients
+from bot.services.runs import redaction, step_recipients
 from bot.store.people import people as people_store
 
 MOST_SECONDS = 5.0
@@ -74,11 +73,7 @@ async def _look(deps: Deps, runbook: Runbook, plan: Plan, step: Step) -> str:
 
 
 def _arguments(deps: Deps, plan: Plan, step: Step) -> Mapping[str, Any]:
-    known = {
-        name: deps.secrets.resolve(one.source).reveal() if isinstance(one, Reference) else one
-        for name, one in plan.parameters.items()
-    }
-    scope = {"params": known, "run": {"id": "RUN-n"}, **plan.subject}
+    scope = {"params": redaction.revealed(deps, plan.parameters), "run": {"id": "RUN-n"}, **plan.subject}
     return {name: evaluate.render_all(one, scope) for name, one in step.body.items()}
 
 

@@ -1,8 +1,9 @@
-"""What people type about a run, without its secrets: also in a process that has not met them yet."""
+"""The secrets of a run: hidden in what people type about it, also in a process that has not met them; or in place."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from bot.deps import Deps
 from bot.domain.errors import Misconfigured
@@ -28,6 +29,14 @@ def know(deps: Deps, run: Run) -> None:
             deps.secrets.resolve(reference)
         except Misconfigured:
             continue
+
+
+def revealed(deps: Deps, parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """With every secret in place, for the moment of use. Raises Misconfigured."""
+    resolve = deps.secrets.resolve
+    return {
+        name: resolve(one.source).reveal() if isinstance(one, Reference) else one for name, one in parameters.items()
+    }
 
 
 def references(run: Run) -> Iterator[str]:
