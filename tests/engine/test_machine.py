@@ -91,6 +91,14 @@ def test_what_is_saved_is_there_for_later_steps() -> None:
     assert walk.performed[1].attempt.arguments == {"url": "/last?n=5", "n": 8}
 
 
+def test_what_a_result_has_not() -> None:
+    """A name of a result that is nothing is known to be nothing."""
+    then = step("then", body={"url": "/then?at={{ steps.now.place | urlencode }}"}, when="steps.now.missing is none")
+    walk = Walk(runbook(step("now"), then), {"now": [Done({"place": "now shop-7", "missing": None})]})
+    assert walk.go() == over(Status.SUCCEEDED)
+    assert walk.performed[1].arguments == {"url": "/then?at=now%20shop-7"}
+
+
 def test_done_but_what_is_saved_is_not_there() -> None:
     """The step was done and does not say that it failed, or somebody would do it again; the run goes no further."""
     walk = Walk(runbook(step("put", ONCE, save={"x": "json.none.such"}), step("b")), {"put": [Done({"json": {}})]})

@@ -25,7 +25,7 @@ scripts = st.builds(lambda first, last: [*first, last], looks, st.sampled_from(f
 effects = st.sampled_from(Effect)
 retries = st.integers(0, 2).map(lambda most: Retries(most, timedelta(seconds=5)))
 numbers = st.none() | st.integers(1, 6)
-slowly = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # however busy the machine is
+slowly = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])  # on a busy machine
 
 
 @st.composite
@@ -250,7 +250,7 @@ class Reading:
 _HAPPENED = ("done", "unknown", "interrupted", "failed")
 
 
-@slowly
+@settings(slowly, max_examples=150)
 @given(cases())
 def test_the_walk_is_what_the_rules_say(case: Case) -> None:
     """The machine and the plain reading take the same path and end alike."""
@@ -258,3 +258,88 @@ def test_the_walk_is_what_the_rules_say(case: Case) -> None:
     ends = reading.read()
     _, path, found = walked(case)
     assert (path, found) == (reading.path, ends)
+
+
+# --- what holds of every walk -----------------------------------------------------------------------------------------
+
+
+def every_step(book: Runbook) -> dict[str, Step]:
+    return {one.id: one for some in book.steps for one in (some, some.undo) if one}
+
+
+@slowly
+@given(cases())
+def test_a_once_step_is_never_begun_twice_by_itself(case: Case) -> None:
+    """Each attempt at it is begun once, and a further one only for a person or where nothing had left."""
+    walk, path, _ = walked(case)
+    for name, one in every_step(case.book).items():
+        begun = [each.attempt.attempt for each in walk.performed if each.step.id == name]
+        if one.effect is Effect.ONCE and not any(isinstance(fate, Waiting) for fate in case.outcomes[name]):
+            assert len(begun) == len(set(begun))
+            may_follow = walk.redone.count(name) + path.count((name, "failed"))
+            assert len(begun) <= 1 + may_follow
+
+
+@slowly
+@given(cases())
+def test_nothing_is_done_after_its_end(case: Case) -> None:
+    """Cancelled or late, a run begins nothing more."""
+    walk, _, _ = walked(case)
+    assert len(walk.performed) <= min(case.cancel_at or MOST, case.late_at or MOST)
+
+
+@slowly
+@given(cases())
+def test_back_over_what_was_done(case: Case) -> None:
+    """Taking back goes over what has happened or may have, each once unless tried again, the newest first."""
+    walk, path, _ = walked(case)
+    back = [one.step.id for one in walk.performed if one.step.id.endswith(".undo")]
+    order = [one.undo.id for one in reversed(case.book.steps) if one.undo]
+    assert [order.index(name) for name in back] == sorted(order.index(name) for name in back)
+    for name in back:
+        assert walk.progress[name.removesuffix(".undo")].state in _HAPPENED
+    begins = next((at for at, (name, _) in enumerate(path) if name.endswith(".undo")), len(path))
+    assert all(name.endswith(".undo") for name, _ in path[begins:])
+
+
+@slowly
+@given(cases())
+def test_as_often_as_the_file_says(case: Case) -> None:
+    """No step fails more often than its retries allow, a person's word aside."""
+    walk, path, _ = walked(case)
+    for name, one in every_step(case.book).items():
+        assert path.count((name, "failed")) <= 1 + one.retries.max + walk.redone.count(name)
+
+
+@slowly
+@given(cases())
+def test_nothing_without_its_approval(case: Case) -> None:
+    """What has to be approved is asked about before it is done: a step, and taking back."""
+    walk, path, _ = walked(case)
+    for one in walk.performed:
+        step = one.step
+        if step.id.endswith(".undo"):
+            effects = {each.effect for each in _taken_back(walk)}
+            needs = Effect.ONCE in effects or (effects != {Effect.READ} and not case.book.policy.needs_none)
+            assert not needs or (UNDO, "asks") in path
+        elif step.approval or (step.effect is Effect.ONCE and "{{" in step.body["n"]):
+            assert (step.id, "asks") in path
+
+
+def _taken_back(walk: Walk) -> list[Step]:
+    made = walk.progress
+    return [one.undo for one in walk.book.steps if one.undo and one.id in made and made[one.id].state in _HAPPENED]
+
+
+@slowly
+@given(cases())
+def test_where_the_path_ends(case: Case) -> None:
+    """A run that has succeeded has settled every step; one that was taken back has taken back all there was."""
+    walk, _, ends = walked(case)
+    if ends == "succeeded":
+        for one in case.book.steps:
+            state = walk.progress[one.id].state
+            assert state in ("done", "skipped") or (state == "failed" and one.on_failure is OnFailure.CONTINUE)
+    if ends == "undone":
+        settled = {name: made.state for name, made in walk.progress.items() if name.endswith(".undo")}
+        assert settled.keys() == {one.id for one in _taken_back(walk)}

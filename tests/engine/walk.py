@@ -69,6 +69,7 @@ class Walk:
         self.approved: list[ApprovalRequest] = []
         self.path: list[tuple[str, str]] = []  # step and state of each attempt that came to something
         self.performed: list[Perform] = []
+        self.redone: list[str] = []  # by a person's word
         self.cancelled_by: str | None = None
         self.is_late = False
         self.is_stopping = False
@@ -142,6 +143,7 @@ class Walk:
 
     def again(self, name: str) -> Walk:
         """A person has a step begun anew."""
+        self.redone.append(name)
         self.progress[name] = StepRun(name, self.progress[name].attempt + 1, StepState.READY, self.now)
         return self
 

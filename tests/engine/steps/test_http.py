@@ -73,6 +73,15 @@ async def test_it_succeeds(target: Target) -> None:
     assert request.headers["Idempotency-Key"] == context.key
 
 
+async def test_what_is_extracted(target: Target) -> None:
+    """Results by JMESPath beside the others; what is not there is nothing."""
+    outcome = await perform(
+        {"url": f"{target.url}/ok", "extract": {"was": "done", "missing": "deep.er"}}, make_context()
+    )
+    assert isinstance(outcome, Done)
+    assert (outcome.result["was"], outcome.result["missing"]) == (True, None)
+
+
 async def test_a_given_key_is_kept(target: Target) -> None:
     """Where the operator names an Idempotency-Key, that one goes out, and once."""
     await perform({"url": target.url, "headers": {"idempotency-key": "mine"}}, make_context())

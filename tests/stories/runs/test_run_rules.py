@@ -1,4 +1,4 @@
-"""What a runbook's file says is what happens: conditions, retries, what follows a failure, versions, pacing."""
+"""What a run keeps to: conditions, its version, its pace; and looks that change nothing."""
 
 from __future__ import annotations
 
@@ -13,67 +13,9 @@ from tests.support.story import Story, shown
 
 OPS = "ops-alerts"
 
-STUBBORN = """
-title: Stubborn
-service: shop
-policy: {approval: none}
-steps:
-  - {id: knock, http: {url: "{url}/knock"}, effect: read, retries: {max: 2, backoff: 5s}}
-  - {id: after, http: {url: "{url}/after"}, effect: read}
-"""
-
 
 async def words(story: Story, run: str = "RUN-1") -> str:
     return shown(await story.live(run))
-
-
-async def test_tried_again_and_given_up(database: Database, clock: HandClock, tmp_path: Path) -> None:
-    """A step is tried again as often as its file says, then the run stops there."""
-    async with opened_shop(database, clock, tmp_path, stubborn=STUBBORN) as (story, there):
-        there.status["/knock"] = 500
-        await story.types("Ada", "/runbook run stubborn", OPS)
-        await story.fast_forward(seconds=30)
-
-        assert dict(there.counts) == {"/knock": 3}
-        assert "Step knock failed: The server answered 500" in await words(story)
-
-
-async def test_on_failure_continue(database: Database, clock: HandClock, tmp_path: Path) -> None:
-    """Where the file says so, the run goes on after a failure, and says what failed."""
-    text = STUBBORN.replace("retries: {max: 2, backoff: 5s}", "on_failure: continue")
-    async with opened_shop(database, clock, tmp_path, stubborn=text) as (story, there):
-        there.status["/knock"] = 500
-        await story.types("Ada", "/runbook run stubborn", OPS)
-
-        assert dict(there.counts) == {"/knock": 1, "/after": 1}
-        assert "It went on after knock failed." in await words(story)
-
-
-UNDO = """
-title: There and back
-service: shop
-policy: {approval: none}
-steps:
-  - id: first
-    http: {method: PUT, url: "{url}/first"}
-    effect: repeatable
-    undo: {http: {method: DELETE, url: "{url}/first"}, effect: repeatable}
-  - id: second
-    http: {method: PUT, url: "{url}/second"}
-    effect: repeatable
-    undo: {http: {method: DELETE, url: "{url}/second"}, effect: repeatable}
-  - {id: third, http: {url: "{url}/third"}, effect: read, on_failure: undo}
-"""
-
-
-async def test_on_failure_undo(database: Database, clock: HandClock, tmp_path: Path) -> None:
-    """Where the file says so, a failure has everything taken back, the last first."""
-    async with opened_shop(database, clock, tmp_path, there=UNDO) as (story, there):
-        there.status["/third"] = 500
-        await story.types("Ada", "/runbook run there", OPS)
-
-        assert there.asked == ["PUT /first", "PUT /second", "GET /third", "DELETE /second", "DELETE /first"]
-        assert "What it did has been taken back." in await words(story)
 
 
 WHEN = """
@@ -172,12 +114,3 @@ async def test_a_plan_really_looks_where_it_is_marked(database: Database, clock:
         assert "Step now sees now" in plan
         assert "/now/shop-1" in plan
         assert there.asked == ["GET /now/shop-1"]
-
-
-async def test_what_is_extracted_is_there_for_later_steps(database: Database, clock: HandClock, tmp_path: Path) -> None:
-    """What an http step extracts by JMESPath is known to later steps; what is not there is nothing."""
-    async with opened_shop(database, clock, tmp_path, look=LOOKING) as (story, there):
-        await story.types("Ada", "/runbook run look host=shop-7", OPS)
-
-        assert there.asked == ["GET /now/shop-7", "GET /then"]
-        assert "✓ succeeded" in await words(story)
