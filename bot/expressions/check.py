@@ -2,45 +2,24 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
-from jinja2 import TemplateSyntaxError, nodes
+from jinja2 import Environment, TemplateSyntaxError, nodes
 from jinja2.parser import Parser
-from jinja2.sandbox import SandboxedEnvironment
 
 from bot.domain.catalogue.runbook import Parameter, ParameterType
+from bot.domain.errors import Unclear
 from bot.domain.text.wording import hint, listing
+from bot.expressions.language import FILTERS, MAX_EXPRESSION, MAX_NODES, MAX_SOURCE, NODES, TESTS
+from bot.expressions.limits import MAX_DEPTH
 
 INCIDENT = ("id", "severity", "service", "title")
 ROOTS = ("params", "steps", "incident", "alert", "run")
-
-MAX_EXPRESSION = 2_000
-MAX_DEPTH = 100
-
-# What expressions have, as `bot.expressions.evaluate` works them out; a test holds the two together.
-FILTERS = frozenset(
-    (
-        "abs", "capitalize", "count", "d", "default", "dictsort", "first", "float", "int", "items", "join", "last",
-        "length", "lines", "list", "lower", "map", "max", "min", "reject", "rejectattr", "replace", "reverse", "round",
-        "select", "selectattr", "sort", "split", "string", "sum", "title", "trim", "unique", "upper", "urlencode",
-    )
-)  # fmt: skip
-TESTS = frozenset(
-    (
-        "boolean", "defined", "divisibleby", "eq", "equalto", "even", "false", "float", "ge", "gt", "greaterthan", "in",
-        "integer", "iterable", "le", "lessthan", "lower", "lt", "mapping", "ne", "none", "number", "odd", "sequence",
-        "string", "true", "undefined", "upper", "==", "!=", "<", "<=", ">", ">=",
-    )
-)  # fmt: skip
-NODES: tuple[type[nodes.Node], ...] = (
-    nodes.Add, nodes.And, nodes.Compare, nodes.Concat, nodes.CondExpr, nodes.Const, nodes.Dict, nodes.Div, nodes.Filter,
-    nodes.FloorDiv, nodes.Getattr, nodes.Getitem, nodes.Keyword, nodes.List, nodes.Mod, nodes.Mul, nodes.Name,
-    nodes.Neg, nodes.Not, nodes.Operand, nodes.Or, nodes.Pair, nodes.Pos, nodes.Slice, nodes.Sub, nodes.Test,
-    nodes.TemplateData, nodes.Tuple,
-)  # fmt: skip
+JINJAS_OWN = ("self", "super", "caller", "loop", "varargs", "kwargs")
 
 _WHOLE = re.compile(r"\s*\{\{((?:(?!\{\{|\}\}).)*)\}\}\s*", re.DOTALL)
 
@@ -90,35 +69,65 @@ def with_zeros(text: str) -> str:
 
 def template_problems(text: str, scope: Scope) -> Iterator[str]:
     """What is wrong with that text: its syntax, then the values that do not exist."""
-    if not is_template(text):
-        return
-    yield from _parsed(_environment().parse, text, scope)
+    if is_template(text):
+        yield from _problems(read_template, text, scope)
 
 
 def expression_problems(text: str, scope: Scope) -> Iterator[str]:
     """The same of an expression without braces."""
-    yield from _parsed(_expression, text, scope)
+    yield from _problems(read_expression, text, scope)
 
 
-def _parsed(parse: Callable[[str], nodes.Template], text: str, scope: Scope) -> Iterator[str]:
+def _problems(read: Callable[[str], nodes.Template], text: str, scope: Scope) -> Iterator[str]:
     try:
-        yield from list(_problems(parse(text), scope))
+        found = paths(read(text))
+    except Unclear as problem:
+        yield problem.sentence
+        return
+    yield from dict.fromkeys(sentence for path in found if (sentence := _path_problem(path, scope)))
+
+
+def read_template(text: str) -> nodes.Template:
+    """The text's tree, whose expressions are in the language. Raises Unclear with what is wrong."""
+    if len(text) > MAX_SOURCE:
+        raise Unclear(f"This text is longer than {MAX_SOURCE:,} characters. Make it shorter.")
+    return _read(_environment().parse, text)
+
+
+def read_expression(text: str) -> nodes.Template:
+    """The same of an expression without braces."""
+    if len(text) > MAX_EXPRESSION:
+        raise Unclear(f"This expression is longer than {MAX_EXPRESSION:,} characters. Make it shorter.")
+    return _read(_expression, text.strip())
+
+
+def _read(parse: Callable[[str], nodes.Template], text: str) -> nodes.Template:
+    try:
+        tree = parse(text)
+        wrong = next(_wrong(tree), None)
     except TemplateSyntaxError as problem:
-        yield _syntax(problem)
+        wrong = f"This expression does not parse: {(problem.message or 'it is not complete').rstrip('.')}."
     except RecursionError:
-        yield "This expression is nested too deeply. Make it flatter."
+        wrong = "This expression is nested too deeply. Make it flatter."
+    if wrong:
+        raise Unclear(wrong)
+    return tree
 
 
 def pieces(text: str) -> list[Piece]:
     """The parts of a template that has no problems, in order."""
     if not is_template(text):
         return [Piece(text)]
-    outputs = _environment().parse(text).find_all(nodes.Output)
-    return [_piece(one) for output in outputs for one in output.nodes]
+    return [_piece(one) for one in outputs(_environment().parse(text))]
+
+
+def outputs(tree: nodes.Template) -> list[nodes.Expr]:
+    """Texts and expressions in order."""
+    return [one for output in tree.find_all(nodes.Output) for one in output.nodes]
 
 
 def _piece(node: nodes.Expr) -> Piece:
-    return Piece(node.data) if isinstance(node, nodes.TemplateData) else Piece(paths=tuple(_paths(node)))
+    return Piece(node.data) if isinstance(node, nodes.TemplateData) else Piece(paths=paths(node))
 
 
 def only_parameter(text: str) -> str | None:
@@ -128,13 +137,11 @@ def only_parameter(text: str) -> str | None:
 
 
 @lru_cache(maxsize=1)
-def _environment() -> SandboxedEnvironment:
-    return SandboxedEnvironment()
+def _environment() -> Environment:
+    return Environment(keep_trailing_newline=True)  # noqa: S701 - reads only, and renders nothing
 
 
 def _expression(text: str) -> nodes.Template:
-    if len(text) > MAX_EXPRESSION:
-        raise TemplateSyntaxError(f"it is longer than {MAX_EXPRESSION:,} characters", 1)
     parser = Parser(_environment(), text, state="variable")
     found = parser.parse_expression()
     if not parser.stream.eos:
@@ -142,55 +149,42 @@ def _expression(text: str) -> nodes.Template:
     return nodes.Template([nodes.Output([found], lineno=1)], lineno=1)
 
 
-def _syntax(problem: TemplateSyntaxError) -> str:
-    return f"This expression does not parse: {(problem.message or 'it is not complete').rstrip('.')}."
-
-
-def _problems(tree: nodes.Template, scope: Scope) -> Iterator[str]:
-    wrong = next(_language(tree), None)
-    if wrong:
-        yield wrong
-        return
-    said = set()
-    for path in _paths(tree):
-        problem = _path_problem(path, scope)
-        if problem and problem not in said:
-            said.add(problem)
-            yield problem
-
-
-def _language(node: nodes.Node, depth: int = 0) -> Iterator[str]:
+def _wrong(tree: nodes.Template) -> Iterator[str]:
     """What expressions do not have: calls, statements, and most of Jinja's filters and tests."""
-    problem = f"“{type(node).__name__.lower()}” is not available in an expression."
-    match node:
-        case _ if depth > MAX_DEPTH:
-            yield "This expression is nested too deeply. Make it simpler."
-            return
-        case nodes.Call():
-            problem = "Nothing is called in an expression. Use a filter, as in {{ stdout | trim }}."
-        case nodes.Stmt() if not isinstance(node, nodes.Output):
-            problem = "Statements ({% … %}) have no place in an argument. Write an expression in {{ … }}."
-        case nodes.CondExpr(expr2=None):
-            problem = "An if in an expression needs its else."
-        case nodes.Filter() if node.name not in FILTERS:
-            problem = f"There is no filter “{node.name}” here."
-        case nodes.Test() if node.name not in TESTS:
-            problem = f"There is no test “{node.name}” here."
-        case nodes.Template() | nodes.Output() | _ if isinstance(node, (nodes.Template, nodes.Output, *NODES)):
-            for child in node.iter_child_nodes():
-                yield from _language(child, depth + 1)
-            return
-    yield problem
+    waiting: list[tuple[nodes.Node, int]] = [(tree, 0)]
+    for number, (node, depth) in enumerate(waiting):  # which grows on the way
+        if depth > MAX_DEPTH or number > MAX_NODES:
+            yield (
+                "This expression is nested too deeply. Make it simpler."
+                if depth > MAX_DEPTH
+                else "This says more than one expression may. Make it simpler."
+            )
+        match node:
+            case nodes.Call():
+                yield "Nothing is called in an expression. Use a filter, as in {{ stdout | trim }}."
+            case nodes.Stmt() if not isinstance(node, nodes.Output):
+                yield "Statements ({% … %}) have no place in an argument. Write an expression in {{ … }}."
+            case nodes.CondExpr(expr2=None):
+                yield "An if in an expression needs its else."
+            case nodes.Filter(name=name) if name not in FILTERS:
+                yield f"There is no filter “{name}” here."
+            case nodes.Filter(name="sum") if node.args[1:] or any(one.key == "start" for one in node.kwargs):
+                yield "sum takes no start in an expression. Add it with +."
+            case nodes.Test(name=name) if name not in TESTS:
+                yield f"There is no test “{name}” here."
+            case nodes.Name(name=name) if name in JINJAS_OWN:
+                yield f"There is no value “{name}” here."
+            case nodes.Const(value=float(value)) if not math.isfinite(value):
+                yield "This number is too large. Write a smaller one."
+            case _ if not isinstance(node, (nodes.Template, nodes.Output, *NODES)):
+                yield f"“{type(node).__name__.lower()}” is not available in an expression."
+        waiting += [(child, depth + 1) for child in node.iter_child_nodes()]
 
 
-def _paths(node: nodes.Node) -> Iterator[Path]:
+def paths(node: nodes.Node) -> tuple[Path, ...]:
     """Each value that is named, as far as its path is written out: `steps.a.rows[0]` -> steps, a, rows, 0."""
     path = _chain(node)
-    if path is not None:
-        yield path
-        return
-    for child in node.iter_child_nodes():
-        yield from _paths(child)
+    return (path,) if path else tuple(one for child in node.iter_child_nodes() for one in paths(child))
 
 
 def _chain(node: nodes.Node) -> Path | None:

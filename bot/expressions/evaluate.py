@@ -6,57 +6,26 @@ They are Jinja's expressions without calls: what is needed is a filter or a test
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextvars import ContextVar
-from functools import lru_cache, wraps
-from typing import Any, cast
-from urllib.parse import quote
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
 
-from jinja2 import StrictUndefined, TemplateError, TemplateSyntaxError, Undefined, nodes
+from jinja2 import TemplateError, Undefined, nodes
 from jinja2.environment import TemplateExpression
-from jinja2.exceptions import SecurityError, TemplateRuntimeError
-from jinja2.parser import Parser
-from jinja2.sandbox import ImmutableSandboxedEnvironment
+from jinja2.exceptions import SecurityError
 
 from bot.domain.errors import Unclear
-
-MAX_SOURCE = 20_000
-MAX_EXPRESSION = 2_000
-MAX_DEPTH = 100
-MAX_WORK = 20_000_000  # characters and items that one evaluation may touch
-MAX_TEXT = 1_000_000
-MAX_ITEMS = 100_000
-MAX_NUMBER = 2**256
-
-_left: ContextVar[int] = ContextVar("expression_work_left", default=MAX_WORK)
-
-_FILTERS = (
-    "abs", "capitalize", "count", "d", "default", "dictsort", "first", "float", "int", "items", "join", "last",
-    "length", "list", "lower", "map", "max", "min", "reject", "rejectattr", "replace", "reverse", "round", "select",
-    "selectattr", "sort", "string", "sum", "title", "trim", "unique", "upper",
-    "urlencode",
-)  # fmt: skip
-_TESTS = (
-    "boolean", "defined", "divisibleby", "eq", "equalto", "even", "false", "float", "ge", "gt", "greaterthan", "in",
-    "integer", "iterable", "le", "lessthan", "lower", "lt", "mapping", "ne", "none", "number", "odd", "sequence",
-    "string", "true", "undefined", "upper", "==", "!=", "<", "<=", ">", ">=",
-)  # fmt: skip
-_NODES = (
-    nodes.Add, nodes.And, nodes.Compare, nodes.Concat, nodes.CondExpr, nodes.Const, nodes.Dict, nodes.Div, nodes.Filter,
-    nodes.FloorDiv, nodes.Getattr, nodes.Getitem, nodes.Keyword, nodes.List, nodes.Mod, nodes.Mul, nodes.Name,
-    nodes.Neg, nodes.Not, nodes.Operand, nodes.Or, nodes.Pair, nodes.Pos, nodes.Slice, nodes.Sub, nodes.Test,
-    nodes.TemplateData, nodes.Tuple,
-)  # fmt: skip
-_JINJAS_OWN = ("self", "super", "caller", "loop", "varargs", "kwargs")
-
-
-class _TooMuch(TemplateRuntimeError):
-    """More work than an expression needs."""
+from bot.expressions import limits
+from bot.expressions.check import Path, is_template, outputs, paths, read_expression, read_template
+from bot.expressions.language import MAX_SOURCE, text_of
+from bot.expressions.limits import TooMuch
+from bot.expressions.sandbox import Sandbox
 
 
 def evaluate(source: str, values: Mapping[str, Any]) -> Any:
     """The value of an expression, with or without braces around it. Raises Unclear with a sentence."""
-    return _Evaluation(values).of(_expression(source))
+    return _expression(source).value(values)
 
 
 def holds(source: str, values: Mapping[str, Any]) -> bool:
@@ -66,14 +35,7 @@ def holds(source: str, values: Mapping[str, Any]) -> bool:
 
 def render(source: str, values: Mapping[str, Any]) -> Any:
     """A text with `{{ … }}` in it. One expression alone keeps its type; else one text. Raises Unclear."""
-    parts = _template(source)
-    evaluation = _Evaluation(values)
-    if len(parts) == 1:
-        return evaluation.of(parts[0])
-    text = "".join(_text(evaluation.of(part)) for part in parts)
-    if len(text) > MAX_TEXT:
-        raise Unclear("This text becomes too long.")
-    return text
+    return _template(source).value(values)
 
 
 def render_all(value: Any, values: Mapping[str, Any]) -> Any:
@@ -104,24 +66,9 @@ def needs(value: Any) -> tuple[str, ...]:
 def _needed(source: str) -> tuple[str, ...]:
     if "steps" not in source or "{{" not in source:
         return ()
-    try:
-        tree = _environment().parse(source)
-    except (TemplateSyntaxError, RecursionError) as problem:
-        raise Unclear(f"This template does not parse: {_reason(problem)}.") from None
-    named = [_step_in(node) for node in tree.find_all((nodes.Getattr, nodes.Getitem))]
-    found = [step for step in named if step]
-    everything = sum(1 for node in tree.find_all(nodes.Name) if node.name == "steps") > len(found)
-    return tuple(dict.fromkeys([*found, "*"] if everything else found))
-
-
-def _step_in(node: nodes.Expr) -> str | None:
-    """The id in `steps.id` and `steps["id"]`."""
-    match node:
-        case nodes.Getattr(node=nodes.Name(name="steps"), attr=name):
-            return str(name)
-        case nodes.Getitem(node=nodes.Name(name="steps"), arg=nodes.Const(value=name)):
-            return str(name)
-    return None
+    named = [path[1:2] for path in paths(read_template(source)) if path[0] == "steps"]
+    everything = ("*",) if () in named else ()
+    return tuple(dict.fromkeys([*(step for one in named for step in one), *everything]))
 
 
 def plain(value: Any) -> Any:
@@ -138,53 +85,51 @@ def plain(value: Any) -> Any:
     return str(value)
 
 
-class _Evaluation:
-    """Values made plain once, and one allowance of work for all expressions of a text."""
+class Tree(dict[str, "Tree"]):
+    """Names, each with those that are named within it; a name without any is the whole value."""
 
-    def __init__(self, values: Mapping[str, Any]) -> None:
-        self._values = plain(values)
+    @classmethod
+    def of(cls, named: Iterable[Path]) -> Tree:
+        tree = cls()
+        for path in sorted(named, key=len, reverse=True):
+            inner = tree
+            for name in path[:-1]:
+                inner = inner.setdefault(name, cls())
+            inner[path[-1]] = cls()
+        return tree
 
-    def of(self, expression: TemplateExpression | str) -> Any:
-        if isinstance(expression, str):
-            return expression
-        token = _left.set(MAX_WORK)
-        try:
-            return _result(expression(self._values))
-        except (TemplateError, TypeError, ValueError, ArithmeticError, LookupError, RecursionError) as problem:
-            raise Unclear(_sentence(problem)) from None
-        finally:
-            _left.reset(token)
+    def taken(self, values: Any) -> Any:
+        """What is named of these values, as plain data."""
+        if not self or not isinstance(values, Mapping):
+            return limits.taken(values)
+        return {name: inner.taken(values[name]) for name, inner in self.items() if name in values}
+
+
+@dataclass(frozen=True)
+class _Text:
+    """Its parts in order, and all that the expressions among them name."""
+
+    parts: tuple[TemplateExpression | str, ...]
+    reads: Tree
+
+    def value(self, values: Mapping[str, Any]) -> Any:
+        """One part's own value, or one text. Raises Unclear."""
+        with limits.allowance():
+            try:
+                seen = self.reads.taken(values) if self.reads else {}
+                found = [part if isinstance(part, str) else _result(part(seen)) for part in self.parts]
+                return found[0] if len(found) == 1 else limits.fitting("".join(map(text_of, found)))
+            except (TemplateError, TypeError, ValueError, ArithmeticError, LookupError, RecursionError) as problem:
+                raise Unclear(_sentence(problem)) from None
 
 
 def _result(value: Any) -> Any:
     if isinstance(value, Undefined):
         str(value)  # raises, naming what is missing
-    if isinstance(value, Iterator):
-        value = list(_counted(value))
-    _check_size(value, 0)
+    limits.spend(2 * limits.size(value))
+    if any(isinstance(one, float) and not math.isfinite(one) for one in limits.parts(value)):
+        raise TooMuch("This is not a finite number")
     return plain(value)
-
-
-def _check_size(value: Any, depth: int) -> None:
-    if depth > MAX_DEPTH:
-        raise _TooMuch("This is nested too deeply")
-    if isinstance(value, float) and not math.isfinite(value):
-        raise _TooMuch("This is not a finite number")
-    if isinstance(value, str | list | tuple | dict):
-        _spend(len(value))
-    if isinstance(value, str) and len(value) > MAX_TEXT:
-        raise _TooMuch("This text becomes too long")
-    if isinstance(value, list | tuple | dict):
-        for one in value.values() if isinstance(value, dict) else value:
-            _check_size(one, depth + 1)
-
-
-def _text(value: Any) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return str(value)
 
 
 def _sentence(problem: Exception) -> str:
@@ -198,151 +143,54 @@ def _sentence(problem: Exception) -> str:
 
 
 @lru_cache(maxsize=1_000)
-def _expression(source: str) -> TemplateExpression:
-    parts = _template(source) if "{{" in source else ()
-    if len(parts) == 1 and not isinstance(parts[0], str):
-        return parts[0]
-    if len(source) > MAX_EXPRESSION:
-        raise Unclear(f"This expression is longer than {MAX_EXPRESSION:,} characters. Make it shorter.")
-    environment = _environment()
-    try:
-        parser = Parser(environment, source.strip(), state="variable")
-        found = parser.parse_expression()
-        if not parser.stream.eos:
-            raise TemplateSyntaxError("it ends in something else", 1)
-    except (TemplateSyntaxError, RecursionError) as problem:
-        raise Unclear(f"This expression does not parse: {_reason(problem)}.") from None
-    return _compiled(found)
+def _expression(source: str) -> _Text:
+    if "{{" in source:
+        text = _template(source)
+        if len(text.parts) == 1 and not isinstance(text.parts[0], str):
+            return text
+    return _compiled(read_expression(source))
 
 
 @lru_cache(maxsize=1_000)
-def _template(source: str) -> tuple[TemplateExpression | str, ...]:
-    if len(source) > MAX_SOURCE:
-        raise Unclear(f"This text is longer than {MAX_SOURCE:,} characters. Make it shorter.")
-    if not any(mark in source for mark in ("{{", "{%", "{#")):
-        return (source,)
-    try:
-        tree = _environment().parse(source)
-    except (TemplateSyntaxError, RecursionError) as problem:
-        raise Unclear(f"This template does not parse: {_reason(problem)}.") from None
-    return tuple(_part(node) for node in _outputs(tree)) or ("",)
+def _template(source: str) -> _Text:
+    return (
+        _compiled(read_template(source))
+        if is_template(source) or len(source) > MAX_SOURCE
+        else _Text((source,), Tree())
+    )
 
 
-def _outputs(tree: nodes.Template) -> Iterator[nodes.Expr]:
-    for node in tree.body:
-        if not isinstance(node, nodes.Output):
-            raise Unclear("Statements ({% … %}) have no place in an argument. Write an expression in {{ … }}.")
-        yield from node.nodes
+def _compiled(tree: nodes.Template) -> _Text:
+    reads = Tree.of(paths(tree))
+    parts = [part.data if isinstance(part, nodes.TemplateData) else _runnable(part) for part in outputs(tree)]
+    return _Text(tuple(parts) or ("",), reads)
 
 
-def _part(node: nodes.Expr) -> TemplateExpression | str:
-    return node.data if isinstance(node, nodes.TemplateData) else _compiled(node)
-
-
-def _reason(problem: Exception) -> str:
-    return str(getattr(problem, "message", None) or "it is nested too deeply").rstrip(".")
-
-
-def _compiled(expression: nodes.Expr) -> TemplateExpression:
+def _runnable(expression: nodes.Expr) -> TemplateExpression:
     environment = _environment()
-    _allow(expression, 0)
-    body: list[nodes.Node] = [nodes.Assign(nodes.Name("result", "store"), _bounded(expression), lineno=1)]
+    body: list[nodes.Node] = [nodes.Assign(nodes.Name("result", "store"), expression, lineno=1)]
     tree = nodes.Template(body, lineno=1)
     tree.set_environment(environment)
     try:
-        template = environment.from_string(tree)
-    except (TemplateError, RecursionError, SyntaxError, MemoryError) as problem:
-        raise Unclear(f"This expression does not parse: {_reason(problem)}.") from None
-    return TemplateExpression(template, undefined_to_none=False)
+        return TemplateExpression(environment.from_string(tree), undefined_to_none=False)
+    except (TemplateError, RecursionError, SyntaxError, MemoryError):
+        raise Unclear("This expression does not parse: it is nested too deeply.") from None
 
 
-def _allow(node: nodes.Node, depth: int) -> None:
-    if depth > MAX_DEPTH:
-        raise Unclear("This expression is nested too deeply. Make it simpler.")
-    if isinstance(node, nodes.Call):
-        raise Unclear("Nothing is called in an expression. Use a filter, as in {{ stdout | trim }}.")
-    if not isinstance(node, _NODES):
-        raise Unclear(f"“{type(node).__name__.lower()}” is not available in an expression.")
-    if isinstance(node, nodes.Name) and node.name in _JINJAS_OWN:
-        raise Unclear(f"There is no value “{node.name}” here.")
-    if isinstance(node, nodes.Const) and isinstance(node.value, float) and not math.isfinite(node.value):
-        raise Unclear("This number is too large. Write a smaller one.")
-    if isinstance(node, nodes.CondExpr) and node.expr2 is None:
-        raise Unclear("An if in an expression needs its else.")
-    if isinstance(node, nodes.Filter) and node.name not in _environment().filters:
-        raise Unclear(f"There is no filter “{node.name}” here.")
-    if isinstance(node, nodes.Test) and node.name not in _environment().tests:
-        raise Unclear(f"There is no test “{node.name}” here.")
-    for child in node.iter_child_nodes():
-        _allow(child, depth + 1)
-
-
-def _bounded(node: nodes.Expr) -> nodes.Expr:
-    """`~` as a filter that counts, wherever it stands."""
-    for name, value in list(node.iter_fields()):
-        if isinstance(value, list):
-            setattr(
-                node, name, [_bounded(cast(nodes.Expr, one)) if isinstance(one, nodes.Node) else one for one in value]
-            )
-        elif isinstance(value, nodes.Node):
-            setattr(node, name, _bounded(cast(nodes.Expr, value)))
-    if isinstance(node, nodes.Concat):
-        joined = nodes.List(node.nodes, lineno=node.lineno)
-        return nodes.Filter(joined, "_concat", [], [], None, None, lineno=node.lineno)
-    return node
-
-
-# --- working out --------------------------------------------------------------------------------------------------
-
-
-def _spend(count: int) -> None:
-    left = _left.get() - count
-    if left < 0:
-        raise _TooMuch("this is more work than an expression may do")
-    _left.set(left)
-
-
-def _counted(items: Iterable[Any]) -> Iterator[Any]:
-    for number, item in enumerate(items):
-        if number >= MAX_ITEMS:
-            raise _TooMuch(f"a list has at most {MAX_ITEMS:,} items here")
-        _spend(1)
-        yield item
-
-
-class _Expressions(ImmutableSandboxedEnvironment):
+class _Data(Sandbox):
     """Data only: a dot reads a key, never an attribute."""
-
-    intercepted_binops = frozenset({"+", "-", "*", "/", "//", "%", "**"})
-
-    def __init__(self) -> None:
-        super().__init__(undefined=StrictUndefined, optimized=False, keep_trailing_newline=True)
-        self.globals.clear()
-        self.filters = {name: _metered(self.filters[name]) for name in _FILTERS if name in self.filters}
-        self.filters |= {"join": _join, "round": _round, "replace": _replace, "split": _split, "lines": _lines}
-        self.filters |= {"list": _list, "string": _string, "_concat": _join, "urlencode": _urlencode}
-        self.tests = {name: self.tests[name] for name in _TESTS}
 
     def getattr(self, obj: Any, attribute: str) -> Any:
         return self.getitem(obj, attribute)
 
     def getitem(self, obj: Any, argument: Any) -> Any:
-        if isinstance(obj, dict):
-            return obj[argument] if _hashable(argument) and argument in obj else self._missing(obj, argument)
-        if isinstance(obj, str | list | tuple) and isinstance(argument, int | slice):
-            return self._item(obj, argument)
+        """What is missing raises as soon as it is used, naming it."""
         if isinstance(obj, Undefined):
-            return obj[argument]  # raises, naming what is missing
-        return self._missing(obj, argument)
-
-    def _item(self, obj: str | list[Any] | tuple[Any, ...], place: int | slice) -> Any:
-        try:
-            found = obj[place]
-        except IndexError:
-            return self._missing(obj, place)
-        if isinstance(place, slice):
-            _spend(len(found))
-        return found
+            return obj[argument]
+        if isinstance(obj, str | list | tuple) and isinstance(argument, int):
+            return obj[argument] if -len(obj) <= argument < len(obj) else self._missing(obj, argument)
+        is_key = isinstance(obj, dict) and isinstance(argument, str | int | float | bool | None)
+        return obj[argument] if is_key and argument in obj else self._missing(obj, argument)
 
     def _missing(self, obj: Any, name: Any) -> Undefined:
         return self.undefined(f"there is no “{str(name)[:60]}”", obj=obj, name=str(name)[:60])
@@ -350,113 +198,7 @@ class _Expressions(ImmutableSandboxedEnvironment):
     def call(self, *arguments: Any, **named: Any) -> Any:
         raise SecurityError("nothing is called in an expression")
 
-    def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:
-        numbers = isinstance(left, int | float) and isinstance(right, int | float)
-        if not numbers and not (operator == "+" and _alike(left, right)):
-            raise TemplateRuntimeError(f"“{operator}” does not fit {_named(left)} and {_named(right)}")
-        result = super().call_binop(context, operator, left, right)
-        if numbers and (abs(result) > MAX_NUMBER if isinstance(result, int) else not math.isfinite(result)):
-            raise _TooMuch("this number becomes too large")
-        if not numbers:
-            _spend(len(result))
-            _check_length(result)
-        return result
-
-
-def _hashable(value: Any) -> bool:
-    return isinstance(value, str | int | float | bool | None)
-
-
-def _alike(left: Any, right: Any) -> bool:
-    return any(isinstance(left, sort) and isinstance(right, sort) for sort in (str, list))
-
-
-def _named(value: Any) -> str:
-    if isinstance(value, Undefined):
-        str(value)  # raises, naming what is missing
-    names = {str: "a text", bool: "a truth", list: "a list", dict: "a mapping", type(None): "nothing"}
-    return names.get(type(value), "a number")
-
-
-def _check_length(value: str | list[Any]) -> None:
-    if len(value) > (MAX_TEXT if isinstance(value, str) else MAX_ITEMS):
-        raise _TooMuch("this becomes too long")
-
-
-def _metered(filter_: Callable[..., Any]) -> Callable[..., Any]:
-    """The filter, paying for the size of what it is given. Keeps the marks by which Jinja hands in its context."""
-
-    @wraps(filter_)
-    def paid(*arguments: Any, **named: Any) -> Any:
-        for one in arguments:
-            if isinstance(one, str | list | tuple | dict):
-                _spend(len(one) + 1)
-        result = filter_(*arguments, **named)
-        if isinstance(result, str):
-            _spend(len(result))
-            _check_length(result)
-        return list(_counted(result)) if isinstance(result, Iterator) else result
-
-    return paid
-
-
-def _join(items: Iterable[Any], by: str = "") -> str:
-    pieces, length = [], 0
-    for item in _counted(items):
-        piece = _string(item)
-        length += len(piece) + len(by)
-        if length > MAX_TEXT:
-            raise _TooMuch("this text becomes too long")
-        pieces.append(piece)
-    _spend(length)
-    return str(by).join(pieces)
-
-
-def _string(value: Any) -> str:
-    _named(value)  # raises for what is missing
-    _check_size(value, 0)
-    return _text(value)
-
-
-def _list(value: Any) -> list[Any]:
-    return list(_counted(value))
-
-
-def _round(value: float, precision: int = 0) -> float:
-    if not isinstance(value, int | float) or not isinstance(precision, int) or not 0 <= precision <= 12:
-        raise TemplateRuntimeError("round takes a number, and 0 to 12 places")
-    return round(value, precision)
-
-
-def _replace(value: str, old: str, new: str) -> str:
-    text, old, new = _string(value), str(old), str(new)
-    if len(text) + text.count(old) * max(0, len(new) - len(old)) > MAX_TEXT:
-        raise _TooMuch("this text becomes too long")
-    _spend(len(text))
-    return text.replace(old, new)
-
-
-def _urlencode(value: Any) -> str:
-    """One part of a path, or one value of a query: a slash in it is part of it."""
-    text = _string(value)
-    _spend(len(text))
-    if any("\ud800" <= character <= "\udfff" for character in text):
-        raise TemplateRuntimeError("this text has half a character in it, which no URL takes")
-    return quote(text, safe="")
-
-
-def _split(value: str, by: str | None = None) -> list[str]:
-    text = _string(value)
-    _spend(len(text))
-    return list(_counted(text.split(by)))
-
-
-def _lines(value: str) -> list[str]:
-    text = _string(value)
-    _spend(len(text))
-    return list(_counted(text.splitlines()))
-
 
 @lru_cache(maxsize=1)
-def _environment() -> _Expressions:
-    return _Expressions()
+def _environment() -> _Data:
+    return _Data(optimized=False)

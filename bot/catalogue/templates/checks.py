@@ -11,10 +11,11 @@ from jinja2 import Environment
 from bot.catalogue.templates import samples
 from bot.catalogue.templates.email import MAIL_LIMIT, MAILS, SUBJECT_LIMIT, mail_sandbox
 from bot.catalogue.templates.render import BROKEN, KINDS, MARKDOWN_LIMIT, SLACK_LIMIT, finding
-from bot.catalogue.templates.sandbox import MAX_TEMPLATE_BYTES, Sandbox, finish_for_markdown, finish_for_slack, render
+from bot.catalogue.templates.sandbox import Sandbox, finish_for_markdown, finish_for_slack, render
 from bot.catalogue.yaml.document import Unreadable, read_text
 from bot.domain.catalogue.catalogue import Catalogue, Finding
 from bot.domain.text.wording import hint
+from bot.expressions.language import MAX_TEMPLATE_BYTES
 
 
 def findings(folders: Sequence[Path], catalogue: Catalogue | None) -> list[Finding]:

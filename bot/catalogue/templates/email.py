@@ -7,9 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from jinja2 import TemplateRuntimeError
-
-from bot.catalogue.templates.sandbox import Sandbox
+from bot.catalogue.templates.sandbox import Sandbox, timed
 from bot.views.kit.mrkdwn import Safe
 
 MAILS = ("declared", "update", "resolved", "reopened")
@@ -20,7 +18,7 @@ MAIL_LIMIT = 20_000
 def mail_sandbox(folders: Sequence[Path]) -> Sandbox:
     """Times are written out in UTC, and a link as its address: no mail program knows Slack's markup."""
     sandbox = Sandbox(folders, finish_for_mail)
-    sandbox.filters |= {"clock": _at("%H:%M UTC"), "moment": _at("%d %b, %H:%M UTC"), "link": _link}
+    sandbox.offer(clock=_at("%H:%M UTC"), moment=_at("%d %b, %H:%M UTC"), link=_link)
     return sandbox
 
 
@@ -36,12 +34,7 @@ def finish_for_mail(value: Any) -> Safe:
 
 
 def _at(shape: str) -> Callable[[Any], Safe]:
-    def written(at: Any) -> Safe:
-        if not isinstance(at, datetime):
-            raise TemplateRuntimeError("A time is needed here. Where there may be none, ask first: {% if … %}.")
-        return Safe(_utc(at, shape))
-
-    return written
+    return timed(lambda at: Safe(_utc(at, shape)))
 
 
 def _utc(at: datetime, shape: str) -> str:

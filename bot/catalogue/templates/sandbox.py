@@ -2,85 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any, cast
+from types import BuiltinMethodType
+from typing import Any
 
-from jinja2 import BaseLoader, Environment, StrictUndefined, Template, TemplateNotFound, TemplateRuntimeError, nodes
+from jinja2 import BaseLoader, Environment, StrictUndefined, Template, TemplateNotFound, TemplateRuntimeError
+from jinja2.defaults import DEFAULT_NAMESPACE
 from jinja2.loaders import split_template_path
 from jinja2.runtime import BlockReference, LoopContext, Macro
-from jinja2.sandbox import ImmutableSandboxedEnvironment
-from jinja2.visitor import NodeTransformer
 
 from bot.catalogue.yaml.document import Unreadable, read_text
 from bot.domain.text import duration
+from bot.expressions import language, limits
+from bot.expressions.language import MAX_RANGE, MAX_TEMPLATE_BYTES
+from bot.expressions.limits import TooMuch, count, paid, spend
+from bot.expressions.sandbox import Sandbox as Language
 from bot.views.kit import mrkdwn
 from bot.views.kit.mrkdwn import Safe
-
-MAX_TEMPLATE_BYTES = 64_000
-MAX_RANGE = 1_000
-MAX_REPEATED = 10_000
-MAX_WORK = 20_000  # loop turns and calls in one rendering
-
-_left: ContextVar[int] = ContextVar("template_work_left", default=MAX_WORK)
-
-# What could grow without bound, reach into values, or means something else outside HTML.
-_NO_FILTERS = (
-    "attr",
-    "batch",
-    "center",
-    "forceescape",
-    "format",
-    "pprint",
-    "random",
-    "safe",
-    "slice",
-    "urlize",
-    "xmlattr",
-    "tojson",
-)
-_NO_GLOBALS = ("lipsum", "namespace")
-_NO_TEXT_METHODS = frozenset({"center", "expandtabs", "format", "format_map", "ljust", "rjust", "translate", "zfill"})
-
-
-class TooMuch(TemplateRuntimeError):
-    """The template does more than words need."""
-
-
-@contextmanager
-def bounded() -> Iterator[None]:
-    """Each rendering starts with the whole allowance."""
-    token = _left.set(MAX_WORK)
-    try:
-        yield
-    finally:
-        _left.reset(token)
-
-
-def _spend() -> None:
-    left = _left.get() - 1
-    if left < 0:
-        raise TooMuch("This template loops too often. Say less.")
-    _left.set(left)
-
-
-def _counted(items: Iterable[Any]) -> Iterator[Any]:
-    for item in items:
-        _spend()
-        yield item
 
 
 def _range(*bounds: int) -> range:
     found = range(*bounds)
     if len(found) > MAX_RANGE:
-        raise TooMuch(f"range() gives at most {MAX_RANGE:,} numbers here.")
+        raise TooMuch(f"range() gives at most {MAX_RANGE:,} numbers here")
     return found
 
 
-def _timed(write: Callable[[datetime], Safe]) -> Callable[[Any], Safe]:
+def timed(write: Callable[[datetime], Safe]) -> Callable[[Any], Safe]:
     def written(at: Any) -> Safe:
         if not isinstance(at, datetime):
             raise TemplateRuntimeError("A time is needed here. Where there may be none, ask first: {% if … %}.")
@@ -89,63 +39,28 @@ def _timed(write: Callable[[datetime], Safe]) -> Callable[[Any], Safe]:
     return written
 
 
-class _Rewrite(NodeTransformer):
-    """Loops count their turns. `~` and `{% set %}…{% endset %}` keep what is markup, which plain text would lose."""
-
-    def visit_For(self, node: nodes.For) -> nodes.Node:  # noqa: N802 Jinja names visitors so
-        self.generic_visit(node)
-        node.iter = _filter("_counted", cast(nodes.Expr, node.iter))
-        return node
-
-    def visit_Concat(self, node: nodes.Concat) -> nodes.Node:  # noqa: N802 the same
-        self.generic_visit(node)
-        return _filter("_joined", nodes.List(node.nodes, lineno=node.lineno))
-
-    def visit_AssignBlock(self, node: nodes.AssignBlock) -> nodes.Node:  # noqa: N802 the same
-        self.generic_visit(node)
-        if node.filter is None:
-            node.filter = _filter("_finished", None, lineno=node.lineno)
-        return node
-
-
-def _filter(name: str, value: nodes.Expr | None, *, lineno: int | None = None) -> nodes.Filter:
-    return nodes.Filter(value, name, [], [], None, None, lineno=value.lineno if value is not None else lineno)
-
-
-class Sandbox(ImmutableSandboxedEnvironment):
+class Sandbox(Language):
     """One for each sort of text; `finish` makes a value harmless in it."""
-
-    intercepted_binops = frozenset({"*", "**", "%"})
 
     def __init__(self, folders: Sequence[Path], finish: Callable[[Any], Safe]) -> None:
         self.folders = Folders(folders)
-        super().__init__(
-            loader=self.folders,
-            undefined=StrictUndefined,
-            finalize=finish,
-            trim_blocks=True,
-            lstrip_blocks=True,
-            cache_size=200,
-        )
-        self._finish = finish
-        for name in _NO_FILTERS:
-            del self.filters[name]
-        for name in _NO_GLOBALS:
-            del self.globals[name]
-        self.globals["range"] = _range
-        self.filters |= {
-            "clock": _timed(mrkdwn.clock),
-            "moment": _timed(mrkdwn.moment),
-            "duration": duration.words,
-            "link": mrkdwn.link,
+        self._finish = paid(finish, limits.whole(40))
+        options = {"trim_blocks": True, "lstrip_blocks": True, "cache_size": 200}
+        super().__init__(loader=self.folders, finalize=self._finish, **options)
+        self.globals |= {name: DEFAULT_NAMESPACE[name] for name in language.GLOBALS} | {"range": _range}
+        own: dict[str, Callable[..., Any]] = {**language.JINJAS_FILTERS, "e": finish, "escape": finish}
+        own |= {"cell": self._cell, "indent": self._indent, "join": self._join, "_concat": self._join}
+        own |= {"clock": timed(mrkdwn.clock), "moment": timed(mrkdwn.moment), "duration": duration.words}
+        own |= {"link": mrkdwn.link, "_finished": Safe}
+        self.offer(**own)
+        self.tests |= {
+            name: paid(language.JINJAS_TESTS[name], word.cost) for name, word in language.TEMPLATE_TESTS.items()
         }
-        self.filters |= {"escape": finish, "e": finish, "join": self._join, "indent": self._indent}
-        self.filters["cell"] = self._cell
-        self.filters |= {"_counted": _counted, "_joined": self._join, "_finished": Safe}
 
-    def _parse(self, source: str, name: str | None, filename: str | None) -> nodes.Template:
-        tree: nodes.Template = _Rewrite().visit(super()._parse(source, name, filename))
-        return tree
+    def offer(self, **filters: Callable[..., Any]) -> None:
+        """Those among these that the language has for templates."""
+        words = language.TEMPLATE_FILTERS
+        self.filters |= {name: paid(runs, words[name].cost) for name, runs in filters.items() if name in words}
 
     def _join(self, items: Iterable[Any], by: str = "", attribute: str | None = None) -> Safe:
         parts = [self.getattr(item, attribute) for item in items] if attribute else items
@@ -159,32 +74,42 @@ class Sandbox(ImmutableSandboxedEnvironment):
         return Safe(self._finish(text).replace("\n", "\n" + " " * min(max(width, 0), 40)))
 
     def call(self, *arguments: Any, **named: Any) -> Any:
-        _spend()
-        result = super().call(*arguments, **named)
+        _, called, *given = arguments
+        spend(limits.EACH * (1 + sum(map(count, given))))
+        if isinstance(called, BuiltinMethodType):
+            spend(_methods(called.__self__)[called.__name__](called.__self__, *given, **named))
+        result = limits.fitting(super().call(*arguments, **named))
         # What a macro or a block returns was finished while it was made.
-        return Safe(result) if isinstance(arguments[1], BlockReference | LoopContext | Macro) else result
+        if isinstance(called, BlockReference | LoopContext | Macro):
+            spend(count(result))
+            return Safe(result)
+        return result
 
-    def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:
-        numbers = isinstance(left, int | float) and isinstance(right, int | float)
-        if operator == "**" or (operator == "%" and not numbers):
-            raise TooMuch(f"“{operator}” is not available here.")
-        if operator == "*" and not numbers and _repeated(left, right) > MAX_REPEATED:
-            raise TooMuch("This repeats a text too often.")
-        return super().call_binop(context, operator, left, right)
+    def pay(self, operator: str, left: Any, right: Any) -> None:
+        if operator == "%":
+            raise TooMuch("“%” is not available here")
+        made = _repeated(left, right) if operator == "*" else count(left) + count(right)
+        if operator == "*" and made > limits.MAX_REPEATED:
+            raise TooMuch("This repeats a text too often")
+        spend(made)
 
     def wrap_str_format(self, value: Any) -> None:
         """Jinja hands out a guarded `str.format` here, which still pads without bound."""
 
     def is_safe_attribute(self, obj: Any, attr: str, value: Any) -> bool:
-        if isinstance(obj, str) and attr in _NO_TEXT_METHODS:
+        if isinstance(value, BuiltinMethodType) and attr not in _methods(obj):
             return False
         return super().is_safe_attribute(obj, attr, value)
+
+
+def _methods(obj: Any) -> Mapping[str, limits.Cost]:
+    return next((found for sort, found in language.METHODS.items() if isinstance(obj, sort)), {})
 
 
 def _repeated(left: Any, right: Any) -> int:
     if not isinstance(left, int):
         left, right = right, left
-    return left * len(right) if isinstance(left, int) and hasattr(right, "__len__") else 0
+    return left * count(right) if isinstance(left, int) else 0
 
 
 def finish_for_slack(value: Any) -> Safe:
@@ -254,7 +179,7 @@ def render(template: Template, values: dict[str, Any], *, limit: int) -> str:
     """The text, at most `limit` characters. Raises what Jinja and Python raise for a broken template."""
     pieces: list[str] = []
     length = 0
-    with bounded():
+    with limits.allowance(limits.MAX_TEMPLATE_WORK):
         for piece in template.generate(values):
             pieces.append(piece)
             length += len(piece)
