@@ -129,7 +129,7 @@ def _where(shown: Card) -> str:
         return "Work on it in the thread of this message; mention me there, since commands do not work in threads."
     if shown.is_home:
         return f"`/incident` here shows what you can do. Acknowledged: {_acknowledged(incident)}."
-    return f"Channel: {channel(incident.channel)}" if incident.channel else "Its channel is being opened."
+    return f"Channel: {channel(incident.slack.channel)}" if incident.slack.channel else "Its channel is being opened."
 
 
 def _acknowledged(incident: Incident) -> str:
@@ -283,7 +283,7 @@ def stranded(incident: Incident, what: str, error: str, announced_in: str) -> st
 
 def line(incident: Incident, commander: str | None = None) -> str:
     lead = f" · {mention(commander)}" if commander else ""
-    place = f" · {channel(incident.channel)}" if incident.channel else ""
+    place = f" · {channel(incident.slack.channel)}" if incident.slack.channel else ""
     return (
         f"{marker(incident)} *{incident}* {literal(incident.short_title)}\n"
         f"{literal(incident.severity)} · {incident.status}{lead}{place} · next update {next_update(incident)}"

@@ -44,8 +44,8 @@ async def _place(deps: Deps, incident: Incident) -> str:
 
 
 def _where(deps: Deps, incident: Incident) -> Safe | None:
-    if incident.channel:
-        return channel(incident.channel)
+    if incident.slack.channel:
+        return channel(incident.slack.channel)
     address = links.permalink(deps, *incident.card)
     return link(address, "its card") if address else None
 

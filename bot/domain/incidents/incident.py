@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any
+from typing import Any, TypedDict
 
 from bot.domain.catalogue.severity import Severity
 from bot.domain.errors import Conflict, Unclear
@@ -40,26 +40,48 @@ class Placement(StrEnum):
     THREAD = "thread"
 
 
-@dataclass(frozen=True)
-class Incident:
-    """One incident, as stored. `cadence_seconds` None follows the severity, 0 is off."""
+@dataclass(frozen=True, kw_only=True)
+class IncidentMessages:
+    """Where it is in Slack, as far as Slack has answered: the message it comes from, its channel, cards and draft."""
 
-    id: int
+    source_channel: str | None = None
+    source_ts: str | None = None
+    channel: str | None = None
+    channel_name: str | None = None
+    topic: str | None = None  # as last set
+    card_ts: str | None = None
+    announce_channel: str | None = None
+    announce_ts: str | None = None
+    postmortem_ts: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class NewIncident:
+    """One incident as it is declared. `declared_wall` is in epoch seconds."""
+
     title: str
     service: str
     severity: str
     rank: int
-    status: Status
+    status: Status = Status.INVESTIGATING
     private: bool
     drill: bool
     source: str
+    impact: str = ""
     declared_by: str
     declared_at: datetime
+    declared_wall: float = 0.0
     detected_at: datetime
+    next_update_at: datetime | None = None
     placement: Placement
-    source_channel: str | None = None
-    source_ts: str | None = None
-    impact: str = ""
+    slack: IncidentMessages = IncidentMessages()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Incident(NewIncident):
+    """As stored. `cadence_seconds` None follows the severity, 0 is off."""
+
+    id: int
     fix: str = ""
     acknowledged_at: datetime | None = None
     acknowledged_by: str | None = None
@@ -67,19 +89,11 @@ class Incident:
     resolved_at: datetime | None = None
     closed_at: datetime | None = None
     last_update_at: datetime | None = None
-    next_update_at: datetime | None = None
     cadence_seconds: int | None = None
     watch_until: datetime | None = None
-    channel: str | None = None
-    channel_name: str | None = None
-    topic: str | None = None
-    card_ts: str | None = None
-    announce_channel: str | None = None
-    announce_ts: str | None = None
     postmortem: Mapping[str, Any] | None = None
     postmortem_due_at: datetime | None = None
     postmortem_done_at: datetime | None = None
-    postmortem_ts: str | None = None
 
     @property
     def name(self) -> str:
@@ -95,16 +109,15 @@ class Incident:
     @property
     def place(self) -> tuple[str | None, str | None]:
         """Channel and thread where its messages go; None where Slack has not answered yet."""
-        return (
-            (self.channel, None) if self.placement is Placement.CHANNEL else (self.announce_channel, self.announce_ts)
-        )
+        is_channel = self.placement is Placement.CHANNEL
+        return (self.slack.channel, None) if is_channel else (self.slack.announce_channel, self.slack.announce_ts)
 
     @property
     def card(self) -> tuple[str | None, str | None]:
         """Channel and ts of the card people work with."""
         if self.placement is Placement.CHANNEL:
-            return self.channel, self.card_ts
-        return self.announce_channel, self.announce_ts
+            return self.slack.channel, self.slack.card_ts
+        return self.slack.announce_channel, self.slack.announce_ts
 
     @property
     def short_title(self) -> str:
@@ -115,6 +128,35 @@ class Incident:
         if self.cadence_seconds is None:
             return severity.update_every
         return timedelta(seconds=self.cadence_seconds) if self.cadence_seconds else None
+
+
+class IncidentChanges(TypedDict, total=False):
+    status: Status
+    severity: str
+    rank: int
+    fix: str
+    impact: str
+    detected_at: datetime
+    acknowledged_at: datetime | None
+    acknowledged_by: str | None
+    mitigated_at: datetime | None
+    resolved_at: datetime | None
+    closed_at: datetime | None
+    last_update_at: datetime
+    next_update_at: datetime | None
+    cadence_seconds: int | None
+    watch_until: datetime | None
+    placement: Placement
+    channel: str
+    channel_name: str
+    topic: str
+    card_ts: str
+    announce_channel: str
+    announce_ts: str
+    postmortem: Mapping[str, Any] | None
+    postmortem_due_at: datetime | None
+    postmortem_done_at: datetime | None
+    postmortem_ts: str | None
 
 
 @dataclass(frozen=True)

@@ -236,7 +236,9 @@ def shape(incident: Incident, roles: Mapping[str, str]) -> IncidentShape:
     return IncidentShape(
         id=incident.name,
         roles=dict(roles),
-        channel=Channel(id=incident.channel, name=incident.channel_name) if incident.channel else None,
+        channel=Channel(id=incident.slack.channel, name=incident.slack.channel_name)
+        if incident.slack.channel
+        else None,
         **{name: getattr(incident, name) for name in _SAME},
     )
 

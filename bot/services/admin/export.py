@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from bot.deps import Deps
-from bot.domain.incidents.incident import measures
+from bot.domain.incidents.incident import Incident, measures
 from bot.services.incidents import postmortem as postmortems
 from bot.services.incidents import template_context
 from bot.store.incidents import incidents as store
@@ -27,7 +27,7 @@ async def everything(deps: Deps, number: int) -> dict[str, Any]:
         incident = await store.get(tx, number)
         found: dict[str, Any] = _plain(
             {
-                "incident": {"name": incident.name, **asdict(incident)},
+                "incident": {"name": incident.name, **_flat(incident)},
                 "roles": await store.roles_of(tx, number),
                 "metrics": template_context.metrics(incident),
                 "durations_seconds": asdict(measures(incident)),
@@ -51,3 +51,10 @@ def _plain(value: Any) -> Any:
             return value.total_seconds()
         case _:
             return value
+
+
+def _flat(incident: Incident) -> dict[str, Any]:
+    """Where it is in Slack stands beside the rest; what guards against saying it twice is no part of it."""
+    row = asdict(incident)
+    del row["declared_wall"]
+    return {**row.pop("slack"), **row}

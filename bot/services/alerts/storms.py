@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import groupby
+from operator import attrgetter
 
 from bot.deps import Deps
 from bot.domain.alerts.group import AlertGroup
@@ -22,7 +23,8 @@ WINDOW_SECONDS = 60.0  # of wall time: it is people's eyes that are protected
 async def show(deps: Deps, tx: Tx, groups: Sequence[AlertGroup]) -> list[AlertGroup]:
     """Each gets its card: one of its own, or a line in that of a storm. They are among those counted."""
     shown = []
-    for channel_name, found in groupby(sorted(groups, key=lambda one: one.channel_name), lambda one: one.channel_name):
+    by_channel = attrgetter("channel_name")
+    for channel_name, found in groupby(sorted(groups, key=by_channel), by_channel):
         shown += await _show(deps, tx, channel_name, list(found))
     return shown
 

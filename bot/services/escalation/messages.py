@@ -96,8 +96,8 @@ async def _place(tx: Tx, escalation: Escalation, payload: dict[str, Any]) -> tup
         return IN_STORM
     if group and group.has_card and await channels.resolve(tx, group.channel_name) == channel:
         return (channel, group.ts) if group.ts else Wait(SOON_SECONDS, NOT_YET)
-    if incident and incident.announce_channel == channel:
-        return channel, incident.announce_ts
+    if incident and incident.slack.announce_channel == channel:
+        return channel, incident.slack.announce_ts
     return channel, None
 
 

@@ -38,9 +38,9 @@ async def shown(deps: Deps, tx: Tx, incident: Incident, *, is_home: bool) -> vie
 
 def _source(deps: Deps, incident: Incident, groups: Sequence[AlertGroup]) -> str | None:
     """The message it was declared from; that of an alert stands among its alerts."""
-    if any((one.channel, one.ts) == (incident.source_channel, incident.source_ts) for one in groups):
+    if any((one.channel, one.ts) == (incident.slack.source_channel, incident.slack.source_ts) for one in groups):
         return None
-    return links.permalink(deps, incident.source_channel, incident.source_ts)
+    return links.permalink(deps, incident.slack.source_channel, incident.slack.source_ts)
 
 
 async def of(deps: Deps, number: int) -> view.Card:

@@ -41,9 +41,9 @@ class OpenChannel(Plain):
 
     async def prepare(self, deps: Deps, tx: Tx, delivery: Delivery) -> Plan:
         incident = await of(tx, delivery)
-        if incident.channel or incident.placement is Placement.THREAD:
+        if incident.slack.channel or incident.placement is Placement.THREAD:
             return Skip("it has a place already")
-        name = incident.channel_name or channel_name.channel_name(incident.id, incident.title)
+        name = incident.slack.channel_name or channel_name.channel_name(incident.id, incident.title)
         return Call({"name": name, "is_private": incident.private})
 
     async def send(self, deps: Deps, delivery: Delivery, arguments: dict[str, Any], method: str) -> dict[str, Any]:
@@ -100,7 +100,7 @@ async def _another_name(tx: Tx, incident: Incident) -> Wait | None:
         (
             attempt
             for attempt in range(NAMES_TRIED)
-            if channel_name.channel_name(incident.id, incident.title, attempt) == incident.channel_name
+            if channel_name.channel_name(incident.id, incident.title, attempt) == incident.slack.channel_name
         ),
         0,
     )
@@ -112,7 +112,7 @@ async def _another_name(tx: Tx, incident: Incident) -> Wait | None:
 
 
 async def _live_in_the_thread(deps: Deps, tx: Tx, incident: Incident) -> None:
-    incident = await store.change(tx, incident.id, placement=Placement.THREAD.value)
+    incident = await store.change(tx, incident.id, placement=Placement.THREAD)
     await refresh.incident(deps, tx, incident)
 
 
@@ -139,7 +139,7 @@ async def leave_channel(deps: Deps, tx: Tx, incident: Incident, error: str) -> W
 
 async def _say_what_is_wrong(deps: Deps, tx: Tx, incident: Incident, what: str, error: str) -> None:
     """A direct message to whoever leads it or declared it, once for each reason."""
-    key = f"{what}:{error}:{incident.channel or ''}"
+    key = f"{what}:{error}:{incident.slack.channel or ''}"
     await deliveries.say(deps, tx, incident, "stranded", key, what=what, error=error)
 
 
@@ -150,7 +150,7 @@ async def _fill_channel(deps: Deps, tx: Tx, incident: Incident) -> None:
     others = cadence.level(deps, incident).invite
     if others and not incident.private:  # a private one is for whoever is asked in by name
         invited.append(deliveries.invitation(incident, list(others)))
-    card = deliveries.card_post(incident, refresh.CHANNEL, incident.channel)
+    card = deliveries.card_post(incident, refresh.CHANNEL, incident.slack.channel)
     for new in (*invited, card, refresh.topic_edit(incident)):
         await outbox.enqueue(deps, tx, new)
     if not incident.private:
@@ -160,7 +160,7 @@ async def _fill_channel(deps: Deps, tx: Tx, incident: Incident) -> None:
 
 async def _bookmark(deps: Deps, tx: Tx, incident: Incident) -> None:
     """Whichever comes second, the channel or the card in #incidents, has it written down. The row is locked."""
-    if incident.channel and incident.announce_ts:
+    if incident.slack.channel and incident.slack.announce_ts:
         new = NewDelivery("channel.bookmark", incident.name, "bookmarks.add", rank=incident.rank)
         await outbox.enqueue(deps, tx, new)
 
@@ -170,11 +170,11 @@ class Invite(Plain):
 
     async def prepare(self, deps: Deps, tx: Tx, delivery: Delivery) -> Plan:
         incident = await of(tx, delivery)
-        if not incident.channel or incident.placement is Placement.THREAD:
+        if not incident.slack.channel or incident.placement is Placement.THREAD:
             return Skip("it has no channel")
         held = await store.roles_of(tx, incident.id)
         meant = {"who": delivery.payload["who"], "roles": held, "service": incident.service}
-        return Call({"channel": incident.channel, **meant})
+        return Call({"channel": incident.slack.channel, **meant})
 
     async def send(self, deps: Deps, delivery: Delivery, arguments: dict[str, Any], method: str) -> dict[str, Any]:
         wanted = await recipients.expand(deps, arguments["who"], arguments["roles"], service=arguments["service"])
@@ -222,9 +222,9 @@ class Join(Plain):
 
     async def prepare(self, deps: Deps, tx: Tx, delivery: Delivery) -> Plan:
         incident = await of(tx, delivery)
-        if not incident.channel or incident.placement is Placement.THREAD:
+        if not incident.slack.channel or incident.placement is Placement.THREAD:
             return Skip("it has no channel")
-        return Call({"channel": incident.channel})
+        return Call({"channel": incident.slack.channel})
 
     async def on_refused(
         self, deps: Deps, tx: Tx, delivery: Delivery, problem: Undeliverable
@@ -242,15 +242,15 @@ class SetTopic(Plain):
 
     async def prepare(self, deps: Deps, tx: Tx, delivery: Delivery) -> Plan:
         incident = await of(tx, delivery)
-        if not incident.channel or incident.placement is Placement.THREAD:
+        if not incident.slack.channel or incident.placement is Placement.THREAD:
             return Skip("it has no channel")
         held = await store.roles_of(tx, incident.id)
         commander = await find_person(tx, held["commander"]) if "commander" in held else None
         name = commander.person.name if commander else None
         topic = view.topic(incident, cadence.level(deps, incident), name)
-        if topic == incident.topic:
+        if topic == incident.slack.topic:
             return Skip("it says so already")
-        return Call({"channel": incident.channel, "topic": topic})
+        return Call({"channel": incident.slack.channel, "topic": topic})
 
     async def send(self, deps: Deps, delivery: Delivery, arguments: dict[str, Any], method: str) -> dict[str, Any]:
         """What was asked for is what the next one is compared with: Slack gives it back escaped."""
@@ -275,13 +275,13 @@ class Bookmark(Plain):
 
     async def prepare(self, deps: Deps, tx: Tx, delivery: Delivery) -> Plan:
         incident = await of(tx, delivery)
-        if not incident.channel or incident.private or incident.placement is Placement.THREAD:
+        if not incident.slack.channel or incident.private or incident.placement is Placement.THREAD:
             return Skip("nothing to link to")
-        link = links.permalink(deps, incident.announce_channel, incident.announce_ts)
+        link = links.permalink(deps, incident.slack.announce_channel, incident.slack.announce_ts)
         if not link:
             return Skip("the workspace's address is not known")
         title = f"{incident} in {await deliveries.announced_in(deps, incident, tx)}"
-        return Call({"channel_id": incident.channel, "title": title, "type": "link", "link": link})
+        return Call({"channel_id": incident.slack.channel, "title": title, "type": "link", "link": link})
 
     async def find_sent(self, deps: Deps, delivery: Delivery, arguments: dict[str, Any]) -> Found | None:
         there = await deps.chat.call("bookmarks.list", {"channel_id": arguments["channel_id"]})
@@ -297,9 +297,9 @@ class Bookmark(Plain):
 class Pin(Plain):
     async def prepare(self, deps: Deps, tx: Tx, delivery: Delivery) -> Plan:
         incident = await of(tx, delivery)
-        if not incident.channel or not incident.card_ts or incident.placement is Placement.THREAD:
+        if not incident.slack.channel or not incident.slack.card_ts or incident.placement is Placement.THREAD:
             return Skip("there is no card to pin")
-        return Call({"channel": incident.channel, "timestamp": incident.card_ts})
+        return Call({"channel": incident.slack.channel, "timestamp": incident.slack.card_ts})
 
     async def on_refused(
         self, deps: Deps, tx: Tx, delivery: Delivery, problem: Undeliverable
@@ -321,7 +321,7 @@ def _card_text(incident: Incident) -> str:
 async def _render_card(deps: Deps, tx: Tx, delivery: Delivery) -> Message | Skip | Wait:
     incident, variant = await of(tx, delivery), delivery.payload["variant"]
     if variant == refresh.CHANNEL:
-        channel = incident.channel
+        channel = incident.slack.channel
     else:
         channel = await channels.resolve(tx, deliveries.announce_setting(deps, incident))
     if not channel:
@@ -336,8 +336,8 @@ async def _render_card(deps: Deps, tx: Tx, delivery: Delivery) -> Message | Skip
 async def _card_posted(deps: Deps, tx: Tx, delivery: Delivery, answer: dict[str, Any]) -> None:
     incident = await store.lock(tx, (await of(tx, delivery)).id)
     if delivery.payload["variant"] == refresh.ANNOUNCE:
-        there = {"announce_channel": answer["channel"], "announce_ts": answer["ts"]}
-        await _bookmark(deps, tx, await store.change(tx, incident.id, **there))
+        channel, ts = answer["channel"], answer["ts"]
+        await _bookmark(deps, tx, await store.change(tx, incident.id, announce_channel=channel, announce_ts=ts))
         await outbox.retry_now(deps, tx, incident.name)
         return
     await store.change(tx, incident.id, card_ts=answer["ts"])
@@ -374,9 +374,9 @@ class EditCard(Plain):
         if variant not in refresh.variants(incident):
             return Skip("it has no such card any more")
         if variant == refresh.CHANNEL:
-            channel, ts = incident.channel, incident.card_ts
+            channel, ts = incident.slack.channel, incident.slack.card_ts
         else:
-            channel, ts = incident.announce_channel, incident.announce_ts
+            channel, ts = incident.slack.announce_channel, incident.slack.announce_ts
         if not channel or not ts:
             if await store.is_refused(tx, deliveries.posting(incident, variant)):
                 return Skip("Slack refused the card")

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from bot.deps import Deps
 from bot.domain.errors import Repeated, Unclear
 from bot.domain.incidents import incident as rules
 from bot.domain.incidents.draft import Draft
-from bot.domain.incidents.incident import Incident, Placement, Status
+from bot.domain.incidents.incident import Incident, IncidentMessages, NewIncident, Placement
 from bot.domain.people.person import Actor
 from bot.ports import Tx
 from bot.queue import audit, outbox, timers, unit_of_work
@@ -53,7 +51,7 @@ async def declare_in(deps: Deps, tx: Tx, draft: Draft, title: str, by: Actor) ->
     same = await store.declared_just_now(tx, by.id, draft.service.key, title, since)
     if same:
         return same, False
-    incident = await store.add(tx, _birth(deps, draft, title, by))
+    incident = await store.add(tx, _new(deps, draft, title, by))
     entry = await log(deps, tx, incident, by.id, "declared", f"declared {draft.severity.key}: {title}")
     if incident.next_update_at:
         await cadence.arm(deps, tx, incident, incident.next_update_at, entry)
@@ -63,28 +61,26 @@ async def declare_in(deps: Deps, tx: Tx, draft: Draft, title: str, by: Actor) ->
     return incident, True
 
 
-def _birth(deps: Deps, draft: Draft, title: str, by: Actor) -> dict[str, Any]:
-    now = deps.clock.now()
-    has_channel = draft.severity.channel or draft.private  # a thread in #incidents would not be private
-    return {
-        "title": title,
-        "service": draft.service.key,
-        "severity": draft.severity.key,
-        "rank": draft.severity.rank,
-        "status": Status.INVESTIGATING.value,
-        "private": draft.private,
-        "drill": draft.drill,
-        "source": by.source,
-        "source_channel": draft.source_channel,
-        "source_ts": draft.source_ts,
-        "impact": draft.impact,
-        "declared_by": by.id,
-        "declared_at": now,
-        "declared_wall": deps.clock.wall(),
-        "detected_at": now,
-        "next_update_at": now + draft.severity.update_every if draft.severity.update_every else None,
-        "placement": (Placement.CHANNEL if has_channel else Placement.THREAD).value,
-    }
+def _new(deps: Deps, draft: Draft, title: str, by: Actor) -> NewIncident:
+    now, severity = deps.clock.now(), draft.severity
+    has_channel = severity.channel or draft.private  # a thread in #incidents would not be private
+    return NewIncident(
+        title=title,
+        service=draft.service.key,
+        severity=severity.key,
+        rank=severity.rank,
+        private=draft.private,
+        drill=draft.drill,
+        source=by.source,
+        impact=draft.impact,
+        declared_by=by.id,
+        declared_at=now,
+        declared_wall=deps.clock.wall(),
+        detected_at=now,
+        next_update_at=now + severity.update_every if severity.update_every else None,
+        placement=Placement.CHANNEL if has_channel else Placement.THREAD,
+        slack=IncidentMessages(source_channel=draft.source_channel, source_ts=draft.source_ts),
+    )
 
 
 async def _open_its_place(deps: Deps, tx: Tx, incident: Incident) -> None:

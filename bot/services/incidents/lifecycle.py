@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
 
 from bot.deps import Deps
 from bot.domain.catalogue.severity import Severity
 from bot.domain.incidents import incident as rules
-from bot.domain.incidents.incident import Incident, Placement, Status
+from bot.domain.incidents.incident import Incident, IncidentChanges, Placement, Status
 from bot.domain.people.person import Actor
 from bot.ports import Tx
 from bot.queue import audit, outbox, timers
@@ -94,10 +93,10 @@ async def set_severity(deps: Deps, number: int, word: str, by: Actor) -> tuple[I
 async def _live_up_to(deps: Deps, tx: Tx, incident: Incident, severity: Severity) -> Incident:
     """What the new level asks for at declare: a channel of its own, people in it, others told. Nothing twice."""
     await tell_all(deps, tx, incident, severity)
-    if incident.placement is Placement.THREAD and severity.channel and not incident.channel:
-        incident = await store.change(tx, incident.id, placement=Placement.CHANNEL.value)
+    if incident.placement is Placement.THREAD and severity.channel and not incident.slack.channel:
+        incident = await store.change(tx, incident.id, placement=Placement.CHANNEL)
         await outbox.enqueue(deps, tx, channel_open(incident))
-    elif incident.channel and severity.invite and not incident.private:
+    elif incident.slack.channel and severity.invite and not incident.private:
         await outbox.enqueue(deps, tx, invitation(incident, list(severity.invite)))
     return incident
 
@@ -122,7 +121,7 @@ async def change_status(
     text = f"changed status from {incident.status} to {status}"
     await log(deps, tx, incident, by.id, "status", text, told=True)
     await audit.record(tx, deps.clock, by.id, "incident.status", incident.name, to=status.value)
-    changes: dict[str, Any] = {"status": status.value}
+    changes: IncidentChanges = {"status": status}
     if status in rules.MITIGATED and not incident.mitigated_at:
         changes["mitigated_at"] = at or deps.clock.now()
     return await store.change(tx, incident.id, **changes)

@@ -209,12 +209,12 @@ async def _reopened(deps: Deps, tx: Tx, delivery: Delivery) -> Message | Skip | 
 async def _stranded(deps: Deps, tx: Tx, delivery: Delivery) -> Message | Skip | Wait:
     """A direct message to the commander, or to who declared it: Slack gives no channel, and what follows from that."""
     incident = await of(tx, delivery)
-    if delivery.payload["what"] == "open" and incident.channel:
+    if delivery.payload["what"] == "open" and incident.slack.channel:
         return Skip("it has a channel by now")
     held = await store.roles_of(tx, incident.id)
     place = await deliveries.announced_in(deps, incident, tx)
     text = view.stranded(incident, delivery.payload["what"], delivery.payload["error"], place)
-    link = links.permalink(deps, incident.announce_channel, incident.announce_ts)
+    link = links.permalink(deps, incident.slack.announce_channel, incident.slack.announce_ts)
     blocks = [section(f"{text} {mrkdwn.link(link, 'Open the card.')}" if link else text)]
     return Message(held.get("commander") or incident.declared_by, text, blocks)
 
@@ -252,11 +252,11 @@ class EditPostmortem(Plain):
     async def prepare(self, deps: Deps, tx: Tx, delivery: Delivery) -> Plan:
         incident = await of(tx, delivery)
         channel, _ = incident.card
-        if not incident.postmortem_ts:
+        if not incident.slack.postmortem_ts:
             return Wait(SOON_SECONDS, "the draft is on its way")
         text = view.fallback(incident, "post-mortem draft")
         blocks = view.postmortem_message(incident)
-        return Call({"channel": channel, "ts": incident.postmortem_ts, "text": text, "blocks": blocks})
+        return Call({"channel": channel, "ts": incident.slack.postmortem_ts, "text": text, "blocks": blocks})
 
 
 class UploadPostmortem(Plain):

@@ -54,7 +54,7 @@ async def visible(deps: Deps, number: int, by: Actor) -> Incident:
         incident = await store.get(tx, number)
         held = await store.roles_of(tx, number) if incident.private else {}
     # Whoever types or clicks in a private channel is a member of it.
-    is_inside = by.channel is not None and by.channel == incident.channel
+    is_inside = by.channel is not None and by.channel == incident.slack.channel
     if is_inside or may_see(incident, by.person, held) or await _administers(deps, by.person):
         return incident
     raise Missing(f"There is no INC-{number}. `/incident list all` shows what there is.")

@@ -8,7 +8,7 @@ from typing import Any
 from bot.deps import Deps
 from bot.domain.errors import Conflict, Unclear
 from bot.domain.incidents import incident as rules
-from bot.domain.incidents.incident import Incident, Status
+from bot.domain.incidents.incident import Incident, IncidentChanges, Status
 from bot.domain.outgoing.timer import Timer
 from bot.domain.people.person import BOT, Actor
 from bot.ports import Tx
@@ -71,7 +71,7 @@ async def resolve_in(
 
 async def _record(deps: Deps, tx: Tx, incident: Incident, fix: str, impact: str, now: datetime) -> Incident:
     incident = await cadence.commit(deps, tx, incident, None, 0)
-    changes: dict[str, Any] = {"resolved_at": now, "fix": fix or incident.fix}
+    changes: IncidentChanges = {"resolved_at": now, "fix": fix or incident.fix}
     if impact:
         changes["impact"] = impact
     return await store.change(tx, incident.id, **changes)
@@ -157,7 +157,7 @@ async def close(deps: Deps, number: int, by: Actor) -> tuple[Incident, bool]:
 async def _close(deps: Deps, tx: Tx, incident: Incident, actor: str, text: str) -> Incident:
     await _stop_watching(tx, incident)
     await timeline.log(deps, tx, incident, actor, "closed", text)
-    incident = await store.change(tx, incident.id, status=Status.CLOSED.value, closed_at=deps.clock.now())
+    incident = await store.change(tx, incident.id, status=Status.CLOSED, closed_at=deps.clock.now())
     await deliveries.say(deps, tx, incident, "closed", _slot(incident), actor=actor)
     await refresh.incident(deps, tx, incident)
     await audit.record(tx, deps.clock, actor, "incident.closed", incident.name)
@@ -183,7 +183,7 @@ async def reopen(deps: Deps, number: int, by: Actor) -> Incident:
         incident = await store.change(
             tx,
             number,
-            status=Status.INVESTIGATING.value,
+            status=Status.INVESTIGATING,
             mitigated_at=None,
             resolved_at=None,
             closed_at=None,

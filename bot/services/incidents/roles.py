@@ -67,5 +67,5 @@ async def _write_down(deps: Deps, tx: Tx, incident: Incident, role: Role, person
 async def _joined(deps: Deps, tx: Tx, incident: Incident, person: str) -> None:
     """The cards name them, and they are in the channel."""
     await refresh.incident(deps, tx, incident)
-    if incident.placement is Placement.CHANNEL and incident.channel:
+    if incident.placement is Placement.CHANNEL and incident.slack.channel:
         await outbox.enqueue(deps, tx, deliveries.invitation(incident, [person]))

@@ -32,7 +32,7 @@ async def incident_cards(deps: Deps, tx: Tx, incident: Incident) -> None:
 async def incident(deps: Deps, tx: Tx, incident: Incident) -> None:
     """Both cards and the topic will show the state that they find when they are sent."""
     await incident_cards(deps, tx, incident)
-    if incident.placement is Placement.CHANNEL and incident.channel:
+    if incident.placement is Placement.CHANNEL and incident.slack.channel:
         await outbox.enqueue(deps, tx, topic_edit(incident))
 
 

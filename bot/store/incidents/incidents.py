@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from datetime import datetime
-from typing import Any
+from typing import Any, Unpack
 
 from sqlalchemy import Integer, Row, Select, and_, bindparam, func, insert, or_, select, text, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from bot.domain.errors import Missing
-from bot.domain.incidents.incident import Incident, Placement, Status
+from bot.domain.incidents.incident import Incident, IncidentChanges, IncidentMessages, NewIncident, Placement, Status
 from bot.ports import Tx
 from bot.store.db.dialect import state_is
 from bot.store.tables.incidents import incidents, roles
 from bot.store.tables.queue import deliveries
 
-_FIELDS = [column for column in incidents.c if column.name != "declared_wall"]
+_FIELDS = list(incidents.c)
+_SLACK = [field.name for field in fields(IncidentMessages)]
 # Asked for every message and card: made once, since making a statement costs more than asking it.
 NUMBER = bindparam("number", type_=Integer)
 _ADD = insert(incidents).returning(*_FIELDS)
@@ -41,15 +43,17 @@ def _incident(row: Row[Any]) -> Incident:
     values = dict(row._mapping)
     values["status"] = Status(values["status"])
     values["placement"] = Placement(values["placement"])
+    values["slack"] = IncidentMessages(**{name: values.pop(name) for name in _SLACK})
     return Incident(**values)
 
 
 # --- incidents ---
 
 
-async def add(tx: Tx, values: Mapping[str, Any]) -> Incident:
-    row = (await tx.execute(_ADD, dict(values))).one()
-    return _incident(row)
+async def add(tx: Tx, new: NewIncident) -> Incident:
+    values = {**vars(new), **vars(new.slack)}
+    del values["slack"]
+    return _incident((await tx.execute(_ADD, values)).one())
 
 
 async def find(tx: Tx, number: int) -> Incident | None:
@@ -73,11 +77,9 @@ async def lock(tx: Tx, number: int) -> Incident:
     return _incident(row)
 
 
-async def change(tx: Tx, number: int, **values: Any) -> Incident:
-    row = (
-        await tx.execute(update(incidents).where(incidents.c.id == number).values(**values).returning(*_FIELDS))
-    ).one()
-    return _incident(row)
+async def change(tx: Tx, number: int, **values: Unpack[IncidentChanges]) -> Incident:
+    changed = update(incidents).where(incidents.c.id == number).values(values).returning(*_FIELDS)
+    return _incident((await tx.execute(changed)).one())
 
 
 async def living_in(tx: Tx, channel: str, thread: str | None) -> Incident | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -13,6 +14,7 @@ from bot.domain.catalogue.severity import Severity
 from bot.domain.errors import Conflict, Unclear
 from bot.domain.incidents.incident import (
     Incident,
+    IncidentMessages,
     Placement,
     Role,
     Status,
@@ -150,8 +152,9 @@ def test_what_the_state_allows() -> None:
 
 def test_where_it_lives() -> None:
     """In its channel, or in the thread of its card in #incidents."""
-    own = incident(channel="C1", card_ts="1.0", announce_channel="C9", announce_ts="9.0")
+    announced = IncidentMessages(announce_channel="C9", announce_ts="9.0")
+    own = incident(slack=replace(announced, channel="C1", card_ts="1.0"))
     assert own.place == ("C1", None)
     assert own.card == ("C1", "1.0")
-    thread = incident(placement=Placement.THREAD, announce_channel="C9", announce_ts="9.0")
+    thread = incident(placement=Placement.THREAD, slack=announced)
     assert thread.place == thread.card == ("C9", "9.0")
