@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import aiohttp
 
@@ -23,11 +24,14 @@ from bot.integrations.alarm import LogAlarm, WebhookAlarm
 from bot.integrations.slack import SlackChat, open_session
 from bot.integrations.sns import AmazonSns
 from bot.paths import data
-from bot.ports import Alarm, Mailer, Pager, Sns
+from bot.ports import Alarm, Mailer, Sns
 from bot.settings import Settings
 from bot.store.db.clock import DatabaseClock
 from bot.store.db.database import SqlDatabase
 from bot.store.wakeups.local import LocalWakeups, PostgresWakeups, SharedWakeups
+
+if TYPE_CHECKING:
+    from bot.integrations.pagerduty import PagerDuty
 
 
 @dataclass(frozen=True)
@@ -64,6 +68,9 @@ async def build(settings: Settings) -> AsyncIterator[App]:
         wakeups = await _wakeups(settings, stack)
         session = await stack.enter_async_context(open_session())
         config = make_config(settings)
+        pager = make_pager(settings, config)
+        if pager:
+            stack.callback(pager.close)
         chat = SlackChat(
             settings.bot_token(),
             base_url=settings.slack_api_url,
@@ -81,7 +88,7 @@ async def build(settings: Settings) -> AsyncIterator[App]:
             templates=TemplateFiles(settings.templates),
             worker_name=f"{socket.gethostname()}:{os.getpid()}"[:64],
             secrets=make_secrets(settings),
-            pager=make_pager(settings, config, stack),
+            pager=pager,
             mailer=make_mailer(settings, config),
             sns=_sns(settings),
         )
@@ -113,12 +120,12 @@ def _alarm(settings: Settings) -> Alarm:
     return WebhookAlarm(settings.slack_webhook_url) if settings.slack_webhook_url else LogAlarm()
 
 
-def make_pager(settings: Settings, config: Config, stack: AsyncExitStack) -> Pager | None:
+def make_pager(settings: Settings, config: Config) -> PagerDuty | None:
     if settings.pagerduty_routing_key is None and settings.pagerduty_api_key is None:
         return None
     from bot.integrations.pagerduty import PagerDuty  # here: start-up is quicker without the client
 
-    pager = PagerDuty(
+    return PagerDuty(
         routing_key=settings.pagerduty_routing_key,
         api_key=settings.pagerduty_api_key,
         sender=settings.pagerduty_from,
@@ -126,8 +133,6 @@ def make_pager(settings: Settings, config: Config, stack: AsyncExitStack) -> Pag
         api_url=settings.pagerduty_api_url,
         timeout_seconds=config.call_timeout_seconds,
     )
-    stack.callback(pager.close)
-    return pager
 
 
 def make_mailer(settings: Settings, config: Config) -> Mailer | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from typing import Any
 
 from bot.app.build import load_catalogue, make_config, make_mailer, make_pager, make_secrets
@@ -73,6 +73,6 @@ def _deps(settings: Settings, catalogue: Catalogue, database: Database, clock: D
         templates=TemplateFiles(settings.templates),
         secrets=make_secrets(settings),
         # Of both, a plan only needs to know that they are there.
-        pager=make_pager(settings, config, AsyncExitStack()),
+        pager=make_pager(settings, config),
         mailer=make_mailer(settings, config),
     )

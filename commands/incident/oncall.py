@@ -6,6 +6,7 @@ from bot.deps import Deps
 from bot.domain.catalogue.levels import Level
 from bot.domain.catalogue.service import Service
 from bot.domain.errors import Refused, Unclear
+from bot.domain.people import access
 from bot.domain.people.person import Person
 from bot.domain.text.wording import hint, listing
 from bot.interactions import Command, Reply, Where
@@ -15,7 +16,6 @@ from bot.services.oncall import shifts
 from bot.services.workspace import people
 from bot.views import oncall as view
 from bot.views.kit.mrkdwn import mention
-from commands.incident.role import PERSON
 
 
 async def on_command(command: Command, deps: Deps) -> Reply:
@@ -49,7 +49,7 @@ async def _take(words: list[str], command: Command, deps: Deps) -> Reply:
 
 
 async def _give(words: list[str], command: Command, deps: Deps) -> Reply:
-    named = next((found for found in map(PERSON.fullmatch, words) if found), None)
+    named = next((found for found in map(access.MENTION.fullmatch, words) if found), None)
     if named is None:
         raise Unclear("Say to whom, as a mention: `/incident oncall give @person 2h`.")
     try:

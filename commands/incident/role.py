@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import re
-
 from bot.deps import Deps
 from bot.domain.errors import Refused, Unclear
 from bot.domain.incidents import incident as rules
 from bot.domain.incidents.incident import Incident, Role
+from bot.domain.people import access
 from bot.domain.people.person import Actor
 from bot.interactions import BlockAction, Command, Reply
 from bot.services.incidents import queries as incident_queries
 from bot.services.incidents import roles
 from bot.services.workspace import people
 from bot.views.kit.mrkdwn import mention
-
-PERSON = re.compile(r"<@([UW][A-Z0-9]+)(?:\|[^>]*)?>")
 
 
 async def on_command(command: Command, deps: Deps) -> Reply:
@@ -26,7 +23,7 @@ async def on_command(command: Command, deps: Deps) -> Reply:
     given = words[len(words.split()[0]) :].strip()
     if not given:
         return await _claim(deps, incident, role, command.by)
-    named = PERSON.search(given)
+    named = access.MENTION.search(given)
     if named is None:
         raise Unclear(f"I do not know who that is. Write them as a mention: `/incident role {role} @person`.")
     try:

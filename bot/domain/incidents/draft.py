@@ -1,4 +1,4 @@
-"""What a person wants to declare, read from the words after `/incident declare` (interfaces: Declare's words)."""
+"""What a person wants to declare, read from the words after `/incident declare`."""
 
 from __future__ import annotations
 

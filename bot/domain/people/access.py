@@ -14,6 +14,7 @@ Groups = Mapping[str, frozenset[str]]  # user group's id -> members' ids
 
 GROUP = re.compile(r"S[A-Z0-9]+")
 USER = re.compile(r"[UW][A-Z0-9]+")
+MENTION = re.compile(r"<@([UW][A-Z0-9]+)(?:\|[^>]*)?>")  # as Slack writes it into a text
 ON_CALL = "oncall"
 
 ATTEMPTS = {

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -28,7 +27,6 @@ from bot.services.workspace import oncall_now, people, permissions
 from bot.store.escalation.escalations import Escalation
 from bot.views.kit.mrkdwn import literal, mention
 
-PERSON = re.compile(r"<@([UW][A-Z0-9]+)(?:\|[^>]*)?>")
 TEXT_LIMIT = 1_000
 
 
@@ -159,7 +157,7 @@ def _title(of: Subject, by: Actor) -> str:
 async def _whom(deps: Deps, of: Subject, text: str) -> tuple[Called, str]:
     own = deps.catalogue.service_or_default(of.service)
     first, _, rest = text.strip().partition(" ")
-    found = PERSON.fullmatch(first)
+    found = access.MENTION.fullmatch(first)
     if found:
         return await _person(deps, own, found[1]), rest.strip()
     service = deps.catalogue.services.get(first.casefold())

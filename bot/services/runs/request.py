@@ -42,7 +42,6 @@ AUTOMATION = "automation"
 MOST_BY_THEMSELVES = 3  # runs of one runbook that alerts begin within the window
 WINDOW = timedelta(minutes=10)
 MAX_REASON = 500
-REJOIN = frozenset({"not_in_channel"})
 
 
 class TooMany(Conflict):
