@@ -24,7 +24,10 @@ _SAFE_PART = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*", re.ASCII)
 _log = structlog.get_logger()
 
 # What a template's code can raise inside the sandbox: its own errors, and Python's for a wrong type, key or depth.
-BROKEN = (TemplateError, TypeError, ValueError, LookupError, ArithmeticError, AttributeError, RecursionError)
+BROKEN = (
+    TemplateError, TypeError, ValueError, LookupError, ArithmeticError, AttributeError, RecursionError,
+    AssertionError,  # Jinja's own of `truncate`
+)  # fmt: skip
 
 
 class TemplateFiles:

@@ -11,7 +11,7 @@ from bot.domain.people.person import AT_PAGERDUTY
 JOINER = "\N{WORD JOINER}"
 
 _BROADCAST = re.compile(r"@(?=(?:here|channel|everyone|group)\b)", re.IGNORECASE)
-_OPENING = re.compile(r"(?<!\w)([*_~`]+)(?=\S)(?=[^\n]*\S\1)")
+_MARKS = re.compile(r"[*_~`]+")
 _QUOTE = re.compile(r"^(?=&gt;)", re.MULTILINE)
 
 
@@ -36,7 +36,23 @@ def literal(text: str) -> Safe:
     """As `escape`, and `*_~` and backquotes are read as they were typed. For titles and the like."""
     if isinstance(text, Safe):
         return text
-    return Safe(_QUOTE.sub(JOINER, _OPENING.sub(rf"{JOINER}\1", escape(text))))
+    return Safe(_QUOTE.sub(JOINER, "\n".join(map(_disarmed, escape(text).split("\n")))))
+
+
+def _disarmed(line: str) -> str:
+    """Marks that Slack may read as an opening, with the same mark further on, are kept apart from what follows. Each
+    look is at a bounded number of characters: a title may be nothing but marks.
+    """
+    last = {mark: line.rfind(mark) for mark in "*_~`"}
+
+    def apart(found: re.Match[str]) -> str:
+        start, end = found.span()
+        sides = line[start - 1 : start].isalnum(), not line[end : end + 1].strip()
+        opens = not any(sides) or (end - start > 1 and not all(sides))
+        returns = any(last[mark] > start + found[0].index(mark) for mark in set(found[0]))
+        return f"{JOINER}{found[0]}" if opens and returns else found[0]
+
+    return _MARKS.sub(apart, line)
 
 
 def mention(person: str) -> Safe:

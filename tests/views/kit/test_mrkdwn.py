@@ -50,6 +50,12 @@ def test_literal(text: str, made: str) -> None:
     assert literal(text) == made
 
 
+@pytest.mark.parametrize("text", ["*" * 100_000, "*a " * 30_000, "*_" * 50_000 + "x", "a" + "~`" * 50_000])
+def test_marks_alone(text: str) -> None:
+    """A text that is nothing but marks is read once from end to end, whatever its length."""
+    assert literal(text).replace(JOINER, "") == text
+
+
 def test_escape_keeps_formatting() -> None:
     """People's own prose keeps its formatting."""
     assert escape("*bold* <x>") == "*bold* &lt;x&gt;"
