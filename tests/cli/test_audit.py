@@ -129,7 +129,7 @@ async def test_a_door_without_a_worker_keeps_up(sqlite_url: str, tmp_path: Path)
         keeping = asyncio.create_task(
             background.keep_catalogue(house.deps, replace(catalogue_chore(house), every_seconds=0.01), stop)
         )
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while house.deps.catalogue.runbooks["restart"].title != "Begin anew":  # noqa: ASYNC110  a file is looked at
                 await asyncio.sleep(0.01)
         stop.set()

@@ -15,6 +15,7 @@ from bot.store.db.claim import Claim, LeaseLost
 from bot.store.queue import inbox as store
 from bot.store.tables.queue import inbox
 from tests.queue.rows import column, rows
+from tests.queue.world import until
 from tests.support.clock import HandClock
 
 
@@ -118,10 +119,12 @@ async def test_lease_is_renewed_while_work_runs(deps: Deps, clock: HandClock) ->
     hasty = deps.with_config(lease_seconds=0.03)
     async with lease.held(hasty, claim):
         clock.advance_wall(100)
-        for _ in range(200):
-            if (await column(deps.database, inbox, "lease_until"))[0] > clock.wall():
-                break
-            await asyncio.sleep(0.005)  # the renewal runs by the event loop's clock
+
+        async def is_renewed() -> bool:
+            (until_wall,) = await column(deps.database, inbox, "lease_until")
+            return bool(until_wall > clock.wall())
+
+        await until(is_renewed)  # the renewal runs by the event loop's clock
     assert await column(deps.database, inbox, "lease_until") == [clock.wall() + 0.03]
 
 

@@ -6,7 +6,7 @@ import asyncio
 import random
 import sys
 from asyncio.subprocess import PIPE, Process
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 
 import pytest
@@ -33,10 +33,12 @@ async def fill(deps: Deps, victim: int) -> None:
         await inbox.receive(deps, key=f"E{number}", kind="event", payload={})
 
 
-async def start(url: str, file: Path) -> Process:
+async def start(url: str, file: Path, children: AsyncExitStack) -> Process:
+    """One more, which does not outlive the test: the next one has the same database."""
     child = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "tests.queue.child", url, str(file), stdout=PIPE, stderr=asyncio.subprocess.DEVNULL
     )
+    children.push_async_callback(end, child)
     assert child.stdout is not None
     assert await child.stdout.readline() == b"ready\n"
     return child
@@ -63,14 +65,19 @@ async def test_killed_again_and_again(database: SqlDatabase, database_url: str, 
 
     On PostgreSQL two workers share the work, and one of them is killed.
     """
+    async with AsyncExitStack() as children:
+        await survive(database, database_url, tmp_path, kills, children)
+
+
+async def survive(database: SqlDatabase, url: str, folder: Path, kills: int, children: AsyncExitStack) -> None:
     clock = DatabaseClock(database)
     await clock.start()
     deps = make_deps(database, clock, World(clock))
-    file, everything = tmp_path / "said", kills * EACH * 3
+    file, everything = folder / "said", kills * EACH * 3
     dice = random.Random(7)  # noqa: S311  a seed makes it repeatable
-    companion = await start(database_url, file) if database.dialect == "postgresql" else None
+    companion = await start(url, file, children) if database.dialect == "postgresql" else None
     for number in range(kills):
-        victim = await start(database_url, file)
+        victim = await start(url, file, children)
         await fill(deps, number)
         await heard_from(file, dice.randint(1, 6))
         await end(victim)
@@ -78,8 +85,8 @@ async def test_killed_again_and_again(database: SqlDatabase, database_url: str, 
     async def all_is_said() -> bool:
         return await count(database, table, state="sent") == everything
 
-    last = await start(database_url, file)
-    await until(all_is_said, seconds=30)
+    last = await start(url, file, children)
+    await until(all_is_said, seconds=60)
     for child in filter(None, (companion, last)):
         await end(child)
     assert max(await column(database, table, "epoch")) > 1, "No kill hit anything."

@@ -183,7 +183,7 @@ def make_deps(database: Database, clock: Clock, world: World, **config: Any) -> 
     )
 
 
-async def until(condition: Callable[[], bool | Awaitable[bool]], seconds: float = 10) -> float:
+async def until(condition: Callable[[], bool | Awaitable[bool]], seconds: float = 30) -> float:
     """How long it took until it held, in seconds of the event loop."""
     loop = asyncio.get_running_loop()
     started = loop.time()

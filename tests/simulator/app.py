@@ -80,7 +80,7 @@ class Counterpart:
 
     async def next(self, count: int = 1) -> list[dict[str, Any]]:
         """The first `count` payloads, as soon as that many have arrived."""
-        async with self._arrived, asyncio.timeout(5):
+        async with self._arrived, asyncio.timeout(30):
             await self._arrived.wait_for(lambda: len(self.bodies) >= count)
         return self.bodies
 
@@ -90,7 +90,7 @@ class Counterpart:
 
     async def event(self, kind: str, count: int = 1) -> list[dict[str, Any]]:
         """The bodies of events of one type, as soon as `count` of them have arrived."""
-        async with self._arrived, asyncio.timeout(5):
+        async with self._arrived, asyncio.timeout(30):
             await self._arrived.wait_for(lambda: len(self.events(kind)) >= count)
         return self.events(kind)
 
@@ -155,7 +155,7 @@ def counterpart(sim: Simulator, session: aiohttp.ClientSession) -> Counterpart:
 @asynccontextmanager
 async def by_socket(sim: Simulator, counterpart: Counterpart, sockets: int = 1) -> AsyncIterator[None]:
     """The app over Socket Mode, through as many connections as asked."""
-    handlers = [AsyncSocketModeHandler(counterpart.app, sim.app_token, ping_interval=0.2) for _ in range(sockets)]
+    handlers = [AsyncSocketModeHandler(counterpart.app, sim.app_token, ping_interval=1.0) for _ in range(sockets)]
     for handler in handlers:
         await handler.connect_async()  # type: ignore[no-untyped-call]
     yield

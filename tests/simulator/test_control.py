@@ -55,7 +55,7 @@ async def test_the_stream(client: AsyncWebClient, hands: Hands, session: aiohttp
 
 
 async def _event(response: aiohttp.ClientResponse) -> int:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         assert await response.content.readline() == b"event: change\n"
         data = await response.content.readline()
         await response.content.readline()

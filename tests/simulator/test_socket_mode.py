@@ -218,6 +218,7 @@ async def test_channel_events(app: Counterpart, hands: Hands, client: AsyncWebCl
     assert {"channel_archive", "channel_unarchive"} <= delivered
 
 
+@pytest.mark.parametrize("ack_seconds", [0.3])
 async def test_no_acknowledgement(app: Counterpart, hands: Hands) -> None:
     """A person whose command is not acknowledged in time is told so, and the late answer is on record."""
     app.stall_seconds = 0.5
@@ -280,6 +281,7 @@ async def test_duplicates(app: Counterpart, hands: Hands) -> None:
     assert len({body["trigger_id"] for body in commands}) == 1
 
 
+@pytest.mark.parametrize("ack_seconds", [0.3])
 async def test_a_dropped_delivery(app: Counterpart, hands: Hands) -> None:
     """A command that gets lost on the way is a time-out for the person."""
     await hands.done("faults", kind="drop_delivery")
@@ -328,6 +330,6 @@ async def test_fifty_at_once(app: Counterpart, hands: Hands) -> None:
 
 
 async def _until_sockets(sim: Simulator, count: int) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while sim.sockets.count < count:  # noqa: ASYNC110  the client reconnects in its own time
             await asyncio.sleep(0.02)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import pytest
+
 from bot.slack.app import SlackDoor
 from tests.slack.conftest import Worker, Workspace
 from tests.slack.table import Shop
@@ -73,6 +75,7 @@ async def test_a_reply_in_place(door: SlackDoor, workspace: Workspace) -> None:
     assert "Buttons" not in await workspace.texts()
 
 
+@pytest.mark.parametrize("budget_seconds", [0.3])
 async def test_a_slow_click(door: SlackDoor, workspace: Workspace, shop: Shop) -> None:
     """A slow click is acknowledged in time and answered when it is done."""
     await click(workspace, "thing.slow")
@@ -138,6 +141,7 @@ async def test_a_form_sent_twice(door: SlackDoor, workspace: Workspace, shop: Sh
     assert len(shop.orders) == 1
 
 
+@pytest.mark.parametrize("budget_seconds", [0.3])
 async def test_a_slow_form(door: SlackDoor, workspace: Workspace, shop: Shop, worker: Worker) -> None:
     """A form that takes too long closes in time; its answer is said later."""
     answer = await submit(workspace, await opened(workspace), "slow")
@@ -152,7 +156,7 @@ async def test_an_answer_where_the_bot_is_not(
     """Where the bot may not write an ephemeral message, it answers in a direct message."""
     await workspace.fault("error", method="chat.postEphemeral", error="not_in_channel", times=9)
     await submit(workspace, await opened(workspace), "tea")
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while "Ordered tea." not in await workspace.dms("U0ADA"):
             await worker.works()
 

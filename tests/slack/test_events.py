@@ -27,7 +27,7 @@ async def stored(deps: Deps) -> list[tuple[str, str]]:
 
 
 async def until_stored(deps: Deps, kind: str, count: int = 1) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while [each for each, _ in await stored(deps)].count(kind) < count:  # noqa: ASYNC110 - over HTTP
             await asyncio.sleep(0.01)
 
@@ -169,13 +169,13 @@ def test_what_a_mention_says(shop: Shop, text: str, expected: tuple[str, str]) -
 async def test_the_home_tab(door: SlackDoor, workspace: Workspace, shop: Shop, worker: Worker) -> None:
     """Opening the Home tab draws it; a press in it is answered and draws it again."""
     await workspace.does("home", user="Ada")
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while not (home := (await workspace.state("U0ADA"))["home"]):
             await worker.works()
     assert home["blocks"][0]["text"]["text"] == "Hello ada"
     await workspace.does("click", user="Ada", view_id=home["id"], action_id="thing.take")
     assert shop.block_actions[0].home
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while "Took INC-9." not in await workspace.dms("U0ADA"):
             await worker.works()
     assert not workspace.violations()
@@ -184,7 +184,7 @@ async def test_the_home_tab(door: SlackDoor, workspace: Workspace, shop: Shop, w
 async def test_a_guest_looks_at_home(door: SlackDoor, workspace: Workspace, worker: Worker) -> None:
     """A guest's Home tab holds a sentence only."""
     await workspace.does("home", user="Gus")
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while not (home := (await workspace.state("U0GUS"))["home"]):
             await worker.works()
     assert "Guests" in home["blocks"][0]["text"]["text"]

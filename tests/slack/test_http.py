@@ -170,6 +170,7 @@ async def test_a_token_that_slack_refuses(
     await door.stop()
 
 
+@pytest.mark.parametrize("budget_seconds", [0.3])
 async def test_stopping_finishes_what_was_begun(http_door: Door, workspace: Workspace, shop: Shop) -> None:
     """Work that outlived its acknowledgement is finished before the door closes, and answered."""
     await workspace.says("Ada", "/incident slow")

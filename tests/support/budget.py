@@ -26,7 +26,7 @@ class Ledger:
         self.seconds: defaultdict[str, float] = defaultdict(float)
 
     def add(self, test: str, seconds: float) -> None:
-        self.seconds[self._folder(test)] += seconds
+        self.seconds[folder(test)] += seconds
 
     def share(self, folder: str) -> float:
         """In percent."""
@@ -41,18 +41,17 @@ class Ledger:
         ]
 
     def table(self) -> list[str]:
-        most = sorted(self.seconds, key=lambda folder: -self.seconds[folder])
-        rows = [
-            f"{folder:<28}{self.seconds[folder]:>9.1f}{self.share(folder):>8.1f}{self.budget.get(folder, 0.0):>8.1f}"
-            for folder in most
+        """As the budget's file would say it."""
+        return [
+            f'"{folder}" = {self.share(folder):.1f}  # {seconds:.1f} s, budget {self.budget.get(folder, 0.0):g}'
+            for folder, seconds in sorted(self.seconds.items(), key=lambda one: -one[1])
         ]
-        return [f"{'folder':<28}{'seconds':>9}{'share':>8}{'budget':>8}", *rows]
 
-    def _folder(self, test: str) -> str:
-        """The innermost folder that has a budget; else the one that the file lies in."""
-        parts = test.partition("::")[0].split("/")[:-1]
-        folders = ["/".join(parts[:length]) for length in range(len(parts), 0, -1)]
-        return next((one for one in folders if one in self.budget), folders[0] if folders else ".")
+
+def folder(test: str) -> str:
+    """Below tests, and below its stories: what lies deeper is counted there."""
+    parts = test.partition("::")[0].split("/")[:-1]
+    return "/".join(parts[: 3 if parts[1:2] == ["stories"] else 2]) or "."
 
 
 class Budget:

@@ -134,7 +134,7 @@ def pager_of(stand_in: PagerDutyStandIn) -> PagerDuty:
         sender=SENDER,
         events_url=stand_in.url,
         api_url=stand_in.url,
-        timeout_seconds=5,
+        timeout_seconds=30,
     )
 
 
@@ -144,7 +144,7 @@ async def opened(
 ) -> AsyncIterator[Shop]:
     folders = [catalogue(folder, org=org, shop=shop)]
     async with MailServer().serving() as server, AsyncExitStack() as stack:
-        mailer = SmtpMailer("127.0.0.1", server.port, sender="Tocsin <tocsin@example.com>", timeout_seconds=5)
+        mailer = SmtpMailer("127.0.0.1", server.port, sender="Tocsin <tocsin@example.com>", timeout_seconds=30)
         parts = {"mailer": mailer, "pager": pager}
         story = await stack.enter_async_context(told(database, clock, catalogue=folders, parts=parts))
         await people.remember(story.deps, {"id": "U0BEN", "name": "ben", "profile": {"email": "ben@example.com"}})

@@ -191,7 +191,7 @@ def trusted(folder: Path, monkeypatch: pytest.MonkeyPatch) -> ssl.SSLContext:
 
 def pager(stand_in: PagerDutyStandIn) -> PagerDuty:
     """The bot's own client, speaking to it."""
-    return PagerDuty(api_key=Secret(API_KEY), sender=SENDER, api_url=stand_in.url, timeout_seconds=5)
+    return PagerDuty(api_key=Secret(API_KEY), sender=SENDER, api_url=stand_in.url, timeout_seconds=30)
 
 
 def _wrong(event: dict[str, Any]) -> list[str]:

@@ -118,7 +118,7 @@ async def wire_to(host: str, port: int) -> AsyncIterator[Wire]:
 async def cancelled(work: Awaitable[Any], when: asyncio.Event) -> None:
     """Starts it, waits for the event, cancels it, and waits until it is over."""
     task = asyncio.ensure_future(work)
-    await asyncio.wait_for(when.wait(), 10)
+    await asyncio.wait_for(when.wait(), 30)
     task.cancel()
     await asyncio.wait({task}, timeout=10)
     assert task.cancelled()

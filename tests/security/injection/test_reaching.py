@@ -85,8 +85,8 @@ async def stage(
         PagerDutyStandIn().serving(tls) as pagerduty,
         opened(sqlite_database, clock, tmp_path, BOOKS) as scene,
     ):
-        pager = PagerDuty(routing_key=Secret(ROUTING_KEY), events_url=pagerduty.url, timeout_seconds=5)
-        mailer = SmtpMailer("127.0.0.1", mail.port, sender="tocsin@example.com", timeout_seconds=5)
+        pager = PagerDuty(routing_key=Secret(ROUTING_KEY), events_url=pagerduty.url, timeout_seconds=30)
+        mailer = SmtpMailer("127.0.0.1", mail.port, sender="tocsin@example.com", timeout_seconds=30)
         deps = replace(scene.story.deps, mailer=mailer, pager=pager)
         scene.story.door._deps = deps
         scene.story.worker = worker_of(deps)

@@ -59,7 +59,7 @@ def pager(stand_in: OrderedPagerDuty, *, rest: bool) -> PagerDuty:
         sender=SENDER,
         events_url=stand_in.url,
         api_url=stand_in.url,
-        timeout_seconds=5,
+        timeout_seconds=30,
     )
 
 

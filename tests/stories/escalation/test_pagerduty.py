@@ -62,12 +62,12 @@ def pager(stand_in: PagerDutyStandIn, *, rest: bool = True) -> PagerDuty:
         sender=SENDER,
         events_url=stand_in.url,
         api_url=stand_in.url,
-        timeout_seconds=5,
+        timeout_seconds=30,
     )
 
 
 def mailer(server: MailServer) -> SmtpMailer:
-    return SmtpMailer("127.0.0.1", server.port, sender="tocsin@example.com", timeout_seconds=5, starttls="off")
+    return SmtpMailer("127.0.0.1", server.port, sender="tocsin@example.com", timeout_seconds=30, starttls="off")
 
 
 @asynccontextmanager

@@ -40,7 +40,7 @@ ORG = "teams: {management: [U0DAN]}"
 
 
 def speaking(mail_server: MailServer) -> SmtpMailer:
-    return SmtpMailer("127.0.0.1", mail_server.port, sender="Tocsin <tocsin@example.com>", timeout_seconds=5)
+    return SmtpMailer("127.0.0.1", mail_server.port, sender="Tocsin <tocsin@example.com>", timeout_seconds=30)
 
 
 @asynccontextmanager

@@ -88,8 +88,8 @@ async def reached(database: Database, clock: HandClock, folder: Path, tls: ssl.S
         told(database, clock, catalogue=[catalogue]) as story,
     ):
         made = Reached(story, mail, pagerduty)
-        pager = PagerDuty(api_key=Secret(API_KEY), sender=SENDER, api_url=pagerduty.url, timeout_seconds=5)
-        mailer = SmtpMailer("127.0.0.1", mail.port, sender="Tocsin <tocsin@example.com>", timeout_seconds=5)
+        pager = PagerDuty(api_key=Secret(API_KEY), sender=SENDER, api_url=pagerduty.url, timeout_seconds=30)
+        mailer = SmtpMailer("127.0.0.1", mail.port, sender="Tocsin <tocsin@example.com>", timeout_seconds=30)
         made.with_deps(mailer=mailer, pager=pager)
         await people.remember(story.deps, {"id": "U0ADA", "name": "ada", "profile": {"email": "ada@example.com"}})
         yield made
