@@ -53,7 +53,7 @@ async def main(url: str, file: Path) -> None:
     database = await open_database(url)
     clock = DatabaseClock(database)
     await clock.start()
-    deps = make_deps(database, clock, World(clock), lease_seconds=1.0, lookup_interval_seconds=0.05)
+    deps = make_deps(database, clock, World(clock), lease_seconds=2.0, lookup_interval_seconds=0.05)
     worker = Worker(
         deps, timers={"say": say_it}, deliveries={"note": Scribe(file)}, inbox={"event": read_it}, chores={}, late={}
     )

@@ -86,7 +86,7 @@ async def survive(database: SqlDatabase, url: str, folder: Path, kills: int, chi
         return await count(database, table, state="sent") == everything
 
     last = await start(url, file, children)
-    await until(all_is_said, seconds=60)
+    await until(all_is_said, seconds=120)
     for child in filter(None, (companion, last)):
         await end(child)
     assert max(await column(database, table, "epoch")) > 1, "No kill hit anything."
