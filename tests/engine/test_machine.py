@@ -590,12 +590,11 @@ def test_a_secret_that_is_not_to_be_found() -> None:
 
 def test_results_are_bounded() -> None:
     """Every name of a result stays; long texts and outputs are cut, and a saved value is worked out before that."""
-    much = "x" * 150_000
-    walk = Walk(
-        runbook(step("a", save={"size": "more | length"})), {"a": [Done({"big": much, "more": much}, "y" * 2_000_000)]}
-    )
+    half = "x" * (MAX_RESULT // 2 + 10_000)
+    found = Done({"one": half, "two": half, "three": half}, "y" * 2_000_000)
+    walk = Walk(runbook(step("a", save={"size": "two | length"})), {"a": [found]})
     walk.go()
     made = walk.progress["a"]
-    assert [len(one) for one in made.result.values()] == [150_000, MAX_RESULT - 150_000]
-    assert made.saved == {"size": 150_000}
+    assert [len(one) for one in made.result.values()] == [len(half), MAX_RESULT - len(half), 0]
+    assert made.saved == {"size": len(half)}
     assert len(made.output) == MAX_OUTPUT
