@@ -57,6 +57,7 @@ class Control:
             "message": self.message,
             "reaction": self.reaction,
             "pin": self.pin,
+            "lock": self.lock,
             "shortcut": self.shortcut,
             "home": self.home,
             "click": self.click,
@@ -121,6 +122,15 @@ class Control:
         if (message.ts in channel.pins) is not remove:
             raise NotPossible("no_change", "That message is already as you want it.")
         (messages.unpin if remove else messages.pin)(self._workspace, channel, message, person.id)
+        return {}
+
+    async def lock(self, wish: Json) -> Json:
+        """Nobody answers in this message's thread until it is unlocked with `remove`."""
+        person = self._person(wish)
+        channel = self._channel_of(person, wish)
+        message = self._message_of(channel, person, wish)
+        (channel.locked.discard if wish.get("remove") else channel.locked.add)(message.thread_ts or message.ts)
+        self._workspace.changes.mark()
         return {}
 
     async def shortcut(self, wish: Json) -> Json:
@@ -354,6 +364,8 @@ class Control:
         parent = channel.messages.get(str(ts))
         if parent is None:
             raise NotPossible("message_not_found", f"There is no message {ts} in #{channel.name}.")
+        if channel.is_locked(parent):
+            raise NotPossible("thread_locked", f"The thread of {ts} in #{channel.name} is locked.")
         return parent.thread_ts if parent.is_reply else parent.ts
 
     def _view_of(self, person: Person, wish: Json) -> View:

@@ -104,6 +104,22 @@ async def test_threads(client: AsyncWebClient, channel: str) -> None:
     )
 
 
+async def test_a_locked_thread(client: AsyncWebClient, channel: str, hands: Hands) -> None:
+    """Nobody answers in a locked thread or reacts to what is in it; its messages can still be edited."""
+    root = await client.chat_postMessage(channel=channel, text="root")
+    reply = await client.chat_postMessage(channel=channel, text="one", thread_ts=root["ts"])
+    await hands.done("lock", user="Ada", channel="inc-1", ts=reply["ts"])
+    refused = client.chat_postMessage(channel=channel, text="two", thread_ts=root["ts"])
+    assert await error(refused) == "restricted_action_thread_locked"
+    reacted = client.reactions_add(channel=channel, timestamp=reply["ts"], name="eyes")
+    assert await error(reacted) == "thread_locked"
+    assert (await client.chat_update(channel=channel, ts=reply["ts"], text="edited"))["ok"]
+    replies = await client.conversations_replies(channel=channel, ts=root["ts"])
+    assert replies["messages"][0]["is_locked"]
+    await hands.done("lock", user="Ada", channel="inc-1", ts=root["ts"], remove=True)
+    await hands.done("message", user="Ada", channel="inc-1", text="two", thread_ts=root["ts"])
+
+
 async def test_metadata(client: AsyncWebClient, channel: str) -> None:
     """Metadata comes back only when asked for, and has to be flat."""
     metadata = {"event_type": "tocsin", "event_payload": {"id": "7"}}

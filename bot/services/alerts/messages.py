@@ -17,9 +17,9 @@ from bot.ports import Tx
 from bot.queue import outbox
 from bot.services.alerts import lifecycle
 from bot.services.escalation import text as escalation_text
-from bot.services.messaging.slack_post import CHANNEL_GONE, Message, Plain, Post
+from bot.services.messaging.slack_errors import CHANNEL_GONE, MESSAGE_GONE
+from bot.services.messaging.slack_post import Message, Plain, Post
 from bot.services.runs import triggers
-from bot.services.runs.messages import GONE_FOR_GOOD
 from bot.services.workspace import channels
 from bot.store.alerts import groups as store
 from bot.store.alerts import maintenance
@@ -93,7 +93,7 @@ class _Edit(Plain):
     async def on_refused(
         self, deps: Deps, tx: Tx, delivery: Delivery, problem: Undeliverable
     ) -> dict[str, Any] | Wait | Skip | None:
-        if problem.error in GONE_FOR_GOOD or problem.error in CHANNEL_GONE:
+        if problem.error in MESSAGE_GONE or problem.error in CHANNEL_GONE:
             return Skip(f"{problem.error}: there is no message to edit any more")
         return None
 

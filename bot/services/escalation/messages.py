@@ -18,6 +18,7 @@ from bot.services import subjects
 from bot.services.escalation import deliveries as escalation_deliveries
 from bot.services.escalation import status
 from bot.services.escalation import text as escalation_text
+from bot.services.messaging.slack_errors import THREAD_GONE
 from bot.services.messaging.slack_post import Message, Plain, Post
 from bot.services.workspace import channels, recipients
 from bot.store.escalation import escalations as store
@@ -29,7 +30,6 @@ SOON_SECONDS = 1.0
 CHANNEL_WAIT_SECONDS = 60.0
 NOT_YET = "its card is on its way"
 IN_STORM = Skip("the card of a storm shows it there")
-NO_THREAD = frozenset({"cannot_reply_to_message", "thread_not_found", "message_not_found"})
 
 
 async def _escalation_of(tx: Tx, delivery: Delivery) -> Escalation:
@@ -134,7 +134,7 @@ class EscalationPost(Post):
     ) -> dict[str, Any] | Wait | Skip | None:
         if isinstance(problem, Unwanted):
             return Skip(problem.error)
-        if problem.error not in NO_THREAD or delivery.payload.get("loose"):
+        if problem.error not in THREAD_GONE or delivery.payload.get("loose"):
             return await super().on_refused(deps, tx, delivery, problem)
         payload = {**delivery.payload, "loose": True}
         new = NewDelivery(delivery.kind, delivery.subject, POST, payload, rank=delivery.rank)

@@ -15,7 +15,8 @@ from bot.queue import operator_alarm, outbox
 from bot.services.incidents import cadence, channel_name, deliveries
 from bot.services.incidents import card as incident_card
 from bot.services.messaging import refresh
-from bot.services.messaging.slack_post import CHANNEL_GONE, CHANNEL_RETRY_SECONDS, Message, Plain, Post
+from bot.services.messaging.slack_errors import CHANNEL_GONE, MESSAGE_GONE
+from bot.services.messaging.slack_post import CHANNEL_RETRY_SECONDS, Message, Plain, Post
 from bot.services.workspace import channels, recipients
 from bot.store.incidents import incidents as store
 from bot.store.people.people import find as find_person
@@ -387,7 +388,7 @@ class EditCard(Plain):
     async def on_refused(
         self, deps: Deps, tx: Tx, delivery: Delivery, problem: Undeliverable
     ) -> dict[str, Any] | Wait | Skip | None:
-        if problem.error in {"message_not_found", "cant_update_message", "edit_window_closed"}:
+        if problem.error in MESSAGE_GONE:
             return Skip(problem.error)
         incident = await of(tx, delivery)
         if (

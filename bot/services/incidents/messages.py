@@ -16,7 +16,8 @@ from bot.queue import commitments, outbox
 from bot.services.incidents import announce, cadence, deliveries, resolution, template_context, updates
 from bot.services.incidents import postmortem as incident_postmortem
 from bot.services.incidents.channel import CHANNEL_WAIT_SECONDS, SOON_SECONDS, leave_channel, of
-from bot.services.messaging.slack_post import CHANNEL_GONE, Message, Plain, Post
+from bot.services.messaging.slack_errors import CHANNEL_GONE, THREAD_GONE
+from bot.services.messaging.slack_post import Message, Plain, Post
 from bot.services.workspace import channels, recipients
 from bot.store.incidents import incidents as store
 from bot.store.incidents import timeline as timeline_store
@@ -26,9 +27,6 @@ from bot.views.kit import links, mrkdwn
 from bot.views.kit.blocks import section
 
 HERE = "its place is being opened"
-
-
-NO_THREAD = {"cannot_reply_to_message", "thread_not_found", "message_not_found", "restricted_action_thread_locked"}
 
 
 class InPlace(Post):
@@ -47,7 +45,7 @@ class InPlace(Post):
         self, deps: Deps, tx: Tx, delivery: Delivery, problem: Undeliverable
     ) -> dict[str, Any] | Wait | Skip | None:
         incident = await store.lock(tx, (await of(tx, delivery)).id)
-        if problem.error in NO_THREAD and not delivery.payload.get("loose"):
+        if problem.error in THREAD_GONE and not delivery.payload.get("loose"):
             payload = {**delivery.payload, "loose": True}
             await deliveries.say(deps, tx, incident, delivery.kind, f"loose:{delivery.id}", **payload)
             return Skip(f"{problem.error}: said outside of the thread")
@@ -63,7 +61,7 @@ class Question(InPlace):
         self, deps: Deps, tx: Tx, delivery: Delivery, problem: Undeliverable
     ) -> dict[str, Any] | Wait | Skip | None:
         fate = await super().on_refused(deps, tx, delivery, problem)
-        is_said_elsewhere = problem.error in NO_THREAD and not delivery.payload.get("loose")
+        is_said_elsewhere = problem.error in THREAD_GONE and not delivery.payload.get("loose")
         if not is_said_elsewhere and (isinstance(fate, Skip) or (fate is None and problem.permanent)):
             await self.on_sent(deps, tx, delivery, {})
         return fate

@@ -11,9 +11,9 @@ from bot.domain.errors import Undeliverable
 from bot.domain.outgoing.delivery import Call, Delivery, Found, Plan, Skip, Wait
 from bot.interactions import Block
 from bot.ports import Tx
+from bot.services.messaging.slack_errors import CHANNEL_GONE
 
 EVENT_TYPE = "tocsin_delivery"
-CHANNEL_GONE = {"channel_not_found", "is_archived", "not_in_channel", "restricted_action"}
 CHANNEL_RETRY_SECONDS = 60.0
 LOOK_BACK_SECONDS = 600.0  # Slack's clock and ours may differ
 PAGES = 5

@@ -12,7 +12,8 @@ from bot.domain.outgoing.delivery import Delivery, NewDelivery, Skip, Wait
 from bot.ports import Tx
 from bot.queue import outbox
 from bot.services import subjects
-from bot.services.messaging.slack_post import CHANNEL_GONE, Message, Post
+from bot.services.messaging.slack_errors import CHANNEL_GONE, THREAD_GONE
+from bot.services.messaging.slack_post import Message, Post
 from bot.services.subjects import Place
 from bot.views.kit.blocks import section
 from bot.views.kit.mrkdwn import escape, mention
@@ -20,7 +21,6 @@ from bot.views.kit.mrkdwn import escape, mention
 KIND = "thread_note"
 POST = "chat.postMessage"
 LIMIT = 2_900
-NO_THREAD = frozenset({"cannot_reply_to_message", "thread_not_found", "message_not_found"})
 
 _SUBJECT = re.compile(r"(ALR|INC|RUN)-\d")
 
@@ -62,7 +62,7 @@ class Beside(Post):
     async def on_refused(
         self, deps: Deps, tx: Tx, delivery: Delivery, problem: Undeliverable
     ) -> dict[str, Any] | Wait | Skip | None:
-        is_gone = problem.error in CHANNEL_GONE or problem.error in NO_THREAD
+        is_gone = problem.error in CHANNEL_GONE or problem.error in THREAD_GONE
         if not is_gone or delivery.payload.get("loose"):
             return await super().on_refused(deps, tx, delivery, problem)
         payload = {**delivery.payload, "loose": True}

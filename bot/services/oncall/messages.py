@@ -12,7 +12,8 @@ from bot.domain.outgoing.delivery import POST, Call, Delivery, NewDelivery, Plan
 from bot.domain.people import access
 from bot.ports import Tx
 from bot.queue import outbox
-from bot.services.messaging.slack_post import CHANNEL_GONE, Message, Plain, Post
+from bot.services.messaging.slack_errors import CHANNEL_GONE
+from bot.services.messaging.slack_post import Message, Plain, Post
 from bot.services.oncall.shifts import level_of, overrides_of
 from bot.services.workspace import channels, oncall_now
 from bot.store.people import oncall as store

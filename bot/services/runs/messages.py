@@ -20,7 +20,8 @@ from bot.engine.steps.bounds import MAX_OUTPUT
 from bot.interactions import Block
 from bot.ports import Tx
 from bot.queue import outbox
-from bot.services.messaging.slack_post import CHANNEL_GONE, Message, Plain, Post
+from bot.services.messaging.slack_errors import CHANNEL_GONE, MESSAGE_GONE
+from bot.services.messaging.slack_post import Message, Plain, Post
 from bot.services.runs import deliveries as run_deliveries
 from bot.services.runs import queries, request
 from bot.services.runs.queries import Shown
@@ -37,7 +38,6 @@ from bot.views.run import Live
 SOON_SECONDS = 0.5
 CHANNEL_WAIT_SECONDS = 60.0
 NOT_YET = "its message is on its way"
-GONE_FOR_GOOD = {"message_not_found", "cant_update_message", "edit_window_closed"}
 
 
 async def _of(tx: Tx, delivery: Delivery) -> Shown:
@@ -121,7 +121,7 @@ class EditLive(Plain):
     async def on_refused(
         self, deps: Deps, tx: Tx, delivery: Delivery, problem: Undeliverable
     ) -> dict[str, Any] | Wait | Skip | None:
-        if problem.error in GONE_FOR_GOOD or (problem.error in CHANNEL_GONE and (await _of(tx, delivery)).run.is_over):
+        if problem.error in MESSAGE_GONE or (problem.error in CHANNEL_GONE and (await _of(tx, delivery)).run.is_over):
             return Skip(f"{problem.error}: there is no message to edit any more")
         return await super().on_refused(deps, tx, delivery, problem)
 
@@ -213,7 +213,7 @@ class EditApproval(Plain):
     async def on_refused(
         self, deps: Deps, tx: Tx, delivery: Delivery, problem: Undeliverable
     ) -> dict[str, Any] | Wait | Skip | None:
-        if problem.error in GONE_FOR_GOOD:
+        if problem.error in MESSAGE_GONE:
             return Skip(f"{problem.error}: there is no message to edit any more")
         return await super().on_refused(deps, tx, delivery, problem)
 
@@ -267,7 +267,7 @@ class EditAsked(Plain):
     async def on_refused(
         self, deps: Deps, tx: Tx, delivery: Delivery, problem: Undeliverable
     ) -> dict[str, Any] | Wait | Skip | None:
-        if problem.error in GONE_FOR_GOOD:
+        if problem.error in MESSAGE_GONE:
             return Skip(f"{problem.error}: there is no message to edit any more")
         return await super().on_refused(deps, tx, delivery, problem)
 

@@ -77,6 +77,8 @@ class Call:
         parent = channel.messages.get(self.args.text("thread_ts"))
         if parent is None or (parent.subtype or "").startswith("channel_"):
             raise Refused("cannot_reply_to_message")
+        if channel.is_locked(parent):
+            raise Refused("restricted_action_thread_locked")
         return parent.thread_ts if parent.is_reply else parent.ts
 
     def page(self, items: Sequence[Item], default: int = 100) -> tuple[list[Item], Json]:

@@ -99,6 +99,8 @@ def add_reaction(call: Call) -> Json:
         raise Refused("is_archived")
     if call.user not in channel.members:
         raise Refused("no_access")
+    if channel.is_locked(message):
+        raise Refused("thread_locked")
     if len(message.reactions) >= MOST_REACTIONS:
         raise Refused("too_many_emoji")
     if not messages.react(call.workspace, message, call.user, _emoji(call)):

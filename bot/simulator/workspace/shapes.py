@@ -157,7 +157,7 @@ def _thread_json(workspace: Workspace, message: Message) -> Json:
         "reply_users": users[:5],
         "reply_users_count": len(users),
         "latest_reply": replies[-1].ts,
-        "is_locked": False,
+        "is_locked": workspace.channels[message.channel].is_locked(message),
         "subscribed": False,
     }
 

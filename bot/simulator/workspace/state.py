@@ -92,6 +92,11 @@ class Channel:
     ephemerals: dict[str, Message] = field(default_factory=dict)
     bookmarks: dict[str, Json] = field(default_factory=dict)
     pins: dict[str, Json] = field(default_factory=dict)
+    locked: set[str] = field(default_factory=set)
+    """The ts of the first messages of threads in which nobody may answer or react."""
+
+    def is_locked(self, message: Message) -> bool:
+        return (message.thread_ts or message.ts) in self.locked
 
     @property
     def family(self) -> str:
