@@ -6,33 +6,39 @@ import asyncio
 import itertools
 import time
 from collections import defaultdict
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from bench.hall import opened
 from bench.report import Figure, percentile
 from bot.deps import Deps
-from bot.domain.outgoing.delivery import Call, Delivery, NewDelivery, Plan
+from bot.domain.outgoing.delivery import Call, Delivery, NewDelivery, Payload, Plan
 from bot.ports import Tx
 from bot.queue import outbox
-from bot.services.messaging.slack_post import Plain
+from bot.queue.handler import DeliveryHandler
 
 CHANNELS = 200
 EACH = 6
 CALL_SECONDS = 0.05
 
 
-class Say(Plain):
+@dataclass(frozen=True)
+class Line(Payload, kind="say"):
+    n: int
+
+
+class Say(DeliveryHandler[Line]):
     """A message that takes Slack 50 ms."""
 
     def __init__(self) -> None:
         self.said: dict[str, list[float]] = defaultdict(list)
         self.all_said = asyncio.Event()
 
-    async def prepare(self, deps: Deps, tx: Tx, delivery: Delivery) -> Plan:
+    async def prepare(self, deps: Deps, tx: Tx, delivery: Delivery[Line]) -> Plan:
         return Call({"channel": delivery.subject})
 
-    async def send(self, deps: Deps, delivery: Delivery, arguments: dict[str, Any], method: str) -> dict[str, Any]:
+    async def send(self, deps: Deps, delivery: Delivery[Line], arguments: dict[str, Any]) -> dict[str, Any]:
         self.said[arguments["channel"]].append(time.monotonic())
         if sum(map(len, self.said.values())) == CHANNELS * EACH:
             self.all_said.set()
@@ -47,9 +53,7 @@ async def run(folder: Path) -> list[Figure]:
             for number in range(EACH):
                 for channel in range(CHANNELS):
                     name = f"C{channel}"
-                    await outbox.enqueue(
-                        hall.deps, tx, NewDelivery("say", name, "chat.postMessage", {"n": number}, name)
-                    )
+                    await outbox.enqueue(hall.deps, tx, NewDelivery(Line(number), name, rate_limit=name))
         started = time.monotonic()
         async with hall.working({}, {"say": say}), asyncio.timeout(120):
             await say.all_said.wait()

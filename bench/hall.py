@@ -76,7 +76,7 @@ class Hall:
 
     @asynccontextmanager
     async def working(
-        self, timers: Mapping[str, TimerHandler], handlers: Mapping[str, DeliveryHandler] | None = None
+        self, timers: Mapping[str, TimerHandler], handlers: Mapping[str, DeliveryHandler[Any]] | None = None
     ) -> AsyncIterator[None]:
         """A worker at work inside the block."""
         stop = asyncio.Event()

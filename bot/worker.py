@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
+from typing import Any
 
 from bot.deps import Deps
 from bot.priority import yield_to_commands
@@ -41,7 +42,7 @@ class Worker:
         deps: Deps,
         *,
         timers: Mapping[str, TimerHandler],
-        deliveries: Mapping[str, DeliveryHandler],
+        deliveries: Mapping[str, DeliveryHandler[Any]],
         inbox: Mapping[str, InboxHandler],
         chores: Mapping[str, Chore],
         late: Mapping[str, LateHandler],

@@ -54,6 +54,13 @@ class Undeliverable(Exception):
         self.maybe_done = maybe_done
 
 
+class Unwanted(Undeliverable):
+    """Nobody wants it by now, so it does not leave. `error` says why."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(why, permanent=True)
+
+
 class Throttled(Undeliverable):
     """The method's rate limit is closed by the other side for `retry_after_seconds`."""
 

@@ -2,51 +2,33 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from bot.deps import Deps
-from bot.domain.errors import Undeliverable
-from bot.domain.outgoing.delivery import Call, Delivery, Found, Plan, Skip, Wait
+from bot.domain.outgoing.delivery import Call, Delivery, NewDelivery, Payload, Plan
 from bot.ports import Tx
 from bot.queue import outbox
-from bot.queue.outbox import NewDelivery
+from bot.queue.handler import DeliveryHandler
 
-KIND = "operator_alarm"
+
+@dataclass(frozen=True)
+class OperatorAlarm(Payload, kind="operator_alarm", method="operator_alarm"):
+    sentence: str
 
 
 async def raise_later(deps: Deps, tx: Tx, *, subject: str, sentence: str, key: str) -> None:
     """Say it after the commit, once for each `key`, retried until it was said."""
-    await outbox.enqueue(
-        deps,
-        tx,
-        NewDelivery(
-            kind=KIND,
-            subject=subject,
-            method=KIND,
-            payload={"sentence": sentence},
-            rank=0,
-            dedupe_key=f"{KIND}:{key}",
-        ),
-    )
+    new = NewDelivery(OperatorAlarm(sentence), subject, rank=0, dedupe_key=f"{OperatorAlarm.kind}:{key}")
+    await outbox.enqueue(deps, tx, new)
 
 
-class AlarmHandler:
-    """A `DeliveryHandler` that speaks through `deps.alarm`. One said twice is better than one not said."""
+class OperatorAlarmHandler(DeliveryHandler[OperatorAlarm]):
+    """One said twice is better than one not said."""
 
-    async def prepare(self, deps: Deps, tx: Tx, delivery: Delivery) -> Plan:
-        return Call(arguments=delivery.payload)
+    async def prepare(self, deps: Deps, tx: Tx, delivery: Delivery[OperatorAlarm]) -> Plan:
+        return Call({})
 
-    async def send(self, deps: Deps, delivery: Delivery, arguments: dict[str, Any], method: str) -> dict[str, Any]:
-        await deps.alarm.raise_alarm(str(arguments["sentence"]))
+    async def send(self, deps: Deps, delivery: Delivery[OperatorAlarm], arguments: dict[str, Any]) -> dict[str, Any]:
+        await deps.alarm.raise_alarm(delivery.payload.sentence)
         return {}
-
-    async def find_sent(self, deps: Deps, delivery: Delivery, arguments: dict[str, Any]) -> Found | None:
-        return None
-
-    async def on_sent(self, deps: Deps, tx: Tx, delivery: Delivery, answer: dict[str, Any]) -> None:
-        return None
-
-    async def on_refused(
-        self, deps: Deps, tx: Tx, delivery: Delivery, problem: Undeliverable
-    ) -> dict[str, Any] | Wait | Skip | None:
-        return None

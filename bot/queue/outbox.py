@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from bot.deps import Deps
 from bot.domain.outgoing.delivery import EDITS, NewDelivery
@@ -53,7 +54,7 @@ async def retry_now(deps: Deps, tx: Tx, subject: str) -> None:
 
 
 def outbox(
-    deps: Deps, handlers: Mapping[str, DeliveryHandler], on_done: Callable[[], None] = lambda: None
+    deps: Deps, handlers: Mapping[str, DeliveryHandler[Any]], on_done: Callable[[], None] = lambda: None
 ) -> Pool[Attempt]:
     """The pump that sends: claims what may go, carries each delivery on its own."""
 
@@ -63,7 +64,7 @@ def outbox(
     return Pool(claim, sender.deliver, concurrency=CONCURRENCY, on_done=on_done)
 
 
-async def send_waiting(deps: Deps, handlers: Mapping[str, DeliveryHandler]) -> int:
+async def send_waiting(deps: Deps, handlers: Mapping[str, DeliveryHandler[Any]]) -> int:
     """Send everything that may go at this moment, and what follows from it; returns how many moved."""
     return await outbox(deps, handlers).until_idle()
 
@@ -94,7 +95,7 @@ class _Found:
         return bool(self.waiting) or self.unconfirmed
 
 
-async def _claim(deps: Deps, handlers: Mapping[str, DeliveryHandler], room: int) -> list[Attempt]:
+async def _claim(deps: Deps, handlers: Mapping[str, DeliveryHandler[Any]], room: int) -> list[Attempt]:
     found = await _look(deps, room)
     if not found:
         return []

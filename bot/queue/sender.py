@@ -13,9 +13,9 @@ from random import SystemRandom
 from typing import Any
 
 from bot.deps import Deps
-from bot.domain.errors import Throttled, Undeliverable
+from bot.domain.errors import Throttled, Undeliverable, Unwanted
 from bot.domain.outgoing.backoff import delay_seconds
-from bot.domain.outgoing.delivery import Call, Delivery, Found, Plan, Skip, Wait
+from bot.domain.outgoing.delivery import Call, Delivery, Fate, Found, Plan, Skip, Wait
 from bot.ports import Tx
 from bot.queue import audit, lease
 from bot.queue.handler import DeliveryHandler
@@ -44,13 +44,19 @@ class Attempt:
 
     deps: Deps
     claim: Claim
-    delivery: Delivery
-    handler: DeliveryHandler | None = None
+    delivery: Delivery[Any]
+    handler: DeliveryHandler[Any] | None = None
     limited_until: float | None = None  # what we closed its rate limit with
     answer: dict[str, Any] | None = None  # it was sent, and only the writing down is missing
 
-    def with_handler(self, handlers: Mapping[str, DeliveryHandler]) -> Attempt:
-        return replace(self, handler=handlers.get(self.delivery.kind))
+    def with_handler(self, handlers: Mapping[str, DeliveryHandler[Any]]) -> Attempt:
+        """Without one where this version does not know its kind, or not in this form."""
+        try:
+            handler = handlers[self.delivery.kind]
+            payload = handler.payload.read(self.delivery.payload)
+        except (KeyError, TypeError):
+            return self
+        return replace(self, handler=handler, delivery=replace(self.delivery, payload=payload))
 
     @property
     def unconfirmed(self) -> bool:
@@ -87,7 +93,7 @@ async def _leave_to_others(attempt: Attempt) -> None:
 # --- the way out --------------------------------------------------------------------------------------------------
 
 
-async def _attempt_delivery(attempt: Attempt, handler: DeliveryHandler) -> None:
+async def _attempt_delivery(attempt: Attempt, handler: DeliveryHandler[Any]) -> None:
     plan = await _prepare(attempt, handler)
     match plan:
         case Call():
@@ -98,39 +104,43 @@ async def _attempt_delivery(attempt: Attempt, handler: DeliveryHandler) -> None:
             await _drop(attempt, plan.reason)
 
 
-async def _prepare(attempt: Attempt, handler: DeliveryHandler) -> Plan | None:
+async def _prepare(attempt: Attempt, handler: DeliveryHandler[Any]) -> Plan | None:
     """What to do, from the state of this moment; None when the delivery handler stumbled, which has been written
     down.
     """
     try:
         async with attempt.deps.database.reading() as tx:
-            return await handler.prepare(attempt.deps, tx, attempt.delivery)
+            plan = await handler.prepare(attempt.deps, tx, attempt.delivery)
+            why = await handler.still_wanted(attempt.deps, tx, attempt.delivery) if isinstance(plan, Wait) else None
+            return Skip(why) if why else plan
     except Exception as problem:  # noqa: BLE001  a broken handler must not stop the others; it is logged and counted
         await _stumble(attempt, problem)
         return None
 
 
-async def _send(attempt: Attempt, handler: DeliveryHandler, call: Call) -> None:
-    method = call.method or attempt.delivery.method
-    if not await _passes_rate_limits(attempt, call, method):
+async def _send(attempt: Attempt, handler: DeliveryHandler[Any], call: Call) -> None:
+    if not await _passes_rate_limits(attempt, call):
         return
     if attempt.deps.clock.wall() >= attempt.claim.until:
         raise LeaseLost(f"delivery {attempt.delivery.id} was held up until its lease was over")
     try:
-        answer = await _act(attempt, handler, call.arguments, method)
+        answer = await _act(attempt, handler, call.arguments)
+    except Unwanted as stopped:
+        await _drop(attempt, stopped.error)
     except Throttled as refusal:
-        await _throttled(attempt, method, refusal)
+        await _throttled(attempt, refusal)
     except Undeliverable as refusal:
         await (_leave_unconfirmed(attempt, refusal) if refusal.maybe_done else _refused(attempt, handler, refusal))
     else:
         await _arrived(attempt, handler, answer)
 
 
-async def _act(attempt: Attempt, handler: DeliveryHandler, arguments: dict[str, Any], method: str) -> dict[str, Any]:
+async def _act(attempt: Attempt, handler: DeliveryHandler[Any], arguments: dict[str, Any]) -> dict[str, Any]:
     limit = attempt.deps.config.lease_seconds * ACTING_SHARE
     try:
         async with asyncio.timeout(limit):
-            return await handler.send(attempt.deps, attempt.delivery, arguments, method)
+            arguments = await _looked_up(attempt, handler, arguments)
+            return await handler.send(attempt.deps, attempt.delivery, arguments)
     except Undeliverable:
         raise
     except TimeoutError as problem:
@@ -140,23 +150,41 @@ async def _act(attempt: Attempt, handler: DeliveryHandler, arguments: dict[str, 
         raise Undeliverable(repr(problem), maybe_done=True) from problem
 
 
+async def _looked_up(attempt: Attempt, handler: DeliveryHandler[Any], arguments: dict[str, Any]) -> dict[str, Any]:
+    """Raises Unwanted, also where the look-up failed."""
+    try:
+        found = await handler.look_up(attempt.deps, attempt.delivery, arguments)
+    except Undeliverable:
+        await _must_be_wanted(attempt, handler)
+        raise
+    await _must_be_wanted(attempt, handler)
+    return found
+
+
+async def _must_be_wanted(attempt: Attempt, handler: DeliveryHandler[Any]) -> None:
+    if type(handler).still_wanted is DeliveryHandler.still_wanted:
+        return  # most are always wanted, which costs no read
+    async with attempt.deps.database.reading() as tx:
+        why = await handler.still_wanted(attempt.deps, tx, attempt.delivery)
+    if why:
+        raise Unwanted(why)
+
+
 # --- rate limits that are known only now ------------------------------------------------------------------------------
 
 
-async def _passes_rate_limits(attempt: Attempt, call: Call, method: str) -> bool:
+async def _passes_rate_limits(attempt: Attempt, call: Call) -> bool:
     """Pass the rate limits the claim could not know of; at a closed one the row is put back behind it."""
     post = f"post:{call.target}" if call.target else None
-    if post == attempt.delivery.rate_limit:
-        post = None
-    if post is None and method == attempt.delivery.method:
+    if post is None or post == attempt.delivery.rate_limit:
         return True
     wall = attempt.deps.clock.wall()
     async with attempt.deps.database.transaction() as tx:
-        opens_at = await rate_limits.opens_at(tx, f"method:{method}")
+        opens_at = await rate_limits.opens_at(tx, f"method:{attempt.delivery.method}")
         if opens_at > wall:
             await _return(tx, attempt, next_at=opens_at, error="method rate limit")
             return False
-        return post is None or await _take_rate_limit(tx, attempt, post, wall)
+        return await _take_rate_limit(tx, attempt, post, wall)
 
 
 async def _take_rate_limit(tx: Tx, attempt: Attempt, post: str, wall: float) -> bool:
@@ -169,7 +197,7 @@ async def _take_rate_limit(tx: Tx, attempt: Attempt, post: str, wall: float) -> 
 # --- outcomes -----------------------------------------------------------------------------------------------------
 
 
-async def _arrived(attempt: Attempt, handler: DeliveryHandler, answer: dict[str, Any]) -> None:
+async def _arrived(attempt: Attempt, handler: DeliveryHandler[Any], answer: dict[str, Any]) -> None:
     try:
         async with attempt.deps.database.transaction() as tx:
             await _write_down(tx, attempt, handler, answer)
@@ -179,7 +207,7 @@ async def _arrived(attempt: Attempt, handler: DeliveryHandler, answer: dict[str,
         await _remember(attempt, answer, problem)
 
 
-async def _write_down(tx: Tx, attempt: Attempt, handler: DeliveryHandler, answer: dict[str, Any]) -> None:
+async def _write_down(tx: Tx, attempt: Attempt, handler: DeliveryHandler[Any], answer: dict[str, Any]) -> None:
     await kernel.finish(
         tx, attempt.claim, state="sent", settled_at=attempt.deps.clock.now(), answer=_gist(answer), error=None
     )
@@ -204,7 +232,8 @@ async def _remember(attempt: Attempt, answer: dict[str, Any], problem: Exception
         )  # fmt: skip
 
 
-async def _throttled(attempt: Attempt, method: str, refusal: Throttled) -> None:
+async def _throttled(attempt: Attempt, refusal: Throttled) -> None:
+    method = attempt.delivery.method
     until = attempt.deps.clock.wall() + refusal.retry_after_seconds
     log.info(Event.DELIVERY_THROTTLED, method=method, retry_after_seconds=refusal.retry_after_seconds, **attempt.names)
     async with attempt.deps.database.transaction() as tx:
@@ -212,7 +241,7 @@ async def _throttled(attempt: Attempt, method: str, refusal: Throttled) -> None:
         await _return(tx, attempt, next_at=until, error=refusal.error)
 
 
-async def _refused(attempt: Attempt, handler: DeliveryHandler, refusal: Undeliverable) -> None:
+async def _refused(attempt: Attempt, handler: DeliveryHandler[Any], refusal: Undeliverable) -> None:
     """The delivery handler says what a refusal means. Its None: permanent fails, anything else is tried again."""
     try:
         async with attempt.deps.database.transaction() as tx:
@@ -228,9 +257,9 @@ async def _refused(attempt: Attempt, handler: DeliveryHandler, refusal: Undelive
 async def _after_refusal(
     tx: Tx,
     attempt: Attempt,
-    handler: DeliveryHandler,
+    handler: DeliveryHandler[Any],
     refusal: Undeliverable,
-    fate: dict[str, Any] | Wait | Skip | None,
+    fate: Fate,
 ) -> None:
     match fate:
         case Wait() if attempt.unconfirmed:
@@ -286,7 +315,7 @@ async def _leave_unconfirmed(attempt: Attempt, refusal: Undeliverable) -> None:
         )
 
 
-async def _look_before_repeating(attempt: Attempt, handler: DeliveryHandler) -> None:
+async def _look_before_repeating(attempt: Attempt, handler: DeliveryHandler[Any]) -> None:
     if attempt.answer is not None:
         await _arrived(attempt, handler, attempt.answer)
         return
@@ -300,7 +329,7 @@ async def _look_before_repeating(attempt: Attempt, handler: DeliveryHandler) -> 
             await _drop(attempt, plan.reason)
 
 
-async def _look_up(attempt: Attempt, handler: DeliveryHandler, call: Call) -> None:
+async def _look_up(attempt: Attempt, handler: DeliveryHandler[Any], call: Call) -> None:
     try:
         found = await _ask(attempt, handler, call)
     except Throttled as refusal:
@@ -314,7 +343,7 @@ async def _look_up(attempt: Attempt, handler: DeliveryHandler, call: Call) -> No
         await (_not_found(attempt) if found is None else _arrived(attempt, handler, found.answer))
 
 
-async def _ask(attempt: Attempt, handler: DeliveryHandler, call: Call) -> Found | None:
+async def _ask(attempt: Attempt, handler: DeliveryHandler[Any], call: Call) -> Found | None:
     limit = attempt.deps.config.lease_seconds * ACTING_SHARE
     try:
         async with asyncio.timeout(limit):

@@ -24,8 +24,8 @@ from bot.store.incidents import incidents
 from bot.store.runs import runs
 from bot.views.kit import links
 
-SOON_SECONDS = 1.0
-CHANNEL_WAIT_SECONDS = 60.0
+SOON_SECONDS = 0.5
+CHANNEL_WAIT_SECONDS = 15.0
 NOT_YET = Wait(SOON_SECONDS, "what it belongs to is being posted")
 NO_CHANNEL = Wait(CHANNEL_WAIT_SECONDS, "the channel for it cannot be used yet")
 
@@ -157,14 +157,14 @@ async def thread(tx: Tx, subject: Subject) -> Place | Wait:
     """Where lines beside it go: an incident's channel, an alert's card or that of its storm, a run's thread."""
     match subject.itself:
         case Incident() as incident:
-            return _place_of(incident)
+            return place_of(incident)
         case Run() as run:
             return (run.channel, run.root) if run.channel and run.root else NOT_YET
         case AlertGroup() as group:
             return await _under_its_card(tx, group)
 
 
-def _place_of(incident: Incident) -> Place | Wait:
+def place_of(incident: Incident) -> Place | Wait:
     channel, thread = incident.place
     if not channel or (incident.placement is Placement.THREAD and not thread):
         return NOT_YET
@@ -178,6 +178,12 @@ async def _under_its_card(tx: Tx, group: AlertGroup) -> Place | Wait:
         storm = await storms.storm(tx, group.storm)
         return (storm.channel, storm.ts) if storm.channel and storm.ts else NOT_YET
     return NOT_YET if group.has_card else await channel_named(tx, group.channel_name)
+
+
+async def targeted(tx: Tx, target: str) -> Place | Wait:
+    """`slack:#channel` or `dm:U…`."""
+    kind, _, who = target.partition(":")
+    return await channel_named(tx, who) if kind == "slack" else (who, None)
 
 
 async def channel_named(tx: Tx, name: str) -> Place | Wait:

@@ -18,7 +18,7 @@ from bot.queue.inbox import InboxItem
 from bot.store.db.clock import DatabaseClock
 from bot.store.db.database import open_database
 from bot.worker import Worker
-from tests.queue.world import Note, World, make_deps, note
+from tests.queue.world import Note, Said, World, make_deps, note
 
 
 class Scribe(Note):
@@ -28,14 +28,14 @@ class Scribe(Note):
         super().__init__()
         self.file = file
 
-    async def send(self, deps: Deps, delivery: Delivery, arguments: dict[str, Any], method: str) -> dict[str, Any]:
+    async def send(self, deps: Deps, delivery: Delivery[Said], arguments: dict[str, Any]) -> dict[str, Any]:
         await asyncio.sleep(random.uniform(0, 0.02))  # noqa: S311  not a secret
         with self.file.open("ab", buffering=0) as paper:
             paper.write(f"{delivery.token}\n".encode())
         await asyncio.sleep(random.uniform(0, 0.02))  # noqa: S311  not a secret
         return {}
 
-    async def find_sent(self, deps: Deps, delivery: Delivery, arguments: dict[str, Any]) -> Found | None:
+    async def find_sent(self, deps: Deps, delivery: Delivery[Said], arguments: dict[str, Any]) -> Found | None:
         said = self.file.read_text().split() if self.file.exists() else []
         return Found({}) if delivery.token in said else None
 

@@ -9,8 +9,10 @@ import pytest
 
 from bot.deps import Deps
 from bot.domain.errors import Repeated
-from bot.queue import commitments, inbox, operator_alarm, outbox, unit_of_work
+from bot.queue import commitments, inbox, outbox, unit_of_work
+from bot.queue.handler import by_kind
 from bot.queue.inbox import InboxItem
+from bot.queue.operator_alarm import OperatorAlarmHandler
 from bot.services.admin import chores
 from bot.store.tables.audit import audit_log
 from bot.store.tables.queue import commitments as commitments_table
@@ -160,7 +162,7 @@ async def commit(deps: Deps, due_in: float, kind: str = "update", subject: str =
 
 
 async def tell(deps: Deps) -> None:
-    await outbox.send_waiting(deps, {operator_alarm.KIND: operator_alarm.AlarmHandler()})
+    await outbox.send_waiting(deps, by_kind(OperatorAlarmHandler()))
 
 
 async def test_missed_promise_reports_itself_once(deps: Deps, clock: HandClock, world: World) -> None:

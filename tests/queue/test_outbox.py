@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 
 from bot.deps import Deps
 from bot.domain.errors import Undeliverable
 from bot.domain.outgoing.delivery import Call, Delivery, Plan, Skip, Wait
+from bot.ports import Tx
 from bot.queue import outbox as queue_outbox
 from bot.store.tables.audit import audit_log
 from bot.store.tables.queue import deliveries as table
 from tests.queue.rows import column, rows
-from tests.queue.world import Note, Outbox, World, note, until
+from tests.queue.world import Note, Outbox, Said, World, note, until
 from tests.support.clock import HandClock
 
 
@@ -105,7 +107,7 @@ async def test_deduped(outbox: Outbox) -> None:
 async def test_skip_and_wait(outbox: Outbox, world: World, clock: HandClock) -> None:
     """A delivery that has nothing to say is dropped; one that must wait is looked at again, untried."""
     plans: dict[str, Plan] = {"drop": Skip("closed meanwhile"), "wait": Wait(5, "no channel yet")}
-    outbox.handler.plan = lambda delivery: plans.get(delivery.payload["text"])
+    outbox.handler.plan = lambda delivery: plans.get(delivery.payload.text)
     await outbox.put(note("drop"), note("wait"))
     await outbox.send()
     dropped, waiting = await rows(outbox.deps.database, table)
@@ -117,6 +119,79 @@ async def test_skip_and_wait(outbox: Outbox, world: World, clock: HandClock) -> 
     clock.advance_wall(5)
     assert await outbox.send() == 1
     assert world.texts() == ["wait"]
+
+
+# --- still wanted? ------------------------------------------------------------------------------------------------
+
+
+class Asked(Note):
+    """A delivery handler that looks somebody up first, and whose delivery may be unwanted by then."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[str] = []
+        self.why: str | None = None
+        self.trouble: Undeliverable | None = None
+
+    async def look_up(self, deps: Deps, delivery: Delivery[Said], arguments: dict[str, Any]) -> dict[str, Any]:
+        self.seen.append("look up")
+        if self.trouble:
+            raise self.trouble
+        return {**arguments, "text": "found"}
+
+    async def still_wanted(self, deps: Deps, tx: Tx, delivery: Delivery[Said]) -> str | None:
+        self.seen.append("ask")
+        return self.why
+
+
+async def test_asked_once_when_nothing_but_the_sending_is_left(deps: Deps, world: World) -> None:
+    """Whether it is wanted is asked after the look-up and before the call, and no second time."""
+    asked = Asked()
+    outbox = Outbox(deps, world, asked)
+    await outbox.put(note("a"))
+    await outbox.send()
+    assert (asked.seen, world.texts()) == (["look up", "ask"], ["found"])
+
+
+@pytest.mark.parametrize("trouble", [None, Undeliverable("nobody_there", permanent=True), Undeliverable("busy")])
+async def test_what_nobody_wants_is_dropped(deps: Deps, world: World, trouble: Undeliverable | None) -> None:
+    """It does not leave, and a look-up that failed is nobody's trouble."""
+    asked = Asked()
+    asked.why, asked.trouble = "INC-1 is resolved.", trouble
+    outbox = Outbox(deps, world, asked)
+    await outbox.put(note("a"))
+    await outbox.send()
+    (row,) = await rows(deps.database, table)
+    assert (row.state, row.error, world.posts) == ("dropped", "INC-1 is resolved.", [])
+    assert await rows(deps.database, audit_log) == []
+
+
+async def test_what_nobody_wants_does_not_wait(deps: Deps, world: World, clock: HandClock) -> None:
+    """A delivery that would have to wait for its place is dropped once nobody wants it."""
+    asked = Asked()
+    asked.plan = lambda delivery: Wait(60, "no channel yet")
+    outbox = Outbox(deps, world, asked)
+    await outbox.put(note("a"))
+    await outbox.send()
+    assert await states(outbox) == ["ready"]
+    asked.why = "INC-1 is resolved."
+    clock.advance_wall(60)
+    await outbox.send()
+    assert await states(outbox) == ["dropped"]
+
+
+async def test_a_payload_of_another_version_is_left_to_it(outbox: Outbox, world: World, clock: HandClock) -> None:
+    """What this version cannot read stays in the outbox for one that can."""
+    await outbox.put(note("a"))
+    async with outbox.deps.database.transaction() as tx:
+        await tx.execute(table.update().values(payload={"words": "a"}))
+    await outbox.send()
+    assert (await states(outbox), world.posts) == (["ready"], [])
+    async with outbox.deps.database.transaction() as tx:
+        await tx.execute(table.update().values(payload={"text": "a"}))
+    clock.advance_wall(30)
+    await outbox.send()
+    assert world.texts() == ["a"]
 
 
 # --- refusals -----------------------------------------------------------------------------------------------------
@@ -175,7 +250,7 @@ async def test_broken_handler(outbox: Outbox, world: World, clock: HandClock) ->
     meanwhile.
     """
 
-    def broken(delivery: Delivery) -> None:
+    def broken(delivery: Delivery[Said]) -> None:
         if delivery.subject == "INC-13":
             raise KeyError("template")
 
@@ -427,7 +502,7 @@ async def test_no_edit_is_lost_to_a_claim(outbox: Outbox, world: World) -> None:
 async def test_target_found_while_preparing(outbox: Outbox, world: World, clock: HandClock) -> None:
     """A channel that is known only when the message is rendered has its rate limit like any other."""
     outbox.handler.plan = lambda delivery: Call(
-        {"channel": "C1", "text": delivery.payload["text"], "token": delivery.token}, target="C1"
+        {"channel": "C1", "text": delivery.payload.text, "token": delivery.token}, target="C1"
     )
     await outbox.put(note("a"), note("b"))
     await outbox.send()

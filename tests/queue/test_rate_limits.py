@@ -17,7 +17,7 @@ from bot.queue.chores import Chore, may_do
 from bot.store.queue import rate_limits
 from bot.store.tables.queue import deliveries as table
 from tests.queue.rows import column
-from tests.queue.world import Outbox, World, note
+from tests.queue.world import Outbox, SaidSlowly, World, note
 from tests.support.clock import HandClock
 
 
@@ -56,7 +56,7 @@ async def test_next_wall_is_when_a_gate_opens(outbox: Outbox, clock: HandClock) 
 
 async def test_unused_gate_is_open_again(outbox: Outbox, world: World) -> None:
     """A delivery that had nothing to say does not cost its channel a second."""
-    outbox.handler.plan = lambda delivery: Skip("moot") if delivery.payload["text"] == "moot" else None
+    outbox.handler.plan = lambda delivery: Skip("moot") if delivery.payload.text == "moot" else None
     await outbox.put(note("moot", rate_limit="C1"), note("real", rate_limit="C1"))
     await outbox.send()
     assert world.texts() == ["real"]
@@ -65,9 +65,9 @@ async def test_unused_gate_is_open_again(outbox: Outbox, world: World) -> None:
 async def test_throttled_method_waits(outbox: Outbox, world: World, clock: HandClock) -> None:
     """After a 429 the method is left alone until Retry-After, and other methods go on."""
     world.refuse("slow", Throttled(30))
-    await outbox.put(note("first", method="slow"))
+    await outbox.put(note("first", kind=SaidSlowly))
     await outbox.send()
-    await outbox.put(note("second", method="slow"), note("other", method="post"))
+    await outbox.put(note("second", kind=SaidSlowly), note("other"))
     calls = world.calls
     await outbox.send()
     assert world.calls == calls + 1
@@ -82,9 +82,9 @@ async def test_throttled_method_waits(outbox: Outbox, world: World, clock: HandC
 async def test_throttled_by_severity(outbox: Outbox, world: World, clock: HandClock) -> None:
     """What waits for a throttled method goes by severity when it opens."""
     world.refuse("slow", Throttled(5))
-    await outbox.put(note("minor", method="slow", rate_limit="C1", rank=3))
+    await outbox.put(note("minor", kind=SaidSlowly, rate_limit="C1", rank=3))
     await outbox.send()
-    await outbox.put(note("major", method="slow", rate_limit="C1", rank=0))
+    await outbox.put(note("major", kind=SaidSlowly, rate_limit="C1", rank=0))
     clock.advance_wall(5)
     await outbox.send()
     clock.advance_wall(1)

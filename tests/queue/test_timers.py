@@ -11,7 +11,9 @@ import pytest
 from bot.deps import Deps
 from bot.domain.outgoing.timer import Lateness, Timer
 from bot.ports import Tx
-from bot.queue import commitments, operator_alarm, outbox, timers
+from bot.queue import commitments, outbox, timers
+from bot.queue.handler import by_kind
+from bot.queue.operator_alarm import OperatorAlarmHandler
 from bot.store.tables.audit import audit_log
 from bot.store.tables.queue import commitments as effects
 from bot.store.tables.queue import timers as table
@@ -155,7 +157,7 @@ async def test_given_up_aloud(deps: Deps, clock: HandClock, world: World, kind: 
         clock.advance_wall(61)
     assert await column(deps.database, table, "state") == ["failed"]
     assert await column(deps.database, audit_log, "action") == ["timer.failed"]
-    await outbox.send_waiting(deps, {operator_alarm.KIND: operator_alarm.AlarmHandler()})
+    await outbox.send_waiting(deps, by_kind(OperatorAlarmHandler()))
     (sentence,) = world.alarms
     assert "INC-7" in sentence
 

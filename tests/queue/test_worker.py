@@ -39,7 +39,10 @@ def worker_for(deps: Deps, handler: Note | None = None, chores: dict[str, Chore]
     return Worker(
         deps,
         timers={"post": post_it},
-        deliveries={"note": handler or Note(), operator_alarm.KIND: operator_alarm.AlarmHandler()},
+        deliveries={
+            "note": handler or Note(),
+            operator_alarm.OperatorAlarm.kind: operator_alarm.OperatorAlarmHandler(),
+        },
         inbox={"message": post_item},
         chores=chores or {},
         late={},

@@ -11,7 +11,7 @@ from typing import Any
 from bot.deps import Config, CurrentCatalogue, Deps
 from bot.domain.catalogue.catalogue import Catalogue
 from bot.domain.errors import Undeliverable
-from bot.domain.outgoing.delivery import Call, Delivery, Found, NewDelivery, Plan, Skip, Wait
+from bot.domain.outgoing.delivery import Call, Delivery, Fate, Found, NewDelivery, Payload, Plan
 from bot.ports import Clock, Database, Tx
 from bot.queue import outbox
 from bot.queue.handler import DeliveryHandler
@@ -103,50 +103,51 @@ class Silent:
         return kind, kind
 
 
+@dataclass(frozen=True)
+class Said(Payload, kind="note", method="post"):
+    text: str
+    then: str = ""
+
+
+@dataclass(frozen=True)
+class SaidSlowly(Said, kind="note", method="slow"):
+    """The same, by a method of its own."""
+
+
 @dataclass
-class Note:
-    """An `Errand` that posts `facts[subject]` (or the payload's text) and then enqueues what `payload["then"]` says."""
+class Note(DeliveryHandler[Said]):
+    """It posts `facts[subject]` (or the payload's text) and then enqueues what `then` says."""
 
     facts: dict[str, str] = field(default_factory=dict)
-    plan: Callable[[Delivery], Plan | None] = lambda delivery: None
-    fate: Callable[[Undeliverable], dict[str, Any] | Wait | Skip | None] = lambda problem: None
+    plan: Callable[[Delivery[Said]], Plan | None] = lambda delivery: None
+    fate: Callable[[Undeliverable], Fate] = lambda problem: None
     settled: list[int] = field(default_factory=list)
     troubles: list[Exception] = field(default_factory=list)  # what settle raises, one a time
 
-    async def prepare(self, deps: Deps, tx: Tx, delivery: Delivery) -> Plan:
+    async def prepare(self, deps: Deps, tx: Tx, delivery: Delivery[Said]) -> Plan:
         planned = self.plan(delivery)
-        text = self.facts.get(delivery.subject, delivery.payload.get("text", ""))
-        channel = (
-            delivery.rate_limit.removeprefix("post:") if delivery.rate_limit else delivery.payload.get("channel", "-")
-        )
+        text = self.facts.get(delivery.subject, delivery.payload.text)
+        channel = delivery.rate_limit.removeprefix("post:") if delivery.rate_limit else "-"
         return planned or Call({"channel": channel, "text": text, "token": delivery.token})
 
-    async def send(self, deps: Deps, delivery: Delivery, arguments: dict[str, Any], method: str) -> dict[str, Any]:
-        return await deps.chat.call(method, arguments)
-
-    async def find_sent(self, deps: Deps, delivery: Delivery, arguments: dict[str, Any]) -> Found | None:
+    async def find_sent(self, deps: Deps, delivery: Delivery[Said], arguments: dict[str, Any]) -> Found | None:
         history = await deps.chat.call("history", {})
         return Found({"ts": "found"}) if delivery.token in history["messages"] else None
 
-    async def on_sent(self, deps: Deps, tx: Tx, delivery: Delivery, answer: dict[str, Any]) -> None:
+    async def on_sent(self, deps: Deps, tx: Tx, delivery: Delivery[Said], answer: dict[str, Any]) -> None:
         if self.troubles:
             raise self.troubles.pop(0)
         self.settled.append(delivery.id)
-        if then := delivery.payload.get("then"):
+        if then := delivery.payload.then:
             await outbox.enqueue(deps, tx, note(then, subject=delivery.subject))
 
-    async def on_refused(
-        self, deps: Deps, tx: Tx, delivery: Delivery, problem: Undeliverable
-    ) -> dict[str, Any] | Wait | Skip | None:
+    async def on_refused(self, deps: Deps, tx: Tx, delivery: Delivery[Said], problem: Undeliverable) -> Fate:
         return self.fate(problem)
 
 
-def note(
-    text: str, *, subject: str = "INC-1", rate_limit: str | None = None, method: str = "post", **more: Any
-) -> NewDelivery:
-    """A delivery for `Note`; `then` goes into its payload."""
-    payload = {"text": text} | {key: more.pop(key) for key in ("then",) if key in more}
-    return NewDelivery(kind="note", subject=subject, method=method, payload=payload, rate_limit=rate_limit, **more)
+def note(text: str, *, subject: str = "INC-1", then: str = "", kind: type[Said] = Said, **more: Any) -> NewDelivery:
+    """A delivery for `Note`."""
+    return NewDelivery(kind(text, then), subject, **more)
 
 
 @dataclass
@@ -158,7 +159,7 @@ class Outbox:
     handler: Note
 
     @property
-    def handlers(self) -> dict[str, DeliveryHandler]:
+    def handlers(self) -> dict[str, DeliveryHandler[Any]]:
         return {"note": self.handler}
 
     async def put(self, *news: NewDelivery) -> list[int | None]:

@@ -10,11 +10,14 @@ from typing import Any
 
 import pytest
 
+from bot.domain.outgoing.delivery import Payload
+from bot.queue.handler import by_kind, once
 from bot.services import registry
+from bot.services.messaging.thread_notes import ThreadNote, ThreadNoteHandler
 
 ROOT = Path(__file__).resolve().parents[2]
 FILES = sorted((ROOT / "bot" / "services").rglob("*.py"))
-TABLES = ("TIMERS", "DELIVERIES", "LATE", "CHORES", "INBOX")
+TABLES = ("LATE", "CHORES", "INBOX")
 
 
 def written() -> dict[str, list[ast.expr | None]]:
@@ -33,9 +36,21 @@ def test_a_kind_is_registered_once(table: str) -> None:
     assert len(written()[table]) == len(getattr(registry, table))
 
 
+def test_a_kind_registered_twice_is_refused() -> None:
+    """A second handler of a kind is an error when the program starts, whether it is the same one or another."""
+    with pytest.raises(ValueError, match="thread_note is registered twice"):
+        by_kind(ThreadNoteHandler(), ThreadNoteHandler())
+    with pytest.raises(ValueError, match=r"watch\.over is registered twice"):
+        once([("watch.over", 1), ("watch.over", 1)])
+
+
+def module_of(path: Path) -> str:
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts)
+
+
 def wanted(path: Path, called: str) -> Iterator[tuple[int, str]]:
     """The kinds that a file gives to `called`, with their lines: literals, and constants of a module."""
-    module = importlib.import_module(".".join(path.relative_to(ROOT).with_suffix("").parts))
+    module = importlib.import_module(module_of(path))
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Call) and ast.unparse(node.func) == called:
             named = {one.arg: one.value for one in node.keywords}
@@ -61,11 +76,29 @@ def everywhere(called: str) -> dict[str, str]:
     return {kind: f"{path.relative_to(ROOT)}:{line}" for path in FILES for line, kind in wanted(path, called)}
 
 
+def payloads(of: type[Payload] = Payload) -> Iterator[type[Payload]]:
+    """Every payload of a service that has a kind of its own."""
+    for one in of.__subclasses__():
+        if one.__module__.startswith("bot.") and "kind" in vars(one):
+            yield one
+        yield from payloads(one)
+
+
 def test_a_delivery_of_a_service_has_its_handler() -> None:
-    """What a service writes into the outbox is a kind that the registry knows."""
-    found = everywhere("NewDelivery")
-    assert len(found) > 20
-    assert {kind: where for kind, where in found.items() if kind not in registry.DELIVERIES} == {}
+    """What a service writes into the outbox is read by the one handler of its kind, as what it was."""
+    for path in FILES:
+        importlib.import_module(module_of(path))
+    found = set(payloads())
+    assert len(found) > 50
+    assert {one.kind: registry.DELIVERIES[one.kind].payload for one in found} == {one.kind: one for one in found}
+    assert len(registry.DELIVERIES) == len(found)
+
+
+def test_a_payload_of_another_version_is_refused() -> None:
+    """Fields that this version does not know, or lacks, are no payload of it."""
+    for kept in ({"text": "x", "mentions": [], "more": 1}, {"text": "x"}):
+        with pytest.raises(TypeError):
+            ThreadNote.read(kept)
 
 
 def test_a_timer_of_a_service_has_its_function() -> None:

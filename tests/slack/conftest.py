@@ -23,7 +23,8 @@ from bot.integrations.slack import SlackChat, open_session
 from bot.interactions import Listeners
 from bot.ports import Database
 from bot.queue import inbox, outbox
-from bot.services.messaging.replies import KIND, Saying
+from bot.queue.handler import by_kind
+from bot.services.messaging import replies
 from bot.simulator import Simulator
 from bot.slack.app import SlackDoor
 from bot.slack.events import EventDispatcher
@@ -208,7 +209,9 @@ class Worker:
     async def works(self) -> None:
         """Everything that waits: stored events, then what is to be said."""
         await inbox.work(self._door.deps, self._events.handle)
-        await outbox.send_waiting(self._door.deps, {KIND: Saying()})
+        await outbox.send_waiting(
+            self._door.deps, by_kind(replies.PublicAnswerHandler(), replies.EphemeralAnswerHandler())
+        )
 
     async def works_until_said(self, workspace: Workspace, text: str, channel: str, as_user: str = "U0ADA") -> None:
         async with asyncio.timeout(30):

@@ -133,13 +133,14 @@ class Tower:
         """The steps whose message was under way when its process was killed: it was asked for, and said again."""
         waits, table = escalation_tables.escalations, queue_tables.deliveries
         asked = select(table.c.subject, table.c.payload).where(
-            table.c.kind.in_(["email", "page"]), table.c.attempts > 1
+            table.c.method.in_(["email", "page"]), table.c.attempts > 1
         )
         async with self.house.database.reading() as tx:
             pinned = {row.id: row.pinned["steps"] for row in await tx.execute(select(waits))}
-            found = [row for row in await tx.execute(asked) if "escalation" in row.payload]
-        steps = [(row.subject, pinned[row.payload["escalation"]][row.payload["position"]]["after"]) for row in found]
-        return {(subject, int(after // 60)) for subject, after in steps}
+            found = [row for row in await tx.execute(asked) if row.payload.get("step")]
+        steps = [(row.subject, *row.payload["step"]) for row in found]
+        afters = [(subject, pinned[number][position]["after"]) for subject, number, position, _ in steps]
+        return {(subject, int(after // 60)) for subject, after in afters}
 
     async def fired_late(self) -> list[float]:
         """How late each step's timer fired, in seconds of the wall: what came after is the way to people."""

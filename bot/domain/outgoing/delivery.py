@@ -3,7 +3,41 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar, Generic, Self, TypeVar
+
+POST = "chat.postMessage"
+UPDATE = "chat.update"
+EDITS = "edits"  # the rate limit that every edit of a live message passes: so many a minute over all runs
+
+
+class Payload:
+    """What one kind of delivery is about: a frozen dataclass whose fields JSON can hold, as the outbox keeps them.
+
+    `method` is the call that tells it. While the other side takes no more calls of a method, its deliveries wait.
+    """
+
+    kind: ClassVar[str]
+    method: ClassVar[str]
+
+    def __init_subclass__(cls, *, kind: str | None = None, method: str = POST) -> None:
+        super().__init_subclass__()
+        if kind:
+            cls.kind, cls.method = kind, method
+
+    @classmethod
+    def read(cls, kept: dict[str, Any]) -> Self:
+        """Raises TypeError where another version with other fields wrote it."""
+        return cls(**kept)
+
+
+@dataclass(frozen=True)
+class Movable(Payload):
+    """A message with a second place, for when Slack does not take it to the first one: `elsewhere`."""
+
+    elsewhere: bool = field(default=False, kw_only=True)
+
+
+P = TypeVar("P", bound=Payload)
 
 
 @dataclass(frozen=True)
@@ -14,10 +48,8 @@ class NewDelivery:
     row with this key waits, a newer delivery is the same delivery. `dedupe_key`: at most one row ever.
     """
 
-    kind: str
+    payload: Payload
     subject: str
-    method: str
-    payload: dict[str, Any] = field(default_factory=dict)
     rate_limit: str | None = None
     rank: int = 9
     collapse_key: str | None = None
@@ -25,14 +57,14 @@ class NewDelivery:
 
 
 @dataclass(frozen=True)
-class Delivery:
+class Delivery(Generic[P]):
     """A claimed delivery on its way. `epoch` fences a late outcome; `token` is what a posted message carries."""
 
     id: int
     kind: str
     subject: str
     method: str
-    payload: dict[str, Any]
+    payload: P
     rate_limit: str | None
     rank: int
     attempts: int
@@ -48,16 +80,15 @@ class Delivery:
 
 @dataclass(frozen=True)
 class Call:
-    """A Web API call to make."""
+    """A call to make. `target` is a channel found only now, whose rate limit must be passed as well."""
 
     arguments: dict[str, Any]
-    method: str | None = None  # None: the delivery's own
-    target: str | None = None  # a channel found only now, whose rate limit must be passed as well
+    target: str | None = None
 
 
 @dataclass(frozen=True)
 class Skip:
-    """Nothing to say any more: the delivery is dropped."""
+    """There is nothing to say: the delivery is dropped."""
 
     reason: str
 
@@ -71,6 +102,7 @@ class Wait:
 
 
 Plan = Call | Skip | Wait
+Fate = dict[str, Any] | Wait | Skip | None
 
 
 @dataclass(frozen=True)
@@ -78,12 +110,3 @@ class Found:
     """A look-up after a lost answer found the effect. `answer` stands in for the lost one."""
 
     answer: dict[str, Any]
-
-
-EDITS = "edits"  # the rate limit that every edit of a live message passes: so many a minute over all runs
-
-
-POST = "chat.postMessage"
-
-
-UPDATE = "chat.update"

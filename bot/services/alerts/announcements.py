@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from bot.deps import Deps
-from bot.domain.outgoing.delivery import POST, Delivery, NewDelivery, Skip, Wait
+from bot.domain.outgoing.delivery import Delivery, NewDelivery, Payload
 from bot.ports import Tx
 from bot.queue import outbox
-from bot.services.messaging.slack_post import Message, Post
+from bot.services.messaging.slack_post import Message, Post, Rendered
+from bot.services.subjects import NO_CHANNEL
 from bot.services.workspace import channels
 from bot.views.kit.blocks import section
 
-KIND = "alert.announcement"
 RANK = 5
-CHANNEL_WAIT_SECONDS = 60.0
+
+
+@dataclass(frozen=True)
+class ChannelLine(Payload, kind="alert.announcement"):
+    """`text` is escaped already."""
+
+    channel_name: str
+    text: str
 
 
 def alerts_channel(deps: Deps, service: str | None = None) -> str:
@@ -24,17 +33,13 @@ def alerts_channel(deps: Deps, service: str | None = None) -> str:
 async def say(deps: Deps, tx: Tx, subject: str, channel_name: str, text: str, key: str) -> None:
     """One line in that channel, at most one ever for the key. `text` is escaped already."""
     channel = await channels.resolve(tx, channel_name)
-    payload = {"channel_name": channel_name, "text": text}
-    new = NewDelivery(KIND, subject, POST, payload, rate_limit=channel, rank=RANK, dedupe_key=f"{KIND}:{subject}:{key}")
-    await outbox.enqueue(deps, tx, new)
+    line = ChannelLine(channel_name, text)
+    key = f"{line.kind}:{subject}:{key}"
+    await outbox.enqueue(deps, tx, NewDelivery(line, subject, rate_limit=channel, rank=RANK, dedupe_key=key))
 
 
-async def _render(deps: Deps, tx: Tx, delivery: Delivery) -> Message | Skip | Wait:
-    channel = await channels.resolve(tx, delivery.payload["channel_name"])
-    if not channel:
-        return Wait(CHANNEL_WAIT_SECONDS, "the channel for it cannot be used yet")
-    text = str(delivery.payload["text"])
-    return Message(channel, text, [section(text)])
-
-
-line = Post(_render)
+class ChannelLineHandler(Post[ChannelLine]):
+    async def render(self, deps: Deps, tx: Tx, delivery: Delivery[ChannelLine]) -> Rendered:
+        line = delivery.payload
+        channel = await channels.resolve(tx, line.channel_name)
+        return Message(channel, line.text, [section(line.text)]) if channel else NO_CHANNEL

@@ -2,25 +2,33 @@
 
 from __future__ import annotations
 
-from bot.deps import Deps
+from dataclasses import dataclass
+
 from bot.domain.alerts.group import AlertGroup
-from bot.domain.outgoing.delivery import POST, NewDelivery
+from bot.domain.outgoing.delivery import NewDelivery, Payload
 from bot.ports import Tx
 from bot.services.messaging.refresh import STORM_RANK
 from bot.services.workspace import channels
 from bot.store.alerts.storms import Storm
 
 
-async def card(deps: Deps, tx: Tx, group: AlertGroup) -> NewDelivery:
-    """Its message, which is edited in place ever after."""
+@dataclass(frozen=True)
+class PostAlert(Payload, kind="alert.post"):
+    """The card of a group, which is edited in place ever after."""
+
+
+@dataclass(frozen=True)
+class PostStorm(Payload, kind="storm.post"):
+    """The card of a storm, which is edited in place ever after."""
+
+
+async def card(tx: Tx, group: AlertGroup) -> NewDelivery:
     channel = await channels.resolve(tx, group.channel_name)
-    return NewDelivery(
-        "alert.post", str(group), POST, rate_limit=channel, rank=group.rank, dedupe_key=f"alert:{group.id}"
-    )
+    key = f"alert:{group.id}"
+    return NewDelivery(PostAlert(), str(group), rate_limit=channel, rank=group.rank, dedupe_key=key)
 
 
-async def storm_card(deps: Deps, tx: Tx, storm: Storm) -> NewDelivery:
+async def storm_card(tx: Tx, storm: Storm) -> NewDelivery:
     channel = await channels.resolve(tx, storm.channel_name)
-    return NewDelivery(
-        "storm.post", str(storm), POST, rate_limit=channel, rank=STORM_RANK, dedupe_key=f"storm:{storm.id}"
-    )
+    key = f"storm:{storm.id}"
+    return NewDelivery(PostStorm(), str(storm), rate_limit=channel, rank=STORM_RANK, dedupe_key=key)

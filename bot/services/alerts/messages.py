@@ -11,27 +11,30 @@ from bot.domain.alerts import group as rules
 from bot.domain.alerts.group import AlertGroup
 from bot.domain.catalogue.runbook import Runbook
 from bot.domain.errors import Undeliverable
-from bot.domain.outgoing.delivery import Call, Delivery, Plan, Skip, Wait
+from bot.domain.outgoing.delivery import Call, Delivery, Fate, P, Plan, Skip, Wait
 from bot.domain.runs.run import Run
+from bot.interactions import Block
 from bot.ports import Tx
 from bot.queue import outbox
 from bot.services.alerts import lifecycle
+from bot.services.alerts.deliveries import PostAlert, PostStorm
 from bot.services.escalation import text as escalation_text
-from bot.services.messaging.slack_errors import CHANNEL_GONE, MESSAGE_GONE
-from bot.services.messaging.slack_post import Message, Plain, Post
+from bot.services.messaging.refresh import EditAlert, EditStorm
+from bot.services.messaging.slack_errors import CHANNEL_GONE
+from bot.services.messaging.slack_post import Edit, Message, Post, Rendered
 from bot.services.runs import triggers
+from bot.services.subjects import NO_CHANNEL
 from bot.services.workspace import channels
 from bot.store.alerts import groups as store
 from bot.store.alerts import maintenance
 from bot.store.alerts import storms as storms_store
+from bot.store.alerts.storms import Storm
 from bot.store.incidents import incidents as incidents_store
 from bot.store.runs import runs as runs_store
 from bot.views import alert as view
 from bot.views.kit import links
 
-CHANNEL_WAIT_SECONDS = 60.0
-NOT_YET_SECONDS = 10.0  # its posting hurries what waits for it
-NOT_YET = "its card is on its way"
+NOT_YET = Wait(10.0, "its card is on its way")  # its posting hurries what waits for it
 OPENING_SECONDS = 0.5
 OPENING = timedelta(seconds=10)  # how long the link to an incident whose place is being opened is waited for
 ALERTS_SHOWN = 10
@@ -67,46 +70,45 @@ async def _offered(deps: Deps, tx: Tx, group: AlertGroup, runs: Sequence[Run]) -
     return [deps.catalogue.runbooks[one.runbook] for one in called if one.runbook not in under_way]
 
 
-async def _of(tx: Tx, delivery: Delivery) -> AlertGroup:
+async def _of(tx: Tx, delivery: Delivery[Any]) -> AlertGroup:
     return await store.get(tx, rules.number(delivery.subject) or 0)
 
 
-async def _posted(deps: Deps, tx: Tx, delivery: Delivery) -> Message | Skip | Wait:
-    group = await _of(tx, delivery)
-    if group.storm and not delivery.unconfirmed:
-        return Skip("it is shown in the card of a storm")
-    channel = await channels.resolve(tx, group.channel_name)
-    if not channel:
-        return Wait(CHANNEL_WAIT_SECONDS, "the channel for it cannot be used yet")
-    return Message(channel, view.fallback(group), view.card(await shown(deps, tx, group)))
+class PostAlertHandler(Post[PostAlert]):
+    async def render(self, deps: Deps, tx: Tx, delivery: Delivery[PostAlert]) -> Rendered:
+        group = await _of(tx, delivery)
+        if group.storm and not delivery.unconfirmed:
+            return Skip("it is shown in the card of a storm")
+        channel = await channels.resolve(tx, group.channel_name)
+        return Message(channel, *await _card(deps, tx, group)) if channel else NO_CHANNEL
+
+    async def on_sent(self, deps: Deps, tx: Tx, delivery: Delivery[PostAlert], answer: dict[str, Any]) -> None:
+        """What changed since it was rendered has an edit of its own, which waits for this."""
+        await store.change(tx, rules.number(delivery.subject) or 0, channel=answer["channel"], ts=answer["ts"])
+        await outbox.retry_now(deps, tx, delivery.subject)
 
 
-async def _was_posted(deps: Deps, tx: Tx, delivery: Delivery, answer: dict[str, Any]) -> None:
-    """What changed since it was rendered has an edit of its own, which waits for this."""
-    await store.change(tx, rules.number(delivery.subject) or 0, channel=answer["channel"], ts=answer["ts"])
-    await outbox.retry_now(deps, tx, delivery.subject)
+async def _card(deps: Deps, tx: Tx, group: AlertGroup) -> tuple[str, list[Block]]:
+    """The plain-text fallback, and what is shown."""
+    return view.fallback(group), view.card(await shown(deps, tx, group))
 
 
-class _Edit(Plain):
-    """An edit of a message that may be gone for good."""
-
-    async def on_refused(
-        self, deps: Deps, tx: Tx, delivery: Delivery, problem: Undeliverable
-    ) -> dict[str, Any] | Wait | Skip | None:
-        if problem.error in MESSAGE_GONE or problem.error in CHANNEL_GONE:
-            return Skip(f"{problem.error}: there is no message to edit any more")
-        return None
+class _Edit(Edit[P]):
+    async def on_refused(self, deps: Deps, tx: Tx, delivery: Delivery[P], problem: Undeliverable) -> Fate:
+        if problem.error in CHANNEL_GONE:
+            return Skip(f"{problem.error}: there is no message to edit")
+        return await super().on_refused(deps, tx, delivery, problem)
 
 
-class EditCard(_Edit):
-    async def prepare(self, deps: Deps, tx: Tx, delivery: Delivery) -> Plan:
+class EditAlertHandler(_Edit[EditAlert]):
+    async def prepare(self, deps: Deps, tx: Tx, delivery: Delivery[EditAlert]) -> Plan:
         group = await _of(tx, delivery)
         if not group.channel or not group.ts:
-            return Skip("it has no card of its own") if group.storm else Wait(NOT_YET_SECONDS, NOT_YET)
+            return Skip("it has no card of its own") if group.storm else NOT_YET
         if await _is_being_declared(deps, tx, group):
             return Wait(OPENING_SECONDS, "its incident is being opened, and the card is to lead there")
-        blocks = view.card(await shown(deps, tx, group))
-        return Call({"channel": group.channel, "ts": group.ts, "text": view.fallback(group), "blocks": blocks})
+        text, blocks = await _card(deps, tx, group)
+        return Call({"channel": group.channel, "ts": group.ts, "text": text, "blocks": blocks})
 
 
 async def _is_being_declared(deps: Deps, tx: Tx, group: AlertGroup) -> bool:
@@ -119,12 +121,12 @@ async def _is_being_declared(deps: Deps, tx: Tx, group: AlertGroup) -> bool:
 # --- storms -----------------------------------------------------------------------------------------------------------
 
 
-def _number(delivery: Delivery) -> int:
+def _number(delivery: Delivery[Any]) -> int:
     return int(delivery.subject.rpartition("-")[2])
 
 
-async def _storm(deps: Deps, tx: Tx, number: int) -> view.StormCard:
-    """A service that has left the catalogue goes by its key."""
+async def _storm_card(deps: Deps, tx: Tx, storm: Storm) -> tuple[str, list[Block]]:
+    """The plain-text fallback, and what is shown. A service that has left the catalogue goes by its key."""
     names = {key: service.name for key, service in deps.catalogue.services.items()}
     lines = [
         view.Line(
@@ -136,35 +138,28 @@ async def _storm(deps: Deps, tx: Tx, number: int) -> view.StormCard:
             part.open,
             part.firing,
         )
-        for part in await storms_store.parts(tx, number)
+        for part in await storms_store.parts(tx, storm.id)
     ]
-    storm = await storms_store.storm(tx, number)
-    worst = await storms_store.unattended(tx, number, WORST_SHOWN, now=deps.clock.now())
-    return view.StormCard(storm.began_at, lines, worst, await maintenance.of_storm(tx, number))
+    worst = await storms_store.unattended(tx, storm.id, WORST_SHOWN, now=deps.clock.now())
+    found = view.StormCard(storm.began_at, lines, worst, await maintenance.of_storm(tx, storm.id))
+    return view.storm_fallback(found), view.storm_card(found)
 
 
-async def _storm_posted(deps: Deps, tx: Tx, delivery: Delivery) -> Message | Skip | Wait:
-    channel = await channels.resolve(tx, (await storms_store.storm(tx, _number(delivery))).channel_name)
-    if not channel:
-        return Wait(CHANNEL_WAIT_SECONDS, "the channel for it cannot be used yet")
-    found = await _storm(deps, tx, _number(delivery))
-    return Message(channel, view.storm_fallback(found), view.storm_card(found))
+class PostStormHandler(Post[PostStorm]):
+    async def render(self, deps: Deps, tx: Tx, delivery: Delivery[PostStorm]) -> Rendered:
+        storm = await storms_store.storm(tx, _number(delivery))
+        channel = await channels.resolve(tx, storm.channel_name)
+        return Message(channel, *await _storm_card(deps, tx, storm)) if channel else NO_CHANNEL
+
+    async def on_sent(self, deps: Deps, tx: Tx, delivery: Delivery[PostStorm], answer: dict[str, Any]) -> None:
+        await storms_store.change_storm(tx, _number(delivery), channel=answer["channel"], ts=answer["ts"])
+        await outbox.retry_now(deps, tx, delivery.subject)
 
 
-async def _storm_was_posted(deps: Deps, tx: Tx, delivery: Delivery, answer: dict[str, Any]) -> None:
-    await storms_store.change_storm(tx, _number(delivery), channel=answer["channel"], ts=answer["ts"])
-    await outbox.retry_now(deps, tx, delivery.subject)
-
-
-class EditStorm(_Edit):
-    async def prepare(self, deps: Deps, tx: Tx, delivery: Delivery) -> Plan:
+class EditStormHandler(_Edit[EditStorm]):
+    async def prepare(self, deps: Deps, tx: Tx, delivery: Delivery[EditStorm]) -> Plan:
         storm = await storms_store.storm(tx, _number(delivery))
         if not storm.channel or not storm.ts:
-            return Wait(NOT_YET_SECONDS, NOT_YET)
-        found = await _storm(deps, tx, storm.id)
-        blocks = view.storm_card(found)
-        return Call({"channel": storm.channel, "ts": storm.ts, "text": view.storm_fallback(found), "blocks": blocks})
-
-
-card = Post(_posted, _was_posted)
-storm = Post(_storm_posted, _storm_was_posted)
+            return NOT_YET
+        text, blocks = await _storm_card(deps, tx, storm)
+        return Call({"channel": storm.channel, "ts": storm.ts, "text": text, "blocks": blocks})

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from bot.deps import Deps
 from bot.domain.alerts import noisy_rules as rules
 from bot.domain.alerts.noisy_rules import Rule
-from bot.domain.outgoing.delivery import Delivery, NewDelivery, Skip, Wait
+from bot.domain.outgoing.delivery import Delivery, NewDelivery, Payload, Skip
 from bot.domain.outgoing.timer import Timer
 from bot.ports import Tx
 from bot.queue import outbox, timers
-from bot.services.messaging.slack_post import Message, Post
+from bot.services.messaging.slack_post import Message, Post, Rendered
+from bot.services.subjects import NO_CHANNEL
 from bot.services.workspace import channels
 from bot.store.alerts import noisy_rules as store
 from bot.store.alerts import refused_webhooks
@@ -21,8 +21,12 @@ from bot.views import noisy_rules as view
 
 LIST = "noisy_rules.list"  # the timer's kind and the delivery handler's
 SUBJECT = "alerts"
-CHANNEL_WAIT_SECONDS = 60.0
 NOBODY_MINDS = "no rule was noisy"
+
+
+@dataclass(frozen=True)
+class NoisyRulesList(Payload, kind=LIST):
+    until: str  # ISO
 
 
 @dataclass(frozen=True)
@@ -73,25 +77,18 @@ async def due(deps: Deps, tx: Tx, timer: Timer) -> None:
     """It is Monday morning. However long nobody was there to notice, there is one list, and the next is promised."""
     await _schedule(tx, *_next(deps, deps.clock.now()))
     if await _noisy(tx, timer.due_at):
-        payload = {"until": timer.due_at.isoformat()}
-        await outbox.enqueue(
-            deps, tx, NewDelivery(LIST, SUBJECT, "chat.postMessage", payload, dedupe_key=timer.dedupe_key)
-        )
+        new = NewDelivery(NoisyRulesList(timer.due_at.isoformat()), SUBJECT, dedupe_key=timer.dedupe_key)
+        await outbox.enqueue(deps, tx, new)
 
 
 async def _noisy(tx: Tx, until: datetime) -> list[Rule]:
     return rules.noisy(await store.rules(tx, until - rules.WINDOW, until))
 
 
-async def _render(deps: Deps, tx: Tx, delivery: Delivery) -> Message | Skip | Wait:
-    payload: dict[str, Any] = delivery.payload
-    channel = await channels.resolve(tx, deps.config.alerts_channel)
-    if not channel:
-        return Wait(CHANNEL_WAIT_SECONDS, "the alerts channel cannot be used yet")
-    found = await _noisy(tx, datetime.fromisoformat(payload["until"]))
-    if not found:
-        return Skip(NOBODY_MINDS)
-    return Message(channel, view.summary(len(found)), view.noisy(found))
-
-
-weekly = Post(_render)
+class NoisyRulesListHandler(Post[NoisyRulesList]):
+    async def render(self, deps: Deps, tx: Tx, delivery: Delivery[NoisyRulesList]) -> Rendered:
+        channel = await channels.resolve(tx, deps.config.alerts_channel)
+        if not channel:
+            return NO_CHANNEL
+        found = await _noisy(tx, datetime.fromisoformat(delivery.payload.until))
+        return Message(channel, view.summary(len(found)), view.noisy(found)) if found else Skip(NOBODY_MINDS)

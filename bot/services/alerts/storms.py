@@ -33,7 +33,7 @@ async def _show(deps: Deps, tx: Tx, channel_name: str, groups: list[AlertGroup])
     storm = await _storm(deps, tx, channel_name)
     if storm is None:
         for group in groups:
-            await outbox.enqueue(deps, tx, await news.card(deps, tx, group))
+            await outbox.enqueue(deps, tx, await news.card(tx, group))
         return groups
     await store.join(tx, storm.id, [group.id for group in groups], wall=deps.clock.wall())
     await refresh.storm(deps, tx, storm.id)
@@ -49,5 +49,5 @@ async def _storm(deps: Deps, tx: Tx, channel_name: str) -> Storm | None:
         return storm
     storm = await store.begin_storm(tx, channel_name, at=deps.clock.now(), wall=wall)
     await store.sweep_into(tx, storm.id, channel_name, since_wall=since)
-    await outbox.enqueue(deps, tx, await news.storm_card(deps, tx, storm))
+    await outbox.enqueue(deps, tx, await news.storm_card(tx, storm))
     return storm

@@ -6,11 +6,13 @@ from __future__ import annotations
 
 from bot.deps import Deps
 from bot.domain.errors import Missing
-from bot.domain.outgoing.delivery import POST, NewDelivery
+from bot.domain.outgoing.delivery import NewDelivery
 from bot.ports import Tx
 from bot.queue import operator_alarm, outbox
 from bot.services import subjects
-from bot.services.messaging import email, operator_notices
+from bot.services.messaging import email
+from bot.services.messaging.email import WrittenEmail
+from bot.services.messaging.operator_notices import OperatorNotice
 from bot.store.escalation import escalations as store
 from bot.store.escalation.escalations import Escalation
 from bot.store.queue.commitments import Commitment
@@ -51,9 +53,8 @@ async def _say(deps: Deps, tx: Tx, commitment: Commitment, escalation: Escalatio
     await operator_alarm.raise_later(deps, tx, subject=commitment.subject, sentence=sentence, key=key)
     if escalation and await _is_private(tx, escalation):
         return  # the operators' own channel is enough: nobody outside of it is to know that there is one
-    payload = {"channel_name": deps.config.alerts_channel, "text": sentence}
-    new = NewDelivery(operator_notices.KIND, commitment.subject, POST, payload, dedupe_key=key)
-    await outbox.enqueue(deps, tx, new)
+    notice = OperatorNotice(deps.config.alerts_channel, sentence)
+    await outbox.enqueue(deps, tx, NewDelivery(notice, commitment.subject, dedupe_key=key))
     if escalation and deps.mailer:
         await _write(deps, tx, escalation, sentence, key)
 
@@ -62,7 +63,8 @@ async def _write(deps: Deps, tx: Tx, escalation: Escalation, sentence: str, key:
     subject, service = escalation.subject, escalation.service
     title = f"[{subject}] A step of the escalation policy “{escalation.policy.key}” did not go out"
     for target in _written_to(deps, escalation):
-        await email.write(deps, tx, subject, target, title=title, text=sentence, service=service, key=key, rank=0)
+        mail = WrittenEmail(to=[target.removeprefix("email:")], service=service, title=title, text=sentence)
+        await email.write(deps, tx, subject, mail, key, rank=0)
 
 
 async def _is_private(tx: Tx, escalation: Escalation) -> bool:

@@ -1,238 +1,213 @@
-"""Delivery handlers of escalation policies: messages to channels and people, worded when sent, and never after somebody
-is on it.
+"""Whom a step of an escalation policy tells: written when the step comes due, worded when each is sent, and never sent
+after somebody is on it.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, TypeVar
 
 from bot.deps import Deps
-from bot.domain.errors import Undeliverable
-from bot.domain.outgoing.delivery import POST, Call, Delivery, Found, NewDelivery, Plan, Skip, Wait
-from bot.domain.outgoing.mail import Mail, Sent
-from bot.ports import Mailer, Tx
+from bot.domain.alerts.group import AlertGroup
+from bot.domain.catalogue.service import Contact
+from bot.domain.escalation.escalation import ScheduledStep
+from bot.domain.incidents.incident import Incident
+from bot.domain.outgoing.delivery import Call, Delivery, Movable, NewDelivery, Plan, Skip, Wait
+from bot.domain.outgoing.step_target import OfStep, StepTarget
+from bot.domain.people import access
+from bot.ports import Tx
 from bot.queue import commitments, outbox
 from bot.queue.handler import DeliveryHandler
 from bot.services import subjects
-from bot.services.escalation import deliveries as escalation_deliveries
-from bot.services.escalation import status
+from bot.services.escalation import pages, status
 from bot.services.escalation import text as escalation_text
-from bot.services.messaging.slack_errors import THREAD_GONE
-from bot.services.messaging.slack_post import Message, Plain, Post
-from bot.services.workspace import channels, recipients
+from bot.services.escalation.pages import PageRequest
+from bot.services.messaging import email, fan_out
+from bot.services.messaging.email import Email, EmailHandler, Words
+from bot.services.messaging.fan_out import FanOut, Meant
+from bot.services.messaging.slack_post import Message, MovablePost, Rendered
+from bot.services.subjects import NO_CHANNEL, NOT_YET, Place
+from bot.services.workspace import channels
 from bot.store.escalation import escalations as store
 from bot.store.escalation.escalations import Escalation
 from bot.store.incidents import incidents as incidents_store
 from bot.views.kit.blocks import section
 
-SOON_SECONDS = 1.0
-CHANNEL_WAIT_SECONDS = 60.0
-NOT_YET = "its card is on its way"
 IN_STORM = Skip("the card of a storm shows it there")
 
 
-async def _escalation_of(tx: Tx, delivery: Delivery) -> Escalation:
-    return await store.get(tx, int(delivery.payload["escalation"]))
+@dataclass(frozen=True)
+class StepMessage(OfStep, Movable, kind="escalation.post"):
+    """To a channel, or to one person of those whom the target means."""
 
-
-class Unwanted(Undeliverable):
-    """Somebody was quicker: it does not leave."""
-
-
-async def _still_wanted(deps: Deps, delivery: Delivery) -> None:
-    """Asked once more when whoever is meant has been found, and nothing but the sending is left. Raises Unwanted."""
-    async with deps.database.reading() as tx:
-        why = await status.stopped(deps, tx, delivery.payload["escalation"], delivery.payload["position"])
-    if why:
-        raise Unwanted(why, permanent=True)
+    step: StepTarget
+    target: str
+    person: str = ""
 
 
 @dataclass(frozen=True)
-class _Asking:
-    """A mailer that asks before it sends."""
+class StepMessageToAll(OfStep, kind="escalation.recipients", method=fan_out.METHOD):
+    """To each of those whom `dm:` means at that moment."""
 
-    inner: Mailer
-    deps: Deps
-    delivery: Delivery
-
-    async def send(self, mail: Mail) -> Sent:
-        await _still_wanted(self.deps, self.delivery)
-        return await self.inner.send(mail)
+    step: StepTarget
+    target: str
+    who: str
 
 
-async def keep(deps: Deps, tx: Tx, escalation: Escalation, position: int, number: int) -> None:
-    """This target of the step was really reached."""
-    kind = status.commitment_of(escalation.id, position, number)
-    await commitments.meet(tx, subject=escalation.subject, kind=kind, at=deps.clock.now())
+@dataclass(frozen=True, kw_only=True)
+class StepEmail(Email, kind="escalation.email", method=email.METHOD):
+    step: StepTarget
 
 
-# --- in Slack ---------------------------------------------------------------------------------------------------------
+S = TypeVar("S", StepMessage, StepMessageToAll, StepEmail)
 
 
-async def _posted(deps: Deps, tx: Tx, delivery: Delivery) -> Message | Skip | Wait:
-    payload = delivery.payload
-    why = await status.stopped(deps, tx, payload["escalation"], payload["position"])
-    if why:
-        return Skip(why)
-    escalation = await _escalation_of(tx, delivery)
-    place = await _place(tx, escalation, payload)
-    if not isinstance(place, tuple):
-        return place
-    text = await escalation_text.message(deps, tx, escalation, payload["position"], payload["target"])
-    return Message(place[0], text, [section(text)], None if payload.get("loose") else place[1])
+# --- a step comes due -------------------------------------------------------------------------------------------------
 
 
-async def _place(tx: Tx, escalation: Escalation, payload: dict[str, Any]) -> tuple[str, str | None] | Skip | Wait:
-    """A person; or the channel, in the thread of the card where that stands there."""
-    if payload["person"]:
-        return payload["person"], None
-    channel = await channels.resolve(tx, payload["target"].partition(":")[2])
-    if not channel:
-        return Wait(CHANNEL_WAIT_SECONDS, "that channel cannot be used yet")
-    subject = await subjects.load(tx, escalation.subject)
-    group, incident = subject.alert, subject.incident
-    if group and await escalation_deliveries.is_in_storm(tx, group, channel):
-        return IN_STORM
-    if group and group.has_card and await channels.resolve(tx, group.channel_name) == channel:
-        return (channel, group.ts) if group.ts else Wait(SOON_SECONDS, NOT_YET)
-    if incident and incident.slack.announce_channel == channel:
-        return channel, incident.slack.announce_ts
-    return channel, None
+def reached(deps: Deps, escalation: Escalation, due: ScheduledStep, incident: Incident | None) -> list[tuple[int, str]]:
+    """Those of a step's targets that it tells, each with its number in the step.
 
-
-async def _was_posted(deps: Deps, tx: Tx, delivery: Delivery, answer: dict[str, Any]) -> None:
-    escalation, position, number = (
-        await _escalation_of(tx, delivery),
-        delivery.payload["position"],
-        delivery.payload["number"],
-    )
-    if "ts" in answer:
-        await keep(deps, tx, escalation, position, number)
-    else:
-        kind = status.commitment_of(escalation.id, position, number)
-        await commitments.cancel(tx, subject=escalation.subject, kind=kind, at=deps.clock.now())
-
-
-class EscalationPost(Post):
-    """Where the card is gone, and its thread with it, the message stands in the channel. What became part of a storm
-    meanwhile is shown in the card of that, and nothing is said.
+    Of a private incident only people hear. Where a contact has but placeholders to write to, nothing is promised.
     """
+    contacts = deps.catalogue.service_or_default(escalation.service).contacts
+    known = [(target, contacts.get(target.partition(":")[2])) for target in due.step.notify]
+    is_private = bool(incident and incident.private)
+    return [
+        (number, target)
+        for number, (target, contact) in enumerate(known)
+        if not (is_private and _is_outside(target, contact)) and _can_hear(target, contact)
+    ]
 
-    async def prepare(self, deps: Deps, tx: Tx, delivery: Delivery) -> Plan:
+
+def is_promised(target: str, incident: Incident | None) -> bool:
+    """A drill pages nobody; that it would have is said."""
+    return not (target.startswith("page:") and incident and incident.drill)
+
+
+def _is_outside(target: str, contact: Contact | None) -> bool:
+    return target.startswith("slack:") or (contact is not None and not target.startswith("dm:"))
+
+
+def _can_hear(target: str, contact: Contact | None) -> bool:
+    return contact is None or not target.startswith("email:") or bool(contact.who or contact.addresses)
+
+
+async def send(deps: Deps, tx: Tx, escalation: Escalation, step: StepTarget, *, rank: int) -> None:
+    """Its one target hears of it."""
+    target = escalation.policy.step(step.position).notify[step.number]
+    kind, _, who = target.partition(":")
+    if kind == "slack":
+        await _send_to_channel(deps, tx, escalation, step, target, rank=rank)
+    elif kind == "dm" and access.USER.fullmatch(who):
+        await outbox.enqueue(deps, tx, _to_person(escalation.subject, step, target, who, rank))
+    elif kind == "dm":
+        to_all, key = StepMessageToAll(step, target, who), step.commitment
+        await outbox.enqueue(deps, tx, NewDelivery(to_all, escalation.subject, rank=rank, dedupe_key=key))
+    elif kind == "email":
+        mail = StepEmail(to=[who], service=escalation.service, step=step)
+        key = email.dedupe_key(escalation.subject, step.commitment, target)
+        await outbox.enqueue(deps, tx, NewDelivery(mail, escalation.subject, rank=rank, dedupe_key=key))
+    else:
+        title, text = await escalation_text.page(deps, tx, escalation, step)
+        by, key = escalation.begun_by, step.commitment
+        request = PageRequest(escalation.subject, target, escalation.service, title, text, key, rank, by, step)
+        await pages.wake(deps, tx, request)
+
+
+async def _send_to_channel(
+    deps: Deps, tx: Tx, escalation: Escalation, step: StepTarget, target: str, *, rank: int
+) -> None:
+    channel = await channels.resolve(tx, target.partition(":")[2])
+    group = (await subjects.load(tx, escalation.subject)).alert
+    if group and await _is_in_storm(tx, group, channel):
+        await _cancel(deps, tx, escalation.subject, step)
+        return
+    message, key = StepMessage(step, target), f"{step.commitment}:"
+    new = NewDelivery(message, escalation.subject, rate_limit=channel, rank=rank, dedupe_key=key)
+    await outbox.enqueue(deps, tx, new)
+
+
+async def _is_in_storm(tx: Tx, group: AlertGroup, channel: str | None) -> bool:
+    """Where the card of a storm shows it, a line for each of its alerts would bury the channel."""
+    return bool(group.storm and not group.ts and channel and await channels.resolve(tx, group.channel_name) == channel)
+
+
+def _to_person(subject: str, step: StepTarget, target: str, person: str, rank: int) -> NewDelivery:
+    key = f"{step.commitment}:{person}"
+    return NewDelivery(StepMessage(step, target, person), subject, rank=rank, dedupe_key=key)
+
+
+async def _cancel(deps: Deps, tx: Tx, subject: str, step: StepTarget) -> None:
+    await commitments.cancel(tx, subject=subject, kind=step.commitment, at=deps.clock.now())
+
+
+# --- it is sent -------------------------------------------------------------------------------------------------------
+
+
+class _StepHandler(DeliveryHandler[S]):
+    async def still_wanted(self, deps: Deps, tx: Tx, delivery: Delivery[S]) -> str | None:
+        return await status.stopped(deps, tx, delivery.payload.step.escalation, delivery.payload.step.position)
+
+
+class StepMessageHandler(_StepHandler[StepMessage], MovablePost[StepMessage]):
+    """What became part of a storm meanwhile is shown in the card of that, and nothing is said."""
+
+    async def prepare(self, deps: Deps, tx: Tx, delivery: Delivery[StepMessage]) -> Plan:
         plan = await super().prepare(deps, tx, delivery)
         return Call({}) if plan is IN_STORM else plan
 
-    async def send(self, deps: Deps, delivery: Delivery, arguments: dict[str, Any], method: str) -> dict[str, Any]:
-        if not arguments:
-            return {}
-        await _still_wanted(deps, delivery)
-        return await super().send(deps, delivery, arguments, method)
+    async def render(self, deps: Deps, tx: Tx, delivery: Delivery[StepMessage]) -> Rendered:
+        escalation = await store.get(tx, delivery.payload.step.escalation)
+        place = await _place(tx, escalation, delivery.payload)
+        if not isinstance(place, tuple):
+            return place
+        text = await escalation_text.message(deps, tx, escalation, delivery.payload.step)
+        return Message(place[0], text, [section(text)], place[1])
 
-    async def on_refused(
-        self, deps: Deps, tx: Tx, delivery: Delivery, problem: Undeliverable
-    ) -> dict[str, Any] | Wait | Skip | None:
-        if isinstance(problem, Unwanted):
-            return Skip(problem.error)
-        if problem.error not in THREAD_GONE or delivery.payload.get("loose"):
-            return await super().on_refused(deps, tx, delivery, problem)
-        payload = {**delivery.payload, "loose": True}
-        new = NewDelivery(delivery.kind, delivery.subject, POST, payload, rank=delivery.rank)
-        await outbox.enqueue(deps, tx, replace(new, dedupe_key=f"{delivery.kind}:loose:{delivery.id}"))
-        return Skip(f"{problem.error}: said outside of the thread")
+    async def send(self, deps: Deps, delivery: Delivery[StepMessage], arguments: dict[str, Any]) -> dict[str, Any]:
+        return await super().send(deps, delivery, arguments) if arguments else {}
+
+    async def on_sent(self, deps: Deps, tx: Tx, delivery: Delivery[StepMessage], answer: dict[str, Any]) -> None:
+        settle = status.meet if "ts" in answer else _cancel
+        await settle(deps, tx, delivery.subject, delivery.payload.step)
 
 
-class EscalationRecipients(Plain):
-    """Whom `dm:` means at this moment: each of them gets a direct message."""
+async def _place(tx: Tx, escalation: Escalation, message: StepMessage) -> Place | Skip | Wait:
+    """A person; or the channel, in the thread of the card where that stands there."""
+    if message.person:
+        return message.person, None
+    channel = await channels.resolve(tx, message.target.partition(":")[2])
+    if not channel:
+        return NO_CHANNEL
+    subject = await subjects.load(tx, escalation.subject)
+    group, incident = subject.alert, subject.incident
+    if group and await _is_in_storm(tx, group, channel):
+        return IN_STORM
+    if group and group.has_card and await channels.resolve(tx, group.channel_name) == channel:
+        return (channel, group.ts) if group.ts else NOT_YET
+    return channel, incident.slack.announce_ts if incident and incident.slack.announce_channel == channel else None
 
-    async def prepare(self, deps: Deps, tx: Tx, delivery: Delivery) -> Plan:
-        why = await status.stopped(deps, tx, delivery.payload["escalation"], delivery.payload["position"])
-        if why:
-            return Skip(why)
-        escalation = await _escalation_of(tx, delivery)
+
+class StepMessageToAllHandler(_StepHandler[StepMessageToAll], FanOut[StepMessageToAll]):
+    async def meant(self, deps: Deps, tx: Tx, delivery: Delivery[StepMessageToAll]) -> Meant:
+        escalation, who = await store.get(tx, delivery.payload.step.escalation), delivery.payload.who
         incident = (await subjects.load(tx, escalation.subject)).incident
-        contact = deps.catalogue.service_or_default(escalation.service).contacts.get(delivery.payload["who"])
-        who = list(contact.who) if contact else [delivery.payload["who"]]
+        contact = deps.catalogue.service_or_default(escalation.service).contacts.get(who)
         roles = await incidents_store.roles_of(tx, incident.id) if incident else {}
-        return Call({"who": who, "roles": roles, "service": escalation.service})
+        return Meant(contact.who if contact else [who], roles, escalation.service)
 
-    async def send(self, deps: Deps, delivery: Delivery, arguments: dict[str, Any], method: str) -> dict[str, Any]:
-        found = await recipients.expand(deps, arguments["who"], arguments["roles"], service=arguments["service"])
-        return {"people": found}
-
-    async def on_sent(self, deps: Deps, tx: Tx, delivery: Delivery, answer: dict[str, Any]) -> None:
-        escalation, payload = await _escalation_of(tx, delivery), delivery.payload
-        for person in answer["people"]:
-            new = escalation_deliveries.post(
-                escalation, payload["position"], payload["number"], payload["target"], rank=delivery.rank, person=person
-            )
-            await outbox.enqueue(deps, tx, new)
+    def each(self, delivery: Delivery[StepMessageToAll], person: str) -> NewDelivery:
+        return _to_person(delivery.subject, delivery.payload.step, delivery.payload.target, person, delivery.rank)
 
 
-# --- by mail and pager ------------------------------------------------------------------------------------------------
+class StepEmailHandler(_StepHandler[StepEmail], EmailHandler[StepEmail]):
+    async def words(
+        self, deps: Deps, tx: Tx, delivery: Delivery[StepEmail], incident: Incident | None
+    ) -> Words | Skip | Wait:
+        step = delivery.payload.step
+        return await escalation_text.mail(deps, tx, await store.get(tx, step.escalation), step)
 
-
-class ForEscalation:
-    """The handler of another kind that an escalation policy may send on its way, by `escalation` and `position` in its
-    payload.
-
-    It does not leave once somebody is on it; it is worded when it does; and when it has left, the commitment is met.
-    """
-
-    def __init__(self, inner: DeliveryHandler) -> None:
-        self._inner = inner
-
-    async def prepare(self, deps: Deps, tx: Tx, delivery: Delivery) -> Plan:
-        escalation_id, position = delivery.payload.get("escalation"), delivery.payload.get("position")
-        if escalation_id is None or position is None:
-            return await self._inner.prepare(deps, tx, delivery)
-        why = await status.stopped(deps, tx, escalation_id, position)
-        if why:
-            return Skip(why)
-        escalation = await _escalation_of(tx, delivery)
-        target = _target(escalation, delivery)
-        words = escalation_text.page if target.startswith("page:") else escalation_text.mail
-        title, text = await words(deps, tx, escalation, position, target)
-        worded = {**delivery.payload, "title": title, "text": text}
-        return await self._inner.prepare(deps, tx, replace(delivery, payload=worded))
-
-    async def send(self, deps: Deps, delivery: Delivery, arguments: dict[str, Any], method: str) -> dict[str, Any]:
-        if deps.mailer and delivery.payload.get("escalation") is not None:
-            deps = replace(deps, mailer=_Asking(deps.mailer, deps, delivery))
-        return await self._inner.send(deps, delivery, arguments, method)
-
-    async def find_sent(self, deps: Deps, delivery: Delivery, arguments: dict[str, Any]) -> Found | None:
-        return await self._inner.find_sent(deps, delivery, arguments)
-
-    async def on_sent(self, deps: Deps, tx: Tx, delivery: Delivery, answer: dict[str, Any]) -> None:
-        await self._inner.on_sent(deps, tx, delivery, answer)
-        escalation_id, position = delivery.payload.get("escalation"), delivery.payload.get("position")
-        if escalation_id is not None and position is not None:
-            escalation = await _escalation_of(tx, delivery)
-            for number in _numbers(escalation, delivery):
-                await keep(deps, tx, escalation, position, number)
-
-    async def on_refused(
-        self, deps: Deps, tx: Tx, delivery: Delivery, problem: Undeliverable
-    ) -> dict[str, Any] | Wait | Skip | None:
-        if isinstance(problem, Unwanted):
-            return Skip(problem.error)
-        return await self._inner.on_refused(deps, tx, delivery, problem)
-
-
-def _target(escalation: Escalation, delivery: Delivery) -> str:
-    """As it stands in the step."""
-    number = next(iter(_numbers(escalation, delivery)), None)
-    return "" if number is None else escalation.policy.step(delivery.payload["position"]).notify[number]
-
-
-def _numbers(escalation: Escalation, delivery: Delivery) -> list[int]:
-    """Which of the step's targets it reaches; none where it is for those whom an earlier one did not."""
-    targets = list(escalation.policy.step(int(delivery.payload["position"])).notify)
-    to = delivery.payload.get("to")
-    named = {f"{delivery.kind}:{one}" for one in (to if isinstance(to, list) else [to])}
-    return [number for number, target in enumerate(targets) if target in named]
-
-
-post = EscalationPost(_posted, _was_posted)
-who = EscalationRecipients()
+    async def on_sent(self, deps: Deps, tx: Tx, delivery: Delivery[StepEmail], answer: dict[str, Any]) -> None:
+        await super().on_sent(deps, tx, delivery, answer)
+        await status.meet(deps, tx, delivery.subject, delivery.payload.step)

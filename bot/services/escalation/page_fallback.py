@@ -6,18 +6,24 @@ Each of these asks once more, just before it leaves, whether the page is wanted 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from bot.deps import Deps
-from bot.domain.outgoing.delivery import Call, Delivery, NewDelivery, Plan, Skip, Wait
+from bot.domain.incidents.incident import Incident
+from bot.domain.outgoing.delivery import Delivery, NewDelivery, Payload, Skip, Wait
 from bot.domain.outgoing.mail import is_address
 from bot.ports import Tx
 from bot.queue import operator_alarm, outbox
+from bot.queue.handler import DeliveryHandler
 from bot.services import subjects
 from bot.services.escalation import page_subject, pages
-from bot.services.messaging import email, operator_notices, thread_notes
-from bot.services.messaging.slack_post import Message, Plain, Post
+from bot.services.escalation.pages import Page
+from bot.services.messaging import email, fan_out, operator_notices, thread_notes
+from bot.services.messaging.email import Email, EmailHandler, Words
+from bot.services.messaging.fan_out import FanOut, Meant
+from bot.services.messaging.slack_post import Message, Post, Rendered
 from bot.services.subjects import Subject
 from bot.services.workspace import recipients
 from bot.store.escalation import pages as store
@@ -26,18 +32,49 @@ from bot.views.incident import spoken
 from bot.views.kit.blocks import section
 from bot.views.kit.mrkdwn import link, literal
 
-MAIL = "page.email"
-WHO = "page.recipients"
-DIRECT_MESSAGE = "page.direct_message"
 TEXT_LIMIT = 2_000
 KEY_TROUBLE = ("http_401", "http_402", "http_403")
 THROTTLED = "throttled"
 
 
+@dataclass(frozen=True, kw_only=True)
+class PageEmail(Email, kind="page.email", method=email.METHOD):
+    page: str
+    title: str
+    text: str
+
+
+@dataclass(frozen=True)
+class _Told(Payload):
+    """`why` they are told this way is said to them."""
+
+    page: str
+    title: str
+    text: str
+    why: str
+
+
+@dataclass(frozen=True)
+class PageMessageToAll(_Told, kind="page.recipients", method=fan_out.METHOD):
+    """`to` is whom the page was for, `meant` are those who are told instead."""
+
+    to: str
+    service: str
+    meant: list[str]
+
+
+@dataclass(frozen=True)
+class PageMessage(_Told, kind="page.direct_message"):
+    person: str
+
+
+Instead = TypeVar("Instead", PageEmail, PageMessageToAll, PageMessage)
+
+
 # --- what is said -----------------------------------------------------------------------------------------------------
 
 
-async def away(deps: Deps, tx: Tx, delivery: Delivery, page: Sent, error: str) -> None:
+async def away(deps: Deps, tx: Tx, delivery: Delivery[Page], page: Sent, error: str) -> None:
     """PagerDuty cannot be told. The page waits; this is said and done once for it."""
     since = await store.away_since(tx) or deps.clock.now()
     whom, meant = await page_subject.spoken(tx, page.target), _meant(deps, delivery)
@@ -71,7 +108,7 @@ async def through(deps: Deps, tx: Tx, page: Sent) -> None:
     await _notice(deps, tx, page, again, f"page through:{began.isoformat()}")
 
 
-async def refused(deps: Deps, tx: Tx, delivery: Delivery, page: Sent, error: str) -> None:
+async def refused(deps: Deps, tx: Tx, delivery: Delivery[Page], page: Sent, error: str) -> None:
     """PagerDuty will never take it."""
     whom, meant = await page_subject.spoken(tx, page.target), _meant(deps, delivery)
     how, why = await _how(deps, tx, whom, meant), deps.secrets.masker.mask(error).rstrip(".")
@@ -82,14 +119,14 @@ async def refused(deps: Deps, tx: Tx, delivery: Delivery, page: Sent, error: str
     await _tell(deps, tx, delivery, page, meant, "PagerDuty did not take the page to you, so you are told here.")
 
 
-async def not_set_up(deps: Deps, tx: Tx, delivery: Delivery, page: Sent) -> None:
+async def not_set_up(deps: Deps, tx: Tx, delivery: Delivery[Page], page: Sent) -> None:
     meant = _meant(deps, delivery)
     text = f"PagerDuty is not set up here: {await _how(deps, tx, '', meant)}."
     await thread_notes.say(deps, tx, page.subject, text, f"page not set up {page.key}")
     await _tell(deps, tx, delivery, page, meant, "PagerDuty is not set up here, so you are told this way.")
 
 
-async def unknown_there(deps: Deps, tx: Tx, delivery: Delivery, page: Sent, addresses: Sequence[str]) -> None:
+async def unknown_there(deps: Deps, tx: Tx, delivery: Delivery[Page], page: Sent, addresses: Sequence[str]) -> None:
     """Some of those meant were paged; these PagerDuty does not know."""
     whom = await page_subject.spoken(tx, page.target)
     sentence = (
@@ -124,38 +161,39 @@ def _clock(at: datetime) -> str:
 # --- who is told ------------------------------------------------------------------------------------------------------
 
 
-def _meant(deps: Deps, delivery: Delivery) -> list[str]:
+def _meant(deps: Deps, delivery: Delivery[Page]) -> list[str]:
     """The contact or people themselves; of a contact whom only PagerDuty can reach, who answers for the service."""
-    service, to = deps.catalogue.service_or_default(delivery.payload["service"]), str(delivery.payload["to"])
+    service, to = deps.catalogue.service_or_default(delivery.payload.service), delivery.payload.to
     contact = service.contacts.get(to)
     if contact is None or contact.addresses or contact.who:
         return [to]
     return ["oncall"] if service.oncall else list(service.owners)
 
 
-async def _tell(deps: Deps, tx: Tx, delivery: Delivery, page: Sent, meant: Sequence[str], why: str) -> None:
+async def _tell(deps: Deps, tx: Tx, delivery: Delivery[Page], page: Sent, meant: Sequence[str], why: str) -> None:
     await _mail(deps, tx, delivery, page, meant, why)
-    payload = {**delivery.payload, "meant": list(meant), "why": why}
-    new = NewDelivery(WHO, page.subject, "users.info", payload, rank=delivery.rank, dedupe_key=f"{WHO}:{page.key}")
-    await outbox.enqueue(deps, tx, new)
+    asked = delivery.payload
+    to_all = PageMessageToAll(page.key, asked.title, asked.text, why, asked.to, asked.service, list(meant))
+    key = f"{to_all.kind}:{page.key}"
+    await outbox.enqueue(deps, tx, NewDelivery(to_all, page.subject, rank=delivery.rank, dedupe_key=key))
 
 
-async def _mail(deps: Deps, tx: Tx, delivery: Delivery, page: Sent, to: Sequence[str], why: str) -> None:
+async def _mail(deps: Deps, tx: Tx, delivery: Delivery[Page], page: Sent, to: Sequence[str], why: str) -> None:
     if deps.mailer is None or not to:
         return
-    about = await subjects.load(tx, page.subject)
-    title, text = words(about, delivery.payload)
+    about, asked = await subjects.load(tx, page.subject), delivery.payload
+    title, text = words(about, asked.title, asked.text)
     whole = "\n\n".join(part for part in (text, why, _next(about), subjects.link(deps, about)) if part)
-    payload = {**delivery.payload, "to": list(to), "title": title, "text": whole}
-    new = NewDelivery(MAIL, page.subject, MAIL, payload, rank=delivery.rank, dedupe_key=f"{MAIL}:{page.key}")
-    await outbox.enqueue(deps, tx, new)
+    mail = PageEmail(to=list(to), service=asked.service, step=asked.step, page=page.key, title=title, text=whole)
+    key = f"{mail.kind}:{page.key}"
+    await outbox.enqueue(deps, tx, NewDelivery(mail, page.subject, rank=delivery.rank, dedupe_key=key))
 
 
-def words(about: Subject, payload: dict[str, Any]) -> tuple[str, str]:
-    """Title and text as they may leave the house."""
+def words(about: Subject, title: str, text: str) -> tuple[str, str]:
+    """Title and text as they may leave Slack."""
     if about.is_private:
         return str(about), "It is private: what it is about stands in its channel."
-    return str(payload["title"]), str(payload["text"])
+    return title, text
 
 
 def _next(about: Subject) -> str:
@@ -165,63 +203,58 @@ def _next(about: Subject) -> str:
 # --- delivery handlers ------------------------------------------------------------------------------------------------
 
 
-async def stopped(deps: Deps, tx: Tx, delivery: Delivery) -> str | None:
-    """Somebody is on it, or it is over. Whether the page went out meanwhile makes no difference."""
-    page = await store.get(tx, delivery.payload["page"])
-    if page.state in (State.ACKNOWLEDGED, State.RESOLVED):
-        return f"it is {page.state} meanwhile"
-    return await pages.stopped_at_its_step(deps, tx, page)
+class _InsteadHandler(DeliveryHandler[Instead]):
+    async def still_wanted(self, deps: Deps, tx: Tx, delivery: Delivery[Instead]) -> str | None:
+        """Not when somebody is on it, or it is over. Whether the page went out meanwhile makes no difference."""
+        page = await store.get(tx, delivery.payload.page)
+        if page.state in (State.ACKNOWLEDGED, State.RESOLVED):
+            return f"it is {page.state} meanwhile"
+        return await pages.stopped_at_its_step(deps, tx, page)
 
 
-class PageEmail(email.EmailHandler):
-    async def prepare(self, deps: Deps, tx: Tx, delivery: Delivery) -> Plan:
-        said = await stopped(deps, tx, delivery)
-        return Skip(said) if said else await super().prepare(deps, tx, delivery)
+class PageEmailHandler(_InsteadHandler[PageEmail], EmailHandler[PageEmail]):
+    async def words(
+        self, deps: Deps, tx: Tx, delivery: Delivery[PageEmail], incident: Incident | None
+    ) -> Words | Skip | Wait:
+        return delivery.payload.title, delivery.payload.text
 
 
-class PageRecipients(Plain):
-    """Who is meant, at this moment: each of them gets a direct message."""
+class PageMessageToAllHandler(_InsteadHandler[PageMessageToAll], FanOut[PageMessageToAll]):
+    """Where nobody is found who could be told either, an operator hears of it."""
 
-    async def prepare(self, deps: Deps, tx: Tx, delivery: Delivery) -> Plan:
-        if said := await stopped(deps, tx, delivery):
-            return Skip(said)
-        return Call({"roles": await subjects.roles(tx, await subjects.load(tx, delivery.subject))})
+    async def meant(self, deps: Deps, tx: Tx, delivery: Delivery[PageMessageToAll]) -> Meant:
+        roles = await subjects.roles(tx, await subjects.load(tx, delivery.subject))
+        who = [one for one in delivery.payload.meant if not is_address(one)]
+        return Meant(who, roles, delivery.payload.service)
 
-    async def send(self, deps: Deps, delivery: Delivery, arguments: dict[str, Any], method: str) -> dict[str, Any]:
-        wanted = delivery.payload
-        who = [one for one in wanted["meant"] if not is_address(one)]
-        found = await recipients.find(deps, wanted["service"], who, arguments["roles"])
+    async def send(self, deps: Deps, delivery: Delivery[PageMessageToAll], arguments: dict[str, Any]) -> dict[str, Any]:
+        meant: Meant = arguments["meant"]
+        found = await recipients.find(deps, meant.service, meant.who, meant.roles)
         everybody = [*(person for person, _ in found.people), *found.unreachable, *found.unavailable]
         return {"people": everybody, "reached": bool(everybody or (deps.mailer and found.written))}
 
-    async def on_sent(self, deps: Deps, tx: Tx, delivery: Delivery, answer: dict[str, Any]) -> None:
-        for person in answer["people"]:
-            payload = {**delivery.payload, "person": person}
-            key = f"{DIRECT_MESSAGE}:{delivery.payload['page']}:{person}"
-            new = NewDelivery(
-                DIRECT_MESSAGE, delivery.subject, "chat.postMessage", payload, rank=delivery.rank, dedupe_key=key
-            )
-            await outbox.enqueue(deps, tx, new)
+    def each(self, delivery: Delivery[PageMessageToAll], person: str) -> NewDelivery:
+        asked = delivery.payload
+        message = PageMessage(asked.page, asked.title, asked.text, asked.why, person)
+        key = f"{message.kind}:{asked.page}:{person}"
+        return NewDelivery(message, delivery.subject, rank=delivery.rank, dedupe_key=key)
+
+    async def on_sent(self, deps: Deps, tx: Tx, delivery: Delivery[PageMessageToAll], answer: dict[str, Any]) -> None:
+        await super().on_sent(deps, tx, delivery, answer)
         if not answer["reached"]:
-            to = delivery.payload["to"]
+            to, key = delivery.payload.to, f"page nobody:{delivery.payload.page}"
             sentence = f"{delivery.subject}: the page to {to} reached nobody, and nobody could be told instead."
-            key = f"page nobody:{delivery.payload['page']}"
             await operator_alarm.raise_later(deps, tx, subject=delivery.subject, sentence=sentence, key=key)
 
 
-async def _direct_message(deps: Deps, tx: Tx, delivery: Delivery) -> Message | Skip | Wait:
-    if said := await stopped(deps, tx, delivery):
-        return Skip(said)
-    about = await subjects.load(tx, delivery.subject)
-    title, text = words(about, delivery.payload)
-    url = subjects.link(deps, about)
-    named = link(url, str(about)) if url else str(about)
-    lines = [f"*You are paged: {named}*", literal(title), literal(text[:TEXT_LIMIT])]
-    lines += [f"{delivery.payload['why']} To take it on: `{about.take_on}`."]
-    said_as = "\n".join(line for line in lines if line)
-    named_once = title if title.startswith(str(about)) else f"{about} {title}"
-    fallback = literal(f"You are paged: {named_once}")
-    return Message(delivery.payload["person"], fallback, [section(said_as)])
-
-
-direct_message = Post(_direct_message)
+class PageMessageHandler(_InsteadHandler[PageMessage], Post[PageMessage]):
+    async def render(self, deps: Deps, tx: Tx, delivery: Delivery[PageMessage]) -> Rendered:
+        about, message = await subjects.load(tx, delivery.subject), delivery.payload
+        title, text = words(about, message.title, message.text)
+        url = subjects.link(deps, about)
+        named = link(url, str(about)) if url else str(about)
+        lines = [f"*You are paged: {named}*", literal(title), literal(text[:TEXT_LIMIT])]
+        lines += [f"{message.why} To take it on: `{about.take_on}`."]
+        said = "\n".join(line for line in lines if line)
+        named_once = title if title.startswith(str(about)) else f"{about} {title}"
+        return Message(message.person, literal(f"You are paged: {named_once}"), [section(said)])

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
 from bot.deps import Deps
 from bot.domain.catalogue.service import Service
-from bot.domain.errors import Throttled, Undeliverable
-from bot.domain.escalation.page import Page, Paged
-from bot.domain.outgoing.delivery import Call, Delivery, Found, Plan, Skip, Wait
+from bot.domain.errors import Throttled, Undeliverable, Unwanted
+from bot.domain.escalation.page import Page as PageEvent
+from bot.domain.escalation.page import Paged
+from bot.domain.outgoing.delivery import Call, Delivery, Fate, Found, Plan, Skip, Wait
 from bot.domain.outgoing.mail import unique
 from bot.domain.people.person import BOT
 from bot.ports import Pager, Still, Tx
 from bot.queue import audit
+from bot.queue.handler import DeliveryHandler
 from bot.services import subjects
-from bot.services.escalation import page_fallback, page_subject, pages
-from bot.services.messaging.slack_post import Plain
+from bot.services.escalation import page_fallback, page_subject, pages, status
+from bot.services.escalation import text as escalation_text
+from bot.services.escalation.pages import Page, PageChange, PageNote
 from bot.services.workspace import oncall_now, recipients
+from bot.store.escalation import escalations
 from bot.store.escalation import pages as store
 from bot.store.escalation.pages import Sent, State
 
@@ -34,10 +38,6 @@ HELD_UP = "held_up"  # nobody could be asked whether it is still wanted: that is
 HELD_UP_SECONDS = 0.5
 
 
-class Unwanted(Undeliverable):
-    """Somebody was quicker: it does not leave."""
-
-
 class Busy(Undeliverable):
     """PagerDuty asks for patience. Not `Throttled`: whoever is meant is told meanwhile."""
 
@@ -46,30 +46,28 @@ class Busy(Undeliverable):
         self.seconds = seconds
 
 
-class PageHandler(Plain):
+class PageHandler(DeliveryHandler[Page]):
     """Said twice under one key it wakes nobody twice, so a lost answer is simply repeated."""
 
-    async def prepare(self, deps: Deps, tx: Tx, delivery: Delivery) -> Plan:
-        page = await store.get(tx, delivery.payload["page"])
-        if said := await pages.stopped(deps, tx, page):
-            return Skip(said)
-        about = await subjects.load(tx, delivery.subject)
-        title, text = page_fallback.words(about, delivery.payload)
-        made = Page(
+    async def prepare(self, deps: Deps, tx: Tx, delivery: Delivery[Page]) -> Plan:
+        page, about = delivery.payload, await subjects.load(tx, delivery.subject)
+        title, text = page_fallback.words(about, *await _words(deps, tx, page))
+        event = PageEvent(
             summary=title,
-            dedup_key=page.key,
-            source=delivery.payload["service"],
+            dedup_key=page.page,
+            source=page.service,
             severity=SEVERITIES[min(delivery.rank, len(SEVERITIES) - 1)],
             details="\n\n".join(part for part in (text, f"To take it on in Slack: {about.take_on}") if part),
             link=subjects.link(deps, about),
         )
-        return Call({"page": made, "roles": await subjects.roles(tx, about)})
+        return Call({"event": event, "roles": await subjects.roles(tx, about)})
 
-    async def send(self, deps: Deps, delivery: Delivery, arguments: dict[str, Any], method: str) -> dict[str, Any]:
-        if deps.pager is None:
-            raise Undeliverable(NOT_SET_UP, permanent=True)
+    async def still_wanted(self, deps: Deps, tx: Tx, delivery: Delivery[Page]) -> str | None:
+        return await pages.stopped(deps, tx, await store.get(tx, delivery.payload.page))
+
+    async def send(self, deps: Deps, delivery: Delivery[Page], arguments: dict[str, Any]) -> dict[str, Any]:
         try:
-            paged = await _page(deps, deps.pager, delivery, arguments["page"], arguments["roles"])
+            paged = await _page(deps, _pager(deps), delivery, arguments["event"], arguments["roles"])
         except Unwanted:
             raise
         except Throttled as busy:
@@ -78,31 +76,16 @@ class PageHandler(Plain):
             raise Undeliverable(problem.error, permanent=problem.permanent) from problem
         return {"remote": paged.remote, "unknown": list(paged.unknown)}
 
-    async def on_sent(self, deps: Deps, tx: Tx, delivery: Delivery, answer: dict[str, Any]) -> None:
-        if answer.get("instead"):
-            return
-        page = await pages.hold(tx, delivery.payload["page"], delivery.subject)
-        remote = answer["remote"] or page.remote
-        if page.state is State.SENDING:
-            now = deps.clock.now()
-            page = await store.change(tx, page.key, state=State.OPEN.value, remote=remote, changed_at=now)
-        else:
-            page = await store.change(tx, page.key, remote=remote)
-            await _may_have_arrived(deps, tx, page)
-        await audit.record(tx, deps.clock, BOT, "page.sent", delivery.subject, page=page.key, to=page.target)
-        if page.away_since:
-            await page_fallback.through(deps, tx, page)
-        if answer["unknown"]:
-            await page_fallback.unknown_there(deps, tx, delivery, page, answer["unknown"])
+    async def on_sent(self, deps: Deps, tx: Tx, delivery: Delivery[Page], answer: dict[str, Any]) -> None:
+        if not answer.get("instead"):
+            await _sent(deps, tx, delivery, answer["remote"], answer["unknown"])
+        if delivery.payload.step:
+            await status.meet(deps, tx, delivery.subject, delivery.payload.step)
 
-    async def on_refused(
-        self, deps: Deps, tx: Tx, delivery: Delivery, problem: Undeliverable
-    ) -> dict[str, Any] | Wait | Skip | None:
-        if isinstance(problem, Unwanted):
-            return Skip(problem.error)
+    async def on_refused(self, deps: Deps, tx: Tx, delivery: Delivery[Page], problem: Undeliverable) -> Fate:
         if problem.error.startswith(HELD_UP):
             return Wait(HELD_UP_SECONDS, problem.error)
-        page = await pages.hold(tx, delivery.payload["page"], delivery.subject)
+        page = await pages.hold(tx, delivery.payload.page, delivery.subject)
         if said := await pages.stopped(deps, tx, page):
             await _may_have_arrived(deps, tx, page)
             return Skip(said)
@@ -114,15 +97,44 @@ class PageHandler(Plain):
         return Wait(problem.seconds, problem.error) if isinstance(problem, Busy) else None
 
 
+def _pager(deps: Deps) -> Pager:
+    if deps.pager is None:
+        raise Undeliverable(NOT_SET_UP, permanent=True)
+    return deps.pager
+
+
+async def _words(deps: Deps, tx: Tx, page: Page) -> tuple[str, str]:
+    """Of a step of an escalation policy, from the state of this moment."""
+    if page.step is None:
+        return page.title, page.text
+    return await escalation_text.page(deps, tx, await escalations.get(tx, page.step.escalation), page.step)
+
+
+async def _sent(deps: Deps, tx: Tx, delivery: Delivery[Page], remote: str | None, unknown: Sequence[str]) -> None:
+    page = await pages.hold(tx, delivery.payload.page, delivery.subject)
+    remote = remote or page.remote
+    if page.state is State.SENDING:
+        now = deps.clock.now()
+        page = await store.change(tx, page.key, state=State.OPEN.value, remote=remote, changed_at=now)
+    else:
+        page = await store.change(tx, page.key, remote=remote)
+        await _may_have_arrived(deps, tx, page)
+    await audit.record(tx, deps.clock, BOT, "page.sent", delivery.subject, page=page.key, to=page.target)
+    if page.away_since:
+        await page_fallback.through(deps, tx, page)
+    if unknown:
+        await page_fallback.unknown_there(deps, tx, delivery, page, unknown)
+
+
 async def _may_have_arrived(deps: Deps, tx: Tx, page: Sent) -> None:
     """Somebody took it on, or it was over, while the request was under way."""
     if page.state in (State.ACKNOWLEDGED, State.RESOLVED):
         await pages.change_there(deps, tx, page)
 
 
-async def _never(deps: Deps, tx: Tx, delivery: Delivery, error: str) -> dict[str, Any] | None:
+async def _never(deps: Deps, tx: Tx, delivery: Delivery[Page], error: str) -> dict[str, Any] | None:
     """Without PagerDuty, telling people otherwise is what was promised."""
-    page = await store.change(tx, delivery.payload["page"], state=State.FAILED.value, changed_at=deps.clock.now())
+    page = await store.change(tx, delivery.payload.page, state=State.FAILED.value, changed_at=deps.clock.now())
     if error == NOT_SET_UP:
         await page_fallback.not_set_up(deps, tx, delivery, page)
         return {"instead": True}
@@ -133,8 +145,8 @@ async def _never(deps: Deps, tx: Tx, delivery: Delivery, error: str) -> dict[str
 # --- the way to people ------------------------------------------------------------------------------------------------
 
 
-async def _page(deps: Deps, pager: Pager, delivery: Delivery, page: Page, roles: Mapping[str, str]) -> Paged:
-    to, service = str(delivery.payload["to"]), deps.catalogue.service_or_default(delivery.payload["service"])
+async def _page(deps: Deps, pager: Pager, delivery: Delivery[Page], page: PageEvent, roles: Mapping[str, str]) -> Paged:
+    to, service = delivery.payload.to, deps.catalogue.service_or_default(delivery.payload.service)
     still = _still(deps, delivery)
     contact = service.contacts.get(to)
     if contact and contact.pagerduty_service and pager.has_rest:
@@ -149,7 +161,7 @@ async def _page(deps: Deps, pager: Pager, delivery: Delivery, page: Page, roles:
 
 
 async def _by_routing_key(
-    deps: Deps, pager: Pager, page: Page, to: str, still: Still, *, on_behalf: str | None
+    deps: Deps, pager: Pager, page: PageEvent, to: str, still: Still, *, on_behalf: str | None
 ) -> Paged:
     """Whoever it leads to can be woken, also where nobody's address is known, as while Slack is away."""
     if not pager.has_events:
@@ -172,15 +184,15 @@ async def _addresses(deps: Deps, service: Service, to: str, roles: Mapping[str, 
     return unique([*(address for _, address in found.people), *there])
 
 
-def _still(deps: Deps, delivery: Delivery) -> Still:
+def _still(deps: Deps, delivery: Delivery[Page]) -> Still:
     """Whoever stops it has done so before, or waits for the moment in which the request is handed to the network."""
 
     @asynccontextmanager
     async def still() -> AsyncIterator[None]:
         async with deps.database.transaction() as tx:
-            page = await pages.hold(tx, delivery.payload["page"], delivery.subject)
+            page = await pages.hold(tx, delivery.payload.page, delivery.subject)
             if said := await pages.stopped(deps, tx, page):
-                raise Unwanted(said, permanent=True)
+                raise Unwanted(said)
             yield
 
     return still
@@ -189,37 +201,31 @@ def _still(deps: Deps, delivery: Delivery) -> Still:
 # --- what has become of it --------------------------------------------------------------------------------------------
 
 
-class ChangeHandler(Plain):
-    """What the page is now, PagerDuty is told. Saying it twice does no harm."""
+class PageChangeHandler(DeliveryHandler[PageChange]):
+    """Saying it twice does no harm."""
 
-    async def prepare(self, deps: Deps, tx: Tx, delivery: Delivery) -> Plan:
-        page = await store.get(tx, delivery.payload["page"])
+    async def prepare(self, deps: Deps, tx: Tx, delivery: Delivery[PageChange]) -> Plan:
+        page = await store.get(tx, delivery.payload.page)
         if page.state not in (State.ACKNOWLEDGED, State.RESOLVED):
             return Skip(f"it is {page.state} again")
-        return Call({"key": page.key, "state": page.state})
+        return Call({"state": page.state})
 
-    async def send(self, deps: Deps, delivery: Delivery, arguments: dict[str, Any], method: str) -> dict[str, Any]:
-        if deps.pager is None:
-            raise Undeliverable(NOT_SET_UP, permanent=True)
-        is_over = arguments["state"] is State.RESOLVED
-        await (deps.pager.resolve if is_over else deps.pager.acknowledge)(arguments["key"])
+    async def send(self, deps: Deps, delivery: Delivery[PageChange], arguments: dict[str, Any]) -> dict[str, Any]:
+        pager, is_over = _pager(deps), arguments["state"] is State.RESOLVED
+        await (pager.resolve if is_over else pager.acknowledge)(delivery.payload.page)
         return {}
 
 
-class NoteHandler(Plain):
-    async def prepare(self, deps: Deps, tx: Tx, delivery: Delivery) -> Plan:
-        return Call(delivery.payload)
+class PageNoteHandler(DeliveryHandler[PageNote]):
+    async def prepare(self, deps: Deps, tx: Tx, delivery: Delivery[PageNote]) -> Plan:
+        return Call({})
 
-    async def send(self, deps: Deps, delivery: Delivery, arguments: dict[str, Any], method: str) -> dict[str, Any]:
-        if deps.pager is None:
-            raise Undeliverable(NOT_SET_UP, permanent=True)
-        await deps.pager.note(arguments["page"], arguments["text"])
+    async def send(self, deps: Deps, delivery: Delivery[PageNote], arguments: dict[str, Any]) -> dict[str, Any]:
+        await _pager(deps).note(delivery.payload.page, delivery.payload.text)
         return {}
 
-    async def find_sent(self, deps: Deps, delivery: Delivery, arguments: dict[str, Any]) -> Found | None:
-        return Found({})  # a remark that may be missing is better than one that stands there twice
+    async def find_sent(self, deps: Deps, delivery: Delivery[PageNote], arguments: dict[str, Any]) -> Found | None:
+        return Found({})  # a remark that may be missing is better than one that is read twice
 
-    async def on_refused(
-        self, deps: Deps, tx: Tx, delivery: Delivery, problem: Undeliverable
-    ) -> dict[str, Any] | Wait | Skip | None:
+    async def on_refused(self, deps: Deps, tx: Tx, delivery: Delivery[PageNote], problem: Undeliverable) -> Fate:
         return Skip(problem.error) if problem.error.startswith(NO_NOTE) else None

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from bot.deps import Deps
-from bot.domain.outgoing.delivery import NewDelivery
+from bot.domain.outgoing.delivery import NewDelivery, Payload
+from bot.domain.outgoing.step_target import OfStep, StepTarget
 from bot.domain.people.access import USER
 from bot.domain.people.person import BOT
 from bot.ports import Tx
@@ -17,50 +19,67 @@ from bot.store.escalation import pages as store
 from bot.store.escalation.pages import Sent, State
 from bot.store.people import people as people_store
 
-KIND = "page"
-CHANGE = "page.change"
-NOTE = "page.note"
 OURS = "In Slack: "  # how notes of ours begin, so that we know them when PagerDuty tells us of them
 NOTE_LIMIT = 1_000
 
 
-async def wake(
-    deps: Deps,
-    tx: Tx,
-    *,
-    subject: str,
-    target: str,
-    service: str,
-    title: str,
-    text: str,
-    key: str,
-    rank: int = 0,
-    by: str = BOT,
-    escalation_id: int | None = None,
-    position: int | None = None,
-) -> None:
-    """Page `page:WHO-or-CONTACT` of `service` about `subject` (`ALR-7`, `INC-42`, `RUN-7`), once for each `key`.
+@dataclass(frozen=True)
+class Page(OfStep, kind="page", method="page"):
+    """`page` is its key. A step of an escalation policy may ask for it."""
 
-    `escalation` and `position` name the step of an escalation policy that asks for it: what stops the step stops the
-    page, too, until the request leaves.
+    page: str
+    to: str
+    service: str
+    title: str
+    text: str
+    step: StepTarget | None = None
+
+
+@dataclass(frozen=True)
+class PageChange(Payload, kind="page.change", method="page.change"):
+    """PagerDuty is told what the page is then."""
+
+    page: str
+
+
+@dataclass(frozen=True)
+class PageNote(Payload, kind="page.note", method="page.note"):
+    page: str
+    text: str
+
+
+@dataclass(frozen=True)
+class PageRequest:
+    """Wake `page:WHO-or-CONTACT` of `service` about `subject` (`ALR-7`, `INC-42`, `RUN-7`), once for each `key`.
+
+    What stops the `step` of an escalation policy that asks for it stops the page, too, until the request leaves.
     """
-    about = await subjects.load(tx, subject)
-    to = target.removeprefix("page:")
+
+    subject: str
+    target: str
+    service: str
+    title: str
+    text: str
+    key: str
+    rank: int = 0
+    by: str = BOT
+    step: StepTarget | None = None
+
+
+async def wake(deps: Deps, tx: Tx, request: PageRequest) -> None:
+    subject, by, step = request.subject, request.by, request.step
+    about, to = await subjects.load(tx, subject), request.target.removeprefix("page:")
     if about.is_drill:
-        whom = await page_subject.spoken(tx, to)
-        await thread_notes.say(
-            deps, tx, subject, f"This is a drill: now {whom} would be paged.", f"page drill {to} {key}"
-        )
+        text = f"This is a drill: now {await page_subject.spoken(tx, to)} would be paged."
+        await thread_notes.say(deps, tx, subject, text, f"page drill {to} {request.key}")
         return
-    name, now = page_subject.dedup_key(about, to, key), deps.clock.now()
+    name, now = page_subject.dedup_key(about, to, request.key), deps.clock.now()
     row = {"key": name, "subject": subject, "target": to, "state": State.SENDING.value, "at": now, "changed_at": now}
-    if not await store.add(tx, row | {"changed_by": by, "escalation": escalation_id, "position": position}):
+    of = {"escalation": step and step.escalation, "position": step and step.position}
+    if not await store.add(tx, {**row, **of, "changed_by": by}):
         return
-    payload: dict[str, Any] = {"page": name, "target": target, "to": to, "service": service}
-    payload |= {"title": title, "text": text}
-    if escalation_id is not None:
-        payload |= {"escalation": escalation_id, "position": position}
-    await outbox.enqueue(deps, tx, NewDelivery(KIND, subject, KIND, payload, rank=rank, dedupe_key=f"{KIND}:{name}"))
+    page = Page(name, to, request.service, request.title, request.text, step)
+    await outbox.enqueue(deps, tx, NewDelivery(page, subject, rank=request.rank, dedupe_key=f"{page.kind}:{name}"))
     await audit.record(tx, deps.clock, by, "page.asked", subject, page=name, to=to)
 
 
@@ -117,7 +136,7 @@ async def hold(tx: Tx, key: str, subject: str) -> Sent:
 
 
 async def stopped(deps: Deps, tx: Tx, page: Sent) -> str | None:
-    """Why it is not to go out any more; None: it is wanted."""
+    """Why it is not to go out; None: it is wanted."""
     if page.state is not State.SENDING:
         return f"it is {page.state} meanwhile"
     # One that was asked for by hand is stopped by whoever took on its subject since.
@@ -146,8 +165,8 @@ async def change_there(deps: Deps, tx: Tx, page: Sent) -> None:
     """PagerDuty will be told what has become of it: what it then is. One that is on its way may have arrived."""
     if deps.pager is None or page.state is State.FAILED:
         return
-    key = f"{CHANGE}:{page.key}"
-    await outbox.enqueue(deps, tx, NewDelivery(CHANGE, page.subject, CHANGE, {"page": page.key}, collapse_key=key))
+    change = PageChange(page.key)
+    await outbox.enqueue(deps, tx, NewDelivery(change, page.subject, collapse_key=f"{change.kind}:{page.key}"))
 
 
 # --- notes ------------------------------------------------------------------------------------------------------------
@@ -168,9 +187,9 @@ async def _note(deps: Deps, tx: Tx, there: list[Sent], text: str, key: str) -> N
         return
     said = deps.secrets.masker.mask(f"{OURS}{text}")[:NOTE_LIMIT]
     for page in there:
-        payload = {"page": page.key, "text": said}
-        name = f"{NOTE}:{page.key}:{key}"[:255]
-        await outbox.enqueue(deps, tx, NewDelivery(NOTE, page.subject, NOTE, payload, dedupe_key=name))
+        note = PageNote(page.key, said)
+        name = f"{note.kind}:{page.key}:{key}"[:255]
+        await outbox.enqueue(deps, tx, NewDelivery(note, page.subject, dedupe_key=name))
 
 
 async def _called(tx: Tx, person: str) -> str:

@@ -16,12 +16,13 @@ from bot.domain.errors import Conflict
 from bot.domain.escalation import escalation as rules
 from bot.domain.escalation.escalation import EscalationStart, ScheduledStep
 from bot.domain.incidents.incident import Incident
+from bot.domain.outgoing.step_target import StepTarget
 from bot.domain.outgoing.timer import Timer
 from bot.domain.people.person import BOT, Actor
 from bot.ports import Tx
 from bot.queue import audit, commitments, timers
 from bot.services import subjects
-from bot.services.escalation import deliveries, pages, status
+from bot.services.escalation import messages, pages, status
 from bot.services.messaging import refresh
 from bot.services.subjects import Subject, of_incident
 from bot.store.alerts import groups as alerts_store
@@ -224,8 +225,8 @@ async def _skip(deps: Deps, tx: Tx, escalation: Escalation, due: ScheduledStep, 
 async def _send(deps: Deps, tx: Tx, escalation: Escalation, due: ScheduledStep) -> None:
     subject = await subjects.load(tx, escalation.subject)
     incident = subject.incident
-    for number, target in deliveries.reached(deps, escalation, due, incident):
-        await deliveries.send(deps, tx, escalation, due, number, target, rank=subject.rank)
+    for number, _ in messages.reached(deps, escalation, due, incident):
+        await messages.send(deps, tx, escalation, StepTarget(escalation.id, due.position, number), rank=subject.rank)
     await store.mark_sent(tx, escalation, due.position)
     await audit.record(tx, deps.clock, BOT, "escalation.step", escalation.subject, **_detail(escalation, due))
     if incident and incident.is_open:
@@ -322,10 +323,10 @@ async def _start(
 async def _commit(deps: Deps, tx: Tx, escalation: Escalation, incident: Incident | None) -> None:
     grace, now = commitments.grace_seconds(deps, GRACE_SECONDS, wall=GRACE_WALL_SECONDS), deps.clock.now()
     due_at = {
-        status.commitment_of(escalation.id, due.position, number): max(due.due_at, now)
+        StepTarget(escalation.id, due.position, number).commitment: max(due.due_at, now)
         for due in escalation.schedule
-        for number, target in deliveries.reached(deps, escalation, due, incident)
-        if deliveries.is_promised(target, incident)
+        for number, target in messages.reached(deps, escalation, due, incident)
+        if messages.is_promised(target, incident)
     }
     await commitments.add_all(tx, subject=escalation.subject, due_at=due_at, grace_seconds=grace)
 

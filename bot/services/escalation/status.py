@@ -10,7 +10,9 @@ from bot.domain.catalogue.policy import EscalationPolicy
 from bot.domain.escalation import escalation as rules
 from bot.domain.escalation.escalation import ResponseStatus
 from bot.domain.incidents.incident import Incident
+from bot.domain.outgoing.step_target import StepTarget
 from bot.ports import Tx
+from bot.queue import commitments
 from bot.services import subjects
 from bot.services.subjects import Subject
 from bot.store.escalation import escalations
@@ -32,15 +34,9 @@ ENDED = {
 }
 
 
-def commitment_of(escalation_id: int, position: int, target: int) -> str:
-    """The kind of the commitment that this step reaches its n-th target, from 0; also the key of what it sends."""
-    return f"escalation:{escalation_id}:{position}:{target}"
-
-
 def commitments_of(escalation: Escalation, position: int) -> list[str]:
-    return [
-        commitment_of(escalation.id, position, number) for number in range(len(escalation.policy.step(position).notify))
-    ]
+    targets = escalation.policy.step(position).notify
+    return [StepTarget(escalation.id, position, number).commitment for number in range(len(targets))]
 
 
 def policy_of(deps: Deps, of: Subject) -> EscalationPolicy | None:
@@ -93,3 +89,8 @@ async def stopped(deps: Deps, tx: Tx, escalation_id: int, position: int) -> str 
         return f"{escalation.subject} {ENDED.get(newest.ended_why or '', 'escalates no more')}."
     word = rules.stopped(escalation.due(position), await response(tx, escalation))
     return f"{escalation.subject} is {word} by now." if word else None
+
+
+async def meet(deps: Deps, tx: Tx, subject: str, step: StepTarget) -> None:
+    """This target of the step was really reached."""
+    await commitments.meet(tx, subject=subject, kind=step.commitment, at=deps.clock.now())

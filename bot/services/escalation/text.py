@@ -9,6 +9,7 @@ from bot.domain.alerts.group import AlertGroup
 from bot.domain.escalation import escalation as rules
 from bot.domain.escalation.escalation import EscalationStart, ScheduledStep
 from bot.domain.incidents.incident import Incident
+from bot.domain.outgoing.step_target import StepTarget
 from bot.domain.people.access import USER, is_on_call
 from bot.ports import Tx
 from bot.queue import timers
@@ -22,13 +23,13 @@ from bot.store.people import people as people_store
 from bot.views import escalation as view
 
 
-async def step_message(deps: Deps, tx: Tx, escalation: Escalation, position: int, target: str) -> view.StepMessage:
-    subject = await subjects.load(tx, escalation.subject)
+async def _step_message(deps: Deps, tx: Tx, escalation: Escalation, step: StepTarget) -> view.StepMessage:
+    subject, due = await subjects.load(tx, escalation.subject), escalation.due(step.position)
     group, incident = subject.alert, subject.incident
     service = deps.catalogue.service_or_default(escalation.service)
     severity = service.find_severity(subject.severity)
     roles = await incidents_store.roles_of(tx, incident.id) if incident else {}
-    on_call = await _on_call(deps, tx, escalation, escalation.due(position))
+    on_call = await _on_call(deps, tx, escalation, due)
     return view.StepMessage(
         subject=escalation.subject,
         title=group.called if group else incident.title if incident else "",
@@ -36,10 +37,10 @@ async def step_message(deps: Deps, tx: Tx, escalation: Escalation, position: int
         service=service.name,
         policy=escalation.policy,
         start=escalation.start,
-        due=escalation.due(position),
+        due=due,
         response=await status.response(tx, escalation),
         now=deps.clock.now(),
-        target=target,
+        target=due.step.notify[step.number],
         is_alert=group is not None,
         acknowledged_by=_whoever(group, incident),
         led_by=roles.get("commander", ""),
@@ -65,16 +66,16 @@ async def _on_call(deps: Deps, tx: Tx, escalation: Escalation, due: ScheduledSte
     return found
 
 
-async def message(deps: Deps, tx: Tx, escalation: Escalation, position: int, target: str) -> str:
-    return view.message(await step_message(deps, tx, escalation, position, target))
+async def message(deps: Deps, tx: Tx, escalation: Escalation, step: StepTarget) -> str:
+    return view.message(await _step_message(deps, tx, escalation, step))
 
 
-async def mail(deps: Deps, tx: Tx, escalation: Escalation, position: int, target: str) -> tuple[str, str]:
-    return view.mail(await step_message(deps, tx, escalation, position, target))
+async def mail(deps: Deps, tx: Tx, escalation: Escalation, step: StepTarget) -> tuple[str, str]:
+    return view.mail(await _step_message(deps, tx, escalation, step))
 
 
-async def page(deps: Deps, tx: Tx, escalation: Escalation, position: int, target: str) -> tuple[str, str]:
-    return view.page(await step_message(deps, tx, escalation, position, target))
+async def page(deps: Deps, tx: Tx, escalation: Escalation, step: StepTarget) -> tuple[str, str]:
+    return view.page(await _step_message(deps, tx, escalation, step))
 
 
 async def following(deps: Deps, tx: Tx, escalation: Escalation | None) -> ScheduledStep | None:

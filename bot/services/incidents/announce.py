@@ -5,10 +5,8 @@ from __future__ import annotations
 from bot.deps import Deps
 from bot.domain.catalogue.severity import Severity
 from bot.domain.incidents.incident import Incident
-from bot.domain.outgoing.delivery import NewDelivery
 from bot.domain.people import access
 from bot.ports import Tx
-from bot.queue import outbox
 from bot.services.incidents import deliveries
 from bot.services.incidents import email as incident_email
 
@@ -28,10 +26,7 @@ async def tell(deps: Deps, tx: Tx, incident: Incident, target: str) -> None:
     """
     if target.startswith("email:"):
         await incident_email.send(deps, tx, incident, target)
-        return
-    who = target.removeprefix("dm:")
-    if target == who or access.USER.fullmatch(who):
-        await deliveries.say(deps, tx, incident, "announcement", target, target=target)
-        return
-    new = NewDelivery("announcement.recipients", incident.name, "users.info", payload={"who": who}, rank=incident.rank)
-    await outbox.enqueue(deps, tx, new)
+    elif target == (who := target.removeprefix("dm:")) or access.USER.fullmatch(who):
+        await deliveries.say(deps, tx, incident, deliveries.Announcement(target), target)
+    else:
+        await deliveries.enqueue(deps, tx, incident, deliveries.AnnouncementToAll(who))

@@ -9,14 +9,18 @@ from bot.deps import Deps
 from bot.domain.errors import Undeliverable
 from bot.domain.incidents import incident as rules
 from bot.domain.incidents.incident import Incident, Placement
-from bot.domain.outgoing.delivery import Call, Delivery, Found, NewDelivery, Plan, Skip, Wait
+from bot.domain.outgoing.delivery import Call, Delivery, Fate, Found, Plan, Skip, Wait
+from bot.interactions import Block
 from bot.ports import Tx
 from bot.queue import operator_alarm, outbox
 from bot.services.incidents import cadence, channel_name, deliveries
 from bot.services.incidents import card as incident_card
+from bot.services.incidents.deliveries import AddBookmark, Invite, Join, OpenChannel, PinCard, PostCard, Stranded
 from bot.services.messaging import refresh
-from bot.services.messaging.slack_errors import CHANNEL_GONE, MESSAGE_GONE
-from bot.services.messaging.slack_post import CHANNEL_RETRY_SECONDS, Message, Plain, Post
+from bot.services.messaging.refresh import EditCard, SetTopic
+from bot.services.messaging.slack_errors import CHANNEL_GONE
+from bot.services.messaging.slack_post import CHANNEL_RETRY_SECONDS, Edit, Message, Post, Rendered, SlackCall
+from bot.services.subjects import NO_CHANNEL, NOT_YET
 from bot.services.workspace import channels, recipients
 from bot.store.incidents import incidents as store
 from bot.store.people.people import find as find_person
@@ -24,8 +28,6 @@ from bot.views import incident as view
 from bot.views.kit import links
 
 ALREADY = {"already_in_channel", "already_pinned", "cant_invite_self", "no_item_specified"}
-CHANNEL_WAIT_SECONDS = 15.0
-SOON_SECONDS = 0.3
 PRIVATE_WAIT_SECONDS = 300.0
 JOIN_WAIT_SECONDS = 2.0
 NAMES_TRIED = 20
@@ -33,26 +35,26 @@ LISTED = 999  # a page of conversations.list: few enough pages for a large works
 SKEW_SECONDS = 60.0
 
 
-async def of(tx: Tx, delivery: Delivery) -> Incident:
+async def of(tx: Tx, delivery: Delivery[Any]) -> Incident:
     return await store.get(tx, rules.number(delivery.subject) or 0)
 
 
-class OpenChannel(Plain):
+class OpenChannelHandler(SlackCall[OpenChannel]):
     """conversations.create. Its second round trip is written down when it has settled."""
 
-    async def prepare(self, deps: Deps, tx: Tx, delivery: Delivery) -> Plan:
+    async def prepare(self, deps: Deps, tx: Tx, delivery: Delivery[OpenChannel]) -> Plan:
         incident = await of(tx, delivery)
         if incident.slack.channel or incident.placement is Placement.THREAD:
             return Skip("it has a place already")
         name = incident.slack.channel_name or channel_name.channel_name(incident.id, incident.title)
         return Call({"name": name, "is_private": incident.private})
 
-    async def send(self, deps: Deps, delivery: Delivery, arguments: dict[str, Any], method: str) -> dict[str, Any]:
+    async def send(self, deps: Deps, delivery: Delivery[OpenChannel], arguments: dict[str, Any]) -> dict[str, Any]:
         """Before it is tried again, one more look: the list may have been slow to show the channel of the first try."""
         found = await self.find_sent(deps, delivery, arguments) if delivery.attempts > 1 else None
-        return found.answer if found else await super().send(deps, delivery, arguments, method)
+        return found.answer if found else await super().send(deps, delivery, arguments)
 
-    async def find_sent(self, deps: Deps, delivery: Delivery, arguments: dict[str, Any]) -> Found | None:
+    async def find_sent(self, deps: Deps, delivery: Delivery[OpenChannel], arguments: dict[str, Any]) -> Found | None:
         """A channel of that name, made by us since we first tried, is the one whose answer was lost."""
         cursor = ""
         while True:
@@ -64,16 +66,14 @@ class OpenChannel(Plain):
             if not cursor:
                 return None
 
-    async def on_sent(self, deps: Deps, tx: Tx, delivery: Delivery, answer: dict[str, Any]) -> None:
+    async def on_sent(self, deps: Deps, tx: Tx, delivery: Delivery[OpenChannel], answer: dict[str, Any]) -> None:
         channel = answer["channel"]
         incident = await store.lock(tx, (await of(tx, delivery)).id)
         incident = await store.change(tx, incident.id, channel=channel["id"], channel_name=channel["name"])
         await _fill_channel(deps, tx, incident)
         await outbox.retry_now(deps, tx, incident.name)
 
-    async def on_refused(
-        self, deps: Deps, tx: Tx, delivery: Delivery, problem: Undeliverable
-    ) -> dict[str, Any] | Wait | Skip | None:
+    async def on_refused(self, deps: Deps, tx: Tx, delivery: Delivery[OpenChannel], problem: Undeliverable) -> Fate:
         incident = await of(tx, delivery)
         another = await _another_name(tx, incident) if problem.error == "name_taken" else None
         if another or not problem.permanent:
@@ -90,7 +90,7 @@ def _listing(private: bool, cursor: str) -> dict[str, Any]:
     return {**arguments, "cursor": cursor} if cursor else arguments
 
 
-def _is_ours(deps: Deps, delivery: Delivery, channel: dict[str, Any]) -> bool:
+def _is_ours(deps: Deps, delivery: Delivery[Any], channel: dict[str, Any]) -> bool:
     since = (delivery.first_sent_at or 0.0) - SKEW_SECONDS
     return channel.get("creator") == deps.workspace.bot_user and float(channel.get("created", 0)) >= since
 
@@ -120,14 +120,7 @@ async def _live_in_the_thread(deps: Deps, tx: Tx, incident: Incident) -> None:
 async def leave_channel(deps: Deps, tx: Tx, incident: Incident, error: str) -> Wait | Skip:
     """Its channel was archived or deleted, or we were thrown out of it: go back in, or go on in the card's thread."""
     if error == "not_in_channel" and not incident.private:
-        join = NewDelivery(
-            "channel.join",
-            incident.name,
-            "conversations.join",
-            rank=incident.rank,
-            collapse_key=f"channel.join:{incident.name}",
-        )
-        await outbox.enqueue(deps, tx, join)
+        await deliveries.enqueue(deps, tx, incident, Join(), collapse_key=f"channel.join:{incident.name}")
         return Wait(JOIN_WAIT_SECONDS, error)
     if not incident.private:
         await _live_in_the_thread(deps, tx, incident)
@@ -141,19 +134,18 @@ async def leave_channel(deps: Deps, tx: Tx, incident: Incident, error: str) -> W
 async def _say_what_is_wrong(deps: Deps, tx: Tx, incident: Incident, what: str, error: str) -> None:
     """A direct message to whoever leads it or declared it, once for each reason."""
     key = f"{what}:{error}:{incident.slack.channel or ''}"
-    await deliveries.say(deps, tx, incident, "stranded", key, what=what, error=error)
+    await deliveries.say(deps, tx, incident, Stranded(what, error), key)
 
 
 async def _fill_channel(deps: Deps, tx: Tx, incident: Incident) -> None:
     """The second round trip: all at once, the declarer's invitation among the first."""
     held = await store.roles_of(tx, incident.id)
-    invited = [deliveries.invitation(incident, list(dict.fromkeys([incident.declared_by, *held.values()])))]
+    await deliveries.invite(deps, tx, incident, list(dict.fromkeys([incident.declared_by, *held.values()])))
     others = cadence.level(deps, incident).invite
     if others and not incident.private:  # a private one is for whoever is asked in by name
-        invited.append(deliveries.invitation(incident, list(others)))
-    card = deliveries.card_post(incident, refresh.CHANNEL, incident.slack.channel)
-    for new in (*invited, card, refresh.topic_edit(incident)):
-        await outbox.enqueue(deps, tx, new)
+        await deliveries.invite(deps, tx, incident, others)
+    await deliveries.post_card(deps, tx, incident, refresh.CHANNEL, incident.slack.channel)
+    await outbox.enqueue(deps, tx, refresh.topic_edit(incident))
     if not incident.private:
         await outbox.enqueue(deps, tx, refresh.card_edit(incident, refresh.ANNOUNCE))
     await _bookmark(deps, tx, incident)
@@ -162,22 +154,21 @@ async def _fill_channel(deps: Deps, tx: Tx, incident: Incident) -> None:
 async def _bookmark(deps: Deps, tx: Tx, incident: Incident) -> None:
     """Whichever comes second, the channel or the card in #incidents, has it written down. The row is locked."""
     if incident.slack.channel and incident.slack.announce_ts:
-        new = NewDelivery("channel.bookmark", incident.name, "bookmarks.add", rank=incident.rank)
-        await outbox.enqueue(deps, tx, new)
+        await deliveries.enqueue(deps, tx, incident, AddBookmark())
 
 
-class Invite(Plain):
+class InviteHandler(SlackCall[Invite]):
     """Who the payload names, as people. Being there already is no failure; one refusal does not cost the rest."""
 
-    async def prepare(self, deps: Deps, tx: Tx, delivery: Delivery) -> Plan:
+    async def prepare(self, deps: Deps, tx: Tx, delivery: Delivery[Invite]) -> Plan:
         incident = await of(tx, delivery)
         if not incident.slack.channel or incident.placement is Placement.THREAD:
             return Skip("it has no channel")
         held = await store.roles_of(tx, incident.id)
-        meant = {"who": delivery.payload["who"], "roles": held, "service": incident.service}
+        meant = {"who": delivery.payload.who, "roles": held, "service": incident.service}
         return Call({"channel": incident.slack.channel, **meant})
 
-    async def send(self, deps: Deps, delivery: Delivery, arguments: dict[str, Any], method: str) -> dict[str, Any]:
+    async def send(self, deps: Deps, delivery: Delivery[Invite], arguments: dict[str, Any]) -> dict[str, Any]:
         wanted = await recipients.expand(deps, arguments["who"], arguments["roles"], service=arguments["service"])
         wanted = [person for person in wanted if person != deps.workspace.bot_user]
         if not wanted:
@@ -201,9 +192,7 @@ class Invite(Plain):
             if not problem.permanent:
                 raise
 
-    async def on_refused(
-        self, deps: Deps, tx: Tx, delivery: Delivery, problem: Undeliverable
-    ) -> dict[str, Any] | Wait | Skip | None:
+    async def on_refused(self, deps: Deps, tx: Tx, delivery: Delivery[Invite], problem: Undeliverable) -> Fate:
         if problem.error in ALREADY:
             return {"ok": True}
         if problem.permanent:
@@ -218,18 +207,16 @@ class Invite(Plain):
         return None
 
 
-class Join(Plain):
+class JoinHandler(SlackCall[Join]):
     """Back into a public channel that somebody took us out of. What waits to be said there goes on."""
 
-    async def prepare(self, deps: Deps, tx: Tx, delivery: Delivery) -> Plan:
+    async def prepare(self, deps: Deps, tx: Tx, delivery: Delivery[Join]) -> Plan:
         incident = await of(tx, delivery)
         if not incident.slack.channel or incident.placement is Placement.THREAD:
             return Skip("it has no channel")
         return Call({"channel": incident.slack.channel})
 
-    async def on_refused(
-        self, deps: Deps, tx: Tx, delivery: Delivery, problem: Undeliverable
-    ) -> dict[str, Any] | Wait | Skip | None:
+    async def on_refused(self, deps: Deps, tx: Tx, delivery: Delivery[Join], problem: Undeliverable) -> Fate:
         incident = await store.lock(tx, (await of(tx, delivery)).id)
         if problem.permanent and incident.placement is Placement.CHANNEL:
             await _live_in_the_thread(deps, tx, incident)
@@ -238,10 +225,10 @@ class Join(Plain):
         return None
 
 
-class SetTopic(Plain):
+class SetTopicHandler(SlackCall[SetTopic]):
     """Only when it says something new: Slack announces every topic in the channel."""
 
-    async def prepare(self, deps: Deps, tx: Tx, delivery: Delivery) -> Plan:
+    async def prepare(self, deps: Deps, tx: Tx, delivery: Delivery[SetTopic]) -> Plan:
         incident = await of(tx, delivery)
         if not incident.slack.channel or incident.placement is Placement.THREAD:
             return Skip("it has no channel")
@@ -253,16 +240,16 @@ class SetTopic(Plain):
             return Skip("it says so already")
         return Call({"channel": incident.slack.channel, "topic": topic})
 
-    async def send(self, deps: Deps, delivery: Delivery, arguments: dict[str, Any], method: str) -> dict[str, Any]:
+    async def send(self, deps: Deps, delivery: Delivery[SetTopic], arguments: dict[str, Any]) -> dict[str, Any]:
         """What was asked for is what the next one is compared with: Slack gives it back escaped."""
-        return {**await super().send(deps, delivery, arguments, method), "asked": arguments["topic"]}
+        return {**await super().send(deps, delivery, arguments), "asked": arguments["topic"]}
 
-    async def find_sent(self, deps: Deps, delivery: Delivery, arguments: dict[str, Any]) -> Found | None:
+    async def find_sent(self, deps: Deps, delivery: Delivery[SetTopic], arguments: dict[str, Any]) -> Found | None:
         answer = await deps.chat.call("conversations.info", {"channel": arguments["channel"]})
         there = str((answer["channel"].get("topic") or {}).get("value", ""))
         return Found({"ok": True, "asked": arguments["topic"]}) if _same_topic(there, arguments["topic"]) else None
 
-    async def on_sent(self, deps: Deps, tx: Tx, delivery: Delivery, answer: dict[str, Any]) -> None:
+    async def on_sent(self, deps: Deps, tx: Tx, delivery: Delivery[SetTopic], answer: dict[str, Any]) -> None:
         await store.change(tx, (await of(tx, delivery)).id, topic=answer["asked"])
 
 
@@ -271,10 +258,10 @@ def _same_topic(there: str, asked: str) -> bool:
     return unescape(there).partition(" ")[2] == asked.partition(" ")[2]
 
 
-class Bookmark(Plain):
+class AddBookmarkHandler(SlackCall[AddBookmark]):
     """A link to the announced card, found by its link after a lost answer."""
 
-    async def prepare(self, deps: Deps, tx: Tx, delivery: Delivery) -> Plan:
+    async def prepare(self, deps: Deps, tx: Tx, delivery: Delivery[AddBookmark]) -> Plan:
         incident = await of(tx, delivery)
         if not incident.slack.channel or incident.private or incident.placement is Placement.THREAD:
             return Skip("nothing to link to")
@@ -284,76 +271,61 @@ class Bookmark(Plain):
         title = f"{incident} in {await deliveries.announced_in(deps, incident, tx)}"
         return Call({"channel_id": incident.slack.channel, "title": title, "type": "link", "link": link})
 
-    async def find_sent(self, deps: Deps, delivery: Delivery, arguments: dict[str, Any]) -> Found | None:
+    async def find_sent(self, deps: Deps, delivery: Delivery[AddBookmark], arguments: dict[str, Any]) -> Found | None:
         there = await deps.chat.call("bookmarks.list", {"channel_id": arguments["channel_id"]})
         same = [one for one in there.get("bookmarks", []) if one.get("link") == arguments["link"]]
         return Found({"ok": True}) if same else None
 
-    async def on_refused(
-        self, deps: Deps, tx: Tx, delivery: Delivery, problem: Undeliverable
-    ) -> dict[str, Any] | Wait | Skip | None:
+    async def on_refused(self, deps: Deps, tx: Tx, delivery: Delivery[AddBookmark], problem: Undeliverable) -> Fate:
         return Skip(problem.error) if problem.error.startswith("too_many") else None
 
 
-class Pin(Plain):
-    async def prepare(self, deps: Deps, tx: Tx, delivery: Delivery) -> Plan:
+class PinCardHandler(SlackCall[PinCard]):
+    async def prepare(self, deps: Deps, tx: Tx, delivery: Delivery[PinCard]) -> Plan:
         incident = await of(tx, delivery)
         if not incident.slack.channel or not incident.slack.card_ts or incident.placement is Placement.THREAD:
             return Skip("there is no card to pin")
         return Call({"channel": incident.slack.channel, "timestamp": incident.slack.card_ts})
 
-    async def on_refused(
-        self, deps: Deps, tx: Tx, delivery: Delivery, problem: Undeliverable
-    ) -> dict[str, Any] | Wait | Skip | None:
+    async def on_refused(self, deps: Deps, tx: Tx, delivery: Delivery[PinCard], problem: Undeliverable) -> Fate:
         return {"ok": True} if problem.error in ALREADY else None
 
 
 # --- cards ---
 
 
-def _is_home(incident: Incident, variant: str) -> bool:
-    return variant == refresh.CHANNEL or incident.placement is Placement.THREAD
+async def _card(deps: Deps, tx: Tx, incident: Incident, variant: str) -> tuple[str, list[Block]]:
+    """The plain-text fallback, and what is shown."""
+    is_home = variant == refresh.CHANNEL or incident.placement is Placement.THREAD
+    card = await incident_card.shown(deps, tx, incident, is_home=is_home)
+    return view.fallback(incident, f"{incident.severity}, {incident.status}"), view.card(card)
 
 
-def _card_text(incident: Incident) -> str:
-    return view.fallback(incident, f"{incident.severity}, {incident.status}")
-
-
-async def _render_card(deps: Deps, tx: Tx, delivery: Delivery) -> Message | Skip | Wait:
-    incident, variant = await of(tx, delivery), delivery.payload["variant"]
-    if variant == refresh.CHANNEL:
-        channel = incident.slack.channel
-    else:
-        channel = await channels.resolve(tx, deliveries.announce_setting(deps, incident))
-    if not channel:
-        return Wait(CHANNEL_WAIT_SECONDS, "its channel cannot be used yet")
-    return Message(
-        channel,
-        _card_text(incident),
-        view.card(await incident_card.shown(deps, tx, incident, is_home=_is_home(incident, variant))),
-    )
-
-
-async def _card_posted(deps: Deps, tx: Tx, delivery: Delivery, answer: dict[str, Any]) -> None:
-    incident = await store.lock(tx, (await of(tx, delivery)).id)
-    if delivery.payload["variant"] == refresh.ANNOUNCE:
-        channel, ts = answer["channel"], answer["ts"]
-        await _bookmark(deps, tx, await store.change(tx, incident.id, announce_channel=channel, announce_ts=ts))
-        await outbox.retry_now(deps, tx, incident.name)
-        return
-    await store.change(tx, incident.id, card_ts=answer["ts"])
-    await outbox.enqueue(deps, tx, NewDelivery("channel.pin", incident.name, "pins.add", rank=incident.rank))
-
-
-class PostCard(Post):
+class PostCardHandler(Post[PostCard]):
     """Without its card people have nothing to work with: where Slack refuses it for good, somebody hears of it."""
 
-    async def on_refused(
-        self, deps: Deps, tx: Tx, delivery: Delivery, problem: Undeliverable
-    ) -> dict[str, Any] | Wait | Skip | None:
+    async def render(self, deps: Deps, tx: Tx, delivery: Delivery[PostCard]) -> Rendered:
+        incident, variant = await of(tx, delivery), delivery.payload.variant
+        if variant == refresh.CHANNEL:
+            channel = incident.slack.channel
+        else:
+            channel = await channels.resolve(tx, deliveries.announce_setting(deps, incident))
+        return Message(channel, *await _card(deps, tx, incident, variant)) if channel else NO_CHANNEL
+
+    async def on_sent(self, deps: Deps, tx: Tx, delivery: Delivery[PostCard], answer: dict[str, Any]) -> None:
+        incident = await store.lock(tx, (await of(tx, delivery)).id)
+        if delivery.payload.variant == refresh.ANNOUNCE:
+            channel, ts = answer["channel"], answer["ts"]
+            await _bookmark(deps, tx, await store.change(tx, incident.id, announce_channel=channel, announce_ts=ts))
+            await outbox.retry_now(deps, tx, incident.name)
+            return
+        incident = await store.change(tx, incident.id, card_ts=answer["ts"])
+        await deliveries.enqueue(deps, tx, incident, PinCard())
+
+    async def on_refused(self, deps: Deps, tx: Tx, delivery: Delivery[PostCard], problem: Undeliverable) -> Fate:
         fate = await super().on_refused(deps, tx, delivery, problem)
         if fate is None and problem.permanent:
-            incident, variant = await of(tx, delivery), delivery.payload["variant"]
+            incident, variant = await of(tx, delivery), delivery.payload.variant
             place = "its channel" if variant == refresh.CHANNEL else await deliveries.announced_in(deps, incident, tx)
             sentence = (
                 f"{incident}: Slack refuses its card in {place} ({problem.error}). "
@@ -364,14 +336,11 @@ class PostCard(Post):
         return fate
 
 
-post_card = PostCard(_render_card, _card_posted)
-
-
-class EditCard(Plain):
+class EditCardHandler(Edit[EditCard]):
     """chat.update of one face, rendered from the state of the moment."""
 
-    async def prepare(self, deps: Deps, tx: Tx, delivery: Delivery) -> Plan:
-        incident, variant = await of(tx, delivery), delivery.payload["variant"]
+    async def prepare(self, deps: Deps, tx: Tx, delivery: Delivery[EditCard]) -> Plan:
+        incident, variant = await of(tx, delivery), delivery.payload.variant
         if variant not in refresh.variants(incident):
             return Skip("it has no such card any more")
         if variant == refresh.CHANNEL:
@@ -381,19 +350,15 @@ class EditCard(Plain):
         if not channel or not ts:
             if await store.is_refused(tx, deliveries.posting(incident, variant)):
                 return Skip("Slack refused the card")
-            return Wait(SOON_SECONDS, "the card is on its way")
-        blocks = view.card(await incident_card.shown(deps, tx, incident, is_home=_is_home(incident, variant)))
-        return Call({"channel": channel, "ts": ts, "text": _card_text(incident), "blocks": blocks})
+            return NOT_YET
+        text, blocks = await _card(deps, tx, incident, variant)
+        return Call({"channel": channel, "ts": ts, "text": text, "blocks": blocks})
 
-    async def on_refused(
-        self, deps: Deps, tx: Tx, delivery: Delivery, problem: Undeliverable
-    ) -> dict[str, Any] | Wait | Skip | None:
-        if problem.error in MESSAGE_GONE:
-            return Skip(problem.error)
+    async def on_refused(self, deps: Deps, tx: Tx, delivery: Delivery[EditCard], problem: Undeliverable) -> Fate:
         incident = await of(tx, delivery)
         if (
             problem.error in CHANNEL_GONE
-            and delivery.payload["variant"] == refresh.CHANNEL
+            and delivery.payload.variant == refresh.CHANNEL
             and incident.placement is Placement.CHANNEL
         ):
             return await leave_channel(deps, tx, incident, problem.error)

@@ -9,12 +9,11 @@ from bot.domain.incidents.draft import Draft
 from bot.domain.incidents.incident import Incident, IncidentMessages, NewIncident, Placement
 from bot.domain.people.person import Actor
 from bot.ports import Tx
-from bot.queue import audit, outbox, timers, unit_of_work
+from bot.queue import audit, timers, unit_of_work
 from bot.queue.unit_of_work import begin
 from bot.services.escalation import status
 from bot.services.incidents import cadence, deliveries
 from bot.services.incidents.announce import tell_all
-from bot.services.incidents.deliveries import card_post, channel_open
 from bot.services.incidents.timeline import log
 from bot.services.messaging import refresh
 from bot.services.workspace import channels, permissions
@@ -86,7 +85,7 @@ def _new(deps: Deps, draft: Draft, title: str, by: Actor) -> NewIncident:
 async def _open_its_place(deps: Deps, tx: Tx, incident: Incident) -> None:
     """Create the channel and announce it at the same time: the first of the two round trips."""
     if incident.placement is Placement.CHANNEL:
-        await outbox.enqueue(deps, tx, channel_open(incident))
+        await deliveries.enqueue(deps, tx, incident, deliveries.OpenChannel())
     if not incident.private:
         announced_in = await channels.resolve(tx, deliveries.announce_setting(deps, incident))
-        await outbox.enqueue(deps, tx, card_post(incident, refresh.ANNOUNCE, announced_in))
+        await deliveries.post_card(deps, tx, incident, refresh.ANNOUNCE, announced_in)

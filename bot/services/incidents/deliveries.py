@@ -2,14 +2,158 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 from bot.deps import Deps
 from bot.domain.incidents.incident import Incident
-from bot.domain.outgoing.delivery import NewDelivery
+from bot.domain.outgoing.delivery import UPDATE, Movable, NewDelivery, Payload
 from bot.ports import Tx
 from bot.queue import outbox
-from bot.services.incidents import deliveries
+from bot.services.messaging import fan_out, file_upload
 from bot.services.workspace import channels
 from bot.store.people.channels import find as find_channel
+
+# --- its place --------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class OpenChannel(Payload, kind="channel.open", method="conversations.create"):
+    """Its second round trip is written down when the channel is there."""
+
+
+@dataclass(frozen=True)
+class Invite(Payload, kind="channel.invite", method="conversations.invite"):
+    """`who` as in the catalogue: people, groups, teams, roles."""
+
+    who: list[str]
+
+
+@dataclass(frozen=True)
+class Join(Payload, kind="channel.join", method="conversations.join"):
+    """Back into a public channel that somebody took us out of."""
+
+
+@dataclass(frozen=True)
+class AddBookmark(Payload, kind="channel.bookmark", method="bookmarks.add"):
+    """A link to the announced card."""
+
+
+@dataclass(frozen=True)
+class PinCard(Payload, kind="channel.pin", method="pins.add"):
+    """Of its channel."""
+
+
+@dataclass(frozen=True)
+class PostCard(Payload, kind="card.post"):
+    variant: str
+
+
+@dataclass(frozen=True)
+class Stranded(Payload, kind="stranded"):
+    """Somebody hears that its place is not what it should be."""
+
+    what: str  # open | lost
+    error: str
+
+
+# --- messages in its place --------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class PostUpdate(Movable, kind="update"):
+    update: int
+
+
+@dataclass(frozen=True)
+class Reminder(Movable, kind="reminder"):
+    due: str  # ISO
+
+
+@dataclass(frozen=True)
+class Announcement(Payload, kind="announcement"):
+    """A severity's `notify`: a channel or a person hears of the declaration."""
+
+    target: str
+
+
+@dataclass(frozen=True)
+class AnnouncementToAll(Payload, kind="announcement.recipients", method=fan_out.METHOD):
+    who: str
+
+
+@dataclass(frozen=True)
+class Resolved(Movable, kind="resolved"):
+    """From the state of the moment, as all of these."""
+
+
+@dataclass(frozen=True)
+class WatchQuestion(Movable, kind="watch"):
+    """Whether the fix holds. `resolved` says which resolution it is about."""
+
+    resolved: str
+
+
+@dataclass(frozen=True)
+class Closed(Movable, kind="closed"):
+    actor: str
+
+
+@dataclass(frozen=True)
+class Reopened(Movable, kind="reopened"):
+    actor: str
+
+
+# --- its post-mortem --------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class PostPostmortem(Movable, kind="postmortem"):
+    """The message of the draft."""
+
+
+@dataclass(frozen=True)
+class EditPostmortem(Payload, kind="postmortem.edit", method=UPDATE):
+    """That message, when it is marked done."""
+
+
+@dataclass(frozen=True)
+class UploadPostmortem(Payload, kind="postmortem.file", method=file_upload.METHOD):
+    """The draft as a Markdown file in the thread."""
+
+
+@dataclass(frozen=True)
+class PostmortemReminder(Movable, kind="postmortem.reminder"):
+    """To its commander."""
+
+
+# --- writing them down ------------------------------------------------------------------------------------------------
+
+
+async def say(deps: Deps, tx: Tx, incident: Incident, message: Payload, key: str) -> None:
+    """A message of its own, at most one ever for the key. Where it goes is found when it is sent."""
+    key = message_key(message, incident.name, key)
+    await outbox.enqueue(deps, tx, NewDelivery(message, incident.name, rank=incident.rank, dedupe_key=key))
+
+
+def message_key(message: Payload, incident: str, key: str) -> str:
+    return f"{message.kind}:{incident}:{key}"
+
+
+async def enqueue(deps: Deps, tx: Tx, incident: Incident, what: Payload, *, collapse_key: str | None = None) -> None:
+    new = NewDelivery(what, incident.name, rank=incident.rank, collapse_key=collapse_key)
+    await outbox.enqueue(deps, tx, new)
+
+
+async def invite(deps: Deps, tx: Tx, incident: Incident, who: Sequence[str]) -> None:
+    await enqueue(deps, tx, incident, Invite(list(who)))
+
+
+async def post_card(deps: Deps, tx: Tx, incident: Incident, variant: str, channel: str | None) -> None:
+    """With its channel known, it queues at that channel's rate limit from the beginning."""
+    key = posting(incident, variant)
+    new = NewDelivery(PostCard(variant), incident.name, rate_limit=channel, rank=incident.rank, dedupe_key=key)
+    await outbox.enqueue(deps, tx, new)
 
 
 def posting(incident: Incident, variant: str) -> str:
@@ -31,43 +175,3 @@ async def announced_in(deps: Deps, incident: Incident, tx: Tx | None = None) -> 
     key = channels.key_of(announce_setting(deps, incident))
     place = await find_channel(tx, key)
     return f"#{place.name if place and place.name else key}"
-
-
-async def say(deps: Deps, tx: Tx, incident: Incident, kind: str, key: str, **payload: object) -> None:
-    """A message of its own, at most one ever for the key. Where it goes is found when it is sent."""
-    await outbox.enqueue(
-        deps,
-        tx,
-        NewDelivery(
-            kind=kind,
-            subject=incident.name,
-            method="chat.postMessage",
-            payload=payload,
-            rank=incident.rank,
-            dedupe_key=f"{kind}:{incident.name}:{key}",
-        ),
-    )
-
-
-def channel_open(incident: Incident) -> NewDelivery:
-    return NewDelivery("channel.open", incident.name, "conversations.create", rank=incident.rank)
-
-
-def invitation(incident: Incident, who: list[str]) -> NewDelivery:
-    """`who` as in the catalogue: people, groups, teams, roles."""
-    return NewDelivery(
-        "channel.invite", incident.name, "conversations.invite", payload={"who": who}, rank=incident.rank
-    )
-
-
-def card_post(incident: Incident, variant: str, channel: str | None) -> NewDelivery:
-    """With its channel known, it queues at that channel's rate limit from the beginning."""
-    return NewDelivery(
-        kind="card.post",
-        subject=incident.name,
-        method="chat.postMessage",
-        payload={"variant": variant},
-        rate_limit=channel,
-        rank=incident.rank,
-        dedupe_key=deliveries.posting(incident, variant),
-    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import timedelta
 
 from bot.deps import Deps
@@ -11,12 +12,20 @@ from bot.domain.people.person import BOT
 from bot.ports import Tx
 from bot.queue import outbox
 from bot.services.incidents import template_context
-from bot.services.messaging.email import KIND, EmailHandler
+from bot.services.messaging.email import METHOD, Email, EmailHandler, Words, dedupe_key
 from bot.store.incidents import updates as updates_store
 
 DECLARED = "declared"
 SOON_SECONDS = 0.5
-LINK_WITHIN = timedelta(seconds=30)  # for want of a link, nobody hears of an incident much later
+LINK_WITHIN = timedelta(seconds=30)  # without a link, nobody hears of an incident much later
+
+
+@dataclass(frozen=True, kw_only=True)
+class IncidentEmail(Email, kind="incident.email", method=METHOD):
+    """Worded by its template when it is sent. `update` is the number of the one it is about."""
+
+    template: str
+    update: int | None
 
 
 async def keep_posted(deps: Deps, tx: Tx, incident: Incident, template: str, *, nth: int | None = None) -> None:
@@ -39,30 +48,30 @@ async def send(
     """
     part = "" if template == DECLARED else template if nth is None else f"{template}-{nth}"
     update = nth if template == "update" else None
-    payload = {"to": [target.removeprefix("email:")], "template": template, "update": update, "part": part}
-    key = f"{KIND}:{incident.name}:{part or template}:{target}"
-    await outbox.enqueue(deps, tx, NewDelivery(KIND, incident.name, KIND, payload, rank=incident.rank, dedupe_key=key))
+    to = [target.removeprefix("email:")]
+    email = IncidentEmail(to=to, service=incident.service, part=part, template=template, update=update)
+    key = dedupe_key(incident.name, part or template, target)
+    await outbox.enqueue(deps, tx, NewDelivery(email, incident.name, rank=incident.rank, dedupe_key=key))
 
 
-class IncidentEmail(EmailHandler):
-    """Worded by its template when it is sent, unless its words stand already."""
-
-    async def words(self, deps: Deps, tx: Tx, incident: Incident, delivery: Delivery) -> dict[str, str] | Skip | Wait:
+class IncidentEmailHandler(EmailHandler[IncidentEmail]):
+    async def words(
+        self, deps: Deps, tx: Tx, delivery: Delivery[IncidentEmail], incident: Incident | None
+    ) -> Words | Skip | Wait:
+        if incident is None:
+            return Skip(f"{delivery.subject} is no incident")
         if said := await _overtaken(tx, incident, delivery):
             return Skip(said)
-        if "title" in delivery.payload:
-            return {}
         if not incident.card[1] and deps.clock.now() - incident.declared_at < LINK_WITHIN:
             return Wait(SOON_SECONDS, "its card, which the message links to, is being posted")
-        number = delivery.payload.get("update")
-        update = await updates_store.get_update(tx, number) if number else None
-        title, text = await template_context.mail(deps, tx, delivery.payload["template"], incident, update)
-        return {"title": title, "text": text}
+        email = delivery.payload
+        update = await updates_store.get_update(tx, email.update) if email.update else None
+        return await template_context.mail(deps, tx, email.template, incident, update)
 
 
-async def _overtaken(tx: Tx, incident: Incident, delivery: Delivery) -> str | None:
-    """Why nobody need read it any more. What a person wrote is always sent."""
-    template, number = delivery.payload.get("template"), delivery.payload.get("update")
+async def _overtaken(tx: Tx, incident: Incident, delivery: Delivery[IncidentEmail]) -> str | None:
+    """Why nobody need read it. What a person wrote is always sent."""
+    template, number = delivery.payload.template, delivery.payload.update
     if template == "resolved" and incident.is_open:
         return "it was reopened meanwhile"
     if template == "reopened" and not incident.is_open:

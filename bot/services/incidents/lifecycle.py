@@ -10,12 +10,12 @@ from bot.domain.incidents import incident as rules
 from bot.domain.incidents.incident import Incident, IncidentChanges, Placement, Status
 from bot.domain.people.person import Actor
 from bot.ports import Tx
-from bot.queue import audit, outbox, timers
+from bot.queue import audit, timers
 from bot.queue.unit_of_work import begin
 from bot.services.escalation import progress as escalations
 from bot.services.incidents import cadence
 from bot.services.incidents.announce import tell_all
-from bot.services.incidents.deliveries import channel_open, invitation
+from bot.services.incidents.deliveries import OpenChannel, enqueue, invite
 from bot.services.incidents.queries import may_respond, visible
 from bot.services.incidents.timeline import log
 from bot.services.messaging import refresh
@@ -95,9 +95,9 @@ async def _live_up_to(deps: Deps, tx: Tx, incident: Incident, severity: Severity
     await tell_all(deps, tx, incident, severity)
     if incident.placement is Placement.THREAD and severity.channel and not incident.slack.channel:
         incident = await store.change(tx, incident.id, placement=Placement.CHANNEL)
-        await outbox.enqueue(deps, tx, channel_open(incident))
+        await enqueue(deps, tx, incident, OpenChannel())
     elif incident.slack.channel and severity.invite and not incident.private:
-        await outbox.enqueue(deps, tx, invitation(incident, list(severity.invite)))
+        await invite(deps, tx, incident, severity.invite)
     return incident
 
 

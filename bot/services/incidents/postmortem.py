@@ -8,11 +8,10 @@ from bot.deps import Deps
 from bot.domain.incidents import incident as rules
 from bot.domain.incidents import postmortem as drafts
 from bot.domain.incidents.incident import Incident
-from bot.domain.outgoing.delivery import NewDelivery
 from bot.domain.outgoing.timer import Timer
 from bot.domain.people.person import Actor
 from bot.ports import Tx
-from bot.queue import audit, commitments, outbox, timers
+from bot.queue import audit, commitments, timers
 from bot.queue.unit_of_work import begin
 from bot.services.incidents import cadence, deliveries, queries, template_context, timeline
 from bot.store.incidents import incidents as store
@@ -24,7 +23,7 @@ GRACE_SECONDS = 3600
 
 async def start(deps: Deps, tx: Tx, incident: Incident) -> Incident:
     """Within the resolving transaction: the draft goes into the thread, and is owed where the severity says so."""
-    await deliveries.say(deps, tx, incident, "postmortem", str(incident.resolved_at))
+    await deliveries.say(deps, tx, incident, deliveries.PostPostmortem(), str(incident.resolved_at))
     owed = cadence.level(deps, incident).postmortem_due
     if owed is None or incident.postmortem_done_at:
         return incident
@@ -58,7 +57,7 @@ async def remind(deps: Deps, tx: Tx, timer: Timer) -> None:
     if incident.postmortem_done_at or not incident.postmortem_due_at:
         return
     await commitments.meet(tx, subject=incident.name, kind="postmortem", at=deps.clock.now())
-    await deliveries.say(deps, tx, incident, "postmortem.reminder", str(timer.id))
+    await deliveries.say(deps, tx, incident, deliveries.PostmortemReminder(), str(timer.id))
     await _remind_next(deps, tx, incident)
 
 
@@ -90,19 +89,14 @@ async def edit(deps: Deps, number: int, bodies: Mapping[str, str], by: Actor) ->
         kept = {"edits": _edits(incident) | changed, "edited_by": by.id}
         incident = await store.change(tx, number, postmortem=kept)
         await timeline.log(deps, tx, incident, by.id, "postmortem", "edited the post-mortem draft")
-        await outbox.enqueue(deps, tx, file_upload(incident))
+        await upload(deps, tx, incident)
         await audit.record(tx, deps.clock, by.id, "postmortem.edited", incident.name, sections=sorted(changed))
         return incident
 
 
-def file_upload(incident: Incident) -> NewDelivery:
-    return NewDelivery(
-        kind="postmortem.file",
-        subject=incident.name,
-        method="files.completeUploadExternal",
-        rank=incident.rank,
-        collapse_key=f"postmortem.file:{incident.name}",
-    )
+async def upload(deps: Deps, tx: Tx, incident: Incident) -> None:
+    key = f"postmortem.file:{incident.name}"
+    await deliveries.enqueue(deps, tx, incident, deliveries.UploadPostmortem(), collapse_key=key)
 
 
 async def done(deps: Deps, number: int, by: Actor) -> tuple[Incident, bool]:
@@ -118,12 +112,6 @@ async def done(deps: Deps, number: int, by: Actor) -> tuple[Incident, bool]:
         await commitments.cancel(tx, subject=incident.name, kind="postmortem")
         incident = await store.change(tx, number, postmortem_done_at=deps.clock.now())
         await timeline.log(deps, tx, incident, by.id, "postmortem", "marked the post-mortem done")
-        new = NewDelivery(
-            "postmortem.edit",
-            incident.name,
-            "chat.update",
-            rank=incident.rank,
-            collapse_key=f"postmortem:{incident.name}",
-        )
-        await outbox.enqueue(deps, tx, new)
+        key = f"postmortem:{incident.name}"
+        await deliveries.enqueue(deps, tx, incident, deliveries.EditPostmortem(), collapse_key=key)
         return incident, True

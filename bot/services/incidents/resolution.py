@@ -61,7 +61,7 @@ async def resolve_in(
     incident = await _watch(deps, tx, incident, watch)
     await escalations.end(deps, tx, of_incident(incident), "resolved")
     await _leave_people_alone(deps, tx, incident, by)
-    await deliveries.say(deps, tx, incident, "resolved", _slot(incident))
+    await deliveries.say(deps, tx, incident, deliveries.Resolved(), _slot(incident))
     await email.keep_posted(deps, tx, incident, "resolved", nth=_nth(incident))
     await postmortem.start(deps, tx, incident)
     await refresh.incident(deps, tx, incident)
@@ -117,7 +117,7 @@ async def watch_over(deps: Deps, tx: Tx, timer: Timer) -> None:
     """The watch period has passed: a person is asked to confirm or reopen."""
     incident = await _same_resolution(tx, timer)
     if incident:
-        await deliveries.say(deps, tx, incident, "watch", _slot(incident), resolved=_slot(incident))
+        await deliveries.say(deps, tx, incident, deliveries.WatchQuestion(_slot(incident)), _slot(incident))
 
 
 async def asked(deps: Deps, tx: Tx, number: int, resolution: str) -> None:
@@ -158,7 +158,7 @@ async def _close(deps: Deps, tx: Tx, incident: Incident, actor: str, text: str) 
     await _stop_watching(tx, incident)
     await timeline.log(deps, tx, incident, actor, "closed", text)
     incident = await store.change(tx, incident.id, status=Status.CLOSED, closed_at=deps.clock.now())
-    await deliveries.say(deps, tx, incident, "closed", _slot(incident), actor=actor)
+    await deliveries.say(deps, tx, incident, deliveries.Closed(actor), _slot(incident))
     await refresh.incident(deps, tx, incident)
     await audit.record(tx, deps.clock, actor, "incident.closed", incident.name)
     return incident
@@ -192,7 +192,7 @@ async def reopen(deps: Deps, number: int, by: Actor) -> Incident:
         due = rules.next_update(incident, cadence.level(deps, incident), deps.clock.now())
         incident = await cadence.commit(deps, tx, incident, due, entry)
         await escalations.reopened(deps, tx, incident)
-        await deliveries.say(deps, tx, incident, "reopened", slot, actor=by.id)
+        await deliveries.say(deps, tx, incident, deliveries.Reopened(by.id), slot)
         await email.keep_posted(deps, tx, incident, "reopened", nth=nth)
         await refresh.incident(deps, tx, incident)
         await audit.record(tx, deps.clock, by.id, "incident.reopened", incident.name)

@@ -8,7 +8,7 @@ from bot.domain.incidents import incident as rules
 from bot.domain.incidents.incident import Incident, Placement, Role
 from bot.domain.people.person import Actor, Person
 from bot.ports import Tx
-from bot.queue import audit, outbox
+from bot.queue import audit
 from bot.queue.unit_of_work import begin
 from bot.services.incidents import deliveries, lifecycle, queries, timeline
 from bot.services.messaging import refresh
@@ -68,4 +68,4 @@ async def _joined(deps: Deps, tx: Tx, incident: Incident, person: str) -> None:
     """The cards name them, and they are in the channel."""
     await refresh.incident(deps, tx, incident)
     if incident.placement is Placement.CHANNEL and incident.slack.channel:
-        await outbox.enqueue(deps, tx, deliveries.invitation(incident, [person]))
+        await deliveries.invite(deps, tx, incident, [person])

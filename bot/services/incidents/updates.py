@@ -87,7 +87,7 @@ async def _write(
         due_at=now,
         grace_seconds=cadence.grace_seconds(deps),
     )
-    await deliveries.say(deps, tx, incident, "update", str(update.id), update=update.id)
+    await deliveries.say(deps, tx, incident, deliveries.PostUpdate(update.id), str(update.id))
     await email.keep_posted(deps, tx, incident, "update", nth=update.id)
     await refresh.incident(deps, tx, incident)
     return incident, update
@@ -118,7 +118,7 @@ async def remind(deps: Deps, tx: Tx, timer: Timer) -> None:
     """Before it is due: the commander is asked, or the channel where there is none."""
     incident = await _still_due(tx, timer)
     if incident:
-        await deliveries.say(deps, tx, incident, "reminder", str(timer.id), due=timer.payload["due"])
+        await deliveries.say(deps, tx, incident, deliveries.Reminder(timer.payload["due"]), str(timer.id))
 
 
 async def _still_due(tx: Tx, timer: Timer) -> Incident | None:

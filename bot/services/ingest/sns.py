@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -10,18 +11,17 @@ from bot.deps import Deps
 from bot.domain.alerts import alert
 from bot.domain.alerts.alert import SubscriptionChange, SubscriptionRequest
 from bot.domain.errors import Undeliverable
-from bot.domain.outgoing.delivery import Call, Delivery, NewDelivery, Plan
+from bot.domain.outgoing.delivery import Call, Delivery, NewDelivery, Payload, Plan
 from bot.domain.people.person import BOT
 from bot.intake import cloudwatch, proof
 from bot.ports import Tx
 from bot.queue import audit, outbox
+from bot.queue.handler import DeliveryHandler
 from bot.queue.inbox import InboxItem
 from bot.queue.unit_of_work import begin
 from bot.services.ingest import alerts, webhooks
 from bot.services.messaging import operator_notices
-from bot.services.messaging.slack_post import Plain
 
-KIND = "sns.confirm"
 SUBJECT = "sns"
 HOOK = f"{alert.HOOK}:{cloudwatch.SOURCE}"
 
@@ -35,6 +35,12 @@ async def handle(deps: Deps, item: InboxItem) -> None:
     await alerts.take(deps, item, intake)
 
 
+@dataclass(frozen=True)
+class ConfirmSubscription(Payload, kind="sns.confirm", method="sns.confirm"):
+    url: str
+    topic: str
+
+
 async def wished(deps: Deps, request: SubscriptionRequest, key: str) -> None:
     """Once for each message, however often it is worked. A topic that nobody named is left alone."""
     if deps.sns is None or request.subject not in deps.sns.topics:
@@ -42,8 +48,8 @@ async def wished(deps: Deps, request: SubscriptionRequest, key: str) -> None:
     async with begin(deps) as tx:
         if request.change is SubscriptionChange.CONFIRM_SUBSCRIPTION and confirms(request):
             name = hashlib.sha256(request.url.encode()).hexdigest()
-            payload = {"url": request.url, "topic": request.subject}
-            await outbox.enqueue(deps, tx, NewDelivery(KIND, SUBJECT, KIND, payload, dedupe_key=f"{KIND}:{name}"))
+            confirm = ConfirmSubscription(request.url, request.subject)
+            await outbox.enqueue(deps, tx, NewDelivery(confirm, SUBJECT, dedupe_key=f"{confirm.kind}:{name}"))
         elif request.change is SubscriptionChange.SUBSCRIPTION_ENDED:
             text = f"Amazon SNS says that nothing comes in any more from {request.subject}: its subscription has ended."
             await operator_notices.enqueue(deps, tx, deps.config.alerts_channel, text, f"sns ended:{key}")
@@ -57,18 +63,22 @@ def confirms(request: SubscriptionRequest) -> bool:
     return asked.get("Action") == ["ConfirmSubscription"] and asked.get("TopicArn") == [request.subject]
 
 
-class ConfirmHandler(Plain):
-    async def prepare(self, deps: Deps, tx: Tx, delivery: Delivery) -> Plan:
-        return Call(delivery.payload)
+class ConfirmSubscriptionHandler(DeliveryHandler[ConfirmSubscription]):
+    async def prepare(self, deps: Deps, tx: Tx, delivery: Delivery[ConfirmSubscription]) -> Plan:
+        return Call({})
 
-    async def send(self, deps: Deps, delivery: Delivery, arguments: dict[str, Any], method: str) -> dict[str, Any]:
+    async def send(
+        self, deps: Deps, delivery: Delivery[ConfirmSubscription], arguments: dict[str, Any]
+    ) -> dict[str, Any]:
         if deps.sns is None:
             raise Undeliverable("TOCSIN_SNS_TOPICS is not set", permanent=True)
-        await deps.sns.confirm(str(arguments["url"]))
+        await deps.sns.confirm(delivery.payload.url)
         return {}
 
-    async def on_sent(self, deps: Deps, tx: Tx, delivery: Delivery, answer: dict[str, Any]) -> None:
-        topic = str(delivery.payload["topic"])
+    async def on_sent(
+        self, deps: Deps, tx: Tx, delivery: Delivery[ConfirmSubscription], answer: dict[str, Any]
+    ) -> None:
+        topic = delivery.payload.topic
         await audit.record(tx, deps.clock, BOT, "sns.confirmed", SUBJECT, topic=topic)
         text = f"Alarms come in from {topic}: its subscription is confirmed."
         await operator_notices.enqueue(deps, tx, deps.config.alerts_channel, text, f"sns:{delivery.id}")

@@ -5,26 +5,28 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from bot.deps import Deps
 from bot.domain.catalogue.catalogue import Catalogue
 from bot.domain.errors import Undeliverable
 from bot.domain.incidents import incident as rules
 from bot.domain.incidents.incident import Incident
-from bot.domain.outgoing.delivery import Call, Delivery, NewDelivery, Plan, Skip, Wait
+from bot.domain.outgoing.delivery import Call, Delivery, Fate, NewDelivery, Plan, Skip, Wait
 from bot.domain.outgoing.mail import Mail, Sent, one_line
+from bot.domain.outgoing.step_target import OfStep, StepTarget
 from bot.domain.people.person import BOT
 from bot.domain.people.recipients import Recipients
-from bot.ports import Tx
+from bot.ports import Mailer, Tx
 from bot.queue import audit, operator_alarm, outbox
+from bot.queue.handler import DeliveryHandler
 from bot.services.messaging import operator_notices, thread_notes
-from bot.services.messaging.slack_post import Plain
 from bot.services.workspace import recipients
 from bot.store.incidents import incidents as store
 
-KIND = "email"
+METHOD = "email"
 STILL_TRYING = 6  # attempts after which people are told that it has not gone out yet: about half a minute
 NOBODY = "nobody of these has an address that may be written to"
 NOT_SET_UP = "SMTP_SERVER is not set, so no e-mail goes out"
@@ -34,74 +36,90 @@ NEEDS_A_SERVER = (
 )
 
 
-async def write(
-    deps: Deps,
-    tx: Tx,
-    subject: str,
-    target: str,
-    *,
-    title: str,
-    text: str,
-    service: str,
-    key: str,
-    rank: int = 9,
-    escalation_id: int | None = None,
-    position: int | None = None,
-) -> None:
-    """Words that stand already, about `subject` (`RUN-7`, `ALR-42`), to an `email:` target; at most one for the key.
-
-    `escalation` and `position` name the step of an escalation policy that asks for it: what stops the step stops the
-    message, too.
+@dataclass(frozen=True, kw_only=True)
+class Email(OfStep):
+    """`to` are contacts of `service`, `who` entries and addresses. `part` names the message within its thread; None: by
+    its delivery. An escalation policy promises the e-mail of its `step`.
     """
-    payload: dict[str, Any] = {"to": [target.removeprefix("email:")], "title": title, "text": text, "service": service}
-    if escalation_id is not None:
-        payload |= {"escalation": escalation_id, "position": position}
-    new = NewDelivery(KIND, subject, KIND, payload, rank=rank, dedupe_key=f"{KIND}:{subject}:{key}:{target}")
-    await outbox.enqueue(deps, tx, new)
+
+    to: list[str]
+    service: str
+    part: str | None = None
+    step: StepTarget | None = None
 
 
-class EmailHandler(Plain):
+@dataclass(frozen=True, kw_only=True)
+class WrittenEmail(Email, kind="email", method=METHOD):
+    """Its words are there already."""
+
+    title: str
+    text: str
+
+
+async def write(deps: Deps, tx: Tx, subject: str, email: WrittenEmail, key: str, *, rank: int = 9) -> None:
+    """About `subject` (`RUN-7`, `ALR-42`), at most once for the key and whom it is to."""
+    key = dedupe_key(subject, key, f"email:{','.join(email.to)}")
+    await outbox.enqueue(deps, tx, NewDelivery(email, subject, rank=rank, dedupe_key=key))
+
+
+def dedupe_key(subject: str, key: str, target: str) -> str:
+    return f"{METHOD}:{subject}:{key}:{target}"
+
+
+E = TypeVar("E", bound=Email)
+Words = tuple[str, str]  # title and text
+
+
+class EmailHandler(DeliveryHandler[E]):
     """One message. SMTP cannot be asked what became of it: after a lost answer it goes once more, with the same
     Message-ID, by which mail programs show the two as one.
     """
 
-    async def prepare(self, deps: Deps, tx: Tx, delivery: Delivery) -> Plan:
+    async def words(self, deps: Deps, tx: Tx, delivery: Delivery[E], incident: Incident | None) -> Words | Skip | Wait:
+        """`incident` is the subject, where it is one."""
+        raise NotImplementedError
+
+    async def prepare(self, deps: Deps, tx: Tx, delivery: Delivery[E]) -> Plan:
         number = rules.number(delivery.subject)
         incident = await store.get(tx, number) if number else None
-        if incident is None:
-            return Call({**delivery.payload, "era": "", "roles": {}})
-        words = await self.words(deps, tx, incident, delivery)
-        if not isinstance(words, dict):
+        words = await self.words(deps, tx, delivery, incident)
+        if not isinstance(words, tuple):
             return words
-        roles = await store.roles_of(tx, incident.id)
-        era = str(int(incident.declared_at.timestamp()))
-        return Call({"service": incident.service, **delivery.payload, **words, "era": era, "roles": roles})
+        roles = await store.roles_of(tx, incident.id) if incident else {}
+        era = str(int(incident.declared_at.timestamp())) if incident else ""
+        return Call({"words": words, "era": era, "roles": roles})
 
-    async def words(self, deps: Deps, tx: Tx, incident: Incident, delivery: Delivery) -> dict[str, str] | Skip | Wait:
-        """`title` and `text` where the payload does not hold them yet."""
-        return {}
+    async def look_up(self, deps: Deps, delivery: Delivery[E], arguments: dict[str, Any]) -> dict[str, Any]:
+        _mailer(deps)
+        email = delivery.payload
+        return {**arguments, "meant": await recipients.find(deps, email.service, email.to, arguments["roles"])}
 
-    async def send(self, deps: Deps, delivery: Delivery, arguments: dict[str, Any], method: str) -> dict[str, Any]:
-        if deps.mailer is None:
-            raise Undeliverable(NOT_SET_UP, permanent=True)
-        meant = await recipients.find(deps, arguments["service"], arguments["to"], arguments["roles"])
+    async def send(self, deps: Deps, delivery: Delivery[E], arguments: dict[str, Any]) -> dict[str, Any]:
+        meant: Recipients = arguments["meant"]
         if not meant.addresses:
             raise _nobody(meant)
-        return _answer(await deps.mailer.send(_mail(deps, delivery, arguments, meant.addresses)), meant)
+        title, text = arguments["words"]
+        mail = Mail(
+            to=tuple(meant.addresses),
+            subject=title,
+            text=text,
+            sent_at=datetime.fromtimestamp(deps.clock.wall(), UTC),
+            thread=delivery.subject.lower(),
+            era=arguments["era"],
+            part=_part(delivery),
+        )
+        return _answer(await _mailer(deps).send(mail), meant)
 
-    async def on_sent(self, deps: Deps, tx: Tx, delivery: Delivery, answer: dict[str, Any]) -> None:
+    async def on_sent(self, deps: Deps, tx: Tx, delivery: Delivery[E], answer: dict[str, Any]) -> None:
         if answer["refused"]:
             await audit.record(tx, deps.clock, BOT, "email.refused", delivery.subject, refused=answer["refused"])
         if answer["told"]:
             await _say_who_did_not_get_it(deps, tx, delivery, answer["told"])
         if answer["later"]:
-            payload = {"part": delivery.token, **delivery.payload, "to": answer["later"]}
-            new = NewDelivery(delivery.kind, delivery.subject, delivery.method, payload, rank=delivery.rank)
-            await outbox.enqueue(deps, tx, new)
+            rest = replace(delivery.payload, to=answer["later"], part=_part(delivery))
+            await outbox.enqueue(deps, tx, NewDelivery(rest, delivery.subject, rank=delivery.rank))
 
-    async def on_refused(
-        self, deps: Deps, tx: Tx, delivery: Delivery, problem: Undeliverable
-    ) -> dict[str, Any] | Wait | Skip | None:
+    async def on_refused(self, deps: Deps, tx: Tx, delivery: Delivery[E], problem: Undeliverable) -> Fate:
         if problem.error == NOT_SET_UP:
             await operator_notices.enqueue(deps, tx, deps.config.alerts_channel, NEEDS_A_SERVER, "email: no server")
         elif problem.permanent and problem.error != NOBODY:
@@ -111,9 +129,26 @@ class EmailHandler(Plain):
                 f"The e-mail about {delivery.subject} has not gone out yet: {_short(problem.error)}. It is tried again."
             )
             await thread_notes.say(deps, tx, delivery.subject, text, "email late")
-        if problem.permanent and problem.error != NOBODY and "escalation" in delivery.payload:
+        if problem.permanent and problem.error != NOBODY and delivery.payload.step:
             await _alarm(deps, tx, delivery, problem.error)
         return Skip(problem.error) if problem.error.startswith((NOBODY, NOT_SET_UP)) else None
+
+
+class WrittenEmailHandler(EmailHandler[WrittenEmail]):
+    async def words(
+        self, deps: Deps, tx: Tx, delivery: Delivery[WrittenEmail], incident: Incident | None
+    ) -> Words | Skip | Wait:
+        return delivery.payload.title, delivery.payload.text
+
+
+def _mailer(deps: Deps) -> Mailer:
+    if deps.mailer is None:
+        raise Undeliverable(NOT_SET_UP, permanent=True)
+    return deps.mailer
+
+
+def _part(delivery: Delivery[E]) -> str:
+    return delivery.token if delivery.payload.part is None else delivery.payload.part
 
 
 def wanted_in_vain(deps: Deps) -> str | None:
@@ -135,19 +170,7 @@ def _is_wanted(catalogue: Catalogue) -> bool:
         for target in step.notify
     ]
     steps = [step.kind.value for runbook in catalogue.runbooks.values() for step in runbook.steps]
-    return KIND in steps or any(target.startswith("email:") for target in targets)
-
-
-def _mail(deps: Deps, delivery: Delivery, arguments: dict[str, Any], addresses: Sequence[str]) -> Mail:
-    return Mail(
-        to=tuple(addresses),
-        subject=arguments["title"],
-        text=arguments["text"],
-        sent_at=datetime.fromtimestamp(deps.clock.wall(), UTC),
-        thread=delivery.subject.lower(),
-        era=arguments["era"],
-        part=arguments.get("part", delivery.token),
-    )
+    return METHOD in steps or any(target.startswith("email:") for target in targets)
 
 
 # --- who did not get it -----------------------------------------------------------------------------------------------
@@ -171,7 +194,7 @@ def _answer(sent: Sent, meant: Recipients) -> dict[str, Any]:
     }
 
 
-async def _say_who_did_not_get_it(deps: Deps, tx: Tx, delivery: Delivery, told: Sequence[str]) -> None:
+async def _say_who_did_not_get_it(deps: Deps, tx: Tx, delivery: Delivery[E], told: Sequence[str]) -> None:
     """Once for these people: what follows in the thread would say the same again."""
     names = hashlib.sha256("\n".join(sorted(one.partition(":")[0] for one in told)).encode()).hexdigest()[:16]
     text = f"The e-mail about {delivery.subject} did not reach {_spoken(told)}. The others have it."
@@ -179,16 +202,16 @@ async def _say_who_did_not_get_it(deps: Deps, tx: Tx, delivery: Delivery, told: 
     await thread_notes.say(deps, tx, delivery.subject, text, f"email missed {names}", mentions=people)
 
 
-async def _give_up(deps: Deps, tx: Tx, delivery: Delivery, error: str) -> None:
-    to, why = ", ".join(delivery.payload["to"]), _PERSON.sub(r"<@\1>", _short(error))
+async def _give_up(deps: Deps, tx: Tx, delivery: Delivery[E], error: str) -> None:
+    to, why = ", ".join(delivery.payload.to), _PERSON.sub(r"<@\1>", _short(error))
     text = f"The e-mail about {delivery.subject} to {to} did not go out: {why}."
     people = _PERSON.findall(_short(error))
     await thread_notes.say(deps, tx, delivery.subject, text, f"email given up {delivery.id}", mentions=people)
 
 
-async def _alarm(deps: Deps, tx: Tx, delivery: Delivery, error: str) -> None:
+async def _alarm(deps: Deps, tx: Tx, delivery: Delivery[E], error: str) -> None:
     """A step of an escalation policy is a promise."""
-    to = ", ".join(delivery.payload["to"])
+    to = ", ".join(delivery.payload.to)
     sentence = (
         f"{delivery.subject}: the e-mail to {to} that its escalation policy promised did not go out: {_short(error)}."
     )

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from bot.deps import Deps
-from bot.domain.outgoing.delivery import Delivery, NewDelivery, Skip, Wait
+from bot.domain.outgoing.delivery import Delivery, NewDelivery, Payload
 from bot.ports import Tx
 from bot.queue import outbox
-from bot.services.messaging.slack_post import Message, Post
+from bot.services.messaging.slack_post import Message, Post, Rendered
+from bot.services.subjects import NO_CHANNEL
 from bot.services.workspace import channels
 from bot.views.kit.blocks import section
 from bot.views.kit.mrkdwn import escape
 
-KIND = "operator_notice"
-CHANNEL_WAIT_SECONDS = 60.0
+
+@dataclass(frozen=True)
+class OperatorNotice(Payload, kind="operator_notice"):
+    """`channel_name` is a channel as an operator wrote it."""
+
+    channel_name: str
+    text: str
 
 
 async def say(deps: Deps, channel_name: str, text: str, key: str) -> None:
-    """`channel_name` is a channel as an operator wrote it."""
     async with deps.database.transaction() as tx:
         await enqueue(deps, tx, channel_name, text, key)
     deps.wakeups.wake()
@@ -24,17 +31,17 @@ async def say(deps: Deps, channel_name: str, text: str, key: str) -> None:
 
 async def enqueue(deps: Deps, tx: Tx, channel_name: str, text: str, key: str) -> None:
     """The same, beside the fact."""
-    payload = {"channel_name": channel_name, "text": text[:2900]}
-    new = NewDelivery(KIND, KIND, "chat.postMessage", payload, dedupe_key=f"{KIND}:{key}"[:255])
-    await outbox.enqueue(deps, tx, new)
+    notice = OperatorNotice(channel_name, text[:2900])
+    await outbox.enqueue(deps, tx, NewDelivery(notice, notice.kind, dedupe_key=key_of(key)))
 
 
-async def _render(deps: Deps, tx: Tx, delivery: Delivery) -> Message | Skip | Wait:
-    channel = await channels.resolve(tx, delivery.payload["channel_name"])
-    if not channel:
-        return Wait(CHANNEL_WAIT_SECONDS, "that channel cannot be used yet")
-    text = escape(str(delivery.payload["text"]))
-    return Message(channel, text, [section(text)])
+def key_of(key: str) -> str:
+    """What a notice is known by, once and for all."""
+    return f"{OperatorNotice.kind}:{key}"[:255]
 
 
-notice = Post(_render)
+class OperatorNoticeHandler(Post[OperatorNotice]):
+    async def render(self, deps: Deps, tx: Tx, delivery: Delivery[OperatorNotice]) -> Rendered:
+        channel = await channels.resolve(tx, delivery.payload.channel_name)
+        text = escape(delivery.payload.text)
+        return Message(channel, text, [section(text)]) if channel else NO_CHANNEL

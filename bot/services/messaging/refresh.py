@@ -2,19 +2,39 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from weakref import WeakKeyDictionary
 
 from bot.deps import Deps
 from bot.domain.alerts.group import AlertGroup
 from bot.domain.incidents.incident import Incident, Placement
-from bot.domain.outgoing.delivery import EDITS, UPDATE, NewDelivery
+from bot.domain.outgoing.delivery import EDITS, UPDATE, NewDelivery, Payload
 from bot.ports import Tx
 from bot.queue import outbox
 
 CHANNEL = "channel"
-
-
 ANNOUNCE = "announce"
+STORM_RANK = 0
+
+
+@dataclass(frozen=True)
+class EditCard(Payload, kind="card.edit", method=UPDATE):
+    variant: str
+
+
+@dataclass(frozen=True)
+class SetTopic(Payload, kind="channel.topic", method="conversations.setTopic"):
+    """Of an incident's channel."""
+
+
+@dataclass(frozen=True)
+class EditAlert(Payload, kind="alert.edit", method=UPDATE):
+    """The card of a group of alerts."""
+
+
+@dataclass(frozen=True)
+class EditStorm(Payload, kind="storm.edit", method=UPDATE):
+    """The card of a storm."""
 
 
 def variants(incident: Incident) -> list[str]:
@@ -37,27 +57,12 @@ async def incident(deps: Deps, tx: Tx, incident: Incident) -> None:
 
 
 def card_edit(incident: Incident, variant: str) -> NewDelivery:
-    return NewDelivery(
-        kind="card.edit",
-        subject=incident.name,
-        method="chat.update",
-        payload={"variant": variant},
-        rank=incident.rank,
-        collapse_key=f"card:{incident.name}:{variant}",
-    )
+    key = f"card:{incident.name}:{variant}"
+    return NewDelivery(EditCard(variant), incident.name, rank=incident.rank, collapse_key=key)
 
 
 def topic_edit(incident: Incident) -> NewDelivery:
-    return NewDelivery(
-        kind="channel.topic",
-        subject=incident.name,
-        method="conversations.setTopic",
-        rank=incident.rank,
-        collapse_key=f"topic:{incident.name}",
-    )
-
-
-STORM_RANK = 0
+    return NewDelivery(SetTopic(), incident.name, rank=incident.rank, collapse_key=f"topic:{incident.name}")
 
 
 # The storms whose edit this transaction has written down: the first stands for all that follow in it.
@@ -71,13 +76,12 @@ async def storm(deps: Deps, tx: Tx, storm: int) -> None:
         return
     edited.add(storm)
     name, key = f"STORM-{storm}", f"storm.edit:{storm}"
-    new = NewDelivery("storm.edit", name, UPDATE, rate_limit=EDITS, rank=STORM_RANK, collapse_key=key)
-    await outbox.enqueue(deps, tx, new)
+    await outbox.enqueue(deps, tx, NewDelivery(EditStorm(), name, rate_limit=EDITS, rank=STORM_RANK, collapse_key=key))
 
 
 def alert_edit(group: AlertGroup) -> NewDelivery:
     key = f"alert.edit:{group.id}"
-    return NewDelivery("alert.edit", str(group), UPDATE, rate_limit=EDITS, rank=group.rank, collapse_key=key)
+    return NewDelivery(EditAlert(), str(group), rate_limit=EDITS, rank=group.rank, collapse_key=key)
 
 
 async def alert(deps: Deps, tx: Tx, group: AlertGroup) -> None:

@@ -2,22 +2,41 @@
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, TypeVar
 
 from bot.deps import Deps
 from bot.domain.errors import Undeliverable
-from bot.domain.outgoing.delivery import Call, Delivery, Found, NewDelivery, Plan, Skip, Wait
-from bot.interactions import Reply, Where
+from bot.domain.outgoing.delivery import Call, Delivery, Fate, Found, NewDelivery, Payload, Plan, Skip
+from bot.interactions import Block, Reply, Where
 from bot.ports import Tx
 from bot.queue import outbox
-from bot.services.messaging.slack_post import EVENT_TYPE, Plain, find_posted
+from bot.queue.handler import DeliveryHandler
+from bot.services.messaging.slack_post import Message, Post, Rendered
 
-KIND = "reply"
 RANK = 0  # somebody is waiting for it
 TEXT_LIMIT = 3_900
 
-POST = "chat.postMessage"
-EPHEMERAL = "chat.postEphemeral"
+
+@dataclass(frozen=True)
+class Answer(Payload):
+    channel: str
+    thread: str | None
+    text: str
+    blocks: list[Block]
+
+
+@dataclass(frozen=True)
+class PublicAnswer(Answer, kind="reply"):
+    """Posted, for everybody in the channel."""
+
+
+@dataclass(frozen=True)
+class EphemeralAnswer(Answer, kind="reply.ephemeral", method="chat.postEphemeral"):
+    """Seen by the person who asked alone."""
+
+
+A = TypeVar("A", PublicAnswer, EphemeralAnswer)
 
 
 async def send(deps: Deps, reply: Reply, *, to: str, where: Where, key: str) -> None:
@@ -26,55 +45,47 @@ async def send(deps: Deps, reply: Reply, *, to: str, where: Where, key: str) -> 
     `to` is the person who asked. Public answers are posted in the place, others are seen by that person only; without
     a place both are a direct message.
     """
+    is_ephemeral = bool(where.channel) and not reply.public
+    kind = EphemeralAnswer if is_ephemeral else PublicAnswer
+    answer = kind(where.channel or to, where.thread, reply.text[:TEXT_LIMIT], reply.blocks)
     async with deps.database.transaction() as tx:
-        await outbox.enqueue(deps, tx, _new_delivery(reply, to, where, key))
+        await outbox.enqueue(deps, tx, _new_delivery(answer, to, key))
     deps.wakeups.wake()
 
 
-def _new_delivery(reply: Reply, to: str, where: Where, key: str) -> NewDelivery:
-    is_ephemeral = bool(where.channel) and not reply.public
-    channel = where.channel or to
-    return NewDelivery(
-        kind=KIND,
-        subject=to,
-        method=EPHEMERAL if is_ephemeral else POST,
-        payload={
-            "channel": channel,
-            "user": to if is_ephemeral else None,
-            "thread_ts": where.thread,
-            "text": reply.text[:TEXT_LIMIT],
-            "blocks": reply.blocks,
-        },
-        rate_limit=None if is_ephemeral else channel,
-        rank=RANK,
-        dedupe_key=f"{KIND}:{key}",
-    )
+def _new_delivery(answer: Answer, to: str, key: str) -> NewDelivery:
+    rate_limit = answer.channel if isinstance(answer, PublicAnswer) else None
+    return NewDelivery(answer, to, rate_limit=rate_limit, rank=RANK, dedupe_key=f"{PublicAnswer.kind}:{key}")
 
 
-class Saying(Plain):
-    """The delivery handler of a reply."""
+class _AnswerHandler(DeliveryHandler[A]):
+    """Where it cannot be said in its place, whatever the reason, it is said in a direct message."""
 
-    async def prepare(self, deps: Deps, tx: Tx, delivery: Delivery) -> Plan:
-        arguments = {name: value for name, value in delivery.payload.items() if value}
-        if delivery.method == POST:
-            marked = {"event_type": EVENT_TYPE, "event_payload": {"id": delivery.token}}
-            arguments |= {"metadata": marked, "unfurl_links": False, "unfurl_media": False}
-        return Call(arguments)
-
-    async def find_sent(self, deps: Deps, delivery: Delivery, arguments: dict[str, Any]) -> Found | None:
-        if delivery.method == EPHEMERAL:
-            return Found(
-                {"ok": True}
-            )  # nobody can look for an ephemeral message, and hearing it twice is worse than not at all
-        return await find_posted(deps, delivery, arguments["channel"], arguments.get("thread_ts"))
-
-    async def on_refused(
-        self, deps: Deps, tx: Tx, delivery: Delivery, problem: Undeliverable
-    ) -> dict[str, Any] | Wait | Skip | None:
-        """Where it cannot be said in its place, whatever the reason, it is said in a direct message."""
-        if not problem.permanent or delivery.payload["channel"] == delivery.subject:
+    async def on_refused(self, deps: Deps, tx: Tx, delivery: Delivery[A], problem: Undeliverable) -> Fate:
+        answer = delivery.payload
+        if not problem.permanent or answer.channel == delivery.subject:
             return None
-        blocks = [] if "blocks" in problem.error else delivery.payload["blocks"]  # those would be refused there too
-        direct = Reply(delivery.payload["text"], blocks=blocks)
-        await outbox.enqueue(deps, tx, _new_delivery(direct, delivery.subject, Where(), f"direct:{delivery.id}"))
+        blocks = [] if "blocks" in problem.error else answer.blocks  # those would be refused there too
+        direct = PublicAnswer(delivery.subject, None, answer.text, blocks)
+        await outbox.enqueue(deps, tx, _new_delivery(direct, delivery.subject, f"direct:{delivery.id}"))
         return Skip(f"{problem.error}: said in a direct message instead")
+
+
+class PublicAnswerHandler(_AnswerHandler[PublicAnswer], Post[PublicAnswer]):
+    async def render(self, deps: Deps, tx: Tx, delivery: Delivery[PublicAnswer]) -> Rendered:
+        answer = delivery.payload
+        return Message(answer.channel, answer.text, answer.blocks, answer.thread)
+
+
+class EphemeralAnswerHandler(_AnswerHandler[EphemeralAnswer]):
+    async def prepare(self, deps: Deps, tx: Tx, delivery: Delivery[EphemeralAnswer]) -> Plan:
+        answer = delivery.payload
+        shown = {"text": answer.text, "blocks": answer.blocks, "thread_ts": answer.thread}
+        given = {name: value for name, value in shown.items() if value}
+        return Call({"channel": answer.channel, "user": delivery.subject, **given})
+
+    async def find_sent(
+        self, deps: Deps, delivery: Delivery[EphemeralAnswer], arguments: dict[str, Any]
+    ) -> Found | None:
+        """Nobody can look for an ephemeral message, and hearing it twice is worse than not at all."""
+        return Found({"ok": True})

@@ -1,22 +1,27 @@
-"""The delivery handler of a message: posted once, found again by its metadata when the answer was lost."""
+"""Delivery handlers of messages: posted once, found again by their metadata when the answer was lost, and said in
+another place where Slack does not take them in the first.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, ClassVar, TypeVar
 
 from bot.deps import Deps
 from bot.domain.errors import Undeliverable
-from bot.domain.outgoing.delivery import Call, Delivery, Found, Plan, Skip, Wait
+from bot.domain.outgoing.delivery import Call, Delivery, Fate, Found, Movable, NewDelivery, P, Plan, Skip, Wait
 from bot.interactions import Block
 from bot.ports import Tx
-from bot.services.messaging.slack_errors import CHANNEL_GONE
+from bot.queue import outbox
+from bot.queue.handler import DeliveryHandler
+from bot.services.messaging.slack_errors import CHANNEL_GONE, MESSAGE_GONE, THREAD_GONE
 
 EVENT_TYPE = "tocsin_delivery"
 CHANNEL_RETRY_SECONDS = 60.0
 LOOK_BACK_SECONDS = 600.0  # Slack's clock and ours may differ
 PAGES = 5
+
+M = TypeVar("M", bound=Movable)
 
 
 @dataclass(frozen=True)
@@ -29,54 +34,66 @@ class Message:
     thread: str | None = None
 
 
-Render = Callable[[Deps, Tx, Delivery], Awaitable["Message | Skip | Wait"]]
-Settled = Callable[[Deps, Tx, Delivery, dict[str, Any]], Awaitable[None]]
+Rendered = Message | Skip | Wait
 
 
-async def _nothing(deps: Deps, tx: Tx, delivery: Delivery, answer: dict[str, Any]) -> None:
-    return None
+class SlackCall(DeliveryHandler[P]):
+    """One call of the Web API. Where its channel is gone, the delivery waits until it is there again."""
 
-
-class Plain:
-    """What most delivery handlers share: one call, nothing to look up, nothing follows."""
-
-    async def prepare(self, deps: Deps, tx: Tx, delivery: Delivery) -> Plan:
-        raise NotImplementedError
-
-    async def send(self, deps: Deps, delivery: Delivery, arguments: dict[str, Any], method: str) -> dict[str, Any]:
-        return await deps.chat.call(method, arguments)
-
-    async def find_sent(self, deps: Deps, delivery: Delivery, arguments: dict[str, Any]) -> Found | None:
-        return None  # doing it twice does no harm
-
-    async def on_sent(self, deps: Deps, tx: Tx, delivery: Delivery, answer: dict[str, Any]) -> None:
-        return None
-
-    async def on_refused(
-        self, deps: Deps, tx: Tx, delivery: Delivery, problem: Undeliverable
-    ) -> dict[str, Any] | Wait | Skip | None:
+    async def on_refused(self, deps: Deps, tx: Tx, delivery: Delivery[P], problem: Undeliverable) -> Fate:
         return Wait(CHANNEL_RETRY_SECONDS, problem.error) if problem.error in CHANNEL_GONE else None
 
 
-class Post(Plain):
-    """A message of kind `render`; `then` writes down its ts and what follows."""
+class Edit(SlackCall[P]):
+    """An edit of a message that somebody may have deleted."""
 
-    def __init__(self, render: Render, then: Settled = _nothing) -> None:
-        self._render = render
-        self._then = then
+    async def on_refused(self, deps: Deps, tx: Tx, delivery: Delivery[P], problem: Undeliverable) -> Fate:
+        if problem.error in MESSAGE_GONE:
+            return Skip(f"{problem.error}: there is no message to edit")
+        return await super().on_refused(deps, tx, delivery, problem)
 
-    async def prepare(self, deps: Deps, tx: Tx, delivery: Delivery) -> Plan:
-        message = await self._render(deps, tx, delivery)
-        return Call(_arguments(message, delivery), target=message.channel) if isinstance(message, Message) else message
 
-    async def find_sent(self, deps: Deps, delivery: Delivery, arguments: dict[str, Any]) -> Found | None:
+class Post(SlackCall[P]):
+    """A message."""
+
+    async def render(self, deps: Deps, tx: Tx, delivery: Delivery[P]) -> Rendered:
+        raise NotImplementedError
+
+    async def prepare(self, deps: Deps, tx: Tx, delivery: Delivery[P]) -> Plan:
+        message = await self.render(deps, tx, delivery)
+        return Call(_arguments(message, delivery), message.channel) if isinstance(message, Message) else message
+
+    async def find_sent(self, deps: Deps, delivery: Delivery[P], arguments: dict[str, Any]) -> Found | None:
         return await find_posted(deps, delivery, arguments["channel"], arguments.get("thread_ts"))
 
-    async def on_sent(self, deps: Deps, tx: Tx, delivery: Delivery, answer: dict[str, Any]) -> None:
-        await self._then(deps, tx, delivery, answer)
+
+class MovablePost(Post[M]):
+    """A message that is said `elsewhere` where Slack does not take it to its first place: outside of the thread that
+    `render` names, unless a subclass has another place.
+    """
+
+    instead: ClassVar[str] = "said outside of the thread"
+    keeps_thread: ClassVar[bool] = False  # of the second place
+
+    async def prepare(self, deps: Deps, tx: Tx, delivery: Delivery[M]) -> Plan:
+        plan = await super().prepare(deps, tx, delivery)
+        if isinstance(plan, Call) and delivery.payload.elsewhere and not self.keeps_thread:
+            plan.arguments.pop("thread_ts", None)
+        return plan
+
+    async def is_lost(self, tx: Tx, delivery: Delivery[M], problem: Undeliverable) -> bool:
+        """Whether the first place does not take it, now or later."""
+        return problem.error in THREAD_GONE
+
+    async def on_refused(self, deps: Deps, tx: Tx, delivery: Delivery[M], problem: Undeliverable) -> Fate:
+        if delivery.payload.elsewhere or not await self.is_lost(tx, delivery, problem):
+            return await super().on_refused(deps, tx, delivery, problem)
+        moved, key = replace(delivery.payload, elsewhere=True), f"{delivery.kind}:elsewhere:{delivery.id}"
+        await outbox.enqueue(deps, tx, NewDelivery(moved, delivery.subject, rank=delivery.rank, dedupe_key=key))
+        return Skip(f"{problem.error}: {self.instead}")
 
 
-def _arguments(message: Message, delivery: Delivery) -> dict[str, Any]:
+def _arguments(message: Message, delivery: Delivery[Any]) -> dict[str, Any]:
     arguments: dict[str, Any] = {
         "channel": message.channel,
         "text": message.text[:3900],
@@ -91,7 +108,7 @@ def _arguments(message: Message, delivery: Delivery) -> dict[str, Any]:
     return arguments
 
 
-async def find_posted(deps: Deps, delivery: Delivery, channel: str, thread: str | None) -> Found | None:
+async def find_posted(deps: Deps, delivery: Delivery[Any], channel: str, thread: str | None) -> Found | None:
     """The message that carries this delivery's id: in the thread's replies, or in the channel's history."""
     if channel.startswith(("U", "W")):
         opened = await deps.chat.call("conversations.open", {"users": channel})
@@ -110,7 +127,7 @@ async def find_posted(deps: Deps, delivery: Delivery, channel: str, thread: str 
     return None
 
 
-def _where_to_look(delivery: Delivery, channel: str, thread: str | None) -> tuple[str, dict[str, Any]]:
+def _where_to_look(delivery: Delivery[Any], channel: str, thread: str | None) -> tuple[str, dict[str, Any]]:
     oldest = (delivery.first_sent_at or 0.0) - LOOK_BACK_SECONDS
     common = {"channel": channel, "include_all_metadata": True, "limit": 200, "oldest": f"{max(oldest, 0.0):.6f}"}
     if thread:

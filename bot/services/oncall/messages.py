@@ -3,29 +3,57 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from bot.deps import Deps
 from bot.domain.errors import Undeliverable
 from bot.domain.oncall import oncall as rules
-from bot.domain.outgoing.delivery import POST, Call, Delivery, NewDelivery, Plan, Skip, Wait
+from bot.domain.outgoing.delivery import Call, Delivery, Fate, NewDelivery, Payload, Plan, Skip
 from bot.domain.people import access
 from bot.ports import Tx
 from bot.queue import outbox
+from bot.services.messaging import fan_out
 from bot.services.messaging.slack_errors import CHANNEL_GONE
-from bot.services.messaging.slack_post import Message, Plain, Post
+from bot.services.messaging.slack_post import Message, Post, Rendered, SlackCall
 from bot.services.oncall.shifts import level_of, overrides_of
+from bot.services.subjects import NO_CHANNEL
 from bot.services.workspace import channels, oncall_now
 from bot.store.people import oncall as store
 from bot.store.people.oncall import Taken
 from bot.views import oncall as view
 from bot.views.kit.blocks import section
 
-DIRECT_MESSAGE = "oncall.direct_message"
-LINE = "oncall.announcement"
-BACK = "oncall.returned"
 MOST_MESSAGES = 20
-CHANNEL_WAIT_SECONDS = 60.0
+
+
+@dataclass(frozen=True)
+class OncallMessage(Payload, kind="oncall.direct_message"):
+    """`what`: given | relieved | over | again. `now` are those who have it after it is over."""
+
+    override: int
+    what: str
+    to: str
+    now: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class OncallLine(Payload, kind="oncall.announcement"):
+    """`what`: taken, from those `relieved`; or ended, `by` somebody, and `now` they have it."""
+
+    override: int
+    what: str
+    relieved: list[str] = field(default_factory=list)
+    now: list[str] = field(default_factory=list)
+    by: str = ""
+
+
+@dataclass(frozen=True)
+class GiveBack(Payload, kind="oncall.returned", method=fan_out.METHOD):
+    """Who has it after an override is asked when it is sent, and may be PagerDuty's to say. `by` ended it early."""
+
+    override: int
+    by: str | None
 
 
 def persons(who: Sequence[str]) -> list[str]:
@@ -33,61 +61,64 @@ def persons(who: Sequence[str]) -> list[str]:
     return [entry for entry in who if access.USER.fullmatch(entry)][:MOST_MESSAGES]
 
 
-async def write(deps: Deps, tx: Tx, about: Taken, what: str, to: str, **more: Any) -> None:
-    payload = {"override": about.id, "what": what, "to": to, **more}
-    key = f"{DIRECT_MESSAGE}:{about.id}:{what}:{to}"
-    await outbox.enqueue(deps, tx, NewDelivery(DIRECT_MESSAGE, about.subject, POST, payload, dedupe_key=key))
+async def write(deps: Deps, tx: Tx, about: Taken, message: OncallMessage) -> None:
+    await _enqueue(deps, tx, about, message, f"{message.what}:{message.to}")
 
 
-def channel_line(about: Taken, what: str, **more: Any) -> NewDelivery:
-    payload = {"override": about.id, "what": what, **more}
-    return NewDelivery(LINE, about.subject, POST, payload, dedupe_key=f"{LINE}:{about.id}:{what}")
+async def announce(deps: Deps, tx: Tx, about: Taken, line: OncallLine) -> None:
+    await _enqueue(deps, tx, about, line, line.what)
 
 
-def give_back(one: Taken, *, ended_by: str | None) -> NewDelivery:
-    """Who has it now is asked when it is sent, and may be PagerDuty's to say."""
-    return NewDelivery(
-        BACK, one.subject, "users.info", {"override": one.id, "by": ended_by}, dedupe_key=f"{BACK}:{one.id}"
-    )
+async def give_back(deps: Deps, tx: Tx, one: Taken, *, ended_by: str | None) -> None:
+    await _enqueue(deps, tx, one, GiveBack(one.id, ended_by), "")
 
 
-class GiveBack(Plain):
-    """Who has it after an override: found when it is over, and told."""
+async def _enqueue(deps: Deps, tx: Tx, about: Taken, payload: Payload, key: str) -> None:
+    new = NewDelivery(payload, about.subject, dedupe_key=f"{payload.kind}:{about.id}:{key}")
+    await outbox.enqueue(deps, tx, new)
 
-    async def prepare(self, deps: Deps, tx: Tx, delivery: Delivery) -> Plan:
-        one = await store.get(tx, delivery.payload["override"])
+
+class GiveBackHandler(SlackCall[GiveBack]):
+    async def prepare(self, deps: Deps, tx: Tx, delivery: Delivery[GiveBack]) -> Plan:
+        one = await store.get(tx, delivery.payload.override)
         return Call({"service": one.service, "level": one.level})
 
-    async def send(self, deps: Deps, delivery: Delivery, arguments: dict[str, Any], method: str) -> dict[str, Any]:
+    async def send(self, deps: Deps, delivery: Delivery[GiveBack], arguments: dict[str, Any]) -> dict[str, Any]:
         if arguments["service"] not in deps.catalogue.services:
             return {"now": []}
         meant = await oncall_now.look(deps, [f"{access.ON_CALL}:{arguments['level']}"], arguments["service"])
         return {"now": list(meant.who)}
 
-    async def on_sent(self, deps: Deps, tx: Tx, delivery: Delivery, answer: dict[str, Any]) -> None:
-        one, now = await store.get(tx, delivery.payload["override"]), answer["now"]
-        by = delivery.payload["by"]
+    async def on_sent(self, deps: Deps, tx: Tx, delivery: Delivery[GiveBack], answer: dict[str, Any]) -> None:
+        one, now = await store.get(tx, delivery.payload.override), answer["now"]
+        by = delivery.payload.by
         if by is not None:
-            await outbox.enqueue(deps, tx, channel_line(one, "ended", now=now, by=by))
+            await announce(deps, tx, one, OncallLine(one.id, "ended", now=now, by=by))
         if one.person not in now and by != one.person:
-            await write(deps, tx, one, "over", one.person, now=now)
+            await write(deps, tx, one, OncallMessage(one.id, "over", one.person, now))
         for person in persons(now):
-            await write(deps, tx, one, "again", person)
+            await write(deps, tx, one, OncallMessage(one.id, "again", person))
 
 
-async def _direct_message(deps: Deps, tx: Tx, delivery: Delivery) -> Message | Skip | Wait:
-    one = await store.get(tx, delivery.payload["override"])
-    text = await _words(deps, tx, one, delivery.payload)
-    return Message(delivery.payload["to"], text, [section(text)]) if text else Skip("it is over by now")
+class OncallMessageHandler(Post[OncallMessage]):
+    """To a person. Whom the file names and Slack does not know is not waited for."""
+
+    async def render(self, deps: Deps, tx: Tx, delivery: Delivery[OncallMessage]) -> Rendered:
+        one = await store.get(tx, delivery.payload.override)
+        text = await _words(deps, tx, one, delivery.payload)
+        return Message(delivery.payload.to, text, [section(text)]) if text else Skip("it is over by now")
+
+    async def on_refused(self, deps: Deps, tx: Tx, delivery: Delivery[OncallMessage], problem: Undeliverable) -> Fate:
+        return Skip(problem.error) if problem.permanent or problem.error in CHANNEL_GONE else None
 
 
-async def _words(deps: Deps, tx: Tx, one: Taken, payload: dict[str, Any]) -> str:
-    """Empty where there is nothing to say any more."""
-    place, now, what = _place(deps, one), deps.clock.now(), payload["what"]
+async def _words(deps: Deps, tx: Tx, one: Taken, message: OncallMessage) -> str:
+    """Empty where there is nothing to say."""
+    place, now, what = _place(deps, one), deps.clock.now(), message.what
     if what == "over":
-        return view.over_message(place, payload["now"])
+        return view.over_message(place, message.now)
     if what == "again":
-        return await _again(deps, tx, one, payload["to"])
+        return await _again(deps, tx, one, message.to)
     if one.ends_at <= now:
         return ""
     if what == "given":
@@ -112,30 +143,19 @@ def _place(deps: Deps, one: Taken) -> str:
     return view.place(service.name if service else one.service, one.level)
 
 
-async def _said(deps: Deps, tx: Tx, delivery: Delivery) -> Message | Skip | Wait:
+class OncallLineHandler(Post[OncallLine]):
     """One line in the channel of the service's alerts."""
-    one, payload = await store.get(tx, delivery.payload["override"]), delivery.payload
-    service = deps.catalogue.service_or_default(one.service)
-    channel = await channels.resolve(tx, service.alerts_channel or deps.config.alerts_channel)
-    if not channel:
-        return Wait(CHANNEL_WAIT_SECONDS, "that channel cannot be used yet")
-    if payload["what"] == "ended":
-        text = view.line_of_end(_place(deps, one), one.person, payload["by"], payload["now"])
-    elif one.ends_at <= deps.clock.now():
-        return Skip("it is over by now")
-    else:
-        text = view.line(_place(deps, one), one.person, one.ends_at, payload["relieved"], one.made_by)
-    return Message(channel, text, [section(text)])
 
-
-class DirectMessage(Post):
-    """To a person. Whom the file names and Slack does not know is not waited for."""
-
-    async def on_refused(
-        self, deps: Deps, tx: Tx, delivery: Delivery, problem: Undeliverable
-    ) -> dict[str, Any] | Wait | Skip | None:
-        return Skip(problem.error) if problem.permanent or problem.error in CHANNEL_GONE else None
-
-
-direct_message = DirectMessage(_direct_message)
-line = Post(_said)
+    async def render(self, deps: Deps, tx: Tx, delivery: Delivery[OncallLine]) -> Rendered:
+        one, line = await store.get(tx, delivery.payload.override), delivery.payload
+        service = deps.catalogue.service_or_default(one.service)
+        channel = await channels.resolve(tx, service.alerts_channel or deps.config.alerts_channel)
+        if not channel:
+            return NO_CHANNEL
+        if line.what == "ended":
+            text = view.line_of_end(_place(deps, one), one.person, line.by, line.now)
+        elif one.ends_at <= deps.clock.now():
+            return Skip("it is over by now")
+        else:
+            text = view.line(_place(deps, one), one.person, one.ends_at, line.relieved, one.made_by)
+        return Message(channel, text, [section(text)])

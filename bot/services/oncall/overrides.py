@@ -15,9 +15,9 @@ from bot.domain.people import access
 from bot.domain.people.person import Actor, Person
 from bot.domain.text import duration
 from bot.ports import Tx
-from bot.queue import audit, outbox, timers
+from bot.queue import audit, timers
 from bot.queue.unit_of_work import begin
-from bot.services.oncall.messages import channel_line, give_back, persons, write
+from bot.services.oncall.messages import OncallLine, OncallMessage, announce, give_back, persons, write
 from bot.services.oncall.shifts import level_of, overrides_of
 from bot.services.workspace import oncall_now, permissions
 from bot.services.workspace.oncall_now import OnCallNow
@@ -111,10 +111,10 @@ async def _write_down(deps: Deps, tx: Tx, handover: Handover) -> None:
         until=made.ends_at.isoformat(), relieved=list(handover.relieved),
     )  # fmt: skip
     for person in persons(handover.relieved):
-        await write(deps, tx, made, "relieved", person)
+        await write(deps, tx, made, OncallMessage(made.id, "relieved", person))
     if made.person != made.made_by:
-        await write(deps, tx, made, "given", made.person)
-    await outbox.enqueue(deps, tx, channel_line(made, "taken", relieved=list(handover.relieved)))
+        await write(deps, tx, made, OncallMessage(made.id, "given", made.person))
+    await announce(deps, tx, made, OncallLine(made.id, "taken", relieved=list(handover.relieved)))
 
 
 # --- its end ----------------------------------------------------------------------------------------------------------
@@ -141,14 +141,14 @@ async def _end(deps: Deps, tx: Tx, one: Taken, by: Actor) -> None:
     await timers.cancel(tx, subject=one.subject, kind=OVER)
     await audit.record(tx, deps.clock, by.id, "oncall.ended", one.service, level=one.level, person=one.person)
     if had_it:
-        await outbox.enqueue(deps, tx, give_back(one, ended_by=by.id))
+        await give_back(deps, tx, one, ended_by=by.id)
 
 
 async def over(deps: Deps, tx: Tx, timer: Timer) -> None:
     """Its time has come: who had it and who has it now hear of it, where it was not taken over from them before."""
     one = await store.get(tx, timer.payload["override"])
     if await _has_it(deps, tx, one, one.ends_at - timedelta(seconds=1)):
-        await outbox.enqueue(deps, tx, give_back(one, ended_by=None))
+        await give_back(deps, tx, one, ended_by=None)
 
 
 async def _has_it(deps: Deps, tx: Tx, one: Taken, at: datetime) -> bool:

@@ -20,6 +20,7 @@ from bot.services import subjects
 from bot.services.escalation import pages
 from bot.services.escalation import progress as escalations
 from bot.services.escalation import text as escalation_text
+from bot.services.escalation.pages import PageRequest
 from bot.services.incidents import queries as incident_queries
 from bot.services.incidents import timeline
 from bot.services.subjects import Subject
@@ -123,9 +124,7 @@ async def page(deps: Deps, of: Subject, text: str, by: Actor) -> Paged:
         of = await _open(tx, of)
         title, asked = _title(of, by), by.key or deps.clock.now().isoformat()
         for who in called.who:
-            await pages.wake(
-                deps,
-                tx,
+            request = PageRequest(
                 subject=str(of),
                 target=f"page:{who}",
                 service=called.service.key,
@@ -135,6 +134,7 @@ async def page(deps: Deps, of: Subject, text: str, by: Actor) -> Paged:
                 rank=of.itself.rank,
                 by=by.id,
             )
+            await pages.wake(deps, tx, request)
         detail = {"who": list(called.who), "service": called.service.key, "words": words[:TEXT_LIMIT]}
         await audit.record(tx, deps.clock, by.id, "page.by_hand", str(of), **detail)
         await _note(deps, tx, of, by, f"paged {called.plain}{f': {words[:TEXT_LIMIT]}' if words else ''}")

@@ -17,6 +17,7 @@ from bot.ports import Tx
 from bot.queue import audit
 from bot.queue.unit_of_work import begin
 from bot.services.runs import approvals, deliveries, finish, redaction
+from bot.services.runs.deliveries import AskManual, AskUnknown
 from bot.services.runs.queries import Subject, with_runbook
 from bot.services.runs.refusal_audit import refusals_are_kept
 from bot.services.runs.request import MAX_REASON, also_edited, may_execute
@@ -149,7 +150,7 @@ async def answer(deps: Deps, about: Subject, verdict: str, by: Actor) -> tuple[R
         made = (await store.progress(tx, run.id)).get(about.step)
         if run.status is not Status.UNKNOWN or made is None or made.state is not StepState.UNKNOWN:
             raise Conflict(_answered(run, made))
-        await _must_be_the_newest(tx, run, deliveries.QUESTION, made, about.ts)
+        await _must_be_the_newest(tx, run, AskUnknown, made, about.ts)
         await audit.record(tx, deps.clock, by.id, f"step.{verdict}", run.name, step=made.step, attempt=made.attempt)
         if verdict == "redo":
             return await _again(deps, tx, run, runbook, made, by), made
@@ -162,10 +163,13 @@ async def answer(deps: Deps, about: Subject, verdict: str, by: Actor) -> tuple[R
         return await _on(deps, tx, run), made
 
 
-async def _must_be_the_newest(tx: Tx, run: Run, kind: str, made: StepRun, ts: str | None) -> None:
+async def _must_be_the_newest(
+    tx: Tx, run: Run, question: type[AskUnknown | AskManual], made: StepRun, ts: str | None
+) -> None:
     """A button under the question about an earlier attempt says nothing about this one. Raises Conflict."""
     for attempt in range(1, made.attempt):
-        asked = await deliveries_store.answer_to(tx, deliveries.asked_key(kind, run.id, made.step, attempt))
+        key = deliveries.asked_key(run, question(made.step, attempt))
+        asked = await deliveries_store.answer_to(tx, key)
         if ts is not None and asked is not None and asked[1].get("ts") == ts:
             raise Conflict(f"That was about an earlier attempt at step {made.step}. Answer the newest question.")
 
@@ -201,7 +205,7 @@ async def tick(deps: Deps, about: Subject, evidence: str, by: Actor) -> Run:
     async with begin(deps, by) as tx:
         run = await store.lock(tx, about.run)
         made = await _waiting(tx, run, step)
-        await _must_be_the_newest(tx, run, deliveries.MANUAL, made, about.ts)
+        await _must_be_the_newest(tx, run, AskManual, made, about.ts)
         result = {"evidence": redaction.typed(deps, run, evidence.strip())[:3_000]}
         said = f"<@{by.id}> did it."
         done = replace(made, state=StepState.DONE, sentence=said, actor=by.id, result=result, output=result["evidence"])

@@ -2,87 +2,147 @@
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import dataclass
 
-from bot.domain.outgoing.delivery import EDITS, POST, UPDATE, NewDelivery
+from bot.domain.outgoing.delivery import EDITS, UPDATE, Movable, NewDelivery, Payload
 from bot.domain.people.access import USER
 from bot.domain.runs.approval import ApprovalRequest
 from bot.domain.runs.run import Run
+from bot.services.messaging import fan_out, file_upload
 
-QUESTION = "run.question"
-MANUAL = "run.manual"
+# --- the live message -------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class PostRun(Movable, kind="run.post"):
+    """The run's message, which is edited as it goes and whose thread holds the rest."""
+
+
+@dataclass(frozen=True)
+class EditRun(Payload, kind="run.edit", method=UPDATE):
+    """That message."""
 
 
 def live(run: Run) -> NewDelivery:
-    """The run's message, which is edited as it goes and whose thread holds the rest."""
-    return NewDelivery("run.post", run.name, POST, rate_limit=run.channel, rank=run.rank, dedupe_key=f"run:{run.id}")
+    return _in_channel(run, PostRun(), f"run:{run.id}")
 
 
 def edit(run_id: int, rank: int) -> NewDelivery:
-    return NewDelivery(
-        "run.edit", f"RUN-{run_id}", UPDATE, rate_limit=EDITS, rank=rank, collapse_key=f"run.edit:{run_id}"
-    )
+    return NewDelivery(EditRun(), f"RUN-{run_id}", rate_limit=EDITS, rank=rank, collapse_key=f"run.edit:{run_id}")
+
+
+# --- questions to people ----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class AskApproval(Movable, kind="run.approval"):
+    request_id: int
+
+
+@dataclass(frozen=True)
+class EditApproval(Payload, kind="run.approval.edit", method=UPDATE):
+    """That message, when something has become of the request."""
+
+    request_id: int
+
+
+@dataclass(frozen=True)
+class AskUnknown(Movable, kind="run.question"):
+    """Whether a `once` step happened."""
+
+    step: str
+    attempt: int
+
+
+@dataclass(frozen=True)
+class AskManual(Movable, kind="run.manual"):
+    step: str
+    attempt: int
+
+
+@dataclass(frozen=True)
+class EditQuestion(Payload, kind="run.question.edit", method=UPDATE):
+    """The message of an AskUnknown or AskManual, by its kind, when somebody has answered."""
+
+    asked: str
+    step: str
+    attempt: int
 
 
 def approval(run: Run, asked: ApprovalRequest) -> NewDelivery:
-    return _in_thread(run, "run.approval", f"approval:{asked.id}", request_id=asked.id)
+    return _in_channel(run, AskApproval(asked.id), f"approval:{asked.id}")
 
 
 def approval_edit(run: Run, request_id: int) -> NewDelivery:
     key = f"run.approval.edit:{request_id}"
-    return NewDelivery(
-        "run.approval.edit", run.name, UPDATE, {"request_id": request_id}, rank=run.rank, collapse_key=key
-    )
+    return NewDelivery(EditApproval(request_id), run.name, rank=run.rank, collapse_key=key)
 
 
-def question(run: Run, step: str, attempt: int) -> NewDelivery:
-    """Whether a `once` step happened."""
-    return _in_thread(run, QUESTION, asked_key(QUESTION, run.id, step, attempt), step=step, attempt=attempt)
+def question(run: Run, asked: AskUnknown | AskManual) -> NewDelivery:
+    return _in_channel(run, asked, asked_key(run, asked))
 
 
-def manual(run: Run, step: str, attempt: int) -> NewDelivery:
-    return _in_thread(run, MANUAL, asked_key(MANUAL, run.id, step, attempt), step=step, attempt=attempt)
-
-
-def asked_key(kind: str, run_id: int, step: str, attempt: int) -> str:
+def asked_key(run: Run, asked: AskUnknown | AskManual) -> str:
     """What a question to people is known by, once and for all."""
-    return f"{kind}:{run_id}:{step}:{attempt}"
+    return f"{asked.kind}:{run.id}:{asked.step}:{asked.attempt}"
 
 
-def asked_edit(run: Run, kind: str, step: str, attempt: int) -> NewDelivery:
-    """Its message, when somebody has answered."""
-    payload = {"kind": kind, "step": step, "attempt": attempt}
-    key = f"edit:{asked_key(kind, run.id, step, attempt)}"
-    return NewDelivery("run.question.edit", run.name, UPDATE, payload, rank=run.rank, collapse_key=key)
+def question_edit(run: Run, asked: AskUnknown | AskManual) -> NewDelivery:
+    edited = EditQuestion(asked.kind, asked.step, asked.attempt)
+    return NewDelivery(edited, run.name, rank=run.rank, collapse_key=f"edit:{asked_key(run, asked)}")
+
+
+# --- what a run says --------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class RunNote(Movable, kind="run.thread_note"):
+    """A sentence in the thread; `loud`: in the channel."""
+
+    text: str
+    loud: bool = False
+
+
+@dataclass(frozen=True)
+class UploadOutput(Payload, kind="run.file", method=file_upload.METHOD):
+    """Everything its steps said, as a text file in the thread."""
+
+
+@dataclass(frozen=True)
+class RunMessage(Payload, kind="run.message"):
+    """What a message step says to a channel or one person."""
+
+    to: str
+    text: str
+
+
+@dataclass(frozen=True)
+class RunMessageToAll(Payload, kind="run.message.recipients", method=fan_out.METHOD):
+    """What a message step says to a list, of whom each gets a direct message."""
+
+    to: str
+    text: str
 
 
 def said(run: Run, key: str, text: str, *, loud: bool = False) -> NewDelivery:
-    """A sentence in the thread; `loud`: in the channel."""
-    return _in_thread(run, "run.thread_note", f"said:{run.id}:{key}", text=text, loud=loud)
+    return _in_channel(run, RunNote(text, loud), f"said:{run.id}:{key}")
 
 
 def direct_message(run: Run, key: str, text: str) -> NewDelivery:
     """A sentence for whoever asked for the run, where its thread cannot be written to."""
-    return NewDelivery(
-        "run.thread_note", run.name, POST, {"text": text, "dm": True}, rank=run.rank, dedupe_key=f"direct_message:{key}"
-    )
+    note = RunNote(text, elsewhere=True)
+    return NewDelivery(note, run.name, rank=run.rank, dedupe_key=f"direct_message:{key}")
 
 
 def whole_output(run: Run, attempt: int) -> NewDelivery:
-    """Everything its steps said, as a file in the thread."""
-    key = f"run.file:{run.id}:{attempt}"
-    return NewDelivery("run.file", run.name, "files.completeUploadExternal", rank=run.rank, dedupe_key=key)
+    return NewDelivery(UploadOutput(), run.name, rank=run.rank, dedupe_key=f"run.file:{run.id}:{attempt}")
 
 
 def message(run: Run, step: str, attempt: int, to: str, text: str) -> NewDelivery:
-    """What a message step says: to a channel or a person, or to a list, of whom each gets a direct message."""
-    key = f"run.message:{run.id}:{step}:{attempt}"
-    payload = {"to": to, "text": text}
     is_one = to.startswith("slack:") or bool(USER.fullmatch(to.removeprefix("dm:")))
-    if is_one:
-        return NewDelivery("run.message", run.name, POST, payload, rank=run.rank, dedupe_key=key)
-    return NewDelivery("run.message.recipients", run.name, "users.info", payload, rank=run.rank, dedupe_key=key)
+    kind = RunMessage if is_one else RunMessageToAll
+    return NewDelivery(kind(to, text), run.name, rank=run.rank, dedupe_key=f"run.message:{run.id}:{step}:{attempt}")
 
 
-def _in_thread(run: Run, kind: str, key: str, **payload: Any) -> NewDelivery:
-    return NewDelivery(kind, run.name, POST, payload, rate_limit=run.channel, rank=run.rank, dedupe_key=key)
+def _in_channel(run: Run, message: Payload, key: str) -> NewDelivery:
+    return NewDelivery(message, run.name, rate_limit=run.channel, rank=run.rank, dedupe_key=key)

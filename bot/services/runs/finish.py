@@ -65,10 +65,10 @@ async def _tell_its_alert(deps: Deps, tx: Tx, run: Run, number: int, by: str) ->
 
 async def answered(deps: Deps, tx: Tx, run: Run, made: StepRun) -> None:
     """Whatever was asked of people about this step is asked no more: its message loses its buttons."""
-    for kind in (run_deliveries.QUESTION, run_deliveries.MANUAL):
-        key = run_deliveries.asked_key(kind, run.id, made.step, made.attempt)
-        if await deliveries_store.is_known(tx, key):
-            await outbox.enqueue(deps, tx, run_deliveries.asked_edit(run, kind, made.step, made.attempt))
+    for kind in (run_deliveries.AskUnknown, run_deliveries.AskManual):
+        asked = kind(made.step, made.attempt)
+        if await deliveries_store.is_known(tx, run_deliveries.asked_key(run, asked)):
+            await outbox.enqueue(deps, tx, run_deliveries.question_edit(run, asked))
 
 
 async def leave_slot(deps: Deps, tx: Tx, run: Run) -> None:

@@ -6,12 +6,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 from bot.deps import Deps
 from bot.domain.errors import Missing, Unclear, Undeliverable
-from bot.domain.outgoing import delivery as outgoing_delivery
-from bot.domain.outgoing.delivery import Call, Delivery, Found, NewDelivery, Plan, Skip, Wait
+from bot.domain.outgoing.delivery import Call, Delivery, Fate, NewDelivery, Plan, Skip, Wait
 from bot.domain.runs import run as rules
 from bot.domain.runs.approval import UNDO, WHOLE_RUN, ApprovalRequest
 from bot.domain.runs.run import StepRun
@@ -20,12 +19,28 @@ from bot.engine.steps.bounds import MAX_OUTPUT
 from bot.interactions import Block
 from bot.ports import Tx
 from bot.queue import outbox
-from bot.services.messaging.slack_errors import CHANNEL_GONE, MESSAGE_GONE
-from bot.services.messaging.slack_post import Message, Plain, Post
-from bot.services.runs import deliveries as run_deliveries
-from bot.services.runs import queries, request
+from bot.services import subjects
+from bot.services.messaging.fan_out import FanOut, Meant
+from bot.services.messaging.file_upload import FileUpload, file
+from bot.services.messaging.slack_errors import CHANNEL_GONE
+from bot.services.messaging.slack_post import Edit, M, Message, MovablePost, Post, Rendered
+from bot.services.runs import deliveries, queries, request
+from bot.services.runs.deliveries import (
+    AskApproval,
+    AskManual,
+    AskUnknown,
+    EditApproval,
+    EditQuestion,
+    EditRun,
+    PostRun,
+    RunMessage,
+    RunMessageToAll,
+    RunNote,
+    UploadOutput,
+)
 from bot.services.runs.queries import Shown
-from bot.services.workspace import channels, oncall_now, recipients
+from bot.services.subjects import NO_CHANNEL, NOT_YET
+from bot.services.workspace import channels, oncall_now
 from bot.store.incidents import incidents as incidents_store
 from bot.store.queue import deliveries as deliveries_store
 from bot.store.runs import approvals as run_approvals
@@ -35,12 +50,11 @@ from bot.views.kit import mrkdwn
 from bot.views.kit.blocks import context, section
 from bot.views.run import Live
 
-SOON_SECONDS = 0.5
-CHANNEL_WAIT_SECONDS = 60.0
-NOT_YET = "its message is on its way"
+Q = TypeVar("Q", AskUnknown, AskManual)
+Said = tuple[str, list[Block]]  # the plain-text fallback, and what is shown
 
 
-async def _of(tx: Tx, delivery: Delivery) -> Shown:
+async def _of(tx: Tx, delivery: Delivery[Any]) -> Shown:
     number = rules.number(delivery.subject)
     if number is None:
         raise Missing(f"{delivery.subject} is no run.")
@@ -67,47 +81,45 @@ async def _channel(deps: Deps, tx: Tx, shown: Shown) -> str | None:
     return await channels.resolve(tx, service.alerts_channel or deps.config.alerts_channel)
 
 
-async def _posted(deps: Deps, tx: Tx, delivery: Delivery) -> Message | Skip | Wait:
-    shown = await _of(tx, delivery)
-    channel = await _channel(deps, tx, shown)
-    if not channel:
-        return Wait(CHANNEL_WAIT_SECONDS, "the channel for it cannot be used yet")
-    live = _live(shown)
-    return Message(channel, view.fallback(live), view.live_message(live), shown.run.thread)
+class PostRunHandler(MovablePost[PostRun]):
+    """Where its channel cannot be written to, whoever asked for the run hears of it, once. Where the thread of its
+    alert's card is gone, it has a thread of its own.
+    """
 
+    async def render(self, deps: Deps, tx: Tx, delivery: Delivery[PostRun]) -> Rendered:
+        shown = await _of(tx, delivery)
+        channel = await _channel(deps, tx, shown)
+        live = _live(shown)
+        text, blocks = view.fallback(live), view.live_message(live)
+        return Message(channel, text, blocks, shown.run.thread) if channel else NO_CHANNEL
 
-async def _was_posted(deps: Deps, tx: Tx, delivery: Delivery, answer: dict[str, Any]) -> None:
-    number = rules.number(delivery.subject) or 0
-    run = await store.lock(tx, number)
-    run = await store.change(tx, run.id, channel=answer["channel"], ts=answer["ts"], edited_wall=deps.clock.wall())
-    await outbox.retry_now(deps, tx, run.name)
-    # It was rendered before this moment; whatever has changed since is shown by an edit.
-    await outbox.enqueue(deps, tx, run_deliveries.edit(run.id, run.rank))
+    async def on_sent(self, deps: Deps, tx: Tx, delivery: Delivery[PostRun], answer: dict[str, Any]) -> None:
+        run = await store.lock(tx, rules.number(delivery.subject) or 0)
+        there = {"channel": answer["channel"], "ts": answer["ts"], "edited_wall": deps.clock.wall()}
+        thread = None if delivery.payload.elsewhere else run.thread
+        run = await store.change(tx, run.id, thread=thread, **there)
+        await outbox.retry_now(deps, tx, run.name)
+        # It was rendered before this moment; whatever has changed since is shown by an edit.
+        await outbox.enqueue(deps, tx, deliveries.edit(run.id, run.rank))
 
-
-class LivePost(Post):
-    """Where its channel cannot be written to, whoever asked for the run hears of it, once."""
-
-    async def on_refused(
-        self, deps: Deps, tx: Tx, delivery: Delivery, problem: Undeliverable
-    ) -> dict[str, Any] | Wait | Skip | None:
+    async def on_refused(self, deps: Deps, tx: Tx, delivery: Delivery[PostRun], problem: Undeliverable) -> Fate:
         run = (await _of(tx, delivery)).run
         if problem.error in CHANNEL_GONE and run.source != request.AUTOMATION:
             text = (
                 f"I cannot post in its channel ({problem.error}): nobody sees {run} there, and nobody can approve it."
             )
-            await outbox.enqueue(deps, tx, run_deliveries.direct_message(run, f"stranded:{run.id}", text))
+            await outbox.enqueue(deps, tx, deliveries.direct_message(run, f"stranded:{run.id}", text))
         return await super().on_refused(deps, tx, delivery, problem)
 
 
-class EditLive(Plain):
+class EditRunHandler(Edit[EditRun]):
     """At most one every three seconds for a run; the newest state is always shown in the end."""
 
-    async def prepare(self, deps: Deps, tx: Tx, delivery: Delivery) -> Plan:
+    async def prepare(self, deps: Deps, tx: Tx, delivery: Delivery[EditRun]) -> Plan:
         shown = await _of(tx, delivery)
         run = shown.run
         if not run.channel or not run.ts:
-            return Wait(SOON_SECONDS, NOT_YET)
+            return NOT_YET
         left = run.edited_wall + deps.config.edit_interval_seconds - deps.clock.wall()
         if left > 0:
             return Wait(left, "it was edited just now")
@@ -115,60 +127,59 @@ class EditLive(Plain):
         blocks = view.live_message(live)
         return Call({"channel": run.channel, "ts": run.ts, "text": view.fallback(live), "blocks": blocks})
 
-    async def on_sent(self, deps: Deps, tx: Tx, delivery: Delivery, answer: dict[str, Any]) -> None:
+    async def on_sent(self, deps: Deps, tx: Tx, delivery: Delivery[EditRun], answer: dict[str, Any]) -> None:
         await store.change(tx, rules.number(delivery.subject) or 0, edited_wall=deps.clock.wall())
 
-    async def on_refused(
-        self, deps: Deps, tx: Tx, delivery: Delivery, problem: Undeliverable
-    ) -> dict[str, Any] | Wait | Skip | None:
-        if problem.error in MESSAGE_GONE or (problem.error in CHANNEL_GONE and (await _of(tx, delivery)).run.is_over):
-            return Skip(f"{problem.error}: there is no message to edit any more")
+    async def on_refused(self, deps: Deps, tx: Tx, delivery: Delivery[EditRun], problem: Undeliverable) -> Fate:
+        if problem.error in CHANNEL_GONE and (await _of(tx, delivery)).run.is_over:
+            return Skip(f"{problem.error}: there is no message to edit")
         return await super().on_refused(deps, tx, delivery, problem)
 
 
 # --- in its thread ----------------------------------------------------------------------------------------------------
 
 
-class InThread(Post):
+class InThread(MovablePost[M]):
     """A message in the run's thread. Where that cannot be written to, whoever asked for the run gets it."""
 
-    async def on_refused(
-        self, deps: Deps, tx: Tx, delivery: Delivery, problem: Undeliverable
-    ) -> dict[str, Any] | Wait | Skip | None:
+    instead = "said to whoever asked for the run instead"
+
+    async def is_lost(self, tx: Tx, delivery: Delivery[M], problem: Undeliverable) -> bool:
         is_gone = problem.error in CHANNEL_GONE or problem.permanent
-        if not is_gone or delivery.payload.get("dm") or (await _of(tx, delivery)).run.source == request.AUTOMATION:
-            return await super().on_refused(deps, tx, delivery, problem)
-        payload = {**delivery.payload, "dm": True}
-        key = f"dm:{delivery.id}"
-        await outbox.enqueue(
-            deps, tx, NewDelivery(delivery.kind, delivery.subject, outgoing_delivery.POST, payload, dedupe_key=key)
-        )
-        return Skip(f"{problem.error}: said to whoever asked for the run instead")
+        return is_gone and (await _of(tx, delivery)).run.source != request.AUTOMATION
 
 
-def _in_thread(shown: Shown, delivery: Delivery, text: str, blocks: list[Block]) -> Message | Wait:
+def _in_thread(shown: Shown, said: Said, *, elsewhere: bool, loud: bool = False) -> Message | Wait:
     run = shown.run
-    if delivery.payload.get("dm"):
-        return Message(run.requested_by, text, blocks)
-    if not run.channel or not run.ts:
-        return Wait(SOON_SECONDS, NOT_YET)
-    return Message(run.channel, text, blocks, None if delivery.payload.get("loud") else run.root)
+    if elsewhere:
+        return Message(run.requested_by, *said)
+    return Message(run.channel, *said, None if loud else run.root) if run.channel and run.ts else NOT_YET
 
 
-async def _question_asked(deps: Deps, tx: Tx, delivery: Delivery) -> Message | Skip | Wait:
-    shown = await _of(tx, delivery)
-    asked = next((one for one in shown.approval_requests if one.id == delivery.payload["request_id"]), None)
-    if asked is None:
-        return Skip("it is not asked any more")
-    if delivery.payload.get("dm"):
-        until = f"{asked.expires_at:%H:%M} UTC"
-        text = f"{shown.run} waits for approval until {until}, and its channel is closed to me. Ask in another one."
-        return Message(shown.run.requested_by, text, [section(text)])
-    text, blocks = await _approval(deps, tx, shown, asked)
-    return _in_thread(shown, delivery, text, blocks)
+class AskApprovalHandler(InThread[AskApproval]):
+    async def render(self, deps: Deps, tx: Tx, delivery: Delivery[AskApproval]) -> Rendered:
+        shown = await _of(tx, delivery)
+        asked = _request(shown, delivery.payload)
+        if asked is None:
+            return Skip("it is not asked any more")
+        if delivery.payload.elsewhere:
+            until = f"{asked.expires_at:%H:%M} UTC"
+            text = f"{shown.run} waits for approval until {until}, and its channel is closed to me. Ask in another one."
+            return _in_thread(shown, (text, [section(text)]), elsewhere=True)
+        return _in_thread(shown, await _approval(deps, tx, shown, asked), elsewhere=False)
+
+    async def on_sent(self, deps: Deps, tx: Tx, delivery: Delivery[AskApproval], answer: dict[str, Any]) -> None:
+        if delivery.payload.elsewhere:
+            return
+        await run_approvals.change(tx, delivery.payload.request_id, channel=answer["channel"], ts=answer["ts"])
+        await outbox.retry_now(deps, tx, delivery.subject)
 
 
-async def _approval(deps: Deps, tx: Tx, shown: Shown, asked: ApprovalRequest) -> tuple[str, list[Block]]:
+def _request(shown: Shown, about: AskApproval | EditApproval) -> ApprovalRequest | None:
+    return next((one for one in shown.approval_requests if one.id == about.request_id), None)
+
+
+async def _approval(deps: Deps, tx: Tx, shown: Shown, asked: ApprovalRequest) -> Said:
     live = await _naming(deps, tx, shown, asked.who)
     return view.approval_fallback(live, asked), view.approval_message(live, asked, _what_exactly(shown, asked))
 
@@ -189,161 +200,117 @@ def _what_exactly(shown: Shown, asked: ApprovalRequest) -> list[str]:
         return [str(mrkdwn.escape(problem.sentence))]
 
 
-async def _question_posted(deps: Deps, tx: Tx, delivery: Delivery, answer: dict[str, Any]) -> None:
-    if delivery.payload.get("dm"):
-        return
-    request_id = delivery.payload["request_id"]
-    await run_approvals.change(tx, request_id, channel=answer["channel"], ts=answer["ts"])
-    await outbox.retry_now(deps, tx, delivery.subject)
-
-
-class EditApproval(Plain):
-    """The question's message, when something has become of it."""
-
-    async def prepare(self, deps: Deps, tx: Tx, delivery: Delivery) -> Plan:
+class EditApprovalHandler(Edit[EditApproval]):
+    async def prepare(self, deps: Deps, tx: Tx, delivery: Delivery[EditApproval]) -> Plan:
         shown = await _of(tx, delivery)
-        asked = next((one for one in shown.approval_requests if one.id == delivery.payload["request_id"]), None)
+        asked = _request(shown, delivery.payload)
         if asked is None:
             return Skip("it is not asked any more")
         if not asked.ts:
-            return Wait(SOON_SECONDS, NOT_YET)
+            return NOT_YET
         text, blocks = await _approval(deps, tx, shown, asked)
         return Call({"channel": asked.channel, "ts": asked.ts, "text": text, "blocks": blocks})
 
-    async def on_refused(
-        self, deps: Deps, tx: Tx, delivery: Delivery, problem: Undeliverable
-    ) -> dict[str, Any] | Wait | Skip | None:
-        if problem.error in MESSAGE_GONE:
-            return Skip(f"{problem.error}: there is no message to edit any more")
-        return await super().on_refused(deps, tx, delivery, problem)
+
+class _QuestionHandler(InThread[Q]):
+    async def render(self, deps: Deps, tx: Tx, delivery: Delivery[Q]) -> Rendered:
+        shown = await _of(tx, delivery)
+        said = await _question(deps, tx, shown, delivery.payload)
+        return said if isinstance(said, Skip) else _in_thread(shown, said, elsewhere=delivery.payload.elsewhere)
 
 
-async def _attempt(tx: Tx, shown: Shown, delivery: Delivery) -> StepRun | None:
-    every = await store.attempts(tx, shown.run.id)
-    wanted = (delivery.payload["step"], delivery.payload["attempt"])
-    return next((made for made in every if (made.step, made.attempt) == wanted), None)
+class AskUnknownHandler(_QuestionHandler[AskUnknown]):
+    """Somebody looks at the target, and says whether it happened."""
 
 
-async def _unknown(deps: Deps, tx: Tx, delivery: Delivery) -> Message | Skip | Wait:
-    shown = await _of(tx, delivery)
-    made = await _attempt(tx, shown, delivery)
+class AskManualHandler(_QuestionHandler[AskManual]):
+    """Somebody does it, and says so."""
+
+
+async def _question(deps: Deps, tx: Tx, shown: Shown, asked: AskUnknown | AskManual) -> Said | Skip:
+    made = await _attempt(tx, shown, asked)
     if made is None:
         return Skip("it was answered meanwhile")
+    if isinstance(asked, AskManual):
+        return await _manual(deps, tx, shown, made)
     text = (
         f"{shown.run}: whether step {made.step} happened is not known. Look at the target, then answer in the thread."
     )
-    return _in_thread(shown, delivery, text, view.question_message(_live(shown), made))
+    return text, view.question_message(_live(shown), made)
 
 
-async def _manual(deps: Deps, tx: Tx, delivery: Delivery) -> Message | Skip | Wait:
-    shown = await _of(tx, delivery)
-    made = await _attempt(tx, shown, delivery)
-    step = shown.runbook.step(delivery.payload["step"])
-    if made is None or step is None:
+async def _manual(deps: Deps, tx: Tx, shown: Shown, made: StepRun) -> Said | Skip:
+    step = shown.runbook.step(made.step)
+    if step is None:
         return Skip("it was done meanwhile")
     whom = tuple(step.body.get("who") or ())
     blocks = view.manual_message(await _naming(deps, tx, shown, whom), made, whom)
-    return _in_thread(shown, delivery, f"{shown.run}: step {step.id} waits for a person.", blocks)
+    return f"{shown.run}: step {step.id} waits for a person.", blocks
 
 
-class EditAsked(Plain):
-    """The message of a question to people, when it is not asked any more."""
+async def _attempt(tx: Tx, shown: Shown, asked: AskUnknown | AskManual) -> StepRun | None:
+    every = await store.attempts(tx, shown.run.id)
+    return next((made for made in every if (made.step, made.attempt) == (asked.step, asked.attempt)), None)
 
-    async def prepare(self, deps: Deps, tx: Tx, delivery: Delivery) -> Plan:
+
+class EditQuestionHandler(Edit[EditQuestion]):
+    async def prepare(self, deps: Deps, tx: Tx, delivery: Delivery[EditQuestion]) -> Plan:
         shown, about = await _of(tx, delivery), delivery.payload
-        key = run_deliveries.asked_key(about["kind"], shown.run.id, about["step"], about["attempt"])
-        found = await deliveries_store.answer_to(tx, key)
+        asked = (AskManual if about.asked == AskManual.kind else AskUnknown)(about.step, about.attempt)
+        found = await deliveries_store.answer_to(tx, deliveries.asked_key(shown.run, asked))
         if found is None or found[0] in ("dropped", "failed"):
             return Skip("it was never asked")
         state, answer = found
         if state != "sent" or "ts" not in answer:
-            return Wait(SOON_SECONDS, NOT_YET)
-        message = await (_unknown if about["kind"] == run_deliveries.QUESTION else _manual)(deps, tx, delivery)
-        if not isinstance(message, Message):
-            return message
-        where = {"channel": answer["channel"], "ts": answer["ts"]}
-        return Call({**where, "text": message.text, "blocks": message.blocks})
-
-    async def on_refused(
-        self, deps: Deps, tx: Tx, delivery: Delivery, problem: Undeliverable
-    ) -> dict[str, Any] | Wait | Skip | None:
-        if problem.error in MESSAGE_GONE:
-            return Skip(f"{problem.error}: there is no message to edit any more")
-        return await super().on_refused(deps, tx, delivery, problem)
+            return NOT_YET
+        said = await _question(deps, tx, shown, asked)
+        if isinstance(said, Skip):
+            return said
+        text, blocks = said
+        return Call({"channel": answer["channel"], "ts": answer["ts"], "text": text, "blocks": blocks})
 
 
-async def _said(deps: Deps, tx: Tx, delivery: Delivery) -> Message | Skip | Wait:
-    shown = await _of(tx, delivery)
-    text = view.escape_but_mentions(str(delivery.payload["text"]))
-    return _in_thread(shown, delivery, text, [section(text)])
+class RunNoteHandler(InThread[RunNote]):
+    async def render(self, deps: Deps, tx: Tx, delivery: Delivery[RunNote]) -> Rendered:
+        note, text = delivery.payload, view.escape_but_mentions(delivery.payload.text)
+        said = text, [section(text)]
+        return _in_thread(await _of(tx, delivery), said, elsewhere=note.elsewhere, loud=note.loud)
 
 
 # --- what its steps say -----------------------------------------------------------------------------------------------
 
 
-async def _message(deps: Deps, tx: Tx, delivery: Delivery) -> Message | Skip | Wait:
-    """A message step: to a channel, or to one person."""
-    shown = await _of(tx, delivery)
-    kind, _, target = str(delivery.payload["to"]).partition(":")
-    text = mrkdwn.escape(str(delivery.payload["text"]))
-    channel = await channels.resolve(tx, target.removeprefix("#")) if kind == "slack" else target
-    if not channel:
-        return Wait(CHANNEL_WAIT_SECONDS, "that channel cannot be used yet")
-    return Message(channel, text, [section(text), *_signature(shown)])
+class RunMessageHandler(Post[RunMessage]):
+    async def render(self, deps: Deps, tx: Tx, delivery: Delivery[RunMessage]) -> Rendered:
+        shown, text = await _of(tx, delivery), mrkdwn.escape(delivery.payload.text)
+        place = await subjects.targeted(tx, delivery.payload.to)
+        if isinstance(place, Wait):
+            return place
+        signature = context(f"{shown.run} · {mrkdwn.literal(shown.runbook.title)}")
+        return Message(place[0], text, [section(text), signature])
 
 
-class MessageRecipients(Plain):
-    """Who a message step means: each of them gets a direct message."""
-
-    async def prepare(self, deps: Deps, tx: Tx, delivery: Delivery) -> Plan:
+class RunMessageToAllHandler(FanOut[RunMessageToAll]):
+    async def meant(self, deps: Deps, tx: Tx, delivery: Delivery[RunMessageToAll]) -> Meant:
         run = (await _of(tx, delivery)).run
         roles = await incidents_store.roles_of(tx, run.incident) if run.incident else {}
-        who = str(delivery.payload["to"]).removeprefix("dm:")
-        return Call({"who": who, "roles": roles, "service": run.service})
+        return Meant([delivery.payload.to.removeprefix("dm:")], roles, run.service)
 
-    async def send(self, deps: Deps, delivery: Delivery, arguments: dict[str, Any], method: str) -> dict[str, Any]:
-        who, roles = [arguments["who"]], arguments["roles"]
-        return {"people": await recipients.expand(deps, who, roles, service=arguments["service"])}
-
-    async def on_sent(self, deps: Deps, tx: Tx, delivery: Delivery, answer: dict[str, Any]) -> None:
-        for person in answer["people"]:
-            payload = {"to": f"dm:{person}", "text": delivery.payload["text"]}
-            key = f"run.message:{delivery.id}:{person}"
-            new = NewDelivery("run.message", delivery.subject, outgoing_delivery.POST, payload, dedupe_key=key)
-            await outbox.enqueue(deps, tx, new)
+    def each(self, delivery: Delivery[RunMessageToAll], person: str) -> NewDelivery:
+        message, key = RunMessage(f"dm:{person}", delivery.payload.text), f"run.message:{delivery.id}:{person}"
+        return NewDelivery(message, delivery.subject, rank=delivery.rank, dedupe_key=key)
 
 
-def _signature(shown: Shown) -> list[Block]:
-    return [context(f"{shown.run} · {mrkdwn.literal(shown.runbook.title)}")]
-
-
-class WholeOutput(Plain):
-    """Everything its steps said, as a text file in the thread. Its name carries the delivery's id."""
-
-    async def prepare(self, deps: Deps, tx: Tx, delivery: Delivery) -> Plan:
+class UploadOutputHandler(FileUpload[UploadOutput]):
+    async def prepare(self, deps: Deps, tx: Tx, delivery: Delivery[UploadOutput]) -> Plan:
         shown = await _of(tx, delivery)
         run = shown.run
         if not run.channel or not run.ts:
-            return Wait(SOON_SECONDS, NOT_YET)
+            return NOT_YET
         text = transcript(await store.attempts(tx, run.id), [str(step["id"]) for step in shown.plan])
         if not text:
             return Skip("its steps said nothing")
-        name = f"{run.name.lower()}-output-{delivery.token}.txt"
-        return Call({"channel": run.channel, "thread": run.root, "name": name, "content": text})
-
-    async def send(self, deps: Deps, delivery: Delivery, arguments: dict[str, Any], method: str) -> dict[str, Any]:
-        return await deps.chat.upload(
-            name=arguments["name"],
-            content=arguments["content"],
-            channel=arguments["channel"],
-            thread=arguments["thread"],
-            comment="",
-        )
-
-    async def find_sent(self, deps: Deps, delivery: Delivery, arguments: dict[str, Any]) -> Found | None:
-        page = await deps.chat.call("files.list", {"channel": arguments["channel"], "count": 100})
-        same = [one for one in page.get("files", []) if one.get("name") == arguments["name"]]
-        return Found({"ok": True}) if same else None
+        return file(run.channel, run.root, f"{run.name.lower()}-output-{delivery.token}.txt", text)
 
 
 def transcript(attempts: list[StepRun], order: list[str]) -> str:
@@ -363,11 +330,3 @@ def _part(made: StepRun) -> str:
     cut = f"… only the first {MAX_OUTPUT:,} characters are kept; what came after is left out …"
     said = [made.output.rstrip(), cut if len(made.output) >= MAX_OUTPUT else ""]
     return "\n".join(part for part in (head, made.sentence, *said) if part)
-
-
-live = LivePost(_posted, _was_posted)
-approval = InThread(_question_asked, _question_posted)
-unknown = InThread(_unknown)
-manual = InThread(_manual)
-said = InThread(_said)
-message = Post(_message)

@@ -6,6 +6,7 @@ are, and never as a way round an approval.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -14,7 +15,7 @@ from bot.domain.alerts import group as rules
 from bot.domain.alerts.alert import Status
 from bot.domain.alerts.group import AlertGroup
 from bot.domain.errors import Problem
-from bot.domain.outgoing.delivery import Call, Delivery, NewDelivery, Plan, Skip, Wait
+from bot.domain.outgoing.delivery import Call, Delivery, NewDelivery, Payload, Plan, Skip
 from bot.domain.people.person import Actor, Kind, Person
 from bot.domain.runs import triggers
 from bot.domain.runs.run import SPOKEN, Run
@@ -22,19 +23,23 @@ from bot.domain.runs.triggers import ASK, Called
 from bot.interactions import Where
 from bot.ports import Tx
 from bot.queue import outbox
+from bot.queue.handler import DeliveryHandler
 from bot.services.messaging import operator_notices, refresh, thread_notes
-from bot.services.messaging.slack_post import Plain
 from bot.services.runs import request
 from bot.services.runs.request import AUTOMATION, MOST_BY_THEMSELVES, WINDOW, TooMany, Wanted
+from bot.services.subjects import NOT_YET
 from bot.store.alerts import groups as store
 from bot.store.queue import deliveries as deliveries_store
 from bot.store.runs import runs as runs_store
 
-KIND = "trigger"
 LOOKED_AT = 20  # of a group's alerts, those that fire first
-SOON_SECONDS = 0.5
-CARD_WITHIN_SECONDS = 10.0  # for want of a card, nothing begins much later
+CARD_WITHIN_SECONDS = 10.0  # without a card, nothing begins much later
 AUTOMATON = Person(AUTOMATION, AUTOMATION, Kind.BOT)
+
+
+@dataclass(frozen=True)
+class Trigger(Payload, kind="trigger", method="trigger"):
+    runbook: str
 
 
 async def called(deps: Deps, tx: Tx, group: AlertGroup) -> list[Called]:
@@ -57,38 +62,35 @@ async def fire(deps: Deps, tx: Tx, group: AlertGroup) -> None:
 
 def _new_delivery(group: AlertGroup, runbook: str) -> NewDelivery:
     """One at a time for a runbook, the worst first, so that of a storm the first few are seen by those that follow."""
-    key = f"{KIND}:{group.id}:{runbook}"
-    payload = {"runbook": runbook}
-    return NewDelivery(
-        KIND, str(group), KIND, payload, rate_limit=f"{KIND}:{runbook}", rank=group.rank, collapse_key=key
-    )
+    limit, key = f"{Trigger.kind}:{runbook}", f"{Trigger.kind}:{group.id}:{runbook}"
+    return NewDelivery(Trigger(runbook), str(group), rate_limit=limit, rank=group.rank, collapse_key=key)
 
 
-class TriggerHandler(Plain):
+class TriggerHandler(DeliveryHandler[Trigger]):
     """Asks for the run, outside of any transaction: its plan looks at what it would reach."""
 
-    async def prepare(self, deps: Deps, tx: Tx, delivery: Delivery) -> Plan:
-        group, runbook = await store.get(tx, rules.number(delivery.subject) or 0), str(delivery.payload["runbook"])
+    async def prepare(self, deps: Deps, tx: Tx, delivery: Delivery[Trigger]) -> Plan:
+        group, runbook = await store.get(tx, rules.number(delivery.subject) or 0), delivery.payload.runbook
         wanted = next((one for one in await called(deps, tx, group) if one.runbook == runbook), None)
         if said := await _not_wanted(deps, tx, group, wanted):
             return Skip(said)
         if await _is_often_enough(deps, tx, runbook):
             key = _bound_key(deps, runbook)
-            is_said = await deliveries_store.is_known(tx, f"{operator_notices.KIND}:{key}")
+            is_said = await deliveries_store.is_known(tx, operator_notices.key_of(key))
             return Skip("alerts have begun it often enough for now") if is_said else Call({"bound": True})
         if _waits_for_its_card(deps, group):
-            return Wait(SOON_SECONDS, "its card is being posted")
+            return NOT_YET
         labels = dict(wanted.labels) if wanted else {}
         return Call({"group": group.id, "do": wanted.do if wanted else "", "name": group.called, "labels": labels})
 
-    async def send(self, deps: Deps, delivery: Delivery, arguments: dict[str, Any], method: str) -> dict[str, Any]:
+    async def send(self, deps: Deps, delivery: Delivery[Trigger], arguments: dict[str, Any]) -> dict[str, Any]:
         if arguments.get("bound"):
             return {"bound": True}
-        runbook, group = str(delivery.payload["runbook"]), int(arguments["group"])
+        runbook, group = delivery.payload.runbook, int(arguments["group"])
         reason = f"{delivery.subject}, {arguments['name']}, fires."
         must_ask = arguments["do"] == ASK
         wanted = Wanted(runbook, reason=reason, alert=arguments["labels"], group=group, must_ask=must_ask)
-        by = Actor(AUTOMATON, key=f"{KIND}:{group}:{runbook}", source=AUTOMATION)
+        by = Actor(AUTOMATON, key=f"{Trigger.kind}:{group}:{runbook}", source=AUTOMATION)
         try:
             run = await request.request(deps, wanted, by, Where())
         except TooMany:
@@ -97,8 +99,8 @@ class TriggerHandler(Plain):
             return {"why": problem.sentence}
         return {"run": run.id}
 
-    async def on_sent(self, deps: Deps, tx: Tx, delivery: Delivery, answer: dict[str, Any]) -> None:
-        group, runbook = await store.get(tx, rules.number(delivery.subject) or 0), str(delivery.payload["runbook"])
+    async def on_sent(self, deps: Deps, tx: Tx, delivery: Delivery[Trigger], answer: dict[str, Any]) -> None:
+        group, runbook = await store.get(tx, rules.number(delivery.subject) or 0), delivery.payload.runbook
         if answer.get("bound"):
             await _say_bound(deps, tx, group, runbook)
         elif "why" in answer:

@@ -19,6 +19,7 @@ from bot.ports import Tx
 from bot.queue import audit, outbox, timers
 from bot.services.runs import approvals, finish
 from bot.services.runs import deliveries as run_deliveries
+from bot.services.runs.deliveries import AskManual, AskUnknown
 from bot.store import audit as audit_store
 from bot.store.db.claim import Claim, LeaseLost
 from bot.store.queue import deliveries as deliveries_store
@@ -110,9 +111,9 @@ class Writer:
                 run = await store.get(tx, run.id)
                 await approvals.ask(deps, tx, run, pause.covers, pause.rule, plan_hash=pause.plan_hash, text=pause.text)
             case AskWhether(made=made):
-                await outbox.enqueue(deps, tx, run_deliveries.question(run, made.step, made.attempt))
+                await outbox.enqueue(deps, tx, run_deliveries.question(run, AskUnknown(made.step, made.attempt)))
             case AskToDo(made=made):
-                await outbox.enqueue(deps, tx, run_deliveries.manual(run, made.step, made.attempt))
+                await outbox.enqueue(deps, tx, run_deliveries.question(run, AskManual(made.step, made.attempt)))
             case Sleep():
                 await self._wake_later(tx, pause.made, pause.seconds)
         if pause.state == "over":

@@ -48,7 +48,8 @@ class Candidate:
     rate_limit: str | None
 
 
-def delivery(row: Row[Any]) -> Delivery:
+def delivery(row: Row[Any]) -> Delivery[Any]:
+    """With its payload as it is kept."""
     return Delivery(
         id=row.id,
         kind=row.kind,
@@ -76,11 +77,11 @@ _INSERT_MANY = Inserting(deliveries, lambda insert: insert.on_conflict_do_nothin
 
 def _row(new: NewDelivery, *, rate_limit: str | None, wall: float, created_at: datetime) -> dict[str, Any]:
     return {
-        "kind": new.kind,
+        "kind": new.payload.kind,
         "subject": new.subject,
-        "payload": new.payload,
+        "payload": vars(new.payload),
         "rate_limit": rate_limit,
-        "method": new.method,
+        "method": new.payload.method,
         "rank": new.rank,
         "collapse_key": new.collapse_key,
         "dedupe_key": new.dedupe_key,
@@ -219,7 +220,7 @@ async def candidates(tx: Tx, *, wall: float, closed: Collection[str], limit: int
 
 async def claim_ready(
     tx: Tx, ids: Collection[int], *, wall: float, owner: str, until: float
-) -> list[tuple[Claim, Delivery]]:
+) -> list[tuple[Claim, Delivery[Any]]]:
     """Those of these that are still ready, leased to `owner` until `until`; each counts as tried once more."""
     taken = await kernel.acquire(
         tx, deliveries, ready_among(ids, wall=wall), owner=owner, until=until, state="sending",
@@ -230,7 +231,7 @@ async def claim_ready(
 
 async def claim_unconfirmed(
     tx: Tx, *, wall: float, limit: int, owner: str, until: float
-) -> list[tuple[Claim, Delivery, dict[str, Any] | None]]:
+) -> list[tuple[Claim, Delivery[Any], dict[str, Any] | None]]:
     """Those that may have been sent, each with the answer where only the writing down is missing."""
     taken = await kernel.acquire(
         tx, deliveries, unconfirmed(wall=wall, limit=limit), owner=owner, until=until, state="unconfirmed"

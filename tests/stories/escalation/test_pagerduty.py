@@ -17,6 +17,7 @@ from bot.integrations.pagerduty import PagerDuty
 from bot.ports import Database
 from bot.queue.inbox import InboxItem
 from bot.services.escalation import pages
+from bot.services.escalation.pages import PageRequest
 from bot.services.incidents import template_context
 from bot.services.ingest import alerts as ingest
 from bot.services.workspace import people
@@ -96,17 +97,8 @@ async def paging(
 
 async def wake(story: Story, target: str, key: str = "by hand", subject: str = "ALR-1") -> None:
     async with story.deps.database.transaction() as tx:
-        await pages.wake(
-            story.deps,
-            tx,
-            subject=subject,
-            target=target,
-            service="shop",
-            title=f"{subject} Slow fires",
-            text="Requests take 4 s",
-            key=key,
-            by="U0CLEO",
-        )
+        title, text = f"{subject} Slow fires", "Requests take 4 s"
+        await pages.wake(story.deps, tx, PageRequest(subject, target, "shop", title, text, key, by="U0CLEO"))
     await story.settle()
 
 

@@ -16,6 +16,7 @@ from bot.ports import Database, Mailer
 from bot.services.admin import readiness
 from bot.services.incidents import email as incident_email
 from bot.services.messaging import email
+from bot.services.messaging.email import WrittenEmail
 from bot.services.workspace import people
 from bot.store.incidents import incidents as store
 from bot.store.tables.audit import audit_log
@@ -79,7 +80,7 @@ def by_address(mail_server: MailServer) -> list[Received]:
 async def settled(story: Story) -> list[tuple[str, str]]:
     """How each e-mail ended, and why."""
     async with story.deps.database.reading() as tx:
-        rows = await tx.execute(select(table.c.state, table.c.error).where(table.c.kind == email.KIND))
+        rows = await tx.execute(select(table.c.state, table.c.error).where(table.c.method == email.METHOD))
         return [(row.state, row.error or "") for row in rows]
 
 
@@ -235,9 +236,8 @@ async def test_words_that_stand_already(story: Story, mail_server: MailServer) -
     """What a runbook's step writes goes out as it is, once for its key."""
     for _ in range(2):
         async with story.deps.database.transaction() as tx:
-            await email.write(
-                story.deps, tx, "RUN-7", "email:U0DAN", title="Backup", text="Done", service="payments", key="step"
-            )
+            mail = WrittenEmail(to=["U0DAN"], service="payments", title="Backup", text="Done")
+            await email.write(story.deps, tx, "RUN-7", mail, "step")
     await story.settle()
     (got,) = mail_server.received
     assert (got.message["Subject"], got.part("plain").strip(), got.to) == ("Backup", "Done", ["dan@example.com"])

@@ -150,6 +150,21 @@ async def test_suggested_on_the_card(triggering: Watched) -> None:
     assert "RUN-1" in await triggering.words()
 
 
+async def test_the_thread_of_the_card_is_locked(triggering_on_sqlite: Watched) -> None:
+    """A run from a card in whose thread nobody may answer has a thread of its own in that channel."""
+    story = triggering_on_sqlite.story
+    await triggering_on_sqlite.sends(firing("Odd", host="a"))
+    card = await triggering_on_sqlite.card()
+    await story.does("lock", user="Ada", channel=OPS, ts=card["ts"])
+    view = await story.opens_by_click("Ada", OPS, card, "runbook.run")
+    await story.submits("Ada", view)
+    live = await story.live("RUN-1")
+    assert "thread_ts" not in live or live["thread_ts"] == live["ts"]
+    assert "succeeded" in shown(live)
+    (run,) = await triggering_on_sqlite.runs()
+    assert (run.thread, run.ts) == (None, live["ts"])
+
+
 async def test_what_the_routing_names_is_offered_first(triggering_on_sqlite: Watched) -> None:
     """Beside what the triggers say; nothing of it begins by itself."""
     await triggering_on_sqlite.sends(firing("Known", host="a", severity="low"))
