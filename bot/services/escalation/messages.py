@@ -174,7 +174,7 @@ class StepMessageHandler(_StepHandler[StepMessage], MovablePost[StepMessage]):
 
 
 async def _place(tx: Tx, escalation: Escalation, message: StepMessage) -> Place | Skip | Wait:
-    """A person; or the channel, in the thread of the card where that stands there."""
+    """A person; or the channel, in the thread of the card where that channel has it."""
     if message.person:
         return message.person, None
     channel = await channels.resolve(tx, message.target.partition(":")[2])

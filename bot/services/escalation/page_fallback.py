@@ -1,6 +1,6 @@
 """What happens while a page cannot go out: people are told by e-mail and in a direct message, and others that it waits.
 
-Each of these asks once more, just before it leaves, whether the page is wanted still.
+Each of these is dropped, just before it leaves, where the page is not wanted.
 """
 
 from __future__ import annotations

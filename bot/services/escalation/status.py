@@ -1,4 +1,4 @@
-"""Whether a step of an escalation policy is still wanted: asked once more just before anything leaves."""
+"""Whether a step of an escalation policy is still wanted: asked just before anything leaves."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ from bot.queue import outbox
 from bot.services import subjects
 from bot.services.messaging.fan_out import FanOut, Meant
 from bot.services.messaging.file_upload import FileUpload, file
-from bot.services.messaging.slack_errors import CHANNEL_GONE
+from bot.services.messaging.slack_errors import CHANNEL_GONE, THREAD_GONE
 from bot.services.messaging.slack_post import Edit, M, Message, MovablePost, Post, Rendered
 from bot.services.runs import deliveries, queries, request
 from bot.services.runs.deliveries import (
@@ -140,20 +140,24 @@ class EditRunHandler(Edit[EditRun]):
 
 
 class InThread(MovablePost[M]):
-    """A message in the run's thread. Where that cannot be written to, whoever asked for the run gets it."""
+    """A message in the run's thread. Where that cannot be written to, whoever asked for the run gets it; of a run that
+    nobody asked for, the channel, where the thread alone is gone.
+    """
 
     instead = "said to whoever asked for the run instead"
 
     async def is_lost(self, tx: Tx, delivery: Delivery[M], problem: Undeliverable) -> bool:
-        is_gone = problem.error in CHANNEL_GONE or problem.permanent
-        return is_gone and (await _of(tx, delivery)).run.source != request.AUTOMATION
+        if (await _of(tx, delivery)).run.source == request.AUTOMATION:
+            return problem.error in THREAD_GONE
+        return problem.error in CHANNEL_GONE or problem.permanent
 
 
 def _in_thread(shown: Shown, said: Said, *, elsewhere: bool, loud: bool = False) -> Message | Wait:
     run = shown.run
-    if elsewhere:
+    if elsewhere and run.source != request.AUTOMATION:
         return Message(run.requested_by, *said)
-    return Message(run.channel, *said, None if loud else run.root) if run.channel and run.ts else NOT_YET
+    thread = None if loud or elsewhere else run.root
+    return Message(run.channel, *said, thread) if run.channel and run.ts else NOT_YET
 
 
 class AskApprovalHandler(InThread[AskApproval]):
@@ -161,15 +165,15 @@ class AskApprovalHandler(InThread[AskApproval]):
         shown = await _of(tx, delivery)
         asked = _request(shown, delivery.payload)
         if asked is None:
-            return Skip("it is not asked any more")
-        if delivery.payload.elsewhere:
+            return Skip("it is not asked")
+        if delivery.payload.elsewhere and shown.run.source != request.AUTOMATION:
             until = f"{asked.expires_at:%H:%M} UTC"
             text = f"{shown.run} waits for approval until {until}, and its channel is closed to me. Ask in another one."
             return _in_thread(shown, (text, [section(text)]), elsewhere=True)
-        return _in_thread(shown, await _approval(deps, tx, shown, asked), elsewhere=False)
+        return _in_thread(shown, await _approval(deps, tx, shown, asked), elsewhere=delivery.payload.elsewhere)
 
     async def on_sent(self, deps: Deps, tx: Tx, delivery: Delivery[AskApproval], answer: dict[str, Any]) -> None:
-        if delivery.payload.elsewhere:
+        if delivery.payload.elsewhere and (await _of(tx, delivery)).run.source != request.AUTOMATION:
             return
         await run_approvals.change(tx, delivery.payload.request_id, channel=answer["channel"], ts=answer["ts"])
         await outbox.retry_now(deps, tx, delivery.subject)
@@ -205,7 +209,7 @@ class EditApprovalHandler(Edit[EditApproval]):
         shown = await _of(tx, delivery)
         asked = _request(shown, delivery.payload)
         if asked is None:
-            return Skip("it is not asked any more")
+            return Skip("it is not asked")
         if not asked.ts:
             return NOT_YET
         text, blocks = await _approval(deps, tx, shown, asked)

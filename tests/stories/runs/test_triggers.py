@@ -165,6 +165,16 @@ async def test_the_thread_of_the_card_is_locked(triggering_on_sqlite: Watched) -
     assert (run.thread, run.ts) == (None, live["ts"])
 
 
+async def test_what_nobody_asked_for_goes_on_in_the_channel(triggering_on_sqlite: Watched) -> None:
+    """Where somebody locks the thread of a run that an alert began, its channel reads what becomes of it."""
+    story = triggering_on_sqlite.story
+    await triggering_on_sqlite.sends(firing("Down", host="a"))
+    await story.does("lock", user="Ada", channel=OPS, ts=(await triggering_on_sqlite.card())["ts"])
+    await story.fast_forward(hours=2)
+    said = [one for one in await story.messages(OPS) if shown(one).startswith("Nobody approved it by ")]
+    assert [one.get("thread_ts") for one in said] == [None]
+
+
 async def test_what_the_routing_names_is_offered_first(triggering_on_sqlite: Watched) -> None:
     """Beside what the triggers say; nothing of it begins by itself."""
     await triggering_on_sqlite.sends(firing("Known", host="a", severity="low"))
