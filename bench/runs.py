@@ -29,7 +29,7 @@ from bot.store.db.schema import migrate_beside
 from bot.store.runs import runs as store
 from bot.store.tables.queue import timers
 from bot.store.tables.runs import approval_requests, runs
-from bot.store.wakeups.local import PostgresWakeups
+from bot.store.wakeups.postgres import PostgresWakeups
 from tests.support.backends import postgres_server
 
 RUNS = 400

@@ -28,7 +28,7 @@ from bot.ports import Alarm, Mailer, Sns
 from bot.settings import Settings
 from bot.store.db.clock import DatabaseClock
 from bot.store.db.database import SqlDatabase
-from bot.store.wakeups.local import LocalWakeups, PostgresWakeups, SharedWakeups
+from bot.store.wakeups.local import LocalWakeups, SharedWakeups
 
 if TYPE_CHECKING:
     from bot.integrations.pagerduty import PagerDuty
@@ -167,8 +167,10 @@ def _shared_wakeups(settings: Settings) -> SharedWakeups | None:
     if settings.on_sqlite:
         return None
     if settings.redis_url is None:
+        from bot.store.wakeups.postgres import PostgresWakeups  # here: start-up is quicker without the client
+
         return PostgresWakeups(settings.database_url.reveal())
-    from bot.store.wakeups.redis import RedisWakeups  # here: start-up is quicker without the client
+    from bot.store.wakeups.redis import RedisWakeups  # for the same reason
 
     return RedisWakeups(settings.redis_url.reveal())
 

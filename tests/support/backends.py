@@ -10,12 +10,13 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import NoReturn
 
+import psutil
 import psycopg
 import pytest
 import redis
@@ -65,8 +66,12 @@ class Server:
     def kill(self) -> None:
         """End it without a goodbye, as a power cut would; `start` brings it back."""
         if self._process is not None:
-            self._process.kill()
+            begun = psutil.Process(self._process.pid).children(recursive=True)
+            for one in (self._process, *begun):  # those it began would keep its shared memory
+                with suppress(psutil.NoSuchProcess):
+                    one.kill()
             self._process.wait()
+            psutil.wait_procs(begun, timeout=START_SECONDS)
             self._process = None
 
     def stop(self) -> None:

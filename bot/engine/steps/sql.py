@@ -12,11 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote
-
-import psycopg
-from psycopg.rows import dict_row
 
 from bot.domain.errors import Misconfigured, Unclear
 from bot.domain.runs.outcome import Done, Failed, Outcome, Unknown
@@ -24,6 +21,9 @@ from bot.domain.text.masking import Masker
 from bot.engine.steps import arguments as read
 from bot.engine.steps.bounds import MAX_OUTPUT, within
 from bot.engine.steps.context import StepContext
+
+if TYPE_CHECKING:
+    from psycopg import AsyncConnection
 
 MAX_CELL = 10_000
 
@@ -34,6 +34,14 @@ _PIECES = re.compile(
       | (?<![\w:]):(?P<name>[A-Za-z_][A-Za-z0-9_]*)""",
     re.DOTALL | re.VERBOSE | re.ASCII,
 )
+
+
+class _Refused(Exception):
+    """By PostgreSQL. `is_undone`: the change itself was refused, so it was not committed."""
+
+    def __init__(self, sentence: str, *, is_undone: bool) -> None:
+        super().__init__(sentence)
+        self.is_undone = is_undone
 
 
 @dataclass
@@ -72,7 +80,7 @@ async def perform(arguments: Mapping[str, Any], context: StepContext) -> Outcome
         return Failed(problem.sentence, certain=True)
     try:
         await within(context.timeout_seconds, run(url, work))
-    except (psycopg.Error, sqlite3.Error, OSError, TimeoutError, ValueError, OverflowError) as problem:
+    except (_Refused, sqlite3.Error, OSError, TimeoutError, ValueError, OverflowError) as problem:
         if work.stage != "over":  # else only the goodbye took too long
             return _broken(problem, work)
     return _done(work, context)
@@ -125,17 +133,16 @@ def _broken(problem: Exception, work: _Work) -> Outcome:
     match work.stage:
         case "connecting":
             return Failed(f"The database was not reached: {reason}.", certain=True)
-        case "committing" if not isinstance(problem, psycopg.errors.IntegrityError | sqlite3.Error):
+        case "committing" if not (isinstance(problem, sqlite3.Error) or getattr(problem, "is_undone", False)):
             return Unknown(f"The change may have been committed: {reason}.")
     undone = " Nothing was changed: it was rolled back." if work.is_write else ""
     return Failed(f"The query failed: {reason}.{undone}")
 
 
 def _reason(problem: Exception, work: _Work) -> str:
-    if isinstance(problem, TimeoutError | psycopg.errors.QueryCanceled):
+    if isinstance(problem, TimeoutError):
         return f"no answer within {work.seconds:g} s"
-    said = problem.diag.message_primary if isinstance(problem, psycopg.Error) else None
-    masked = work.masker.mask(said or str(problem) or type(problem).__name__)
+    masked = work.masker.mask(str(problem) or type(problem).__name__)
     return masked.strip().splitlines()[0].rstrip(".")[:300]
 
 
@@ -143,11 +150,28 @@ def _reason(problem: Exception, work: _Work) -> str:
 
 
 async def _on_postgres(url: str, work: _Work) -> None:
-    connection = await psycopg.AsyncConnection.connect(
+    import psycopg  # here: start-up on SQLite is quicker without it
+
+    try:
+        await _through_postgres(url, work)
+    except psycopg.errors.QueryCanceled as problem:
+        raise TimeoutError from problem
+    except psycopg.Error as problem:
+        is_undone = isinstance(problem, psycopg.errors.IntegrityError)
+        said = problem.diag.message_primary or str(problem) or type(problem).__name__
+        raise _Refused(said, is_undone=is_undone) from problem
+
+
+async def _through_postgres(url: str, work: _Work) -> None:
+    from psycopg import AsyncConnection
+    from psycopg.rows import dict_row
+
+    connection = await AsyncConnection.connect(
         re.sub(r"^postgres(ql)?(\+\w+)?:", "postgresql:", url),
         autocommit=True,  # each BEGIN and COMMIT is sent here, so that it is known what was sent
         connect_timeout=max(2, math.ceil(work.seconds)),
         application_name="tocsin",
+        row_factory=dict_row,
     )
     try:
         work.stage = "running"
@@ -159,9 +183,9 @@ async def _on_postgres(url: str, work: _Work) -> None:
         await connection.close()
 
 
-async def _look(connection: psycopg.AsyncConnection[Any], work: _Work) -> None:
+async def _look(connection: AsyncConnection[dict[str, Any]], work: _Work) -> None:
     """Row by row, so that a large table is neither fetched nor kept. Closing the connection rolls back."""
-    async with connection.cursor(row_factory=dict_row) as cursor:
+    async with connection.cursor() as cursor:
         # One statement only: stream() uses the protocol's form that takes no second one.
         stream = cursor.stream(_for_psycopg(work.query).encode(), work.values)
         try:
@@ -173,8 +197,8 @@ async def _look(connection: psycopg.AsyncConnection[Any], work: _Work) -> None:
     work.rowcount = len(work.rows)
 
 
-async def _change(connection: psycopg.AsyncConnection[Any], work: _Work) -> None:
-    async with connection.cursor(row_factory=dict_row) as cursor:
+async def _change(connection: AsyncConnection[dict[str, Any]], work: _Work) -> None:
+    async with connection.cursor() as cursor:
         # Prepared, since a plain text without values may hold several statements.
         await cursor.execute(_for_psycopg(work.query).encode(), work.values, prepare=True)
         work.rowcount = max(0, cursor.rowcount)

@@ -11,7 +11,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import psycopg
 from sqlalchemy import URL, event, exc, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
@@ -82,10 +81,18 @@ async def open_database(url: str) -> SqlDatabase:
     try:
         async with database.reading() as tx:
             await tx.exec_driver_sql("SELECT 1")
-    except (exc.DBAPIError, sqlite3.Error, psycopg.Error, OSError) as problem:
+    except (exc.DBAPIError, _driver_error(parsed), OSError) as problem:
         await database.close()
         raise Misconfigured(cannot_open(parsed, problem)) from problem
     return database
+
+
+def _driver_error(url: URL) -> type[Exception]:
+    if url.get_backend_name() == "sqlite":
+        return sqlite3.Error
+    import psycopg  # here: start-up on SQLite is quicker without it
+
+    return psycopg.Error
 
 
 def parse(url: str) -> URL:

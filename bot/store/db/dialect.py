@@ -3,30 +3,41 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from sqlalchemy import ColumnElement, Table, literal_column, text
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects import sqlite
 from sqlalchemy.sql.selectable import NamedFromClause
 
 from bot.ports import Tx
 
-Insert = sqlite.Insert | postgresql.Insert
+Insert: TypeAlias = "sqlite.Insert | postgresql.Insert"
+
+if TYPE_CHECKING:
+    from sqlalchemy.dialects import postgresql
 
 
 def insert_into(tx: Tx, table: Table) -> Insert:
     """An INSERT that knows ON CONFLICT, which both dialects spell alike and SQLAlchemy keeps apart."""
-    return postgresql.insert(table) if tx.dialect.name == "postgresql" else sqlite.insert(table)
+    if tx.dialect.name == "sqlite":
+        return sqlite.insert(table)
+    from sqlalchemy.dialects import postgresql  # here: start-up on SQLite is quicker without it
+
+    return postgresql.insert(table)
 
 
 class Inserting:
     """An INSERT made once for each dialect, since making it costs more than asking it; rows come as parameters."""
 
     def __init__(self, table: Table, finish: Callable[[Insert], Any]) -> None:
-        self._made = {"sqlite": finish(sqlite.insert(table)), "postgresql": finish(postgresql.insert(table))}
+        self._table, self._finish = table, finish
+        self._made: dict[str, Any] = {}
 
     def on(self, tx: Tx) -> Any:
-        return self._made[tx.dialect.name]
+        name = tx.dialect.name
+        if name not in self._made:
+            self._made[name] = self._finish(insert_into(tx, self._table))
+        return self._made[name]
 
 
 def state_is(table: NamedFromClause, *states: str) -> ColumnElement[bool]:

@@ -8,12 +8,11 @@ from datetime import datetime
 from typing import Any, Unpack
 
 from sqlalchemy import Integer, Row, Select, and_, bindparam, func, insert, or_, select, text, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from bot.domain.errors import Missing
 from bot.domain.incidents.incident import Incident, IncidentChanges, IncidentMessages, NewIncident, Placement, Status
 from bot.ports import Tx
-from bot.store.db.dialect import state_is
+from bot.store.db.dialect import insert_into, state_is
 from bot.store.tables.incidents import incidents, roles
 from bot.store.tables.queue import deliveries
 
@@ -177,8 +176,7 @@ async def roles_of_many(tx: Tx, numbers: Sequence[int]) -> dict[int, dict[str, s
 
 async def take_role(tx: Tx, number: int, role: str, person: str, at: datetime) -> bool:
     """True for whoever was first; the one who holds it stays."""
-    dialect = postgresql if tx.dialect.name == "postgresql" else sqlite
-    statement = dialect.insert(roles).values(incident=number, role=role, person=person, since=at)
+    statement = insert_into(tx, roles).values(incident=number, role=role, person=person, since=at)
     # Not rowcount: what an INSERT reports there depends on the driver.
     written = await tx.execute(statement.on_conflict_do_nothing().returning(roles.c.person))
     return written.one_or_none() is not None

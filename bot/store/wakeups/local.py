@@ -7,11 +7,6 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from uuid import uuid4
 
-import psycopg
-from psycopg import AsyncConnection
-
-from bot.store.db.database import parse
-
 CHANNEL = "tocsin_wake"
 RETRY_SECONDS = 1.0
 
@@ -53,7 +48,7 @@ class LocalWakeups:
 class SharedWakeups(LocalWakeups):
     """Wake-ups that other processes hear too. Two tasks, each with a connection that comes back after a loss."""
 
-    lost: tuple[type[Exception], ...] = (psycopg.Error, OSError)
+    lost: tuple[type[Exception], ...] = (OSError,)
 
     def __init__(self, retry_seconds: float) -> None:
         super().__init__()
@@ -92,29 +87,3 @@ class SharedWakeups(LocalWakeups):
     async def _tell(self) -> None:
         """Pass wake-ups on until the connection is lost."""
         raise NotImplementedError
-
-
-class PostgresWakeups(SharedWakeups):
-    """LISTEN and NOTIFY, outside of every business transaction: NOTIFY inside one would queue all commits."""
-
-    def __init__(self, url: str, retry_seconds: float = RETRY_SECONDS) -> None:
-        super().__init__(retry_seconds)
-        self._url = parse(url).render_as_string(hide_password=False)
-
-    async def _hear(self) -> None:
-        async with await self._connect() as connection:
-            await connection.execute(f"LISTEN {CHANNEL}")
-            self._rouse()  # there may have been wake-ups while nobody listened
-            async for notice in connection.notifies():
-                self._heard(notice.payload)
-
-    async def _tell(self) -> None:
-        async with await self._connect() as connection:
-            while await self._to_tell.wait():
-                self._to_tell.clear()
-                await connection.execute(f"NOTIFY {CHANNEL}, '{self._name}'")
-
-    async def _connect(self) -> AsyncConnection:
-        return await AsyncConnection.connect(
-            self._url, autocommit=True, connect_timeout=10, keepalives_idle=30, application_name="tocsin hints"
-        )

@@ -8,7 +8,8 @@ from collections.abc import AsyncIterator
 import pytest
 
 from bot.domain.errors import Misconfigured
-from bot.store.wakeups.local import LocalWakeups, PostgresWakeups
+from bot.store.wakeups.local import LocalWakeups
+from bot.store.wakeups.postgres import PostgresWakeups
 from bot.store.wakeups.redis import RedisWakeups
 from tests.support.backends import Server
 
