@@ -53,10 +53,13 @@ class SlackDoor:
         signing_secret: Secret | None = None,
         budget_seconds: float = BUDGET_SECONDS,
         ping_seconds: float = PING_SECONDS,
+        start_seconds: float = START_SECONDS,
+        connections: int = CONNECTIONS,
     ) -> None:
         self._listeners = listeners
         self._deps = deps
         self._has_secret = signing_secret is not None
+        self._start_seconds = start_seconds
         self._identity: Identity | None = None
         self._trouble: str | None = "I have not reached Slack yet."
         self._is_stopping = False
@@ -66,7 +69,7 @@ class SlackDoor:
         dispatcher = Dispatcher(listeners, lambda: self._deps, self._tasks, budget_seconds)
         self._app.middleware(_Handover(self, dispatcher))
         self._sockets = (
-            [Socket(self._app, app_token, ping_seconds=ping_seconds, name=str(n)) for n in range(CONNECTIONS)]
+            [Socket(self._app, app_token, ping_seconds=ping_seconds, name=str(n)) for n in range(connections)]
             if app_token
             else []
         )
@@ -118,7 +121,7 @@ class SlackDoor:
         for socket in self._sockets:
             self._keepers.spawn(socket.keep())
         with suppress(TimeoutError):
-            async with asyncio.timeout(START_SECONDS):
+            async with asyncio.timeout(self._start_seconds):
                 await tried.wait()
                 await self._wait_for_sockets()
 

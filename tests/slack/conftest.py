@@ -239,6 +239,7 @@ async def door(
         app_token=Secret(workspace.simulator.app_token),
         budget_seconds=budget_seconds,
         ping_seconds=1.0,
+        start_seconds=30.0,
     )
     await opened.start()
     yield opened

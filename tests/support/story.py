@@ -421,6 +421,8 @@ async def told(
             base_url=simulator.api_url,
             app_token=Secret(simulator.app_token),
             budget_seconds=BUSY_SECONDS,
+            start_seconds=BUSY_SECONDS,
+            connections=1,
         )
         stack.push_async_callback(door.stop)
         await door.start()
