@@ -133,7 +133,7 @@ class Tower:
         """The steps whose message was under way when its process was killed: it was asked for, and said again."""
         waits, table = escalation_tables.escalations, queue_tables.deliveries
         asked = select(table.c.subject, table.c.payload).where(
-            table.c.method.in_(["email", "page"]), table.c.attempts > 1
+            table.c.kind.in_(["escalation.email", "page"]), table.c.attempts > 1
         )
         async with self.house.database.reading() as tx:
             pinned = {row.id: row.pinned["steps"] for row in await tx.execute(select(waits))}
