@@ -387,6 +387,7 @@ async def told(
     templates: Sequence[Path] = (),
     environment: Mapping[str, str] | None = None,
     parts: Mapping[str, Any] | None = None,
+    connections: int = 1,
     **config: Any,
 ) -> AsyncIterator[Story]:
     """A whole installation over Socket Mode, with the packaged catalogue unless another is given.
@@ -422,7 +423,7 @@ async def told(
             app_token=Secret(simulator.app_token),
             budget_seconds=BUSY_SECONDS,
             start_seconds=BUSY_SECONDS,
-            connections=1,
+            connections=connections,
         )
         stack.push_async_callback(door.stop)
         await door.start()

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from bot.ports import Database
 from bot.store.db.database import open_database
 from tests.support.clock import HandClock
 from tests.support.story import Story, shown, tidy, told
@@ -194,10 +195,12 @@ async def test_a_refused_invitation_does_not_stop_the_rest(tale: Story) -> None:
 # --- the door ---
 
 
-async def test_a_connection_drops(tale: Story) -> None:
+async def test_a_connection_drops(sqlite_database: Database, clock: HandClock) -> None:
     """One of the two connections goes away: the next command comes in by the other."""
-    await tale.does("faults", kind="drop_socket", times=1)
-    assert "Declared INC-1" in await tale.types("Ada", "/incident declare P1 checkout is down")
+    async with told(sqlite_database, clock, connections=2) as story:
+        await story.does("faults", kind="drop_socket", times=1)
+        assert "Declared INC-1" in await story.types("Ada", "/incident declare P1 checkout is down")
+        assert story.violations() == []
 
 
 async def test_events_come_twice(story: Story) -> None:
