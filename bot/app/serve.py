@@ -11,13 +11,13 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING
 
 from bot import telemetry
+from bot.app.registry import CHORES, DELIVERIES, INBOX, LATE, TIMERS
 from bot.app.signals import stopping
 from bot.catalogue.reload import CatalogueWatcher
 from bot.deps import Deps
 from bot.domain.errors import Misconfigured, Undeliverable
 from bot.queue.chores import Chore
 from bot.queue.inbox import one_at_a_time
-from bot.services.registry import CHORES, DELIVERIES, INBOX, LATE, TIMERS
 from bot.services.workspace import people
 from bot.settings import Settings
 from bot.slack.app import SlackDoor

@@ -28,11 +28,11 @@ from bot.expressions.limits import (
     ordered,
     pieced,
     replaced,
+    rounds,
     searched,
     shallow,
     squared,
     trimmed,
-    turns,
     whole,
 )
 
@@ -164,7 +164,7 @@ TESTS: Mapping[str, Word] = {name: Word(cost) for name, cost in _TESTED.items()}
 # What the forms of an expression run as, so that they pay too.
 FORMS: Mapping[str, Word] = {
     "_concat": Word(joined, _join),
-    "_each": Word(turns, _items),
+    "_each": Word(rounds, _items),
     "_slice": Word(shallow, _slice),
 }
 COMPARED = {"eq": "eq", "ne": "ne", "gt": "gt", "gteq": "ge", "lt": "lt", "lteq": "le", "in": "in", "notin": "in"}

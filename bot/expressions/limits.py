@@ -181,8 +181,8 @@ def each(value: Any, *given: Any, **named: Any) -> int:
     return count(value) * (EACH + 20 * names)
 
 
-def turns(value: Any, written: int) -> int:
-    """Of a loop's turns, each with the text that is written within."""
+def rounds(value: Any, written: int) -> int:
+    """Of the rounds of a loop, each with the text that is written within."""
     return count(value) * (EACH + written)
 
 

@@ -12,12 +12,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select
 
+from bot.app.registry import INBOX
 from bot.domain.people.token import Scope
 from bot.http.door import HttpDoor
 from bot.ports import Database
 from bot.queue import inbox
 from bot.services.admin import tokens
-from bot.services.registry import INBOX
 from bot.slack.events import EventDispatcher
 from bot.store.tables import alerts as alerts_tables
 from bot.store.tables import queue as queue_tables

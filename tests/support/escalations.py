@@ -15,12 +15,12 @@ import pytest
 import trustme
 from sqlalchemy import select
 
+from bot.app.registry import LATE
 from bot.domain.text.secret import Secret
 from bot.integrations.email import SmtpMailer
 from bot.integrations.pagerduty import PagerDuty
 from bot.ports import Database, Pager
 from bot.queue import commitments as self_audit
-from bot.services.registry import LATE
 from bot.services.workspace import people
 from bot.store.tables.queue import commitments
 from tests.support.alerts import Monitoring, firing, monitoring

@@ -15,6 +15,7 @@ import aiohttp
 from sqlalchemy import select
 
 from bot import manifest
+from bot.app.registry import CHORES, DELIVERIES, INBOX, LATE, TIMERS
 from bot.catalogue.templates.render import TemplateFiles
 from bot.deps import Config, CurrentCatalogue, Deps
 from bot.domain.errors import Undeliverable
@@ -24,7 +25,6 @@ from bot.integrations.slack import SlackChat, open_session
 from bot.paths import data
 from bot.ports import Database
 from bot.queue import outbox, timers
-from bot.services.registry import CHORES, DELIVERIES, INBOX, LATE, TIMERS
 from bot.services.runs.scheduler import Engine
 from bot.simulator import Simulator
 from bot.slack.app import SlackDoor

@@ -16,6 +16,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Engine, Table, delete, event, select
 
+from bot.app.registry import TIMERS
 from bot.catalogue.load import load
 from bot.deps import CurrentCatalogue, Deps
 from bot.domain.alerts import maintenance as windows
@@ -29,7 +30,6 @@ from bot.queue.inbox import InboxItem, one_at_a_time
 from bot.services.alerts import lifecycle, maintenance, silences
 from bot.services.alerts import operations as alert_operations
 from bot.services.ingest import alerts as ingest
-from bot.services.registry import TIMERS
 from bot.store.alerts import groups as alerts_store
 from bot.store.alerts import maintenance as windows_store
 from bot.store.alerts import silences as silences_store

@@ -9,10 +9,10 @@ from pathlib import Path
 
 from sqlalchemy import select
 
+from bot.app.registry import TIMERS
 from bot.ports import Database
 from bot.queue import timers
 from bot.services.alerts import noisy_rules
-from bot.services.registry import TIMERS
 from bot.store.queue import timers as timers_store
 from bot.store.tables import alerts as alerts_tables
 from bot.store.tables import queue as queue_tables

@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 from sqlalchemy import select, text
 
+from bot.app.registry import TIMERS
 from bot.domain.text.secret import Secret
 from bot.integrations.pagerduty import PagerDuty
 from bot.ports import Database
 from bot.queue import timers
-from bot.services.registry import TIMERS
 from bot.store.db.database import open_database
 from bot.store.incidents import incidents as incidents_store
 from bot.store.tables import escalation as escalation_tables

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
+from bot.app import registry
 from bot.domain.outgoing.delivery import Payload
 from bot.queue.handler import by_kind, once
-from bot.services import registry
 from bot.services.messaging.thread_notes import ThreadNote, ThreadNoteHandler
 
 ROOT = Path(__file__).resolve().parents[2]
