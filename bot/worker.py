@@ -19,7 +19,7 @@ from bot.scheduler import TICK_SECONDS, Scheduler
 from bot.services.alerts import heartbeats as alert_heartbeats
 from bot.services.runs import scheduler as run_scheduler
 from bot.store.db.errors import DatabaseTrouble
-from bot.store.queue import workers
+from bot.store.queue import pending, workers
 from bot.telemetry import Event, get_logger
 
 COMMITMENTS_SECONDS = 5.0
@@ -182,15 +182,30 @@ class Worker:
     # --- the tick -----------------------------------------------------------------------------------------------------
 
     async def tick(self) -> None:
-        """The safety net behind every hint."""
-        self.wake()
+        """The safety net behind every hint: one look, and more only where something waits."""
         try:
             await self._refresh_clock()
             await self._beat()
+            await self._look()
         except (DatabaseTrouble, OSError) as problem:
             log.warning(Event.DATABASE_TROUBLE, during="tick", error=str(problem))
         else:
             self.last_tick = self._deps.clock.wall()
+
+    async def _look(self) -> None:
+        """What comes due before the next look counts: its loop waits for the moment itself."""
+        soon = self._deps.clock.wall() + 2 * TICK_SECONDS
+        async with self._deps.database.reading() as tx:
+            found = await pending.look(tx, now=self._deps.clock.from_wall(soon), wall=soon)
+        waiting = (
+            (found.timers, self._due),
+            (found.inbox, self._arrived),
+            (found.deliveries, self._sendable),
+            (found.runs, self._runnable),
+        )
+        for is_waiting, event in waiting:
+            if is_waiting:
+                event.set()
 
     async def _refresh_clock(self) -> None:
         if abs(self._deps.clock.wall() - self._refreshed_at) >= REFRESH_SECONDS:

@@ -50,6 +50,10 @@ async def add_all(tx: Tx, rows: Sequence[dict[str, Any]]) -> None:
         await tx.execute(_INSERT, list(rows))
 
 
+async def any_unsealed(tx: Tx) -> bool:
+    return (await tx.execute(_UNSEALED.limit(1))).first() is not None
+
+
 async def seal(tx: Tx, limit: int = SEAL_ROWS) -> Head | None:
     """Chain up to `limit` unsealed rows to the head, in the order of their ids. Returns the new head, None if none."""
     await serialise(tx, "audit")

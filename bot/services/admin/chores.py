@@ -32,6 +32,9 @@ async def purge(deps: Deps) -> int:
 
 async def seal(deps: Deps) -> None:
     """The head goes to the log, so that whoever owns the database cannot rebuild the chain unseen."""
+    async with deps.database.reading() as tx:
+        if not await audit.any_unsealed(tx):
+            return
     async with deps.database.transaction() as tx:
         head = await audit.seal(tx)
     if head is not None:
