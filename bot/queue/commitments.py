@@ -50,6 +50,9 @@ async def audit_commitments(deps: Deps, late: Mapping[str, LateHandler]) -> int:
     `late` has for a kind's first part (`escalation` of `escalation:3:1:0`) who says it; the others go to
     the second channel.
     """
+    async with deps.database.reading() as tx:
+        if not await store.any_late(tx, at=deps.clock.now()):
+            return 0
     async with deps.database.transaction() as tx:
         missed = await store.miss(tx, at=deps.clock.now())
         by_handler: dict[str, list[Commitment]] = {}

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import insert, update
+from sqlalchemy import insert, select, update
 from sqlalchemy.engine import Row
 
 from bot.ports import Tx
@@ -61,6 +61,11 @@ async def cancel(tx: Tx, *, subject: str, kind: str | None, at: datetime | None)
     if at is not None:
         mine = mine.where(commitments.c.late_at >= at)
     return (await tx.execute(mine.values(state="cancelled"))).rowcount
+
+
+async def any_late(tx: Tx, *, at: datetime) -> bool:
+    late = select(commitments.c.id).where(state_is(commitments, "open"), commitments.c.late_at < at)
+    return (await tx.execute(late.limit(1))).first() is not None
 
 
 async def miss(tx: Tx, *, at: datetime) -> list[Commitment]:
