@@ -1,4 +1,4 @@
-"""Lines in the channel of alerts: a silence, a maintenance window, and their ends."""
+"""Lines in the alerts channel: a silence, a maintenance window, and their ends."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ class ChannelLine(Payload, kind="alert.announcement"):
 
 
 def alerts_channel(deps: Deps, service: str | None = None) -> str:
-    """Where alerts of that service are shown; without one, the installation's own."""
+    """The channel's key; without a service, the installation's own."""
     known = deps.catalogue.services.get(service or "")
     return channels.key_of((known and known.alerts_channel) or deps.config.alerts_channel)
 
 
 async def say(deps: Deps, tx: Tx, subject: str, channel_name: str, text: str, key: str) -> None:
-    """One line in that channel, at most one ever for the key. `text` is escaped already."""
+    """At most one line ever for the key. `text` is escaped already."""
     channel = await channels.resolve(tx, channel_name)
     line = ChannelLine(channel_name, text)
     key = f"{line.kind}:{subject}:{key}"

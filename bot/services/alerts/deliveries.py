@@ -1,4 +1,4 @@
-"""What is to be told of alerts, as deliveries: written in the transaction of the fact, rendered when they are sent."""
+"""Deliveries that post cards of alerts: enqueued in the transaction of the fact, rendered when they are sent."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from bot.store.alerts.storms import Storm
 
 @dataclass(frozen=True)
 class PostAlert(Payload, kind="alert.post"):
-    """The card of a group, which is edited in place ever after."""
+    """The card of a group, which is edited in place afterwards."""
 
 
 @dataclass(frozen=True)
 class PostStorm(Payload, kind="storm.post"):
-    """The card of a storm, which is edited in place ever after."""
+    """The card of a storm, which is edited in place afterwards."""
 
 
 async def card(tx: Tx, group: AlertGroup) -> NewDelivery:

@@ -1,4 +1,4 @@
-"""Alerts told apart and joined to their groups, in one transaction: loaded, classified, saved, and what follows."""
+"""Alerts joined to their groups in one transaction: loaded, classified, saved, followed up."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from bot.store.db.locks import serialise
 
 
 async def missing(deps: Deps, tx: Tx, timer: Timer) -> None:
-    """One that must keep arriving may have been silent for too long: that is an alert like any other."""
+    """Takes a missed heartbeat as an alert like any other."""
     await serialise(tx, lifecycle.ONE_AT_A_TIME)
     missed = await heartbeats.missed(deps, tx, timer)
     if missed:
@@ -36,7 +36,7 @@ async def missing(deps: Deps, tx: Tx, timer: Timer) -> None:
 
 
 async def take(deps: Deps, tx: Tx, key: str, message: Message) -> None:
-    """In a transaction beside which nobody else works alerts. `key` is the message's own."""
+    """The caller holds ONE_AT_A_TIME. `key` is the message's own."""
     moment = Moment(deps.clock.now(), deps.clock.wall(), deps.clock.from_wall)
     heard = {} if message.absence else heartbeat.arrived(deps.catalogue, message.alerts)
     kept = await store.kept(tx, message.names | {heartbeat.fingerprint(key) for key in heard})
@@ -48,7 +48,7 @@ async def take(deps: Deps, tx: Tx, key: str, message: Message) -> None:
 
 
 async def _load(deps: Deps, tx: Tx, entries: Sequence[Entry]) -> Known:
-    """The groups that the entries concern, and what is in force: nobody changes that before this transaction ends."""
+    """The groups of the entries, and what is in force: unchanged by others until this transaction ends."""
     now = deps.clock.now()
     groups = await store.locked(tx, {entry.group for entry in entries if entry.group and (entry.routed or entry.ends)})
     routed = [entry.routed for entry in entries if entry.routed]
@@ -85,7 +85,7 @@ def _written(change: GroupChange) -> NewAlertGroup:
 
 
 async def _follow(deps: Deps, tx: Tx, key: str, saved: Sequence[_Saved]) -> None:
-    """The cards, at once, the worst first. What else follows for a group follows by a timer that is due at once."""
+    """Shows the cards at once, the worst first. Everything else follows by a timer that is due at once."""
     await audit_store.add_all(tx, [deed for one in saved for deed in _deeds(deps, one)])
     await storms.show(deps, tx, [one.group for one in saved if one.change.is_shown])
     for one in saved:
@@ -103,7 +103,7 @@ def _deeds(deps: Deps, one: _Saved) -> Iterator[dict[str, Any]]:
 
 
 def _armings(deps: Deps, key: str, one: _Saved) -> Iterator[Arming]:
-    """None for a group of which nobody hears more than its card says."""
+    """The timers of one group; none where its card says everything."""
     change, group, now = one.change, one.group, deps.clock.now()
     if change.before is None and group.is_silenced(now):
         yield lifecycle.end_of_silence(group)

@@ -1,4 +1,4 @@
-"""Alerts that must keep arriving: each arrival moves a timer, and where it comes due nothing arrived for too long."""
+"""Heartbeats: each arrival moves a timer, and a timer that comes due means that nothing arrived for too long."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ BACKLOG = timedelta(seconds=5)  # how long what came and is not worked yet is wa
 
 
 async def heard(deps: Deps, tx: Tx, found: rules.Heard, wall: float) -> None:
-    """They arrived, in a message that came at `wall`: from now on they may be silent for as long as their route says.
+    """Moves the timers of heartbeats in a message that came at `wall`.
 
-    Counted from when it is worked, so that a worker that comes back and finds old messages misses nobody.
+    The silence is counted from when the message is worked, so that old messages after an outage miss nobody.
     """
     if not found:
         return
@@ -41,14 +41,14 @@ async def heard(deps: Deps, tx: Tx, found: rules.Heard, wall: float) -> None:
 
 @dataclass(frozen=True)
 class Missed:
-    """What is to be told of a watch: its absence, and when it was last heard."""
+    """The absence of a heartbeat, and when it last arrived."""
 
     absence: Absence
     since: datetime
 
 
 async def missed(deps: Deps, tx: Tx, timer: Timer) -> Missed | None:
-    """Nothing arrived for too long, unless the catalogue gives it longer by now, or does not want it any more."""
+    """The missed heartbeat; None where the catalogue allows more time now, or has no route for it."""
     watch = await store.lock(tx, timer.payload["key"])
     if watch is None or watch.last_at is None:
         return None
@@ -64,7 +64,7 @@ async def missed(deps: Deps, tx: Tx, timer: Timer) -> Missed | None:
 
 
 async def _later(deps: Deps, tx: Tx, timer: Timer, last_at: datetime, every: timedelta) -> datetime | None:
-    """When to look again, where it is too early to say that it is silent."""
+    """When to look again; None where the heartbeat is missed."""
     now, silent_at = deps.clock.now(), last_at + every
     if silent_at > now and not timer.payload.get("anew"):
         return silent_at
@@ -78,9 +78,7 @@ async def _end(tx: Tx, watch: Watch) -> None:
 
 
 async def came_back(deps: Deps) -> None:
-    """At the start of a worker. While none was at work nobody could be heard: whoever is waited for has all of the time
-    again, counted from now. Once: the next time only after it has been heard.
-    """
+    """Gives every awaited heartbeat its whole time again after an outage of all workers, once until it is heard."""
     async with deps.database.reading() as tx:
         last = await workers.newest(tx)
         waiting = await store.pending(tx, SILENT)

@@ -1,4 +1,4 @@
-"""What follows from what happens to an alert group: what begins with it, stops when somebody is on it, ends with it.
+"""What follows from an alert group's changes: what begins with the group, rests while somebody is on it, ends with it.
 
 What people do is followed in their transaction; what alerts do by a timer that is due at once, planted in theirs.
 """
@@ -47,7 +47,7 @@ OURSELVES = Actor(Person(BOT, BOT, Kind.BOT), source="alert")
 
 
 def level(deps: Deps, group: AlertGroup) -> tuple[Service, Severity]:
-    """Its service and severity as the catalogue has them now."""
+    """As the catalogue has them now."""
     service = deps.catalogue.service_or_default(group.service)
     return service, service.find_severity(group.severity) or service.severity(service.default_severity)
 
@@ -57,7 +57,7 @@ def level(deps: Deps, group: AlertGroup) -> tuple[Service, Severity]:
 
 @dataclass(frozen=True)
 class News:
-    """What a message made of a group, beside what its card shows; as the timer's payload."""
+    """What a message changed about a group, beside its card; the payload of the FOLLOW timer."""
 
     group: int
     begins: bool = False  # what its severity wants
@@ -71,7 +71,7 @@ class News:
 
 
 async def follow(deps: Deps, tx: Tx, timer: Timer) -> None:
-    """Each thing once. What began with the group and is over by now still declares its incident."""
+    """Nothing twice. A group that has ended meanwhile still declares its incident."""
     await serialise(tx, ONE_AT_A_TIME)
     news = News(**timer.payload)
     group = await store.lock(tx, news.group)
@@ -88,7 +88,7 @@ async def follow(deps: Deps, tx: Tx, timer: Timer) -> None:
 
 
 def leads_on(deps: Deps, group: AlertGroup) -> bool:
-    """Whether its severity wants more than a card."""
+    """Whether the group's severity wants more than a card."""
     _, severity = level(deps, group)
     if group.maintenance or severity.on_alert is OnAlert.LOG:
         return False
@@ -97,12 +97,11 @@ def leads_on(deps: Deps, group: AlertGroup) -> bool:
 
 
 def has_incident(deps: Deps, group: AlertGroup) -> bool:
-    """It has one, or is about to."""
+    """Whether the group has an incident, or will declare one."""
     return group.incident is not None or level(deps, group)[1].on_alert is OnAlert.DECLARE
 
 
 async def resolved(deps: Deps, tx: Tx, group: AlertGroup, by: str) -> None:
-    """Somebody says so."""
     await _ended(deps, tx, group, by)
     await refresh.alert(deps, tx, group)
     await audit.record(tx, deps.clock, by, "alert.resolved", str(group))
@@ -119,7 +118,7 @@ async def _ended(deps: Deps, tx: Tx, group: AlertGroup, by: str) -> None:
 
 
 async def silence_over(deps: Deps, tx: Tx, timer: Timer) -> None:
-    """What was put off is done now, if it fires still and no other silence means it."""
+    """Does what the silence put off, if the group is open and no other silence covers it."""
     group = await store.lock(tx, int(timer.payload["group"]))
     if not group.is_open or group.is_silenced(deps.clock.now()) or await _held_by_another(deps, tx, group):
         return
@@ -130,7 +129,7 @@ async def silence_over(deps: Deps, tx: Tx, timer: Timer) -> None:
 
 
 async def silence_applied(deps: Deps, tx: Tx, group: AlertGroup, silence: Silence) -> AlertGroup:
-    """A silence means all of its alerts: until its end it is nobody's business."""
+    """The group, covered by a silence with matchers until that silence ends."""
     until, by = silence.ends_at, silence.made_by
     group = await store.change(tx, group.id, silenced_until=until, silenced_by=by, silence=silence.id)
     await silenced(deps, tx, group, silence.made_by)
@@ -138,12 +137,11 @@ async def silence_applied(deps: Deps, tx: Tx, group: AlertGroup, silence: Silenc
 
 
 async def silence_lifted(deps: Deps, tx: Tx, group: AlertGroup, by: str) -> AlertGroup:
-    """Its silence is over, or does not mean all of its alerts any more; another one may."""
+    """The group without its silence; another silence may cover it."""
     return await _held_by_another(deps, tx, group) or await resumed(deps, tx, group, by)
 
 
 async def resumed(deps: Deps, tx: Tx, group: AlertGroup, by: str) -> AlertGroup:
-    """What was put off is done now."""
     await audit.record(tx, deps.clock, by, "alert.unsilenced", str(group))
     await timers.cancel(tx, subject=str(group), kind=SILENCE_OVER)
     group = await _do_at_once(deps, tx, await store.change(tx, group.id, **NOT_SILENCED))
@@ -157,14 +155,13 @@ async def _held_by_another(deps: Deps, tx: Tx, group: AlertGroup) -> AlertGroup 
 
 
 async def maintained(deps: Deps, tx: Tx, group: AlertGroup, window: Window) -> None:
-    """Its service is in maintenance: it stays on its card, and nobody is paged."""
+    """Keeps the card, and ends the escalation while the group's service is in maintenance."""
     group = await store.change(tx, group.id, maintenance=window.id)
     await escalations.end(deps, tx, await subjects.of_alert(tx, group), "maintenance")
     await refresh.alert(deps, tx, group)
 
 
 async def maintenance_over(deps: Deps, tx: Tx, group: AlertGroup) -> None:
-    """It fires still, so what was put off is done now."""
     group = await store.change(tx, group.id, maintenance=None)
     if not group.is_silenced(deps.clock.now()):
         group = await _do_at_once(deps, tx, group)
@@ -175,7 +172,7 @@ async def maintenance_over(deps: Deps, tx: Tx, group: AlertGroup) -> None:
 
 
 async def acknowledge(deps: Deps, tx: Tx, group: AlertGroup, by: Actor) -> tuple[AlertGroup, bool]:
-    """The group, which is held, and whether this person was the first. So they are on its incident."""
+    """The group, which the caller holds, and whether this person was the first. Acknowledges its open incident, too."""
     if group.acknowledged_at:
         return group, False
     incident = (await subjects.of_alert(tx, group)).incident  # held before anything of either is written
@@ -194,7 +191,6 @@ async def mark_acknowledged(deps: Deps, tx: Tx, group: AlertGroup, by: Actor) ->
 
 
 async def unacknowledged(deps: Deps, tx: Tx, group: AlertGroup, by: Actor) -> None:
-    """They are not on it any more, and nobody else is."""
     subject = await subjects.of_alert(tx, group)
     await audit.record(tx, deps.clock, by.id, "alert.unacknowledged", str(group))
     incident = subject.incident
@@ -205,7 +201,6 @@ async def unacknowledged(deps: Deps, tx: Tx, group: AlertGroup, by: Actor) -> No
 
 
 async def silenced(deps: Deps, tx: Tx, group: AlertGroup, by: str) -> None:
-    """Until `group.silenced_until` it is nobody's business, and neither is the next group of its key."""
     until = group.silenced_until
     await audit.record(tx, deps.clock, by, "alert.silenced", str(group), until=until.isoformat() if until else None)
     await timers.cancel(tx, subject=str(group), kind=SILENCE_OVER)
@@ -223,7 +218,8 @@ async def silenced(deps: Deps, tx: Tx, group: AlertGroup, by: str) -> None:
 
 
 async def _do_at_once(deps: Deps, tx: Tx, group: AlertGroup) -> AlertGroup:
-    """What its severity wants: nothing, a card, or a card and an incident; in maintenance no more than a card.
+    """The group with what its severity wants: nothing, a card, or a card and an incident; in maintenance no more than a
+    card.
 
     Nothing twice.
     """
@@ -243,7 +239,7 @@ async def _do_at_once(deps: Deps, tx: Tx, group: AlertGroup) -> AlertGroup:
 
 
 async def declare(deps: Deps, tx: Tx, group: AlertGroup, by: Actor) -> tuple[AlertGroup, Incident, bool]:
-    """Its incident, declared once, and whether it is new: the one that its key has open already is joined."""
+    """The group, its incident, and whether the incident is new: one that the group's key has open is joined."""
     number = group.incident or await store.open_incident_of(tx, group.key)
     if number:
         incident, is_new = await incidents_store.get(tx, number), False
@@ -271,7 +267,7 @@ def _title(group: AlertGroup) -> str:
 
 
 async def _note(deps: Deps, tx: Tx, group: AlertGroup, text: str, *, told: bool, by: str = BOT) -> None:
-    """In its incident's timeline, also after the end."""
+    """Also after the incident's end."""
     if group.incident is None:
         return
     incident = await incidents_store.lock(tx, group.incident)
@@ -279,7 +275,6 @@ async def _note(deps: Deps, tx: Tx, group: AlertGroup, text: str, *, told: bool,
 
 
 async def _shown_in_incident(deps: Deps, tx: Tx, group: AlertGroup) -> None:
-    """The cards of its incident say which alerts fire."""
     if group.incident:
         await refresh.incident_cards(deps, tx, await incidents_store.get(tx, group.incident))
 

@@ -1,4 +1,4 @@
-"""Maintenance of a service: begun, moved, ended, listed. While it is on, its alerts are kept and shown, and no more."""
+"""Maintenance windows: begun, moved, ended, listed. A service in maintenance keeps its alerts on cards, and no more."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ AT_ONCE = 25  # groups in one transaction: at the end each may declare an incide
 
 
 async def begin(deps: Deps, wish: Wish, by: Actor) -> tuple[Window, int, bool]:
-    """The window, how many groups of alerts fire in it, and whether it is new: one that is on is moved to the new end.
+    """The window, how many groups fire in it, and whether it is new: a window that is on moves to the new end.
 
     Raises Refused, Unclear.
     """
@@ -70,7 +70,7 @@ async def _move(deps: Deps, tx: Tx, window: Window, wish: Wish, by: Actor) -> Wi
 
 
 async def end(deps: Deps, number: int, by: Actor) -> tuple[Window, int]:
-    """Before its time: the window, and how many groups fire still. Raises Refused, Missing, Conflict."""
+    """The window, and how many groups still fire. Raises Refused, Missing, Conflict."""
     await permissions.must(deps, by.person, "respond")
     async with transaction(deps, by) as tx:
         await serialise(tx, lifecycle.ONE_AT_A_TIME)
@@ -82,7 +82,7 @@ async def end(deps: Deps, number: int, by: Actor) -> tuple[Window, int]:
 
 
 async def named(deps: Deps, word: str) -> int:
-    """The window that is on in that service. Raises Unclear, Conflict."""
+    """The number of the window that is on in that service. Raises Unclear, Conflict."""
     service = deps.catalogue.service(word)
     async with deps.database.reading() as tx:
         window = await store.of_service(tx, service.key, deps.clock.now())
@@ -92,7 +92,7 @@ async def named(deps: Deps, word: str) -> int:
 
 
 async def on(deps: Deps) -> tuple[list[Window], dict[int, int]]:
-    """The windows that are on, and how many groups of alerts fire in each."""
+    """The windows that are on, and how many groups fire in each."""
     async with deps.database.reading() as tx:
         return list((await store.on(tx, deps.clock.now())).values()), await store.firing_in(tx)
 
@@ -101,7 +101,6 @@ async def on(deps: Deps) -> tuple[list[Window], dict[int, int]]:
 
 
 async def over(deps: Deps, tx: Tx, timer: Timer) -> None:
-    """The end that was said at the beginning."""
     await serialise(tx, lifecycle.ONE_AT_A_TIME)
     window = await store.lock(tx, int(timer.payload["window"]))
     if window.ended_at is None and window.ends_at <= deps.clock.now():
@@ -109,7 +108,7 @@ async def over(deps: Deps, tx: Tx, timer: Timer) -> None:
 
 
 async def sweep(deps: Deps, tx: Tx, timer: Timer) -> None:
-    """What was too much for one transaction goes on, by the state that is found."""
+    """Continues what was too much for one transaction, from the state it finds."""
     await serialise(tx, lifecycle.ONE_AT_A_TIME)
     window = await store.lock(tx, int(timer.payload["window"]))
     await _settle(deps, tx, window, int(timer.payload["sweep"]))
@@ -128,7 +127,7 @@ async def _end(deps: Deps, tx: Tx, window: Window, by: str) -> tuple[Window, int
 
 
 async def _settle(deps: Deps, tx: Tx, window: Window, sweeps: int = 0) -> int:
-    """Its service's groups are in it while it is on, and out of it afterwards; how many these are."""
+    """How many groups fire in the window. Puts the first AT_ONCE in or out of it."""
     is_on = window.ended_at is None
     numbers = await (store.outside if is_on else store.inside)(tx, window)
     if len(numbers) > AT_ONCE:
@@ -161,7 +160,6 @@ async def _arm(tx: Tx, window: Window) -> None:
 
 
 async def _show(deps: Deps, tx: Tx, window: Window) -> None:
-    """The cards of its service's incidents say that it is on, or no longer."""
     for incident in await incidents_store.open_of_service(tx, window.service):
         await refresh.incident(deps, tx, incident)
 

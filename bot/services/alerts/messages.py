@@ -1,4 +1,4 @@
-"""Delivery handlers that show alerts: the card of a group and that of a storm, posted once and edited in place."""
+"""Delivery handlers of alert cards: a group's and a storm's, posted once and edited in place."""
 
 from __future__ import annotations
 
@@ -42,7 +42,6 @@ WORST_SHOWN = 5
 
 
 async def shown(deps: Deps, tx: Tx, group: AlertGroup) -> view.Card:
-    """All that its card shows, from the state of this moment."""
     service, severity = lifecycle.level(deps, group)
     incident = await incidents_store.get(tx, group.incident) if group.incident else None
     runs = await runs_store.of_group(tx, group.id)
@@ -64,7 +63,7 @@ async def shown(deps: Deps, tx: Tx, group: AlertGroup) -> view.Card:
 
 
 async def _offered(deps: Deps, tx: Tx, group: AlertGroup, runs: Sequence[Run]) -> list[Runbook]:
-    """Those that its alerts call for, but not one that is under way for it."""
+    """The runbooks that the group's alerts call for, but those under way for it."""
     under_way = {run.runbook for run in runs if not run.is_over}
     called = await triggers.called(deps, tx, group)
     return [deps.catalogue.runbooks[one.runbook] for one in called if one.runbook not in under_way]
@@ -83,13 +82,12 @@ class PostAlertHandler(Post[PostAlert]):
         return Message(channel, *await _card(deps, tx, group)) if channel else NO_CHANNEL
 
     async def on_sent(self, deps: Deps, tx: Tx, delivery: Delivery[PostAlert], answer: dict[str, Any]) -> None:
-        """What changed since it was rendered has an edit of its own, which waits for this."""
         await store.change(tx, rules.number(delivery.subject) or 0, channel=answer["channel"], ts=answer["ts"])
         await outbox.retry_now(deps, tx, delivery.subject)
 
 
 async def _card(deps: Deps, tx: Tx, group: AlertGroup) -> tuple[str, list[Block]]:
-    """The plain-text fallback, and what is shown."""
+    """The plain-text fallback, and the blocks."""
     return view.fallback(group), view.card(await shown(deps, tx, group))
 
 
@@ -126,7 +124,7 @@ def _number(delivery: Delivery[Any]) -> int:
 
 
 async def _storm_card(deps: Deps, tx: Tx, storm: Storm) -> tuple[str, list[Block]]:
-    """The plain-text fallback, and what is shown. A service that has left the catalogue goes by its key."""
+    """The plain-text fallback, and the blocks. A service that has left the catalogue goes by its key."""
     names = {key: service.name for key, service in deps.catalogue.services.items()}
     lines = [
         view.Line(

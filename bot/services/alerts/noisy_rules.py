@@ -1,4 +1,4 @@
-"""The health of the alerting: figures of every rule for programs, and a weekly list of the noisy ones for people."""
+"""The health of alerting: figures of every rule for programs, and a weekly list of the noisy ones for people."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class NoisyRulesList(Payload, kind=LIST):
 
 @dataclass(frozen=True)
 class NoisyRules:
-    """Of the last seven days. `refused` is vendor -> reason -> how many messages."""
+    """Of the last seven days. `refused` is vendor -> reason -> number of messages."""
 
     rules: list[Rule]
     noisy: list[Rule]
@@ -50,9 +50,9 @@ async def figures(deps: Deps) -> NoisyRules:
 
 
 async def plant(deps: Deps) -> bool:
-    """The chore: next Monday's list is promised, whatever became of the one before. False: it was promised already.
+    """Whether next Monday's list was not promised yet.
 
-    Each list plants the next one itself. This is for the first start, and for an edit of the time zone.
+    Each list plants the next one. This chore serves the first start, and an edit of the time zone.
     """
     at, key = _next(deps, deps.clock.now())
     async with deps.database.reading() as tx:
@@ -63,7 +63,7 @@ async def plant(deps: Deps) -> bool:
 
 
 def _next(deps: Deps, after: datetime) -> tuple[datetime, str]:
-    """When the next list is due, and the key that it has once for ever."""
+    """When the next list is due, and its dedupe key."""
     timezone = deps.catalogue.service_or_default("").timezone
     at = rules.next_list(after, timezone)
     return at, f"{LIST}:{rules.slot(at, timezone)}"
@@ -74,7 +74,7 @@ async def _schedule(tx: Tx, at: datetime, key: str) -> bool:
 
 
 async def due(deps: Deps, tx: Tx, timer: Timer) -> None:
-    """It is Monday morning. However long nobody was there to notice, there is one list, and the next is promised."""
+    """Plants the next list. After an outage of several weeks there is one list."""
     await _schedule(tx, *_next(deps, deps.clock.now()))
     if await _noisy(tx, timer.due_at):
         new = NewDelivery(NoisyRulesList(timer.due_at.isoformat()), SUBJECT, dedupe_key=timer.dedupe_key)

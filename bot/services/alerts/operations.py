@@ -1,4 +1,4 @@
-"""What people do with alert groups. Every public verb is one transaction."""
+"""What people do with alert groups. Every public verb that takes a number is one transaction."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ NOTHING = "That button belongs to no alert I know."
 
 
 async def by_name(deps: Deps, name: str) -> AlertGroup:
-    """`ALR-42`. Raises Unclear, Missing."""
+    """The group `ALR-42`. Raises Unclear, Missing."""
     number = rules.number(name)
     if number is None:
         raise Unclear("Name the alert: `ALR-42`, as it stands on its card.")
@@ -39,7 +39,7 @@ async def by_name(deps: Deps, name: str) -> AlertGroup:
 
 
 async def named(deps: Deps, text: str, where: Where) -> tuple[AlertGroup | None, str]:
-    """The group that the words name first (`ALR-7 …`), or in the thread of whose card they were said; and the rest.
+    """The group that the words name first (`ALR-7 …`), or under whose card they were said; and the rest.
 
     None where they name an incident, or neither. Raises Missing.
     """
@@ -61,7 +61,6 @@ async def by_card(deps: Deps, where: Where) -> AlertGroup:
 
 
 async def at(deps: Deps, where: Where) -> AlertGroup | None:
-    """The group whose card that message is, if it is one."""
     if not where.channel or not where.ts:
         return None
     async with deps.database.reading() as tx:
@@ -69,14 +68,12 @@ async def at(deps: Deps, where: Where) -> AlertGroup | None:
 
 
 async def nobody_on(deps: Deps, limit: int) -> list[tuple[AlertGroup, str | None]]:
-    """The worst that wait for somebody, with links to their cards."""
     async with deps.database.reading() as tx:
         found = await store.nobody_on(tx, deps.clock.now(), limit)
     return [(one, links.permalink(deps, one.channel, one.ts)) for one in found]
 
 
 async def why(deps: Deps, group: AlertGroup) -> str:
-    """Which route matched and what it led to."""
     async with deps.database.reading() as tx:
         place = await find_channel(tx, group.channel_name)
         channel = place.name if place and place.name else group.channel_name
@@ -108,7 +105,7 @@ async def unacknowledge(deps: Deps, number: int, by: Actor) -> tuple[AlertGroup,
 
 
 async def unacknowledge_in(deps: Deps, tx: Tx, group: AlertGroup, by: Actor) -> tuple[AlertGroup, bool]:
-    """Within somebody's transaction, which holds the group."""
+    """As `unacknowledge`, for a caller that holds the group."""
     if not group.acknowledged_at:
         return group, False
     group = await store.change(tx, group.id, acknowledged_at=None, acknowledged_by=None)
@@ -117,7 +114,7 @@ async def unacknowledge_in(deps: Deps, tx: Tx, group: AlertGroup, by: Actor) -> 
 
 
 async def resolve(deps: Deps, number: int, by: Actor) -> tuple[AlertGroup, bool]:
-    """Over, because somebody says so. If its sender says after five minutes that it fires, it is a new group."""
+    """The group, and whether it was open. An alert that fires again after five minutes opens a new group."""
     await permissions.must(deps, by.person, "respond")
     async with begin(deps, by) as tx:
         await serialise(tx, lifecycle.ONE_AT_A_TIME)
@@ -125,7 +122,7 @@ async def resolve(deps: Deps, number: int, by: Actor) -> tuple[AlertGroup, bool]
 
 
 async def resolve_in(deps: Deps, tx: Tx, group: AlertGroup, by: Actor) -> tuple[AlertGroup, bool]:
-    """Within somebody's transaction, in which alerts begin and end one at a time, and which holds the group."""
+    """As `resolve`, for a caller that holds ONE_AT_A_TIME and the group."""
     if not group.is_open:
         return group, False
     now = deps.clock.now()
@@ -136,7 +133,7 @@ async def resolve_in(deps: Deps, tx: Tx, group: AlertGroup, by: Actor) -> tuple[
 
 
 async def silence(deps: Deps, number: int, word: str, by: Actor) -> AlertGroup:
-    """For `15m`, or until `morning` where its service is. Raises Unclear."""
+    """The group, silenced for `15m` or until `morning` in its service's time zone. Raises Unclear."""
     await permissions.must(deps, by.person, "respond")
     async with begin(deps, by) as tx:
         group = await store.lock(tx, number)
@@ -149,7 +146,7 @@ async def silence(deps: Deps, number: int, word: str, by: Actor) -> AlertGroup:
 
 
 async def unsilence(deps: Deps, number: int, by: Actor) -> tuple[AlertGroup, bool]:
-    """The group, and whether it was silenced. A silence with matchers that held it stays as it is for others."""
+    """The group, and whether it was silenced. A silence with matchers stays in force for other groups."""
     await permissions.must(deps, by.person, "respond")
     async with begin(deps, by) as tx:
         group = await store.lock(tx, number)
@@ -160,7 +157,7 @@ async def unsilence(deps: Deps, number: int, by: Actor) -> tuple[AlertGroup, boo
 
 
 async def declare(deps: Deps, number: int, by: Actor) -> tuple[Incident, bool]:
-    """Its incident, and whether it is new: however many people click, there is one."""
+    """The group's incident, and whether it is new: however many people click, there is one."""
     await permissions.must(deps, by.person, "declare")
     try:
         async with begin(deps, by) as tx:

@@ -1,4 +1,4 @@
-"""Which silence means which alerts."""
+"""Which silence covers which alerts."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from bot.store.alerts.silences import Firing
 
 
 async def covering(deps: Deps, tx: Tx, groups: Collection[AlertGroup]) -> dict[int, Silence]:
-    """The silence in force that means all the alerts that fire in a group: of several the one that lasts longest."""
+    """The silence in force that covers all firing alerts of a group, by the group's number: of several, the longest."""
     silences = await store.in_force(tx, deps.clock.now())
     if not silences or not groups:
         return {}
@@ -28,7 +28,7 @@ async def covering(deps: Deps, tx: Tx, groups: Collection[AlertGroup]) -> dict[i
 
 
 async def covered(deps: Deps, tx: Tx, silence: Silence) -> list[int]:
-    """The open groups all of whose firing alerts it means, and which nothing silences as long: the worst first."""
+    """The open groups whose firing alerts are all covered, and that nothing silences as long: the worst first."""
     firing = _by_group(await store.firing(tx, awake_at=silence.ends_at))
     return [number for number, alerts in firing.items() if _covers(deps, silence, alerts)]
 
@@ -45,7 +45,7 @@ def _covers(deps: Deps, silence: Silence, alerts: Sequence[Firing]) -> bool:
 
 
 def _severity(deps: Deps, alert: Firing) -> Callable[[], Severity]:
-    """As the alert is routed; the alert of a missed heartbeat is ours, and no route is asked about it."""
+    """The severity by the alert's route; the alert of a missed heartbeat has its own, and no route."""
     return partial(_own_severity if alert.is_heartbeat else _routed_severity, deps, alert)
 
 

@@ -1,6 +1,6 @@
 """Silences with matchers: made, ended, listed. Every public verb is one transaction.
 
-Whatever alerts of many groups lead to is done a few groups at a time: the rest follows by a timer that is due at once.
+A few groups are silenced or woken in one transaction: the rest follows by a timer that is due at once.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ MOST = 500  # in force at the same time: every alert that begins is compared wit
 
 @dataclass(frozen=True)
 class Swept:
-    """Which groups it silenced, or woke: `names` of those that it did at once, and how many they are in all."""
+    """The groups that a silence silenced, or woke: `names` of the first few, and how many in all."""
 
     silence: Silence
     names: list[str]
@@ -40,7 +40,7 @@ class Swept:
 
 
 async def make(deps: Deps, wish: Wish, by: Actor) -> Swept:
-    """From now on, for groups that are open and for those that open. Raises Refused, Unclear, Conflict."""
+    """The groups silenced by a new silence; groups that open later follow. Raises Refused, Unclear, Conflict."""
     await permissions.must(deps, by.person, "respond")
     now = deps.clock.now()
     timezone = deps.catalogue.service_or_default(_service(wish) or deps.catalogue.default_service).timezone
@@ -62,7 +62,7 @@ async def make(deps: Deps, wish: Wish, by: Actor) -> Swept:
 
 
 async def end(deps: Deps, number: int, by: Actor) -> Swept:
-    """Before its time. What it held and fires still is told now. Raises Refused, Missing, Conflict."""
+    """The groups woken by the silence's early end. Raises Refused, Missing, Conflict."""
     await permissions.must(deps, by.person, "respond")
     async with begin(deps, by) as tx:
         await serialise(tx, lifecycle.ONE_AT_A_TIME)
@@ -77,7 +77,7 @@ async def end(deps: Deps, number: int, by: Actor) -> Swept:
 
 
 async def in_force(deps: Deps) -> tuple[list[Silence], dict[int, int], list[AlertGroup]]:
-    """Those that end first stand first; how many groups each holds; and the groups that are silenced by themselves."""
+    """The silences, the first to end first; how many groups each holds; and the groups silenced one by one."""
     now = deps.clock.now()
     async with deps.database.reading() as tx:
         alone = await alerts_store.silenced_alone(tx, now, view.LISTED + 1)
@@ -85,7 +85,7 @@ async def in_force(deps: Deps) -> tuple[list[Silence], dict[int, int], list[Aler
 
 
 async def sweep(deps: Deps, tx: Tx, timer: Timer) -> None:
-    """What was too much for one transaction goes on, by the state that is found."""
+    """Continues what was too much for one transaction, from the state it finds."""
     await serialise(tx, lifecycle.ONE_AT_A_TIME)
     silence, so_far = await store.lock(tx, int(timer.payload["silence"])), int(timer.payload["sweep"])
     if silence.is_on(deps.clock.now()):
@@ -112,7 +112,7 @@ async def _wake(deps: Deps, tx: Tx, silence: Silence, sweeps: int = 0) -> Swept:
 
 
 async def _first(deps: Deps, tx: Tx, silence: Silence, numbers: list[int], sweeps: int) -> list[AlertGroup]:
-    """Those that are done in this transaction, the worst first."""
+    """The groups for this transaction, the worst first; a timer continues with the rest."""
     if len(numbers) > AT_ONCE:
         key = f"{SWEEP}:{silence.id}:{'on' if silence.ended_at is None else 'over'}:{sweeps + 1}"
         payload = {"silence": silence.id, "sweep": sweeps + 1}
@@ -127,7 +127,6 @@ def _names(numbers: list[int]) -> list[str]:
 
 
 def _service(wish: Wish | Silence) -> str | None:
-    """The one that it names."""
     return next((one.value for one in wish.matchers if one.name == SERVICE and one.op == "="), None)
 
 

@@ -1,4 +1,4 @@
-"""Storms: where many alert groups open in one channel within a minute, they are shown as one card."""
+"""Storms: many alert groups that open in one channel within a minute share one card."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ WINDOW_SECONDS = 60.0  # of wall time: it is people's eyes that are protected
 
 
 async def show(deps: Deps, tx: Tx, groups: Sequence[AlertGroup]) -> list[AlertGroup]:
-    """Each gets its card: one of its own, or a line in that of a storm. They are among those counted."""
+    """The groups, each with a card of its own, or a line in a storm's. They count towards a storm themselves."""
     shown = []
     by_channel = attrgetter("channel_name")
     for channel_name, found in groupby(sorted(groups, key=by_channel), by_channel):
@@ -41,7 +41,7 @@ async def _show(deps: Deps, tx: Tx, channel_name: str, groups: list[AlertGroup])
 
 
 async def _storm(deps: Deps, tx: Tx, channel_name: str) -> Storm | None:
-    """The one that is on in that channel, or that begins with too many cards."""
+    """The storm that is on in the channel, or that begins with too many cards."""
     wall = deps.clock.wall()
     since = wall - WINDOW_SECONDS
     storm = await store.storm_on(tx, channel_name, since_wall=since)

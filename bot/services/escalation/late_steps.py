@@ -1,6 +1,4 @@
-"""A step of an escalation policy that did not go out says so itself: by the second channel, by e-mail, and among the
-alerts.
-"""
+"""Steps of escalation policies that did not go out are reported: by the second channel, by e-mail, in Slack."""
 
 from __future__ import annotations
 
@@ -23,7 +21,7 @@ SAID_EACH = 5  # of what one look finds; the rest is counted
 
 
 async def report(deps: Deps, tx: Tx, missed: list[Commitment]) -> None:
-    """Each in a sentence. Where many were missed at once, as when Slack was away, those after the first are counted."""
+    """Says the first SAID_EACH in a sentence each, and counts the rest, as after an outage of Slack's."""
     for commitment in missed[:SAID_EACH]:
         escalation, sentence = await _worded(tx, commitment)
         await _say(deps, tx, commitment, escalation, sentence)
@@ -35,9 +33,7 @@ async def report(deps: Deps, tx: Tx, missed: list[Commitment]) -> None:
 
 
 async def _worded(tx: Tx, commitment: Commitment) -> tuple[Escalation | None, str]:
-    """By the escalation policy as it was when this was promised, whatever became of the timer's row and of the
-    catalogue.
-    """
+    """The escalation and its sentence, by the policy as it was at the commitment, whatever became of the catalogue."""
     due = f"{commitment.due_at:%Y-%m-%d %H:%M} UTC"
     _, escalation_id, position, number = (int(part) if part.isdigit() else 0 for part in commitment.kind.split(":"))
     try:
@@ -73,7 +69,7 @@ async def _is_private(tx: Tx, escalation: Escalation) -> bool:
 
 
 def _written_to(deps: Deps, escalation: Escalation) -> list[str]:
-    """The escalation policy's own `email:` targets; without any, the contacts of its service."""
+    """The policy's own `email:` targets; without any, the contacts of the service."""
     named = [target for step in escalation.policy.steps for target in step.notify if target.startswith("email:")]
     contacts = deps.catalogue.service_or_default(escalation.service).contacts
     return list(dict.fromkeys(named)) or [f"email:{key}" for key, contact in contacts.items() if contact.addresses]

@@ -1,6 +1,4 @@
-"""Whom a step of an escalation policy tells: written when the step comes due, worded when each is sent, and never sent
-after somebody is on it.
-"""
+"""Messages of a step of an escalation policy: enqueued when it comes due, dropped once somebody is on it."""
 
 from __future__ import annotations
 
@@ -38,7 +36,7 @@ IN_STORM = Skip("the card of a storm shows it there")
 
 @dataclass(frozen=True)
 class StepMessage(OfStep, Movable, kind="escalation.post"):
-    """To a channel, or to one person of those whom the target means."""
+    """To a channel, or to one `person` of those whom the target means."""
 
     step: StepTarget
     target: str
@@ -47,7 +45,7 @@ class StepMessage(OfStep, Movable, kind="escalation.post"):
 
 @dataclass(frozen=True)
 class StepMessageToAll(OfStep, kind="escalation.recipients", method=fan_out.METHOD):
-    """To each of those whom `dm:` means at that moment."""
+    """To each person whom `dm:` means when it is sent."""
 
     step: StepTarget
     target: str
@@ -66,9 +64,9 @@ S = TypeVar("S", StepMessage, StepMessageToAll, StepEmail)
 
 
 def reached(deps: Deps, escalation: Escalation, due: ScheduledStep, incident: Incident | None) -> list[tuple[int, str]]:
-    """Those of a step's targets that it tells, each with its number in the step.
+    """The step's targets that are told, each with its number in the step.
 
-    Of a private incident only people hear. Where a contact has but placeholders to write to, nothing is promised.
+    A private incident reaches people alone. A contact that has only placeholders is promised nothing.
     """
     contacts = deps.catalogue.service_or_default(escalation.service).contacts
     known = [(target, contacts.get(target.partition(":")[2])) for target in due.step.notify]
@@ -81,7 +79,7 @@ def reached(deps: Deps, escalation: Escalation, due: ScheduledStep, incident: In
 
 
 def is_promised(target: str, incident: Incident | None) -> bool:
-    """A drill pages nobody; that it would have is said."""
+    """Whether the target has a commitment: a drill pages nobody, and only says that it would."""
     return not (target.startswith("page:") and incident and incident.drill)
 
 
@@ -94,7 +92,6 @@ def _can_hear(target: str, contact: Contact | None) -> bool:
 
 
 async def send(deps: Deps, tx: Tx, escalation: Escalation, step: StepTarget, *, rank: int) -> None:
-    """Its one target hears of it."""
     target = escalation.policy.step(step.position).notify[step.number]
     kind, _, who = target.partition(":")
     if kind == "slack":
@@ -129,7 +126,7 @@ async def _send_to_channel(
 
 
 async def _is_in_storm(tx: Tx, group: AlertGroup, channel: str | None) -> bool:
-    """Where the card of a storm shows it, a line for each of its alerts would bury the channel."""
+    """Whether a storm's card shows the group there: a line for each of its alerts would bury the channel."""
     return bool(group.storm and not group.ts and channel and await channels.resolve(tx, group.channel_name) == channel)
 
 
@@ -151,7 +148,7 @@ class _StepHandler(DeliveryHandler[S]):
 
 
 class StepMessageHandler(_StepHandler[StepMessage], MovablePost[StepMessage]):
-    """What became part of a storm meanwhile is shown in the card of that, and nothing is said."""
+    """Says nothing for a group that a storm has taken: the storm's card shows it."""
 
     async def prepare(self, deps: Deps, tx: Tx, delivery: Delivery[StepMessage]) -> Plan:
         plan = await super().prepare(deps, tx, delivery)
@@ -174,7 +171,7 @@ class StepMessageHandler(_StepHandler[StepMessage], MovablePost[StepMessage]):
 
 
 async def _place(tx: Tx, escalation: Escalation, message: StepMessage) -> Place | Skip | Wait:
-    """A person; or the channel, in the thread of the card where that channel has it."""
+    """In the thread of the card where the channel has it."""
     if message.person:
         return message.person, None
     channel = await channels.resolve(tx, message.target.partition(":")[2])

@@ -1,6 +1,7 @@
-"""What happens while a page cannot go out: people are told by e-mail and in a direct message, and others that it waits.
+"""What happens while a page cannot go out: people get e-mail and direct messages instead, others hear that the page
+waits.
 
-Each of these is dropped, just before it leaves, where the page is not wanted.
+Each of these is dropped where the page is not wanted when it leaves.
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ class PageEmail(Email, kind="page.email", method=email.METHOD):
 
 @dataclass(frozen=True)
 class _Told(Payload):
-    """`why` they are told this way is said to them."""
+    """`why` tells people why they are told this way."""
 
     page: str
     title: str
@@ -56,7 +57,7 @@ class _Told(Payload):
 
 @dataclass(frozen=True)
 class PageMessageToAll(_Told, kind="page.recipients", method=fan_out.METHOD):
-    """`to` is whom the page was for, `meant` are those who are told instead."""
+    """`to` is the page's target, `meant` the people told instead."""
 
     to: str
     service: str
@@ -75,7 +76,7 @@ Instead = TypeVar("Instead", PageEmail, PageMessageToAll, PageMessage)
 
 
 async def away(deps: Deps, tx: Tx, delivery: Delivery[Page], page: Sent, error: str) -> None:
-    """PagerDuty cannot be told. The page waits; this is said and done once for it."""
+    """Once for the page."""
     since = await store.away_since(tx) or deps.clock.now()
     whom, meant = await page_subject.spoken(tx, page.target), _meant(deps, delivery)
     trouble = f"{_trouble(error)} since {_clock(since)}."
@@ -92,14 +93,13 @@ async def away(deps: Deps, tx: Tx, delivery: Delivery[Page], page: Sent, error: 
 
 
 def _trouble(error: str) -> str:
-    """Read with `since 09:12 UTC` after it."""
+    """The beginning of `… since 09:12 UTC`."""
     if error.startswith(KEY_TROUBLE):
         return "PagerDuty has not accepted our key"
     return "PagerDuty has taken no more requests" if error.startswith(THROTTLED) else "PagerDuty cannot be reached"
 
 
 async def through(deps: Deps, tx: Tx, page: Sent) -> None:
-    """What waited went out."""
     began, now = await store.away_since(tx) or page.away_since or page.at, deps.clock.now()
     whom, late = await page_subject.spoken(tx, page.target), spoken(now - (page.away_since or page.at))
     text = f"PagerDuty answers again: the page to {whom} went out at {_clock(now)}, {late} late."
@@ -109,7 +109,6 @@ async def through(deps: Deps, tx: Tx, page: Sent) -> None:
 
 
 async def refused(deps: Deps, tx: Tx, delivery: Delivery[Page], page: Sent, error: str) -> None:
-    """PagerDuty will never take it."""
     whom, meant = await page_subject.spoken(tx, page.target), _meant(deps, delivery)
     how, why = await _how(deps, tx, whom, meant), deps.secrets.masker.mask(error).rstrip(".")
     text = f"PagerDuty did not take the page to {whom} ({why}), so {how}."
@@ -127,7 +126,6 @@ async def not_set_up(deps: Deps, tx: Tx, delivery: Delivery[Page], page: Sent) -
 
 
 async def unknown_there(deps: Deps, tx: Tx, delivery: Delivery[Page], page: Sent, addresses: Sequence[str]) -> None:
-    """Some of those meant were paged; these PagerDuty does not know."""
     whom = await page_subject.spoken(tx, page.target)
     sentence = (
         f"{page.subject}: of the page to {whom}, PagerDuty knows nobody of {', '.join(addresses)}. "
@@ -139,7 +137,7 @@ async def unknown_there(deps: Deps, tx: Tx, delivery: Delivery[Page], page: Sent
 
 
 async def _notice(deps: Deps, tx: Tx, page: Sent, text: str, key: str) -> None:
-    """In the channel of alerts, once for an outage. What is about an incident stands where it lives."""
+    """Once for an outage. An incident has its thread note alone."""
     group = (await subjects.load(tx, page.subject)).alert
     if group:
         await operator_notices.enqueue(deps, tx, group.channel_name, text, f"{key}:{group.channel_name}")
@@ -162,7 +160,7 @@ def _clock(at: datetime) -> str:
 
 
 def _meant(deps: Deps, delivery: Delivery[Page]) -> list[str]:
-    """The contact or people themselves; of a contact whom only PagerDuty can reach, who answers for the service."""
+    """The contact or people themselves; for a contact that only PagerDuty reaches, the people on call or the owners."""
     service, to = deps.catalogue.service_or_default(delivery.payload.service), delivery.payload.to
     contact = service.contacts.get(to)
     if contact is None or contact.addresses or contact.who:
@@ -190,7 +188,7 @@ async def _mail(deps: Deps, tx: Tx, delivery: Delivery[Page], page: Sent, to: Se
 
 
 def words(about: Subject, title: str, text: str) -> tuple[str, str]:
-    """Title and text as they may leave Slack."""
+    """As they may leave Slack."""
     if about.is_private:
         return str(about), "It is private: what it is about stands in its channel."
     return title, text
@@ -205,7 +203,7 @@ def _next(about: Subject) -> str:
 
 class _InsteadHandler(DeliveryHandler[Instead]):
     async def still_wanted(self, deps: Deps, tx: Tx, delivery: Delivery[Instead]) -> str | None:
-        """Not when somebody is on it, or it is over. Whether the page went out meanwhile makes no difference."""
+        """A page that went out meanwhile makes no difference; an acknowledgement does."""
         page = await store.get(tx, delivery.payload.page)
         if page.state in (State.ACKNOWLEDGED, State.RESOLVED):
             return f"it is {page.state} meanwhile"
@@ -220,8 +218,6 @@ class PageEmailHandler(_InsteadHandler[PageEmail], EmailHandler[PageEmail]):
 
 
 class PageMessageToAllHandler(_InsteadHandler[PageMessageToAll], FanOut[PageMessageToAll]):
-    """Where nobody is found who could be told either, an operator hears of it."""
-
     async def meant(self, deps: Deps, tx: Tx, delivery: Delivery[PageMessageToAll]) -> Meant:
         roles = await subjects.roles(tx, await subjects.load(tx, delivery.subject))
         who = [one for one in delivery.payload.meant if not is_address(one)]

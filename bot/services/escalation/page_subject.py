@@ -1,4 +1,4 @@
-"""How a page is named at PagerDuty, and whom it is for in plain words."""
+"""A page's key at PagerDuty, and its target in plain words."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _OF_A_STEP = re.compile(r"tocsin-\d{14}-RUN-\d+-")  # … but those that steps o
 
 
 def dedup_key(subject: Subject, target: str, key: str) -> str:
-    """The same words for the same reason, in this installation only: another one's ALR-7 was born at another time."""
+    """One key for one target and reason. The subject's birth keeps another installation's ALR-7 apart."""
     whole = f"{subject.born_at.isoformat()}\n{target}\n{key}"
     return f"{PREFIX}{subject}:{hashlib.sha256(whole.encode('utf-8', 'replace')).hexdigest()[:20]}"
 
@@ -26,7 +26,7 @@ def is_ours(name: str) -> bool:
 
 
 async def spoken(tx: Tx, target: str) -> str:
-    """`ops`, Ada, the team sre, whoever is on call: in plain words."""
+    """`ops`, Ada, the team sre, the people on call: in plain words."""
     if access.USER.fullmatch(target):
         known = await people_store.find(tx, target)
         return known.person.name if known else target

@@ -1,4 +1,4 @@
-"""Delivery handlers to PagerDuty: a page, what has become of it since, and notes beside it."""
+"""Delivery handlers to PagerDuty: a page, its acknowledgement or resolution, and notes beside it."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ HELD_UP_SECONDS = 0.5
 
 
 class Busy(Undeliverable):
-    """PagerDuty asks for patience. Not `Throttled`: whoever is meant is told meanwhile."""
+    """PagerDuty asks for patience. Not `Throttled`: people are told by other means meanwhile."""
 
     def __init__(self, seconds: float) -> None:
         super().__init__(page_fallback.THROTTLED)
@@ -47,7 +47,7 @@ class Busy(Undeliverable):
 
 
 class PageHandler(DeliveryHandler[Page]):
-    """Said twice under one key it wakes nobody twice, so a lost answer is simply repeated."""
+    """PagerDuty takes the same key once, so a lost answer is simply repeated."""
 
     async def prepare(self, deps: Deps, tx: Tx, delivery: Delivery[Page]) -> Plan:
         page, about = delivery.payload, await subjects.load(tx, delivery.subject)
@@ -104,7 +104,6 @@ def _pager(deps: Deps) -> Pager:
 
 
 async def _words(deps: Deps, tx: Tx, page: Page) -> tuple[str, str]:
-    """Of a step of an escalation policy, from the state of this moment."""
     if page.step is None:
         return page.title, page.text
     return await escalation_text.page(deps, tx, await escalations.get(tx, page.step.escalation), page.step)
@@ -127,13 +126,13 @@ async def _sent(deps: Deps, tx: Tx, delivery: Delivery[Page], remote: str | None
 
 
 async def _may_have_arrived(deps: Deps, tx: Tx, page: Sent) -> None:
-    """Somebody took it on, or it was over, while the request was under way."""
+    """The state changed while the request was under way."""
     if page.state in (State.ACKNOWLEDGED, State.RESOLVED):
         await pages.change_there(deps, tx, page)
 
 
 async def _never(deps: Deps, tx: Tx, delivery: Delivery[Page], error: str) -> dict[str, Any] | None:
-    """Without PagerDuty, telling people otherwise is what was promised."""
+    """The answer that stands for the page where PagerDuty is not set up; None fails the delivery."""
     page = await store.change(tx, delivery.payload.page, state=State.FAILED.value, changed_at=deps.clock.now())
     if error == NOT_SET_UP:
         await page_fallback.not_set_up(deps, tx, delivery, page)
@@ -163,7 +162,7 @@ async def _page(deps: Deps, pager: Pager, delivery: Delivery[Page], page: PageEv
 async def _by_routing_key(
     deps: Deps, pager: Pager, page: PageEvent, to: str, still: Still, *, on_behalf: str | None
 ) -> Paged:
-    """Whoever it leads to can be woken, also where nobody's address is known, as while Slack is away."""
+    """The routing key wakes people also where no address is known, as while Slack is away."""
     if not pager.has_events:
         raise Undeliverable(NO_ADDRESS if pager.has_rest and on_behalf else NO_WAY, permanent=True)
     async with deps.database.reading() as tx:
@@ -172,12 +171,12 @@ async def _by_routing_key(
 
 
 def _behalf(service: Service) -> str | None:
-    """A page to people is made for a service of PagerDuty's: the first that the service's contacts name."""
+    """The PagerDuty service for a page to people: the first that the service's contacts name."""
     return next((one.pagerduty_service for one in service.contacts.values() if one.pagerduty_service), None)
 
 
 async def _addresses(deps: Deps, service: Service, to: str, roles: Mapping[str, str]) -> tuple[str, ...]:
-    """Those of the people meant; of a schedule of PagerDuty's also of those who are not in Slack."""
+    """The addresses of the people meant, and of those on a PagerDuty schedule who are not in Slack."""
     found = await recipients.find(deps, service.key, [to], roles)
     told = await oncall_now.ask(deps, [to], service.key)
     there = [person.email for schedule in told.values() for person in schedule.people if person.email]
@@ -185,7 +184,7 @@ async def _addresses(deps: Deps, service: Service, to: str, roles: Mapping[str, 
 
 
 def _still(deps: Deps, delivery: Delivery[Page]) -> Still:
-    """Whoever stops it has done so before, or waits for the moment in which the request is handed to the network."""
+    """Asks, with the page locked, whether the page is wanted until the request is handed to the network."""
 
     @asynccontextmanager
     async def still() -> AsyncIterator[None]:
@@ -202,8 +201,6 @@ def _still(deps: Deps, delivery: Delivery[Page]) -> Still:
 
 
 class PageChangeHandler(DeliveryHandler[PageChange]):
-    """Saying it twice does no harm."""
-
     async def prepare(self, deps: Deps, tx: Tx, delivery: Delivery[PageChange]) -> Plan:
         page = await store.get(tx, delivery.payload.page)
         if page.state not in (State.ACKNOWLEDGED, State.RESOLVED):

@@ -1,4 +1,4 @@
-"""Waking people by PagerDuty, through the outbox. What stops a page stops it until the request leaves."""
+"""Pages to PagerDuty through the outbox. An acknowledgement stops a page until the request leaves."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ NOTE_LIMIT = 1_000
 
 @dataclass(frozen=True)
 class Page(OfStep, kind="page", method="page"):
-    """`page` is its key. A step of an escalation policy may ask for it."""
+    """`page` is its key, `step` the step of an escalation policy that asks for it."""
 
     page: str
     to: str
@@ -37,7 +37,7 @@ class Page(OfStep, kind="page", method="page"):
 
 @dataclass(frozen=True)
 class PageChange(Payload, kind="page.change", method="page.change"):
-    """PagerDuty is told what the page is then."""
+    """Tells PagerDuty the page's state at the moment of sending."""
 
     page: str
 
@@ -50,9 +50,9 @@ class PageNote(Payload, kind="page.note", method="page.note"):
 
 @dataclass(frozen=True)
 class PageRequest:
-    """Wake `page:WHO-or-CONTACT` of `service` about `subject` (`ALR-7`, `INC-42`, `RUN-7`), once for each `key`.
+    """A page to `page:WHO-or-CONTACT` of `service` about `subject` (`ALR-7`, `INC-42`, `RUN-7`), once for each `key`.
 
-    What stops the `step` of an escalation policy that asks for it stops the page, too, until the request leaves.
+    What stops the `step` stops the page, too, until the request leaves.
     """
 
     subject: str
@@ -84,17 +84,15 @@ async def wake(deps: Deps, tx: Tx, request: PageRequest) -> None:
 
 
 async def acknowledged(deps: Deps, tx: Tx, subject: str, by: str) -> None:
-    """Somebody is on it: whoever PagerDuty would wake next is left alone. Nothing goes back to where it came from."""
+    """Nothing returns to PagerDuty about a change that came from there."""
     await _leave_alone(deps, tx, subject, by, await _who_did(tx, by, f"acknowledged {subject}"))
 
 
 async def silenced(deps: Deps, tx: Tx, subject: str, by: str) -> None:
-    """For the time being it is nobody's business, and not that of whoever PagerDuty would wake next."""
     await _leave_alone(deps, tx, subject, by, await _who_did(tx, by, f"silenced {subject}"))
 
 
 async def maintained(deps: Deps, tx: Tx, subject: str) -> None:
-    """Its service is in maintenance, which nobody is woken for."""
     await _leave_alone(deps, tx, subject, BOT, f"{subject} is in maintenance.")
 
 
@@ -111,14 +109,12 @@ async def _leave_alone(deps: Deps, tx: Tx, subject: str, by: str, said: str) -> 
 
 
 async def resolved(deps: Deps, tx: Tx, subject: str, by: str) -> None:
-    """It is over, so it is over there."""
     for page in await store.not_over(tx, subject):
         await mark(deps, tx, page, State.RESOLVED, by)
         await change_there(deps, tx, page)
 
 
 async def noted(deps: Deps, tx: Tx, subject: str, text: str, by: str) -> None:
-    """What somebody wrote down about it is read beside the pages that are open."""
     there = [page for page in await store.not_over(tx, subject) if page.state in (State.OPEN, State.ACKNOWLEDGED)]
     about = await subjects.load(tx, subject) if there else None
     if about and not about.is_private:
@@ -130,30 +126,30 @@ async def noted(deps: Deps, tx: Tx, subject: str, text: str, by: str) -> None:
 
 
 async def hold(tx: Tx, key: str, subject: str) -> Sent:
-    """The page, and before it what it is about."""
+    """Locks the subject first."""
     await subjects.lock(tx, subject)
     return await store.lock(tx, key)
 
 
 async def stopped(deps: Deps, tx: Tx, page: Sent) -> str | None:
-    """Why it is not to go out; None: it is wanted."""
+    """Why the page is not to go out; None where it is wanted."""
     if page.state is not State.SENDING:
         return f"it is {page.state} meanwhile"
-    # One that was asked for by hand is stopped by whoever took on its subject since.
+    # A page by hand is stopped by an acknowledgement of its subject after it.
     if page.escalation is None and (await subjects.load(tx, page.subject)).was_taken_on_since(page.at):
         return "somebody is on it by now"
     return await stopped_at_its_step(deps, tx, page)
 
 
 async def stopped_at_its_step(deps: Deps, tx: Tx, page: Sent) -> str | None:
-    """Why the step of the escalation policy that asked for it is not wanted any more."""
+    """Why the step that asked for the page is not wanted; None where it is, or where there is no step."""
     if page.escalation is None or page.position is None:
         return None
     return await status.stopped(deps, tx, page.escalation, page.position)
 
 
 async def _is_stopped_by_this(deps: Deps, tx: Tx, page: Sent) -> bool:
-    """One that was asked for by hand is stopped by any acknowledgement that comes after it."""
+    """A page by hand is stopped by any acknowledgement after it."""
     return page.escalation is None or await stopped_at_its_step(deps, tx, page) is not None
 
 
@@ -162,7 +158,7 @@ async def mark(deps: Deps, tx: Tx, page: Sent, state: State, by: str, **more: An
 
 
 async def change_there(deps: Deps, tx: Tx, page: Sent) -> None:
-    """PagerDuty will be told what has become of it: what it then is. One that is on its way may have arrived."""
+    """Tells PagerDuty the page's state when sent. A page on its way may have arrived."""
     if deps.pager is None or page.state is State.FAILED:
         return
     change = PageChange(page.key)
@@ -173,7 +169,7 @@ async def change_there(deps: Deps, tx: Tx, page: Sent) -> None:
 
 
 async def _who_did(tx: Tx, by: str, what: str) -> str:
-    """Only of what was done in Slack: what was done there they know there."""
+    """Names the person for what was done in Slack; empty for what was done at PagerDuty, which knows."""
     return f"{await _called(tx, by)} {what}." if USER.fullmatch(by) else ""
 
 

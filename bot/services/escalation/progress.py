@@ -1,7 +1,7 @@
 """Escalation policies followed: who is told when, until somebody is on it. Called in the transaction of the fact.
 
-An escalation is written down with all of its steps: a timer for each, and a commitment for each of those whom it tells.
-What an operator changes in the catalogue afterwards counts for the next escalation.
+An escalation is saved with all of its steps: a timer for each, and a commitment for each target. An edit of the
+catalogue counts for the next escalation.
 """
 
 from __future__ import annotations
@@ -46,10 +46,11 @@ async def begin_planted(deps: Deps, tx: Tx, timer: Timer) -> None:
 
 
 async def begin(deps: Deps, tx: Tx, of: Subject, *, at: datetime | None = None) -> None:
-    """T+0 is when the alert came, or now where that is past; nothing where it follows this escalation policy already.
+    """Starts the subject's escalation policy unless the subject follows it already. T+0 is when the alert came, or now
+    where that is past.
 
-    An incident of an alert group leaves it to the group, and an alert to its incident, once that has an escalation
-    policy of its own and is no less severe. What is due `at` a planted moment goes out in this transaction.
+    An incident leaves its escalation to its alert group, and an alert to its incident once that has a policy of its own
+    and is no less severe. Steps due `at` a planted moment go out in this transaction.
     """
     policy = status.policy_of(deps, of)
     if policy is None or _is_suppressed(deps, of):
@@ -69,7 +70,7 @@ async def begin(deps: Deps, tx: Tx, of: Subject, *, at: datetime | None = None) 
 
 
 async def again(deps: Deps, tx: Tx, of: Subject) -> None:
-    """Nobody is on it any more: from the first step once more."""
+    """Starts the escalation policy from its first step after an acknowledgement was taken back."""
     if _is_suppressed(deps, of):
         return
     taker = await _taker(tx, of)
@@ -86,9 +87,10 @@ async def again(deps: Deps, tx: Tx, of: Subject) -> None:
 
 
 async def end(deps: Deps, tx: Tx, of: Subject, why: str) -> None:
-    """Nothing more goes out: `resolved`, `silenced`, `maintenance`. With an incident, its alerts' escalations end, too.
+    """Ends the subject's escalations: `why` is `resolved`, `silenced` or `maintenance`. An incident's end is that of
+    its alerts' escalations.
 
-    Where an alert is over and its incident is not, the steps that wait for the resolution go on.
+    Where an alert ends before its incident, the steps that wait for the resolution go on.
     """
     for escalation in await _open_escalations(tx, of):
         if why == "resolved" and await _goes_on(deps, tx, escalation):
@@ -100,14 +102,12 @@ async def end(deps: Deps, tx: Tx, of: Subject, why: str) -> None:
 
 
 async def acknowledged(deps: Deps, tx: Tx, of: Subject) -> None:
-    """Somebody is on it, or leads it: what waits for that is not promised any more, and will not be sent."""
     escalations = await store.open_about(tx, of.incident.id) if of.incident else await _open_escalations(tx, of)
     for escalation in escalations:
         await _settle(deps, tx, escalation)
 
 
 async def severity_changed(deps: Deps, tx: Tx, incident: Incident) -> None:
-    """Somebody chose another severity: its escalation policy is followed from now on, and no other one."""
     policy = status.policy_of(deps, of_incident(incident))
     escalations = await store.open_about(tx, incident.id)
     if policy and any(escalation.follows(incident.service, policy.key) for escalation in escalations):
@@ -121,7 +121,7 @@ async def severity_changed(deps: Deps, tx: Tx, incident: Incident) -> None:
 
 
 async def reopened(deps: Deps, tx: Tx, incident: Incident) -> None:
-    """Back to work: its alerts that fire still escalation again, or else itself."""
+    """Starts the escalations of the alerts that still fire, or else the incident's own."""
     alerts = [Subject(group, incident) for group in await alerts_store.of_incident(tx, incident.id)]
     for subject in [one for one in alerts if status.policy_of(deps, one)] or [of_incident(incident)]:
         await begin(deps, tx, subject)
@@ -131,7 +131,7 @@ async def reopened(deps: Deps, tx: Tx, incident: Incident) -> None:
 
 
 async def subject_of(tx: Tx, incident: Incident) -> str:
-    """The name of what escalates on its behalf: the alert group that does, or itself."""
+    """The name of what escalates for the incident: an alert group, or the incident itself."""
     escalations = await store.open_about(tx, incident.id)
     if any(escalation.incident for escalation in escalations):
         return incident.name
@@ -145,7 +145,7 @@ async def subject_of(tx: Tx, incident: Incident) -> str:
 
 
 async def higher(deps: Deps, tx: Tx, of: Subject, by: Actor) -> Escalation:
-    """The level above the highest so far goes out now. Raises Conflict where there is none."""
+    """The escalation from the level above the highest so far. Raises Conflict where there is none."""
     latest, now = await store.latest(tx, str(of)), deps.clock.now()
     if latest is None:
         policy = _needed_policy(deps, of)
@@ -161,7 +161,7 @@ async def higher(deps: Deps, tx: Tx, of: Subject, by: Actor) -> Escalation:
 
 
 async def _catch_up(deps: Deps, tx: Tx, escalation: Escalation) -> None:
-    """What is due at this very moment is not lost by the escalation's becoming another one."""
+    """What is due at this moment goes out before another escalation replaces this one."""
     so_far = -1 if escalation.reached is None else escalation.reached
     for due in escalation.schedule:
         if due.position > so_far and due.due_at <= deps.clock.now():
@@ -179,7 +179,6 @@ def _needed_policy(deps: Deps, of: Subject) -> EscalationPolicy:
 
 
 async def step(deps: Deps, tx: Tx, timer: Timer) -> None:
-    """Whom it tells is told, unless somebody is on it by now."""
     escalation = await _held(tx, int(timer.payload["escalation"]))
     if escalation.ended_at:
         return
@@ -199,7 +198,7 @@ async def _take(deps: Deps, tx: Tx, escalation: Escalation, due: ScheduledStep) 
 
 
 async def _held(tx: Tx, number: int) -> Escalation:
-    """What escalations is held before its escalation is looked at, as everybody does who changes something about it."""
+    """The escalation, read after its subject is locked, as by everybody who changes it."""
     await subjects.lock(tx, (await store.get(tx, number)).subject)
     return await store.get(tx, number)
 
@@ -247,7 +246,7 @@ def _detail(escalation: Escalation, due: ScheduledStep) -> dict[str, object]:
 
 
 def _is_suppressed(deps: Deps, of: Subject) -> bool:
-    """Silenced, or in maintenance: its escalation policy begins when that is over."""
+    """Whether a silence or maintenance puts the escalation policy off."""
     return of.alert is not None and of.alert.is_suppressed(deps.clock.now())
 
 
@@ -266,7 +265,7 @@ async def _is_left_to_another(tx: Tx, of: Subject) -> bool:
 
 
 async def _taker(tx: Tx, of: Subject) -> Incident | None:
-    """The open incident of an alert group that has an escalation of its own and is as severe."""
+    """The alert's open incident, where that has an escalation of its own and is as severe."""
     incident = of.incident
     if not of.alert or not incident or not incident.is_open or incident.rank > of.alert.rank:
         return None
@@ -332,7 +331,6 @@ async def _commit(deps: Deps, tx: Tx, escalation: Escalation, incident: Incident
 
 
 async def _settle(deps: Deps, tx: Tx, escalation: Escalation) -> None:
-    """What is stopped by now is not promised any more."""
     await _release_stopped(deps, tx, escalation)
     await _show(deps, tx, escalation)
 
@@ -343,7 +341,7 @@ async def _release_stopped(deps: Deps, tx: Tx, escalation: Escalation) -> None:
 
 
 async def _end(deps: Deps, tx: Tx, escalation: Escalation, why: str) -> None:
-    """What was due by then is still sent where the escalation goes on as another one."""
+    """Sends due steps still where another escalation replaces this one."""
     now = deps.clock.now()
     if not await store.end(tx, escalation, at=now, why=why):
         return
@@ -357,7 +355,6 @@ async def _end(deps: Deps, tx: Tx, escalation: Escalation, why: str) -> None:
 
 
 def _is_given_up(escalation: Escalation, due: ScheduledStep, why: str, now: datetime) -> bool:
-    """Whether an escalation's end is the end of this step, too."""
     if why not in status.GOES_ON or due.due_at > now:
         return True
     return why == status.WORSE and (escalation.reached is None or due.position > escalation.reached)
@@ -369,7 +366,7 @@ async def _release(deps: Deps, tx: Tx, escalation: Escalation, positions: Collec
 
 
 async def _show(deps: Deps, tx: Tx, escalation: Escalation) -> None:
-    """The cards say what comes next. That of a storm does not."""
+    """A storm's card does not say what comes next."""
     subject = await subjects.load(tx, escalation.subject)
     if subject.alert and not subject.alert.storm:
         await refresh.alert(deps, tx, subject.alert)

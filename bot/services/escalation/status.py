@@ -40,7 +40,7 @@ def commitments_of(escalation: Escalation, position: int) -> list[str]:
 
 
 def policy_of(deps: Deps, of: Subject) -> EscalationPolicy | None:
-    """As the catalogue has it now. An alert group's was found by its route."""
+    """The escalation policy as the catalogue has it now. An alert group's was found by its route."""
     service = deps.catalogue.service_or_default(of.service)
     if of.alert:
         return service.escalation_policies.get(of.alert.escalation_policy or "")
@@ -49,13 +49,13 @@ def policy_of(deps: Deps, of: Subject) -> EscalationPolicy | None:
 
 
 async def response(tx: Tx, escalation: Escalation) -> ResponseStatus:
-    """What has become of the subject of an escalation, from the state of this moment. An alert and its incident are one
+    """The response to the subject of an escalation, from the state of this moment. An alert and its incident are one
     matter:
 
-    * who acknowledged either is on both; who leads the incident is assigned to the alert;
+    * an acknowledgement of either is one of both; the commander of the incident is assigned to the alert;
     * resolving the incident stops everything;
-    * an alert that ends while its incident is open is quiet: nobody is woken for it any more, and steps that wait for
-      the resolution go on, since “a P0 lasts over two hours” is about the incident.
+    * an alert that ends while its incident is open is quiet: nobody is woken for it, and steps that wait for the
+      resolution go on, since “a P0 lasts over two hours” is about the incident.
 
     An incident that was resolved before the escalation began says nothing about it: the alert has become worse since.
     """
@@ -82,7 +82,7 @@ def _earlier(*moments: datetime | None) -> datetime | None:
 
 
 async def stopped(deps: Deps, tx: Tx, escalation_id: int, position: int) -> str | None:
-    """Why it need not go out any more, in one sentence; None: it is wanted."""
+    """Why the step need not go out, in one sentence; None where it is wanted."""
     escalation = await escalations.get(tx, escalation_id)
     newest = await escalations.latest(tx, escalation.subject) if escalation.ended_why in GOES_ON else escalation
     if newest and newest.ended_at and newest.ended_why not in GOES_ON:
@@ -92,5 +92,4 @@ async def stopped(deps: Deps, tx: Tx, escalation_id: int, position: int) -> str 
 
 
 async def meet(deps: Deps, tx: Tx, subject: str, step: StepTarget) -> None:
-    """This target of the step was really reached."""
     await commitments.meet(tx, subject=subject, kind=step.commitment, at=deps.clock.now())

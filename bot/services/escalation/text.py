@@ -56,7 +56,7 @@ async def _step_message(deps: Deps, tx: Tx, escalation: Escalation, step: StepTa
 
 
 async def _on_call(deps: Deps, tx: Tx, escalation: Escalation, due: ScheduledStep) -> dict[str, tuple[str, ...]]:
-    """Who that is now, where the catalogue knows. PagerDuty is not asked here."""
+    """The people on call, where the catalogue knows them. PagerDuty is not asked here."""
     named = {target.partition(":")[2] for target in due.step.notify}
     found = {}
     for entry in filter(is_on_call, named):
@@ -79,14 +79,14 @@ async def page(deps: Deps, tx: Tx, escalation: Escalation, step: StepTarget) -> 
 
 
 async def following(deps: Deps, tx: Tx, escalation: Escalation | None) -> ScheduledStep | None:
-    """The step that goes out next if nothing more happens."""
+    """None where nothing more goes out by itself."""
     if escalation is None or escalation.ended_at:
         return None
     return rules.next_step(escalation.policy, escalation.start, await status.response(tx, escalation), deps.clock.now())
 
 
 async def coming(deps: Deps, tx: Tx, of: AlertGroup | Incident) -> str:
-    """The line of its card that says what comes next; on an incident's, also of its alerts' escalation policies."""
+    """The line of a card that says what comes next; an incident's also of its alerts' escalation policies."""
     found = await store.open_about(tx, of.id) if isinstance(of, Incident) else [await store.latest(tx, str(of))]
     if not found and isinstance(of, Incident):
         return view.coming(await _about_to_begin(deps, tx, of))
@@ -95,7 +95,7 @@ async def coming(deps: Deps, tx: Tx, of: AlertGroup | Incident) -> str:
 
 
 async def _about_to_begin(deps: Deps, tx: Tx, incident: Incident) -> ScheduledStep | None:
-    """The step that comes after the first, in the moment before its escalation is written down."""
+    """The second step, in the moment before the escalation is saved."""
     now, begins_at = deps.clock.now(), incident.declared_at
     policy = status.policy_of(deps, subjects.of_incident(incident))
     if policy is None or now - begins_at > status.AT_ONCE:
@@ -106,7 +106,7 @@ async def _about_to_begin(deps: Deps, tx: Tx, incident: Incident) -> ScheduledSt
 
 
 async def steps(deps: Deps, tx: Tx, subject: str) -> list[str]:
-    """What became of each step of its newest escalation."""
+    """Of the newest escalation."""
     escalation = await store.latest(tx, subject)
     if escalation is None:
         return []
@@ -123,7 +123,6 @@ async def steps(deps: Deps, tx: Tx, subject: str) -> list[str]:
 
 
 def _whoever(group: AlertGroup | None, incident: Incident | None) -> str:
-    """Who acknowledged either."""
     return next((one.acknowledged_by for one in (group, incident) if one and one.acknowledged_by), "")
 
 

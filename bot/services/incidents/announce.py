@@ -1,4 +1,4 @@
-"""Those outside its channel who hear of an incident."""
+"""People outside an incident's channel are told that it was declared."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from bot.services.incidents import email as incident_email
 
 
 async def tell_all(deps: Deps, tx: Tx, incident: Incident, severity: Severity) -> None:
-    """The targets the severity names at declare, but pages. A private incident tells nobody."""
+    """Announces the incident to the severity's `notify`, but pages. A private incident is announced to nobody."""
     if incident.private:
         return
     for target in severity.notify:
@@ -21,9 +21,7 @@ async def tell_all(deps: Deps, tx: Tx, incident: Incident, severity: Severity) -
 
 
 async def tell(deps: Deps, tx: Tx, incident: Incident, target: str) -> None:
-    """`slack:#channel`, `dm:U…`, or `dm:` and a team, group or role, whose people are looked up when it is sent; and
-    `email:`, which looks up all of them then.
-    """
+    """`target`: `slack:#channel`, `email:`, `dm:U…`, or `dm:` with a team, group or role, looked up when it is sent."""
     if target.startswith("email:"):
         await incident_email.send(deps, tx, incident, target)
     elif target == (who := target.removeprefix("dm:")) or access.USER.fullmatch(who):

@@ -1,4 +1,4 @@
-"""The promise of the next update: made at declare, kept or made anew by every update, given back at resolve."""
+"""The commitment to the next update: made at declare, renewed by every update, withdrawn at resolve."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ GRACE_WALL_SECONDS = 30.0  # pacing, Retry-After and a restart take wall time, h
 
 
 def level(deps: Deps, incident: Incident) -> Severity:
-    """The incident's severity as the catalogue has it now; the default where the level has left the catalogue."""
+    """As the catalogue has it now; the service's default where the level has left the catalogue."""
     service = deps.catalogue.service_or_default(incident.service)
     return service.find_severity(incident.severity) or service.severity(service.default_severity)
 
 
 async def commit(deps: Deps, tx: Tx, incident: Incident, due: datetime | None, slot: int) -> Incident:
-    """Replace what was promised by `due` (None: nothing any more). `slot` tells this commitment from earlier ones."""
+    """Replaces the commitment; `due` None leaves none. `slot` tells this commitment from earlier ones."""
     await withdraw(deps, tx, incident)
     if incident.next_update_at != due:
         incident = await store.change(tx, incident.id, next_update_at=due)
@@ -35,7 +35,7 @@ async def commit(deps: Deps, tx: Tx, incident: Incident, due: datetime | None, s
 
 
 async def arm(deps: Deps, tx: Tx, incident: Incident, due: datetime, slot: int) -> None:
-    """Timers for the reminder and for the moment it is due, and the commitment that the self-audit looks at."""
+    """Schedules the reminder and the due moment, and adds the commitment that the audit of commitments looks at."""
     severity = level(deps, incident)
     remind_at = rules.reminder_time(due, severity, incident.cadence(severity), deps.clock.now())
     if remind_at:
@@ -45,12 +45,11 @@ async def arm(deps: Deps, tx: Tx, incident: Incident, due: datetime, slot: int) 
 
 
 def grace_seconds(deps: Deps) -> float:
-    """How late an update may be before it counts as missed."""
     return commitments.grace_seconds(deps, GRACE_SECONDS, wall=GRACE_WALL_SECONDS)
 
 
 async def withdraw(deps: Deps, tx: Tx, incident: Incident) -> None:
-    """What was promised in time is cancelled. What is late already was missed, whoever writes now."""
+    """Cancels a commitment that is still in time. One that is late stays open, and counts as missed."""
     for kind in (REMIND, DUE):
         await timers.cancel(tx, subject=incident.name, kind=kind)
     await commitments.cancel(tx, subject=incident.name, kind="update", at=deps.clock.now())

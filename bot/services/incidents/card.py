@@ -1,4 +1,4 @@
-"""What shows an incident's state: its cards and its channel's topic, edited in place after every change."""
+"""What an incident's card shows."""
 
 from __future__ import annotations
 
@@ -20,7 +20,6 @@ from bot.views.kit import links
 
 
 async def shown(deps: Deps, tx: Tx, incident: Incident, *, is_home: bool) -> view.Card:
-    """All that a card shows, from the state of this moment."""
     groups = await alerts_store.belonging(tx, incident.id, view.ALERTS_SHOWN + 1)
     return view.Card(
         incident=incident,
@@ -37,14 +36,13 @@ async def shown(deps: Deps, tx: Tx, incident: Incident, *, is_home: bool) -> vie
 
 
 def _source(deps: Deps, incident: Incident, groups: Sequence[AlertGroup]) -> str | None:
-    """The message it was declared from; that of an alert stands among its alerts."""
+    """The link to the message it was declared from; None where that message is the card of one of its alerts."""
     if any((one.channel, one.ts) == (incident.slack.source_channel, incident.slack.source_ts) for one in groups):
         return None
     return links.permalink(deps, incident.slack.source_channel, incident.slack.source_ts)
 
 
 async def of(deps: Deps, number: int) -> view.Card:
-    """What its card shows, for an answer of its own."""
     async with deps.database.reading() as tx:
         incident = await store.get(tx, number)
         return await incident_card.shown(deps, tx, incident, is_home=True)

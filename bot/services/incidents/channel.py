@@ -40,8 +40,6 @@ async def of(tx: Tx, delivery: Delivery[Any]) -> Incident:
 
 
 class OpenChannelHandler(SlackCall[OpenChannel]):
-    """conversations.create. Its second round trip is written down when it has settled."""
-
     async def prepare(self, deps: Deps, tx: Tx, delivery: Delivery[OpenChannel]) -> Plan:
         incident = await of(tx, delivery)
         if incident.slack.channel or incident.placement is Placement.THREAD:
@@ -50,12 +48,12 @@ class OpenChannelHandler(SlackCall[OpenChannel]):
         return Call({"name": name, "is_private": incident.private})
 
     async def send(self, deps: Deps, delivery: Delivery[OpenChannel], arguments: dict[str, Any]) -> dict[str, Any]:
-        """Before it is tried again, one more look: the list may have been slow to show the channel of the first try."""
+        """Looks once more before a second try: conversations.list may be slow to show the first try's channel."""
         found = await self.find_sent(deps, delivery, arguments) if delivery.attempts > 1 else None
         return found.answer if found else await super().send(deps, delivery, arguments)
 
     async def find_sent(self, deps: Deps, delivery: Delivery[OpenChannel], arguments: dict[str, Any]) -> Found | None:
-        """A channel of that name, made by us since we first tried, is the one whose answer was lost."""
+        """The channel of that name that the bot made since the first try: its answer was lost."""
         cursor = ""
         while True:
             page = await deps.chat.call("conversations.list", _listing(arguments["is_private"], cursor))
@@ -96,7 +94,7 @@ def _is_ours(deps: Deps, delivery: Delivery[Any], channel: dict[str, Any]) -> bo
 
 
 async def _another_name(tx: Tx, incident: Incident) -> Wait | None:
-    """Taken by somebody else's channel, archived ones included: the same name with a number after it."""
+    """The same name with a number after it; None after NAMES_TRIED. Archived channels keep their names."""
     tried = next(
         (
             attempt
@@ -118,7 +116,7 @@ async def _live_in_the_thread(deps: Deps, tx: Tx, incident: Incident) -> None:
 
 
 async def leave_channel(deps: Deps, tx: Tx, incident: Incident, error: str) -> Wait | Skip:
-    """Its channel was archived or deleted, or we were thrown out of it: go back in, or go on in the card's thread."""
+    """After Slack archived or deleted the channel or removed the bot: joins again, or moves to the card's thread."""
     if error == "not_in_channel" and not incident.private:
         await deliveries.enqueue(deps, tx, incident, Join(), collapse_key=f"channel.join:{incident.name}")
         return Wait(JOIN_WAIT_SECONDS, error)
@@ -132,17 +130,17 @@ async def leave_channel(deps: Deps, tx: Tx, incident: Incident, error: str) -> W
 
 
 async def _say_what_is_wrong(deps: Deps, tx: Tx, incident: Incident, what: str, error: str) -> None:
-    """A direct message to whoever leads it or declared it, once for each reason."""
+    """Sends a direct message to the commander or declarer, once for each reason."""
     key = f"{what}:{error}:{incident.slack.channel or ''}"
     await deliveries.say(deps, tx, incident, Stranded(what, error), key)
 
 
 async def _fill_channel(deps: Deps, tx: Tx, incident: Incident) -> None:
-    """The second round trip: all at once, the declarer's invitation among the first."""
+    """The second round trip: everything at once, the declarer's invitation first."""
     held = await store.roles_of(tx, incident.id)
     await deliveries.invite(deps, tx, incident, list(dict.fromkeys([incident.declared_by, *held.values()])))
     others = cadence.level(deps, incident).invite
-    if others and not incident.private:  # a private one is for whoever is asked in by name
+    if others and not incident.private:  # people are invited to a private one by name
         await deliveries.invite(deps, tx, incident, others)
     await deliveries.post_card(deps, tx, incident, refresh.CHANNEL, incident.slack.channel)
     await outbox.enqueue(deps, tx, refresh.topic_edit(incident))
@@ -152,13 +150,13 @@ async def _fill_channel(deps: Deps, tx: Tx, incident: Incident) -> None:
 
 
 async def _bookmark(deps: Deps, tx: Tx, incident: Incident) -> None:
-    """Whichever comes second, the channel or the card in #incidents, has it written down. The row is locked."""
+    """Enqueues the bookmark when both the channel and the announced card are there. The caller holds the row."""
     if incident.slack.channel and incident.slack.announce_ts:
         await deliveries.enqueue(deps, tx, incident, AddBookmark())
 
 
 class InviteHandler(SlackCall[Invite]):
-    """Who the payload names, as people. Being there already is no failure; one refusal does not cost the rest."""
+    """Invites `who` as people. Nobody is kept out because Slack refuses somebody else."""
 
     async def prepare(self, deps: Deps, tx: Tx, delivery: Delivery[Invite]) -> Plan:
         incident = await of(tx, delivery)
@@ -208,8 +206,6 @@ class InviteHandler(SlackCall[Invite]):
 
 
 class JoinHandler(SlackCall[Join]):
-    """Back into a public channel that somebody took us out of. What waits to be said there goes on."""
-
     async def prepare(self, deps: Deps, tx: Tx, delivery: Delivery[Join]) -> Plan:
         incident = await of(tx, delivery)
         if not incident.slack.channel or incident.placement is Placement.THREAD:
@@ -226,7 +222,7 @@ class JoinHandler(SlackCall[Join]):
 
 
 class SetTopicHandler(SlackCall[SetTopic]):
-    """Only when it says something new: Slack announces every topic in the channel."""
+    """Sets the topic only when it changes: Slack announces every topic in the channel."""
 
     async def prepare(self, deps: Deps, tx: Tx, delivery: Delivery[SetTopic]) -> Plan:
         incident = await of(tx, delivery)
@@ -241,7 +237,7 @@ class SetTopicHandler(SlackCall[SetTopic]):
         return Call({"channel": incident.slack.channel, "topic": topic})
 
     async def send(self, deps: Deps, delivery: Delivery[SetTopic], arguments: dict[str, Any]) -> dict[str, Any]:
-        """What was asked for is what the next one is compared with: Slack gives it back escaped."""
+        """Keeps the topic that was asked for: Slack returns topics escaped."""
         return {**await super().send(deps, delivery, arguments), "asked": arguments["topic"]}
 
     async def find_sent(self, deps: Deps, delivery: Delivery[SetTopic], arguments: dict[str, Any]) -> Found | None:
@@ -254,13 +250,11 @@ class SetTopicHandler(SlackCall[SetTopic]):
 
 
 def _same_topic(there: str, asked: str) -> bool:
-    """Slack gives a topic back escaped, and the marker at its head as a :name:."""
+    """Slack returns a topic escaped, and the marker at its head as a `:name:`."""
     return unescape(there).partition(" ")[2] == asked.partition(" ")[2]
 
 
 class AddBookmarkHandler(SlackCall[AddBookmark]):
-    """A link to the announced card, found by its link after a lost answer."""
-
     async def prepare(self, deps: Deps, tx: Tx, delivery: Delivery[AddBookmark]) -> Plan:
         incident = await of(tx, delivery)
         if not incident.slack.channel or incident.private or incident.placement is Placement.THREAD:
@@ -295,14 +289,14 @@ class PinCardHandler(SlackCall[PinCard]):
 
 
 async def _card(deps: Deps, tx: Tx, incident: Incident, variant: str) -> tuple[str, list[Block]]:
-    """The plain-text fallback, and what is shown."""
+    """The plain-text fallback, and the blocks."""
     is_home = variant == refresh.CHANNEL or incident.placement is Placement.THREAD
     card = await incident_card.shown(deps, tx, incident, is_home=is_home)
     return view.fallback(incident, f"{incident.severity}, {incident.status}"), view.card(card)
 
 
 class PostCardHandler(Post[PostCard]):
-    """Without its card people have nothing to work with: where Slack refuses it for good, somebody hears of it."""
+    """Raises an alarm where Slack refuses the card for good: without its card people have nothing to work with."""
 
     async def render(self, deps: Deps, tx: Tx, delivery: Delivery[PostCard]) -> Rendered:
         incident, variant = await of(tx, delivery), delivery.payload.variant
@@ -337,8 +331,6 @@ class PostCardHandler(Post[PostCard]):
 
 
 class EditCardHandler(Edit[EditCard]):
-    """chat.update of one face, rendered from the state of the moment."""
-
     async def prepare(self, deps: Deps, tx: Tx, delivery: Delivery[EditCard]) -> Plan:
         incident, variant = await of(tx, delivery), delivery.payload.variant
         if variant not in refresh.variants(incident):

@@ -1,4 +1,4 @@
-"""An incident is declared once, however often somebody asks for it."""
+"""Incidents are declared once, however often somebody asks."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ async def declare(deps: Deps, draft: Draft, by: Actor) -> tuple[Incident, bool]:
 
 
 async def declare_in(deps: Deps, tx: Tx, draft: Draft, title: str, by: Actor) -> tuple[Incident, bool]:
-    """Within somebody's transaction. False: it was declared a moment ago, in the same words by the same actor."""
+    """The incident, and whether it is new; False for the same words by the same actor within REPEAT_SECONDS."""
     await serialise(tx, f"declare:{by.id}:{draft.service.key}")
     since = deps.clock.wall() - REPEAT_SECONDS
     same = await store.declared_just_now(tx, by.id, draft.service.key, title, since)
@@ -83,7 +83,7 @@ def _new(deps: Deps, draft: Draft, title: str, by: Actor) -> NewIncident:
 
 
 async def _open_its_place(deps: Deps, tx: Tx, incident: Incident) -> None:
-    """Create the channel and announce it at the same time: the first of the two round trips."""
+    """Opens the channel and posts the announced card at the same time: the first of the two round trips."""
     if incident.placement is Placement.CHANNEL:
         await deliveries.enqueue(deps, tx, incident, deliveries.OpenChannel())
     if not incident.private:

@@ -1,4 +1,4 @@
-"""What is to be told of an incident: written in the transaction of the fact, rendered when it is sent."""
+"""Deliveries about an incident: enqueued in the transaction of the fact, rendered when they are sent."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from bot.store.people.channels import find as find_channel
 
 @dataclass(frozen=True)
 class OpenChannel(Payload, kind="channel.open", method="conversations.create"):
-    """Its second round trip is written down when the channel is there."""
+    """What fills the channel follows when Slack has made it."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Invite(Payload, kind="channel.invite", method="conversations.invite"):
 
 @dataclass(frozen=True)
 class Join(Payload, kind="channel.join", method="conversations.join"):
-    """Back into a public channel that somebody took us out of."""
+    """Back into a public channel from which somebody removed the bot."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class AddBookmark(Payload, kind="channel.bookmark", method="bookmarks.add"):
 
 @dataclass(frozen=True)
 class PinCard(Payload, kind="channel.pin", method="pins.add"):
-    """Of its channel."""
+    """The card in its channel."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class PostCard(Payload, kind="card.post"):
 
 @dataclass(frozen=True)
 class Stranded(Payload, kind="stranded"):
-    """Somebody hears that its place is not what it should be."""
+    """A direct message: the incident's place is not what it should be."""
 
     what: str  # open | lost
     error: str
@@ -72,7 +72,7 @@ class Reminder(Movable, kind="reminder"):
 
 @dataclass(frozen=True)
 class Announcement(Payload, kind="announcement"):
-    """A severity's `notify`: a channel or a person hears of the declaration."""
+    """To a channel or a person of the severity's `notify`."""
 
     target: str
 
@@ -84,12 +84,12 @@ class AnnouncementToAll(Payload, kind="announcement.recipients", method=fan_out.
 
 @dataclass(frozen=True)
 class Resolved(Movable, kind="resolved"):
-    """From the state of the moment, as all of these."""
+    """Rendered from the state of the moment."""
 
 
 @dataclass(frozen=True)
 class WatchQuestion(Movable, kind="watch"):
-    """Whether the fix holds. `resolved` says which resolution it is about."""
+    """Whether the fix holds. `resolved` tells this resolution from others."""
 
     resolved: str
 
@@ -114,7 +114,7 @@ class PostPostmortem(Movable, kind="postmortem"):
 
 @dataclass(frozen=True)
 class EditPostmortem(Payload, kind="postmortem.edit", method=UPDATE):
-    """That message, when it is marked done."""
+    """The message of the draft, marked done."""
 
 
 @dataclass(frozen=True)
@@ -124,14 +124,14 @@ class UploadPostmortem(Payload, kind="postmortem.file", method=file_upload.METHO
 
 @dataclass(frozen=True)
 class PostmortemReminder(Movable, kind="postmortem.reminder"):
-    """To its commander."""
+    """To the commander."""
 
 
 # --- writing them down ------------------------------------------------------------------------------------------------
 
 
 async def say(deps: Deps, tx: Tx, incident: Incident, message: Payload, key: str) -> None:
-    """A message of its own, at most one ever for the key. Where it goes is found when it is sent."""
+    """At most one ever for the key."""
     key = message_key(message, incident.name, key)
     await outbox.enqueue(deps, tx, NewDelivery(message, incident.name, rank=incident.rank, dedupe_key=key))
 
@@ -150,7 +150,7 @@ async def invite(deps: Deps, tx: Tx, incident: Incident, who: Sequence[str]) -> 
 
 
 async def post_card(deps: Deps, tx: Tx, incident: Incident, variant: str, channel: str | None) -> None:
-    """With its channel known, it queues at that channel's rate limit from the beginning."""
+    """A card queues at its channel's rate limit from the start where the channel is known."""
     key = posting(incident, variant)
     new = NewDelivery(PostCard(variant), incident.name, rate_limit=channel, rank=incident.rank, dedupe_key=key)
     await outbox.enqueue(deps, tx, new)
@@ -162,13 +162,13 @@ def posting(incident: Incident, variant: str) -> str:
 
 
 def announce_setting(deps: Deps, incident: Incident) -> str:
-    """The channel its service announces in, as an operator wrote it."""
+    """As an operator wrote it."""
     service = deps.catalogue.service_or_default(incident.service)
     return service.incidents_channel or deps.config.incidents_channel
 
 
 async def announced_in(deps: Deps, incident: Incident, tx: Tx | None = None) -> str:
-    """That channel's name as people know it, `#incidents`; as it was configured, until Slack has shown it."""
+    """`#incidents`, as people know it; as configured until Slack has shown its name."""
     if tx is None:
         async with deps.database.reading() as own:
             return await announced_in(deps, incident, own)

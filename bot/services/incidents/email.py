@@ -1,4 +1,4 @@
-"""E-mail about an incident: who its severity notifies reads how it goes on."""
+"""E-mail about an incident to the addresses of its severity's `notify`."""
 
 from __future__ import annotations
 
@@ -22,16 +22,14 @@ LINK_WITHIN = timedelta(seconds=30)  # without a link, nobody hears of an incide
 
 @dataclass(frozen=True, kw_only=True)
 class IncidentEmail(Email, kind="incident.email", method=METHOD):
-    """Worded by its template when it is sent. `update` is the number of the one it is about."""
+    """Worded by its template when it is sent. `update` is the number of the update it carries."""
 
     template: str
     update: int | None
 
 
 async def keep_posted(deps: Deps, tx: Tx, incident: Incident, template: str, *, nth: int | None = None) -> None:
-    """Whom its severity told by e-mail reads how it goes on: `update`, `resolved`, `reopened`. A private incident
-    tells nobody.
-    """
+    """Sends `update`, `resolved` or `reopened` to the severity's addresses; none of a private incident."""
     severity = deps.catalogue.service_or_default(incident.service).find_severity(incident.severity)
     for target in severity.notify if severity and not incident.private else ():
         if target.startswith("email:"):
@@ -41,10 +39,10 @@ async def keep_posted(deps: Deps, tx: Tx, incident: Incident, template: str, *, 
 async def send(
     deps: Deps, tx: Tx, incident: Incident, target: str, *, template: str = DECLARED, nth: int | None = None
 ) -> None:
-    """`email:CONTACT` of its service or `email:WHO` reads of the incident, once for each template and `nth`: the
-    update's number, or which resolution it is.
+    """E-mails `email:CONTACT` of the service or `email:WHO`, once for each template and `nth`: the update's number, or
+    which resolution.
 
-    Declaring is the first message of the thread, which all others answer.
+    The declaration is the first message of the thread, which all others answer.
     """
     part = "" if template == DECLARED else template if nth is None else f"{template}-{nth}"
     update = nth if template == "update" else None
@@ -70,7 +68,7 @@ class IncidentEmailHandler(EmailHandler[IncidentEmail]):
 
 
 async def _overtaken(tx: Tx, incident: Incident, delivery: Delivery[IncidentEmail]) -> str | None:
-    """Why nobody need read it. What a person wrote is always sent."""
+    """Why the e-mail is out of date. What a person wrote is always sent."""
     template, number = delivery.payload.template, delivery.payload.update
     if template == "resolved" and incident.is_open:
         return "it was reopened meanwhile"

@@ -1,4 +1,4 @@
-"""Incidents: declared, acknowledged, changed, looked at. Every public verb is one transaction."""
+"""Incidents acknowledged and changed. Every public verb that takes a number is one transaction."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ async def acknowledge(deps: Deps, number: int, by: Actor) -> tuple[Incident, boo
 
 
 async def acknowledge_in(deps: Deps, tx: Tx, incident: Incident, by: Actor) -> tuple[Incident, bool]:
-    """Within somebody's transaction, which holds the incident."""
+    """As `acknowledge`, for a caller that holds the incident."""
     if incident.acknowledged_at:
         await plant_acknowledged(tx, incident.name, by, deps.clock.now())
         return incident, False
@@ -44,7 +44,7 @@ async def acknowledge_in(deps: Deps, tx: Tx, incident: Incident, by: Actor) -> t
 
 
 async def noticed(deps: Deps, tx: Tx, incident: Incident, by: Actor, at: datetime) -> Incident:
-    """Somebody is on it: acknowledging, taking a role, writing an update and resolving all say so."""
+    """The incident, acknowledged: taking a role, writing an update and resolving acknowledge it, too."""
     if incident.acknowledged_at:
         return incident
     await log(deps, tx, incident, by.id, "acknowledged", "acknowledged", told=True)
@@ -55,12 +55,11 @@ async def noticed(deps: Deps, tx: Tx, incident: Incident, by: Actor, at: datetim
 
 
 async def plant_acknowledged(tx: Tx, subject: str, by: Actor, at: datetime) -> None:
-    """What an acknowledgement brings along is for others to do: an alert is held before its incident."""
+    """What follows locks alerts before their incident, so it runs in a transaction of its own."""
     await timers.plant(tx, ACKNOWLEDGED, subject, at, {"by": by.id})
 
 
 async def unnoticed(deps: Deps, tx: Tx, incident: Incident, by: Actor, alert: str) -> Incident:
-    """Whoever was on its alert is not any more, so nobody is on it until somebody says so again."""
     await log(deps, tx, incident, by.id, "acknowledged", f"took back the acknowledgement of {alert}", told=True)
     await audit.record(tx, deps.clock, by.id, "incident.unacknowledged", incident.name)
     incident = await store.change(tx, incident.id, acknowledged_at=None, acknowledged_by=None)
@@ -69,7 +68,7 @@ async def unnoticed(deps: Deps, tx: Tx, incident: Incident, by: Actor, alert: st
 
 
 async def set_severity(deps: Deps, number: int, word: str, by: Actor) -> tuple[Incident, bool]:
-    """Any level of its service, by key or alias. The next update is promised anew. Raises Unclear with the list."""
+    """The incident, and whether it changed. `word` is a level's key or alias. Raises Unclear with the list."""
     incident = await visible(deps, number, by)
     severity = deps.catalogue.service_or_default(incident.service).severity(word)
     await may_respond(deps, incident, by)
@@ -91,7 +90,7 @@ async def set_severity(deps: Deps, number: int, word: str, by: Actor) -> tuple[I
 
 
 async def _live_up_to(deps: Deps, tx: Tx, incident: Incident, severity: Severity) -> Incident:
-    """What the new level asks for at declare: a channel of its own, people in it, others told. Nothing twice."""
+    """What the new level asks for at declare: a channel, people in it, others told. Nothing twice."""
     await tell_all(deps, tx, incident, severity)
     if incident.placement is Placement.THREAD and severity.channel and not incident.slack.channel:
         incident = await store.change(tx, incident.id, placement=Placement.CHANNEL)
@@ -102,7 +101,7 @@ async def _live_up_to(deps: Deps, tx: Tx, incident: Incident, severity: Severity
 
 
 async def set_status(deps: Deps, number: int, status: Status, by: Actor) -> tuple[Incident, bool]:
-    """Any working status; resolving has a verb of its own."""
+    """The incident, and whether its status changed; resolving has a verb of its own."""
     await may_respond(deps, await visible(deps, number, by), by)
     async with begin(deps, by) as tx:
         incident = await store.lock(tx, number)
@@ -117,7 +116,7 @@ async def set_status(deps: Deps, number: int, status: Status, by: Actor) -> tupl
 async def change_status(
     deps: Deps, tx: Tx, incident: Incident, status: Status, by: Actor, at: datetime | None = None
 ) -> Incident:
-    """Within somebody's transaction. The first status that means the harm has stopped is the moment of mitigation."""
+    """The incident in that status. The first status of MITIGATED is the moment of mitigation."""
     text = f"changed status from {incident.status} to {status}"
     await log(deps, tx, incident, by.id, "status", text, told=True)
     await audit.record(tx, deps.clock, by.id, "incident.status", incident.name, to=status.value)

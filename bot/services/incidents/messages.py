@@ -1,4 +1,4 @@
-"""Delivery handlers that say something in an incident's place. Rendered when sent, from the state of that moment."""
+"""Delivery handlers that say something in an incident's place, rendered from the state of the moment."""
 
 from __future__ import annotations
 
@@ -47,9 +47,7 @@ Said = tuple[str, list[Block]]  # the plain-text fallback, and what is shown
 
 
 class InPlace(MovablePost[M]):
-    """A message in the incident's own place. Where its channel is gone, it goes on in the thread of the card; where the
-    card itself is gone, and its thread with it, in the channel.
-    """
+    """A message in the incident's place. A lost channel moves it to the card's thread; a lost card, to the channel."""
 
     async def say(self, deps: Deps, tx: Tx, delivery: Delivery[M], incident: Incident) -> Said | Skip:
         raise NotImplementedError
@@ -71,7 +69,7 @@ class InPlace(MovablePost[M]):
 
 
 class ToLeader(MovablePost[M]):
-    """A message to one person. Where Slack does not take it to them, it is said in the incident's place."""
+    """A message to one person, said in the incident's place where Slack does not take it to them."""
 
     instead = "said in the incident's place instead"
     keeps_thread = True
@@ -93,7 +91,7 @@ def _in_card_thread(incident: Incident) -> Place | Wait:
 
 
 class UpdateHandler(InPlace[PostUpdate]):
-    """The bot's own is of today's state: of those that Slack did not take, the newest alone is said."""
+    """The bot's own update tells today's state: of those that Slack did not take, only the newest is said."""
 
     async def say(self, deps: Deps, tx: Tx, delivery: Delivery[PostUpdate], incident: Incident) -> Said | Skip:
         update = await updates_store.get_update(tx, delivery.payload.update)
@@ -202,7 +200,7 @@ class ReopenedHandler(InPlace[Reopened]):
 
 
 class StrandedHandler(Post[Stranded]):
-    """A direct message to the commander, or to who declared it: Slack gives no channel, and what follows from that."""
+    """A direct message to the commander, or to the declarer: why Slack gives no channel, and what follows."""
 
     async def render(self, deps: Deps, tx: Tx, delivery: Delivery[Stranded]) -> Rendered:
         incident, why = await of(tx, delivery), delivery.payload

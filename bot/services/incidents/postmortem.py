@@ -1,4 +1,4 @@
-"""Post-mortems: drafted when an incident is resolved, edited in Slack, owed until somebody marks them done."""
+"""Post-mortems: drafted when an incident is resolved, edited in Slack, due until somebody marks them done."""
 
 from __future__ import annotations
 
@@ -22,7 +22,6 @@ GRACE_SECONDS = 3600
 
 
 async def start(deps: Deps, tx: Tx, incident: Incident) -> Incident:
-    """Within the resolving transaction: the draft goes into the thread, and is owed where the severity says so."""
     await deliveries.say(deps, tx, incident, deliveries.PostPostmortem(), str(incident.resolved_at))
     owed = cadence.level(deps, incident).postmortem_due
     if owed is None or incident.postmortem_done_at:
@@ -45,14 +44,13 @@ async def _remind_next(deps: Deps, tx: Tx, incident: Incident) -> None:
 
 
 async def withdraw(tx: Tx, incident: Incident) -> None:
-    """Reopened: what was owed is owed again only after the next resolution."""
+    """After a reopening, the post-mortem is due again only after the next resolution."""
     await timers.cancel(tx, subject=incident.name, kind=REMIND)
     await commitments.cancel(tx, subject=incident.name, kind="postmortem")
     await store.change(tx, incident.id, postmortem_due_at=None)
 
 
 async def remind(deps: Deps, tx: Tx, timer: Timer) -> None:
-    """Its commander is reminded, and the next reminder is written down in the same transaction."""
     incident = await store.lock(tx, rules.number(timer.subject) or 0)
     if incident.postmortem_done_at or not incident.postmortem_due_at:
         return
@@ -62,7 +60,7 @@ async def remind(deps: Deps, tx: Tx, timer: Timer) -> None:
 
 
 async def text(deps: Deps, tx: Tx, incident: Incident) -> str:
-    """The draft as it stands: the template over what is known now, and people's words over that."""
+    """The draft: the template over the incident of this moment, with people's edits."""
     return drafts.with_edits(await template_context.draft(deps, tx, incident), _edits(incident))
 
 
@@ -76,7 +74,7 @@ async def read(deps: Deps, incident: Incident) -> str:
 
 
 async def edit(deps: Deps, number: int, bodies: Mapping[str, str], by: Actor) -> Incident:
-    """By heading. What equals the draft is not an edit; a changed draft is posted again as a file."""
+    """`bodies` by heading. Text that equals the draft is not an edit; a changed draft is uploaded again."""
     incident = await queries.visible(deps, number, by)
     await queries.may_respond(deps, incident, by)
     async with begin(deps, by) as tx:
@@ -100,7 +98,7 @@ async def upload(deps: Deps, tx: Tx, incident: Incident) -> None:
 
 
 async def done(deps: Deps, number: int, by: Actor) -> tuple[Incident, bool]:
-    """Nobody is reminded any more. Raises Conflict while the incident is open."""
+    """The incident, and whether this marked it done. Raises Conflict while the incident is open."""
     incident = await queries.visible(deps, number, by)
     await queries.may_respond(deps, incident, by)
     async with begin(deps, by) as tx:

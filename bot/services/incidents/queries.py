@@ -1,4 +1,4 @@
-"""Incidents as people name and see them: private ones only by those who may."""
+"""Incidents as people name and see them: private ones only for those who may."""
 
 from __future__ import annotations
 
@@ -33,7 +33,6 @@ async def named(deps: Deps, text: str, where: Where, by: Actor) -> tuple[Inciden
 
 
 async def living_here(deps: Deps, where: Where) -> Incident | None:
-    """The incident whose channel or thread this is."""
     if not where.channel:
         return None
     async with deps.database.reading() as tx:
@@ -49,11 +48,11 @@ async def _which_one(deps: Deps, by: Actor) -> str:
 
 
 async def visible(deps: Deps, number: int, by: Actor) -> Incident:
-    """The incident, if this person may see it. Raises Missing alike for a hidden one and one that is not there."""
+    """Raises Missing alike for an incident that the actor may not see and for one that does not exist."""
     async with deps.database.reading() as tx:
         incident = await store.get(tx, number)
         held = await store.roles_of(tx, number) if incident.private else {}
-    # Whoever types or clicks in a private channel is a member of it.
+    # A private channel is typed and clicked in by its members alone.
     is_inside = by.channel is not None and by.channel == incident.slack.channel
     if is_inside or may_see(incident, by.person, held) or await _administers(deps, by.person):
         return incident
@@ -61,7 +60,7 @@ async def visible(deps: Deps, number: int, by: Actor) -> Incident:
 
 
 def may_see(incident: Incident, person: Person, held: Mapping[str, str]) -> bool:
-    """A private incident is seen by who declared it or holds a role in it; administrators see all."""
+    """A private incident is seen by its declarer and the holders of its roles; administrators see all."""
     return not incident.private or incident.declared_by == person.id or person.id in held.values()
 
 
@@ -74,7 +73,7 @@ async def _administers(deps: Deps, person: Person) -> bool:
 
 
 async def by_subject(deps: Deps, subject: str, by: Actor) -> Incident:
-    """A button's value, `INC-42` or `INC-42:commander`, as an incident. Raises Missing."""
+    """The incident of a button's value, `INC-42` or `INC-42:commander`. Raises Missing."""
     number = rules.number(subject.partition(":")[0])
     if number is None:
         raise Missing("That button belongs to nothing I know. `/incident list` shows what is open.")
@@ -89,7 +88,7 @@ async def open_incidents(deps: Deps, by: Actor, *, limit: int = 20) -> list[Inci
 
 
 async def listed(deps: Deps, which: str, by: Actor) -> list[Incident]:
-    """`open`, `all` or `mine`. Raises Unclear."""
+    """`which` is `open`, `all` or `mine`. Raises Unclear."""
     queries = {"open": store.open_ones, "all": store.newest}
     async with deps.database.reading() as tx:
         if which == "mine":
@@ -117,7 +116,7 @@ async def roles_of(deps: Deps, incident: Incident) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class Waiting:
-    """What waits for one person: incidents they lead, post-mortems they owe."""
+    """What one person has to do: incidents to lead, post-mortems that are due."""
 
     leading: list[Incident]
     postmortems: list[Incident]
@@ -132,5 +131,5 @@ async def waiting_for(deps: Deps, by: Actor) -> Waiting:
 
 
 async def may_respond(deps: Deps, incident: Incident, by: Actor) -> None:
-    """Raises Refused. Looks at the incident's roles, since `respond` may name one."""
+    """Raises Refused. Reads the incident's roles, since `respond` may name one."""
     await permissions.must(deps, by.person, "respond", roles=await roles_of(deps, incident))

@@ -1,4 +1,4 @@
-"""The end: resolved, watched, confirmed or reopened, closed."""
+"""An incident's end: resolved, watched, confirmed or reopened, closed."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ LIMIT = 3000
 async def resolve(
     deps: Deps, number: int, by: Actor, *, fix: str = "", impact: str = "", watch: timedelta | None = None
 ) -> Incident:
-    """The cadence stops, the draft is posted, the watch begins. `watch` None is the severity's; zero asks at once."""
+    """The resolved incident. `watch` None is the severity's; zero asks at once. Raises Unclear, Conflict."""
     if len(fix) > LIMIT or len(impact) > LIMIT:
         raise Unclear(f"That is too long: {LIMIT} characters fit. Shorten it and send it again.")
     await queries.may_respond(deps, await queries.visible(deps, number, by), by)
@@ -53,7 +53,7 @@ async def resolve_in(
     impact: str = "",
     watch: timedelta | None = None,
 ) -> Incident:
-    """Within somebody's transaction, which holds the incident; it is open."""
+    """As `resolve`, for a caller that holds the incident; it is open."""
     now = deps.clock.now()  # once, so that mitigated and resolved are one moment
     incident = await lifecycle.noticed(deps, tx, incident, by, now)
     incident = await lifecycle.change_status(deps, tx, incident, Status.RESOLVED, by, now)
@@ -78,7 +78,7 @@ async def _record(deps: Deps, tx: Tx, incident: Incident, fix: str, impact: str,
 
 
 async def _leave_people_alone(deps: Deps, tx: Tx, incident: Incident, by: Actor) -> None:
-    """Whom PagerDuty would wake next. What an alert paged for is over there when the alert is."""
+    """Resolves the incident's pages. The pages of its alerts are acknowledged, and resolved with the alert."""
     await pages.resolved(deps, tx, incident.name, by.id)
     for group in await alerts_store.of_incident(tx, incident.id):
         await pages.acknowledged(deps, tx, str(group), by.id)
@@ -104,24 +104,23 @@ async def _alarm(deps: Deps, tx: Tx, kind: str, incident: Incident, at: Any) -> 
 
 
 def _slot(incident: Incident) -> str:
-    """Which resolution this is: an incident may be reopened and resolved again."""
+    """Which resolution: an incident may be reopened and resolved again."""
     return incident.resolved_at.isoformat() if incident.resolved_at else "open"
 
 
 def _nth(incident: Incident) -> int:
-    """The same as a number, which stands in a Message-ID."""
+    """As a number, for a Message-ID."""
     return int(incident.resolved_at.timestamp()) if incident.resolved_at else 0
 
 
 async def watch_over(deps: Deps, tx: Tx, timer: Timer) -> None:
-    """The watch period has passed: a person is asked to confirm or reopen."""
     incident = await _same_resolution(tx, timer)
     if incident:
         await deliveries.say(deps, tx, incident, deliveries.WatchQuestion(_slot(incident)), _slot(incident))
 
 
 async def asked(deps: Deps, tx: Tx, number: int, resolution: str) -> None:
-    """The question stands where people read it: from now on they have half an hour to answer."""
+    """Starts the half hour for an answer when Slack has taken the question."""
     incident = await store.lock(tx, number)
     if incident.status is Status.RESOLVED and _slot(incident) == resolution:
         now = deps.clock.now()
@@ -130,7 +129,7 @@ async def asked(deps: Deps, tx: Tx, number: int, resolution: str) -> None:
 
 
 async def unanswered(deps: Deps, tx: Tx, timer: Timer) -> None:
-    """Nobody answered for half an hour: it closes by itself, but not while an alert that belongs to it fires."""
+    """Closes the incident half an hour after the question, but not while one of its alerts fires."""
     incident = await _same_resolution(tx, timer)
     if incident and await alerts_store.of_incident(tx, incident.id):
         await timers.reschedule(tx, dedupe_key=timer.dedupe_key, due_at=deps.clock.now() + ANSWER_WITHIN)
@@ -144,7 +143,7 @@ async def _same_resolution(tx: Tx, timer: Timer) -> Incident | None:
 
 
 async def close(deps: Deps, number: int, by: Actor) -> tuple[Incident, bool]:
-    """Confirmed: it stays resolved. Raises Conflict while it is open."""
+    """The incident, and whether this closed it. Raises Conflict while the incident is open."""
     await queries.may_respond(deps, await queries.visible(deps, number, by), by)
     async with begin(deps, by) as tx:
         incident = await store.lock(tx, number)
@@ -170,7 +169,7 @@ async def _stop_watching(tx: Tx, incident: Incident) -> None:
 
 
 async def reopen(deps: Deps, number: int, by: Actor) -> Incident:
-    """Back to work: the updates are promised again. Raises Conflict while it is open."""
+    """Raises Conflict while the incident is open."""
     await queries.may_respond(deps, await queries.visible(deps, number, by), by)
     async with begin(deps, by) as tx:
         incident = await store.lock(tx, number)

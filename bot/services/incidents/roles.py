@@ -1,4 +1,4 @@
-"""Roles: claimed by whoever is first, or handed to somebody by name."""
+"""Roles: claimed by the first, or handed to somebody by name."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from bot.store.incidents import incidents as store
 
 
 async def claim(deps: Deps, number: int, role: Role, by: Actor) -> Incident:
-    """For oneself. Raises Conflict naming whoever was first."""
+    """Raises Conflict naming the holder."""
     await queries.may_respond(deps, await queries.visible(deps, number, by), by)
     async with begin(deps, by) as tx:
         incident = await store.lock(tx, number)
@@ -40,7 +40,7 @@ async def _who_was_first(deps: Deps, incident: Incident, role: Role, holder: str
 
 
 async def assign(deps: Deps, number: int, role: Role, person: Person, by: Actor) -> Incident:
-    """To anybody who may respond, also when somebody else holds it. Raises Refused."""
+    """Gives the role to anybody who may respond, also from its holder. Raises Refused."""
     incident = await queries.visible(deps, number, by)
     await queries.may_respond(deps, incident, by)
     if not person.is_full_member:
@@ -60,12 +60,11 @@ async def assign(deps: Deps, number: int, role: Role, person: Person, by: Actor)
 
 
 async def _write_down(deps: Deps, tx: Tx, incident: Incident, role: Role, person: str, by: Actor) -> None:
-    """Who may run and approve may depend on it: the catalogue's lists name roles."""
+    """Audited because the catalogue's lists of who may run and approve name roles."""
     await audit.record(tx, deps.clock, by.id, "incident.role", incident.name, role=role.value, person=person)
 
 
 async def _joined(deps: Deps, tx: Tx, incident: Incident, person: str) -> None:
-    """The cards name them, and they are in the channel."""
     await refresh.incident(deps, tx, incident)
     if incident.placement is Placement.CHANNEL and incident.slack.channel:
         await deliveries.invite(deps, tx, incident, [person])

@@ -1,4 +1,4 @@
-"""What templates and drafts see of an incident: gathered from the rows, as plain values."""
+"""The values that templates and drafts read of an incident."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from bot.views.kit.links import permalink
 
 
 def said(deps: Deps, kind: str, incident: Incident, roles: Mapping[str, str], changes: Sequence[str] = ()) -> str:
-    """The words of that kind for Slack, by the service's and severity's template."""
+    """The words of the kind for Slack, by the service's and severity's template."""
     values = {
         "incident": _incident(deps, incident) | {"declared_by": mrkdwn.mention(incident.declared_by)},
         "service": _service(deps.catalogue.service_or_default(incident.service)),
@@ -37,7 +37,7 @@ def said(deps: Deps, kind: str, incident: Incident, roles: Mapping[str, str], ch
 
 
 async def mail(deps: Deps, tx: Tx, kind: str, incident: Incident, update: Update | None = None) -> tuple[str, str]:
-    """Subject and text of an e-mail of that kind, by its template. People are names: a mention is Slack's alone."""
+    """Title and text of an e-mail of that kind, by its template, with people's names: a mention is Slack's alone."""
     roles = await store.roles_of(tx, incident.id)
     changes = await _changes(tx, update) if update else []
     names = await _names(tx, [incident.declared_by, *roles.values(), *(entry.actor for entry in changes)])
@@ -84,7 +84,7 @@ def _service(service: Service) -> dict[str, Any]:
 
 
 async def draft(deps: Deps, tx: Tx, incident: Incident) -> str:
-    """The post-mortem's Markdown as the template has it, before people's edits."""
+    """The post-mortem's Markdown by the template, before people's edits."""
     roles = await store.roles_of(tx, incident.id)
     entries = await timeline_store.timeline_of(tx, incident.id)
     names = await _names(tx, [incident.declared_by, *roles.values(), *(entry.actor for entry in entries)])
@@ -117,7 +117,6 @@ def _line(entry: Entry, names: Mapping[str, str]) -> dict[str, Any]:
 
 
 def metrics(incident: Incident) -> list[dict[str, str]]:
-    """When it was detected, acknowledged, mitigated and resolved, and how long each took."""
     taken = measures(incident)
     rows: list[tuple[str, datetime | None]] = [
         ("Detected", incident.detected_at),

@@ -1,4 +1,4 @@
-"""What an incident's timeline holds: notes, marked messages, and a line for every change."""
+"""An incident's timeline: notes, marked messages, and a line for every change."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ async def entries(deps: Deps, incident: Incident) -> list[Entry]:
 
 
 async def note(deps: Deps, number: int, text: str, by: Actor) -> Incident:
-    """A remark for the timeline and the next update; also after the end. Raises Unclear when empty."""
+    """Open or closed. Raises Unclear when empty."""
     if not text.strip():
         raise Unclear("Say what to note: `/incident note rolled back to 1.41`.")
     incident = await visible(deps, number, by)
@@ -39,9 +39,10 @@ async def note(deps: Deps, number: int, text: str, by: Actor) -> Incident:
 
 
 async def mark(deps: Deps, incident: Incident, message: str, source: str, kind: str, author: str, by: Actor) -> bool:
-    """A message put on the timeline by `pin`, `message` (the shortcut) or `reaction:pushpin`; `source` is `channel:ts`.
+    """Whether the message is new on the timeline, by `pin`, `message` (the shortcut) or `reaction:pushpin`; `source` is
+    `channel:ts`.
 
-    False: it was there. One that was taken off before any update named it comes back as news.
+    A message that was taken off before any update named it comes back as new.
     """
     await may_respond(deps, incident, by)
     hand = _hand(kind, by)
@@ -69,7 +70,7 @@ async def mark(deps: Deps, incident: Incident, message: str, source: str, kind: 
 
 
 async def unmark(deps: Deps, incident: Incident, source: str, kind: str, by: Actor) -> bool:
-    """One mark was taken away; with the last one the message is off the timeline. False: it was off, or stays."""
+    """Whether the message is off the timeline: it goes with its last mark."""
     await may_respond(deps, incident, by)
     async with begin(deps, by) as tx:
         await store.lock(tx, incident.id)
@@ -82,12 +83,12 @@ async def unmark(deps: Deps, incident: Incident, source: str, kind: str, by: Act
 
 
 def _hand(kind: str, by: Actor) -> str:
-    """Whose mark it is: everybody has reactions of their own; a message has one pin, which anybody may take away."""
+    """The owner of the mark: people have reactions of their own; a message has one pin, which anybody may remove."""
     return f"{kind}:{by.id}" if kind.startswith("reaction") else kind
 
 
 async def marked_by_event(deps: Deps, channel: str, ts: str, by: Actor, *, kind: str, added: bool) -> None:
-    """A pin or the pushpin on a message of an incident's place. Slack does not say what it says: it is read first."""
+    """A pin or pushpin on a message of an incident's place. Slack's event has no text: the message is read."""
     if by.person.kind is Kind.BOT:
         return
     message = await _read_message(deps, channel, ts) or {}
@@ -103,7 +104,7 @@ async def marked_by_event(deps: Deps, channel: str, ts: str, by: Actor, *, kind:
 
 
 async def _read_message(deps: Deps, channel: str, ts: str) -> dict[str, Any] | None:
-    """One message, in the channel or in a thread, whose first message comes along whatever is asked for."""
+    """Slack returns a thread's first message beside the one asked for."""
     wanted = {"channel": channel, "ts": ts, "oldest": ts, "latest": ts, "inclusive": True, "limit": 10}
     try:
         page = await deps.chat.call("conversations.replies", wanted)

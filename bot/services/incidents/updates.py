@@ -1,4 +1,4 @@
-"""Updates on time: a person writes one, or the bot does when the time has come. Each makes the next promise."""
+"""Updates on time, by a person or by the bot. Each renews the commitment to the next."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ async def post(
     next_update: timedelta | None = None,
     none_after: bool = False,
 ) -> Incident:
-    """A person's update resets the clock. `next_update` asks for the one after; `none_after` for no further one."""
+    """The incident with a person's update. `next_update` is the wait for the one after; `none_after` promises none."""
     if not text.strip():
         raise Unclear("Say what is new: `/incident update traffic is back to normal`.")
     if len(text) > LIMIT:
@@ -60,7 +60,6 @@ def _due(deps: Deps, incident: Incident, wait: timedelta | None = None) -> datet
 async def _write(
     deps: Deps, tx: Tx, incident: Incident, text: str, author: str, due: datetime | None
 ) -> tuple[Incident, Update]:
-    """The row, its message, and the next promise, together."""
     last = await updates_store.last_update(tx, incident.id)
     if last and last.author == BOT:
         await _leave_to_the_newer(deps, tx, incident, last)
@@ -94,13 +93,13 @@ async def _write(
 
 
 async def _leave_to_the_newer(deps: Deps, tx: Tx, incident: Incident, last: Update) -> None:
-    """Where Slack has not taken the bot's own by now, it will not be asked to: nobody waits for its message."""
+    """Nobody waits for the bot's own update that Slack has not taken: the newer one replaces it."""
     subject = message_of(incident.name, last.id)
     await commitments.cancel(tx, subject=subject, kind="message", at=deps.clock.now())
 
 
 def message_of(incident: str, update: int) -> str:
-    """What the promise to post an update is about, as the alarm names it."""
+    """The subject of the commitment to post an update, as the alarm names it."""
     return f"{incident} update {update}"
 
 
@@ -108,14 +107,12 @@ def message_of(incident: str, update: int) -> str:
 
 
 async def due(deps: Deps, tx: Tx, timer: Timer) -> None:
-    """Nobody has written: the bot does, from what it knows."""
     incident = await _still_due(tx, timer)
     if incident:
         await _write(deps, tx, incident, "", BOT, _due(deps, incident))
 
 
 async def remind(deps: Deps, tx: Tx, timer: Timer) -> None:
-    """Before it is due: the commander is asked, or the channel where there is none."""
     incident = await _still_due(tx, timer)
     if incident:
         await deliveries.say(deps, tx, incident, deliveries.Reminder(timer.payload["due"]), str(timer.id))
@@ -131,7 +128,7 @@ async def _still_due(tx: Tx, timer: Timer) -> Incident | None:
 
 
 async def set_cadence(deps: Deps, number: int, every: timedelta | None, by: Actor) -> Incident:
-    """This incident's own cadence; None stops its nudges and automatic updates."""
+    """The incident with a cadence of its own; None stops its reminders and automatic updates."""
     if every is not None and not SHORTEST <= every <= LONGEST:
         raise Unclear("Updates can be promised every 1 min to every 24 h: `/incident remind 15m`.")
     await queries.may_respond(deps, await queries.visible(deps, number, by), by)
@@ -149,10 +146,10 @@ async def set_cadence(deps: Deps, number: int, every: timedelta | None, by: Acto
 
 
 async def snooze(deps: Deps, number: int, by: Actor, wait: timedelta, *, reminder: str | None = None) -> Incident:
-    """Move the update that is due next by `wait`. Raises Unclear where none is promised.
+    """The incident with its next update `wait` later. Raises Unclear where none is promised.
 
-    `reminder` is the message that was pressed, `channel:ts`: it snoozes one time, whoever presses it again, and only
-    the promise it was about. Raises Conflict.
+    `reminder` is the message whose button was pressed, `channel:ts`: it snoozes once, no matter who presses it, and
+    only the commitment it was about. Raises Conflict.
     """
     if not SHORTEST <= wait <= LONGEST:
         raise Unclear("Snooze by 1 min to 24 h: `/incident remind snooze 10m`.")
@@ -187,14 +184,14 @@ async def _first_press(deps: Deps, tx: Tx, once: str) -> bool:
 
 
 async def reminded(deps: Deps, tx: Tx, incident: str, reminder: str, due: str) -> None:
-    """The reminder stands at `channel:ts`: remember which promise its button is about."""
+    """`reminder` is the message's `channel:ts`."""
     key = _reminder_key(reminder)
     if await _first_press(deps, tx, key):
         await unit_of_work.answered(tx, key, subject=incident, answer={"due": due})
 
 
 async def _is_past(tx: Tx, reminder: str, due: datetime) -> bool:
-    """Whether it was about another promise than the one now in force. One that nobody remembers is believed."""
+    """Whether the reminder was about another commitment than `due`. One that was not kept is believed."""
     about = await kept.find(tx, _reminder_key(reminder))
     return about is not None and about.answer is not None and datetime.fromisoformat(about.answer["due"]) != due
 

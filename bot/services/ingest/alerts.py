@@ -1,4 +1,4 @@
-"""Alerts come in: read, routed, told apart, joined to their groups. A message is worked in a few transactions."""
+"""Alerts come in: read, routed, joined to their groups. A message is worked in a few transactions."""
 
 from __future__ import annotations
 
@@ -23,12 +23,11 @@ YIELD_SECONDS = 0.1
 
 
 async def handle(deps: Deps, item: InboxItem) -> None:
-    """One stored message. Working it again changes nothing."""
+    """Works one stored message; working it again changes nothing."""
     await take(deps, item, await webhooks.read_beside(deps, webhooks.stored(item)))
 
 
 async def take(deps: Deps, item: InboxItem, intake: Intake) -> None:
-    """The alerts of a message."""
     _log(item, intake)
     wall, left_out = webhooks.stored(item).wall, intake.group.left_out
     for start in range(0, len(intake.alerts), TOGETHER):
@@ -37,7 +36,6 @@ async def take(deps: Deps, item: InboxItem, intake: Intake) -> None:
 
 
 def _log(item: InboxItem, intake: Intake) -> None:
-    """What is no alert is not worked yet: a line in the log says that it came."""
     for context in intake.contexts:
         get_logger().info(Event.HOOK_CONTEXT, kind=item.kind, about=context.kind.value, title=context.title[:200])
     for request in intake.subscription_requests:
@@ -47,7 +45,7 @@ def _log(item: InboxItem, intake: Intake) -> None:
 
 
 async def _work(deps: Deps, key: str, message: Message) -> None:
-    """All in one transaction; where that fails, each in one of its own, so that one that cannot be kept costs one."""
+    """Takes all alerts in one transaction; where that fails, each in its own, so that a bad alert costs no other."""
     try:
         await _take(deps, key, message)
     except Exception as problem:
@@ -57,7 +55,7 @@ async def _work(deps: Deps, key: str, message: Message) -> None:
 
 
 async def _work_each(deps: Deps, key: str, message: Message) -> None:
-    """Those that can be kept are; then the first failure is raised, so that the message is tried again."""
+    """Raises the first failure after the other alerts are kept, so that the message is tried again."""
     failures: list[Exception] = []
     for index, alert in enumerate(message.alerts):
         try:

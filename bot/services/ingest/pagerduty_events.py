@@ -1,6 +1,6 @@
-"""What PagerDuty says beside alerts: what people did there to pages of ours.
+"""What people did at PagerDuty to pages of ours.
 
-Working a message again changes nothing: each thing done is done once, and one that was overtaken not at all.
+Working a message again changes nothing: each event is done once, and one that was overtaken not at all.
 """
 
 from __future__ import annotations
@@ -56,9 +56,7 @@ _Response = Callable[[Deps, Tx, Sent, Context, Actor], Awaitable[None]]
 
 
 async def handle(deps: Deps, item: InboxItem) -> None:
-    """A message of PagerDuty's: what is said of pages of ours, where they signed it. What is left of it is alerts,
-    whoever raised them there.
-    """
+    """A signed message changes our pages. Everything else in a message is alerts, no matter who raised them."""
     arrival = webhooks.stored(item)
     intake = await webhooks.read_beside(deps, arrival)
     ours = await _ours(deps, intake, learn=arrival.signed)
@@ -80,7 +78,7 @@ async def _ours(deps: Deps, intake: Intake, *, learn: bool) -> dict[str, Sent]:
 
 
 async def _learn(deps: Deps, found: dict[str, Sent], alert: Alert) -> None:
-    """What PagerDuty numbers a page: notes about it name nothing else."""
+    """Keeps PagerDuty's number of a page: events of notes name nothing else."""
     page = next((found[name] for name in _names(alert) if name in found), None)
     if page is None:
         return
@@ -93,7 +91,7 @@ async def _learn(deps: Deps, found: dict[str, Sent], alert: Alert) -> None:
 
 
 def _is_page(alert: Alert, ours: Collection[str]) -> bool:
-    """A page of ours, or of another installation: two that took each other's pages for alerts would never end."""
+    """Of this or another installation: two that took each other's pages for alerts would never end."""
     return any(name in ours or page_subject.is_ours(name) for name in _names(alert))
 
 
@@ -102,7 +100,6 @@ def _names(alert: Alert) -> list[str]:
 
 
 def _name(fingerprint: str) -> str:
-    """As PagerDuty says it."""
     return fingerprint.removeprefix(_NAMED)
 
 
@@ -127,7 +124,7 @@ async def _happened(deps: Deps, page: Sent, done: Context) -> None:
 
 
 async def _unproved(deps: Deps, page: Sent, done: Context) -> None:
-    """An ingest token lets tell of alerts, and ends nothing that wakes people. Said once for each page and deed."""
+    """Says once for each page and event that it is unsigned: an ingest token may report alerts, and ends no page."""
     if done.kind not in _RESPONSES or done.title.startswith(pages.OURS):
         return
     key = f"unproved:{page.key}:{done.kind}"
@@ -148,7 +145,7 @@ def _key(page: Sent, done: Context) -> str:
 
 
 async def _doer(deps: Deps, done: Context) -> Person:
-    """Whoever has the same address here; otherwise by their name there."""
+    """The person of the same address here; otherwise the name at PagerDuty."""
     if not done.by:
         return Person(PAGERDUTY, PAGERDUTY)
     address = await _address(deps, done.by_id)
@@ -172,7 +169,7 @@ PAGERDUTY = "PagerDuty"  # who does what nobody did: its own timers
 
 
 async def _change_state(deps: Deps, tx: Tx, page: Sent, done: Context, by: Actor, to: State, *of: State) -> bool:
-    """Its state, where this is news. What is changed first is not told back to where it came from."""
+    """Whether the change was news. PagerDuty is not told of it."""
     page = await store.lock(tx, page.key)
     if page.state not in of or _is_overtaken(deps, page, done):
         return False
@@ -183,7 +180,7 @@ async def _change_state(deps: Deps, tx: Tx, page: Sent, done: Context, by: Actor
 
 
 def _is_overtaken(deps: Deps, page: Sent, done: Context) -> bool:
-    """PagerDuty has told of something newer, or somebody here did something after it."""
+    """Whether PagerDuty has told of something newer, or somebody here has acted after it."""
     if done.at is None:
         return False
     if page.said_at and done.at < page.said_at:
@@ -245,7 +242,7 @@ async def _noted(deps: Deps, tx: Tx, page: Sent, done: Context, by: Actor) -> No
 
 
 async def _write(deps: Deps, tx: Tx, page: Sent, held: Subject, by: Actor, kind: str, text: str, key: str) -> None:
-    """In the incident's timeline; where there is none, beside the alert."""
+    """Logs to the incident's timeline; without an incident, says it beside the alert."""
     incident = held.incident
     if incident and not held.run:
         await timeline.log(deps, tx, incident, by.id, kind, text, told=incident.is_open)

@@ -1,4 +1,4 @@
-"""Amazon SNS asks whether we want a topic: yes, where an operator named it. Said by the worker, never by a request."""
+"""Subscriptions of Amazon SNS, confirmed by the worker where an operator named the topic."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ HOOK = f"{alert.HOOK}:{cloudwatch.SOURCE}"
 
 
 async def handle(deps: Deps, item: InboxItem) -> None:
-    """A message of Amazon's: what it wants of us, where they signed it, and its alerts."""
+    """Works the requests of a message that Amazon signed, and its alerts."""
     arrival = webhooks.stored(item)
     intake = await webhooks.read_beside(deps, arrival)
     for number, request in enumerate(intake.subscription_requests if arrival.signed else ()):
@@ -42,7 +42,7 @@ class ConfirmSubscription(Payload, kind="sns.confirm", method="sns.confirm"):
 
 
 async def wished(deps: Deps, request: SubscriptionRequest, key: str) -> None:
-    """Once for each message, however often it is worked. A topic that nobody named is left alone."""
+    """Once for each message, however often it is worked. A topic that no operator named is left alone."""
     if deps.sns is None or request.subject not in deps.sns.topics:
         return
     async with begin(deps) as tx:
@@ -56,7 +56,7 @@ async def wished(deps: Deps, request: SubscriptionRequest, key: str) -> None:
 
 
 def confirms(request: SubscriptionRequest) -> bool:
-    """Whether following it says yes to this topic, and does nothing else."""
+    """Whether following the request confirms this topic, and does nothing else."""
     if not proof.is_sns(request.url):
         return False
     asked = parse_qs(urlsplit(request.url).query)

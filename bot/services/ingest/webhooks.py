@@ -23,7 +23,7 @@ IDS = ("x-github-delivery", "x-amz-sns-message-id")  # the vendor's own number o
 class Arrival:
     """One message. `text` is a JSON object; `wall` when it came; `source` the mapping by which `generic` is read.
 
-    `signed`: the vendor's own signature fits. An ingest token says only that it may tell of alerts.
+    `signed`: the vendor's own signature fits. An ingest token proves only that alerts may be reported.
     """
 
     vendor: str
@@ -35,14 +35,14 @@ class Arrival:
 
     @property
     def key(self) -> str:
-        """The vendor's number and what it says, or when it came: a number used twice for two things loses neither."""
+        """The vendor's number and the text, or when it came: a number used for two messages loses neither."""
         number = next((self.headers[name] for name in IDS if name in self.headers), repr(self.wall))
         whole = "\n".join([self.vendor, self.source or "", number, self.text])
         return f"{HOOK}:{hashlib.sha256(whole.encode('utf-8', 'replace')).hexdigest()}"
 
 
 async def store(deps: Deps, arrival: Arrival) -> bool:
-    """It may be answered when this returns. False: the same message was there already."""
+    """Whether the message is new. It may be answered when this returns."""
     headers = {name: arrival.headers[name][:200] for name in KEPT if name in arrival.headers}
     payload = {"body": arrival.text, "headers": headers, "source": arrival.source, "wall": arrival.wall}
     payload["signed"] = arrival.signed
@@ -56,14 +56,13 @@ def stored(item: InboxItem) -> Arrival:
 
 
 async def read_beside(deps: Deps, arrival: Arrival) -> Intake:
-    """As `read`; a long one is read in a thread, so that nobody waits for it."""
+    """As `read`; a long text is read in a thread, so that nobody waits for it."""
     if len(arrival.text) < LONG:
         return read(deps, arrival)
     return await asyncio.to_thread(read, deps, arrival)
 
 
 def read(deps: Deps, arrival: Arrival) -> Intake:
-    """What it says, by the vendor's file."""
     payload, received_at = body.loads(arrival.text), datetime.fromtimestamp(arrival.wall, UTC)
     mapping = deps.catalogue.generic.get(arrival.source or "") if arrival.vendor == generic.SOURCE else None
     if mapping is not None and arrival.source:

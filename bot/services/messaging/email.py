@@ -1,4 +1,4 @@
-"""E-mail through the outbox: worded when it is sent, to whoever is meant at that moment; who is refused is noted."""
+"""E-mail through the outbox: worded and addressed when it is sent; refused addresses are noted."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ NEEDS_A_SERVER = (
 
 @dataclass(frozen=True, kw_only=True)
 class Email(OfStep):
-    """`to` are contacts of `service`, `who` entries and addresses. `part` names the message within its thread; None: by
-    its delivery. An escalation policy promises the e-mail of its `step`.
+    """`to` are contacts of `service`, `who` entries and addresses. `part` names the message within its thread; None:
+    its delivery does. An escalation policy promises the e-mail of its `step`.
     """
 
     to: list[str]
@@ -50,14 +50,14 @@ class Email(OfStep):
 
 @dataclass(frozen=True, kw_only=True)
 class WrittenEmail(Email, kind="email", method=METHOD):
-    """Its words are there already."""
+    """An e-mail worded when it was enqueued."""
 
     title: str
     text: str
 
 
 async def write(deps: Deps, tx: Tx, subject: str, email: WrittenEmail, key: str, *, rank: int = 9) -> None:
-    """About `subject` (`RUN-7`, `ALR-42`), at most once for the key and whom it is to."""
+    """At most once for the key and the addressees. `subject` is `RUN-7`, `ALR-42`."""
     key = dedupe_key(subject, key, f"email:{','.join(email.to)}")
     await outbox.enqueue(deps, tx, NewDelivery(email, subject, rank=rank, dedupe_key=key))
 
@@ -71,12 +71,11 @@ Words = tuple[str, str]  # title and text
 
 
 class EmailHandler(DeliveryHandler[E]):
-    """One message. SMTP cannot be asked what became of it: after a lost answer it goes once more, with the same
-    Message-ID, by which mail programs show the two as one.
+    """One message. SMTP cannot be asked for a lost answer: the message goes once more with the same Message-ID, by
+    which mail programs show the two as one.
     """
 
     async def words(self, deps: Deps, tx: Tx, delivery: Delivery[E], incident: Incident | None) -> Words | Skip | Wait:
-        """`incident` is the subject, where it is one."""
         raise NotImplementedError
 
     async def prepare(self, deps: Deps, tx: Tx, delivery: Delivery[E]) -> Plan:
@@ -152,7 +151,7 @@ def _part(delivery: Delivery[E]) -> str:
 
 
 def wanted_in_vain(deps: Deps) -> str | None:
-    """For operators: that the catalogue wants e-mail and no server is set."""
+    """A sentence for operators."""
     return NEEDS_A_SERVER if deps.mailer is None and _is_wanted(deps.catalogue) else None
 
 
@@ -184,7 +183,7 @@ def _nobody(meant: Recipients) -> Undeliverable:
 
 
 def _answer(sent: Sent, meant: Recipients) -> dict[str, Any]:
-    """`refused` is for the audit log, `told` for people: a placeholder is meant to be none."""
+    """`refused` is for the audit log, `told` for people: a placeholder's address is in the first alone."""
     for_good = [f"{no.address}: {_short(no.reason)}" for no in sent.refused if no.permanent and not no.is_placeholder]
     later = [no.address for no in sent.refused if not no.permanent]
     return {
@@ -195,7 +194,7 @@ def _answer(sent: Sent, meant: Recipients) -> dict[str, Any]:
 
 
 async def _say_who_did_not_get_it(deps: Deps, tx: Tx, delivery: Delivery[E], told: Sequence[str]) -> None:
-    """Once for these people: what follows in the thread would say the same again."""
+    """Once for these people: later messages of the thread would repeat it."""
     names = hashlib.sha256("\n".join(sorted(one.partition(":")[0] for one in told)).encode()).hexdigest()[:16]
     text = f"The e-mail about {delivery.subject} did not reach {_spoken(told)}. The others have it."
     people = [one.partition(":")[0] for one in told if _PERSON.match(one)]
@@ -210,7 +209,6 @@ async def _give_up(deps: Deps, tx: Tx, delivery: Delivery[E], error: str) -> Non
 
 
 async def _alarm(deps: Deps, tx: Tx, delivery: Delivery[E], error: str) -> None:
-    """A step of an escalation policy is a promise."""
     to = ", ".join(delivery.payload.to)
     sentence = (
         f"{delivery.subject}: the e-mail to {to} that its escalation policy promised did not go out: {_short(error)}."

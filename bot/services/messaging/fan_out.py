@@ -1,4 +1,4 @@
-"""The delivery handler of what goes to everybody whom a team, group or role means: one delivery for each of them."""
+"""The delivery handler that makes one delivery for each person whom a team, group or role means."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ METHOD = "users.info"
 
 @dataclass(frozen=True)
 class Meant:
-    """`who` as in the catalogue; `roles` of the incident, and `service`, say whom that means."""
+    """`who` as in the catalogue; `roles` and `service` resolve it."""
 
     who: Sequence[str]
     roles: Mapping[str, str]
@@ -26,8 +26,6 @@ class Meant:
 
 
 class FanOut(SlackCall[P]):
-    """Who that is, is asked when it is sent. Nothing else leaves."""
-
     async def meant(self, deps: Deps, tx: Tx, delivery: Delivery[P]) -> Meant:
         raise NotImplementedError
 

@@ -1,4 +1,4 @@
-"""Sentences for operators in a channel of theirs: said once for each key, when the channel can be used."""
+"""Sentences for operators in a channel of theirs: once for each key, as soon as the channel can be used."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from bot.views.kit.mrkdwn import escape
 
 @dataclass(frozen=True)
 class OperatorNotice(Payload, kind="operator_notice"):
-    """`channel_name` is a channel as an operator wrote it."""
+    """`channel_name` as an operator wrote it."""
 
     channel_name: str
     text: str
@@ -30,13 +30,11 @@ async def say(deps: Deps, channel_name: str, text: str, key: str) -> None:
 
 
 async def enqueue(deps: Deps, tx: Tx, channel_name: str, text: str, key: str) -> None:
-    """The same, beside the fact."""
     notice = OperatorNotice(channel_name, text[:2900])
     await outbox.enqueue(deps, tx, NewDelivery(notice, notice.kind, dedupe_key=key_of(key)))
 
 
 def key_of(key: str) -> str:
-    """What a notice is known by, once and for all."""
     return f"{OperatorNotice.kind}:{key}"[:255]
 
 

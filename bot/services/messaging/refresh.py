@@ -1,4 +1,4 @@
-"""What shows the state of an incident or of an alert is edited in place after every change."""
+"""Edits, after every change, of the messages that show an incident's or an alert's state."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class SetTopic(Payload, kind="channel.topic", method="conversations.setTopic"):
 
 @dataclass(frozen=True)
 class EditAlert(Payload, kind="alert.edit", method=UPDATE):
-    """The card of a group of alerts."""
+    """The card of a group."""
 
 
 @dataclass(frozen=True)
@@ -38,19 +38,17 @@ class EditStorm(Payload, kind="storm.edit", method=UPDATE):
 
 
 def variants(incident: Incident) -> list[str]:
-    """Which cards it has: a private one is not announced, one without a channel lives under its announcement."""
+    """The incident's cards: a private incident is not announced, one without a channel has its announcement alone."""
     shown = [] if incident.private else [ANNOUNCE]
     return [CHANNEL, *shown] if incident.placement is Placement.CHANNEL else shown
 
 
 async def incident_cards(deps: Deps, tx: Tx, incident: Incident) -> None:
-    """Its cards, and not the topic: what changed does not stand there."""
     for variant in variants(incident):
         await outbox.enqueue(deps, tx, card_edit(incident, variant))
 
 
 async def incident(deps: Deps, tx: Tx, incident: Incident) -> None:
-    """Both cards and the topic will show the state that they find when they are sent."""
     await incident_cards(deps, tx, incident)
     if incident.placement is Placement.CHANNEL and incident.slack.channel:
         await outbox.enqueue(deps, tx, topic_edit(incident))
@@ -65,12 +63,12 @@ def topic_edit(incident: Incident) -> NewDelivery:
     return NewDelivery(SetTopic(), incident.name, rank=incident.rank, collapse_key=f"topic:{incident.name}")
 
 
-# The storms whose edit this transaction has written down: the first stands for all that follow in it.
+# The storms whose edit this transaction has enqueued already.
 _edited: WeakKeyDictionary[Tx, set[int]] = WeakKeyDictionary()
 
 
 async def storm(deps: Deps, tx: Tx, storm: int) -> None:
-    """Its card will show the state that it finds; hundreds of groups may ask for it in one transaction."""
+    """Once in a transaction: hundreds of groups may share it."""
     edited = _edited.setdefault(tx, set())
     if storm in edited:
         return
@@ -85,7 +83,6 @@ def alert_edit(group: AlertGroup) -> NewDelivery:
 
 
 async def alert(deps: Deps, tx: Tx, group: AlertGroup) -> None:
-    """Whatever shows the group will show the state that it finds when it is sent."""
     if group.storm:
         await storm(deps, tx, group.storm)
     if group.ts or (group.has_card and not group.storm):

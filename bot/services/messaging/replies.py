@@ -28,22 +28,22 @@ class Answer(Payload):
 
 @dataclass(frozen=True)
 class PublicAnswer(Answer, kind="reply"):
-    """Posted, for everybody in the channel."""
+    """For everybody in the channel."""
 
 
 @dataclass(frozen=True)
 class EphemeralAnswer(Answer, kind="reply.ephemeral", method="chat.postEphemeral"):
-    """Seen by the person who asked alone."""
+    """For the person who asked alone."""
 
 
 A = TypeVar("A", PublicAnswer, EphemeralAnswer)
 
 
 async def send(deps: Deps, reply: Reply, *, to: str, where: Where, key: str) -> None:
-    """Write the answer down; the worker says it. The same `key` is said once, however often this is called.
+    """Enqueues the answer, once for each `key`.
 
-    `to` is the person who asked. Public answers are posted in the place, others are seen by that person only; without
-    a place both are a direct message.
+    `to` is the person who asked. Public answers are posted in the place, others are seen by that person only; without a
+    place both are a direct message.
     """
     is_ephemeral = bool(where.channel) and not reply.public
     kind = EphemeralAnswer if is_ephemeral else PublicAnswer
@@ -59,7 +59,7 @@ def _new_delivery(answer: Answer, to: str, key: str) -> NewDelivery:
 
 
 class _AnswerHandler(DeliveryHandler[A]):
-    """Where it cannot be said in its place, whatever the reason, it is said in a direct message."""
+    """Says the answer in a direct message where Slack refuses it in its place, for any reason."""
 
     async def on_refused(self, deps: Deps, tx: Tx, delivery: Delivery[A], problem: Undeliverable) -> Fate:
         answer = delivery.payload
@@ -87,5 +87,5 @@ class EphemeralAnswerHandler(_AnswerHandler[EphemeralAnswer]):
     async def find_sent(
         self, deps: Deps, delivery: Delivery[EphemeralAnswer], arguments: dict[str, Any]
     ) -> Found | None:
-        """Nobody can look for an ephemeral message, and hearing it twice is worse than not at all."""
+        """Slack lists no ephemeral messages, and an answer seen twice is worse than one not seen."""
         return Found({"ok": True})

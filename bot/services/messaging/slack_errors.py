@@ -1,4 +1,4 @@
-"""What Slack calls it where something is gone. The codes of one set mean one thing to who posts or edits."""
+"""Slack's error codes for what is gone, by what they mean to a post or an edit."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""Delivery handlers of messages: posted once, found again by their metadata when the answer was lost, and said in
-another place where Slack does not take them in the first.
-"""
+"""Delivery handlers of messages: posted once, found again by their metadata after a lost answer."""
 
 from __future__ import annotations
 
@@ -26,7 +24,7 @@ M = TypeVar("M", bound=Movable)
 
 @dataclass(frozen=True)
 class Message:
-    """What to say, and where. `text` is the plain-text fallback."""
+    """`text` is the plain-text fallback."""
 
     channel: str
     text: str
@@ -38,15 +36,13 @@ Rendered = Message | Skip | Wait
 
 
 class SlackCall(DeliveryHandler[P]):
-    """One call of the Web API. Where its channel is gone, the delivery waits until it is there again."""
+    """One call of the Web API. While its channel is gone, the delivery waits."""
 
     async def on_refused(self, deps: Deps, tx: Tx, delivery: Delivery[P], problem: Undeliverable) -> Fate:
         return Wait(CHANNEL_RETRY_SECONDS, problem.error) if problem.error in CHANNEL_GONE else None
 
 
 class Edit(SlackCall[P]):
-    """An edit of a message that somebody may have deleted."""
-
     async def on_refused(self, deps: Deps, tx: Tx, delivery: Delivery[P], problem: Undeliverable) -> Fate:
         if problem.error in MESSAGE_GONE:
             return Skip(f"{problem.error}: there is no message to edit")
@@ -54,8 +50,6 @@ class Edit(SlackCall[P]):
 
 
 class Post(SlackCall[P]):
-    """A message."""
-
     async def render(self, deps: Deps, tx: Tx, delivery: Delivery[P]) -> Rendered:
         raise NotImplementedError
 
@@ -68,7 +62,7 @@ class Post(SlackCall[P]):
 
 
 class MovablePost(Post[M]):
-    """A message that is said `elsewhere` where Slack does not take it to its first place: outside of the thread that
+    """A message that is said `elsewhere` where Slack does not take it in its first place: outside the thread that
     `render` names, unless a subclass has another place.
     """
 
@@ -82,7 +76,6 @@ class MovablePost(Post[M]):
         return plan
 
     async def is_lost(self, tx: Tx, delivery: Delivery[M], problem: Undeliverable) -> bool:
-        """Whether the first place does not take it, now or later."""
         return problem.error in THREAD_GONE
 
     async def on_refused(self, deps: Deps, tx: Tx, delivery: Delivery[M], problem: Undeliverable) -> Fate:
@@ -109,7 +102,7 @@ def _arguments(message: Message, delivery: Delivery[Any]) -> dict[str, Any]:
 
 
 async def find_posted(deps: Deps, delivery: Delivery[Any], channel: str, thread: str | None) -> Found | None:
-    """The message that carries this delivery's id: in the thread's replies, or in the channel's history."""
+    """The message that carries this delivery's id, in the thread's replies or the channel's history."""
     if channel.startswith(("U", "W")):
         opened = await deps.chat.call("conversations.open", {"users": channel})
         channel = opened["channel"]["id"]

@@ -1,4 +1,4 @@
-"""A line beside what it is about: where an incident lives, under an alert's card, in a run's thread."""
+"""A line beside its subject: in an incident's place, under an alert's card, in a run's thread."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ _SUBJECT = re.compile(r"(ALR|INC|RUN)-\d")
 
 @dataclass(frozen=True)
 class ThreadNote(Movable, kind="thread_note"):
-    """`<@U…>` in its text is a mention of these people alone: the rest may be anybody's words."""
+    """`<@U…>` in `text` is a mention of `mentions` alone: the rest may be anybody's words."""
 
     text: str
     mentions: list[str]
 
 
 async def say(deps: Deps, tx: Tx, subject: str, text: str, key: str, *, mentions: Sequence[str] = ()) -> None:
-    """Beside `INC-42`, `ALR-7` or `RUN-3`, at most once for the key."""
+    """At most one note for the key. `subject` is `INC-42`, `ALR-7` or `RUN-3`."""
     note = ThreadNote(deps.secrets.masker.mask(text)[:LIMIT], list(mentions))
     await outbox.enqueue(deps, tx, NewDelivery(note, subject, dedupe_key=f"{note.kind}:{subject}:{key}"[:255]))
 
 
 class ThreadNoteHandler(MovablePost[ThreadNote]):
-    """Where that place is gone, it is said in the alerts channel."""
+    """Says the note in the alerts channel where the subject's place is gone."""
 
     instead = "said in the alerts channel instead"
 

@@ -1,7 +1,7 @@
-"""What follows from an acknowledgement, a moment after it: its alerts are acknowledged, escalations rest, and PagerDuty
-wakes nobody else.
+"""What follows an acknowledgement a moment later: alerts are acknowledged, escalations rest, PagerDuty wakes nobody
+else.
 
-What is stopped is stopped from the acknowledgement on: every message asks before it leaves. Here it is written down.
+Every message asks before it leaves, so the acknowledgement itself stops them. Here it is written down.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from bot.store.alerts import groups as alerts_store
 
 
 async def follow(deps: Deps, tx: Tx, timer: Timer) -> None:
-    """Nothing where it was taken back meanwhile. Alerts are held before their incident."""
+    """Does nothing where the acknowledgement was taken back meanwhile. Locks alerts before their incident."""
     by = Actor(Person(timer.payload["by"], timer.payload["by"]))
     incident = (await subjects.load(tx, timer.subject)).incident
     belonging = [group.id for group in await alerts_store.of_incident(tx, incident.id)] if incident else []

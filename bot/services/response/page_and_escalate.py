@@ -51,7 +51,7 @@ class Escalated:
 
 
 async def escalate(deps: Deps, of: Subject, by: Actor) -> Escalated:
-    """Raises Refused; Conflict where it is over, or there is no level above."""
+    """Raises Refused; Conflict where the subject is resolved, or has no level above."""
     await _may(deps, of, by)
     async with begin(deps, by) as tx:
         held = await _held(deps, tx, of)
@@ -63,7 +63,7 @@ async def escalate(deps: Deps, of: Subject, by: Actor) -> Escalated:
 
 
 async def _held(deps: Deps, tx: Tx, of: Subject) -> Subject:
-    """What escalates on its behalf. Raises Conflict where it is over, or suppressed."""
+    """The subject that escalates, locked. Raises Conflict where it is resolved or suppressed."""
     if of.incident:
         incident_rules.must_be_open(of.incident)
         return _must_not_rest(deps, await subjects.lock(tx, await escalations.subject_of(tx, of.incident)))
@@ -95,7 +95,7 @@ async def _note(deps: Deps, tx: Tx, of: Subject, by: Actor, text: str) -> None:
 
 @dataclass(frozen=True)
 class Called:
-    """`page:` targets of a service, and how they are called: in Slack, and in plain words."""
+    """`page:` targets of a service, and their names: in Slack, and in plain words."""
 
     service: Service
     who: tuple[str, ...]
@@ -111,7 +111,7 @@ class Paged:
 
 
 async def page(deps: Deps, of: Subject, text: str, by: Actor) -> Paged:
-    """Whoever the first word means is woken, or who is on call for its service; the other words say what for.
+    """Pages the target of the first word, or the people on call for the service; the other words say why.
 
     Raises Unclear with the nearest word, Refused, Conflict.
     """
@@ -183,7 +183,6 @@ async def _person(deps: Deps, own: Service, user: str) -> Called:
 
 
 async def _of_service(deps: Deps, service: Service) -> Called:
-    """Who is on call there; else a contact that can be paged; else who owns it."""
     if service.oncall:
         return await _on_call(deps, service, access.ON_CALL)
     contact = next((key for key, one in service.contacts.items() if one.pagerduty_service), None)
@@ -204,7 +203,7 @@ async def _on_call(deps: Deps, service: Service, entry: str) -> Called:
 
 
 def _contact(deps: Deps, own: Service, word: str) -> Called | None:
-    """Of its own service, or else of the first that has one of that name."""
+    """Of the subject's service, or else of the first service that has one of that name."""
     for service in (own, *deps.catalogue.services.values()):
         key = next((key for key in service.contacts if key.casefold() == word.casefold()), None)
         if key and _can_be_paged(service.contacts[key]):
@@ -217,7 +216,7 @@ def _can_be_paged(contact: Contact) -> bool:
 
 
 def _must_not_be_a_slip(deps: Deps, own: Service, word: str) -> None:
-    """Raises Unclear where the word is nearly one that means somebody."""
+    """Raises Unclear where the word is nearly a known one."""
     known: Sequence[str] = [*deps.catalogue.services, *own.contacts, access.ON_CALL]
     close = nearest(word, known) if word else None
     if close:
