@@ -26,7 +26,7 @@ from bot.views.kit import links
 
 SOON_SECONDS = 0.5
 CHANNEL_WAIT_SECONDS = 15.0
-NOT_YET = Wait(SOON_SECONDS, "what it belongs to is being posted")
+NOT_YET = Wait(2.0, "what it belongs to is being posted")  # which hurries what waits for it, by `retry_now`
 NO_CHANNEL = Wait(CHANNEL_WAIT_SECONDS, "the channel for it cannot be used yet")
 
 Place = tuple[str, str | None]  # channel and thread
@@ -176,7 +176,7 @@ async def _under_its_card(tx: Tx, group: AlertGroup) -> Place | Wait:
         return group.channel, group.ts
     if group.storm:
         storm = await storms.storm(tx, group.storm)
-        return (storm.channel, storm.ts) if storm.channel and storm.ts else NOT_YET
+        return (storm.channel, storm.ts) if storm.channel and storm.ts else Wait(SOON_SECONDS, NOT_YET.reason)
     return NOT_YET if group.has_card else await channel_named(tx, group.channel_name)
 
 

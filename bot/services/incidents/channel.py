@@ -315,6 +315,7 @@ class PostCardHandler(Post[PostCard]):
             return
         incident = await store.change(tx, incident.id, card_ts=answer["ts"])
         await deliveries.enqueue(deps, tx, incident, PinCard())
+        await outbox.retry_now(deps, tx, incident.name)
 
     async def on_refused(self, deps: Deps, tx: Tx, delivery: Delivery[PostCard], problem: Undeliverable) -> Fate:
         fate = await super().on_refused(deps, tx, delivery, problem)

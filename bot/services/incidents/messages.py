@@ -12,7 +12,7 @@ from bot.domain.outgoing.delivery import Call, Delivery, Fate, NewDelivery, Plan
 from bot.domain.people.person import BOT
 from bot.interactions import Block
 from bot.ports import Tx
-from bot.queue import commitments
+from bot.queue import commitments, outbox
 from bot.services import subjects
 from bot.services.incidents import cadence, deliveries, postmortem, resolution, template_context, updates
 from bot.services.incidents.channel import leave_channel, of
@@ -230,6 +230,7 @@ class PostmortemHandler(InPlace[PostPostmortem]):
     async def on_sent(self, deps: Deps, tx: Tx, delivery: Delivery[PostPostmortem], answer: dict[str, Any]) -> None:
         incident = await of(tx, delivery)
         incident = await store.change(tx, incident.id, postmortem_ts=answer["ts"])
+        await outbox.retry_now(deps, tx, incident.name)
         await postmortem.upload(deps, tx, incident)
 
 

@@ -222,6 +222,9 @@ class _QuestionHandler(InThread[Q]):
         said = await _question(deps, tx, shown, delivery.payload)
         return said if isinstance(said, Skip) else _in_thread(shown, said, elsewhere=delivery.payload.elsewhere)
 
+    async def on_sent(self, deps: Deps, tx: Tx, delivery: Delivery[Q], answer: dict[str, Any]) -> None:
+        await outbox.retry_now(deps, tx, delivery.subject)
+
 
 class AskUnknownHandler(_QuestionHandler[AskUnknown]):
     """Somebody looks at the target, and says whether it happened."""
