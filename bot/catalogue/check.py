@@ -43,8 +43,11 @@ def schemas() -> dict[str, dict[str, Any]]:
 
 
 def _schema(shape: type[BaseModel], name: str) -> dict[str, Any]:
-    head = {"$schema": "https://json-schema.org/draft/2020-12/schema"}
-    return {**head, **shape.model_json_schema(), "title": f"Tocsin {name}"}
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        **shape.model_json_schema(),
+        "title": f"Tocsin {name}",
+    }
 
 
 def write_schemas(folder: Path) -> None:

@@ -9,7 +9,9 @@ from zoneinfo import ZoneInfo
 
 from pydantic import (
     AfterValidator,
+    BaseModel,
     BeforeValidator,
+    ConfigDict,
     Field,
     StringConstraints,
     WithJsonSchema,
@@ -34,6 +36,28 @@ _YEARS = range(2000, 2100)
 _SEVERITY_WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,29}", re.ASCII)
 
 
+class Schema(BaseModel):
+    """Unknown keys are errors."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def matching(shape: re.Pattern[str], sentence: str) -> AfterValidator:
+    """A text of that shape. The sentence is for any other, which it may name as {value}."""
+
+    def validate(value: str) -> str:
+        if not shape.fullmatch(value):
+            raise ValueError(sentence.format(value=value))
+        return value
+
+    return AfterValidator(validate)
+
+
+def pattern(shape: re.Pattern[str]) -> WithJsonSchema:
+    """What an editor is told of that shape."""
+    return WithJsonSchema({"type": "string", "pattern": f"^(?:{shape.pattern})$"})
+
+
 def _duration(value: object) -> object:
     if not isinstance(value, str):
         raise ValueError(f"“{value}” has no unit. Write for example 15m, 4h or 1h30m.")
@@ -46,18 +70,6 @@ def _duration(value: object) -> object:
 def _some(value: timedelta) -> timedelta:
     if value < timedelta(minutes=1):
         raise ValueError("This must be at least 1m. Remove the line if there should be none.")
-    return value
-
-
-def _service_key(value: str) -> str:
-    if not SERVICE_KEY.fullmatch(value):
-        raise ValueError(f"“{value}” is not a service key. Use 2 to 40 of a-z, 0-9 and -, a letter first.")
-    return value
-
-
-def _severity_word(value: str) -> str:
-    if not _SEVERITY_WORD.fullmatch(value):
-        raise ValueError(f"“{value}” cannot be typed as a severity. Use up to 30 of A-Z, a-z, 0-9, _ and -.")
     return value
 
 
@@ -75,30 +87,6 @@ def _timezone(value: str) -> str:
         ZoneInfo(value)
     except (KeyError, ValueError, OSError):
         raise ValueError(f"There is no time zone “{value}”. Write an IANA name, for example Europe/Berlin.") from None
-    return value
-
-
-def _reference(value: str) -> str:
-    if not REFERENCE.fullmatch(value):
-        raise ValueError("Write env:NAME or file:/path; addresses and passwords never stand in this file.")
-    return value
-
-
-def _connection_name(value: str) -> str:
-    if not _CONNECTION.fullmatch(value):
-        raise ValueError(f"“{value}” cannot name a connection. Use up to 40 of a-z, 0-9, _ and -, a letter first.")
-    return value
-
-
-def _key(value: str) -> str:
-    if not KEY.fullmatch(value):
-        raise ValueError(f"“{value}” is not a key. Use up to 40 of A-Z, a-z, 0-9, _ and -, no - or _ first.")
-    return value
-
-
-def _person(value: str) -> str:
-    if not _PERSON.fullmatch(value):
-        raise ValueError(f"“{value}” is not one person. Write a member id (U0ADA).")
     return value
 
 
@@ -122,18 +110,6 @@ def _jmespath(value: str) -> str:
     return value
 
 
-def _pagerduty(value: str) -> str:
-    if not _PAGERDUTY.fullmatch(value):
-        raise ValueError(f"“{value}” is not an id of PagerDuty. Copy it from its address there, for example PABC123.")
-    return value
-
-
-def _address(value: str) -> str:
-    if not _ADDRESS.fullmatch(value):
-        raise ValueError(f"“{value}” is not an e-mail address. Write for example ops-team@company.invalid.")
-    return value
-
-
 def _time(value: object) -> object:
     """Wall time as what has passed since midnight."""
     if isinstance(value, int) and 0 <= value <= 24 * 60:  # YAML takes 17:00 for a number of base 60
@@ -145,7 +121,7 @@ def _time(value: object) -> object:
 
 
 def _moment(value: object) -> object:
-    """With an offset or without: what stands around it says which zone is meant then."""
+    """With an offset or without: its surroundings say which zone is meant then."""
     try:
         found = datetime.fromisoformat(value.strip()) if isinstance(value, str) and len(value.strip()) > 10 else value
     except ValueError:
@@ -157,35 +133,58 @@ def _moment(value: object) -> object:
     return found
 
 
-def _pattern(shape: re.Pattern[str]) -> WithJsonSchema:
-    return WithJsonSchema({"type": "string", "pattern": f"^(?:{shape.pattern})$"})
-
-
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
 Duration = Annotated[
     timedelta, BeforeValidator(_duration), WithJsonSchema({"type": "string", "pattern": duration.PATTERN})
 ]
 SomeDuration = Annotated[Duration, AfterValidator(_some)]
-ServiceKey = Annotated[str, AfterValidator(_service_key), _pattern(SERVICE_KEY)]
-SeverityWord = Annotated[str, AfterValidator(_severity_word), _pattern(_SEVERITY_WORD)]
-Reference = Annotated[str, AfterValidator(_reference), _pattern(REFERENCE)]
-ConnectionName = Annotated[str, AfterValidator(_connection_name)]
+ServiceKey = Annotated[
+    str,
+    matching(SERVICE_KEY, "“{value}” is not a service key. Use 2 to 40 of a-z, 0-9 and -, a letter first."),
+    pattern(SERVICE_KEY),
+]
+SeverityWord = Annotated[
+    str,
+    matching(_SEVERITY_WORD, "“{value}” cannot be typed as a severity. Use up to 30 of A-Z, a-z, 0-9, _ and -."),
+    pattern(_SEVERITY_WORD),
+]
+Reference = Annotated[
+    str,
+    matching(REFERENCE, "Write env:NAME or file:/path; addresses and passwords never stand in this file."),
+    pattern(REFERENCE),
+]
+ConnectionName = Annotated[
+    str,
+    matching(_CONNECTION, "“{value}” cannot name a connection. Use up to 40 of a-z, 0-9, _ and -, a letter first."),
+]
 Channel = Annotated[str, AfterValidator(_channel)]
 TimeZone = Annotated[str, AfterValidator(_timezone)]
 Who = Annotated[Text, Field(description="U… W… S… team:KEY role:ROLE oncall oncall:LEVEL everyone")]
 Target = Annotated[Text, Field(description="slack:#channel dm:WHO email:WHO-or-CONTACT page:WHO-or-CONTACT")]
 
 
-Key = Annotated[str, AfterValidator(_key), _pattern(KEY)]
-PersonId = Annotated[str, AfterValidator(_person), _pattern(_PERSON)]
+Key = Annotated[
+    str,
+    matching(KEY, "“{value}” is not a key. Use up to 40 of A-Z, a-z, 0-9, _ and -, no - or _ first."),
+    pattern(KEY),
+]
+PersonId = Annotated[
+    str, matching(_PERSON, "“{value}” is not one person. Write a member id (U0ADA)."), pattern(_PERSON)
+]
 LabelName = Annotated[str, StringConstraints(min_length=1, max_length=128)]
 MatcherText = Annotated[Text, AfterValidator(_matcher)]
-PagerDutyId = Annotated[str, AfterValidator(_pagerduty), _pattern(_PAGERDUTY)]
-Address = Annotated[str, AfterValidator(_address)]
-WallTime = Annotated[timedelta, BeforeValidator(_time), _pattern(_TIME)]
+PagerDutyId = Annotated[
+    str,
+    matching(_PAGERDUTY, "“{value}” is not an id of PagerDuty. Copy it from its address there, for example PABC123."),
+    pattern(_PAGERDUTY),
+]
+Address = Annotated[
+    str,
+    matching(_ADDRESS, "“{value}” is not an e-mail address. Write for example ops-team@company.invalid."),
+]
+WallTime = Annotated[timedelta, BeforeValidator(_time), pattern(_TIME)]
 Moment = Annotated[
     datetime, BeforeValidator(_moment), WithJsonSchema({"type": "string", "description": "2026-01-05T09:00:00+01:00"})
 ]
-_Long = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=2_000)]
-PromQL = _Long
-JmesPath = Annotated[_Long, AfterValidator(_jmespath)]
+PromQL = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=2_000)]
+JmesPath = Annotated[PromQL, AfterValidator(_jmespath)]

@@ -34,14 +34,15 @@ def load(folders: Sequence[Path], *, templates: Sequence[Path] = (), allow_shell
     """
     findings: list[Finding] = []
     documents = _read_all(folders, findings)
-    organisation = org_read.merge([d for d in documents if _is_org(d)], findings)
-    services = _services([d for d in documents if _is_service(d)], organisation, findings)
+    org_files = [one for one in documents if _path(one).name == "org.yml"]
+    organisation = org_read.merge(org_files, findings)
+    services = _services(documents, organisation, findings)
     if not findings:
-        findings.extend(org_read.on_call([d for d in documents if _is_org(d)], services))
-    default = (
-        org_read.default_service(organisation, services, str(folders[0] / "org.yml"), findings) if services else None
-    )
-    if not services and not findings and folders:
+        findings.extend(org_read.on_call(org_files, services))
+    default = None
+    if services:
+        default = org_read.default_service(organisation, services, str(folders[0] / "org.yml"), findings)
+    elif folders and not findings:
         findings.append(Finding(str(folders[0]), 1, "No service is here. Add <key>/service.yml."))
     runbooks = _runbooks(documents, organisation, services, allow_shell, findings)
     found_routes = _routes(documents, organisation, services, findings)
@@ -112,16 +113,19 @@ def _layout(folder: Path) -> Iterator[Finding]:
         if files and "service.yml" not in files:
             yield Finding(str(inner), 1, "This folder has no service.yml. Add it.")
         if files and not SERVICE_KEY.fullmatch(inner.name):
-            sentence = "This folder's name is not a service key. Use 2 to 40 of a-z, 0-9 and -, a letter first."
-            yield Finding(str(inner), 1, sentence)
+            yield Finding(
+                str(inner),
+                1,
+                "This folder's name is not a service key. Use 2 to 40 of a-z, 0-9 and -, a letter first.",
+            )
 
 
-def _is_org(document: Document) -> bool:
-    return Path(document.file).name == "org.yml"
+def _path(document: Document) -> Path:
+    return Path(document.file)
 
 
 def _is_service(document: Document) -> bool:
-    return Path(document.file).name == "service.yml"
+    return _path(document).name == "service.yml"
 
 
 def is_runbook(path: Path) -> bool:
@@ -132,16 +136,14 @@ def is_runbook(path: Path) -> bool:
 def _services(documents: list[Document], organisation: org_read.Org, findings: list[Finding]) -> dict[str, Service]:
     services: dict[str, Service] = {}
     places: dict[str, str] = {}
-    for document in documents:
+    for document in filter(_is_service, documents):
         found = service_read.read(document, organisation.known_teams, findings)
-        if found is None:
-            continue
-        if found.key in places:
-            sentence = f"The service “{found.key}” is also in {places[found.key]}. Keep one of them."
-            findings.append(document.finding(("service",), sentence))
-            continue
-        services[found.key] = found
-        places[found.key] = document.where(("service",))
+        if found and found.key in places:
+            said = f"The service “{found.key}” is also in {places[found.key]}. Keep one of them."
+            findings.append(document.finding(("service",), said))
+        elif found:
+            services[found.key] = found
+            places[found.key] = document.where(("service",))
     return services
 
 
@@ -153,19 +155,16 @@ def _runbooks(
     findings: list[Finding],
 ) -> dict[str, Runbook]:
     # A folder without a service is a finding of its own.
-    ours = [
-        one for one in documents if is_runbook(Path(one.file)) and Path(one.file).with_name("service.yml").is_file()
-    ]
+    ours = [one for one in documents if is_runbook(_path(one)) and _path(one).with_name("service.yml").is_file()]
     if not ours:
         return {}
     from bot.catalogue.runbooks import (
         read as runbook_read,  # brings the template engine: a catalogue without runbooks does without
     )
 
-    org_is_whole = organisation.known_teams is not None
     around = runbook_read.Surroundings(
         services=services,
-        connections=organisation.connections if org_is_whole else None,
+        connections=None if organisation.known_teams is None else organisation.connections,
         teams=organisation.known_teams,
         contacts=_contacts(documents),
         allow_shell=allow_shell,
@@ -180,8 +179,7 @@ def _routes(
     files = {Path(finding.file) for finding in findings}
     known = {one.stem for one in (*map(_path, documents), *files) if is_runbook(one)}
     for document in filter(_is_service, documents):
-        found = services.get(_path(document).parent.name)
-        if found:
+        if found := services.get(_path(document).parent.name):
             routes.known_alerts(document, found, known, findings)
     if organisation.routes_file is None:
         return ()
@@ -190,13 +188,9 @@ def _routes(
     return routes.read(organisation.routes_file, organisation.routes, around, findings)
 
 
-def _path(document: Document) -> Path:
-    return Path(document.file)
-
-
 def _contacts(documents: list[Document]) -> dict[str, list[str]]:
     """Service -> its contacts' keys. What is wrong with them is said elsewhere."""
-    written = {Path(one.file).parent.name: one.data for one in documents if _is_service(one)}
+    written = {_path(one).parent.name: one.data for one in filter(_is_service, documents)}
     contacts = {key: data.get("contacts") for key, data in written.items() if isinstance(data, dict)}
     return {key: list(one) for key, one in contacts.items() if isinstance(one, dict)}
 

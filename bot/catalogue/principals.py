@@ -1,9 +1,9 @@
-"""`who` and `target` entries: what may stand in them, as sentences where it does not."""
+"""`who` and `target` entries: what is wrong with them, as sentences."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from bot.domain.text.wording import hint
 
@@ -19,15 +19,14 @@ _TARGET = "Write slack:#channel, dm:WHO, email:WHO-or-CONTACT or page:WHO-or-CON
 
 def who_problem(entry: str, teams: Collection[str] | None, levels: Collection[str] | None = None) -> str | None:
     """What is wrong with this entry, or None. `teams`, `levels` (of on-call) None: they are not looked up."""
-    kind, colon, rest = entry.partition(":")
+    kind, _, rest = entry.partition(":")
     if entry == "oncall":
         return _NO_LEVEL if levels is not None and not levels else None
-    if not colon:
-        known = entry == "everyone" or MEMBER.fullmatch(entry)
-        return None if known else f"“{entry}” is not somebody. {_WHO}"
-    if kind == "team":
+    if entry == "everyone" or MEMBER.fullmatch(entry):
+        return None
+    if kind == "team" and entry != kind:
         return _team_problem(rest, teams)
-    if kind == "role":
+    if kind == "role" and entry != kind:
         return None if rest in ROLES else f"There is no role “{rest}”. {hint(rest, ROLES)}"
     if kind == "oncall" and KEY.fullmatch(rest):
         return _level_problem(rest, levels)
@@ -48,11 +47,10 @@ def _level_problem(key: str, levels: Collection[str] | None) -> str | None:
     return f"There is no level “{key}” of on-call in this service. {hint(key, levels)}" if levels else _NO_LEVEL
 
 
-def member_problem(entry: str) -> str | None:
+def member_problems(entry: str) -> Iterator[str]:
     """A team lists people and user groups."""
-    if MEMBER.fullmatch(entry):
-        return None
-    return f"“{entry}” cannot be in a team. Write member ids (U0ADA) or user group ids (S0SRE)."
+    if not MEMBER.fullmatch(entry):
+        yield f"“{entry}” cannot be in a team. Write member ids (U0ADA) or user group ids (S0SRE)."
 
 
 def target_problem(

@@ -7,26 +7,24 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
 from bot.catalogue import principals
 from bot.catalogue.org.routes import generic
 from bot.catalogue.org.schema import OrgSchema, RouteSchema
-from bot.catalogue.yaml.diagnostics import from_pydantic
+from bot.catalogue.yaml.diagnostics import validated
 from bot.catalogue.yaml.document import Document, Place
 from bot.domain.catalogue.catalogue import GROUP_BY, Access, Finding, GenericSource
 from bot.domain.catalogue.runbook import Connection
 from bot.domain.catalogue.service import Service
 from bot.domain.text.wording import hint
 
-_MERGED = ("teams", "access", "connections", "generic")  # key by key; any other key may stand in one file only
+_MERGED = ("teams", "access", "connections", "generic")  # key by key; any other key is in one file only
 
 
 @dataclass(frozen=True)
 class Org:
     """What holds for all services. `known_teams` is None where a broken file may have held more of them.
 
-    `routes` are read when services and runbooks are known; they stand in `routes_file` alone.
+    `routes` are read when services and runbooks are known; `routes_file` alone has them.
     """
 
     teams: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -44,22 +42,19 @@ class Org:
 def merge(documents: Sequence[Document], findings: list[Finding]) -> Org:
     """One Org of all the files. What is wrong is added to `findings`."""
     merged, places = _merge_values(documents, findings)
-    shapes = [_shape(document, findings) for document in documents]
+    shapes = [validated(document, OrgSchema, findings) for document in documents]
     if any(Path(finding.file).name == "org.yml" for finding in findings):
         return Org(known_teams=None)
     whole = OrgSchema.model_validate(merged)
     for document, shape in zip(documents, shapes, strict=True):
         findings.extend(_entries(document, shape or OrgSchema(), whole.teams))
-    access = {name: tuple(entries) for name, entries in whole.access}
-    teams = {key: tuple(members) for key, members in whole.teams.items()}
-    connections = {name: Connection(name, *one.kind_and_reference()) for name, one in whole.connections.items()}
     return Org(
-        teams=teams,
-        access=Access(**access),
+        teams={key: tuple(members) for key, members in whole.teams.items()},
+        access=Access(**{name: tuple(entries) for name, entries in whole.access}),
         default_service=whole.default_service,
         default_place=places.get(("default_service",)),
-        known_teams=tuple(teams),
-        connections=connections,
+        known_teams=tuple(whole.teams),
+        connections={name: Connection(name, *one.kind_and_reference()) for name, one in whole.connections.items()},
         routes=whole.routes,
         routes_file=places[("routes",)][0] if whole.routes else None,
         group_by=tuple(whole.group_by),
@@ -101,17 +96,10 @@ def _implied_default(services: Mapping[str, Service], file: str, findings: list[
     if "default" in services:
         return "default"
     if not findings:
-        sentence = f"Say which of the {len(services)} services is the default: add default_service."
-        findings.append(Finding(file, 1, sentence))
+        findings.append(
+            Finding(file, 1, f"Say which of the {len(services)} services is the default: add default_service.")
+        )
     return None
-
-
-def _shape(document: Document, findings: list[Finding]) -> OrgSchema | None:
-    try:
-        return OrgSchema.model_validate(document.data)
-    except ValidationError as problem:
-        findings.extend(from_pydantic(document, OrgSchema, problem))
-        return None
 
 
 _Places = dict[Place, tuple[Document, Place]]
@@ -122,10 +110,10 @@ def _merge_values(documents: Sequence[Document], findings: list[Finding]) -> tup
     places: _Places = {}
     for document in documents:
         for place, value in _pieces(document.data):
-            first = places.get(place)
-            if first:
-                sentence = f"“{'.'.join(map(str, place))}” is also in {first[0].where(place)}. Keep one of them."
-                findings.append(document.finding(place, sentence))
+            if place in places:
+                first, _ = places[place]
+                name = ".".join(map(str, place))
+                findings.append(document.finding(place, f"“{name}” is also in {first.where(place)}. Keep one of them."))
                 continue
             places[place] = (document, place)
             _put(merged, place, value)
@@ -151,9 +139,7 @@ def _entries(document: Document, shape: OrgSchema, teams: Collection[str]) -> It
     """Who is named in teams and access, and what is grouped by."""
     for key, members in shape.teams.items():
         for index, member in enumerate(members):
-            sentence = principals.member_problem(member)
-            if sentence:
-                yield document.finding(("teams", key, index), sentence)
+            yield from document.findings(("teams", key, index), principals.member_problems(member))
     for name, entries in shape.access:
         for index, sentence in principals.problems(entries, teams):
             yield document.finding(("access", name, index), sentence)

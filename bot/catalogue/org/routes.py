@@ -31,7 +31,7 @@ def read(
     for index, route in enumerate(made):
         place: Place = ("routes", index)
         findings.extend(document.finding((*place, *inner), said) for inner, said in _problems(route, around))
-        findings.extend(document.finding(place, said) for said in _never(route, made[:index]))
+        findings.extend(document.findings(place, _never(route, made[:index])))
     return made
 
 
@@ -61,24 +61,16 @@ def _problems(route: Route, around: Surroundings) -> Iterator[tuple[Place, str]]
     services = [around.services[route.service]] if route.service else list(around.services.values())
     yield from _severity(("severity",), route.severity, services)
     yield from _severity(("heartbeat", "severity"), route.heartbeat.severity if route.heartbeat else None, services)
-    escalation_policies = {key for service in services for key in service.escalation_policies}
-    if route.escalation_policy and route.escalation_policy not in escalation_policies:
-        said = (
-            hint(route.escalation_policy, escalation_policies)
-            if escalation_policies
-            else "Add it under escalation policies in service.yml."
-        )
-        yield (
-            ("escalation_policy",),
-            f"There is no escalation policy “{route.escalation_policy}” {_where(services)}. {said}",
-        )
+    known, wanted = {key for service in services for key in service.escalation_policies}, route.escalation_policy
+    if wanted and wanted not in known:
+        said = hint(wanted, known) if known else "Add it under escalation policies in service.yml."
+        yield ("escalation_policy",), f"There is no escalation policy “{wanted}” {_where(services)}. {said}"
 
 
 def _severity(place: Place, word: str | None, services: Sequence[Service]) -> Iterator[tuple[Place, str]]:
-    if word is None or any(service.find_severity(word) for service in services):
-        return
-    keys = dict.fromkeys(key for service in services for key in service.severity_keys())
-    yield place, f"There is no severity “{word}” {_where(services)}. {hint(word, keys)}"
+    if word is not None and not any(service.find_severity(word) for service in services):
+        keys = dict.fromkeys(key for service in services for key in service.severity_keys())
+        yield place, f"There is no severity “{word}” {_where(services)}. {hint(word, keys)}"
 
 
 def _where(services: Sequence[Service]) -> str:
@@ -112,8 +104,7 @@ def known_alerts(document: Document, service: Service, runbooks: Collection[str]
     """The runbooks that a service.yml names for its alerts."""
     for name, known in service.alerts.items():
         if known.runbook and known.runbook not in runbooks:
-            place: Place = ("alerts", name, "runbook")
-            findings.append(document.finding(place, no_runbook(known.runbook, runbooks)))
+            findings.append(document.finding(("alerts", name, "runbook"), no_runbook(known.runbook, runbooks)))
 
 
 def generic(shape: GenericSchema) -> GenericSource:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from bot.catalogue.fields import (
     Channel,
@@ -14,6 +14,7 @@ from bot.catalogue.fields import (
     LabelName,
     MatcherText,
     Reference,
+    Schema,
     ServiceKey,
     SeverityWord,
     SomeDuration,
@@ -21,12 +22,6 @@ from bot.catalogue.fields import (
     Who,
 )
 from bot.domain.catalogue.catalogue import GROUP_BY
-
-
-class Schema(BaseModel):
-    """Unknown keys are errors."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class AccessSchema(Schema):

@@ -7,12 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
 from bot.catalogue.load import catalogue_files
 from bot.catalogue.runbook_tests.schema import CaseSchema, ResultSchema, SuiteSchema
-from bot.catalogue.runbooks.step_checks import RESULTS
-from bot.catalogue.yaml.diagnostics import from_pydantic
+from bot.catalogue.yaml.diagnostics import validated
 from bot.catalogue.yaml.document import Document, Place, Unreadable
 from bot.catalogue.yaml.document import read as read_file
 from bot.domain.catalogue.catalogue import Finding
@@ -20,7 +17,7 @@ from bot.domain.catalogue.runbook import Effect, Kind, Runbook, Step
 from bot.domain.text.wording import hint, listing
 
 SUFFIX = ".test.yml"
-RUN, UNDO = "run", "undo"  # what asks for approval beside the steps
+RUN, UNDO = "run", "undo"  # what asks for approval apart from the steps
 
 GIVES, FAILS, UNKNOWN, WAITS = "gives", "fails", "unknown", "waits"
 APPROVALS = ("approve", "reject", "wait")
@@ -97,17 +94,15 @@ def _suite(path: Path, runbooks: Mapping[str, Runbook], findings: list[Finding])
 
 
 def _no_runbook(path: Path, runbook_id: str, runbooks: Mapping[str, Runbook]) -> str:
-    beside = [one.id for one in runbooks.values() if Path(one.file).parent == path.parent]
-    known = f" {hint(runbook_id, beside)}" if beside else ""
+    there = [one.id for one in runbooks.values() if Path(one.file).parent == path.parent]
+    known = f" {hint(runbook_id, there)}" if there else ""
     return f"There is no runbook “{runbook_id}” beside this file.{known}"
 
 
 def read(document: Document, runbook: Runbook, findings: list[Finding]) -> Suite | None:
     """The tests of that runbook. A case that names what does not exist is a finding, and is not walked."""
-    try:
-        shape = SuiteSchema.model_validate(document.data)
-    except ValidationError as problem:
-        findings.extend(from_pydantic(document, SuiteSchema, problem))
+    shape = validated(document, SuiteSchema, findings)
+    if shape is None:
         return None
     cases = []
     for index, one in enumerate(shape.cases):
@@ -126,7 +121,10 @@ def _case(shape: CaseSchema, place: Place) -> RunbookCase:
         parameters=shape.parameters,
         incident=None if shape.incident is None else shape.incident.model_dump(),
         labels=shape.alert.labels,
-        results={step: _script(ones, (*place, "results", step)) for step, ones in shape.results.items()},
+        results={
+            step: tuple(_scripted_result(one, (*place, "results", step, index)) for index, one in enumerate(ones))
+            for step, ones in shape.results.items()
+        },
         answers={name: tuple(ones) for name, ones in shape.answers.items()},
         expected=Expected(
             path=None if shape.path is None else tuple(next(iter(one.items())) for one in shape.path),
@@ -139,18 +137,9 @@ def _case(shape: CaseSchema, place: Place) -> RunbookCase:
     )
 
 
-def _script(shapes: Sequence[ResultSchema], place: Place) -> tuple[ScriptedResult, ...]:
-    return tuple(_scripted_result(one, (*place, index)) for index, one in enumerate(shapes))
-
-
 def _scripted_result(shape: ResultSchema, place: Place) -> ScriptedResult:
-    return ScriptedResult(_word(shape), shape.given, shape.fails or "", shape.certain, shape.ok, place)
-
-
-def _word(shape: ResultSchema) -> str:
-    if shape.fails:
-        return FAILS
-    return UNKNOWN if shape.unknown else WAITS if shape.waits else GIVES
+    word = FAILS if shape.fails else UNKNOWN if shape.unknown else WAITS if shape.waits else GIVES
+    return ScriptedResult(word, shape.given, shape.fails or "", shape.certain, shape.ok, place)
 
 
 # --- what does not fit the runbook ------------------------------------------------------------------------------------
@@ -159,18 +148,18 @@ _Problem = tuple[Place, str]
 
 
 def _problems(shape: CaseSchema, runbook: Runbook) -> Iterator[_Problem]:
-    steps = {one.id: one for step in runbook.steps for one in (step, step.undo) if one}
+    steps = {one.id: one for one in runbook.steps_and_undos}
     yield from _names(shape, steps)
     for name, results in shape.results.items():
-        if name in steps:
-            for index, one in enumerate(results):
-                for sentence in _unfitting(steps[name], one):
-                    yield ("results", name, index), sentence
+        for index, one in enumerate(results if name in steps else ()):
+            yield from ((("results", name, index), sentence) for sentence in _unfitting(steps[name], one))
     for name, answers in shape.answers.items():
         for index, answer in enumerate(answers):
             if answer not in APPROVALS and name in steps and steps[name].effect is not Effect.ONCE:
-                said = f"“{answer}” answers a question about a once step, and “{name}” is {steps[name].effect}."
-                yield ("answers", name, index), said
+                yield (
+                    ("answers", name, index),
+                    f"“{answer}” answers a question about a once step, and “{name}” is {steps[name].effect}.",
+                )
             if answer not in APPROVALS and name not in steps:
                 yield ("answers", name, index), f"“{name}” asks for approval. Write {listing(APPROVALS, 'or')}."
 
@@ -190,28 +179,16 @@ def _names(shape: CaseSchema, steps: Collection[str]) -> Iterator[_Problem]:
             yield place, f"There is no step “{name}” in this runbook. {hint(name, known)}"
 
 
-def checked_kind(step: Step) -> Kind:
-    """The kind that its result is of: a wait ends with the result of its check."""
-    until = step.body.get("until") if step.kind is Kind.WAIT else None
-    return Kind(next(iter(until))) if until else step.kind
-
-
-def gives_its_own(step: Step) -> bool:
-    """Nothing outside takes part in it, so it is worked out and never said."""
-    return checked_kind(step) in (Kind.SET, Kind.MESSAGE, Kind.APPROVAL, Kind.WAIT)
-
-
 def _unfitting(step: Step, shape: ResultSchema) -> Iterator[str]:
     """What a step of this kind cannot come to."""
-    kind = checked_kind(step)
-    if gives_its_own(step):
+    kind, _ = step.checked
+    if not kind.rules.results:
         advice = " Say approve, reject or wait under answers." if kind is Kind.APPROVAL else ""
         yield f"A {step.kind} step needs no result: it is worked out. Remove this.{advice}"
         return
-    known = RESULTS[kind]
     for name in shape.given:
-        if name not in known:
-            yield f"A {kind} step cannot give “{name}”. It gives {listing(known)}."
+        if name not in kind.rules.results:
+            yield f"A {kind} step cannot give “{name}”. It gives {listing(kind.rules.results)}."
     if shape.ok is not None and not shape.ok and kind is not Kind.PROMQL:
         yield f"Only the check of a promql step can come to no. For a {kind} step write {{fails: why}}."
     if kind is Kind.PROMQL and (isinstance(shape.value, bool) or not isinstance(shape.value, int | float | None)):

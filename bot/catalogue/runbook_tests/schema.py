@@ -7,13 +7,10 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     GetJsonSchemaHandler,
     StrictBool,
-    StrictFloat,
     StrictInt,
     StrictStr,
     StringConstraints,
@@ -21,8 +18,8 @@ from pydantic import (
 )
 from pydantic_core import CoreSchema
 
-from bot.catalogue.fields import SeverityWord, Text
-from bot.catalogue.runbooks.schema import Long
+from bot.catalogue.fields import Schema, SeverityWord, Text
+from bot.catalogue.runbooks.schema import Long, Number
 from bot.domain.text.wording import hint, listing
 
 WORDS = ("ok", "waits", "unknown")  # results that one word says
@@ -32,7 +29,6 @@ EXPECTED = ("path", "arguments", "saved", "ends", "undo", "says")
 Fate = Literal["done", "failed", "skipped", "unknown", "waits", "asks"]
 End = Literal["succeeded", "failed", "undone", "awaiting_approval", "waiting", "unknown", "rejected", "refused"]
 Answer = Literal["approve", "reject", "wait", "happened", "redo", "stop"]
-Number = StrictInt | StrictFloat
 Output = Annotated[StrictStr, StringConstraints(max_length=200_000)]
 StepName = Annotated[str, StringConstraints(min_length=1, max_length=70)]
 
@@ -59,8 +55,9 @@ def _result(value: object) -> object:
     if not isinstance(value, str):
         return {} if value is True else value  # `ok: yes` is a habit; so is `restart: yes`
     if value not in WORDS:
-        said = f"“{value}” is not a result. Write {listing(WORDS, 'or')}, or a mapping such as {{fails: why}}."
-        raise ValueError(said)
+        raise ValueError(
+            f"“{value}” is not a result. Write {listing(WORDS, 'or')}, or a mapping such as {{fails: why}}."
+        )
     return {} if value == "ok" else {value: True}
 
 
@@ -74,12 +71,6 @@ def _happened(value: object) -> object:
     if fate not in FATES:
         raise ValueError(f"“{fate}” is nothing that becomes of a step. {hint(str(fate), FATES)}")
     return {name: fate}
-
-
-class Schema(BaseModel):
-    """Unknown keys are errors."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class SampleSchema(Schema):

@@ -9,12 +9,11 @@ from bot.catalogue.runbooks.schema import RunbookSchema
 from bot.catalogue.yaml.document import Document, Place
 from bot.domain.catalogue import matchers
 from bot.domain.catalogue.catalogue import Finding
-from bot.domain.catalogue.runbook import Effect, Parameter, ParameterType, Runbook, Step
+from bot.domain.catalogue.runbook import Effect, Parameter, ParameterType, Runbook
 from bot.domain.catalogue.service import Service
 from bot.domain.errors import Unclear
 from bot.domain.runs.parameters import check
 from bot.domain.text import regex
-from bot.domain.text.wording import hint
 from bot.expressions.check import Scope, template_problems
 
 
@@ -74,8 +73,7 @@ def _by_itself(document: Document, place: Place, made: Runbook) -> Iterator[Find
         yield document.finding(place, "“do: run” needs “approval: none” under policy. Write ask, or add that.")
     for one in made.parameters:
         if one.required and one.default is None:
-            said = f"“do: run” starts without a person, so “{one.name}” needs a default."
-            yield document.finding(place, said)
+            yield document.finding(place, f"“do: run” starts without a person, so “{one.name}” needs a default.")
 
 
 def _severities(document: Document, shape: RunbookSchema, service: Service | None) -> Iterator[Finding]:
@@ -88,22 +86,19 @@ def _severities(document: Document, shape: RunbookSchema, service: Service | Non
     words += [(("policy", "approval", "by_severity", word), word) for word in (rule.by_severity if rule else ())]
     for place, word in words:
         if service.find_severity(word) is None:
-            sentence = f"{service.name} has no severity “{word}”. {hint(word, service.severity_keys())}"
-            yield document.finding(place, sentence)
+            yield document.finding(place, service.no_severity(word))
 
 
 def _policy(document: Document, made: Runbook) -> Iterator[Finding]:
     if not made.policy.needs_none:
         return
     for step in made.steps:
-        for one in _with_undo(step):
+        for one in step.with_undo:
             if one.effect is Effect.ONCE:
-                said = f"“approval: none” is only for runbooks without a once step, and “{step.id}” has one."
-                yield document.finding(("policy", "approval"), said)
-
-
-def _with_undo(step: Step) -> list[Step]:
-    return [step, step.undo] if step.undo else [step]
+                yield document.finding(
+                    ("policy", "approval"),
+                    f"“approval: none” is only for runbooks without a once step, and “{step.id}” has one.",
+                )
 
 
 def _people(
@@ -128,5 +123,4 @@ def _concurrency(document: Document, made: Runbook) -> Iterator[Finding]:
     """The key is known before any step."""
     if made.concurrency:
         scope = Scope({one.name: one for one in made.parameters}, {}, [one.id for one in made.steps])
-        for sentence in template_problems(made.concurrency.key, scope):
-            yield document.finding(("concurrency", "key"), sentence)
+        yield from document.findings(("concurrency", "key"), template_problems(made.concurrency.key, scope))

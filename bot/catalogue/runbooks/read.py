@@ -9,11 +9,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
 from bot.catalogue.runbooks import checks, step_checks
 from bot.catalogue.runbooks.schema import NO_APPROVAL, RUNBOOK_ID, ApprovalRuleSchema, ParameterSchema, RunbookSchema
-from bot.catalogue.yaml.diagnostics import from_pydantic
+from bot.catalogue.yaml.diagnostics import validated
 from bot.catalogue.yaml.document import Document
 from bot.domain.catalogue.catalogue import Finding
 from bot.domain.catalogue.runbook import (
@@ -49,8 +47,8 @@ def read_all(documents: Sequence[Document], around: Surroundings, findings: list
     for document in documents:
         runbook_id = Path(document.file).stem
         if runbook_id in places:
-            sentence = f"The runbook “{runbook_id}” is also in {places[runbook_id]}. Ids are unique over all folders."
-            findings.append(document.finding((), sentence))
+            said = f"The runbook “{runbook_id}” is also in {places[runbook_id]}. Ids are unique over all folders."
+            findings.append(document.finding((), said))
             continue
         places[runbook_id] = document.file
         found = read(document, around, findings)
@@ -61,13 +59,11 @@ def read_all(documents: Sequence[Document], around: Surroundings, findings: list
 
 def read(document: Document, around: Surroundings, findings: list[Finding]) -> Runbook | None:
     """The runbook of that file, or None where it cannot be used. What is wrong is added to `findings`."""
-    try:
-        shape = RunbookSchema.model_validate(document.data)
-    except ValidationError as problem:
-        findings.extend(from_pydantic(document, RunbookSchema, problem))
+    shape = validated(document, RunbookSchema, findings)
+    if shape is None:
         return None
     made = _runbook(document, shape, around.services.get(shape.service))
-    found = [*_findings(document, shape, made, around)]
+    found = list(_findings(document, shape, made, around))
     findings.extend(found)
     return None if found else _with_plain_defaults(made)
 
@@ -76,7 +72,7 @@ def _findings(document: Document, shape: RunbookSchema, made: Runbook, around: S
     yield from _names(document, shape)
     service = around.services.get(shape.service)
     yield from checks.findings(document, shape, made, service, around.teams)
-    place = step_checks.Where(
+    where = step_checks.Where(
         runbook=made,
         connections=around.connections,
         teams=around.teams,
@@ -84,17 +80,20 @@ def _findings(document: Document, shape: RunbookSchema, made: Runbook, around: S
         shell=_may_use_shell(document, around.allow_shell),
         levels=service.oncall if service else None,
     )
-    yield from step_checks.findings(document, shape, place)
+    yield from step_checks.findings(document, shape, where)
 
 
 def _names(document: Document, shape: RunbookSchema) -> Iterator[Finding]:
     path = Path(document.file)
     if not RUNBOOK_ID.fullmatch(path.stem):
-        sentence = f"“{path.stem}” is not a runbook's id. Name the file with 2 to 60 of a-z, 0-9 and _, a letter first."
-        yield document.finding((), sentence)
+        yield document.finding(
+            (), f"“{path.stem}” is not a runbook's id. Name the file with 2 to 60 of a-z, 0-9 and _, a letter first."
+        )
     if shape.service != path.parent.name:
-        sentence = f"The service is “{shape.service}” but its folder is “{path.parent.name}”. Make them the same."
-        yield document.finding(("service",), sentence)
+        yield document.finding(
+            ("service",),
+            f"The service is “{shape.service}” but its folder is “{path.parent.name}”. Make them the same.",
+        )
 
 
 def _may_use_shell(document: Document, allowed: Sequence[Path]) -> bool:
@@ -127,8 +126,8 @@ def _runbook(document: Document, shape: RunbookSchema, service: Service | None) 
 
 def _contacts_in(steps: Sequence[Step]) -> list[Any]:
     """Whom its steps mean by name: the same file with another contact behind it is another version."""
-    every = [one for step in steps for one in (step, step.undo) if one]
-    return [one.body["contact"] for one in every if "contact" in one.body and one.kind in step_checks.REACHING]
+    every = (one for step in steps for one in step.with_undo)
+    return [one.body["contact"] for one in every if "contact" in one.body and one.kind.rules.reaches]
 
 
 def version(data: Any) -> str:

@@ -8,9 +8,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     GetJsonSchemaHandler,
     StrictBool,
@@ -18,12 +16,23 @@ from pydantic import (
     StrictInt,
     StringConstraints,
     ValidationError,
-    WithJsonSchema,
     model_validator,
 )
 from pydantic_core import CoreSchema
 
-from bot.catalogue.fields import REFERENCE, Duration, JmesPath, ServiceKey, SeverityWord, Target, Text, Who
+from bot.catalogue.fields import (
+    REFERENCE,
+    Duration,
+    JmesPath,
+    Schema,
+    ServiceKey,
+    SeverityWord,
+    Target,
+    Text,
+    Who,
+    matching,
+    pattern,
+)
 from bot.domain.catalogue.runbook import Kind, ParameterType
 from bot.domain.text.wording import listing
 
@@ -39,19 +48,6 @@ MAX_STEPS = 100
 MAX_PARAMETERS = 40
 
 
-def _is(shape: re.Pattern[str], what: str, rule: str) -> Any:
-    def validate(value: str) -> str:
-        if not shape.fullmatch(value):
-            raise ValueError(f"“{value}” is not {what}. {rule}")
-        return value
-
-    return AfterValidator(validate)
-
-
-def _as(shape: re.Pattern[str]) -> WithJsonSchema:
-    return WithJsonSchema({"type": "string", "pattern": f"^(?:{shape.pattern})$"})
-
-
 def _not_zero(value: timedelta) -> timedelta:
     if value < timedelta(seconds=1):
         raise ValueError("This must be at least 1s.")
@@ -62,10 +58,20 @@ def _later(value: object) -> object:
     raise ValueError("Steps of this kind are not available in this release. Remove the step.")
 
 
-_LOWER = "Use a-z, 0-9 and _, a letter first."
-StepId = Annotated[str, _is(STEP_ID, "a step's id", _LOWER), _as(STEP_ID)]
-Name = Annotated[str, _is(NAME, "a name here", f"{_LOWER} At most 40."), _as(NAME)]
-Variable = Annotated[str, _is(VARIABLE, "a variable's name", "Write for example PATH."), _as(VARIABLE)]
+StepId = Annotated[
+    str,
+    matching(STEP_ID, "“{value}” is not a step's id. Use a-z, 0-9 and _, a letter first."),
+    pattern(STEP_ID),
+]
+Name = Annotated[
+    str,
+    matching(NAME, "“{value}” is not a name here. Use a-z, 0-9 and _, a letter first. At most 40."),
+    pattern(NAME),
+]
+Variable = Annotated[
+    str, matching(VARIABLE, "“{value}” is not a variable's name. Write for example PATH."), pattern(VARIABLE)
+]
+Number = StrictInt | StrictFloat
 Long = Annotated[str, StringConstraints(min_length=1, max_length=20_000)]
 Argument = Annotated[str, StringConstraints(max_length=20_000)]
 Scalar = StrictBool | StrictInt | StrictFloat | Argument | None
@@ -78,17 +84,11 @@ Recipient = Annotated[Text, Field(description="WHO-or-CONTACT")]
 DurationText = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 
 
-# --- what stands under a kind --------------------------------------------------------------------------------
-
-
-class Schema(BaseModel):
-    """Unknown keys are errors."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
+# --- the body of each kind -----------------------------------------------------------------------------------
 
 
 class BodySchema(Schema):
-    """What stands under a kind. A key without a value is a mistake there, except for JSON's own null."""
+    """A key without a value is a mistake, except for JSON's own null."""
 
     @model_validator(mode="after")
     def _has_values(self) -> Self:
@@ -111,8 +111,7 @@ class HttpSchema(BodySchema):
 
     @model_validator(mode="after")
     def _one_body(self) -> HttpSchema:
-        given = self.model_fields_set & {"json_", "form", "body"}
-        if len(given) > 1:
+        if len(self.model_fields_set & {"json_", "form", "body"}) > 1:
             raise ValueError("A request has one body. Keep one of json, form and body.")
         return self
 
@@ -174,8 +173,7 @@ class WaitSchema(BodySchema):
 
     @model_validator(mode="after")
     def _one_sort(self) -> WaitSchema:
-        given = self.model_fields_set
-        if given not in ({"for_"}, {"until", "every", "deadline"}):
+        if self.model_fields_set not in ({"for_"}, {"until", "every", "deadline"}):
             raise ValueError("A wait has either for, or until with every and deadline.")
         return self
 
@@ -287,8 +285,8 @@ class ParameterSchema(Schema):
     help: Annotated[str, StringConstraints(max_length=500)] = ""
     pattern: Annotated[str, StringConstraints(min_length=1, max_length=500)] | None = None
     enum: Annotated[list[Text], Field(min_length=1, max_length=100)] | None = None
-    min: StrictInt | StrictFloat | None = None
-    max: StrictInt | StrictFloat | None = None
+    min: Number | None = None
+    max: Number | None = None
     max_length: Annotated[StrictInt, Field(ge=1, le=3_000)] = 500
     from_: Any = Field(None, alias="from")
 
@@ -297,8 +295,7 @@ class ParameterSchema(Schema):
         """Each key belongs to some types only."""
         for key, types in _KEYS_OF_TYPES.items():
             if key in self.model_fields_set and self.type not in types:
-                said = f"“{key.rstrip('_')}” means nothing for a parameter of type {self.type}. Remove it."
-                raise ValueError(said)
+                raise ValueError(f"“{key.rstrip('_')}” means nothing for a parameter of type {self.type}. Remove it.")
         self._check_source()
         if self.name in RESERVED_NAMES:
             raise ValueError(f"“{self.name}” is asked for in every run already. Choose another name.")

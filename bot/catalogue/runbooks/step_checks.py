@@ -14,7 +14,6 @@ from bot.catalogue.runbooks.schema import ActionSchema, ApprovalSchema, RunbookS
 from bot.catalogue.yaml.document import Document, Place
 from bot.domain.catalogue.catalogue import Finding
 from bot.domain.catalogue.runbook import (
-    FIXED_EFFECTS,
     ApprovalRule,
     Connection,
     Effect,
@@ -32,20 +31,7 @@ from bot.domain.text.wording import hint
 from bot.expressions import check as words
 from bot.expressions.check import Scope
 
-RESULTS: Mapping[Kind, tuple[str, ...]] = {
-    Kind.HTTP: ("status", "headers", "body", "json"),
-    Kind.SQL: ("rows", "rowcount"),
-    Kind.REDIS: ("value",),
-    Kind.PROMQL: ("value", "samples"),
-    Kind.SHELL: ("exit_code", "stdout", "stderr"),
-    Kind.MANUAL: ("evidence",),
-    Kind.EMAIL: ("reached", "missed"),
-    Kind.PAGE: ("reached", "missed"),
-}
-_LOOKING = (Kind.HTTP, Kind.SQL, Kind.REDIS, Kind.PROMQL, Kind.SHELL)
 CHECKED = ("value", "values", "labels", "at", "samples")  # what the check of promql sees of each series
-REACHING = (Kind.EMAIL, Kind.PAGE)
-_CONNECTION_KINDS = {Kind.SQL: "sql", Kind.REDIS: "redis", Kind.PROMQL: "prometheus"}
 _READING_METHODS = ("GET", "HEAD", "OPTIONS", "POST")  # a POST may be a search; what it does is the author's to say
 _URL = re.compile(
     r"https?://(?P<host>(?:[A-Za-z0-9_.-]|\x00[0-9]+\x00|\[[0-9A-Fa-f:.]+\])+)"
@@ -67,10 +53,8 @@ class Where:
 
 
 def make(shape: StepSchema, written: Mapping[str, Any]) -> Step:
-    """The step as a value; its body is what stands in the file, expressions without braces."""
+    """The step as a value; its body as it is in the file, expressions without braces."""
     kind = shape.kind
-    undo = _undo(shape, written["undo"]) if shape.undo is not None else None
-    rule = _rule(shape.approval) if shape.approval and kind is not Kind.APPROVAL else None
     return Step(
         id=shape.id,
         kind=kind,
@@ -82,28 +66,26 @@ def make(shape: StepSchema, written: Mapping[str, Any]) -> Step:
         retries=Retries(shape.retries.max, shape.retries.backoff),
         on_failure=OnFailure(shape.on_failure),
         save={name: words.bare(text) for name, text in shape.save.items()},
-        approval=rule,
-        undo=undo,
+        approval=_rule(shape.approval) if shape.approval and kind is not Kind.APPROVAL else None,
+        undo=_undo(shape.id, shape.undo, written["undo"]) if shape.undo else None,
         in_plan=shape.in_plan,
     )
 
 
-def _undo(shape: StepSchema, written: Mapping[str, Any]) -> Step:
-    assert shape.undo is not None  # noqa: S101 - the caller asked
-    kind = shape.undo.kind
+def _undo(step_id: str, shape: ActionSchema, written: Mapping[str, Any]) -> Step:
     return Step(
-        id=f"{shape.id}.undo",
-        kind=kind,
-        body=_body(kind, written[kind.value]),
-        effect=_effect(shape.undo),
-        title=shape.undo.title or "",
-        timeout=shape.undo.timeout,
-        retries=Retries(shape.undo.retries.max, shape.undo.retries.backoff),
+        id=f"{step_id}.undo",
+        kind=shape.kind,
+        body=_body(shape.kind, written[shape.kind.value]),
+        effect=_effect(shape),
+        title=shape.title or "",
+        timeout=shape.timeout,
+        retries=Retries(shape.retries.max, shape.retries.backoff),
     )
 
 
 def _effect(shape: ActionSchema) -> Effect:
-    return FIXED_EFFECTS.get(shape.kind) or Effect(shape.effect or Effect.ONCE)
+    return shape.kind.rules.effect or Effect(shape.effect or Effect.ONCE)
 
 
 def _rule(shape: ApprovalSchema) -> ApprovalRule:
@@ -117,15 +99,15 @@ def _body(kind: Kind, written: Mapping[str, Any]) -> dict[str, Any]:
     """
     if kind is Kind.SET:
         return {name: words.wrapped(text) for name, text in written.items()}
-    if kind in REACHING:
+    if kind.rules.reaches:
         return {**written, "to": str(written["to"]).removeprefix(f"{kind}:")}
     return dict(written)
 
 
 def with_contact(step: Step, contacts: Mapping[str, Contact]) -> Step:
-    """An e-mail or a page to a contact says whom that means: it stands in the plan, and is what is approved."""
+    """An e-mail or a page to a contact says whom that means: the plan shows it, and that is what is approved."""
     undo = with_contact(step.undo, contacts) if step.undo else None
-    found = contacts.get(step.body["to"]) if step.kind in REACHING else None
+    found = contacts.get(step.body["to"]) if step.kind.rules.reaches else None
     if found is None:
         return replace(step, undo=undo)
     known: dict[str, Any] = {"email": list(found.email), "who": list(found.who)}
@@ -152,12 +134,13 @@ def findings(document: Document, shape: RunbookSchema, where: Where) -> Iterator
         yield from _step(document, place, one, step, scope, where)
         offered[one.id] = _offers(step)
         if one.undo is not None:
+            undoable = True
             undone = Scope(parameters, dict(offered), ids[index + 1 :])
             yield from _undo_findings(document, place, one.undo, step, undone, where)
-        undoable = undoable or one.undo is not None
         if one.on_failure == "undo" and not undoable:
-            sentence = "Nothing could be undone: neither this step nor an earlier one has undo."
-            yield document.finding((*place, "on_failure"), sentence)
+            yield document.finding(
+                (*place, "on_failure"), "Nothing could be undone: neither this step nor an earlier one has undo."
+            )
 
 
 def _choices(document: Document, where: Where) -> Iterator[Finding]:
@@ -165,23 +148,21 @@ def _choices(document: Document, where: Where) -> Iterator[Finding]:
     for index, one in enumerate(where.runbook.parameters):
         if one.type is ParameterType.CHOICE:
             place: Place = ("parameters", index, "from")
-            problem = connection_problem(one.source["connection"], "sql", where.connections)
-            if problem:
-                yield document.finding((*place, "connection"), problem)
+            problems = _connection_problems(one.source["connection"], "sql", where.connections)
+            yield from document.findings((*place, "connection"), problems)
             if words.is_template(one.source["query"]):
                 yield document.finding((*place, "query"), "This query is not a template. Write it out.")
 
 
 def _offers(step: Step) -> tuple[str, ...]:
-    names = ["ok", "value", *step.save, *_extracted(step)]
-    return tuple(dict.fromkeys([*names, *(step.body if step.kind is Kind.SET else ())]))
+    own = step.body if step.kind is Kind.SET else ()
+    return tuple(dict.fromkeys(["ok", "value", *step.save, *_extracted(step), *own]))
 
 
 def _extracted(step: Step) -> Collection[str]:
     """The names that an http step, or a wait's http check, finds in the answer."""
-    until = step.body.get("until", {}) if step.kind is Kind.WAIT else {}
-    body = step.body if step.kind is Kind.HTTP else until.get(Kind.HTTP.value, {})
-    return tuple(body.get("extract", ()))
+    kind, body = step.checked
+    return tuple(body.get("extract", ())) if kind is Kind.HTTP else ()
 
 
 def _step(
@@ -189,37 +170,36 @@ def _step(
 ) -> Iterator[Finding]:
     yield from _action(document, place, shape, step, scope, where)
     if shape.approval and step.kind is not Kind.APPROVAL and shape.approval.text is not None:
-        sentence = "text belongs to a step that is an approval. Make it a step of its own, or remove text."
-        yield document.finding((*place, "approval", "text"), sentence)
+        yield document.finding(
+            (*place, "approval", "text"),
+            "text belongs to a step that is an approval. Make it a step of its own, or remove text.",
+        )
     if step.when is not None:
-        for sentence in words.expression_problems(words.bare(step.when), scope):
-            yield document.finding((*place, "when"), sentence)
+        problems = words.expression_problems(words.bare(step.when), scope)
+        yield from document.findings((*place, "when"), problems)
     yield from _saved(document, place, step, scope)
-    for name in {"ok", "value", *RESULTS[Kind.HTTP]}.intersection(_extracted(step)):
-        inner = (step.kind.value,) if step.kind is Kind.HTTP else (step.kind.value, "until", Kind.HTTP.value)
-        sentence = f"Every http step has “{name}” already. Choose another name."
-        yield document.finding((*place, *inner, "extract", name), sentence)
-    if step.in_plan and (step.effect is not Effect.READ or step.kind not in _LOOKING):
-        sentence = "Only a step that reads is looked at by the plan: http, sql, redis, promql or shell. Remove this."
-        yield document.finding((*place, "in_plan"), sentence)
+    for name in {"ok", "value", *Kind.HTTP.rules.results}.intersection(_extracted(step)):
+        inner = ("http",) if step.kind is Kind.HTTP else ("wait", "until", "http")
+        yield document.finding(
+            (*place, *inner, "extract", name), f"Every http step has “{name}” already. Choose another name."
+        )
+    if step.in_plan and not (step.effect is Effect.READ and step.kind.rules.looks):
+        yield document.finding(
+            (*place, "in_plan"),
+            "Only a step that reads is looked at by the plan: http, sql, redis, promql or shell. Remove this.",
+        )
 
 
 def _saved(document: Document, place: Place, step: Step, scope: Scope) -> Iterator[Finding]:
-    own = Scope(scope.parameters, scope.offered, scope.later, _result_names(step))
+    results = (*step.checked[0].rules.results, *_extracted(step))
+    own = Scope(scope.parameters, scope.offered, scope.later, results)
     if step.save and not own.own:
         yield document.finding((*place, "save"), f"A {step.kind} step has no result to save. Remove this.")
         return
     for name, text in step.save.items():
         if name in ("ok", "value"):
             yield document.finding((*place, "save", name), f"Every step has “{name}” already. Choose another name.")
-        for sentence in words.expression_problems(text, own):
-            yield document.finding((*place, "save", name), sentence)
-
-
-def _result_names(step: Step) -> Collection[str]:
-    """A wait ends with the result of its check."""
-    checks = step.body.get("until", {}) if step.kind is Kind.WAIT else {}
-    return (*RESULTS.get(Kind(next(iter(checks))) if checks else step.kind, ()), *_extracted(step))
+        yield from document.findings((*place, "save", name), words.expression_problems(text, own))
 
 
 def _undo_findings(
@@ -236,26 +216,21 @@ def _action(
     document: Document, place: Place, shape: ActionSchema, step: Step, scope: Scope, where: Where
 ) -> Iterator[Finding]:
     yield from _effect_findings(document, place, shape, step)
-    if step.title:
-        for sentence in words.template_problems(step.title, scope):
-            yield document.finding((*place, "title"), sentence)
+    yield from document.findings((*place, "title"), words.template_problems(step.title, scope))
     yield from _body_findings(document, (*place, step.kind.value), step.kind, step.body, scope, where)
 
 
 def _effect_findings(document: Document, place: Place, shape: ActionSchema, step: Step) -> Iterator[Finding]:
-    fixed = FIXED_EFFECTS.get(step.kind)
+    fixed = step.kind.rules.effect
     if fixed and shape.effect and shape.effect != fixed:
-        sentence = f"A {step.kind} step is always {fixed}. Remove this line."
-        yield document.finding((*place, "effect"), sentence)
-    if step.effect is Effect.READ:
-        problem = _not_reading(step.kind, step.body)
-        if problem:
-            yield document.finding((*place, "effect"), f"{problem} Write repeatable or once.")
+        yield document.finding((*place, "effect"), f"A {step.kind} step is always {fixed}. Remove this line.")
+    if step.effect is Effect.READ and (problem := _not_reading(step.kind, step.body)):
+        yield document.finding((*place, "effect"), f"{problem} Write repeatable or once.")
 
 
 def _not_reading(kind: Kind, body: Mapping[str, Any]) -> str | None:
     """Why this cannot be called a read, or None."""
-    if kind in REACHING:
+    if kind.rules.reaches:
         return "It reaches people, so it is not a read."
     if kind is Kind.SQL and body.get("write"):
         return "A query with write: true is not a read."
@@ -267,9 +242,7 @@ def _not_reading(kind: Kind, body: Mapping[str, Any]) -> str | None:
 
 
 def _is_redis_read(command: list[Any]) -> bool:
-    first = str(command[0]).upper()
-    second = f"{first} {command[1]}".upper() if len(command) > 1 else first
-    return first in _REDIS_READS or second in _REDIS_READS
+    return any(" ".join(map(str, command[:length])).upper() in _REDIS_READS for length in (1, 2))
 
 
 _SINGLE = """
@@ -286,7 +259,7 @@ _DOUBLE = """
 _REDIS_READS = frozenset(_SINGLE.split()) | frozenset(" ".join(one.split()) for one in _DOUBLE.split(","))
 
 
-# --- what stands under the kind -------------------------------------------------------------------------------------
+# --- the body of a kind ---------------------------------------------------------------------------------------------
 
 
 def _body_findings(
@@ -294,8 +267,9 @@ def _body_findings(
 ) -> Iterator[Finding]:
     yield from _plain_values(document, place, body)
     if kind is Kind.SHELL and not where.shell:
-        sentence = "Shell steps are not allowed in this catalogue folder. Name the folder in TOCSIN_ALLOW_SHELL."
-        yield document.finding(place, sentence)
+        yield document.finding(
+            place, "Shell steps are not allowed in this catalogue folder. Name the folder in TOCSIN_ALLOW_SHELL."
+        )
     if kind is Kind.WAIT:
         yield from _wait(document, place, body, scope, where)
         return
@@ -345,19 +319,16 @@ def _templates(
 ) -> Iterator[Finding]:
     for inner, text in _texts(body):
         if inner[0] in _NEVER_TEMPLATES and words.is_template(text):
-            problems = iter([f"“{inner[0]}” is not a template. Write it out."])
+            yield document.finding((*place, *inner), f"“{inner[0]}” is not a template. Write it out.")
         else:
-            problems = words.template_problems(text, scope)
-        for sentence in problems:
-            yield document.finding((*place, *inner), sentence)
+            yield from document.findings((*place, *inner), words.template_problems(text, scope))
 
 
 def _set(document: Document, place: Place, body: Mapping[str, Any], scope: Scope) -> Iterator[Finding]:
     for name, text in body.items():
         if name in ("ok", "value"):
             yield document.finding((*place, name), f"Every step has “{name}” already. Choose another name.")
-        for sentence in words.template_problems(text, scope):
-            yield document.finding((*place, name), sentence)
+        yield from document.findings((*place, name), words.template_problems(text, scope))
 
 
 def _wait(document: Document, place: Place, body: Mapping[str, Any], scope: Scope, where: Where) -> Iterator[Finding]:
@@ -378,16 +349,13 @@ def _wait(document: Document, place: Place, body: Mapping[str, Any], scope: Scop
 
 def _duration(document: Document, place: Place, text: str, scope: Scope) -> Iterator[Finding]:
     if words.is_template(text):
-        for sentence in words.template_problems(text, scope):
-            yield document.finding(place, sentence)
+        yield from document.findings(place, words.template_problems(text, scope))
         return
     try:
-        found = duration.parse(text)
+        if duration.parse(text) < timedelta(seconds=1):
+            yield document.finding(place, "This must be at least 1s.")
     except Unclear as problem:
         yield document.finding(place, problem.sentence)
-        return
-    if found < timedelta(seconds=1):
-        yield document.finding(place, "This must be at least 1s.")
 
 
 # --- what people's words may never become ---------------------------------------------------------------------------
@@ -426,12 +394,11 @@ def _guards(document: Document, place: Place, kind: Kind, body: Mapping[str, Any
                 sentence = f"“{name}” may be any text, so it is never part of {guard.what}. {guard.advice}"
                 yield document.finding((*place, *guard.place), sentence)
     if kind is Kind.HTTP:
-        for sentence in _url_problems(body["url"], scope):
-            yield document.finding((*place, "url"), sentence)
+        yield from document.findings((*place, "url"), _url_problems(body["url"], scope))
 
 
 def _url_problems(url: str, scope: Scope) -> Iterator[str]:
-    """Scheme and host stand written out, or come from an enum or a narrow pattern."""
+    """Scheme and host are written out, or come from an enum or a narrow pattern."""
     for marked, paths in _marked(url, scope):
         shape = _URL.fullmatch(marked)
         if shape is None:
@@ -445,10 +412,9 @@ def _url_problems(url: str, scope: Scope) -> Iterator[str]:
 
 def _marked(url: str, scope: Scope) -> Iterator[tuple[str, list[tuple[words.Path, ...]]]]:
     """The URL with its expressions as numbers; once for each value where it begins with an enum."""
-    parts = words.pieces(url)
     paths: list[tuple[words.Path, ...]] = []
     text = ""
-    for part in parts:
+    for part in words.pieces(url):
         if part.paths is None:
             text += part.text.replace("\x00", "")
         else:
@@ -467,7 +433,7 @@ def _marked(url: str, scope: Scope) -> Iterator[tuple[str, list[tuple[words.Path
 def _connection(
     document: Document, place: Place, kind: Kind, body: Mapping[str, Any], scope: Scope, where: Where
 ) -> Iterator[Finding]:
-    needed = _CONNECTION_KINDS.get(kind)
+    needed = kind.rules.connection
     if needed is None:
         return
     text = body["connection"]
@@ -475,28 +441,23 @@ def _connection(
     if words.is_template(text):
         parameter = scope.parameters.get(words.only_parameter(text) or "")
         if parameter is None or not parameter.enum:
-            sentence = "A connection is written out, or {{ params.NAME }} of a parameter with an enum."
-            yield document.finding((*place, "connection"), sentence)
+            yield document.finding(
+                (*place, "connection"),
+                "A connection is written out, or {{ params.NAME }} of a parameter with an enum.",
+            )
             return
         names = parameter.enum
     for name in names:
-        problem = connection_problem(name, needed, where.connections)
-        if problem:
-            yield document.finding((*place, "connection"), problem)
+        yield from document.findings((*place, "connection"), _connection_problems(name, needed, where.connections))
 
 
-def connection_problem(name: str, needed: str, connections: Mapping[str, Connection] | None) -> str | None:
-    """What is wrong with naming it, or None."""
-    if connections is None:
-        return None
-    found = connections.get(name)
-    if found is None:
-        if not connections:
-            return f"There is no connection “{name}”. Add it under connections in org.yml."
-        return f"There is no connection “{name}” in org.yml. {hint(name, connections)}"
-    if found.kind != needed:
-        return f"“{name}” is a {found.kind} connection, and this needs a {needed} one."
-    return None
+def _connection_problems(name: str, needed: str, connections: Mapping[str, Connection] | None) -> Iterator[str]:
+    if connections == {}:
+        yield f"There is no connection “{name}”. Add it under connections in org.yml."
+    elif connections is not None and name not in connections:
+        yield f"There is no connection “{name}” in org.yml. {hint(name, connections)}"
+    elif connections is not None and connections[name].kind != needed:
+        yield f"“{name}” is a {connections[name].kind} connection, and this needs a {needed} one."
 
 
 def _special(
@@ -504,12 +465,12 @@ def _special(
 ) -> Iterator[Finding]:
     if kind is Kind.MESSAGE:
         yield from _target(document, (*place, "to"), body["to"], where)
-    if kind in REACHING:
+    if kind.rules.reaches:
         yield from _recipient(document, (*place, "to"), kind, body, where)
     if kind is Kind.PROMQL:
         check = words.with_zeros(body.get("check", "1"))
-        for sentence in words.expression_problems(check, Scope({}, {}, own=CHECKED)):
-            yield document.finding((*place, "check"), sentence)
+        problems = words.expression_problems(check, Scope({}, {}, own=CHECKED))
+        yield from document.findings((*place, "check"), problems)
         for key in ("range", "step"):
             if key in body:
                 yield from _duration(document, (*place, key), body[key], scope)
@@ -518,17 +479,19 @@ def _special(
 
 
 def _target(document: Document, place: Place, target: str, where: Where) -> Iterator[Finding]:
-    if target.startswith(("email:", "page:")):
-        kind = "an e-mail" if target.startswith("email:") else "a page"
-        sentence = f"A message is posted in Slack. “{target}” takes {kind} step: {_EXAMPLES[kind]}."
-        yield document.finding(place, sentence)
-        return
-    problem = principals.target_problem(target, where.teams, where.contacts, where.levels)
+    kind = target.partition(":")[0]
+    if kind in _EXAMPLES:
+        problem: str | None = f"A message is posted in Slack. “{target}” takes {_EXAMPLES[kind]}."
+    else:
+        problem = principals.target_problem(target, where.teams, where.contacts, where.levels)
     if problem:
         yield document.finding(place, problem)
 
 
-_EXAMPLES = {"an e-mail": "email: {to, subject, text}", "a page": "page: {to, text}"}
+_EXAMPLES = {
+    "email": "an e-mail step: email: {to, subject, text}",
+    "page": "a page step: page: {to, text}",
+}
 
 
 def _recipient(

@@ -44,20 +44,18 @@ class _Reading:
     def targets(self, place: Place, targets: Collection[str]) -> Iterator[Finding]:
         for index, target in enumerate(targets):
             problem = principals.target_problem(target, self.teams, self.shape.contacts, self.shape.oncall)
-            problem = problem or _unreachable(target, self.shape)
-            if problem:
+            if problem := problem or _unreachable(target, self.shape):
                 yield self.document.finding((*place, index), problem)
 
     def known(self, place: Place, what: str, key: str | None, keys: Collection[str]) -> Iterator[Finding]:
         """A key of escalation policies or hours."""
-        if key is None or key in keys:
-            return
-        said = hint(key, keys) if keys else f"Add it under {what}."
-        yield self.document.finding(place, f"There is no “{key}” under {what} of this service. {said}")
+        if key is not None and key not in keys:
+            said = hint(key, keys) if keys else f"Add it under {what}."
+            yield self.document.finding(place, f"There is no “{key}” under {what} of this service. {said}")
 
 
 def findings(document: Document, shape: ServiceSchema, teams: Collection[str] | None) -> Iterator[Finding]:
-    """All but what stands in other files. None for the teams: they are not looked up."""
+    """All but what other files say. None for the teams: they are not looked up."""
     reading = _Reading(document, shape, teams)
     yield from _own_key(document, shape)
     yield from _severity_words(document, shape)
@@ -77,8 +75,9 @@ def findings(document: Document, shape: ServiceSchema, teams: Collection[str] | 
 def _own_key(document: Document, shape: ServiceSchema) -> Iterator[Finding]:
     folder = Path(document.file).parent.name
     if shape.service != folder:
-        sentence = f"The service is “{shape.service}” but its folder is “{folder}”. Make them the same."
-        yield document.finding(("service",), sentence)
+        yield document.finding(
+            ("service",), f"The service is “{shape.service}” but its folder is “{folder}”. Make them the same."
+        )
     if shape.service in RESERVED:
         yield document.finding(
             ("service",), f"“{shape.service}” means something else to /incident. Choose another key."
@@ -93,25 +92,24 @@ def _severity_words(document: Document, shape: ServiceSchema) -> Iterator[Findin
         words += [(("severities", index, "aliases", number), alias) for number, alias in enumerate(level.aliases)]
         for place, word in words:
             if word.casefold() in taken:
-                owner = taken[word.casefold()]
-                yield document.finding(place, f"“{word}” already means {owner}. Choose another word.")
+                yield document.finding(place, f"“{word}” already means {taken[word.casefold()]}. Choose another word.")
             taken.setdefault(word.casefold(), level.key)
 
 
 def _default_severity(document: Document, shape: ServiceSchema) -> Iterator[Finding]:
     keys = [level.key for level in shape.severities]
     if shape.default_severity not in keys:
-        sentence = f"There is no severity “{shape.default_severity}” here. Write one of {listing(keys, 'or')}."
-        yield document.finding(("default_severity",), sentence)
+        yield document.finding(
+            ("default_severity",),
+            f"There is no severity “{shape.default_severity}” here. Write one of {listing(keys, 'or')}.",
+        )
 
 
 def _reminder(document: Document, index: int, level: SeveritySchema) -> Iterator[Finding]:
     place = ("severities", index, "remind_before")
-    if level.remind_before is None:
-        return
-    if level.update_every is None:
+    if level.remind_before is not None and level.update_every is None:
         yield document.finding(place, "There is nothing to remind of. Add update_every or remove this line.")
-    elif level.remind_before >= level.update_every:
+    elif level.remind_before and level.update_every and level.remind_before >= level.update_every:
         yield document.finding(place, "The reminder must come within update_every. Make it shorter.")
 
 
@@ -120,8 +118,9 @@ def _people(reading: _Reading) -> Iterator[Finding]:
     yield from reading.named(("owners",), shape.owners)
     for key, contact in shape.contacts.items():
         if principals.who_problem(key, None) is None:
-            sentence = f"“{key}” means somebody else already, in a list of who. Choose another key."
-            yield reading.document.finding(("contacts", key), sentence)
+            yield reading.document.finding(
+                ("contacts", key), f"“{key}” means somebody else already, in a list of who. Choose another key."
+            )
         yield from reading.named(("contacts", key, "who"), contact.who)
     for number, level in enumerate(shape.severities):
         place: Place = ("severities", number)
@@ -136,13 +135,7 @@ def _unreachable(target: str, shape: ServiceSchema) -> str | None:
     """A contact that this kind of target does not reach."""
     kind, _, key = target.partition(":")
     contact = shape.contacts.get(key)
-    if contact is None or contact.who:
-        return None
-    if kind == "email" and not contact.email:
-        return f"The contact “{key}” has no address. Add email or who to it."
-    if kind == "page" and not contact.pagerduty_service:
-        return f"The contact “{key}” cannot be paged. Add pagerduty_service or who to it."
-    return None
+    return principals.no_way_to(kind, key, contact.model_dump()) if contact and not contact.who else None
 
 
 # --- escalation policies and hours ---
@@ -153,14 +146,16 @@ def _escalation_policy(reading: _Reading, place: Place, escalation_policy: Escal
     for index, step in enumerate(escalation_policy.steps):
         here: Place = (*place, "steps", index)
         if step.after < before:
-            sentence = "This step comes earlier than the one above it. Put the steps in their order."
-            yield reading.document.finding((*here, "after"), sentence)
+            yield reading.document.finding(
+                (*here, "after"), "This step comes earlier than the one above it. Put the steps in their order."
+            )
         before = max(before, step.after)
         yield from reading.known((*here, "during"), "hours", step.during, reading.shape.hours)
         yield from reading.targets((*here, "notify"), step.notify)
     if escalation_policy.repeat and not before:
-        sentence = "All its steps come at once, so it cannot repeat. Add a later step or remove this line."
-        yield reading.document.finding((*place, "repeat"), sentence)
+        yield reading.document.finding(
+            (*place, "repeat"), "All its steps come at once, so it cannot repeat. Add a later step or remove this line."
+        )
 
 
 def _hours(document: Document, place: Place, hours: HoursSchema) -> Iterator[Finding]:
@@ -176,8 +171,10 @@ def _hours(document: Document, place: Place, hours: HoursSchema) -> Iterator[Fin
 def _level(reading: _Reading, place: Place, level: LevelSchema) -> Iterator[Finding]:
     for index, entry in enumerate(level.who or ()):
         if entry.partition(":")[0] == "oncall":
-            sentence = "A level of on-call cannot be made of on-call. Name people, user groups or teams."
-            yield reading.document.finding((*place, "who", index), sentence)
+            yield reading.document.finding(
+                (*place, "who", index),
+                "A level of on-call cannot be made of on-call. Name people, user groups or teams.",
+            )
     yield from reading.named((*place, "who"), level.who or [])
     for inner, rotation in _rotations(place, level):
         yield from _rotation(reading, inner, rotation)
@@ -203,8 +200,10 @@ def _always_somebody(document: Document, place: Place, level: LevelSchema) -> It
     placed = _rotations(place, level)
     for number, (inner, rotation) in enumerate(placed, start=1):
         if number == len(placed) and rotation.hours is not None:
-            sentence = "Outside these hours nobody would be on call. The last of the rotations must be without hours."
-            yield document.finding((*inner, "hours"), sentence)
+            yield document.finding(
+                (*inner, "hours"),
+                "Outside these hours nobody would be on call. The last of the rotations must be without hours.",
+            )
         if number < len(placed) and rotation.hours is None:
             yield document.finding(inner, "The rotations below this one never get their turn. Give it hours.")
 
@@ -222,10 +221,11 @@ def _alerts(reading: _Reading) -> Iterator[Finding]:
     words = [word for level in reading.shape.severities for word in (level.key, *level.aliases)]
     for name, known in reading.shape.alerts.items():
         if known.severity and known.severity.casefold() not in {word.casefold() for word in words}:
-            sentence = f"There is no severity “{known.severity}” here. {hint(known.severity, words)}"
-            yield reading.document.finding(("alerts", name, "severity"), sentence)
-    first: dict[str, int] = {}
-    for index, one in enumerate(reading.shape.slos):
-        if first.setdefault(one.name, index) != index:
-            sentence = f"“{one.name}” is already above. Choose another name."
-            yield reading.document.finding(("slos", index, "name"), sentence)
+            yield reading.document.finding(
+                ("alerts", name, "severity"),
+                f"There is no severity “{known.severity}” here. {hint(known.severity, words)}",
+            )
+    names = [one.name for one in reading.shape.slos]
+    for index, name in enumerate(names):
+        if name in names[:index]:
+            yield reading.document.finding(("slos", index, "name"), f"“{name}” is already above. Choose another name.")

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from datetime import timedelta
 
-from pydantic import ValidationError
-
 from bot.catalogue.services import checks
 from bot.catalogue.services.schema import (
     ContactSchema,
@@ -17,7 +15,7 @@ from bot.catalogue.services.schema import (
     ServiceSchema,
     SeveritySchema,
 )
-from bot.catalogue.yaml.diagnostics import from_pydantic
+from bot.catalogue.yaml.diagnostics import validated
 from bot.catalogue.yaml.document import Document
 from bot.domain.catalogue.catalogue import Finding
 from bot.domain.catalogue.hours import DAY, DAYS, Hours
@@ -31,10 +29,8 @@ REMIND_BEFORE = timedelta(minutes=5)
 
 def read(document: Document, teams: Collection[str] | None, findings: list[Finding]) -> Service | None:
     """The service of that file, or None where it cannot be used. What is wrong is added to `findings`."""
-    try:
-        shape = ServiceSchema.model_validate(document.data)
-    except ValidationError as problem:
-        findings.extend(from_pydantic(document, ServiceSchema, problem))
+    shape = validated(document, ServiceSchema, findings)
+    if shape is None:
         return None
     found = list(checks.findings(document, shape, teams))
     findings.extend(found)
@@ -93,25 +89,19 @@ def _remind_before(level: SeveritySchema) -> timedelta:
 
 
 def _escalation_policy(key: str, shape: EscalationPolicySchema, hours: Mapping[str, Hours]) -> EscalationPolicy:
-    steps = (
-        EscalationStep(
-            after=one.after,
-            notify=tuple(one.notify),
-            unless=Unless(one.unless),
-            during=hours[one.during] if one.during else None,
-        )
+    steps = tuple(
+        EscalationStep(one.after, tuple(one.notify), Unless(one.unless), hours[one.during] if one.during else None)
         for one in shape.steps
     )
-    return EscalationPolicy(key, tuple(steps), shape.repeat)
+    return EscalationPolicy(key, steps, shape.repeat)
 
 
 def _hours(key: str, shape: HoursSchema, timezone: str) -> Hours:
-    overnight = shape.closes < shape.opens
     return Hours(
         name=key,
         zone=shape.tz or timezone,
         opens=shape.opens,
-        closes=shape.closes + DAY if overnight else shape.closes,
+        closes=shape.closes + DAY if shape.closes < shape.opens else shape.closes,
         days=frozenset(map(DAYS.index, shape.days)),
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Annotated, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, StrictInt, model_validator
+from pydantic import Field, StrictInt, model_validator
 
 from bot.catalogue.fields import (
     Address,
@@ -16,6 +16,7 @@ from bot.catalogue.fields import (
     PagerDutyId,
     PersonId,
     PromQL,
+    Schema,
     ServiceKey,
     SeverityWord,
     SomeDuration,
@@ -28,12 +29,6 @@ from bot.catalogue.fields import (
 from bot.domain.catalogue.hours import moment, zone
 
 Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
-
-
-class Schema(BaseModel):
-    """Unknown keys are errors."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class ChannelsSchema(Schema):
@@ -120,8 +115,7 @@ class LevelSchema(Schema):
 
     @model_validator(mode="after")
     def _one_of(self) -> LevelSchema:
-        ways = (self.pagerduty_schedule, self.rotation, self.rotations, self.who)
-        if sum(way is not None for way in ways) != 1:
+        if [self.pagerduty_schedule, self.rotation, self.rotations, self.who].count(None) != 3:
             raise ValueError("A level is one of pagerduty_schedule, rotation, rotations and who. Write one of them.")
         return self
 

@@ -20,10 +20,7 @@ from bot.expressions.language import MAX_TEMPLATE_BYTES
 
 def findings(folders: Sequence[Path], catalogue: Catalogue | None) -> list[Finding]:
     """What is wrong with the templates of these folders. Without a catalogue the services are not looked up."""
-    found: list[Finding] = []
-    for folder in folders:
-        found.extend(_folder(folder, folders, catalogue))
-    return found
+    return [found for folder in folders for found in _folder(folder, folders, catalogue)]
 
 
 def _folder(folder: Path, folders: Sequence[Path], catalogue: Catalogue | None) -> Iterator[Finding]:
@@ -69,8 +66,11 @@ def _named_as_mail(path: Path, email: Path, catalogue: Catalogue | None) -> Iter
     *folders, name = path.relative_to(email).parts
     kind, _, severity = folders[-1].partition(".") if folders else ("", "", "")
     if len(folders) not in (1, 2) or name not in ("subject.txt", "body.txt"):
-        sentence = "Nothing reads this. Use email/<kind>/ or email/<service>/<kind>/ with subject.txt and body.txt."
-        yield Finding(str(path), 1, sentence)
+        yield Finding(
+            str(path),
+            1,
+            "Nothing reads this. Use email/<kind>/ or email/<service>/<kind>/ with subject.txt and body.txt.",
+        )
     elif kind not in MAILS:
         yield Finding(str(path), 1, f"There is no kind “{kind}”. {hint(kind, MAILS)}")
     elif severity and len(folders) == 1:
@@ -84,8 +84,7 @@ def _known(path: Path, key: str, severity: str, catalogue: Catalogue) -> Iterato
     if service is None:
         yield Finding(str(path), 1, f"There is no service “{key}”. {hint(key, catalogue.services)}")
     elif severity and severity not in service.severity_keys():
-        sentence = f"{service.name} has no severity “{severity}”. {hint(severity, service.severity_keys())}"
-        yield Finding(str(path), 1, sentence)
+        yield Finding(str(path), 1, service.no_severity(severity))
 
 
 def _named_after_service(path: Path, catalogue: Catalogue | None) -> Iterator[Finding]:
@@ -104,12 +103,8 @@ def _tried(
     except Unreadable as problem:
         yield from problem.findings
         return
-    seen = set()
-    for values in trials:
-        found = _once(sandbox, path, source, values, limit)
-        if found and found not in seen:
-            seen.add(found)
-            yield found
+    found = [_once(sandbox, path, source, values, limit) for values in trials]
+    yield from filter(None, dict.fromkeys(found))
 
 
 def _once(sandbox: Environment, path: Path, source: str, values: dict[str, Any], limit: int) -> Finding | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import traceback
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -31,7 +32,7 @@ BROKEN = (
 
 
 class TemplateFiles:
-    """Renders by convention. `folders` are TOCSIN_TEMPLATES, looked up first; the packaged ones stand behind them."""
+    """Renders by convention. `folders` are TOCSIN_TEMPLATES, looked up first; the packaged ones come after them."""
 
     def __init__(self, folders: Sequence[Path] = (), *, packaged: Path | None = None) -> None:
         self._folders = [*folders, packaged or data("templates")]
@@ -46,8 +47,7 @@ class TemplateFiles:
 
     def render_postmortem(self, *, service: str, values: dict[str, Any]) -> str:
         """The Markdown draft, from `postmortem/<service>.md` or `default.md`. `values` as `samples.postmortem_full`."""
-        keys = [key for key in (service, "default") if _SAFE_PART.fullmatch(key)]
-        names = [f"postmortem/{key}.md" for key in keys]
+        names = [f"postmortem/{key}.md" for key in (service, "default") if _SAFE_PART.fullmatch(key)]
         return self._first_whole(self._markdown, names, values, MARKDOWN_LIMIT) or _last_resort("resolved", values)
 
     def render_mail(self, kind: str, *, service: str, severity: str, values: dict[str, Any]) -> tuple[str, str]:
@@ -55,7 +55,7 @@ class TemplateFiles:
         found = []
         for part, limit in (("subject", SUBJECT_LIMIT), ("body", MAIL_LIMIT)):
             names = [f"email/{name}/{part}.txt" for name in _specific_first(kind, service, severity)]
-            found.append(self._first_whole(self._mail, names, values, limit) or _said(kind, values, str))
+            found.append(self._first_whole(self._mail, names, values, limit) or _last_resort(kind, values, str))
         return found[0], found[1]
 
     def _first_whole(self, sandbox: Sandbox, names: list[str], values: dict[str, Any], limit: int) -> str:
@@ -89,13 +89,8 @@ def _specific_first(kind: str, service: str, severity: str) -> list[str]:
     return [*names, *([f"{named}/{kind}"] if named else []), kind]
 
 
-def _last_resort(kind: str, values: dict[str, Any]) -> str:
-    return _said(kind, values, finish_for_slack)
-
-
-def _said(kind: str, values: dict[str, Any], finish: Callable[[Any], str]) -> str:
-    incident = values.get("incident", {})
-    said = (incident.get(key) for key in ("id", "title", "status"))
+def _last_resort(kind: str, values: dict[str, Any], finish: Callable[[Any], str] = finish_for_slack) -> str:
+    said = map(values.get("incident", {}).get, ("id", "title", "status"))
     return " · ".join([finish(word) for word in said if word] or [kind])
 
 
@@ -112,19 +107,14 @@ def finding(path: Path, problem: Exception, known: dict[str, Any] | None = None)
 def _line(path: Path, problem: Exception) -> int:
     if isinstance(problem, TemplateSyntaxError):
         return problem.lineno
-    line, frame = 1, problem.__traceback__
-    resolved = str(path.resolve())
-    while frame is not None:
-        # Jinja rewrites tracebacks so that they show the template's own lines.
-        if frame.tb_frame.f_code.co_filename == resolved:
-            line = frame.tb_lineno
-        frame = frame.tb_next
-    return line
+    # Jinja rewrites tracebacks so that they show the template's own lines.
+    frames = traceback.extract_tb(problem.__traceback__)
+    return next((frame.lineno or 1 for frame in reversed(frames) if frame.filename == str(path.resolve())), 1)
 
 
 def _sentence(problem: Exception, known: dict[str, Any]) -> str:
-    said = (problem.message if isinstance(problem, TemplateError) else str(problem)) or type(problem).__name__
-    said = said.rstrip(".")
+    own = problem.message if isinstance(problem, TemplateError) else str(problem)
+    said = (own or type(problem).__name__).rstrip(".")
     if isinstance(problem, UndefinedError):
         return _undefined(said, known)
     if isinstance(problem, TemplateNotFound):

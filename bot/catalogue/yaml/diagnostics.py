@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any, get_args
+from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
@@ -11,6 +10,8 @@ from pydantic.fields import FieldInfo
 from bot.catalogue.yaml.document import Document, Place
 from bot.domain.catalogue.catalogue import Finding
 from bot.domain.text.wording import hint
+
+S = TypeVar("S", bound=BaseModel)
 
 _NEEDED = {
     "string_type": "text; put it in quotes",
@@ -23,11 +24,14 @@ _NEEDED = {
 }
 
 
-def from_pydantic(document: Document, shape: type[BaseModel], problem: ValidationError) -> Iterator[Finding]:
-    """One finding for each error, where it stands in the file."""
-    for error in problem.errors(include_url=False):
-        place = tuple(error["loc"])
-        yield document.finding(place, _sentence(shape, place, dict(error)))
+def validated(document: Document, shape: type[S], findings: list[Finding]) -> S | None:
+    """The file in that shape. None where it does not fit: each error is added to `findings`, at its line."""
+    try:
+        return shape.model_validate(document.data)
+    except ValidationError as problem:
+        errors = problem.errors(include_url=False)
+        findings.extend(document.finding(one["loc"], _sentence(shape, one["loc"], dict(one))) for one in errors)
+        return None
 
 
 def _sentence(shape: type[BaseModel], place: Place, error: dict[str, Any]) -> str:
@@ -58,16 +62,15 @@ def spoken(place: Place) -> str:
 
 
 def _known_keys(shape: type[BaseModel], place: Place) -> list[str]:
-    """The keys of the model that stands at that place."""
+    """The keys of the model at that place."""
     for part in place:
         field = _fields(shape).get(part) if isinstance(part, str) else None
-        inner = _model_in(field.annotation) if field else None
-        shape = inner or shape
+        shape = (_model_in(field.annotation) if field else None) or shape
     return list(_fields(shape))
 
 
 def _fields(shape: type[BaseModel]) -> dict[str, FieldInfo]:
-    """By the word that stands in the file."""
+    """By the word that is written in the file."""
     return {field.alias or name: field for name, field in shape.model_fields.items()}
 
 

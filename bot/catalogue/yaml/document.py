@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -37,6 +37,9 @@ class Document:
 
     def finding(self, place: Place, sentence: str) -> Finding:
         return Finding(self.file, self.line(place), sentence)
+
+    def findings(self, place: Place, sentences: Iterable[str]) -> list[Finding]:
+        return [self.finding(place, sentence) for sentence in sentences]
 
     def where(self, place: Place) -> str:
         return f"{self.file}:{self.line(place)}"

@@ -41,14 +41,35 @@ class Kind(StrEnum):
     PAGE = "page"
     SET = "set"
 
+    @property
+    def rules(self) -> KindRules:
+        return _KIND_RULES[self]
 
-FIXED_EFFECTS = {
-    Kind.PROMQL: Effect.READ,
-    Kind.WAIT: Effect.READ,
-    Kind.MANUAL: Effect.READ,
-    Kind.APPROVAL: Effect.READ,
-    Kind.SET: Effect.READ,
-    Kind.MESSAGE: Effect.REPEATABLE,
+
+@dataclass(frozen=True)
+class KindRules:
+    """What holds for every step of a kind. `results`: the names that the world outside fills."""
+
+    results: tuple[str, ...] = ()
+    effect: Effect | None = None  # the only one it has
+    connection: str | None = None  # the kind of connection it needs
+    looks: bool = False  # a plan may look with it
+    reaches: bool = False  # people beyond Slack
+
+
+_KIND_RULES: Mapping[Kind, KindRules] = {
+    Kind.HTTP: KindRules(("status", "headers", "body", "json"), looks=True),
+    Kind.SQL: KindRules(("rows", "rowcount"), connection="sql", looks=True),
+    Kind.REDIS: KindRules(("value",), connection="redis", looks=True),
+    Kind.PROMQL: KindRules(("value", "samples"), Effect.READ, connection="prometheus", looks=True),
+    Kind.SHELL: KindRules(("exit_code", "stdout", "stderr"), looks=True),
+    Kind.WAIT: KindRules(effect=Effect.READ),
+    Kind.MANUAL: KindRules(("evidence",), Effect.READ),
+    Kind.APPROVAL: KindRules(effect=Effect.READ),
+    Kind.MESSAGE: KindRules(effect=Effect.REPEATABLE),
+    Kind.EMAIL: KindRules(("reached", "missed"), reaches=True),
+    Kind.PAGE: KindRules(("reached", "missed"), reaches=True),
+    Kind.SET: KindRules(effect=Effect.READ),
 }
 
 
@@ -147,6 +168,17 @@ class Step:
     undo: Step | None = None
     in_plan: bool = False  # a read that the plan really looks at
 
+    @property
+    def checked(self) -> tuple[Kind, Mapping[str, Any]]:
+        """The kind and body that its result is of: a wait ends with the result of its check."""
+        for kind, body in self.body.get("until", {}).items() if self.kind is Kind.WAIT else ():
+            return Kind(kind), body
+        return self.kind, self.body
+
+    @property
+    def with_undo(self) -> tuple[Step, ...]:
+        return (self, self.undo) if self.undo else (self,)
+
 
 @dataclass(frozen=True)
 class Trigger:
@@ -183,6 +215,10 @@ class Runbook:
     version: str = ""
     file: str = ""
     folder: str = ""  # the catalogue folder it came from: TOCSIN_ALLOW_SHELL names such folders
+
+    @property
+    def steps_and_undos(self) -> list[Step]:
+        return [one for step in self.steps for one in step.with_undo]
 
     @property
     def has_effect(self) -> bool:

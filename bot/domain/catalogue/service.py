@@ -11,7 +11,7 @@ from bot.domain.catalogue.levels import Level
 from bot.domain.catalogue.policy import EscalationPolicy
 from bot.domain.catalogue.severity import Severity
 from bot.domain.errors import Unclear
-from bot.domain.text.wording import listing
+from bot.domain.text.wording import hint, listing
 
 NOWHERE = ".invalid"  # what an address ends in that is never written to
 
@@ -85,6 +85,10 @@ class Service:
         if found is None:
             raise Unclear(f"{self.name} has no severity “{word}”. It has {listing(self.severity_keys())}.")
         return found
+
+    def no_severity(self, word: str) -> str:
+        """The sentence for a file that names one it has not."""
+        return f"{self.name} has no severity “{word}”. {hint(word, self.severity_keys())}"
 
     def severity_keys(self) -> list[str]:
         return [level.key for level in self.severities]

@@ -11,7 +11,7 @@ from typing import Any
 import jmespath
 from jmespath.exceptions import JMESPathError
 
-from bot.catalogue.runbook_tests.read import FAILS, GIVES, UNKNOWN, WAITS, ScriptedResult, checked_kind, gives_its_own
+from bot.catalogue.runbook_tests.read import FAILS, GIVES, UNKNOWN, WAITS, ScriptedResult
 from bot.domain.catalogue.runbook import Kind, Step
 from bot.domain.errors import Unclear
 from bot.domain.runs.outcome import Done, Failed, Outcome, Unknown, Waiting
@@ -78,7 +78,7 @@ _CONTEXT = StepContext("simulated", 60.0, _Still(), Connections({}, _nothing), s
 def outcome(step: Step, arguments: Mapping[str, Any], script: Script) -> Outcome:
     """Its fate, by the step's own rules. Raises Unscripted."""
     try:
-        if gives_its_own(step):
+        if not step.checked[0].rules.results:
             return _at_once(STEPS[step.kind](arguments, _CONTEXT))
         if step.kind is Kind.WAIT:
             return _waited(step, arguments, script)
@@ -284,7 +284,7 @@ _GIVES: Mapping[Kind, Callable[[Mapping[str, Any], ScriptedResult], Outcome]] = 
 def _waited(step: Step, arguments: Mapping[str, Any], script: Script) -> Outcome:
     """Each result is one look, as many as its time has room for. When none of them holds, its time is over."""
     every, limit = read.seconds(arguments, "every"), read.seconds(arguments, "deadline")
-    kind = checked_kind(step)
+    kind, _ = step.checked
     inner = arguments["until"][kind.value]
     looks = script.take_all() or [_needed(step, None)]
     for scripted_result in looks[: math.ceil(limit / every) + 1]:

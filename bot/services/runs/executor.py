@@ -212,6 +212,6 @@ class Executor:
 
 def _key(run: Run, step: Step, attempt: StepRun) -> str:
     """Nobody is woken or written to twice for one step, however often it is tried."""
-    if step.kind in (Kind.EMAIL, Kind.PAGE):
+    if step.kind.rules.reaches:
         return step_name(run, step.id)
     return step_key(run, step.id, attempt.attempt)

@@ -45,7 +45,7 @@ async def problems(deps: Deps, runbook: Runbook, plan: Plan) -> dict[str, str]:
 
 def _nobody_to_reach(deps: Deps, runbook: Runbook, step: PlannedStep) -> str:
     """An e-mail or a page that could not go out to anybody."""
-    if step.kind not in (Kind.EMAIL, Kind.PAGE):
+    if not step.kind.rules.reaches:
         return ""
     if step.kind is Kind.EMAIL and deps.mailer is None:
         return email.NOT_SET_UP

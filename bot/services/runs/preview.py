@@ -35,7 +35,7 @@ async def looks(deps: Deps, runbook: Runbook, plan: Plan, incident: Incident | N
     ]
     found = await asyncio.gather(*(_look(deps, runbook, plan, step) for step in steps))
     seen = {step.id: said for step, said in zip(steps, found, strict=True)}
-    reaching = [step for step in plan.steps if step.kind in (Kind.EMAIL, Kind.PAGE) and step.runs != NO]
+    reaching = [step for step in plan.steps if step.kind.rules.reaches and step.runs != NO]
     told = await asyncio.gather(*(_reach(deps, runbook, step, incident) for step in reaching))
     seen |= {step.id: said for step, said in zip(reaching, told, strict=True) if said}
     return {step: deps.secrets.masker.mask(said)[:SHOWN] for step, said in seen.items()}

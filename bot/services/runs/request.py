@@ -182,8 +182,7 @@ async def _may_ask(deps: Deps, runbook: Runbook, by: Actor, about: _About, *, mu
 
 def _must_be_harmless(runbook: Runbook) -> None:
     """Automation is no way round an approval."""
-    is_once = any(one.effect is Effect.ONCE for step in runbook.steps for one in (step, step.undo) if one)
-    if not runbook.policy.needs_none or is_once:
+    if not runbook.policy.needs_none or any(one.effect is Effect.ONCE for one in runbook.steps_and_undos):
         raise Refused(f"{runbook.id} needs a person: only runbooks with “approval: none” and no once step start alone.")
 
 
