@@ -1,4 +1,4 @@
-"""Slack's questions with no Slack in them: what people ask (Ask, Press, …), what they are answered (Reply, Modal)."""
+"""Slack's questions with no Slack in them: what people ask (Command, BlockAction, …) and are answered (Reply, …)."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Where:
 
 @dataclass(frozen=True)
 class Command:
-    """A sentence for the bot: `/incident <text>`, or the same in a mention. `text` has no verb in it any more."""
+    """A sentence for the bot: `/incident <text>`, or the same in a mention. `text` is what follows the verb."""
 
     by: Actor
     text: str
@@ -46,6 +46,9 @@ class BlockAction:
     values: Mapping[str, Any] = field(default_factory=dict)  # what that modal holds at this moment, by field
     metadata: str = ""  # that modal's private_metadata
 
+    def text(self, name: str) -> str:
+        return str(self.values.get(name) or "")
+
 
 @dataclass(frozen=True)
 class Submission:
@@ -56,6 +59,9 @@ class Submission:
     values: Mapping[str, Any]
     metadata: str
     where: Where
+
+    def text(self, name: str) -> str:
+        return str(self.values.get(name) or "")
 
 
 @dataclass(frozen=True)

@@ -11,26 +11,26 @@ from commands.incident import ack
 from commands.incident import declare as incident
 
 
+async def _number(click: BlockAction, deps: Deps) -> int:
+    return (await alert_operations.by_name(deps, click.value)).id
+
+
 async def acknowledge(click: BlockAction, deps: Deps) -> Reply:
-    group = await alert_operations.by_name(deps, click.value)
-    return await ack.acknowledge_alert(deps, group.id, click.by)
+    return await ack.acknowledge_alert(deps, await _number(click, deps), click.by)
 
 
 async def unacknowledge(click: BlockAction, deps: Deps) -> Reply:
-    group = await alert_operations.by_name(deps, click.value)
-    group, was_so = await alert_operations.unacknowledge(deps, group.id, click.by)
+    group, was_so = await alert_operations.unacknowledge(deps, await _number(click, deps), click.by)
     return Reply(f"Nobody is on {group} any more." if was_so else f"Nobody was on {group}.")
 
 
 async def declare(click: BlockAction, deps: Deps) -> Reply:
-    group = await alert_operations.by_name(deps, click.value)
-    found, is_new = await alert_operations.declare(deps, group.id, click.by)
+    found, is_new = await alert_operations.declare(deps, await _number(click, deps), click.by)
     return Reply(await incident.declared(deps, found, is_new))
 
 
 async def resolve(click: BlockAction, deps: Deps) -> Reply:
-    group = await alert_operations.by_name(deps, click.value)
-    return await resolved(deps, group.id, click.by)
+    return await resolved(deps, await _number(click, deps), click.by)
 
 
 async def resolved(deps: Deps, number: int, by: Actor) -> Reply:
@@ -39,9 +39,8 @@ async def resolved(deps: Deps, number: int, by: Actor) -> Reply:
 
 
 async def silence(click: BlockAction, deps: Deps) -> Reply:
-    """The choice says how long; which alert it is about, the message that it stands in."""
-    group = await alert_operations.by_card(deps, click.where)
-    return await silenced(deps, group.id, click.value, click.by)
+    """The choice says how long, and its message which alert."""
+    return await silenced(deps, (await alert_operations.by_card(deps, click.where)).id, click.value, click.by)
 
 
 async def silenced(deps: Deps, number: int, word: str, by: Actor) -> Reply:
@@ -51,8 +50,7 @@ async def silenced(deps: Deps, number: int, word: str, by: Actor) -> Reply:
 
 
 async def unsilence(click: BlockAction, deps: Deps) -> Reply:
-    group = await alert_operations.by_name(deps, click.value)
-    return await unsilenced(deps, group.id, click.by)
+    return await unsilenced(deps, await _number(click, deps), click.by)
 
 
 async def unsilenced(deps: Deps, number: int, by: Actor) -> Reply:

@@ -20,8 +20,7 @@ async def on_command(command: Command, deps: Deps) -> Reply:
 
 
 async def on_click(click: BlockAction, deps: Deps) -> Reply:
-    incident = await incident_queries.by_subject(deps, click.value, click.by)
-    return await _acknowledge(deps, incident.id, click.by)
+    return await _acknowledge(deps, (await incident_queries.by_subject(deps, click.value, click.by)).id, click.by)
 
 
 async def acknowledge_alert(deps: Deps, number: int, by: Actor) -> Reply:

@@ -29,7 +29,6 @@ async def on_command(command: Command, deps: Deps) -> Reply | Modal:
 
 
 async def declared(deps: Deps, incident: Incident, is_new: bool) -> str:
-    """What the acknowledgement says: the truth of the moment."""
     where = _where(deps, incident)
     if not is_new:
         return f"{incident} is already declared{f': {where}' if where else ''}."
@@ -57,23 +56,20 @@ async def on_click(click: BlockAction, deps: Deps) -> Modal:
 
 async def service_chosen(click: BlockAction, deps: Deps) -> Modal:
     """Another service has other severities: the form is drawn again with what was typed."""
-    draft = Draft.from_fields({"service": click.value}, deps.catalogue)
-    kept = click.values
-    draft = replace(draft, **_carried(click.metadata))
     view = incident_forms.declare(
-        draft,
+        replace(Draft.from_fields({"service": click.value}, deps.catalogue), **_carried(click.metadata)),
         deps.catalogue,
-        title=str(kept.get("title") or ""),
-        impact=str(kept.get("impact") or ""),
-        private=bool(kept.get("private")),
+        title=click.text("title"),
+        impact=click.text("impact"),
+        private=bool(click.values.get("private")),
     )
     return Modal(view, OPENER)
 
 
 async def on_shortcut(shortcut: Shortcut, deps: Deps) -> Modal:
     """Global, or on a message: its words become the title, and the incident links back to it."""
-    draft = Draft.read("", deps.catalogue)
-    draft = replace(draft, source_channel=shortcut.where.channel, source_ts=shortcut.where.ts)
+    where = shortcut.where
+    draft = replace(Draft.read("", deps.catalogue), source_channel=where.channel, source_ts=where.ts)
     title = clean_title(readable(shortcut.text)[:250]) if shortcut.text else ""
     impact = readable(shortcut.text) if len(shortcut.text) > 250 else ""
     return Modal(incident_forms.declare(draft, deps.catalogue, title=title, impact=impact), OPENER)

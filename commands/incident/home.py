@@ -19,20 +19,22 @@ from bot.views.kit import links
 async def draw(by: Actor, deps: Deps) -> dict[str, Any]:
     """Approving happens in the thread only: from here a link leads there."""
     waiting = await incident_queries.waiting_for(deps, by)
-    decisions = [_decision(deps, run, asked) for run, asked in await runbooks.to_decide(deps, by)]
-    questions = [_question(deps, run) for run in await runbooks.to_answer(deps, by)]
-    found = await incident_queries.open_incidents(deps, by)
-    alerts = await alert_operations.nobody_on(deps, view.ALERTS_SHOWN + 1)
-    return view.home(found, waiting.leading, waiting.postmortems, decisions, questions, alerts)
+    return view.home(
+        await incident_queries.open_incidents(deps, by),
+        waiting.leading,
+        waiting.postmortems,
+        decisions=[_decision(deps, run, asked) for run, asked in await runbooks.to_decide(deps, by)],
+        questions=[Question(run, _title(deps, run), _link(deps, run)) for run in await runbooks.to_answer(deps, by)],
+        alerts=await alert_operations.nobody_on(deps, view.ALERTS_SHOWN + 1),
+    )
 
 
 def _decision(deps: Deps, run: Run, asked: ApprovalRequest) -> Decision:
-    link = links.permalink(deps, asked.channel, asked.ts) or links.permalink(deps, run.channel, run.ts)
-    return Decision(run, _title(deps, run), asked, link)
+    return Decision(run, _title(deps, run), asked, links.permalink(deps, asked.channel, asked.ts) or _link(deps, run))
 
 
-def _question(deps: Deps, run: Run) -> Question:
-    return Question(run, _title(deps, run), links.permalink(deps, run.channel, run.ts))
+def _link(deps: Deps, run: Run) -> str | None:
+    return links.permalink(deps, run.channel, run.ts)
 
 
 def _title(deps: Deps, run: Run) -> str:

@@ -16,11 +16,8 @@ async def overview(command: Command, deps: Deps) -> Reply:
     if here:
         return await _show(deps, here.id, command)
     found = await incident_queries.open_incidents(deps, command.by)
-    return Reply(_said(len(found)), view.overview(found))
-
-
-def _said(count: int) -> str:
-    return {0: "No incident is open.", 1: "1 incident is open."}.get(count, f"{count} incidents are open.")
+    said = {0: "No incident is open.", 1: "1 incident is open."}.get(len(found), f"{len(found)} incidents are open.")
+    return Reply(said, view.overview(found))
 
 
 async def listed(command: Command, deps: Deps) -> Reply:
@@ -37,8 +34,7 @@ async def show(command: Command, deps: Deps) -> Reply:
 
 async def _show(deps: Deps, number: int, command: Command) -> Reply:
     card = await cards.of(deps, number)
-    text = view.fallback(card.incident, f"{card.incident.severity}, {card.incident.status}")
-    return Reply(text, view.card(card))
+    return Reply(view.fallback(card.incident, f"{card.incident.severity}, {card.incident.status}"), view.card(card))
 
 
 async def timeline(command: Command, deps: Deps) -> Reply:

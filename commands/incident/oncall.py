@@ -40,7 +40,7 @@ async def _look(words: list[str], command: Command, deps: Deps) -> Reply:
 
 
 def _others(deps: Deps, service: Service) -> list[str]:
-    """Further services that somebody is on call for."""
+    """Other services with levels of on-call, by key."""
     return [key for key, one in deps.catalogue.services.items() if one.oncall and key != service.key]
 
 
@@ -56,8 +56,8 @@ async def _give(words: list[str], command: Command, deps: Deps) -> Reply:
         person = await people.find(deps, named[1], must_be_fresh=True)
     except Refused:
         raise Unclear(f"Slack does not know {mention(named[1])}. Choose somebody of this workspace.") from None
-    rest = [word for word in words if word != named[0]]
-    return await _hand_over(rest, person, command, deps, say=f"give {mention(person.id)} 2h")
+    words = [word for word in words if word != named[0]]
+    return await _hand_over(words, person, command, deps, say=f"give {mention(person.id)} 2h")
 
 
 async def _hand_over(words: list[str], person: Person, command: Command, deps: Deps, *, say: str) -> Reply:

@@ -12,5 +12,5 @@ async def on_command(command: Command, deps: Deps) -> Reply:
     """Somebody is woken: a person, who is on call for a service, or a contact; without a name, who is on call here."""
     of, rest = await find.named(deps, command.text, command.where, command.by)
     paged = await page_and_escalate.page(deps, of, rest, command.by)
-    ways = (deps.pager is not None, deps.mailer is not None)
-    return Reply(view.paged(paged.subject, paged.spoken, *ways, is_drill=paged.is_drill))
+    by_pager, by_mail = deps.pager is not None, deps.mailer is not None
+    return Reply(view.paged(paged.subject, paged.spoken, by_pager, by_mail, is_drill=paged.is_drill))

@@ -19,10 +19,9 @@ PIECES = 20
 
 
 async def on_command(command: Command, deps: Deps) -> Reply:
-    """The draft as it stands, for reading; the file is in the thread and in `tocsin export`."""
+    """For reading: the file is in the incident's thread and in `tocsin export`."""
     incident, _ = await incident_queries.named(deps, command.text, command.where, command.by)
-    markdown = await postmortems.read(deps, incident)
-    cut = _pieces(markdown)
+    cut = _pieces(await postmortems.read(deps, incident))
     pieces = [section(f"```{escape(piece)}```") for piece in cut[:PIECES]]
     if len(cut) > PIECES:
         pieces.append(context(f"There is more: the file in its thread and `tocsin export {incident}` hold all of it."))

@@ -54,13 +54,13 @@ async def on_click(click: BlockAction, deps: Deps) -> Modal:
 
 async def on_submit(sent: Submission, deps: Deps) -> Reply:
     incident = await incident_queries.by_subject(deps, sent.metadata, sent.by)
-    watch = str(sent.values.get("watch") or "")
+    watch = sent.text("watch")
     incident = await resolution.resolve(
         deps,
         incident.id,
         sent.by,
-        fix=readable(str(sent.values.get("fix") or "")),
-        impact=readable(str(sent.values.get("impact") or "")),
+        fix=readable(sent.text("fix")),
+        impact=readable(sent.text("impact")),
         watch=timedelta(0) if watch == "none" else duration.parse(watch) if watch else None,
     )
     return _resolved(incident)
@@ -72,29 +72,18 @@ def _resolved(incident: Incident) -> Reply:
     return Reply(f"{incident} is resolved; the post-mortem draft follows in its thread.{until}")
 
 
-async def reopen(command: Command, deps: Deps) -> Reply:
-    incident, _ = await incident_queries.named(deps, command.text, command.where, command.by)
-    return await _reopen(deps, incident, command.by)
-
-
-async def on_reopen(click: BlockAction, deps: Deps) -> Reply:
-    return await _reopen(deps, await incident_queries.by_subject(deps, click.value, click.by), click.by)
-
-
-async def _reopen(deps: Deps, incident: Incident, by: Actor) -> Reply:
-    incident = await resolution.reopen(deps, incident.id, by)
+async def reopen(asked: Command | BlockAction, deps: Deps) -> Reply:
+    incident = await resolution.reopen(deps, await _number(asked, deps), asked.by)
     return Reply(f"{incident} is open again. Next update {view.next_update(incident)}.")
 
 
-async def close(command: Command, deps: Deps) -> Reply:
-    incident, _ = await incident_queries.named(deps, command.text, command.where, command.by)
-    return await _close(deps, incident, command.by)
-
-
-async def on_confirm(click: BlockAction, deps: Deps) -> Reply:
-    return await _close(deps, await incident_queries.by_subject(deps, click.value, click.by), click.by)
-
-
-async def _close(deps: Deps, incident: Incident, by: Actor) -> Reply:
-    incident, is_new = await resolution.close(deps, incident.id, by)
+async def close(asked: Command | BlockAction, deps: Deps) -> Reply:
+    incident, is_new = await resolution.close(deps, await _number(asked, deps), asked.by)
     return Reply(f"{incident} is closed." if is_new else f"{incident} is closed already.")
+
+
+async def _number(asked: Command | BlockAction, deps: Deps) -> int:
+    if isinstance(asked, BlockAction):
+        return (await incident_queries.by_subject(deps, asked.value, asked.by)).id
+    incident, _ = await incident_queries.named(deps, asked.text, asked.where, asked.by)
+    return incident.id

@@ -17,6 +17,5 @@ async def on_command(command: Command, deps: Deps) -> Reply:
         service = deps.catalogue.service_or_default(incident.service).name
         return Reply(f"{service} has no runbooks yet. `/runbook list` shows those of other services.")
     here = await incident_queries.living_here(deps, command.where)
-    is_here = here is not None and here.id == incident.id
     title = f"{len(found)} runbook{'' if len(found) == 1 else 's'} may help with {incident}."
-    return Reply(title, view.suggested(incident.name, found, here=is_here))
+    return Reply(title, view.suggested(incident.name, found, here=here is not None and here.id == incident.id))

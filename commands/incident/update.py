@@ -38,10 +38,10 @@ def _modal(incident: Incident) -> Modal:
 
 async def on_submit(sent: Submission, deps: Deps) -> Reply | FieldErrors:
     incident = await incident_queries.by_subject(deps, sent.metadata, sent.by)
-    text = readable(str(sent.values.get("text") or ""))
+    text = readable(sent.text("text"))
     if not text.strip():
         return FieldErrors({"text": "Say in a sentence what is new."})
-    wanted = str(sent.values.get("next_update") or "default")
+    wanted = sent.text("next_update") or "default"
     incident = await updates.post(
         deps,
         incident.id,
@@ -55,8 +55,8 @@ async def on_submit(sent: Submission, deps: Deps) -> Reply | FieldErrors:
 
 
 def _chosen(sent: Submission) -> Status | None:
-    """The status that was chosen; None where the one that was shown has been left, whoever changed it meanwhile."""
-    chosen, shown = str(sent.values.get("status") or ""), sent.metadata.partition(":")[2]
+    """None where the status that the form showed is left, whatever it has become meanwhile."""
+    chosen, shown = sent.text("status"), sent.metadata.partition(":")[2]
     return rules.status_from(chosen) if chosen and chosen != shown else None
 
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from bot.deps import Deps
 from bot.domain.people.person import Actor
-from bot.domain.runs.approval import ApprovalRequest
-from bot.interactions import Block, BlockAction, Modal, Reply, Submission, Where
+from bot.interactions import BlockAction, Modal, Reply, Submission, Where
 from bot.services.runs import approvals
 from bot.services.runs.approvals import ApprovalClick
 from bot.views.kit import blocks as b
@@ -17,7 +16,7 @@ async def _click(deps: Deps, value: str, where: Where, by: Actor) -> ApprovalCli
 
 
 async def _pressed(deps: Deps, click: BlockAction) -> ApprovalClick:
-    """A button in a form or on the Home tab stands on no message, wherever it says that it was opened."""
+    """A button in a form or on the Home tab is on no message, wherever it says that it was opened."""
     return await _click(deps, click.value, Where() if click.view else click.where, click.by)
 
 
@@ -30,37 +29,30 @@ async def on_click(click: BlockAction, deps: Deps) -> Reply:
 
 async def on_reject(click: BlockAction, deps: Deps) -> Modal:
     asked = await approvals.may_reject(deps, await _pressed(deps, click), click.by)
-    return Modal(_why("approval.reject", f"Reject {_named(asked)}", "What would have to change?", click, "Reject"))
+    return b.question(
+        "approval.reject", f"Reject RUN-{asked.run}", "reason", "What would have to change?", click.value, "Reject"
+    )
 
 
 async def on_submit_reject(sent: Submission, deps: Deps) -> Reply:
     given = await _click(deps, sent.metadata, sent.where, sent.by)
-    made = await approvals.reject(deps, given, sent.by, str(sent.values.get("reason") or ""))
+    made = await approvals.reject(deps, given, sent.by, sent.text("reason"))
     return Reply(f"Rejected. {asker(made.run)} is told why." if not is_by_alert(made.run) else "Rejected.")
 
 
 async def on_break_glass(click: BlockAction, deps: Deps) -> Modal:
     asked = await approvals.may_reject(deps, await _pressed(deps, click), click.by)
     label = "Why can it not wait? This is posted in the channel."
-    return Modal(_why("approval.break", f"Start {_named(asked)} alone", label, click, "Break the glass"))
+    title = f"Start RUN-{asked.run} alone"
+    return b.question("approval.break", title, "reason", label, click.value, "Break the glass")
 
 
 async def on_submit_break(sent: Submission, deps: Deps) -> Reply:
-    reason = str(sent.values.get("reason") or "")
     given = await _click(deps, sent.metadata, sent.where, sent.by)
-    made = await approvals.break_glass(deps, given, sent.by, reason)
+    made = await approvals.break_glass(deps, given, sent.by, sent.text("reason"))
     return Reply(f"{made.run} goes on without approval. The channel is told; somebody else reviews it.")
 
 
 async def on_review(click: BlockAction, deps: Deps) -> Reply:
     await approvals.review(deps, await _pressed(deps, click), click.by)
     return Reply("Noted: you have reviewed it.")
-
-
-def _named(asked: ApprovalRequest) -> str:
-    return f"RUN-{asked.run}"
-
-
-def _why(callback: str, title: str, label: str, click: BlockAction, submit: str) -> Block:
-    element = b.text_input(multiline=True, limit=500)
-    return b.modal(callback, title, [b.field("reason", label, element)], submit=submit, metadata=click.value)

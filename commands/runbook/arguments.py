@@ -54,8 +54,9 @@ def as_typed(text: str) -> str:
 def value(runbook: str, given: Mapping[str, object], reason: str = "") -> str:
     """For a button; where it would be too long, the id alone."""
     every = {**given, REASON: reason} if reason else given
-    pairs = [f"{name}={_text(one)}" for name, one in every.items() if not isinstance(one, Reference)]
-    said = shlex.join([runbook, *pairs])
+    said = shlex.join(
+        [runbook, *(f"{name}={_text(one)}" for name, one in every.items() if not isinstance(one, Reference))]
+    )
     return said if len(said) <= BUTTON_LIMIT else runbook
 
 
@@ -74,5 +75,4 @@ def must_fit(runbook: Runbook, said: Said, *, whole: bool) -> None:
 
 
 def is_whole(runbook: Runbook, said: Said) -> bool:
-    """Whether nothing is missing that it needs."""
     return not parameters.problems(runbook, said.given)

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 
 from bot.deps import Deps
 from bot.domain.alerts.group import AlertGroup
@@ -57,11 +55,11 @@ async def picker(deps: Deps, by: Actor, where: Where, chosen: str = "", reason: 
     runbook = deps.catalogue.runbook(chosen)
     trouble = await _refusal(deps, runbook, by, where)
     shown = await _form(deps, runbook, Said(runbook.id, reason=reason), where, [trouble] if trouble else [])
-    return Modal(view.form(Form(**{**vars(shown), "pick_from": every})), opener)
+    return Modal(view.form(replace(shown, pick_from=every)), opener)
 
 
 async def _refusal(deps: Deps, runbook: Runbook, by: Actor, where: Where) -> str:
-    """Said before anything is typed in vain. Nothing was asked for yet."""
+    """Said before anybody fills in the form; nothing is asked for yet."""
     incident = await incident_queries.living_here(deps, where)
     try:
         await run_request.may_execute(deps, runbook, by, incident.id if incident else None)
@@ -75,8 +73,7 @@ async def of(
 ) -> Modal:
     """For this runbook, with what was given. Raises Refused."""
     await run_request.may_begin(deps, runbook, by, where, alert.id if alert else None)
-    shown = await _form(deps, runbook, said, where, [])
-    shown = replace(shown, alert=str(alert) if alert else "")
+    shown = replace(await _form(deps, runbook, said, where, []), alert=str(alert) if alert else "")
     return Modal(view.form(shown), (OPENER, "runbook.run", arguments.value(runbook.id, said.given, said.reason)))
 
 
@@ -93,8 +90,8 @@ async def _form(deps: Deps, runbook: Runbook, said: Said, where: Where, notes: l
 
 
 async def _choices(deps: Deps, runbook: Runbook) -> dict[str, list[tuple[str, str]]]:
-    found = await choices.offered(deps, runbook)
-    return {name: [(one.value, one.label) for one in some] for name, some in found.items()}
+    offered = await choices.offered(deps, runbook)
+    return {name: [(one.value, one.label) for one in found] for name, found in offered.items()}
 
 
 async def rule_here(deps: Deps, runbook: Runbook, where: Where) -> ApprovalRule | None:
@@ -105,15 +102,19 @@ async def rule_here(deps: Deps, runbook: Runbook, where: Where) -> ApprovalRule 
 
 
 async def needs_form(deps: Deps, runbook: Runbook, said: Said, where: Where) -> bool:
-    """Whether something is missing: a parameter, or the reason."""
+    """Where a parameter or the reason is missing."""
     if not arguments.is_whole(runbook, said):
         return True
+    return not said.reason and await must_say_why(deps, runbook, where)
+
+
+async def must_say_why(deps: Deps, runbook: Runbook, where: Where) -> bool:
     rule = await rule_here(deps, runbook, where)
-    return rule is not None and rule.reason and not said.reason
+    return rule is not None and rule.reason
 
 
 async def change(deps: Deps, number: int, by: Actor) -> Modal:
-    """With the parameters as they stand. Raises Conflict, Missing, Refused."""
+    """With the run's present parameters. Raises Conflict, Missing, Refused."""
     await runs.visible(deps, number, by)
     run, runbook = await run_request.may_change(deps, number, by)
     shown = Form(
@@ -124,7 +125,3 @@ async def change(deps: Deps, number: int, by: Actor) -> Modal:
         notes=["What was asked is void then, and asked anew. Whoever changes a run does not approve it."],
     )
     return Modal(view.form(shown), ("Change parameters", "runbook.plan", run.name))
-
-
-def given_in(runbook: Runbook, values: Mapping[str, Any]) -> dict[str, Any]:
-    return view.given_in(runbook, values)

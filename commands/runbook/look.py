@@ -29,17 +29,14 @@ async def listed(command: Command, deps: Deps) -> Reply:
         return Reply(NONE_YET)
     count = f"{len(found)} runbook{'' if len(found) == 1 else 's'}"
     title = f"{count} with “{literal(wanted[:60])}”:" if wanted else f"{count}:"
-    rules = [await form.rule_here(deps, one, Where()) for one in found]
-    return Reply(
-        title, view.listed(title, [(one, view.needs(one, rule)) for one, rule in zip(found, rules, strict=True)])
-    )
+    needs = [(one, view.needs(one, await form.rule_here(deps, one, Where()))) for one in found]
+    return Reply(title, view.listed(title, needs))
 
 
 async def show(command: Command, deps: Deps) -> Reply:
     runbook = deps.catalogue.runbook(_named(command, "show"))
     rule = await form.rule_here(deps, runbook, command.where)
-    record = await runs.record(deps, runbook.id)
-    blocks = view.whole(runbook, deps.catalogue, rule, record)
+    blocks = view.whole(runbook, deps.catalogue, rule, await runs.record(deps, runbook.id))
     return Reply(f"{runbook.id}: {literal(runbook.title)}", blocks)
 
 
@@ -52,7 +49,7 @@ async def history(command: Command, deps: Deps) -> Reply:
 
 
 def _named(command: Command, verb: str) -> str:
-    """The id. Raises Unclear."""
+    """A runbook's id. Raises Unclear."""
     first, *rest = arguments.as_typed(command.text).split() or [""]
     if not first:
         raise Unclear(f"Which runbook? `/runbook list` shows what there is; then `/runbook {verb} ID`.")
@@ -73,22 +70,14 @@ async def status(command: Command, deps: Deps) -> Reply:
     except Unclear:
         if text:
             raise
-        return await _latest(command, deps)
-    return await _one(deps, run, command.where)
-
-
-async def _latest(command: Command, deps: Deps) -> Reply:
-    rows = [(run, _address(deps, run)) for run in await runs.latest(deps, command.by)]
-    return Reply("The latest runs:", view.runs_listed("The latest runs:", rows, "Nothing has been run yet."))
-
-
-async def _one(deps: Deps, run: Run, where: Where) -> Reply:
-    live = _live(await runs.shown(deps, run.id), is_here=where.channel == run.channel)
+        rows = [(run, _address(deps, run)) for run in await runs.latest(deps, command.by)]
+        return Reply("The latest runs:", view.runs_listed("The latest runs:", rows, "Nothing has been run yet."))
+    live = _live(await runs.shown(deps, run.id), is_here=command.where.channel == run.channel)
     return Reply(run_view.fallback(live), [*run_view.live_message(live), *_thread(deps, run)])
 
 
 def _live(shown: Shown, *, is_here: bool) -> Live:
-    """What its steps said stands where it runs; elsewhere only how far it is."""
+    """Where it runs, with what its steps said; elsewhere only how far it is."""
     progress = shown.progress if is_here else {name: replace(one, output="") for name, one in shown.progress.items()}
     return Live(shown.run, shown.runbook, shown.plan, progress, shown.run.is_over and shown.undoable)
 

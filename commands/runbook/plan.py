@@ -34,13 +34,18 @@ async def _planned(deps: Deps, said: Said, where: Where, by: Actor) -> Reply:
     runbook = deps.catalogue.runbook(said.runbook)
     arguments.must_fit(runbook, said, whole=True)
     found = await run_request.draft(deps, Wanted(runbook.id, said.given, said.reason), where)
-    approval = view.may_approve(found.approval, deps.catalogue.access, found.runbook)
-    value = arguments.value(runbook.id, said.given, said.reason)
-    return Reply(_summary(found), view.plan(found.runbook, found.plan, approval, value, await _seen(deps, found, by)))
+    blocks = view.plan(
+        found.runbook,
+        found.plan,
+        approval=view.may_approve(found.approval, deps.catalogue.access, found.runbook),
+        value=arguments.value(runbook.id, said.given, said.reason),
+        seen=await _seen(deps, found, by),
+    )
+    return Reply(_summary(found), blocks)
 
 
 async def _seen(deps: Deps, found: Draft, by: Actor) -> dict[str, str]:
-    """What the reads marked `in_plan` see, for whoever may run a runbook that only reads."""
+    """What the reads marked `in_plan` see, for people who may run a runbook that only reads."""
     if found.plan.problems:
         return {}
     try:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from bot.deps import Deps
-from bot.domain.catalogue.runbook import Runbook
 from bot.domain.runs import parameters
 from bot.domain.runs.run import SPOKEN, Run
 from bot.interactions import BlockAction, Command, FieldErrors, Modal, Reply, Submission, Where
@@ -11,6 +10,7 @@ from bot.services.alerts import operations as alert_operations
 from bot.services.runs import queries as runs
 from bot.services.runs import request as run_request
 from bot.services.runs.request import Wanted
+from bot.views import runbook as view
 from bot.views.kit.mrkdwn import channel
 from bot.views.runbook import PICK
 from commands.runbook import arguments, form
@@ -43,8 +43,7 @@ async def on_click(click: BlockAction, deps: Deps) -> Modal:
 
 async def chosen(click: BlockAction, deps: Deps) -> Modal:
     """Another runbook has other fields: the form is drawn again."""
-    reason = str(click.values.get(arguments.REASON) or "")
-    return await form.picker(deps, click.by, click.where, click.value, reason)
+    return await form.picker(deps, click.by, click.where, click.value, click.text(arguments.REASON))
 
 
 async def on_submit(sent: Submission, deps: Deps) -> Reply | FieldErrors:
@@ -55,10 +54,9 @@ async def on_submit(sent: Submission, deps: Deps) -> Reply | FieldErrors:
     if not named:
         return FieldErrors({PICK: "Choose a runbook."})
     runbook = deps.catalogue.runbook(named)
-    given, reason = form.given_in(runbook, sent.values), str(sent.values.get(arguments.REASON) or "").strip()
-    wrong = _wrong(runbook, given)
-    rule = await form.rule_here(deps, runbook, sent.where)
-    if rule is not None and rule.reason and not reason:
+    given, reason = view.given_in(runbook, sent.values), sent.text(arguments.REASON).strip()
+    wrong = parameters.problems(runbook, given)
+    if not reason and await form.must_say_why(deps, runbook, sent.where):
         wrong[arguments.REASON] = "Say why: whoever approves needs to know."
     if wrong:
         return FieldErrors(wrong)
@@ -69,23 +67,16 @@ async def on_submit(sent: Submission, deps: Deps) -> Reply | FieldErrors:
 async def _change(sent: Submission, deps: Deps, number: int) -> Reply | FieldErrors:
     await runs.visible(deps, number, sent.by)
     _, runbook = await runs.with_runbook(deps, number)
-    given = form.given_in(runbook, sent.values)
-    wrong = _wrong(runbook, given)
+    given = view.given_in(runbook, sent.values)
+    wrong = parameters.problems(runbook, given)
     if wrong:
         return FieldErrors(wrong)
     run = await run_request.change(deps, number, given, sent.by)
     return Reply(f"Changed. {run} {SPOKEN[run.status]} as it is now; the question is asked anew in its thread.")
 
 
-def _wrong(runbook: Runbook, given: dict[str, object]) -> dict[str, str]:
-    return parameters.problems(runbook, given)
-
-
 def begun(run: Run, where: Where) -> str:
-    """What the acknowledgement says: the truth of the moment, and where it goes on."""
-    place = "here" if run.channel and run.channel == where.channel else _place(run)
+    place = f"in {channel(run.channel)}" if run.channel else "in its service's alerts channel"
+    if run.channel and run.channel == where.channel:
+        place = "here"
     return f"{run} ({run.runbook}) {SPOKEN[run.status]}. Its message and thread follow {place}."
-
-
-def _place(run: Run) -> str:
-    return f"in {channel(run.channel)}" if run.channel else "in its service's alerts channel"

@@ -17,7 +17,7 @@ from bot.views.kit import blocks as b
 
 
 async def _run(click: BlockAction, deps: Deps) -> int:
-    """The run of a button, if whoever pressed it may see that run. Raises Unclear, Missing."""
+    """The run of a button, where its person may see that run. Raises Unclear, Missing."""
     found = run_number(click.value)
     if found is None:
         raise Unclear("That button belongs to no run that I know. `/runbook status` shows the latest.")
@@ -25,15 +25,14 @@ async def _run(click: BlockAction, deps: Deps) -> int:
 
 
 async def _subject(deps: Deps, value: str, by: Actor, where: Where) -> Subject:
-    """The step of a button, likewise, and on which message it stood. Raises Missing."""
+    """The step of a button, likewise, and the message with that button. Raises Missing."""
     about = runs.subject_of(value)
     await runs.visible(deps, about.run, by)
     return replace(about, ts=where.ts)
 
 
 async def ask_to_cancel(command: Command, deps: Deps) -> Reply:
-    run = await runs.named(deps, command.text.strip(), command.where, command.by)
-    return await _cancel(deps, run.id, command.by)
+    return await _cancel(deps, (await runs.named(deps, command.text.strip(), command.where, command.by)).id, command.by)
 
 
 async def cancel(click: BlockAction, deps: Deps) -> Reply:
@@ -76,28 +75,26 @@ async def done(click: BlockAction, deps: Deps) -> Reply | Modal:
     about = await _subject(deps, click.value, click.by, click.where)
     _, runbook = await runs.with_runbook(deps, about.run)
     if run_control.needs_evidence(runbook, about):
-        element = b.text_input(multiline=True)
-        fields = [b.field("evidence", "What did you see?", element)]
-        return Modal(b.modal("step.done", f"Step of RUN-{about.run}", fields, submit="Done", metadata=click.value))
-    run = await run_control.tick(deps, about, "", click.by)
-    return Reply(f"Noted. {run} goes on.")
+        title = f"Step of RUN-{about.run}"
+        return b.question("step.done", title, "evidence", "What did you see?", click.value, "Done", limit=3000)
+    return await _tick(deps, about, "", click.by)
 
 
 async def on_submit_done(sent: Submission, deps: Deps) -> Reply:
     about = await _subject(deps, sent.metadata, sent.by, sent.where)
-    run = await run_control.tick(deps, about, str(sent.values.get("evidence") or ""), sent.by)
-    return Reply(f"Noted. {run} goes on.")
+    return await _tick(deps, about, sent.text("evidence"), sent.by)
+
+
+async def _tick(deps: Deps, about: Subject, evidence: str, by: Actor) -> Reply:
+    return Reply(f"Noted. {await run_control.tick(deps, about, evidence, by)} goes on.")
 
 
 async def skip(click: BlockAction, deps: Deps) -> Modal:
     about = await _subject(deps, click.value, click.by, click.where)
-    fields = [b.field("reason", "Why is it left out?", b.text_input(multiline=True, limit=500))]
-    return Modal(
-        b.modal("step.skip", f"Skip a step of RUN-{about.run}", fields, submit="Skip it", metadata=click.value)
-    )
+    title = f"Skip a step of RUN-{about.run}"
+    return b.question("step.skip", title, "reason", "Why is it left out?", click.value, "Skip it")
 
 
 async def on_submit_skip(sent: Submission, deps: Deps) -> Reply:
     about = await _subject(deps, sent.metadata, sent.by, sent.where)
-    run = await run_control.skip(deps, about, str(sent.values.get("reason") or ""), sent.by)
-    return Reply(f"Skipped. {run} goes on.")
+    return Reply(f"Skipped. {await run_control.skip(deps, about, sent.text('reason'), sent.by)} goes on.")

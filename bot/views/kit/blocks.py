@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from bot.interactions import Block
+from bot.interactions import Block, Modal
 from bot.views.kit.mrkdwn import clip
 
 SECTION_LIMIT = 2900
@@ -29,8 +29,7 @@ def header(text: str) -> Block:
 
 
 def section(text: str, accessory: Block | None = None) -> Block:
-    block: Block = {"type": "section", "text": mrkdwn(text)}
-    return {**block, "accessory": accessory} if accessory else block
+    return {"type": "section", "text": mrkdwn(text), **_given(accessory=accessory)}
 
 
 def fields(*pairs: tuple[str, str]) -> Block:
@@ -54,11 +53,12 @@ def actions(*buttons: Block | None) -> list[Block]:
 
 def button(text: str, action: str, value: str, *, style: str = "", confirm: Block | None = None) -> Block:
     element: Block = {"type": "button", "text": plain(text, 75), "action_id": action, "value": value}
-    if style:
-        element["style"] = style
-    if confirm:
-        element["confirm"] = confirm
-    return element
+    return element | _given(style=style, confirm=confirm)
+
+
+def _given(**wishes: Any) -> Block:
+    """Slack takes no empty text and no null for something that is left out."""
+    return {name: value for name, value in wishes.items() if value}
 
 
 def confirm(title: str, text: str, yes: str, no: str = "Not yet") -> Block:
@@ -78,48 +78,47 @@ def field(
     name: str, label: str, element: Block, *, optional: bool = False, hint: str = "", dispatch: bool = False
 ) -> Block:
     """An input of a modal: the block's id is the field's name, its element's action id is `value`."""
-    block: Block = {
+    return {
         "type": "input",
         "block_id": name,
         "label": plain(label, 2000),
         "element": {**element, "action_id": "value"},
         "optional": optional,
+        **_given(hint=hint and plain(hint, 2000), dispatch_action=dispatch),
     }
-    if hint:
-        block["hint"] = plain(hint, 2000)
-    if dispatch:
-        block["dispatch_action"] = True
-    return block
 
 
 def text_input(initial: str = "", *, multiline: bool = False, limit: int = 3000, placeholder: str = "") -> Block:
     element: Block = {"type": "plain_text_input", "multiline": multiline, "max_length": min(limit, 3000)}
-    if initial:
-        element["initial_value"] = initial[: min(limit, 3000)]
-    if placeholder:
-        element["placeholder"] = plain(placeholder, 150)
-    return element
+    shown = placeholder and plain(placeholder, 150)
+    return element | _given(initial_value=initial[: min(limit, 3000)], placeholder=shown)
 
 
 def select(options: Sequence[Block], initial: str | None = None) -> Block:
-    element: Block = {"type": "static_select", "options": list(options)}
     chosen = next((one for one in options if one["value"] == initial), None)
-    return {**element, "initial_option": chosen} if chosen else element
+    return {"type": "static_select", "options": list(options), **_given(initial_option=chosen)}
 
 
 def checkbox(text: str, value: str, *, ticked: bool = False) -> Block:
-    one = option(text, value)
-    element: Block = {"type": "checkboxes", "options": [one]}
-    return {**element, "initial_options": [one]} if ticked else element
+    options = [option(text, value)]
+    return {"type": "checkboxes", "options": options, **_given(initial_options=options if ticked else [])}
 
 
 def modal(callback: str, title: str, blocks: list[Block], *, submit: str = "", metadata: str = "") -> dict[str, Any]:
-    view: dict[str, Any] = {
+    return {
         "type": "modal",
         "callback_id": callback,
         "title": plain(title, 24),
         "close": plain("Cancel" if submit else "Close", 24),
         "blocks": blocks[:100],
         "private_metadata": metadata,
+        **_given(submit=submit and plain(submit, 24)),
     }
-    return {**view, "submit": plain(submit, 24)} if submit else view
+
+
+def question(
+    callback: str, title: str, name: str, label: str, metadata: str, submit: str, *, limit: int = 500
+) -> Modal:
+    """A modal with one field, for a text of several lines."""
+    fields = [field(name, label, text_input(multiline=True, limit=limit))]
+    return Modal(modal(callback, title, fields, submit=submit, metadata=metadata))
