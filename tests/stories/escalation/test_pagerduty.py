@@ -19,7 +19,7 @@ from bot.queue.inbox import InboxItem
 from bot.services.escalation import pages
 from bot.services.escalation.pages import PageRequest
 from bot.services.incidents import template_context
-from bot.services.ingest import alerts as ingest
+from bot.services.ingest import pagerduty_events
 from bot.services.workspace import people
 from bot.store.incidents import incidents as incidents_store
 from bot.store.tables import escalation as escalation_tables
@@ -636,7 +636,7 @@ async def test_a_crash_in_the_midst(paging: Monitoring, pagerduty: PagerDutyStan
         (row,) = rows.all()
     await paging.story.clicks("Ben", OPS, await paging.card(), "alert.unack")
     for _ in range(2):
-        await ingest.handle(paging.story.deps, InboxItem(row.id, row.key, row.kind, row.payload, row.received_at, 1))
+        await pagerduty_events.handle(paging.story.deps, InboxItem(row.id, row.key, row.kind, row.payload, row.received_at, 1))
     await paging.story.settle()
     assert "*On it*" not in await paging.words()
 
