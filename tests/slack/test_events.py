@@ -114,7 +114,7 @@ async def test_a_mention_is_answered_once(
     await mention(workspace, "@tocsin buy loud")
     await until_stored(deps, "event:app_mention")
     async with deps.database.reading() as tx:
-        row = (await tx.execute(select(inbox_table).where(inbox_table.c.kind == "event:app_mention"))).mappings().one()
+        row = (await tx.execute(select(inbox_table).where(inbox_table.c.kind == "event:app_mention"))).one()
     await EventDispatcher(door.listeners).handle(
         door.deps, inbox_store.item(row)
     )  # as a worker that dies before it notes that it was done

@@ -13,7 +13,6 @@ from bot.domain.runs.run import Run
 from bot.domain.text.wording import nearest
 from bot.services.runs import approvals, queries
 from bot.services.runs.queries import Record
-from bot.store.runs import questions
 from bot.store.runs import runs as store
 
 LOOKED_AT = 100
@@ -70,4 +69,4 @@ async def to_decide(deps: Deps, by: Actor) -> list[tuple[Run, ApprovalRequest]]:
 async def to_answer(deps: Deps, by: Actor) -> list[Run]:
     """Runs that this person asked for, which wait for somebody to say whether a step happened."""
     async with deps.database.reading() as tx:
-        return await questions.unknown_of(tx, by.id)
+        return await store.unknown_of(tx, by.id)

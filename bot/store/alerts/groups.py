@@ -1,4 +1,4 @@
-"""Statements about alert groups, the alerts in them, and storms of groups."""
+"""Statements about alert groups, and the alerts in them."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any, Unpack
 
-from sqlalchemy import Row, Select, bindparam, case, func, insert, select, text, update
+from sqlalchemy import ColumnElement, Row, Select, bindparam, case, func, insert, select, text, update
 
 from bot.domain.alerts.alert import Links, Status
 from bot.domain.alerts.group import AlertGroup, AlertGroupChanges, Kept, LastKnown, NewAlertGroup, Single
 from bot.domain.alerts.grouping import Entry, OwnSilence
-from bot.domain.errors import Missing
 from bot.ports import Tx
 from bot.store.db.dialect import Insert, Inserting
+from bot.store.db.rows import or_missing, read_all, read_first, read_one, reader
 from bot.store.tables.alerts import alert_groups as groups
 from bot.store.tables.alerts import alert_marks as marks
 from bot.store.tables.alerts import alerts
@@ -23,20 +23,18 @@ from bot.store.tables.incidents import incidents
 OPEN = text("alert_groups.status = 'firing'")  # word for word the partial index
 
 
-def group(row: Row[Any]) -> AlertGroup:
-    values = dict(row._mapping)
-    values["status"] = Status(values["status"])
-    values["labels"] = tuple((name, value) for name, value in values["labels"])
-    values["why"], values["noticed"] = tuple(values["why"]), tuple(values["noticed"])
-    return AlertGroup(**values)
+def _labels(kept: Sequence[Sequence[str]]) -> tuple[tuple[str, str], ...]:
+    return tuple((name, value) for name, value in kept)
+
+
+group = reader(AlertGroup, status=Status, labels=_labels, why=tuple, noticed=tuple)
 
 
 # --- groups -----------------------------------------------------------------------------------------------------------
 
 
 async def find(tx: Tx, number: int) -> AlertGroup | None:
-    row = (await tx.execute(select(groups).where(groups.c.id == number))).one_or_none()
-    return group(row) if row else None
+    return await read_first(tx, select(groups).where(groups.c.id == number), group)
 
 
 async def get(tx: Tx, number: int) -> AlertGroup:
@@ -46,49 +44,46 @@ async def get(tx: Tx, number: int) -> AlertGroup:
 
 async def lock(tx: Tx, number: int) -> AlertGroup:
     """The group, held until the transaction ends. Raises Missing."""
-    row = (await tx.execute(select(groups).where(groups.c.id == number).with_for_update())).one_or_none()
-    return _there(group(row) if row else None, number)
+    its = select(groups).where(groups.c.id == number).with_for_update()
+    return _there(await read_first(tx, its, group), number)
 
 
 def _there(found: AlertGroup | None, number: int) -> AlertGroup:
-    if found is None:
-        raise Missing(f"There is no ALR-{number}. The cards in the alerts channel name those that there are.")
-    return found
+    return or_missing(found, f"There is no ALR-{number}. The cards in the alerts channel name those that there are.")
 
 
 async def at_place(tx: Tx, channel: str, ts: str) -> AlertGroup | None:
     """The group whose card this message is."""
-    here = select(groups).where(groups.c.channel == channel, groups.c.ts == ts)
-    row = (await tx.execute(here)).one_or_none()
-    return group(row) if row else None
+    return await read_first(tx, select(groups).where(groups.c.channel == channel, groups.c.ts == ts), group)
 
 
 async def open_of(tx: Tx, keys: Collection[str]) -> dict[str, AlertGroup]:
     """The open groups of these keys, held until the transaction ends."""
     mine = select(groups).where(OPEN, groups.c.key.in_(sorted(keys))).order_by(groups.c.id).with_for_update()
-    return {row.key: group(row) for row in await tx.execute(mine)}
+    return {one.key: one for one in await read_all(tx, mine, group)}
 
 
 async def locked(tx: Tx, numbers: Collection[int]) -> dict[int, AlertGroup]:
     mine = select(groups).where(groups.c.id.in_(sorted(numbers))).order_by(groups.c.id).with_for_update()
-    return {row.id: group(row) for row in await tx.execute(mine)} if numbers else {}
+    return {one.id: one for one in await read_all(tx, mine, group)} if numbers else {}
 
 
 async def nobody_on(tx: Tx, now: datetime, limit: int) -> list[AlertGroup]:
     """Open groups with a card that nobody acknowledged, silenced or has in maintenance: the worst first."""
+    return await unattended(tx, now, limit, groups.c.has_card, groups.c.maintenance.is_(None))
+
+
+async def unattended(tx: Tx, now: datetime, limit: int, *among: ColumnElement[bool]) -> list[AlertGroup]:
+    """Open groups of these that nobody acknowledged or silenced: the worst first, then the oldest."""
     is_awake = groups.c.silenced_until.is_(None) | (groups.c.silenced_until <= now)
-    free = select(groups).where(OPEN, groups.c.has_card, groups.c.acknowledged_at.is_(None), is_awake)
-    rows = await tx.execute(
-        free.where(groups.c.maintenance.is_(None)).order_by(groups.c.rank, groups.c.id).limit(limit)
-    )
-    return [group(row) for row in rows]
+    free = select(groups).where(OPEN, groups.c.acknowledged_at.is_(None), is_awake, *among)
+    return await read_all(tx, free.order_by(groups.c.rank, groups.c.id).limit(limit), group)
 
 
 async def silenced_alone(tx: Tx, now: datetime, limit: int) -> list[AlertGroup]:
-    """Open groups that are silenced by themselves, not by a silence with matchers: who wakes first stands first."""
+    """Open groups that are silenced by themselves, not by a silence with matchers; the first to wake first."""
     alone = select(groups).where(OPEN, groups.c.silence.is_(None), groups.c.silenced_until > now)
-    rows = await tx.execute(alone.order_by(groups.c.silenced_until, groups.c.id).limit(limit))
-    return [group(row) for row in rows]
+    return await read_all(tx, alone.order_by(groups.c.silenced_until, groups.c.id).limit(limit), group)
 
 
 async def own_silences(tx: Tx, keys: Collection[str], now: datetime) -> dict[str, OwnSilence]:
@@ -112,7 +107,7 @@ async def add_all(tx: Tx, new: Sequence[NewAlertGroup]) -> list[AlertGroup]:
 
 async def change(tx: Tx, number: int, **values: Unpack[AlertGroupChanges]) -> AlertGroup:
     changed = update(groups).where(groups.c.id == number).values(values).returning(groups)
-    return group((await tx.execute(changed)).one())
+    return await read_one(tx, changed, group)
 
 
 _CHANGING = (
@@ -134,16 +129,22 @@ async def change_all(tx: Tx, changed: Collection[AlertGroup]) -> None:
 
 
 async def of_incident(tx: Tx, incident: int) -> list[AlertGroup]:
-    """Those that belong to it and fire still."""
+    """The open groups of an incident."""
     mine = select(groups).where(OPEN, groups.c.incident == incident).order_by(groups.c.id)
-    return [group(row) for row in await tx.execute(mine)]
+    return await read_all(tx, mine, group)
 
 
 async def belonging(tx: Tx, incident: int, limit: int) -> list[AlertGroup]:
-    """Those that belong to it, also after their end: those that fire still stand first."""
+    """The groups of an incident, also after their end: those that still fire first."""
     is_over = case((groups.c.status == Status.FIRING.value, 0), else_=1)
     mine = select(groups).where(groups.c.incident == incident).order_by(is_over, groups.c.id).limit(limit)
-    return [group(row) for row in await tx.execute(mine)]
+    return await read_all(tx, mine, group)
+
+
+async def open_numbers(tx: Tx, *among: ColumnElement[bool]) -> list[int]:
+    """The open groups of these, the worst first."""
+    mine = select(groups.c.id).where(OPEN, *among).order_by(groups.c.rank, groups.c.id)
+    return list((await tx.execute(mine)).scalars())
 
 
 async def open_incident_of(tx: Tx, key: str) -> int | None:
@@ -180,8 +181,7 @@ _KEPT: Select[Any] = (
 
 async def kept(tx: Tx, fingerprints: Collection[str]) -> dict[str, Kept]:
     """The newest alert of each of these fingerprints, its own or one that it also goes by."""
-    rows = await tx.execute(_KEPT, {"wanted": sorted(fingerprints)})
-    return {row.mark: _kept(row) for row in rows}
+    return {row.mark: _kept(row) for row in await tx.execute(_KEPT, {"wanted": sorted(fingerprints)})}
 
 
 def _kept(row: Row[Any]) -> Kept:
@@ -261,20 +261,11 @@ async def singles(tx: Tx, group: int, limit: int) -> list[Single]:
     """The alerts of a group: those that fire first, then the newest."""
     over = case((alerts.c.status == Status.FIRING.value, 0), else_=1)
     mine = select(alerts).where(alerts.c.alert_group == group).order_by(over, alerts.c.id.desc()).limit(limit)
-    return [_single(row) for row in await tx.execute(mine)]
+    return await read_all(tx, mine, _single)
 
 
-def _single(row: Row[Any]) -> Single:
-    return Single(
-        id=row.id,
-        fingerprint=row.fingerprint,
-        status=Status(row.status),
-        name=row.name,
-        labels=row.labels,
-        annotations=row.annotations,
-        links=Links(**row.links),
-        source=row.source,
-        starts_at=row.starts_at,
-        resolved_at=row.resolved_at,
-        extra=row.extra,
-    )
+def _links(kept: Mapping[str, Any]) -> Links:
+    return Links(**kept)
+
+
+_single = reader(Single, status=Status, links=_links)

@@ -5,17 +5,16 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from sqlalchemy import Row, delete, select
+from sqlalchemy import delete, select
 
 from bot.domain.alerts.heartbeat import Watch
 from bot.ports import Tx
 from bot.store.db.dialect import Insert, Inserting, state_is
+from bot.store.db.rows import read_all, read_first, reader
 from bot.store.tables.alerts import heartbeats
 from bot.store.tables.queue import timers
 
-
-def _watch(row: Row[Any]) -> Watch:
-    return Watch(row.key, row.name, row.labels, row.first_at, row.last_at, row.last_wall)
+_watch = reader(Watch)
 
 
 def _or_heard(statement: Insert) -> Any:
@@ -33,8 +32,7 @@ async def heard(tx: Tx, rows: Sequence[dict[str, Any]]) -> None:
 
 async def lock(tx: Tx, key: str) -> Watch | None:
     """The watch, held until the transaction ends."""
-    row = (await tx.execute(select(heartbeats).where(heartbeats.c.key == key).with_for_update())).one_or_none()
-    return _watch(row) if row else None
+    return await read_first(tx, select(heartbeats).where(heartbeats.c.key == key).with_for_update(), _watch)
 
 
 async def forget(tx: Tx, key: str) -> None:
@@ -49,5 +47,5 @@ async def pending(tx: Tx, kind: str) -> dict[str, dict[str, Any]]:
 
 
 async def find_all(tx: Tx, keys: Collection[str]) -> list[Watch]:
-    rows = await tx.execute(select(heartbeats).where(heartbeats.c.key.in_(sorted(keys))).with_for_update())
-    return [_watch(row) for row in rows]
+    """Held until the transaction ends."""
+    return await read_all(tx, select(heartbeats).where(heartbeats.c.key.in_(sorted(keys))).with_for_update(), _watch)

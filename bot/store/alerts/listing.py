@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Select, func, or_, select
+from sqlalchemy import ColumnElement, func, or_, select
 
 from bot.domain.alerts.alert import Status
 from bot.ports import Tx
+from bot.store.db.rows import read_all, reader
 from bot.store.tables.alerts import alert_groups as groups
 from bot.store.tables.alerts import alerts
 from bot.store.tables.incidents import incidents
@@ -43,27 +44,15 @@ _COLUMNS: Mapping[str, ColumnElement[Any]] = {
 async def newest(tx: Tx, filters: Mapping[str, Sequence[str]], limit: int) -> list[RecentAlert]:
     """`filters`: service, severity, status, source to the values allowed. Never one of a private incident."""
     joined = alerts.join(groups, groups.c.id == alerts.c.alert_group)
-    joined = joined.outerjoin(incidents, incidents.c.id == groups.c.incident)
-    query: Select[Any] = select(
-        *(alerts.c.fingerprint, alerts.c.status, alerts.c.name, alerts.c.labels, alerts.c.source, alerts.c.alert_group),
-        *(groups.c.service, groups.c.severity, alerts.c.starts_at, alerts.c.ends_at, alerts.c.resolved_at),
-    ).select_from(joined)
-    query = query.where(or_(incidents.c.id.is_(None), incidents.c.private.is_(False)))
-    for name, values in filters.items():
-        query = query.where(_COLUMNS[name].in_(list(values)))
-    return [_recent(row) for row in await tx.execute(query.order_by(alerts.c.id.desc()).limit(limit))]
-
-
-def _recent(row: Row[Any]) -> RecentAlert:
-    return RecentAlert(
-        fingerprint=row.fingerprint,
-        status=Status(row.status),
-        name=row.name,
-        labels=row.labels,
-        source=row.source,
-        group=row.alert_group,
-        service=row.service,
-        severity=row.severity,
-        starts_at=row.starts_at,
-        ends_at=row.ends_at or row.resolved_at,
+    public = (
+        select(
+            *(alerts.c.fingerprint, alerts.c.status, alerts.c.name, alerts.c.labels, alerts.c.source),
+            *(groups.c.id.label("group"), groups.c.service, groups.c.severity, alerts.c.starts_at),
+            func.coalesce(alerts.c.ends_at, alerts.c.resolved_at).label("ends_at"),
+        )
+        .select_from(joined.outerjoin(incidents, incidents.c.id == groups.c.incident))
+        .where(or_(incidents.c.id.is_(None), incidents.c.private.is_(False)))
     )
+    wanted = (_COLUMNS[name].in_(list(values)) for name, values in filters.items())
+    found = public.where(*wanted).order_by(alerts.c.id.desc()).limit(limit)
+    return await read_all(tx, found, reader(RecentAlert, status=Status))

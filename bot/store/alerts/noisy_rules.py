@@ -32,6 +32,7 @@ from bot.store.tables.runs import runs
 
 AUTOMATION = "automation"
 MOST_RULES = 500
+_MILLISECOND = timedelta(milliseconds=1)
 _DAY_MILLISECONDS = 86_400_000.0
 
 
@@ -46,9 +47,9 @@ async def rules(tx: Tx, since: datetime, until: datetime) -> list[Rule]:
 
 def _rules(dialect: str, since: datetime, until: datetime) -> Select[Any]:
     opened = _returns(dialect, since, until).subquery()
-    # However often a group returned until then: within the day that ends with its opening.
+    # How often a group returned until then: within the day that ends with its opening.
     in_a_day = func.sum(opened.c.returned).over(
-        partition_by=opened.c.key, order_by=opened.c.at, range_=(-_of(FLAPPING_WITHIN), 0)
+        partition_by=opened.c.key, order_by=opened.c.at, range_=(-(FLAPPING_WITHIN // _MILLISECOND), 0)
     )
     each = select(opened, in_a_day.label("in_a_day")).subquery()
     fired = func.count().label("fired")
@@ -76,15 +77,11 @@ def _returns(dialect: str, since: datetime, until: datetime) -> Select[Any]:
             _milliseconds(dialect, groups.c.opened_at).label("at"),
             _one(and_(groups.c.has_card, bothers)).label("told"),
             _one(_was_acted_on()).label("acted"),
-            _one(and_(gap.between(0, _of(SOON)), bothers)).label("returned"),
+            _one(and_(gap.between(0, SOON // _MILLISECOND), bothers)).label("returned"),
         )
         .select_from(groups.outerjoin(incidents, incidents.c.id == groups.c.incident))
         .where(groups.c.opened_at >= since, groups.c.opened_at <= until, ~is_private)
     )
-
-
-def _of(span: timedelta) -> int:
-    return span // timedelta(milliseconds=1)
 
 
 def _one(condition: ColumnElement[bool]) -> ColumnElement[int]:
@@ -115,4 +112,4 @@ def _milliseconds(dialect: str, column: ColumnElement[Any]) -> ColumnElement[int
 
 async def is_scheduled(tx: Tx, key: str) -> bool:
     """Whether the list of that slot is to come, or was there."""
-    return (await tx.execute(select(timers.c.id).where(timers.c.dedupe_key == key))).first() is not None
+    return await tx.scalar(select(timers.c.id).where(timers.c.dedupe_key == key)) is not None

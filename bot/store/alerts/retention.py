@@ -10,10 +10,11 @@ from datetime import datetime
 from itertools import accumulate
 from typing import Any
 
-from sqlalchemy import ColumnElement, String, Table, cast, delete, exists, literal, or_, select, text
+from sqlalchemy import ColumnElement, String, Table, cast, delete, exists, literal, or_, select
 
 from bot.domain.alerts.alert import Status
 from bot.ports import Tx
+from bot.store.alerts.groups import OPEN
 from bot.store.db.dialect import state_is
 from bot.store.tables.alerts import alert_groups as groups
 from bot.store.tables.alerts import alert_marks as marks
@@ -26,7 +27,6 @@ from bot.store.tables.runs import runs
 MOST_GROUPS = 100  # in one batch: nobody who clicks waits for more
 MOST_ALERTS = 2_000  # in one batch, unless a single group has more: a group is forgotten whole
 MOST_ROWS = 500
-_OPEN = text("alert_groups.status = 'firing'")  # word for word the partial index
 
 
 async def forget_groups(tx: Tx, before: datetime) -> int:
@@ -98,7 +98,7 @@ async def forget_overrides(tx: Tx, before: datetime) -> int:
 
 async def forget_heartbeats(tx: Tx, before: datetime) -> int:
     """Watches over what has not arrived for so long, unless its absence is still being told."""
-    is_missed = exists().where(_OPEN, groups.c.heartbeat == heartbeats.c.key)
+    is_missed = exists().where(OPEN, groups.c.heartbeat == heartbeats.c.key)
     return await _forget(tx, heartbeats, heartbeats.c.key, heartbeats.c.last_at < before, ~is_missed)
 
 

@@ -2,64 +2,61 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, func, insert, select, text, update
+from sqlalchemy import func, insert, select, update
 
 from bot.domain.alerts.alert import Status
 from bot.domain.alerts.silence import Silence
-from bot.domain.catalogue import matchers
-from bot.domain.errors import Missing
+from bot.domain.catalogue.matchers import Matcher, parse
 from bot.ports import Tx
+from bot.store.alerts.groups import OPEN, open_numbers
+from bot.store.db.rows import or_missing, read_all, read_first, read_one, reader
 from bot.store.tables.alerts import alert_groups as groups
 from bot.store.tables.alerts import alerts, silences
 
-_OPEN = text("alert_groups.status = 'firing'")  # word for word the partial index
+
+def _matchers(kept: Sequence[str]) -> tuple[Matcher, ...]:
+    return tuple(map(parse, kept))
 
 
-def _silence(row: Row[Any]) -> Silence:
-    values = dict(row._mapping)
-    values["matchers"] = tuple(matchers.parse(one) for one in values["matchers"])
-    return Silence(**values)
+_silence = reader(Silence, matchers=_matchers)
 
 
 async def add(tx: Tx, values: Mapping[str, Any]) -> Silence:
-    return _silence((await tx.execute(insert(silences).returning(silences), dict(values))).one())
+    return await read_one(tx, insert(silences).returning(silences), _silence, values)
 
 
 async def change(tx: Tx, number: int, **values: Any) -> Silence:
     changed = update(silences).where(silences.c.id == number).values(**values).returning(silences)
-    return _silence((await tx.execute(changed)).one())
+    return await read_one(tx, changed, _silence)
 
 
 async def lock(tx: Tx, number: int) -> Silence:
     """The silence, held until the transaction ends. Raises Missing."""
-    row = (await tx.execute(select(silences).where(silences.c.id == number).with_for_update())).one_or_none()
-    if row is None:
-        raise Missing(f"There is no SIL-{number}. `/incident silence` lists those in force.")
-    return _silence(row)
+    found = await read_first(tx, select(silences).where(silences.c.id == number).with_for_update(), _silence)
+    return or_missing(found, f"There is no SIL-{number}. `/incident silence` lists those in force.")
 
 
 async def in_force(tx: Tx, now: datetime) -> list[Silence]:
-    """Those that end first stand first."""
+    """The first to end comes first."""
     mine = select(silences).where(silences.c.ends_at > now, silences.c.begins_at <= now, silences.c.ended_at.is_(None))
-    return [_silence(row) for row in await tx.execute(mine.order_by(silences.c.ends_at, silences.c.id))]
+    return await read_all(tx, mine.order_by(silences.c.ends_at, silences.c.id), _silence)
 
 
 async def holding(tx: Tx, now: datetime) -> dict[int, int]:
     """How many open groups each of them holds."""
-    held = select(groups.c.silence, func.count()).where(_OPEN, groups.c.silence.is_not(None))
+    held = select(groups.c.silence, func.count()).where(OPEN, groups.c.silence.is_not(None))
     rows = await tx.execute(held.where(groups.c.silenced_until > now).group_by(groups.c.silence))
-    return {row[0]: int(row[1]) for row in rows}
+    return {row[0]: row[1] for row in rows}
 
 
 async def held_by(tx: Tx, number: int, now: datetime) -> list[int]:
     """The open groups that it holds, the worst first."""
-    mine = select(groups.c.id).where(_OPEN, groups.c.silence == number, groups.c.silenced_until > now)
-    return list((await tx.execute(mine.order_by(groups.c.rank, groups.c.id))).scalars())
+    return await open_numbers(tx, groups.c.silence == number, groups.c.silenced_until > now)
 
 
 @dataclass(frozen=True)
@@ -78,7 +75,7 @@ async def firing(tx: Tx, numbers: Collection[int] | None = None, *, awake_at: da
     mine = (
         select(groups.c.id, groups.c.service, groups.c.severity, groups.c.heartbeat, alerts.c.labels)
         .join_from(groups, alerts, alerts.c.alert_group == groups.c.id)
-        .where(_OPEN, alerts.c.status == Status.FIRING.value)
+        .where(OPEN, alerts.c.status == Status.FIRING.value)
     )
     if numbers is not None:
         mine = mine.where(groups.c.id.in_(sorted(numbers)))

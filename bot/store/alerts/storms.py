@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, TypedDict, Unpack
+from typing import TypedDict, Unpack
 
-from sqlalchemy import Select, case, func, insert, select, update
+from sqlalchemy import ColumnElement, and_, case, func, insert, select, update
 
 from bot.domain.alerts.alert import Status
 from bot.domain.alerts.group import AlertGroup
 from bot.ports import Tx
-from bot.store.alerts.groups import OPEN, group
+from bot.store.alerts import groups as group_store
+from bot.store.db.rows import read_first, read_one, reader
 from bot.store.tables.alerts import alert_groups as groups
 from bot.store.tables.alerts import alert_storms as storms
 
@@ -37,27 +38,22 @@ class StormChanges(TypedDict, total=False):
     ts: str
 
 
-_STORM = (storms.c.id, storms.c.channel_name, storms.c.began_at, storms.c.channel, storms.c.ts)
-
-
-def _storms() -> Select[Any]:
-    return select(*_STORM)
+_storm = reader(Storm)
 
 
 async def storm(tx: Tx, number: int) -> Storm:
-    return Storm(*(await tx.execute(_storms().where(storms.c.id == number))).one())
+    return await read_one(tx, select(storms).where(storms.c.id == number), _storm)
 
 
 async def storm_on(tx: Tx, channel_name: str, *, since_wall: float) -> Storm | None:
     """The storm that a new group of that channel joins."""
-    mine = _storms().where(storms.c.channel_name == channel_name, storms.c.last_wall > since_wall)
-    row = (await tx.execute(mine.order_by(storms.c.id.desc()).limit(1))).one_or_none()
-    return Storm(*row) if row else None
+    mine = select(storms).where(storms.c.channel_name == channel_name, storms.c.last_wall > since_wall)
+    return await read_first(tx, mine.order_by(storms.c.id.desc()).limit(1), _storm)
 
 
 async def begin_storm(tx: Tx, channel_name: str, *, at: datetime, wall: float) -> Storm:
     row = {"channel_name": channel_name, "began_at": at, "last_wall": wall}
-    return Storm(*(await tx.execute(insert(storms).returning(*_STORM), row)).one())
+    return await read_one(tx, insert(storms).returning(storms), _storm, row)
 
 
 async def change_storm(tx: Tx, number: int, **values: Unpack[StormChanges]) -> None:
@@ -72,18 +68,17 @@ async def join(tx: Tx, number: int, members: Collection[int], *, wall: float) ->
 
 async def cards_since(tx: Tx, channel_name: str, *, since_wall: float) -> int:
     """How many groups with a card that channel got."""
-    mine = select(func.count()).where(
-        groups.c.channel_name == channel_name, groups.c.opened_wall > since_wall, groups.c.has_card
-    )
-    return int((await tx.execute(mine)).scalar_one())
+    return await tx.scalar(select(func.count()).where(_with_card(channel_name, since_wall))) or 0
 
 
 async def sweep_into(tx: Tx, storm: int, channel_name: str, *, since_wall: float) -> None:
-    """Those whose card is not up yet are shown in the storm's."""
-    waiting = update(groups).where(
-        groups.c.channel_name == channel_name, groups.c.opened_wall > since_wall, groups.c.has_card
-    )
-    await tx.execute(waiting.where(groups.c.ts.is_(None), groups.c.storm.is_(None)).values(storm=storm))
+    """Groups whose card is not posted yet are shown in the storm's."""
+    recent = update(groups).where(_with_card(channel_name, since_wall))
+    await tx.execute(recent.where(groups.c.ts.is_(None), groups.c.storm.is_(None)).values(storm=storm))
+
+
+def _with_card(channel_name: str, since_wall: float) -> ColumnElement[bool]:
+    return and_(groups.c.channel_name == channel_name, groups.c.opened_wall > since_wall, groups.c.has_card)
 
 
 @dataclass(frozen=True)
@@ -110,8 +105,5 @@ async def parts(tx: Tx, storm: int) -> list[Part]:
 
 
 async def unattended(tx: Tx, storm: int, limit: int, *, now: datetime) -> list[AlertGroup]:
-    """Those of a storm that nobody acknowledged or silenced: the worst first, then the oldest."""
-    is_awake = groups.c.silenced_until.is_(None) | (groups.c.silenced_until <= now)
-    mine = select(groups).where(OPEN, groups.c.storm == storm, groups.c.acknowledged_at.is_(None), is_awake)
-    rows = await tx.execute(mine.order_by(groups.c.rank, groups.c.id).limit(limit))
-    return [group(row) for row in rows]
+    """The open groups of a storm that nobody acknowledged or silenced: the worst first, then the oldest."""
+    return await group_store.unattended(tx, now, limit, groups.c.storm == storm)

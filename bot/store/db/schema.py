@@ -139,5 +139,4 @@ def engine_for(url: str) -> Engine:
 def _revision(connection: Connection) -> str | None:
     if not inspect(connection).has_table(_VERSION.name):
         return None
-    found: str | None = connection.execute(select(_VERSION.c.version_num)).scalar()
-    return found
+    return connection.execute(select(_VERSION.c.version_num)).scalar()

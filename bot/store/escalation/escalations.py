@@ -13,10 +13,10 @@ from sqlalchemy import ColumnElement, Row, Select, TextClause, and_, insert, or_
 
 from bot.domain.catalogue.hours import Hours
 from bot.domain.catalogue.policy import EscalationPolicy, EscalationStep, Unless
-from bot.domain.errors import Missing
 from bot.domain.escalation import escalation as rules
 from bot.domain.escalation.escalation import EscalationStart, ScheduledStep
 from bot.ports import Tx
+from bot.store.db.rows import or_missing, read_all, read_first, read_one
 from bot.store.tables.alerts import alert_groups
 from bot.store.tables.escalation import escalations
 from bot.store.tables.incidents import roles
@@ -127,27 +127,22 @@ async def add(
         "by_hand": start.by_hand,
         "begun_by": begun_by,
     }
-    return _escalation((await tx.execute(insert(escalations).returning(escalations), values)).one())
+    return await read_one(tx, insert(escalations).returning(escalations), _escalation, values)
 
 
 async def find(tx: Tx, number: int) -> Escalation | None:
-    row = (await tx.execute(select(escalations).where(escalations.c.id == number))).one_or_none()
-    return _escalation(row) if row else None
+    return await read_first(tx, select(escalations).where(escalations.c.id == number), _escalation)
 
 
 async def get(tx: Tx, number: int) -> Escalation:
     """Raises Missing."""
-    found = await find(tx, number)
-    if found is None:
-        raise Missing(f"There is no escalation {number}.")
-    return found
+    return or_missing(await find(tx, number), f"There is no escalation {number}.")
 
 
 async def latest(tx: Tx, subject: str) -> Escalation | None:
     """The newest escalation, open or not."""
-    newest = select(escalations).where(escalations.c.subject == subject).order_by(escalations.c.number.desc()).limit(1)
-    row = (await tx.execute(newest)).one_or_none()
-    return _escalation(row) if row else None
+    its = select(escalations).where(escalations.c.subject == subject)
+    return await read_first(tx, its.order_by(escalations.c.number.desc()).limit(1), _escalation)
 
 
 async def open_of(tx: Tx, subject: str) -> Escalation | None:
@@ -156,7 +151,7 @@ async def open_of(tx: Tx, subject: str) -> Escalation | None:
 
 
 def _about(incident: int) -> ColumnElement[bool]:
-    """Its own escalations, and those of its alert groups."""
+    """The incident's own escalations, and those of its alert groups."""
     mine = select(alert_groups.c.id).where(alert_groups.c.incident == incident).scalar_subquery()
     return or_(escalations.c.incident == incident, escalations.c.alert_group.in_(mine))
 
@@ -167,7 +162,7 @@ def _in_order(*where: ColumnElement[bool] | TextClause) -> Select[Any]:
 
 async def open_about(tx: Tx, incident: int) -> list[Escalation]:
     """Every open escalation that an incident has a part in."""
-    return [_escalation(row) for row in await tx.execute(_in_order(_OPEN, _about(incident)))]
+    return await read_all(tx, _in_order(_OPEN, _about(incident)), _escalation)
 
 
 async def notified_by_another(tx: Tx, escalation: Escalation, incident: int, position: int) -> str | None:
@@ -192,13 +187,12 @@ async def mark_sent(tx: Tx, escalation: Escalation, position: int) -> None:
     await tx.execute(update(escalations).where(escalations.c.id == escalation.id, higher).values(reached=position))
 
 
-# --- what stands beside them ---
+# --- what an escalation asks of others ---
 
 
 async def commander_since(tx: Tx, incident: int) -> datetime | None:
     held = select(roles.c.since).where(roles.c.incident == incident, roles.c.role == "commander")
-    since: datetime | None = await tx.scalar(held)
-    return since
+    return (await tx.execute(held)).scalar()
 
 
 async def commitment_states(tx: Tx, subject: str, kinds: Collection[str]) -> dict[str, str]:

@@ -8,10 +8,11 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Row, Select, func, or_, select, text, update
+from sqlalchemy import func, or_, select, text, update
 
 from bot.ports import Tx
 from bot.store.db.dialect import Inserting
+from bot.store.db.rows import read_all, read_one, reader
 from bot.store.tables.escalation import pages
 
 AT_ONCE = 500  # names in one statement
@@ -45,9 +46,7 @@ class Sent:
     away_since: datetime | None
 
 
-def _sent(row: Row[Any]) -> Sent:
-    values = dict(row._mapping)
-    return Sent(**(values | {"state": State(values["state"])}))
+_sent = reader(Sent, state=State)
 
 
 _INSERT = Inserting(pages, lambda insert: insert.on_conflict_do_nothing().returning(pages.c.key))
@@ -59,34 +58,31 @@ async def add(tx: Tx, row: Mapping[str, Any]) -> bool:
 
 
 async def get(tx: Tx, key: str) -> Sent:
-    return _sent((await tx.execute(select(pages).where(pages.c.key == key))).one())
+    return await read_one(tx, select(pages).where(pages.c.key == key), _sent)
 
 
 async def lock(tx: Tx, key: str) -> Sent:
     """Held until the transaction ends."""
-    return _sent((await tx.execute(select(pages).where(pages.c.key == key).with_for_update())).one())
+    return await read_one(tx, select(pages).where(pages.c.key == key).with_for_update(), _sent)
 
 
 async def change(tx: Tx, key: str, **values: Any) -> Sent:
-    return _sent((await tx.execute(update(pages).where(pages.c.key == key).values(**values).returning(pages))).one())
+    return await read_one(tx, update(pages).where(pages.c.key == key).values(**values).returning(pages), _sent)
 
 
 async def unsettled(tx: Tx, subject: str) -> list[Sent]:
     """Those of the subject that nobody took on, held until the transaction ends."""
-    return await _those(tx, _of(subject, State.SENDING, State.OPEN, State.FAILED))
+    return await _locked(tx, subject, State.SENDING, State.OPEN, State.FAILED)
 
 
 async def not_over(tx: Tx, subject: str) -> list[Sent]:
     """Those of the subject that are not resolved, held until the transaction ends."""
-    return await _those(tx, _of(subject, State.SENDING, State.OPEN, State.ACKNOWLEDGED, State.FAILED))
+    return await _locked(tx, subject, State.SENDING, State.OPEN, State.ACKNOWLEDGED, State.FAILED)
 
 
-def _of(subject: str, *states: State) -> Select[Any]:
-    return select(pages).where(pages.c.subject == subject, pages.c.state.in_([state.value for state in states]))
-
-
-async def _those(tx: Tx, wanted: Select[Any]) -> list[Sent]:
-    return [_sent(row) for row in await tx.execute(wanted.order_by(pages.c.key).with_for_update())]
+async def _locked(tx: Tx, subject: str, *states: State) -> list[Sent]:
+    mine = select(pages).where(pages.c.subject == subject, pages.c.state.in_([state.value for state in states]))
+    return await read_all(tx, mine.order_by(pages.c.key).with_for_update(), _sent)
 
 
 async def named(tx: Tx, names: Collection[str]) -> dict[str, Sent]:
@@ -95,12 +91,11 @@ async def named(tx: Tx, names: Collection[str]) -> dict[str, Sent]:
     for start in range(0, len(wanted), AT_ONCE):
         some = wanted[start : start + AT_ONCE]
         mine = select(pages).where(or_(pages.c.key.in_(some), pages.c.remote.in_(some)))
-        found += [_sent(row) for row in await tx.execute(mine)]
+        found += await read_all(tx, mine, _sent)
     return {one.remote: one for one in found if one.remote} | {one.key: one for one in found}
 
 
 async def away_since(tx: Tx) -> datetime | None:
     """Since when pages wait that PagerDuty could not be told of; None: none does."""
-    waiting = select(func.min(pages.c.away_since)).where(_WAITING)
-    found: datetime | None = (await tx.execute(waiting)).scalar()
+    found: datetime | None = await tx.scalar(select(func.min(pages.c.away_since)).where(_WAITING))
     return found

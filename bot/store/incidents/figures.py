@@ -9,6 +9,7 @@ from sqlalchemy import func, select
 
 from bot.domain.incidents.incident import Status
 from bot.ports import Tx
+from bot.store.db.rows import read_all, reader
 from bot.store.tables.incidents import incidents
 
 MOST_ROWS = 10_000
@@ -39,10 +40,10 @@ async def open_by_severity(tx: Tx) -> dict[str, int]:
 
 async def times_since(tx: Tx, since: datetime) -> list[Times]:
     """Of those declared since then, the newest first."""
-    query = (
+    recent = (
         select(incidents.c.detected_at, incidents.c.acknowledged_at, incidents.c.resolved_at)
         .where(incidents.c.declared_at >= since, *_COUNTED)
         .order_by(incidents.c.declared_at.desc())
         .limit(MOST_ROWS)
     )
-    return [Times(*row) for row in await tx.execute(query)]
+    return await read_all(tx, recent, reader(Times))

@@ -7,17 +7,17 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, and_, func, insert, select, update
+from sqlalchemy import and_, func, insert, select, update
 
 from bot.domain.incidents.incident import Entry
 from bot.ports import Tx
+from bot.store.db.rows import read_all, read_first, reader
 from bot.store.tables.incidents import timeline, updates
 
 _LOG = insert(timeline).returning(timeline.c.id)
 
 
-def _entry(row: Row[Any]) -> Entry:
-    return Entry(row.id, row.at, row.kind, row.actor, row.text, row.told, row.detail)
+_entry = reader(Entry)
 
 
 async def log(
@@ -32,7 +32,7 @@ async def log(
     detail: Mapping[str, Any] | None = None,
     source_ts: str | None = None,
 ) -> int:
-    values = {
+    row = {
         "incident": number,
         "at": at,
         "kind": kind,
@@ -42,8 +42,7 @@ async def log(
         "told": told,
         "source_ts": source_ts,
     }
-    entry: int = (await tx.execute(_LOG, values)).scalar_one()
-    return entry
+    return int((await tx.execute(_LOG, row)).scalar_one())
 
 
 @dataclass(frozen=True)
@@ -61,10 +60,8 @@ class Marked:
 
 
 async def marked(tx: Tx, number: int, source_ts: str) -> Marked | None:
-    columns = (timeline.c.id, timeline.c.incident, timeline.c.detail, timeline.c.removed_at)
-    query = select(*columns).where(timeline.c.incident == number, timeline.c.source_ts == source_ts)
-    row = (await tx.execute(query)).one_or_none()
-    return Marked(row.id, row.incident, row.detail, row.removed_at) if row else None
+    its = select(timeline).where(timeline.c.incident == number, timeline.c.source_ts == source_ts)
+    return await read_first(tx, its, reader(Marked))
 
 
 async def set_marks(tx: Tx, row: Marked, marks: Iterable[str], *, removed_at: datetime | None) -> None:
@@ -86,32 +83,26 @@ async def let_go(tx: Tx, row: Marked) -> None:
 
 async def timeline_of(tx: Tx, number: int, *, limit: int = 1000) -> list[Entry]:
     """In the order of what happened; what was removed is left out. With more rows than `limit`, the newest."""
-    query = (
+    newest = (
         select(timeline)
         .where(timeline.c.incident == number, timeline.c.removed_at.is_(None))
         .order_by(timeline.c.at.desc(), timeline.c.id.desc())
         .limit(limit)
     )
-    return [_entry(row) for row in await tx.execute(query)][::-1]
+    return (await read_all(tx, newest, _entry))[::-1]
 
 
 async def told_between(tx: Tx, number: int, since: int, through: int) -> list[Entry]:
     """What an update covering (since, through] names."""
-    query = (
-        select(timeline)
-        .where(
-            timeline.c.incident == number,
-            timeline.c.id > since,
-            timeline.c.id <= through,
-            timeline.c.told,
-            timeline.c.removed_at.is_(None),
-        )
-        .order_by(timeline.c.id)
+    told = select(timeline).where(
+        timeline.c.incident == number,
+        timeline.c.id > since,
+        timeline.c.id <= through,
+        timeline.c.told,
+        timeline.c.removed_at.is_(None),
     )
-    return [_entry(row) for row in await tx.execute(query)]
+    return await read_all(tx, told.order_by(timeline.c.id), _entry)
 
 
 async def last_entry_id(tx: Tx, number: int) -> int:
-    query = select(func.coalesce(func.max(timeline.c.id), 0)).where(timeline.c.incident == number)
-    last: int = (await tx.execute(query)).scalar_one()
-    return last
+    return await tx.scalar(select(func.max(timeline.c.id)).where(timeline.c.incident == number)) or 0

@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, func, insert, or_, select, update
+from sqlalchemy import func, insert, or_, select, update
 
 from bot.domain.incidents.incident import Update
 from bot.domain.people.person import BOT
 from bot.ports import Tx
 from bot.store.db.dialect import state_is
+from bot.store.db.rows import read_all, read_first, read_one, reader
 from bot.store.incidents.incidents import NUMBER
 from bot.store.tables.incidents import updates
 from bot.store.tables.queue import deliveries
@@ -19,23 +20,19 @@ from bot.store.tables.queue import deliveries
 _LAST_UPDATE = select(updates).where(updates.c.incident == NUMBER).order_by(updates.c.id.desc()).limit(1)
 
 
-def _update(row: Row[Any]) -> Update:
-    return Update(row.id, row.incident, row.at, row.author, row.text, row.since, row.through, row.next_update_at)
+_update = reader(Update)
 
 
 async def add_update(tx: Tx, values: Mapping[str, Any]) -> Update:
-    row = (await tx.execute(insert(updates).returning(*updates.c), dict(values))).one()
-    return _update(row)
+    return await read_one(tx, insert(updates).returning(updates), _update, values)
 
 
 async def last_update(tx: Tx, number: int) -> Update | None:
-    row = (await tx.execute(_LAST_UPDATE, {"number": number})).one_or_none()
-    return _update(row) if row else None
+    return await read_first(tx, _LAST_UPDATE, _update, {"number": number})
 
 
 async def get_update(tx: Tx, update_id: int) -> Update:
-    row = (await tx.execute(select(updates).where(updates.c.id == update_id))).one()
-    return _update(row)
+    return await read_one(tx, select(updates).where(updates.c.id == update_id), _update)
 
 
 async def posted(tx: Tx, update_id: int, at: datetime) -> None:
@@ -45,10 +42,8 @@ async def posted(tx: Tx, update_id: int, at: datetime) -> None:
 async def covered_from(tx: Tx, one: Update) -> int:
     """Where what it has to name begins: what the bot's own updates before it did not get to say is left to it."""
     said = or_(updates.c.author != BOT, updates.c.posted_at.is_not(None))
-    query = select(func.coalesce(func.max(updates.c.through), 0))
-    earlier = query.where(updates.c.incident == one.incident, updates.c.id < one.id, said)
-    begins: int = (await tx.execute(earlier)).scalar_one()
-    return begins
+    earlier = (updates.c.incident == one.incident, updates.c.id < one.id, said)
+    return await tx.scalar(select(func.max(updates.c.through)).where(*earlier)) or 0
 
 
 async def is_superseded(tx: Tx, one: Update, delivery: int) -> bool:
@@ -61,5 +56,4 @@ async def is_superseded(tx: Tx, one: Update, delivery: int) -> bool:
 
 
 async def updates_of(tx: Tx, number: int) -> list[Update]:
-    query = select(updates).where(updates.c.incident == number).order_by(updates.c.id)
-    return [_update(row) for row in await tx.execute(query)]
+    return await read_all(tx, select(updates).where(updates.c.incident == number).order_by(updates.c.id), _update)

@@ -1,4 +1,4 @@
-"""Write revision 0100 anew from `tables.py`. Once a release is out, add revisions instead of rewriting this one."""
+"""Write revision 0100 again from the tables. Once a release is out, add revisions instead of rewriting this one."""
 
 from __future__ import annotations
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from sqlalchemy import bindparam, select, update
 
 from bot.ports import Tx
+from bot.store.db.rows import read_all, read_first, reader
 from bot.store.people.people import upsert
 from bot.store.tables.people import channels
 
@@ -26,29 +27,21 @@ class Channel:
         return self.channel is not None and self.problem is None
 
 
+_channel = reader(Channel)
 _ONE = select(channels).where(channels.c.channel_name == bindparam("wanted"))
 
 
 async def find(tx: Tx, channel_name: str) -> Channel | None:
-    row = (await tx.execute(_ONE, {"wanted": channel_name})).mappings().one_or_none()
-    return _place(dict(row)) if row else None
+    return await read_first(tx, _ONE, _channel, {"wanted": channel_name})
 
 
 async def every(tx: Tx) -> dict[str, Channel]:
-    rows = (await tx.execute(select(channels).order_by(channels.c.channel_name))).mappings()
-    return {row["channel_name"]: _place(dict(row)) for row in rows}
+    found = await read_all(tx, select(channels).order_by(channels.c.channel_name), _channel)
+    return {one.channel_name: one for one in found}
 
 
 async def save(tx: Tx, place: Channel, *, seen_at: float) -> None:
-    row = {
-        "channel_name": place.channel_name,
-        "channel": place.channel,
-        "name": place.name,
-        "is_private": place.is_private,
-        "problem": place.problem,
-        "seen_at": seen_at,
-    }
-    await upsert(tx, channels, "channel_name", [row])
+    await upsert(tx, channels, "channel_name", [{**vars(place), "seen_at": seen_at}])
 
 
 async def rename(tx: Tx, channel: str, name: str) -> None:
@@ -57,15 +50,4 @@ async def rename(tx: Tx, channel: str, name: str) -> None:
 
 async def mark(tx: Tx, channel: str, problem: str) -> int:
     """Deliveries to this channel wait from now on. Returns how many settings mean it."""
-    result = await tx.execute(update(channels).where(channels.c.channel == channel).values(problem=problem))
-    return int(result.rowcount)
-
-
-def _place(row: dict[str, object]) -> Channel:
-    return Channel(
-        channel_name=str(row["channel_name"]),
-        channel=str(row["channel"]) if row["channel"] else None,
-        name=str(row["name"]) if row["name"] else None,
-        is_private=bool(row["is_private"]),
-        problem=str(row["problem"]) if row["problem"] else None,
-    )
+    return (await tx.execute(update(channels).where(channels.c.channel == channel).values(problem=problem))).rowcount

@@ -7,11 +7,12 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, insert, or_, select, update
+from sqlalchemy import ColumnElement, insert, or_, select, update
 
 from bot.domain.catalogue.levels import Override
 from bot.domain.escalation.page import OnCall
 from bot.ports import Tx
+from bot.store.db.rows import read_all, read_first, read_one, reader
 from bot.store.people.people import upsert
 from bot.store.tables.people import oncall_overrides as overrides
 from bot.store.tables.people import pagerduty_schedules
@@ -53,19 +54,20 @@ class Roster:
         return wall - self.seen_at <= seconds and all(wall < end for end in ends)
 
 
+_taken = reader(Taken)
+
+
 async def add(tx: Tx, **values: Any) -> Taken:
-    row = (await tx.execute(insert(overrides).values(**values).returning(*overrides.c))).one()
-    return _taken(row)
+    return await read_one(tx, insert(overrides).values(**values).returning(overrides), _taken)
 
 
 async def get(tx: Tx, number: int) -> Taken:
-    return _taken((await tx.execute(select(overrides).where(overrides.c.id == number))).one())
+    return await read_one(tx, select(overrides).where(overrides.c.id == number), _taken)
 
 
 async def of_level(tx: Tx, service: str, level: str, *, since: datetime) -> list[Taken]:
     """Those that end at or after `since`, in the order in which they were made: the last one wins."""
-    here = (overrides.c.service == service, overrides.c.level == level, overrides.c.ends_at >= since)
-    return await _found(tx, *here)
+    return await _found(tx, overrides.c.service == service, overrides.c.level == level, overrides.c.ends_at >= since)
 
 
 async def of_person(tx: Tx, person: str, *, now: datetime) -> list[Taken]:
@@ -73,9 +75,8 @@ async def of_person(tx: Tx, person: str, *, now: datetime) -> list[Taken]:
     return await _found(tx, or_(overrides.c.person == person, overrides.c.made_by == person), overrides.c.ends_at > now)
 
 
-async def _found(tx: Tx, *conditions: Any) -> list[Taken]:
-    rows = await tx.execute(select(overrides).where(*conditions).order_by(overrides.c.id))
-    return [_taken(row) for row in rows]
+async def _found(tx: Tx, *conditions: ColumnElement[bool]) -> list[Taken]:
+    return await read_all(tx, select(overrides).where(*conditions).order_by(overrides.c.id), _taken)
 
 
 async def end(tx: Tx, number: int, *, at: datetime) -> bool:
@@ -85,8 +86,8 @@ async def end(tx: Tx, number: int, *, at: datetime) -> bool:
 
 
 async def roster(tx: Tx, schedule: str) -> Roster | None:
-    row = (await tx.execute(select(pagerduty_schedules).where(pagerduty_schedules.c.id == schedule))).one_or_none()
-    return Roster(tuple(map(_person, row.people)), row.seen_at) if row else None
+    kept = select(pagerduty_schedules).where(pagerduty_schedules.c.id == schedule)
+    return await read_first(tx, kept, reader(Roster, people=_people))
 
 
 async def save_roster(tx: Tx, schedule: str, people: Sequence[OnCall], *, seen_at: float) -> None:
@@ -98,10 +99,9 @@ def _written(person: OnCall) -> dict[str, Any]:
     return {**asdict(person), "until": person.until.isoformat() if person.until else None}
 
 
-def _person(kept: dict[str, Any]) -> OnCall:
-    until = kept.get("until")
-    return OnCall(**{**kept, "until": datetime.fromisoformat(until) if until else None})
+def _people(kept: Sequence[dict[str, Any]]) -> tuple[OnCall, ...]:
+    return tuple(OnCall(**{**one, "until": _moment(one.get("until"))}) for one in kept)
 
 
-def _taken(row: Row[Any]) -> Taken:
-    return Taken(**row._mapping)
+def _moment(kept: str | None) -> datetime | None:
+    return datetime.fromisoformat(kept) if kept else None

@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Table, bindparam, func, select
+from sqlalchemy import Row, Table, bindparam, func, select
 
 from bot.domain.people.person import Kind, Person
 from bot.ports import Tx
 from bot.store.db.dialect import insert_into
+from bot.store.db.rows import read_all, read_first, reader
 from bot.store.tables.people import groups, people
 
 
@@ -22,26 +23,25 @@ class KnownPerson:
     seen_at: float
 
 
+_person = reader(Person, kind=Kind)
 _ONE = select(people).where(people.c.id == bindparam("person"))
 
 
 async def find(tx: Tx, person: str) -> KnownPerson | None:
-    row = (await tx.execute(_ONE, {"person": person})).mappings().one_or_none()
-    return _known(dict(row)) if row else None
+    return await read_first(tx, _ONE, _known, {"person": person})
 
 
 async def find_all(tx: Tx, ids: Sequence[str]) -> list[Person]:
-    rows = (await tx.execute(select(people).where(people.c.id.in_(ids)))).mappings()
-    return [_known(dict(row)).person for row in rows]
+    return await read_all(tx, select(people).where(people.c.id.in_(ids)), _person)
 
 
 async def by_email(tx: Tx, addresses: Sequence[str]) -> dict[str, str]:
-    """The ids of full members by their address in lower case. Whoever has an account at last is who it belongs to."""
+    """The ids of full members by their address in lower case; of several with one address, the last seen."""
     wanted = {address.lower() for address in addresses}
-    query = select(people.c.id, people.c.email).where(
+    members = select(people.c.id, people.c.email).where(
         func.lower(people.c.email).in_(wanted), people.c.kind == Kind.MEMBER.value
     )
-    rows = await tx.execute(query.order_by(people.c.seen_at, people.c.id)) if wanted else ()
+    rows = await tx.execute(members.order_by(people.c.seen_at, people.c.id)) if wanted else ()
     return {row.email.lower(): row.id for row in rows}
 
 
@@ -64,8 +64,8 @@ async def save(tx: Tx, persons: Sequence[Person], *, team: str | None, seen_at: 
 
 async def group_members(tx: Tx, ids: Sequence[str], *, since: float = 0.0) -> dict[str, frozenset[str]]:
     """Members of these groups, where they were read at or after `since` (epoch seconds)."""
-    rows = (await tx.execute(select(groups).where(groups.c.id.in_(ids), groups.c.seen_at >= since))).mappings()
-    return {row["id"]: frozenset(row["members"]) for row in rows}
+    fresh = select(groups.c.id, groups.c.members).where(groups.c.id.in_(ids), groups.c.seen_at >= since)
+    return {group: frozenset(members) for group, members in await tx.execute(fresh)}
 
 
 async def save_group(tx: Tx, group: str, members: Sequence[str], *, seen_at: float) -> None:
@@ -81,6 +81,5 @@ async def upsert(tx: Tx, table: Table, key: str, rows: Sequence[dict[str, Any]])
     await tx.execute(statement.on_conflict_do_update(index_elements=[key], set_=changes), list(rows))
 
 
-def _known(row: dict[str, Any]) -> KnownPerson:
-    person = Person(id=row["id"], name=row["name"], kind=Kind(row["kind"]), tz=row["tz"], email=row["email"])
-    return KnownPerson(person, row["seen_at"])
+def _known(row: Row[Any]) -> KnownPerson:
+    return KnownPerson(_person(row), row.seen_at)

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
 
-from sqlalchemy import Row, or_, select, update
+from sqlalchemy import or_, select, update
 
 from bot.domain.people.token import Scope, Token
 from bot.ports import Tx
 from bot.store.db.dialect import insert_into
+from bot.store.db.rows import read_all, read_first, reader
 from bot.store.tables.people import tokens
+
+
+def _scopes(kept: Sequence[str]) -> tuple[Scope, ...]:
+    return tuple(map(Scope, kept))
+
+
+_token = reader(Token, scopes=_scopes)
 
 
 async def add(tx: Tx, token: Token, digest: str) -> bool:
@@ -22,18 +30,17 @@ async def add(tx: Tx, token: Token, digest: str) -> bool:
         "owner": token.owner,
         "created_at": token.created_at,
     }
-    statement = insert_into(tx, tokens).values(**values).on_conflict_do_nothing().returning(tokens.c.name)
-    return (await tx.execute(statement)).scalar() is not None
+    statement = insert_into(tx, tokens).values(**values).on_conflict_do_nothing()
+    return await tx.scalar(statement.returning(tokens.c.name)) is not None
 
 
 async def every(tx: Tx) -> list[Token]:
     """By name, revoked ones too."""
-    return [_token(row) for row in await tx.execute(select(tokens).order_by(tokens.c.name))]
+    return await read_all(tx, select(tokens).order_by(tokens.c.name), _token)
 
 
 async def by_digest(tx: Tx, digest: str) -> Token | None:
-    row = (await tx.execute(select(tokens).where(tokens.c.digest == digest))).one_or_none()
-    return _token(row) if row else None
+    return await read_first(tx, select(tokens).where(tokens.c.digest == digest), _token)
 
 
 async def revoke(tx: Tx, name: str, at: datetime) -> bool:
@@ -46,8 +53,3 @@ async def touch(tx: Tx, name: str, *, at: datetime, unless_since: datetime) -> N
     """Record a use, where the last one on record is not newer than `unless_since`."""
     is_old = or_(tokens.c.used_at.is_(None), tokens.c.used_at <= unless_since)
     await tx.execute(update(tokens).where(tokens.c.name == name, is_old).values(used_at=at))
-
-
-def _token(row: Row[Any]) -> Token:
-    scopes = tuple(Scope(scope) for scope in row.scopes)
-    return Token(row.name, scopes, row.owner, row.created_at, row.used_at, row.revoked_at)

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import insert, select, update
-from sqlalchemy.engine import Row
 
 from bot.ports import Tx
 from bot.store.db.dialect import state_is
+from bot.store.db.rows import read_all, reader
 from bot.store.tables.queue import commitments
 
 
@@ -25,22 +25,19 @@ class Commitment:
     late_at: datetime
 
 
-def _commitment(row: Row[tuple[object, ...]]) -> Commitment:
-    return Commitment(row.id, row.kind, row.subject, row.due_at, row.late_at)
-
-
 _INSERT = insert(commitments)
 
 
 async def insert_open(tx: Tx, *, kind: str, subject: str, due_at: datetime, late_at: datetime) -> None:
-    row = {"kind": kind, "subject": subject, "due_at": due_at, "late_at": late_at, "state": "open"}
-    await tx.execute(_INSERT, row)
+    await insert_all_open(tx, subject, [(kind, due_at, late_at)])
 
 
 async def insert_all_open(tx: Tx, subject: str, due: Sequence[tuple[str, datetime, datetime]]) -> None:
     """Each as (kind, due_at, late_at)."""
-    row = {"subject": subject, "state": "open"}
-    rows = [{**row, "kind": kind, "due_at": due_at, "late_at": late_at} for kind, due_at, late_at in due]
+    rows = [
+        {"kind": kind, "subject": subject, "due_at": due_at, "late_at": late_at, "state": "open"}
+        for kind, due_at, late_at in due
+    ]
     if rows:
         await tx.execute(_INSERT, rows)
 
@@ -71,5 +68,5 @@ async def any_late(tx: Tx, *, at: datetime) -> bool:
 async def miss(tx: Tx, *, at: datetime) -> list[Commitment]:
     """Mark every open commitment whose grace is over; each is returned to one caller only."""
     late = update(commitments).where(state_is(commitments, "open"), commitments.c.late_at < at)
-    rows = await tx.execute(late.values(state="missed", settled_at=at).returning(*commitments.c))
-    return sorted((_commitment(row) for row in rows), key=lambda one: one.id)
+    missed = late.values(state="missed", settled_at=at).returning(commitments)
+    return sorted(await read_all(tx, missed, reader(Commitment)), key=lambda one: one.id)

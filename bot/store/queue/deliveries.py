@@ -71,7 +71,6 @@ def delivery(row: Row[Any]) -> Delivery[Any]:
 
 _INSERT = Inserting(deliveries, lambda insert: insert.on_conflict_do_nothing().returning(deliveries.c.id))
 
-
 _INSERT_MANY = Inserting(deliveries, lambda insert: insert.on_conflict_do_nothing())
 
 
@@ -94,12 +93,11 @@ def _row(new: NewDelivery, *, rate_limit: str | None, wall: float, created_at: d
 async def insert(tx: Tx, new: NewDelivery, *, rate_limit: str | None, wall: float, created_at: datetime) -> int | None:
     """None when a row with its dedupe key exists, or a ready one with its collapse key."""
     row = _row(new, rate_limit=rate_limit, wall=wall, created_at=created_at)
-    written: int | None = await tx.scalar(_INSERT.on(tx), row)
-    return written
+    return (await tx.execute(_INSERT.on(tx), row)).scalar()
 
 
 async def join_waiting(tx: Tx, new: NewDelivery) -> bool:
-    """Make the waiting row with this collapse key stand for this delivery too. False: none waits any more.
+    """Let the waiting row with this collapse key count for this delivery too. False: none waits.
 
     The update locks the row: nobody claims, and so renders, it before this transaction's facts are committed.
     """
@@ -114,8 +112,8 @@ async def insert_or_join(
     """Several with collapse keys at once: those whose row waits already join it, as `join_waiting` does."""
     keys = sorted({new.collapse_key for new in news if new.collapse_key})
     joined = update(deliveries).where(deliveries.c.collapse_key.in_(keys), state_is(deliveries, "ready"))
-    joining = joined.values(rank=deliveries.c.rank).returning(deliveries.c.collapse_key)
-    waiting = set((await tx.execute(joining)).scalars())
+    locked = joined.values(rank=deliveries.c.rank).returning(deliveries.c.collapse_key)
+    waiting = set((await tx.execute(locked)).scalars())
     rows = [
         _row(new, rate_limit=rate_limit, wall=wall, created_at=created_at)
         for new in news
@@ -132,8 +130,7 @@ async def retry_now(tx: Tx, subject: str, *, wall: float) -> None:
 
 
 async def is_known(tx: Tx, dedupe_key: str) -> bool:
-    known = select(deliveries.c.id).where(deliveries.c.dedupe_key == dedupe_key)
-    return (await tx.execute(known)).first() is not None
+    return await tx.scalar(select(deliveries.c.id).where(deliveries.c.dedupe_key == dedupe_key)) is not None
 
 
 async def answer_to(tx: Tx, dedupe_key: str) -> tuple[str, dict[str, Any]] | None:
@@ -173,8 +170,8 @@ def _waiting_rate_limits() -> CTE:
     return waiting.union_all(select(after.scalar_subquery()).where(waiting.c.rate_limit.is_not(None)))
 
 
-def _gated() -> Select[Any]:
-    """The first row of every open rate limit, the worst severity first."""
+def _firsts() -> Select[Any]:
+    """The first row of every open rate limit."""
     waiting = _waiting_rate_limits()
     row = deliveries.alias()
     first = (
@@ -184,29 +181,24 @@ def _gated() -> Select[Any]:
         .limit(1)
         .scalar_subquery()
     )
-    firsts = (
+    return (
         select(first.label("id"))
         .select_from(waiting.outerjoin(rate_limits, rate_limits.c.name == waiting.c.rate_limit))
         .where(waiting.c.rate_limit.is_not(None), func.coalesce(rate_limits.c.next_at, 0.0) <= _WALL)
     )
+
+
+def _candidates(among: ColumnElement[bool]) -> Select[Any]:
     return (
         select(deliveries.c.rank, deliveries.c.id, deliveries.c.rate_limit)
-        .where(deliveries.c.id.in_(firsts))
+        .where(among)
         .order_by(deliveries.c.rank, deliveries.c.id)
         .limit(_LIMIT)
     )
 
 
-def _ungated() -> Select[Any]:
-    return (
-        select(deliveries.c.rank, deliveries.c.id, deliveries.c.rate_limit)
-        .where(deliveries.c.rate_limit.is_(None), _may_go(deliveries))
-        .order_by(deliveries.c.rank, deliveries.c.id)
-        .limit(_LIMIT)
-    )
-
-
-_GATED, _UNGATED = _gated(), _ungated()
+_GATED = _candidates(deliveries.c.id.in_(_firsts()))
+_UNGATED = _candidates(and_(deliveries.c.rate_limit.is_(None), _may_go(deliveries)))
 
 
 async def candidates(tx: Tx, *, wall: float, closed: Collection[str], limit: int) -> list[Candidate]:
@@ -233,9 +225,8 @@ async def claim_unconfirmed(
     tx: Tx, *, wall: float, limit: int, owner: str, until: float
 ) -> list[tuple[Claim, Delivery[Any], dict[str, Any] | None]]:
     """Those that may have been sent, each with the answer where only the writing down is missing."""
-    taken = await kernel.acquire(
-        tx, deliveries, unconfirmed(wall=wall, limit=limit), owner=owner, until=until, state="unconfirmed"
-    )  # fmt: skip
+    waiting = unconfirmed(wall=wall, limit=limit)
+    taken = await kernel.acquire(tx, deliveries, waiting, owner=owner, until=until, state="unconfirmed")
     return [(claim, delivery(row), row.answer) for claim, row in taken]
 
 
@@ -292,12 +283,8 @@ async def any_unconfirmed(tx: Tx, *, wall: float) -> bool:
 
 
 def _next_moments() -> Select[Any]:
-    rested = select(func.min(deliveries.c.next_at)).where(
-        _OPEN, state_is(deliveries, "ready"), deliveries.c.next_at > _WALL
-    )
-    looked_up = select(func.min(deliveries.c.next_at)).where(
-        _OPEN, state_is(deliveries, "unconfirmed"), deliveries.c.next_at > _WALL
-    )
+    later = select(func.min(deliveries.c.next_at)).where(_OPEN, deliveries.c.next_at > _WALL)
+    rested, looked_up = (later.where(state_is(deliveries, state)) for state in ("ready", "unconfirmed"))
     lost = select(func.min(deliveries.c.lease_until)).where(
         _OPEN, state_is(deliveries, "sending", "unconfirmed"), deliveries.c.lease_until > _WALL
     )

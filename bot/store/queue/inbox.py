@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, and_, delete, or_, select, text
-from sqlalchemy.engine import Row
+from sqlalchemy import ColumnElement, Float, Select, and_, bindparam, delete, or_, select, text
 
 from bot.ports import Tx
 from bot.store.db import claim as kernel
 from bot.store.db.claim import Claim
-from bot.store.db.dialect import insert_into, state_is
+from bot.store.db.dialect import Inserting, state_is
+from bot.store.db.rows import reader
 from bot.store.tables.queue import inbox
 
 _OPEN = text("inbox.state in ('ready','working')")  # word for word the partial index
@@ -30,27 +30,30 @@ class InboxItem:
     attempts: int
 
 
-def item(row: Row[Any]) -> InboxItem:
-    return InboxItem(row.id, row.key, row.kind, row.payload, row.received_at, row.attempts)
+item = reader(InboxItem)
+
+
+_INSERT = Inserting(inbox, lambda insert: insert.on_conflict_do_nothing().returning(inbox.c.id))
 
 
 async def insert(tx: Tx, *, key: str, kind: str, payload: dict[str, Any], wall: float, received_at: datetime) -> bool:
     """False when the key was there."""
-    statement = insert_into(tx, inbox).values(
-        key=key, kind=kind, payload=payload, state="ready", next_at=wall, received_at=received_at
-    )
-    return (await tx.execute(statement.on_conflict_do_nothing().returning(inbox.c.id))).scalar() is not None
+    row = {"key": key, "kind": kind, "payload": payload, "state": "ready", "next_at": wall, "received_at": received_at}
+    return await tx.scalar(_INSERT.on(tx), row) is not None
 
 
-def claimable(*, wall: float, limit: int) -> Select[int]:
+def claimable(*, wall: float | ColumnElement[float], limit: int) -> Select[int]:
     """Waiting items, and items whose worker was lost, the oldest first."""
     lost = and_(state_is(inbox, "working"), inbox.c.lease_until <= wall)
     waiting = and_(state_is(inbox, "ready"), inbox.c.next_at <= wall)
     return select(inbox.c.id).where(_OPEN, or_(waiting, lost)).order_by(inbox.c.id).limit(limit)
 
 
+_ANY = claimable(wall=bindparam("wall", type_=Float), limit=1)
+
+
 async def any_claimable(tx: Tx, *, wall: float) -> bool:
-    return (await tx.execute(claimable(wall=wall, limit=1))).first() is not None
+    return (await tx.execute(_ANY, {"wall": wall})).first() is not None
 
 
 async def claim(tx: Tx, *, wall: float, limit: int, owner: str, until: float) -> list[tuple[Claim, InboxItem]]:

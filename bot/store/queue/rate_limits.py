@@ -26,8 +26,7 @@ async def take(tx: Tx, names: Iterable[str], *, wall: float, until: float) -> se
         set_={"next_at": statement.excluded.next_at},
         where=rate_limits.c.next_at <= wall,
     )
-    taken = await tx.execute(upsert.returning(rate_limits.c.name), rows)
-    return set(taken.scalars())
+    return set((await tx.execute(upsert.returning(rate_limits.c.name), rows)).scalars())
 
 
 async def close(tx: Tx, name: str, *, until: float) -> None:

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import bindparam, delete, select, update
 
 from bot.ports import Tx
 from bot.store.db.dialect import Inserting
+from bot.store.db.rows import read_first, read_one, reader
 from bot.store.tables.queue import requests
 
 
@@ -27,14 +28,16 @@ async def insert(tx: Tx, key: str, *, at: datetime) -> bool:
     return await tx.scalar(_INSERT.on(tx), {"key": key, "at": at}) is not None
 
 
+_ONE = select(requests.c.subject, requests.c.answer).where(requests.c.key == bindparam("asked"))
+_answered = reader(Answered)
+
+
 async def find(tx: Tx, key: str) -> Answered | None:
-    row = (await tx.execute(select(requests.c.subject, requests.c.answer).where(requests.c.key == key))).first()
-    return Answered(row.subject, row.answer) if row else None
+    return await read_first(tx, _ONE, _answered, {"asked": key})
 
 
 async def answer_of(tx: Tx, key: str) -> Answered:
-    row = (await tx.execute(select(requests.c.subject, requests.c.answer).where(requests.c.key == key))).one()
-    return Answered(row.subject, row.answer)
+    return await read_one(tx, _ONE, _answered, {"asked": key})
 
 
 async def answer(tx: Tx, key: str, *, subject: str | None, answer: dict[str, Any] | None) -> None:

@@ -7,35 +7,27 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, and_, delete, func, or_, select, update
-from sqlalchemy.engine import Row
 
 from bot.domain.outgoing.timer import Lateness, Timer
 from bot.ports import Tx
 from bot.store.db.dialect import Insert, Inserting, prefer_indexes, state_is
+from bot.store.db.rows import read_all, read_first, reader
 from bot.store.tables.queue import timers
 
 _PENDING = state_is(timers, "pending")
 
 
-def _timer(row: Row[Any]) -> Timer:
-    return Timer(
-        id=row.id,
-        due_at=row.due_at,
-        kind=row.kind,
-        subject=row.subject,
-        payload=row.payload,
-        dedupe_key=row.dedupe_key,
-        lateness=Lateness(row.lateness),
-        attempts=row.attempts,
-    )
+_timer = reader(Timer, lateness=Lateness)
+
+
+def _as_new(statement: Insert) -> dict[str, Any]:
+    fresh = {name: statement.excluded[name] for name in ("due_at", "payload", "lateness", "state")}
+    return {**fresh, "attempts": 0, "retry_at": None, "fired_at": None, "error": None}
 
 
 def _or_revive(statement: Insert) -> Any:
-    fresh = {name: statement.excluded[name] for name in ("due_at", "payload", "lateness", "state")}
     return statement.on_conflict_do_update(
-        index_elements=[timers.c.dedupe_key],
-        set_={**fresh, "attempts": 0, "retry_at": None, "error": None},
-        where=state_is(timers, "cancelled"),
+        index_elements=[timers.c.dedupe_key], set_=_as_new(statement), where=state_is(timers, "cancelled")
     ).returning(timers.c.id)
 
 
@@ -51,9 +43,7 @@ async def insert(
 
 
 def _or_arm(statement: Insert) -> Any:
-    fresh = {name: statement.excluded[name] for name in ("due_at", "payload", "lateness", "state")}
-    anew = {**fresh, "attempts": 0, "retry_at": None, "fired_at": None, "error": None}
-    return statement.on_conflict_do_update(index_elements=[timers.c.dedupe_key], set_=anew)
+    return statement.on_conflict_do_update(index_elements=[timers.c.dedupe_key], set_=_as_new(statement))
 
 
 _ARM = Inserting(timers, _or_arm)
@@ -72,10 +62,9 @@ async def move(tx: Tx, *, dedupe_key: str, due_at: datetime) -> list[int]:
 
 
 async def cancel(tx: Tx, *, subject: str, kind: str | None) -> list[int]:
-    statement = update(timers).where(timers.c.subject == subject, _PENDING)
-    if kind is not None:
-        statement = statement.where(timers.c.kind == kind)
-    return list((await tx.execute(statement.values(state="cancelled").returning(timers.c.id))).scalars())
+    mine = and_(timers.c.subject == subject, *([] if kind is None else [timers.c.kind == kind]))
+    cancelled = update(timers).where(mine, _PENDING).values(state="cancelled")
+    return list((await tx.execute(cancelled.returning(timers.c.id))).scalars())
 
 
 async def cancel_all(tx: Tx, *, subjects: Collection[str]) -> None:
@@ -88,8 +77,7 @@ def _due(now: datetime) -> ColumnElement[bool]:
 
 
 async def is_pending(tx: Tx, dedupe_key: str) -> bool:
-    pending = select(timers.c.id).where(timers.c.dedupe_key == dedupe_key, timers.c.state == "pending")
-    return (await tx.execute(pending)).first() is not None
+    return await tx.scalar(select(timers.c.id).where(timers.c.dedupe_key == dedupe_key, _PENDING)) is not None
 
 
 async def lock_due(tx: Tx, *, now: datetime, limit: int) -> list[Timer]:
@@ -97,15 +85,14 @@ async def lock_due(tx: Tx, *, now: datetime, limit: int) -> list[Timer]:
     await prefer_indexes(tx)
     # In the order of the index alone: with more to sort by, PostgreSQL would read everything that is due.
     fresh = select(timers).where(_due(now), timers.c.attempts == 0).order_by(timers.c.due_at).limit(limit)
-    locked = [_timer(row) for row in await tx.execute(fresh.with_for_update(skip_locked=True))]
+    locked = await read_all(tx, fresh.with_for_update(skip_locked=True), _timer)
     return sorted(locked, key=lambda timer: (timer.due_at, timer.id))
 
 
 async def lock_one(tx: Tx, identity: int, *, now: datetime) -> Timer | None:
     """This row, ours until the transaction ends, if it is still due."""
     one = select(timers).where(timers.c.id == identity, _due(now)).with_for_update(skip_locked=True)
-    row = (await tx.execute(one)).one_or_none()
-    return _timer(row) if row else None
+    return await read_first(tx, one, _timer)
 
 
 def _ids(*where: ColumnElement[bool]) -> Select[int]:
@@ -154,8 +141,7 @@ _NEXT_DUE = select(timers.c.due_at).where(_PENDING, timers.c.attempts == 0).orde
 async def next_due(tx: Tx) -> datetime | None:
     """When the earliest pending timer that never failed is due."""
     await prefer_indexes(tx)
-    due: datetime | None = await tx.scalar(_NEXT_DUE)
-    return due
+    return (await tx.execute(_NEXT_DUE)).scalar()
 
 
 async def forget(tx: Tx, *, before: datetime) -> int:

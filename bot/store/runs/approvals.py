@@ -6,16 +6,16 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import func, insert, select, update
-from sqlalchemy.engine import Row
+from sqlalchemy import Row, Select, func, insert, select, update
 
 from bot.domain.runs.approval import ApprovalRequest, State, Vote
 from bot.ports import Tx
 from bot.store.db.dialect import insert_into, state_is
+from bot.store.db.rows import read_one
 from bot.store.tables.runs import approval_requests, approvals, runs
 
 
-def _asked(row: Row[Any], votes: Sequence[Vote]) -> ApprovalRequest:
+def _asked(row: Row[Any], votes: Sequence[Vote] = ()) -> ApprovalRequest:
     return ApprovalRequest(
         id=row.id,
         run=row.run,
@@ -42,12 +42,13 @@ def _asked(row: Row[Any], votes: Sequence[Vote]) -> ApprovalRequest:
     )
 
 
-async def _with_votes(tx: Tx, rows: Sequence[Row[Any]]) -> list[ApprovalRequest]:
+async def _with_votes(tx: Tx, found: Select[Any]) -> list[ApprovalRequest]:
+    rows = (await tx.execute(found)).all()
     if not rows:
         return []
-    found = select(*approvals.c).where(approvals.c.request.in_([row.id for row in rows])).order_by(approvals.c.at)
+    theirs = select(approvals).where(approvals.c.request.in_([row.id for row in rows]))
     votes: dict[int, list[Vote]] = {}
-    for vote in await tx.execute(found):
+    for vote in await tx.execute(theirs.order_by(approvals.c.at)):
         votes.setdefault(vote.request, []).append(Vote(vote.person, vote.verdict, vote.at, vote.reason))
     return [_asked(row, votes.get(row.id, [])) for row in rows]
 
@@ -57,59 +58,51 @@ async def add(tx: Tx, values: Mapping[str, Any]) -> ApprovalRequest:
     last = select(func.max(approval_requests.c.round)).where(
         approval_requests.c.run == values["run"], approval_requests.c.covers == values["covers"]
     )
-    number = (await tx.scalar(last) or 0) + 1
-    row = (
-        await tx.execute(insert(approval_requests).values(round=number, **values).returning(*approval_requests.c))
-    ).one()
-    return _asked(row, [])
+    asked = {"round": (await tx.scalar(last) or 0) + 1, **values}
+    return await read_one(tx, insert(approval_requests).returning(approval_requests), _asked, asked)
 
 
 async def newest(tx: Tx, run: int, covers: str) -> ApprovalRequest | None:
     """The newest round of this gate."""
-    found = select(*approval_requests.c).where(approval_requests.c.run == run, approval_requests.c.covers == covers)
-    row = (await tx.execute(found.order_by(approval_requests.c.round.desc()).limit(1))).first()
-    return (await _with_votes(tx, [row]))[0] if row else None
+    found = select(approval_requests).where(approval_requests.c.run == run, approval_requests.c.covers == covers)
+    return next(iter(await _with_votes(tx, found.order_by(approval_requests.c.round.desc()).limit(1))), None)
 
 
 async def get(tx: Tx, request_id: int) -> ApprovalRequest:
-    row = (await tx.execute(select(*approval_requests.c).where(approval_requests.c.id == request_id))).one()
-    return (await _with_votes(tx, [row]))[0]
+    """Raises ValueError where there is none."""
+    [request] = await _with_votes(tx, select(approval_requests).where(approval_requests.c.id == request_id))
+    return request
 
 
 async def of_run(tx: Tx, run: int) -> list[ApprovalRequest]:
     """Every round of every gate, the oldest first."""
-    found = select(*approval_requests.c).where(approval_requests.c.run == run).order_by(approval_requests.c.id)
-    return await _with_votes(tx, list((await tx.execute(found)).all()))
+    its = select(approval_requests).where(approval_requests.c.run == run)
+    return await _with_votes(tx, its.order_by(approval_requests.c.id))
 
 
 async def approved_of(tx: Tx, ids: Sequence[int]) -> dict[int, list[ApprovalRequest]]:
     """The approved rounds of these runs."""
-    found = select(*approval_requests.c).where(
+    found = select(approval_requests).where(
         approval_requests.c.run.in_(list(ids)), approval_requests.c.state == State.APPROVED.value
     )
     given: dict[int, list[ApprovalRequest]] = {}
     for row in await tx.execute(found.order_by(approval_requests.c.id)):
-        given.setdefault(row.run, []).append(_asked(row, []))
+        given.setdefault(row.run, []).append(_asked(row))
     return given
 
 
 async def open_ones(tx: Tx, limit: int = 100) -> list[ApprovalRequest]:
     """What waits for approval, the oldest first."""
-    found = (
-        select(*approval_requests.c)
-        .where(state_is(approval_requests, "open"))
-        .order_by(approval_requests.c.id)
-        .limit(limit)
-    )
-    return await _with_votes(tx, list((await tx.execute(found)).all()))
+    waiting = select(approval_requests).where(state_is(approval_requests, "open"))
+    return await _with_votes(tx, waiting.order_by(approval_requests.c.id).limit(limit))
 
 
 async def unreviewed(tx: Tx, limit: int = 100) -> list[ApprovalRequest]:
     """Broken glass that nobody has looked at yet."""
-    found = select(*approval_requests.c).where(
+    found = select(approval_requests).where(
         approval_requests.c.review_due_at.is_not(None), approval_requests.c.reviewed_at.is_(None)
     )
-    return await _with_votes(tx, list((await tx.execute(found.order_by(approval_requests.c.id).limit(limit))).all()))
+    return await _with_votes(tx, found.order_by(approval_requests.c.id).limit(limit))
 
 
 async def vote(tx: Tx, request_id: int, person: str, verdict: str, reason: str, at: datetime) -> bool:
@@ -145,5 +138,4 @@ async def review(tx: Tx, request_id: int, *, by: str, at: datetime) -> bool:
 
 async def parked(tx: Tx) -> int:
     """How many runs wait for approval."""
-    found = select(func.count()).select_from(runs).where(runs.c.status == "awaiting_approval")
-    return int((await tx.execute(found)).scalar_one())
+    return await tx.scalar(select(func.count()).select_from(runs).where(runs.c.status == "awaiting_approval")) or 0

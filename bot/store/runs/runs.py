@@ -1,4 +1,4 @@
-"""Statements about runs: their rows, steps, versions and slots. What every turn asks is made once."""
+"""Statements about runs: their rows, steps and versions. What every turn asks is made once."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 from sqlalchemy import (
+    ColumnElement,
     Float,
     Integer,
     Select,
@@ -21,10 +22,8 @@ from sqlalchemy import (
     select,
     update,
 )
-from sqlalchemy.engine import Row
 
 from bot.domain.catalogue.runbook import Connection, Runbook
-from bot.domain.errors import Missing
 from bot.domain.runs.parameters import Reference
 from bot.domain.runs.plan import Late, Plan, PlannedStep
 from bot.domain.runs.run import OVER, Phase, Run, Status, StepRun, StepState
@@ -32,51 +31,13 @@ from bot.ports import Tx
 from bot.store.db import claim as kernel
 from bot.store.db.claim import Claim
 from bot.store.db.dialect import Inserting, state_is
+from bot.store.db.rows import or_missing, read_all, read_first, read_one, reader
 from bot.store.tables.alerts import alert_groups
 from bot.store.tables.runs import run_steps, runbook_versions, runs
 
 _OVER = [status.value for status in OVER]
 
 # --- values -----------------------------------------------------------------------------------------------------------
-
-
-def run(row: Row[Any]) -> Run:
-    return Run(
-        id=row.id,
-        runbook=row.runbook,
-        version=row.version,
-        service=row.service,
-        subject=row.subject,
-        parameters=_parameters(row.parameters),
-        connections=_connections(row.connections),
-        plan_hash=row.plan_hash,
-        reason=row.reason,
-        requested_by=row.requested_by,
-        edited_by=tuple(row.edited_by),
-        source=row.source,
-        incident=row.incident,
-        alert_group=row.alert_group,
-        severity=row.severity,
-        rank=row.rank,
-        status=Status(row.status),
-        sentence=row.sentence,
-        phase=Phase(row.phase),
-        state=row.state,
-        slot_key=row.slot_key,
-        slot_limit=row.slot_limit,
-        has_slot=row.has_slot,
-        cancelled_by=row.cancelled_by,
-        created_at=row.created_at,
-        started_at=row.started_at,
-        deadline_at=row.deadline_at,
-        ended_at=row.ended_at,
-        channel=row.channel,
-        thread=row.thread,
-        ts=row.ts,
-        edited_wall=row.edited_wall,
-        epoch=row.epoch,
-        owner=row.owner,
-    )
 
 
 def parameters_json(parameters: Mapping[str, Any]) -> dict[str, Any]:
@@ -94,6 +55,10 @@ def connections_json(connections: Mapping[str, Connection]) -> dict[str, Any]:
 
 def _connections(stored: Mapping[str, Any]) -> dict[str, Connection]:
     return {name: Connection(name, one["kind"], one["reference"]) for name, one in stored.items()}
+
+
+_run = reader(Run, status=Status, phase=Phase, edited_by=tuple, parameters=_parameters, connections=_connections)
+_step_run = reader(StepRun, state=StepState)
 
 
 @lru_cache(maxsize=1)
@@ -132,22 +97,6 @@ def _late_json(value: Any) -> Any:
     return value
 
 
-def made(row: Row[Any]) -> StepRun:
-    return StepRun(
-        step=row.step,
-        attempt=row.attempt,
-        state=StepState(row.state),
-        started_at=row.started_at,
-        ended_at=row.ended_at,
-        arguments=row.arguments,
-        result=row.result,
-        saved=row.saved,
-        sentence=row.sentence,
-        output=row.output,
-        actor=row.actor,
-    )
-
-
 def step_row(run_id: int, made: StepRun) -> dict[str, Any]:
     return {
         "run": run_id,
@@ -181,47 +130,42 @@ async def keep_version(tx: Tx, runbook: Runbook, at: datetime) -> None:
 async def version(tx: Tx, version: str) -> Runbook:
     """Raises Missing."""
     stored = await tx.scalar(select(runbook_versions.c.definition).where(runbook_versions.c.version == version))
-    if stored is None:
-        raise Missing("The version of the runbook that this run began with is not here any more.")
-    return _definitions().validate_python(stored)
+    kept = or_missing(stored, "The version of the runbook that this run began with is not here any more.")
+    return _definitions().validate_python(kept)
 
 
 # --- one run ----------------------------------------------------------------------------------------------------------
 
 
 async def add(tx: Tx, values: Mapping[str, Any]) -> Run:
-    return run((await tx.execute(insert(runs).values(**values).returning(*runs.c))).one())
+    return await read_one(tx, insert(runs).values(**values).returning(runs), _run)
 
 
-_ONE = select(*runs.c).where(runs.c.id == bindparam("run", type_=Integer))
+_ONE = select(runs).where(runs.c.id == bindparam("run", type_=Integer))
 _LOCKED = _ONE.with_for_update()
 
 
 async def get(tx: Tx, run_id: int) -> Run:
     """Raises Missing."""
-    return _found((await tx.execute(_ONE, {"run": run_id})).first(), run_id)
+    return _there(await read_first(tx, _ONE, _run, {"run": run_id}), run_id)
 
 
 async def lock(tx: Tx, run_id: int) -> Run:
     """Until the transaction ends, nobody else changes it. Raises Missing."""
-    return _found((await tx.execute(_LOCKED, {"run": run_id})).first(), run_id)
+    return _there(await read_first(tx, _LOCKED, _run, {"run": run_id}), run_id)
 
 
-def _found(row: Row[Any] | None, run_id: int) -> Run:
-    if row is None:
-        raise Missing(f"There is no RUN-{run_id}. `/runbook status` shows the latest.")
-    return run(row)
+def _there(found: Run | None, run_id: int) -> Run:
+    return or_missing(found, f"There is no RUN-{run_id}. `/runbook status` shows the latest.")
 
 
 async def change(tx: Tx, run_id: int, **values: Any) -> Run:
-    changed = update(runs).where(runs.c.id == run_id).values(**values).returning(*runs.c)
-    return run((await tx.execute(changed)).one())
+    return await read_one(tx, update(runs).where(runs.c.id == run_id).values(**values).returning(runs), _run)
 
 
 async def plan_of(tx: Tx, run_id: int) -> list[dict[str, Any]]:
     """The plan as it was shown."""
-    found: list[dict[str, Any]] = (await tx.execute(select(runs.c.plan).where(runs.c.id == run_id))).scalar_one()
-    return found
+    return list((await tx.execute(select(runs.c.plan).where(runs.c.id == run_id))).scalar_one())
 
 
 _STEPS = (
@@ -241,13 +185,13 @@ async def progress_of(tx: Tx, ids: Sequence[int]) -> dict[int, dict[str, StepRun
     for row in await tx.execute(_STEPS, {"runs": list(ids)}):
         known = found.setdefault(row.run, {})
         if row.step not in known or known[row.step].attempt < row.attempt:
-            known[row.step] = made(row)
+            known[row.step] = _step_run(row)
     return found
 
 
 async def attempts(tx: Tx, run_id: int) -> list[StepRun]:
     """All of them, in the order of their beginning."""
-    return [made(row) for row in await tx.execute(_STEPS, {"runs": [run_id]})]
+    return await read_all(tx, _STEPS, _step_run, {"runs": [run_id]})
 
 
 _FRESH = ("state", "arguments", "ended_at", "result", "saved", "sentence", "output", "actor")
@@ -269,11 +213,17 @@ async def put_steps(tx: Tx, rows: Sequence[Mapping[str, Any]]) -> None:
 # --- claiming ---------------------------------------------------------------------------------------------------------
 
 _WALL = bindparam("wall", type_=Float)
-_OPEN = or_(
-    and_(state_is(runs, "ready"), runs.c.next_at <= _WALL),
-    and_(state_is(runs, "running"), runs.c.lease_until <= _WALL),
-)
-_ANY = select(runs.c.id).where(state_is(runs, "ready", "running"), _OPEN).limit(1)
+
+
+def _claimable(wall: float | ColumnElement[float]) -> Select[int]:
+    free = or_(
+        and_(state_is(runs, "ready"), runs.c.next_at <= wall),
+        and_(state_is(runs, "running"), runs.c.lease_until <= wall),
+    )
+    return select(runs.c.id).where(state_is(runs, "ready", "running"), free)
+
+
+_ANY = _claimable(_WALL).limit(1)
 
 
 async def any_claimable(tx: Tx, *, wall: float) -> bool:
@@ -282,20 +232,14 @@ async def any_claimable(tx: Tx, *, wall: float) -> bool:
 
 def claimable(*, wall: float, limit: int) -> Select[int]:
     """Ready ones, and those that a lost worker left; the worst severity first."""
-    free = or_(
-        and_(state_is(runs, "ready"), runs.c.next_at <= wall),
-        and_(state_is(runs, "running"), runs.c.lease_until <= wall),
-    )
-    found = select(runs.c.id).where(state_is(runs, "ready", "running"), free)
-    return found.order_by(runs.c.rank, runs.c.id).limit(limit)
+    return _claimable(wall).order_by(runs.c.rank, runs.c.id).limit(limit)
 
 
 async def claim(tx: Tx, *, wall: float, limit: int, owner: str, until: float) -> list[tuple[Claim, Run]]:
     """As `claimable`, leased to `owner` until `until`."""
-    taken = await kernel.acquire(
-        tx, runs, claimable(wall=wall, limit=limit), owner=owner, until=until, state="running"
-    )  # fmt: skip
-    return [(claim, run(row)) for claim, row in taken]
+    free = claimable(wall=wall, limit=limit)
+    taken = await kernel.acquire(tx, runs, free, owner=owner, until=until, state="running")
+    return [(claim, _run(row)) for claim, row in taken]
 
 
 async def release_all_leases(tx: Tx) -> int:
@@ -344,7 +288,7 @@ _MOVE = (
 
 
 async def move(tx: Tx, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Write down where runs stand: each row holds `run_id` and every column with `_` behind its name."""
+    """Write down how far runs are: each row holds `run_id` and every column with `_` behind its name."""
     if rows:
         await tx.execute(_MOVE, list(rows))
 
@@ -368,50 +312,43 @@ async def renew(tx: Tx, claims: Sequence[tuple[int, str, int]], *, until: float)
         await tx.execute(_RENEW, rows)
 
 
-# --- slots ------------------------------------------------------------------------------------------------------------
-
-
 # --- looking ----------------------------------------------------------------------------------------------------------
 
 
 async def newest(tx: Tx, *, limit: int = 10, open_only: bool = False) -> list[Run]:
-    found = select(*runs.c).order_by(runs.c.id.desc()).limit(limit)
-    if open_only:
-        found = found.where(runs.c.status.not_in(_OVER))
-    return [run(row) for row in await tx.execute(found)]
+    found = select(runs).order_by(runs.c.id.desc()).limit(limit)
+    return await read_all(tx, found.where(runs.c.status.not_in(_OVER)) if open_only else found, _run)
 
 
 async def of_runbook(tx: Tx, runbook: str, *, limit: int = 10) -> list[Run]:
-    found = select(*runs.c).where(runs.c.runbook == runbook).order_by(runs.c.id.desc()).limit(limit)
-    return [run(row) for row in await tx.execute(found)]
+    return await read_all(
+        tx, select(runs).where(runs.c.runbook == runbook).order_by(runs.c.id.desc()).limit(limit), _run
+    )
 
 
 async def of_incident(tx: Tx, incident: int) -> list[Run]:
-    found = select(*runs.c).where(runs.c.incident == incident).order_by(runs.c.id)
-    return [run(row) for row in await tx.execute(found)]
+    return await read_all(tx, select(runs).where(runs.c.incident == incident).order_by(runs.c.id), _run)
 
 
 async def of_group(tx: Tx, group: int) -> list[Run]:
     """Those that an alert group's alerts or card began, the oldest first."""
-    found = select(*runs.c).where(runs.c.alert_group == group).order_by(runs.c.id)
-    return [run(row) for row in await tx.execute(found)]
+    return await read_all(tx, select(runs).where(runs.c.alert_group == group).order_by(runs.c.id), _run)
 
 
 async def begun_since(tx: Tx, runbook: str, source: str, since: datetime) -> list[Run]:
     """Those of a runbook that came from there since then, the oldest first."""
     mine = (runs.c.runbook == runbook, runs.c.source == source, runs.c.created_at > since)
-    return [run(row) for row in await tx.execute(select(*runs.c).where(*mine).order_by(runs.c.id))]
+    return await read_all(tx, select(runs).where(*mine).order_by(runs.c.id), _run)
 
 
 async def in_thread(tx: Tx, channel: str, ts: str) -> Run | None:
-    """The run whose live message this is; under an alert's card the newest that stands there."""
-    row = (await tx.execute(select(*runs.c).where(runs.c.channel == channel, runs.c.ts == ts))).first()
-    row = row or (await tx.execute(_UNDER_CARD, {"channel": channel, "ts": ts})).first()
-    return run(row) if row else None
+    """The run whose live message this is; under an alert's card the newest there."""
+    live = await read_first(tx, select(runs).where(runs.c.channel == channel, runs.c.ts == ts), _run)
+    return live or await read_first(tx, _UNDER_CARD, _run, {"channel": channel, "ts": ts})
 
 
 _UNDER_CARD = (
-    select(*runs.c)
+    select(runs)
     .join(alert_groups, runs.c.alert_group == alert_groups.c.id)
     .where(alert_groups.c.channel == bindparam("channel"), alert_groups.c.ts == bindparam("ts"))
     .where(runs.c.channel == alert_groups.c.channel, runs.c.thread == alert_groups.c.ts)
@@ -421,4 +358,10 @@ _UNDER_CARD = (
 
 
 async def of_ids(tx: Tx, ids: Sequence[int]) -> list[Run]:
-    return [run(row) for row in await tx.execute(select(*runs.c).where(runs.c.id.in_(list(ids))).order_by(runs.c.id))]
+    return await read_all(tx, select(runs).where(runs.c.id.in_(list(ids))).order_by(runs.c.id), _run)
+
+
+async def unknown_of(tx: Tx, person: str, *, limit: int = 20) -> list[Run]:
+    """Runs that this person asked for and whose step is unknown, the oldest first."""
+    found = select(runs).where(runs.c.status == Status.UNKNOWN.value, runs.c.requested_by == person)
+    return await read_all(tx, found.order_by(runs.c.id).limit(limit), _run)

@@ -37,12 +37,11 @@ async def leave_slots(tx: Tx, ids: Iterable[int]) -> None:
 
 async def in_slot(tx: Tx, key: str) -> list[int]:
     """The runs that hold the key's slots."""
-    found = select(slots.c.run).where(slots.c.key == key).order_by(slots.c.run)
-    return list((await tx.execute(found)).scalars())
+    return list((await tx.execute(select(slots.c.run).where(slots.c.key == key).order_by(slots.c.run))).scalars())
 
 
 async def wake_queued(tx: Tx, key: str, *, wall: float) -> None:
-    """The first in the queue of that key tries again."""
+    """The first in the key's queue tries again."""
     first = (
         select(runs.c.id)
         .where(_QUEUED, runs.c.slot_key == key, state_is(runs, "parked"))
@@ -54,7 +53,7 @@ async def wake_queued(tx: Tx, key: str, *, wall: float) -> None:
 
 
 async def queued_before_free_slots(tx: Tx) -> list[str]:
-    """Keys in whose queue somebody stands though a slot is free: a hint was lost."""
+    """Keys in whose queue a run waits though a slot is free: a hint was lost."""
     taken = select(func.count()).select_from(slots).where(slots.c.key == runs.c.slot_key).scalar_subquery()
     waiting = select(runs.c.slot_key).where(_QUEUED, state_is(runs, "parked"), taken < runs.c.slot_limit)
     return sorted(set((await tx.execute(waiting)).scalars()))

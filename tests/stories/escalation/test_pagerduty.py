@@ -635,8 +635,9 @@ async def test_a_crash_in_the_midst(paging: Monitoring, pagerduty: PagerDutyStan
         rows = await tx.execute(select(queue_tables.inbox).where(queue_tables.inbox.c.kind == "hook:pagerduty"))
         (row,) = rows.all()
     await paging.story.clicks("Ben", OPS, await paging.card(), "alert.unack")
+    again = InboxItem(row.id, row.key, row.kind, row.payload, row.received_at, 1)
     for _ in range(2):
-        await pagerduty_events.handle(paging.story.deps, InboxItem(row.id, row.key, row.kind, row.payload, row.received_at, 1))
+        await pagerduty_events.handle(paging.story.deps, again)
     await paging.story.settle()
     assert "*On it*" not in await paging.words()
 
