@@ -19,14 +19,16 @@ _TARGET = "Write slack:#channel, dm:WHO, email:WHO-or-CONTACT or page:WHO-or-CON
 
 def who_problem(entry: str, teams: Collection[str] | None, levels: Collection[str] | None = None) -> str | None:
     """What is wrong with this entry, or None. `teams`, `levels` (of on-call) None: they are not looked up."""
-    kind, _, rest = entry.partition(":")
+    kind, colon, rest = entry.partition(":")
     if entry == "oncall":
         return _NO_LEVEL if levels is not None and not levels else None
     if entry == "everyone" or MEMBER.fullmatch(entry):
         return None
-    if kind == "team" and entry != kind:
+    if not colon:
+        return f"“{entry}” is not somebody. {_WHO}"
+    if kind == "team":
         return _team_problem(rest, teams)
-    if kind == "role" and entry != kind:
+    if kind == "role":
         return None if rest in ROLES else f"There is no role “{rest}”. {hint(rest, ROLES)}"
     if kind == "oncall" and KEY.fullmatch(rest):
         return _level_problem(rest, levels)

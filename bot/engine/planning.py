@@ -192,10 +192,5 @@ def used_connections(value: Any) -> set[str]:
     return set()
 
 
-def connections_of(runbook: Runbook) -> set[str]:
-    every = [one for step in runbook.steps for one in (step, step.undo) if one]
-    return set().union(*(used_connections(one.body) for one in every))
-
-
 def has_effect(steps: tuple[PlannedStep, ...]) -> bool:
     return any(step.effect is not Effect.READ and step.runs != NO for step in steps)

@@ -1,6 +1,7 @@
 """What a runbook's steps do: one file per kind, one shape.
 
-`perform(arguments, context)` takes rendered arguments (plain values) and returns the step's fate.
+`perform(arguments, context)` takes rendered arguments (plain values) and returns the step's fate. It raises Unclear or
+Misconfigured before it does anything, which is a failure that is certain.
 """
 
 from __future__ import annotations
@@ -10,7 +11,8 @@ from importlib import import_module
 from typing import Any
 
 from bot.domain.catalogue.runbook import Kind
-from bot.domain.runs.outcome import Outcome
+from bot.domain.errors import Misconfigured, Unclear
+from bot.domain.runs.outcome import Failed, Outcome
 from bot.engine.steps import fit
 from bot.engine.steps.context import Connections, ShellRules, StepContext, StepRecipients
 
@@ -24,7 +26,11 @@ def _of(kind: Kind) -> Perform:
 
     async def careful(arguments: Mapping[str, Any], context: StepContext) -> Outcome:
         perform: Perform = import_module(f"bot.engine.steps.{kind.value}").perform
-        return fit.outcome(await perform(arguments, fit.context(context)), context.masker)
+        try:
+            outcome = await perform(arguments, fit.context(context))
+        except (Unclear, Misconfigured) as problem:
+            outcome = Failed(problem.sentence, certain=True)
+        return fit.outcome(outcome, context.masker)
 
     return careful
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bot.domain.catalogue.runbook import Connection
-from bot.domain.errors import Misconfigured
+from bot.domain.errors import Misconfigured, Unclear, Undeliverable
 from bot.domain.people.recipients import Meant
 from bot.domain.text.masking import Masker
 from bot.domain.text.secret import Secret
@@ -55,6 +55,13 @@ class StepRecipients:
     service: str = ""
     mailer: Mailer | None = None
     pager: Pager | None = None
+
+    async def meant(self, to: str, contact: Mapping[str, Any] | None) -> Meant:
+        """Raises Unclear where Slack does not tell."""
+        try:
+            return await self.look(to, contact)
+        except (TimeoutError, Undeliverable):
+            raise Unclear("Slack did not say how to reach them.") from None
 
 
 @lru_cache(maxsize=2)

@@ -25,18 +25,14 @@ async def perform(arguments: Mapping[str, Any], context: StepContext) -> Outcome
     """Done as soon as one address was taken."""
     recipients = context.recipients
     if recipients is None or recipients.mailer is None:
-        return Failed(NOT_SET_UP, certain=True)
-    try:
-        subject, text = read.text(arguments, "subject"), read.text(arguments, "text")
-        meant = await _meant(arguments, recipients)
-        if meant.is_private:
-            raise Unclear("This run belongs to a private incident, of which nothing is written by e-mail.")
-        if not subject.strip() or not text.strip():
-            raise Unclear("The message is empty. Give it a subject and a text.")
-        mail = _mail(meant, context, subject, text)
-    except (Unclear, TimeoutError, Undeliverable) as problem:
-        said = problem.sentence if isinstance(problem, Unclear) else "Slack did not say how to reach them."
-        return Failed(said, certain=True)
+        raise Unclear(NOT_SET_UP)
+    subject, text = read.text(arguments, "subject"), read.text(arguments, "text")
+    meant = await _meant(arguments, recipients)
+    if meant.is_private:
+        raise Unclear("This run belongs to a private incident, of which nothing is written by e-mail.")
+    if not subject.strip() or not text.strip():
+        raise Unclear("The message is empty. Give it a subject and a text.")
+    mail = _mail(meant, context, subject, text)
     try:
         sent = await within(context.timeout_seconds, recipients.mailer.send(mail))
     except TimeoutError:
@@ -49,7 +45,7 @@ async def perform(arguments: Mapping[str, Any], context: StepContext) -> Outcome
 async def _meant(arguments: Mapping[str, Any], recipients: StepRecipients) -> Meant:
     """Raises Unclear where nobody has an address."""
     to = read.text(arguments, "to")
-    meant = await recipients.look(to, arguments.get("contact"))
+    meant = await recipients.meant(to, arguments.get("contact"))
     if not meant.reach.addresses:
         raise Unclear(f"Nobody of {to[:100]} can be written to{_why(meant)}.")
     return meant

@@ -59,8 +59,6 @@ async def perform(arguments: Mapping[str, Any], context: StepContext) -> Outcome
         async with context.client(verify) as client:
             request = _request(client, arguments, context, progress.trace)
             answer = await within(context.timeout_seconds, _send(client, request, progress))
-    except Unclear as problem:
-        return Failed(problem.sentence, certain=True)
     except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, TimeoutError, OSError, ValueError) as problem:
         return _lost(problem, progress, context)
     return _judged(answer, expected, paths, context)
@@ -152,14 +150,19 @@ async def _read(response: httpx.Response) -> tuple[bytes, bool]:
 
 def _judged(answer: _Answer, expected: frozenset[int], paths: Mapping[str, Any], context: StepContext) -> Outcome:
     text = context.ended(_decoded(answer)) if answer.is_cut else _decoded(answer)
-    result = {"status": answer.status, "headers": answer.headers, "body": text, "json": _json(answer, text)}
-    result = {name: _found(str(path), result["json"]) for name, path in paths.items()} | result
     output = "\n".join(line for line in (f"HTTP {answer.status}", context.shown(text)) if line)
     context.write(output + "\n")
-    if answer.status in expected:
+    result = {"status": answer.status, "headers": answer.headers, "body": text, "json": _json(answer, text)}
+    return judged(result, expected, paths, output)
+
+
+def judged(result: dict[str, Any], expected: frozenset[int], paths: Mapping[str, Any], output: str = "") -> Outcome:
+    """What a response comes to. `paths` are looked up in its JSON."""
+    result = {name: _found(str(path), result["json"]) for name, path in paths.items()} | result
+    if result["status"] in expected:
         return Done(result, output)
     wanted = ", ".join(map(str, sorted(expected)))
-    return Failed(f"The server answered {answer.status}; expected was {wanted}.", result=result, output=output)
+    return Failed(f"The server answered {result['status']}; expected was {wanted}.", result=result, output=output)
 
 
 def _found(path: str, value: Any) -> Any:
@@ -177,13 +180,18 @@ def _decoded(answer: _Answer) -> str:
 
 
 def _json(answer: _Answer, text: str) -> Any:
-    if answer.is_cut or "json" not in answer.headers.get("content-type", ""):
-        return None
+    if answer.is_cut:
+        return None  # not half of it: somebody may go on with that
+    found = parsed(answer.headers, text)
+    return None if is_deep(found) else found
+
+
+def parsed(headers: Mapping[str, str], text: str) -> Any:
+    """The JSON of an answer that says it is JSON, and is."""
     try:
-        found = json.loads(text)
+        return json.loads(text) if "json" in headers.get("content-type", "") else None
     except (ValueError, RecursionError):
         return None
-    return None if is_deep(found) else found  # not half of it: somebody may go on with that
 
 
 def _lost(problem: Exception, progress: _Progress, context: StepContext) -> Outcome:

@@ -5,15 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from bot.domain.errors import Unclear
-from bot.domain.runs.outcome import Failed, Outcome, Waiting
+from bot.domain.runs.outcome import Outcome, Waiting
 from bot.engine.steps import arguments as read
 from bot.engine.steps.context import StepContext
 
 
 async def perform(arguments: Mapping[str, Any], context: StepContext) -> Outcome:
     """Waits until a person acts."""
-    try:
-        return Waiting(None, context.shown(read.text(arguments, "text")))
-    except Unclear as problem:
-        return Failed(problem.sentence, certain=True)
+    return Waiting(None, context.shown(read.text(arguments, "text")))

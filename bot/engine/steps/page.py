@@ -1,4 +1,4 @@
-"""page {to, text} -> reached missed. Wakes people by PagerDuty, or whoever answers for a service of its there.
+"""page {to, text} -> reached missed. PagerDuty wakes people, or who answers for one of its services.
 
 The key names the step, not the attempt: a retry after a crash must not wake the same person twice.
 """
@@ -29,19 +29,15 @@ async def perform(arguments: Mapping[str, Any], context: StepContext) -> Outcome
     """Done as soon as PagerDuty has taken it."""
     recipients = context.recipients
     if recipients is None or recipients.pager is None:
-        return Failed(NOT_SET_UP, certain=True)
-    try:
-        to, text = read.text(arguments, "to"), context.masker.mask(read.text(arguments, "text"))
-        if not text.strip():
-            raise Unclear("The page is empty. Say why somebody is woken.")
-        meant = await recipients.look(to, arguments.get("contact"))
-        way = _way(meant, recipients.pager, to)
-    except (Unclear, TimeoutError, Undeliverable) as problem:
-        said = problem.sentence if isinstance(problem, Unclear) else "Slack did not say how to reach them."
-        return Failed(said, certain=True)
+        raise Unclear(NOT_SET_UP)
+    to, text = read.text(arguments, "to"), context.masker.mask(read.text(arguments, "text"))
+    if not text.strip():
+        raise Unclear("The page is empty. Say why somebody is woken.")
+    meant = await recipients.meant(to, arguments.get("contact"))
+    way = _way(meant, recipients.pager, to)
     if meant.is_drill:
         return _drilled(to, context)
-    return await _wake(recipients, way, _page(recipients, meant, text, context), to, context)
+    return await _wake(recipients.pager, way, _page(recipients, meant, text, context), to, context)
 
 
 def _way(meant: Meant, pager: Pager, to: str) -> dict[str, Any]:
@@ -68,10 +64,9 @@ def _page(recipients: StepRecipients, meant: Meant, text: str, context: StepCont
     )
 
 
-async def _wake(recipients: StepRecipients, way: dict[str, Any], page: Page, to: str, context: StepContext) -> Outcome:
-    assert recipients.pager is not None  # noqa: S101 - the caller asked
+async def _wake(pager: Pager, way: dict[str, Any], page: Page, to: str, context: StepContext) -> Outcome:
     try:
-        paged = await within(context.timeout_seconds, recipients.pager.page(page, **way))
+        paged = await within(context.timeout_seconds, pager.page(page, **way))
     except TimeoutError:
         return Unknown(f"The page may have gone: no answer within {context.timeout_seconds:g} s.")
     except Throttled as busy:

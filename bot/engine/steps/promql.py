@@ -13,7 +13,7 @@ from typing import Any
 
 import httpx
 
-from bot.domain.errors import Misconfigured, Unclear
+from bot.domain.errors import Unclear
 from bot.domain.runs.outcome import Done, Failed, Outcome
 from bot.engine.steps import arguments as read
 from bot.engine.steps.bounds import within
@@ -33,16 +33,13 @@ async def perform(arguments: Mapping[str, Any], context: StepContext) -> Outcome
         path, form = _question(arguments, context)
         url = context.connections.address(read.text(arguments, "connection"), "prometheus").reveal()
         answer = await within(context.timeout_seconds, _ask(url, path, form, context))
-        samples = _samples(answer)
-        ok = _check(arguments.get("check"), samples)
-    except (Unclear, Misconfigured) as problem:
-        return Failed(problem.sentence, certain=True)
     except TimeoutError:
         return Failed(f"Prometheus gave no answer within {context.timeout_seconds:g} s.", certain=True)
     except (httpx.HTTPError, httpx.InvalidURL, OSError) as problem:
         reason = str(problem).rstrip(".") or type(problem).__name__
         return Failed(f"Prometheus was not reached: {reason}.", certain=True)
-    return _said(samples, ok, context, has_check=arguments.get("check") is not None)
+    samples, check = _samples(answer), arguments.get("check")
+    return _said(samples, is_met(check, samples), context, has_check=check is not None)
 
 
 def _question(arguments: Mapping[str, Any], context: StepContext) -> tuple[str, dict[str, str]]:
@@ -99,7 +96,8 @@ def _sample(labels: Any, points: Any) -> Sample:
     return {"labels": dict(labels), "value": values[-1], "values": values, "at": float(points[-1][0])}
 
 
-def _check(check: Any, samples: list[Sample]) -> bool:
+def is_met(check: Any, samples: list[Sample]) -> bool:
+    """Whether it holds for every series; without a check, whether there is one. Raises Unclear."""
     if check is None:
         return bool(samples)
     if not isinstance(check, str):
@@ -117,6 +115,10 @@ def _said(samples: list[Sample], ok: bool, context: StepContext, *, has_check: b
         lines.append("The check holds." if ok else "The check does not hold.")
     output = context.shown("\n".join(lines))
     context.write(output + "\n")
+    return done(samples, ok, output)
+
+
+def done(samples: list[Sample], ok: bool, output: str = "") -> Done:
     kept = [_storable(one) for one in samples[:MAX_SAMPLES]]
     return Done({"ok": ok, "value": kept[0]["value"] if kept else None, "samples": kept}, output)
 

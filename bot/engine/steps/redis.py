@@ -1,4 +1,4 @@
-"""redis {connection, command: [..]} -> value. Each item of the list is one argument, whatever stands in it"""
+"""redis {connection, command: [..]} -> value. Each item of the list is one argument, whatever it holds"""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from bot.domain.errors import Misconfigured, Unclear
+from bot.domain.errors import Unclear
 from bot.domain.runs.outcome import Done, Failed, Outcome, Unknown
 from bot.engine.steps import arguments as read
 from bot.engine.steps.bounds import MAX_OUTPUT, within
@@ -30,11 +30,9 @@ async def perform(arguments: Mapping[str, Any], context: StepContext) -> Outcome
 
     progress = _Progress()
     try:
-        command = _command(arguments)
+        words = command(arguments)
         url = context.connections.address(read.text(arguments, "connection"), "redis").reveal()
-        value = await within(context.timeout_seconds, _ask(url, command, progress))
-    except (Unclear, Misconfigured) as problem:
-        return Failed(problem.sentence, certain=True)
+        value = await within(context.timeout_seconds, _ask(url, words, progress))
     except (RedisError, OSError, TimeoutError, ValueError) as problem:
         return _broken(problem, progress, context)
     plain = _plain(value, 0, context)
@@ -43,15 +41,16 @@ async def perform(arguments: Mapping[str, Any], context: StepContext) -> Outcome
     return Done({"value": plain}, context.shown(output))
 
 
-def _command(arguments: Mapping[str, Any]) -> list[str]:
-    command = read.texts(arguments, "command")
+def command(arguments: Mapping[str, Any]) -> list[str]:
+    """Raises Unclear."""
+    words = read.texts(arguments, "command")
     # The client would split a first word with a blank in it into two.
-    if not command or not _NAME.fullmatch(command[0]):
+    if not words or not _NAME.fullmatch(words[0]):
         raise Unclear("command begins with the name of a Redis command, for example [GET, key].")
-    name = command[0].upper()
-    if name in _ENDLESS or "|".join([name, *command[1:2]]).upper() in _ENDLESS:
+    name = words[0].upper()
+    if name in _ENDLESS or "|".join([name, *words[1:2]]).upper() in _ENDLESS:
         raise Unclear(f"{name} does not answer once. Use another command.")
-    return command
+    return words
 
 
 async def _ask(url: str, command: list[str], progress: _Progress) -> Any:

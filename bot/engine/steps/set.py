@@ -6,7 +6,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from bot.domain.runs.outcome import Done, Failed, Outcome
+from bot.domain.errors import Unclear
+from bot.domain.runs.outcome import Done, Outcome
 from bot.engine.steps.bounds import MAX_OUTPUT
 from bot.engine.steps.context import StepContext
 from bot.expressions.evaluate import plain
@@ -17,5 +18,5 @@ async def perform(arguments: Mapping[str, Any], context: StepContext) -> Outcome
     values = plain(arguments)
     lines = [f"{name} = {json.dumps(value, ensure_ascii=False)}" for name, value in values.items()]
     if sum(map(len, lines)) > MAX_OUTPUT:
-        return Failed("These values are too large to keep. Keep less of them.", certain=True)
+        raise Unclear("These values are too large to keep. Keep less of them.")
     return Done(values, context.shown("\n".join(lines)))

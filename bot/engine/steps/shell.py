@@ -36,7 +36,7 @@ class _Program:
 
 @dataclass
 class _Output:
-    """What came, masked before it is cut, and bounded; and as it comes, for whoever watches."""
+    """What came, masked before it is cut, and bounded; and as it comes, for those who watch."""
 
     write: Callable[[str], None]
     masker: Masker
@@ -53,9 +53,6 @@ class _Output:
 
     def _keep(self, text: str, into: HeadAndTail) -> None:
         into.add(text.encode())
-        self._show(text)
-
-    def _show(self, text: str) -> None:
         if text:
             self.write(text)
 
@@ -63,11 +60,8 @@ class _Output:
 async def perform(arguments: Mapping[str, Any], context: StepContext) -> Outcome:
     """Runs it in a process group of its own, which is ended whole when the time is over or the step is cancelled."""
     output = _Output(context.write, context.masker)
-    try:
-        program = _program(arguments, context.shell)
-        process = await _start(program)
-    except Unclear as problem:
-        return Failed(problem.sentence, certain=True)
+    program = _program(arguments, context.shell)
+    process = await _start(program)
     try:
         async with asyncio.timeout(context.timeout_seconds):
             await _run(process, program, output)
@@ -76,18 +70,26 @@ async def perform(arguments: Mapping[str, Any], context: StepContext) -> Outcome
         return Unknown(said, context.shown(_both(output)))
     finally:
         await _end(process)
-    return _judged(process, program, output, context)
+    code = process.returncode if process.returncode is not None else -1
+    result = {"exit_code": code, "stdout": output.stdout.text(), "stderr": output.stderr.text()}
+    return judged(result, program.argv[0], program.expect, context.shown(_both(output)))
 
 
 def _program(arguments: Mapping[str, Any], rules: ShellRules) -> _Program:
-    argv = read.texts(arguments, "argv")
-    if not argv or not argv[0]:
-        raise Unclear("argv begins with the program to run.")
-    if any("\0" in one for one in argv):
-        raise Unclear("An argument has a null character in it. No program takes that.")
+    words = argv(arguments)
     stdin = read.text(arguments, "stdin").encode() if arguments.get("stdin") is not None else None
     cwd = _folder(read.text(arguments, "cwd", "."), rules)
-    return _Program(argv, _environment(arguments, rules), cwd, stdin, read.numbers(arguments, "expect", (0,)))
+    return _Program(words, _environment(arguments, rules), cwd, stdin, read.numbers(arguments, "expect", (0,)))
+
+
+def argv(arguments: Mapping[str, Any]) -> list[str]:
+    """The program and what it is given. Raises Unclear."""
+    words = read.texts(arguments, "argv")
+    if not words or not words[0]:
+        raise Unclear("argv begins with the program to run.")
+    if any("\0" in one for one in words):
+        raise Unclear("An argument has a null character in it. No program takes that.")
+    return words
 
 
 def _folder(cwd: str, rules: ShellRules) -> Path:
@@ -189,17 +191,15 @@ def _signal(process: Process, number: signal.Signals) -> None:
         os.killpg(process.pid, number)
 
 
-def _judged(process: Process, program: _Program, output: _Output, context: StepContext) -> Outcome:
-    code = process.returncode if process.returncode is not None else -1
-    stdout, stderr = output.stdout.text(), output.stderr.text()
-    result = {"exit_code": code, "stdout": stdout, "stderr": stderr}
-    text = context.shown(_both(output))
-    if code in program.expect:
-        return Done(result, text)
+def judged(result: dict[str, Any], program: str, expected: frozenset[int], output: str = "") -> Outcome:
+    """What a program's end comes to."""
+    code = result["exit_code"]
+    if code in expected:
+        return Done(result, output)
     if code < 0:
-        return Failed(f"{program.argv[0]} was ended by {_name(-code)}.", result=result, output=text)
-    wanted = ", ".join(map(str, sorted(program.expect)))
-    return Failed(f"{program.argv[0]} ended with {code}; expected was {wanted}.", result=result, output=text)
+        return Failed(f"{program} was ended by {_name(-code)}.", result=result, output=output)
+    wanted = ", ".join(map(str, sorted(expected)))
+    return Failed(f"{program} ended with {code}; expected was {wanted}.", result=result, output=output)
 
 
 def _both(output: _Output) -> str:

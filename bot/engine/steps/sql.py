@@ -72,12 +72,9 @@ class _Work:
 
 async def perform(arguments: Mapping[str, Any], context: StepContext) -> Outcome:
     """One statement in a transaction of its own: read-only, and held so by the database, unless `write`."""
-    try:
-        work = _work(arguments, context)
-        url = context.connections.address(read.text(arguments, "connection"), "sql").reveal()
-        run = _runner(url)
-    except (Unclear, Misconfigured) as problem:
-        return Failed(problem.sentence, certain=True)
+    work = _work(arguments, context)
+    url = context.connections.address(read.text(arguments, "connection"), "sql").reveal()
+    run = _runner(url)
     try:
         await within(context.timeout_seconds, run(url, work))
     except (_Refused, sqlite3.Error, OSError, TimeoutError, ValueError, OverflowError) as problem:
@@ -87,14 +84,19 @@ async def perform(arguments: Mapping[str, Any], context: StepContext) -> Outcome
 
 
 def _work(arguments: Mapping[str, Any], context: StepContext) -> _Work:
-    values = {name: _bindable(name, value) for name, value in read.mapping(arguments, "params").items()}
-    query = read.text(arguments, "query")
-    missing = sorted(names(query) - values.keys())
-    if missing:
-        raise Unclear(f"The query binds :{missing[0]}, and params has no {missing[0]}. Add it there.")
+    query, values = statement(arguments)
     write = read.flag(arguments, "write", False)
     most = read.whole(arguments, "max_rows", 100, 10_000)
     return _Work(query, values, write, most, context.timeout_seconds, context.masker)
+
+
+def statement(arguments: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+    """The query and what it binds. Raises Unclear."""
+    values = {name: _bindable(name, value) for name, value in read.mapping(arguments, "params").items()}
+    query = read.text(arguments, "query")
+    if missing := sorted(names(query) - values.keys()):
+        raise Unclear(f"The query binds :{missing[0]}, and params has no {missing[0]}. Add it there.")
+    return query, values
 
 
 def names(query: str) -> set[str]:

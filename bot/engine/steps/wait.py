@@ -6,36 +6,28 @@ neither empty nor 0, or shell's program ends as expected.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from bot.domain.catalogue.runbook import Kind
 from bot.domain.errors import Unclear
 from bot.domain.runs.outcome import Done, Failed, Outcome, Unknown, Waiting
 from bot.domain.text import duration
+from bot.engine.steps import STEPS
 from bot.engine.steps import arguments as read
-from bot.engine.steps import http, promql, redis, shell, sql
 from bot.engine.steps.context import StepContext
 
-_CHECKS: dict[str, Callable[[Mapping[str, Any], StepContext], Awaitable[Outcome]]] = {
-    "http": http.perform,
-    "sql": sql.perform,
-    "redis": redis.perform,
-    "promql": promql.perform,
-    "shell": shell.perform,
-}
+_CHECKS = [kind.value for kind in Kind if kind.rules.looks]
 
 
 async def perform(arguments: Mapping[str, Any], context: StepContext) -> Outcome:
     """Done, or Waiting for so many seconds; then it is performed again with the same `started_at`."""
     since = context.started_at or context.clock.now()
-    try:
-        if arguments.get("until") is None:
-            return _timed(read.seconds(arguments, "for"), since, context)
-        return await _checked(arguments, since, context)
-    except Unclear as problem:
-        return Failed(problem.sentence, certain=True)
+    if arguments.get("until") is None:
+        return _timed(read.seconds(arguments, "for"), since, context)
+    return await _checked(arguments, since, context)
 
 
 def _timed(seconds: float, since: datetime, context: StepContext) -> Outcome:
@@ -52,8 +44,8 @@ async def _checked(arguments: Mapping[str, Any], since: datetime, context: StepC
     left = _left(deadline, since, context)
     # A key of its own for each look: a server that knows the key would give its first answer again.
     look = replace(context, key=f"{context.key}.{round((deadline - left) * 1000)}", started_at=None)
-    outcome = await _CHECKS[kind](inner, look)
-    if _holds(kind, outcome):
+    outcome = await STEPS[kind](inner, look)
+    if holds(kind, outcome):
         return outcome
     said = _said(outcome)
     if left <= 0:
@@ -61,24 +53,26 @@ async def _checked(arguments: Mapping[str, Any], since: datetime, context: StepC
     return Waiting(min(every, left), f"Not yet: {said}")
 
 
-def _check(until: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:
+def _check(until: Mapping[str, Any]) -> tuple[Kind, Mapping[str, Any]]:
     if len(until) != 1 or next(iter(until)) not in _CHECKS:
         raise Unclear(f"until has exactly one check: {', '.join(_CHECKS)}.")
-    kind = next(iter(until))
-    if kind == "sql" and read.mapping(until, kind).get("write"):
+    kind = Kind(next(iter(until)))
+    inner = read.mapping(until, kind)
+    if kind is Kind.SQL and inner.get("write"):
         raise Unclear("A check changes nothing. Remove write.")
-    return kind, read.mapping(until, kind)
+    return kind, inner
 
 
-def _holds(kind: str, outcome: Outcome) -> bool:
+def holds(kind: Kind, outcome: Outcome) -> bool:
+    """Whether a check of that kind came to yes."""
     if not isinstance(outcome, Done):
         return False
     match kind:
-        case "promql":
+        case Kind.PROMQL:
             return bool(outcome.result["ok"])
-        case "redis":
+        case Kind.REDIS:
             return outcome.result["value"] not in (None, "", 0, "0", False, [])
-        case "sql":
+        case Kind.SQL:
             rows = outcome.result["rows"]
             return bool(rows) and bool(next(iter(rows[0].values()), None))
     return True

@@ -8,18 +8,14 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import jmespath
-from jmespath.exceptions import JMESPathError
-
 from bot.catalogue.runbook_tests.read import FAILS, GIVES, UNKNOWN, WAITS, ScriptedResult
 from bot.domain.catalogue.runbook import Kind, Step
 from bot.domain.errors import Unclear
 from bot.domain.runs.outcome import Done, Failed, Outcome, Unknown, Waiting
 from bot.domain.text import duration
 from bot.domain.text.secret import Secret
-from bot.engine.steps import STEPS, Connections, StepContext, http, sql
+from bot.engine.steps import STEPS, Connections, StepContext, http, promql, redis, shell, sql, wait
 from bot.engine.steps import arguments as read
-from bot.expressions import evaluate
 from bot.ports import Clock
 
 MOMENT = datetime(2026, 1, 1, tzinfo=UTC)  # a simulated run takes no time
@@ -27,7 +23,7 @@ _LONG_AGO = MOMENT - timedelta(days=3650)
 
 
 class Script:
-    """What a case says of one step, in order. The last result stands for whatever comes after it."""
+    """What a case says of one step, in order. The last result is also that of every later attempt."""
 
     def __init__(self, results: Sequence[ScriptedResult]) -> None:
         self._left = list(results)
@@ -106,7 +102,7 @@ def _needed(step: Step, found: ScriptedResult | None) -> ScriptedResult:
 
 
 def _judged(kind: Kind, arguments: Mapping[str, Any], scripted_result: ScriptedResult) -> Outcome:
-    _CAN_BE_DONE.get(kind, _anything)(arguments)
+    _must_be_right(kind, arguments)
     if scripted_result.word == FAILS:
         return Failed(scripted_result.sentence, scripted_result.certain, dict(scripted_result.values))
     if scripted_result.word == UNKNOWN:
@@ -118,53 +114,28 @@ def _judged(kind: Kind, arguments: Mapping[str, Any], scripted_result: ScriptedR
     )
 
 
-# --- arguments, read as the step reads them: each raises Unclear ------------------------------------------------------
+# --- arguments; raises Unclear ----------------------------------------------------------------------------------------
 
 
-def _anything(arguments: Mapping[str, Any]) -> None:
-    """Whatever the arguments are."""
-
-
-def _a_request(arguments: Mapping[str, Any]) -> None:
-    http._url(arguments)  # the step's own readers, so that a simulated run refuses what a run would
-    http._headers(arguments, "simulated")
-    http._body(arguments)
-
-
-def _a_statement(arguments: Mapping[str, Any]) -> None:
-    missing = sorted(sql.names(read.text(arguments, "query")) - read.mapping(arguments, "params").keys())
-    if missing:
-        raise Unclear(f"The query binds :{missing[0]}, and params has no {missing[0]}. Add it there.")
-
-
-def _a_program(arguments: Mapping[str, Any]) -> None:
-    if any("\0" in one for one in read.texts(arguments, "argv")):
-        raise Unclear("An argument has a null character in it. No program takes that.")
-
-
-def _a_command(arguments: Mapping[str, Any]) -> None:
-    read.texts(arguments, "command")
-
-
-def _a_message(arguments: Mapping[str, Any]) -> None:
-    for name in ("subject", "text"):
-        if name in arguments and not read.text(arguments, name).strip():
-            raise Unclear("The message is empty. Say something in it.")
-
-
-def _a_task(arguments: Mapping[str, Any]) -> None:
-    read.text(arguments, "text")
-
-
-_CAN_BE_DONE: Mapping[Kind, Callable[[Mapping[str, Any]], None]] = {
-    Kind.HTTP: _a_request,
-    Kind.SQL: _a_statement,
-    Kind.SHELL: _a_program,
-    Kind.REDIS: _a_command,
-    Kind.MANUAL: _a_task,
-    Kind.EMAIL: _a_message,
-    Kind.PAGE: _a_message,
-}
+def _must_be_right(kind: Kind, arguments: Mapping[str, Any]) -> None:
+    """By the step's own readers, so that a simulated run refuses what a run would."""
+    match kind:
+        case Kind.HTTP:
+            http._url(arguments)
+            http._headers(arguments, "simulated")
+            http._body(arguments)
+        case Kind.SQL:
+            sql.statement(arguments)
+        case Kind.SHELL:
+            shell.argv(arguments)
+        case Kind.REDIS:
+            redis.command(arguments)
+        case Kind.MANUAL:
+            read.text(arguments, "text")
+        case Kind.EMAIL | Kind.PAGE:
+            for name in ("subject", "text"):
+                if name in arguments and not read.text(arguments, name).strip():
+                    raise Unclear("The message is empty. Say something in it.")
 
 
 # --- what each kind makes of what it is given -------------------------------------------------------------------------
@@ -178,27 +149,8 @@ def _http(arguments: Mapping[str, Any], scripted_result: ScriptedResult) -> Outc
     if "json" in given:
         headers.setdefault("content-type", "application/json")
         body = body or json.dumps(given["json"], default=str)
-    value = _parsed(body) if "json" in headers.get("content-type", "") else None
-    found = {name: _extracted(str(path), value) for name, path in read.mapping(arguments, "extract").items()}
-    result = {**found, "status": status, "headers": headers, "body": body, "json": value}
-    if status in expected:
-        return Done(result)
-    wanted = ", ".join(map(str, sorted(expected)))
-    return Failed(f"The server answered {status}; expected was {wanted}.", result=result)
-
-
-def _parsed(body: str) -> Any:
-    try:
-        return json.loads(body)
-    except (ValueError, RecursionError):
-        return None
-
-
-def _extracted(path: str, value: Any) -> Any:
-    try:
-        return jmespath.search(path, value)
-    except (JMESPathError, ValueError, RecursionError):
-        return None  # the expression does not fit what came
+    result = {"status": status, "headers": headers, "body": body, "json": http.parsed(headers, body)}
+    return http.judged(result, expected, read.mapping(arguments, "extract"))
 
 
 def _sql(arguments: Mapping[str, Any], scripted_result: ScriptedResult) -> Outcome:
@@ -213,26 +165,15 @@ def _redis(_arguments: Mapping[str, Any], scripted_result: ScriptedResult) -> Ou
 def _promql(arguments: Mapping[str, Any], scripted_result: ScriptedResult) -> Outcome:
     """The check is worked out, unless the case says only what came of it."""
     given = scripted_result.values
-    if scripted_result.says_ok is not None and not given:
-        return Done({"ok": scripted_result.says_ok, "value": None, "samples": []})
     if not given:
-        return Done({"ok": True, "value": None, "samples": []})
+        return promql.done([], scripted_result.says_ok is not False)
     samples = [_sample(one) for one in _series(given)]
-    check = arguments.get("check")
-    found = [check is None or evaluate.holds(str(check), {**one, "samples": samples}) for one in samples]
-    ok = bool(found) and all(found)
+    ok = promql.is_met(arguments.get("check"), samples)
     if scripted_result.says_ok not in (None, ok):
         said = "yes" if ok else "no"
         sentence = f"with these values the check comes to {said}, and ok says otherwise. Leave ok out."
         raise Unscripted(sentence, scripted_result=scripted_result)
-    kept = [_storable(one) for one in samples]
-    return Done({"ok": ok, "value": kept[0]["value"] if kept else None, "samples": kept})
-
-
-def _storable(sample: dict[str, Any]) -> dict[str, Any]:
-    """NaN and the infinities are nothing, as the step keeps them."""
-    values = [value if math.isfinite(value) else None for value in sample["values"]]
-    return sample | {"value": values[-1], "values": values}
+    return promql.done(samples, ok)
 
 
 def _series(given: Mapping[str, Any]) -> list[Mapping[str, Any]]:
@@ -249,12 +190,8 @@ def _sample(written: Mapping[str, Any]) -> dict[str, Any]:
 
 def _shell(arguments: Mapping[str, Any], scripted_result: ScriptedResult) -> Outcome:
     expected = read.numbers(arguments, "expect", (0,))
-    code = scripted_result.values.get("exit_code", min(expected))
-    result = {"exit_code": code, "stdout": "", "stderr": "", **scripted_result.values}
-    if code in expected:
-        return Done(result)
-    wanted = ", ".join(map(str, sorted(expected)))
-    return Failed(f"{read.texts(arguments, 'argv')[0]} ended with {code}; expected was {wanted}.", result=result)
+    result = {"exit_code": min(expected), "stdout": "", "stderr": "", **scripted_result.values}
+    return shell.judged(result, read.texts(arguments, "argv")[0], expected)
 
 
 def _manual(_arguments: Mapping[str, Any], scripted_result: ScriptedResult) -> Outcome:
@@ -291,26 +228,11 @@ def _waited(step: Step, arguments: Mapping[str, Any], script: Script) -> Outcome
         if scripted_result.word == GIVES and not scripted_result.values and scripted_result.says_ok is not False:
             return _held(kind, inner)
         seen = _judged(kind, inner, scripted_result)
-        if _holds(kind, seen):
+        if wait.holds(kind, seen):
             return seen
     within = duration.words(timedelta(seconds=limit))
     said = seen.sentence if isinstance(seen, Failed | Unknown) else "the check does not hold."
     return Failed(f"It did not come true within {within}: {said}", certain=True)
-
-
-def _holds(kind: Kind, seen: Outcome) -> bool:
-    """As the step says of each kind of check."""
-    if not isinstance(seen, Done):
-        return False
-    match kind:
-        case Kind.PROMQL:
-            return bool(seen.result["ok"])
-        case Kind.REDIS:
-            return seen.result["value"] not in (None, "", 0, "0", False, [])
-        case Kind.SQL:
-            rows = seen.result["rows"]
-            return bool(rows) and bool(next(iter(rows[0].values()), None))
-    return True
 
 
 def _held(kind: Kind, inner: Mapping[str, Any]) -> Outcome:

@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from bot.deps import Deps
-from bot.domain.catalogue.runbook import Parameter, ParameterType, Runbook
+from bot.domain.catalogue.runbook import Kind, Parameter, ParameterType, Runbook
 from bot.domain.runs.outcome import Done
 from bot.domain.text.wording import nearest
-from bot.engine.steps import sql
-from bot.engine.steps.context import Connections, StepContext
+from bot.engine.steps import STEPS, Connections, StepContext
 
 SECONDS = 1.5  # a form must open within Slack's three
 OFFERED = 100  # what a select of Slack's holds
@@ -74,7 +73,7 @@ def _source(parameter: Parameter) -> Mapping[str, str]:
 async def _found(deps: Deps, parameter: Parameter, limit: int) -> list[Choice] | None:
     """None where the query did not answer, or there is more than `limit`."""
     arguments = {**_source(parameter), "max_rows": min(limit + 1, LOOKED_THROUGH)}
-    outcome = await sql.perform(arguments, _context(deps, parameter))
+    outcome = await STEPS[Kind.SQL](arguments, _context(deps, parameter))
     if not isinstance(outcome, Done):
         return None
     rows = outcome.result["rows"]

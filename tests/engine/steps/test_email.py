@@ -8,16 +8,18 @@ from typing import Any
 
 import pytest
 
+from bot.domain.catalogue.runbook import Kind
 from bot.domain.people.recipients import Meant, Recipients
 from bot.domain.runs.outcome import Done, Failed, Outcome, Unknown
 from bot.domain.text.masking import Masker
 from bot.domain.text.secret import Secret
-from bot.engine.steps import StepRecipients
-from bot.engine.steps.email import perform
+from bot.engine.steps import STEPS, StepRecipients
 from bot.integrations.email import SmtpMailer
 from tests.engine.steps.support import NASTY, Wire, cancelled, make_context, wire_to
 from tests.support.backends import free_port
 from tests.support.mail_server import MailServer
+
+perform = STEPS[Kind.EMAIL]
 
 MEANT = Meant(Recipients(("ann@example.com", "bob@example.com")), "inc-42", "1700000000", "run-7-tell")
 WORDS = {"to": "ops", "subject": "The shop is back", "text": "It was the cache.\n\nNobody need do anything."}

@@ -9,10 +9,13 @@ from collections.abc import AsyncIterator
 import pytest
 from aiohttp import web
 
+from bot.domain.catalogue.runbook import Kind
 from bot.domain.runs.outcome import Done, Failed, Unknown
-from bot.engine.steps.http import perform
+from bot.engine.steps import STEPS
 from tests.engine.steps.support import NASTY, cancelled, make_context, web_server
 from tests.support.backends import free_port
+
+perform = STEPS[Kind.HTTP]
 
 
 class Target:

@@ -12,16 +12,19 @@ from urllib.parse import urlsplit
 import pytest
 import trustme
 
+from bot.domain.catalogue.runbook import Kind
 from bot.domain.people.recipients import Meant, Recipients
 from bot.domain.runs.outcome import Done, Failed, Outcome, Unknown
 from bot.domain.text.masking import Masker
 from bot.domain.text.secret import Secret
-from bot.engine.steps import StepRecipients
-from bot.engine.steps.page import NOT_SET_UP, perform
+from bot.engine.steps import STEPS, StepRecipients
+from bot.engine.steps.page import NOT_SET_UP
 from bot.integrations.pagerduty import PagerDuty
 from tests.engine.steps.support import NASTY, Wire, cancelled, make_context, wire_to
 from tests.support.backends import free_port
 from tests.support.pagerduty import API_KEY, ROUTING_KEY, SENDER, PagerDutyStandIn
+
+perform = STEPS[Kind.PAGE]
 
 ADA = Meant(Recipients(people=(("U0ADA", "ada@example.com"),)), "run-7", on_behalf="PSVC123")
 DESK = Meant(Recipients(pagerduty_service="PSVC999"), "run-7")

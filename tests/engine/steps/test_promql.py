@@ -9,11 +9,14 @@ from typing import Any
 import pytest
 from aiohttp import web
 
+from bot.domain.catalogue.runbook import Kind
 from bot.domain.runs.outcome import Done, Failed, Outcome
-from bot.engine.steps.promql import perform
+from bot.engine.steps import STEPS
 from tests.engine.steps.support import NASTY, cancelled, make_context, web_server
 from tests.support.backends import free_port
 from tests.support.clock import START
+
+perform = STEPS[Kind.PROMQL]
 
 
 class Prometheus:

@@ -9,10 +9,13 @@ from urllib.parse import urlsplit
 import pytest
 import redis
 
+from bot.domain.catalogue.runbook import Kind
 from bot.domain.runs.outcome import Done, Failed, Outcome, Unknown
-from bot.engine.steps.redis import perform
+from bot.engine.steps import STEPS
 from tests.engine.steps.support import NASTY, Wire, cancelled, make_context, wire_to
 from tests.support.backends import free_port
+
+perform = STEPS[Kind.REDIS]
 
 
 @pytest.fixture

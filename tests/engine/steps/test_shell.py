@@ -12,11 +12,12 @@ from typing import Any
 import psutil
 import pytest
 
+from bot.domain.catalogue.runbook import Kind
 from bot.domain.runs.outcome import Done, Failed, Outcome, Unknown
-from bot.engine.steps import ShellRules
-from bot.engine.steps.shell import perform
+from bot.engine.steps import STEPS, ShellRules
 from tests.engine.steps.support import NASTY, make_context
 
+perform = STEPS[Kind.SHELL]
 ECHO = "import json, os, sys; print(json.dumps([sys.argv[1:], dict(os.environ), os.getcwd(), sys.stdin.read()]))"
 # A child and a grandchild that do not listen to SIGTERM, each leaving its number.
 STUBBORN = """

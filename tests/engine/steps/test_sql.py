@@ -13,10 +13,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import make_url
 
+from bot.domain.catalogue.runbook import Kind
 from bot.domain.runs.outcome import Done, Failed, Outcome, Unknown
-from bot.engine.steps.sql import names, perform
+from bot.engine.steps import STEPS
+from bot.engine.steps.sql import names
 from tests.engine.steps.support import NASTY, Wire, cancelled, make_context, wire_to
 from tests.support.backends import Postgres
+
+perform = STEPS[Kind.SQL]
 
 TABLE = "CREATE TABLE things (id integer PRIMARY KEY, name text)"
 

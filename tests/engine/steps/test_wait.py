@@ -9,11 +9,13 @@ from typing import Any
 import pytest
 from aiohttp import web
 
+from bot.domain.catalogue.runbook import Kind
 from bot.domain.runs.outcome import Done, Failed, Waiting
-from bot.engine.steps import ShellRules
-from bot.engine.steps.wait import perform
+from bot.engine.steps import STEPS, ShellRules
 from tests.engine.steps.support import make_context, web_server
 from tests.support.clock import HandClock
+
+perform = STEPS[Kind.WAIT]
 
 
 async def test_a_duration_passes(clock: HandClock) -> None:
