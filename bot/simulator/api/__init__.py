@@ -3,12 +3,13 @@
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 from bot.simulator.api import basics, chat, conversations, files, marks, people, surfaces
 from bot.simulator.api.call import Call
+from bot.simulator.content import views
 from bot.simulator.workspace.state import Json
 
 TABLE: dict[str, Callable[[Call], Json]] = {
@@ -38,8 +39,8 @@ TABLE: dict[str, Callable[[Call], Json]] = {
     "conversations.open": conversations.open_,
     "conversations.rename": conversations.rename,
     "conversations.replies": conversations.replies,
-    "conversations.setPurpose": conversations.set_purpose,
-    "conversations.setTopic": conversations.set_topic,
+    "conversations.setPurpose": partial(conversations.describe, what="purpose"),
+    "conversations.setTopic": partial(conversations.describe, what="topic"),
     "conversations.unarchive": conversations.unarchive,
     "files.completeUploadExternal": files.complete_upload,
     "files.delete": files.delete,
@@ -59,9 +60,9 @@ TABLE: dict[str, Callable[[Call], Json]] = {
     "users.info": people.info,
     "users.list": people.list_,
     "users.lookupByEmail": people.lookup_by_email,
-    "views.open": surfaces.open_,
+    "views.open": partial(surfaces.show, place=views.open_modal),
     "views.publish": surfaces.publish,
-    "views.push": surfaces.push,
+    "views.push": partial(surfaces.show, place=views.push_modal),
     "views.update": surfaces.update,
 }
 
@@ -77,17 +78,14 @@ class Method:
     required: tuple[str, ...]
     scopes: tuple[str, ...]
     tier: str
-    errors: frozenset[str]
 
 
 @cache
 def methods() -> dict[str, Method]:
     """Every implemented method by name."""
     documented: dict[str, Any] = json.loads(DATA.read_text(encoding="utf-8"))["methods"]
-    return {name: _method(name, perform, documented[name]) for name, perform in TABLE.items()}
-
-
-def _method(name: str, perform: Callable[[Call], Json], facts: dict[str, Any]) -> Method:
-    return Method(
-        name, perform, tuple(facts["required"]), tuple(facts["scopes"]), facts["rate"], frozenset(facts["errors"])
-    )
+    found = {}
+    for name, perform in TABLE.items():
+        facts = documented[name]
+        found[name] = Method(name, perform, tuple(facts["required"]), tuple(facts["scopes"]), facts["rate"])
+    return found

@@ -1,8 +1,8 @@
-"""api.test, auth.test, apps.connections.open: is anybody there, who am I, where do I listen."""
+"""api.test, auth.test, apps.connections.open: whether the API answers, the token's owner, the address to listen at."""
 
 from bot.simulator.api.call import Call
 from bot.simulator.workspace.errors import Refused
-from bot.simulator.workspace.state import BOT_ID, BOT_USER, TEAM_ID, TEAM_NAME, Json
+from bot.simulator.workspace.state import APP_ID, BOT_ID, BOT_USER, TEAM_ID, TEAM_NAME, Json
 
 
 def api_test(call: Call) -> Json:
@@ -25,4 +25,4 @@ def auth_test(call: Call) -> Json:
 
 def open_connection(call: Call) -> Json:
     address = call.workspace.url.replace("http", "ws", 1)
-    return {"url": f"{address}/link?ticket={call.sockets.new_ticket()}&app_id=A0TOCSIN"}
+    return {"url": f"{address}/link?ticket={call.sockets.new_ticket()}&app_id={APP_ID}"}

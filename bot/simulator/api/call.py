@@ -1,14 +1,14 @@
-"""One Web API call: who asks, with which arguments; and the questions every method asks first."""
+"""One Web API call: the caller, its arguments, and the checks that methods share."""
 
 import base64
 import binascii
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from bot.simulator.arguments import Args
 from bot.simulator.delivery.sockets import Sockets
-from bot.simulator.workspace.errors import Refused
+from bot.simulator.workspace.errors import Refused, existing, refuse
 from bot.simulator.workspace.state import BOT_USER, Channel, Json, Message, Person, Workspace
 
 Item = TypeVar("Item")
@@ -27,69 +27,66 @@ class Call:
     scopes: tuple[str, ...] = ()
     user: str = BOT_USER
 
+    def visible_channel(self, channel_id: str) -> Channel:
+        """A conversation the app may know of, whatever its scopes."""
+        channel = existing(self.workspace.channels.get(channel_id), "channel_not_found")
+        refuse(channel_not_found=not channel.is_open_to(self.user))
+        return channel
+
     def channel(self, name: str = "channel") -> Channel:
         """The conversation the call names, if the app may know of it and has the scope for its sort."""
-        channel = self.workspace.channels.get(self.args.text(name))
-        if channel is None or not channel.is_open_to(self.user):
-            raise Refused("channel_not_found")
+        channel = self.visible_channel(self.args.text(name))
         self.need_scope_for(channel.family)
         return channel
 
-    def joined_channel(self, name: str = "channel") -> Channel:
-        """The same, and the app is in it and it is not archived."""
-        channel = self.channel(name)
-        if channel.archived:
-            raise Refused("is_archived")
-        if self.user not in channel.members:
-            raise Refused("not_in_channel")
+    def joined_channel(self) -> Channel:
+        """As `channel`, where the app is a member and nothing is archived."""
+        channel = self.channel()
+        refuse(is_archived=channel.archived, not_in_channel=self.user not in channel.members)
         return channel
 
-    def plain_channel(self, name: str = "channel") -> Channel:
-        """The same as `channel`, but direct conversations are refused."""
-        channel = self.channel(name)
-        if channel.is_im or channel.is_mpim:
-            raise Refused("method_not_supported_for_channel_type")
+    def plain_channel(self) -> Channel:
+        """As `channel`, but direct conversations are refused."""
+        channel = self.channel()
+        refuse(method_not_supported_for_channel_type=channel.is_im or channel.is_mpim)
         return channel
 
     def need_scope_for(self, family: str) -> None:
         """conversations.* ask for the scope of that sort of conversation: channels:…, groups:…, im:…, mpim:…"""
-        own = [scope for scope in self.scopes if scope.split(":")[0] in SCOPE_FAMILIES]
-        needed = [scope for scope in own if scope.split(":")[0] == family]
-        granted = self.workspace.manifest.scopes
-        if own and not granted.intersection(needed):
-            raise Refused("missing_scope", needed=",".join(needed), provided=",".join(sorted(granted)))
+        if any(scope.split(":")[0] in SCOPE_FAMILIES for scope in self.scopes):
+            self.workspace.manifest.need_any([scope for scope in self.scopes if scope.split(":")[0] == family])
 
     def person(self, user_id: str, code: str = "user_not_found") -> Person:
-        if person := self.workspace.people.get(user_id):
-            return person
-        raise Refused(code)
+        return existing(self.workspace.people.get(user_id), code)
 
     def message(self, channel: Channel, name: str = "ts") -> Message:
         """A message everybody in the channel sees; ephemeral ones cannot be named."""
-        if message := channel.messages.get(self.args.text(name)):
-            return message
-        raise Refused("message_not_found")
+        return existing(channel.messages.get(self.args.text(name)), "message_not_found")
 
     def thread(self, channel: Channel) -> str | None:
         """The first message of the thread that `thread_ts` names; Slack's own lines have no threads."""
         if "thread_ts" not in self.args:
             return None
-        parent = channel.messages.get(self.args.text("thread_ts"))
-        if parent is None or (parent.subtype or "").startswith("channel_"):
-            raise Refused("cannot_reply_to_message")
-        if channel.is_locked(parent):
-            raise Refused("restricted_action_thread_locked")
-        return parent.thread_ts if parent.is_reply else parent.ts
+        parent = existing(channel.messages.get(self.args.text("thread_ts")), "cannot_reply_to_message")
+        refuse(
+            cannot_reply_to_message=(parent.subtype or "").startswith("channel_"),
+            restricted_action_thread_locked=channel.is_locked(parent),
+        )
+        return parent.root_ts
 
     def page(self, items: Sequence[Item], default: int = 100) -> tuple[list[Item], Json]:
         """The slice that `cursor` and `limit` ask for, and the response_metadata that leads to the next one."""
         limit = self.args.number("limit", default) or default
-        if limit < 0:
-            raise Refused("invalid_limit")
+        refuse(invalid_limit=limit < 0)
         start = self._start(len(items))
         end = start + min(limit, MOST_ITEMS)
         cursor = base64.b64encode(f"next:{end}".encode()).decode() if end < len(items) else ""
         return list(items[start:end]), {"next_cursor": cursor}
+
+    def listing(self, name: str, items: Sequence[Item], show: Callable[[Item], Any], default: int = 100) -> Json:
+        """The answer of a method that lists: one page under `name`, each item as `show` gives it."""
+        page, metadata = self.page(items, default)
+        return {name: [show(one) for one in page], "response_metadata": metadata}
 
     def _start(self, count: int) -> int:
         if "cursor" not in self.args:
@@ -99,6 +96,5 @@ class Call:
             start = int(offset)
         except (binascii.Error, ValueError) as problem:
             raise Refused("invalid_cursor") from problem
-        if word != "next" or not 0 <= start <= count:
-            raise Refused("invalid_cursor")
+        refuse(invalid_cursor=word != "next" or not 0 <= start <= count)
         return start

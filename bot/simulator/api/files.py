@@ -6,7 +6,7 @@ from bot.simulator.api.call import Call
 from bot.simulator.api.chat import checked_blocks
 from bot.simulator.content import messages
 from bot.simulator.content.messages import Draft
-from bot.simulator.workspace.errors import Refused
+from bot.simulator.workspace.errors import Refused, existing, refuse
 from bot.simulator.workspace.shapes import file_json
 from bot.simulator.workspace.state import Channel, File, Json
 
@@ -18,19 +18,23 @@ def get_upload_url(call: Call) -> Json:
     length = call.args.number("length", 0)
     if length <= 0:
         raise Refused("invalid_arguments", "[ERROR] must be more than 0 [json-pointer:/length]")
-    if length > MOST_BYTES:
-        raise Refused("file_upload_size_restricted")
+    refuse(file_upload_size_restricted=length > MOST_BYTES)
     name = call.args.text("filename")
-    snippet_type = call.args.text("snippet_type") or None
-    file_id = call.workspace.new_id("F")
-    created = call.workspace.epoch()
-    file = File(file_id, name, name, length, call.user, created, snippet_type=snippet_type)
-    call.workspace.files[file_id] = file
-    return {"file_id": file_id, "upload_url": f"{call.workspace.url}/upload/v1/{file_id}"}
+    file = File(
+        call.workspace.new_id("F"),
+        name,
+        name,
+        length,
+        call.user,
+        call.workspace.epoch(),
+        snippet_type=call.args.text("snippet_type") or None,
+    )
+    call.workspace.files[file.id] = file
+    return {"file_id": file.id, "upload_url": f"{call.workspace.url}/upload/v1/{file.id}"}
 
 
 def complete_upload(call: Call) -> Json:
-    """Make uploaded bytes a file, and share it where asked, with one message in each channel."""
+    """Uploaded bytes become files, shared with one message in each channel the call names."""
     files = [_finished(call, wish) for wish in _wishes(call)]
     targets = _targets(call)
     for channel in targets:
@@ -42,8 +46,8 @@ def complete_upload(call: Call) -> Json:
 
 
 def info(call: Call) -> Json:
-    file = _existing(call)
-    return {"file": file_json(call.workspace, file), "comments": [], "response_metadata": {"next_cursor": ""}}
+    body = file_json(call.workspace, _shared(call))
+    return {"file": body, "comments": [], "response_metadata": {"next_cursor": ""}}
 
 
 def list_(call: Call) -> Json:
@@ -56,9 +60,8 @@ def list_(call: Call) -> Json:
 
 
 def delete(call: Call) -> Json:
-    file = _existing(call)
-    if file.user != call.user:
-        raise Refused("cant_delete_file")
+    file = _shared(call)
+    refuse(cant_delete_file=file.user != call.user)
     del call.workspace.files[file.id]
     call.workspace.changes.mark()
     return {}
@@ -81,15 +84,11 @@ def _finished(call: Call, wish: Any) -> File:
 
 def _targets(call: Call) -> list[Channel]:
     wanted = call.args.names("channels") or call.args.names("channel_id")
-    if len(wanted) > MOST_CHANNELS:
-        raise Refused("channels_limit_exceeded")
+    refuse(channels_limit_exceeded=len(wanted) > MOST_CHANNELS)
     targets = []
     for channel_id in wanted:
-        channel = call.workspace.channels.get(channel_id)
-        if channel is None or not channel.is_open_to(call.user):
-            raise Refused("channel_not_found")
-        if call.user not in channel.members:
-            raise Refused("not_in_channel")
+        channel = call.visible_channel(channel_id)
+        refuse(not_in_channel=call.user not in channel.members)
         targets.append(channel)
     return targets
 
@@ -104,8 +103,7 @@ def _share(call: Call, files: list[File], channel: Channel) -> None:
     messages.post(call.workspace, channel, call.user, draft)
 
 
-def _existing(call: Call) -> File:
-    file = call.workspace.files.get(call.args.text("file"))
-    if file is None or not file.shared:
-        raise Refused("file_not_found")
+def _shared(call: Call) -> File:
+    file = existing(call.workspace.files.get(call.args.text("file")), "file_not_found")
+    refuse(file_not_found=not file.shared)
     return file

@@ -4,9 +4,9 @@ import re
 
 from bot.simulator.api.call import Call
 from bot.simulator.content import messages
-from bot.simulator.workspace.errors import Refused
-from bot.simulator.workspace.shapes import message_json, reactions_json
-from bot.simulator.workspace.state import APP_ID, Channel, Json, Message
+from bot.simulator.workspace.errors import Refused, existing, refuse
+from bot.simulator.workspace.shapes import message_json
+from bot.simulator.workspace.state import APP_ID, TEAM_ID, Channel, Json, Message
 
 MOST_PINS = 100
 MOST_BOOKMARKS = 100
@@ -16,20 +16,18 @@ TIMESTAMP = re.compile(r"\d{10,}\.\d{6}")
 
 def add_pin(call: Call) -> Json:
     channel, message = _item(call)
-    if call.user not in channel.members:
-        raise Refused("not_in_channel")
-    if message.ts in channel.pins:
-        raise Refused("already_pinned")
-    if len(channel.pins) >= MOST_PINS:
-        raise Refused("too_many_pins")
+    refuse(
+        not_in_channel=call.user not in channel.members,
+        already_pinned=message.ts in channel.pins,
+        too_many_pins=len(channel.pins) >= MOST_PINS,
+    )
     messages.pin(call.workspace, channel, message, call.user)
     return {}
 
 
 def remove_pin(call: Call) -> Json:
     channel, message = _item(call)
-    if message.ts not in channel.pins:
-        raise Refused("no_pin")
+    refuse(no_pin=message.ts not in channel.pins)
     messages.unpin(call.workspace, channel, message, call.user)
     return {}
 
@@ -41,10 +39,10 @@ def list_pins(call: Call) -> Json:
 
 def add_bookmark(call: Call) -> Json:
     channel = _bookmarkable(call)
-    if call.args.text("type") != "link":
-        raise Refused("invalid_bookmark_type")
-    if len(channel.bookmarks) >= MOST_BOOKMARKS:
-        raise Refused("too_many_bookmarks")
+    refuse(
+        invalid_bookmark_type=call.args.text("type") != "link",
+        too_many_bookmarks=len(channel.bookmarks) >= MOST_BOOKMARKS,
+    )
     now = call.workspace.epoch()
     bookmark: Json = {
         "id": call.workspace.new_id("Bk"),
@@ -59,7 +57,7 @@ def add_bookmark(call: Call) -> Json:
         "date_updated": 0,
         "rank": str(len(channel.bookmarks)),
         "last_updated_by_user_id": call.user,
-        "last_updated_by_team_id": "T0SIM",
+        "last_updated_by_team_id": TEAM_ID,
         "shortcut_id": None,
         "app_id": APP_ID,
         "app_action_id": None,
@@ -95,64 +93,51 @@ def remove_bookmark(call: Call) -> Json:
 
 def add_reaction(call: Call) -> Json:
     channel, message = _item(call)
-    if channel.archived:
-        raise Refused("is_archived")
-    if call.user not in channel.members:
-        raise Refused("no_access")
-    if channel.is_locked(message):
-        raise Refused("thread_locked")
-    if len(message.reactions) >= MOST_REACTIONS:
-        raise Refused("too_many_emoji")
-    if not messages.react(call.workspace, message, call.user, _emoji(call)):
-        raise Refused("already_reacted")
+    refuse(
+        is_archived=channel.archived,
+        no_access=call.user not in channel.members,
+        thread_locked=channel.is_locked(message),
+        too_many_emoji=len(message.reactions) >= MOST_REACTIONS,
+    )
+    refuse(already_reacted=not messages.react(call.workspace, message, call.user, _emoji(call)))
     return {}
 
 
 def remove_reaction(call: Call) -> Json:
     _, message = _item(call)
-    if not messages.react(call.workspace, message, call.user, _emoji(call), remove=True):
-        raise Refused("no_reaction")
+    refuse(no_reaction=not messages.react(call.workspace, message, call.user, _emoji(call), remove=True))
     return {}
 
 
 def get_reactions(call: Call) -> Json:
     channel, message = _item(call)
-    body = message_json(call.workspace, message)
-    if message.reactions:
-        body["reactions"] = reactions_json(message)
     link = messages.permalink(call.workspace, channel, message.ts)
-    return {"type": "message", "channel": channel.id, "message": body | {"permalink": link}}
+    body = message_json(call.workspace, message) | {"permalink": link}
+    return {"type": "message", "channel": channel.id, "message": body}
 
 
 def _item(call: Call) -> tuple[Channel, Message]:
-    if "channel" not in call.args or "timestamp" not in call.args:
-        raise Refused("no_item_specified")
+    refuse(no_item_specified="channel" not in call.args or "timestamp" not in call.args)
     channel = call.channel()
-    if not TIMESTAMP.fullmatch(call.args.text("timestamp")):
-        raise Refused("bad_timestamp")
+    refuse(bad_timestamp=not TIMESTAMP.fullmatch(call.args.text("timestamp")))
     return channel, call.message(channel, "timestamp")
 
 
 def _emoji(call: Call) -> str:
     name = call.args.text("name").strip(":")
-    if not re.fullmatch(r"[\w+'-]+(::skin-tone-[2-6])?", name):
-        raise Refused("invalid_name")
+    refuse(invalid_name=not re.fullmatch(r"[\w+'-]+(::skin-tone-[2-6])?", name))
     return name
 
 
 def _bookmarkable(call: Call) -> Channel:
     channel = call.channel("channel_id")
-    if channel.archived or call.user not in channel.members:
-        raise Refused("access_denied")
+    refuse(access_denied=channel.archived or call.user not in channel.members)
     return channel
 
 
 def _bookmark(call: Call) -> tuple[Channel, Json]:
     channel = _bookmarkable(call)
-    bookmark = channel.bookmarks.get(call.args.text("bookmark_id"))
-    if bookmark is None:
-        raise Refused("not_found")
-    return channel, bookmark
+    return channel, existing(channel.bookmarks.get(call.args.text("bookmark_id")), "not_found")
 
 
 def _title(call: Call) -> str:
@@ -163,6 +148,5 @@ def _title(call: Call) -> str:
 
 def _link(call: Call) -> str:
     link = call.args.text("link")
-    if not re.match(r"(https?|mailto|slack):\S+$", link):
-        raise Refused("invalid_link")
+    refuse(invalid_link=not re.match(r"(https?|mailto|slack):\S+$", link))
     return link

@@ -1,10 +1,12 @@
-"""users.*, usergroups.*, bots.info, team.info: who is here."""
+"""users.*, usergroups.*, bots.info, team.info: the people and the app's own face."""
+
+from functools import partial
 
 from bot.simulator.api.call import Call
 from bot.simulator.api.conversations import visible_channels
-from bot.simulator.workspace.errors import Refused
-from bot.simulator.workspace.shapes import bot_profile, channel_json, person_json, team_json, usergroup_json
-from bot.simulator.workspace.state import APP_ID, BOT_ID, Json, Person
+from bot.simulator.workspace.errors import Refused, existing, refuse
+from bot.simulator.workspace.shapes import bot_profile, channel_json, person_json, usergroup_json
+from bot.simulator.workspace.state import APP_ID, BOT_ID, TEAM_DOMAIN, TEAM_ID, TEAM_NAME, Json, Person
 
 
 def info(call: Call) -> Json:
@@ -12,9 +14,8 @@ def info(call: Call) -> Json:
 
 
 def list_(call: Call) -> Json:
-    page, metadata = call.page(list(call.workspace.people.values()), default=200)
-    members = [_shown(call, person) for person in page]
-    return {"members": members, "cache_ts": call.workspace.epoch(), "response_metadata": metadata}
+    page = call.listing("members", list(call.workspace.people.values()), partial(_shown, call), default=200)
+    return {**page, "cache_ts": call.workspace.epoch()}
 
 
 def lookup_by_email(call: Call) -> Json:
@@ -27,8 +28,7 @@ def lookup_by_email(call: Call) -> Json:
 
 def conversations(call: Call) -> Json:
     member = call.person(call.args.text("user")).id if "user" in call.args else call.user
-    page, metadata = call.page(visible_channels(call, member))
-    return {"channels": [channel_json(one) for one in page], "response_metadata": metadata}
+    return call.listing("channels", visible_channels(call, member), channel_json)
 
 
 def usergroups(call: Call) -> Json:
@@ -37,22 +37,19 @@ def usergroups(call: Call) -> Json:
 
 
 def usergroup_members(call: Call) -> Json:
-    group = call.workspace.usergroups.get(call.args.text("usergroup"))
-    if group is None:
-        raise Refused("no_such_subteam")
-    return {"users": group.users}
+    return {"users": existing(call.workspace.usergroups.get(call.args.text("usergroup")), "no_such_subteam").users}
 
 
 def bot(call: Call) -> Json:
-    if call.args.text("bot", BOT_ID) != BOT_ID:
-        raise Refused("bot_not_found")
-    profile = bot_profile()
-    profile["name"] = call.workspace.manifest.bot_name
-    return {"bot": {**profile, "app_id": APP_ID, "updated": 0, "icons": {}}}
+    refuse(bot_not_found=call.args.text("bot", BOT_ID) != BOT_ID)
+    own = {"name": call.workspace.manifest.bot_name, "app_id": APP_ID, "updated": 0, "icons": {}}
+    return {"bot": bot_profile() | own}
 
 
 def team(call: Call) -> Json:
-    return {"team": team_json(email_domain="company.invalid", icon={"image_default": True}, url=call.workspace.url)}
+    icon = {"image_default": True}
+    own = {"id": TEAM_ID, "name": TEAM_NAME, "domain": TEAM_DOMAIN, "url": call.workspace.url}
+    return {"team": {**own, "email_domain": "company.invalid", "icon": icon}}
 
 
 def _shown(call: Call, person: Person) -> Json:

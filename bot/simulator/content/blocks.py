@@ -4,15 +4,16 @@ Every check returns sentences in Slack's own form, `[ERROR] must be … [json-po
 """
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from decimal import Decimal
-from typing import Any, Literal
+from typing import Any, Concatenate, Literal, ParamSpec
 
 from bot.simulator.workspace.state import Json
 
 Surface = Literal["message", "modal", "home"]
 Problems = Iterator[str]
 Check = Callable[[Any, str], Problems]
+Settings = ParamSpec("Settings")
 
 MOST_BLOCKS = {"message": 50, "modal": 100, "home": 100}
 MARKDOWN_CHARACTERS = 12_000
@@ -26,25 +27,29 @@ def problem(sentence: str, pointer: str) -> str:
 # --- the small checks everything is made of ---
 
 
-def text(limit: int, least: int = 0) -> Check:
-    def check(value: Any, at: str) -> Problems:
-        if not isinstance(value, str):
-            yield problem("must be a string", at)
-        elif len(value) > limit:
-            yield problem(f"must be less than {limit + 1} characters", at)
-        elif len(value) < least:
-            yield problem(f"must be more than {least - 1} characters", at)
+def with_settings(rule: Callable[Concatenate[Any, str, Settings], Problems]) -> Callable[Settings, Check]:
+    """The rule as a maker of checks, which is given everything but the value and its pointer: `text(75)`."""
 
-    return check
+    def make(*settings: Settings.args, **more: Settings.kwargs) -> Check:
+        return lambda value, at: rule(value, at, *settings, **more)
+
+    return make
 
 
-def url(limit: int = 3000) -> Check:
-    def check(value: Any, at: str) -> Problems:
-        yield from text(limit, 1)(value, at)
-        if isinstance(value, str) and not re.match(r"(https?|slack|mailto|tel):", value):
-            yield problem("must be a valid url", at)
+@with_settings
+def text(value: Any, at: str, limit: int, least: int = 0) -> Problems:
+    if not isinstance(value, str):
+        yield problem("must be a string", at)
+    elif len(value) > limit:
+        yield problem(f"must be less than {limit + 1} characters", at)
+    elif len(value) < least:
+        yield problem(f"must be more than {least - 1} characters", at)
 
-    return check
+
+def url(value: Any, at: str) -> Problems:
+    yield from text(3000, 1)(value, at)
+    if isinstance(value, str) and not re.match(r"(https?|slack|mailto|tel):", value):
+        yield problem("must be a valid url", at)
 
 
 def flag(value: Any, at: str) -> Problems:
@@ -57,84 +62,79 @@ def number(value: Any, at: str) -> Problems:
         yield problem("must be a number", at)
 
 
-def matching(pattern: str, what: str) -> Check:
-    def check(value: Any, at: str) -> Problems:
-        if not isinstance(value, str) or not re.fullmatch(pattern, value):
-            yield problem(f"must be {what}", at)
-
-    return check
+@with_settings
+def matching(value: Any, at: str, pattern: str, what: str) -> Problems:
+    if not isinstance(value, str) or not re.fullmatch(pattern, value):
+        yield problem(f"must be {what}", at)
 
 
-def one_of(*values: object) -> Check:
-    def check(value: Any, at: str) -> Problems:
-        if value not in values:
-            yield problem(f"must be one of {', '.join(map(str, values))}", at)
-
-    return check
+@with_settings
+def one_of(value: Any, at: str, *values: object) -> Problems:
+    if value not in values:
+        yield problem(f"must be one of {', '.join(map(str, values))}", at)
 
 
 def anything(value: Any, at: str) -> Problems:
     yield from ()
 
 
-def many(check_one: Check, most: int, least: int = 1) -> Check:
-    def check(value: Any, at: str) -> Problems:
-        if not isinstance(value, list):
-            yield problem("must be an array", at)
-            return
-        if len(value) > most:
-            yield problem(f"no more than {most} items allowed", at)
-        if len(value) < least:
-            yield problem(f"no fewer than {least} items allowed", at)
-        for index, item in enumerate(value):
-            yield from check_one(item, f"{at}/{index}")
-
-    return check
+@with_settings
+def many(value: Any, at: str, check_one: Check, most: int, least: int = 1) -> Problems:
+    if not isinstance(value, list):
+        yield problem("must be an array", at)
+        return
+    if len(value) > most:
+        yield problem(f"no more than {most} items allowed", at)
+    if len(value) < least:
+        yield problem(f"no fewer than {least} items allowed", at)
+    for index, item in enumerate(value):
+        yield from check_one(item, f"{at}/{index}")
 
 
-def thing(required: dict[str, Check], optional: dict[str, Check] | None = None) -> Check:
+@with_settings
+def thing(value: Any, at: str, required: dict[str, Check], optional: dict[str, Check] | None = None) -> Problems:
     """An object with exactly these fields."""
+    if not isinstance(value, dict):
+        yield problem("must be an object", at)
+        return
+    for name in required.keys() - value.keys():
+        yield problem(f"missing required field: {name}", at)
     allowed = {**required, **(optional or {})}
-
-    def check(value: Any, at: str) -> Problems:
-        if not isinstance(value, dict):
-            yield problem("must be an object", at)
-            return
-        for name in required.keys() - value.keys():
-            yield problem(f"missing required field: {name}", at)
-        for name, item in value.items():
-            if name not in allowed:
-                yield problem(f"invalid additional property: {name}", at)
-            elif item is not None or name in required:
-                yield from allowed[name](item, f"{at}/{name}")
-
-    return check
+    for name, item in value.items():
+        if name not in allowed:
+            yield problem(f"invalid additional property: {name}", at)
+        elif item is not None or name in required:
+            yield from allowed[name](item, f"{at}/{name}")
 
 
-def typed(kinds: dict[str, Check], what: str) -> Check:
+@with_settings
+def typed(value: Any, at: str, kinds: dict[str, Check], what: str) -> Problems:
     """An object whose `type` says which of the checks it has to pass."""
-
-    def check(value: Any, at: str) -> Problems:
-        kind = value.get("type") if isinstance(value, dict) else None
-        if isinstance(kind, str) and kind in kinds:
-            yield from kinds[kind](value, at)
-        else:
-            yield problem(f"unsupported type: {kind} is no {what}", at)
-
-    return check
+    kind = value.get("type") if isinstance(value, dict) else None
+    if isinstance(kind, str) and kind in kinds:
+        yield from kinds[kind](value, at)
+    else:
+        yield problem(f"unsupported type: {kind} is no {what}", at)
 
 
-def both(*checks: Check) -> Check:
+@with_settings
+def both(value: Any, at: str, *checks: Check) -> Problems:
     """Each check in turn; the later ones may trust what the earlier ones found in order."""
+    for one in checks:
+        found = list(one(value, at))
+        yield from found
+        if found:
+            return
 
-    def check(value: Any, at: str) -> Problems:
-        for one in checks:
-            found = list(one(value, at))
-            yield from found
-            if found:
-                return
 
-    return check
+def _repeated(ids: Iterable[object]) -> Iterator[tuple[int, str]]:
+    """The ids that an earlier one equals, with their places; what has no id repeats nothing."""
+    seen: set[str] = set()
+    for index, one in enumerate(ids):
+        if isinstance(one, str) and one in seen:
+            yield index, one
+        elif isinstance(one, str) and one:
+            seen.add(one)
 
 
 # --- composition objects ---
@@ -154,17 +154,13 @@ def any_text(limit: int, least: int = 1) -> Check:
 
 
 def option(text_check: Check) -> Check:
-    return thing({"text": text_check, "value": text(150, 1)}, {"description": plain(75), "url": url()})
+    return thing({"text": text_check, "value": text(150, 1)}, {"description": plain(75), "url": url})
 
 
 def unlike_options(value: Any, at: str) -> Problems:
     """No two options may share a value."""
-    seen: set[object] = set()
-    for index, item in enumerate(value if isinstance(value, list) else ()):
-        key = item.get("value") if isinstance(item, dict) else None
-        if isinstance(key, str) and key in seen:
-            yield problem(f"duplicate value: {key}", f"{at}/{index}/value")
-        seen.add(key if isinstance(key, str) else None)
+    for index, key in _repeated(item["value"] for item in value):
+        yield problem(f"duplicate value: {key}", f"{at}/{index}/value")
 
 
 PLAIN_OPTION = option(plain(75))
@@ -177,7 +173,7 @@ CONFIRM = thing(
 )
 STYLE = one_of("primary", "danger")
 PLACEHOLDER = plain(150)
-SLACK_FILE = thing({}, {"id": text(255), "url": url()})
+SLACK_FILE = thing({}, {"id": text(255), "url": url})
 FILTER = thing(
     {},
     {
@@ -209,9 +205,7 @@ def has_choices(value: Any, at: str) -> Problems:
     if ("options" in value) == ("option_groups" in value):
         yield problem("must have either options or option_groups", at)
         return
-    groups = value.get("option_groups") or [{"options": value.get("options")}]
-    offered = [one for group in groups if isinstance(group, dict) for one in group.get("options") or ()]
-    yield from _initial_is_offered(value, offered, at)
+    yield from starts_with_an_offer(value, at)
 
 
 def within_bounds(value: Any, at: str) -> Problems:
@@ -223,10 +217,7 @@ def within_bounds(value: Any, at: str) -> Problems:
 
 
 def starts_with_an_offer(value: Any, at: str) -> Problems:
-    yield from _initial_is_offered(value, value.get("options") or [], at)
-
-
-def _initial_is_offered(value: Json, offered: list[Any], at: str) -> Problems:
+    offered = offered_options(value)
     initial = [value["initial_option"]] if value.get("initial_option") else value.get("initial_options") or []
     if any(one not in offered for one in initial):
         yield problem("initial option must match one of the options", at)
@@ -243,11 +234,11 @@ IDS = many(text(255, 1), 1000, 0)
 BUTTON = element(
     "button",
     {"text": plain(75)},
-    {"value": text(2000), "url": url(), "style": STYLE, "confirm": CONFIRM, "accessibility_label": text(75)},
+    {"value": text(2000), "url": url, "style": STYLE, "confirm": CONFIRM, "accessibility_label": text(75)},
 )
 CHOICES = {"focus_on_load": flag, "confirm": CONFIRM}
 RICH_OPTIONS = both(many(RICH_OPTION, 10), unlike_options)
-IMAGE_ELEMENT = thing({"type": one_of("image"), "alt_text": text(2000)}, {"image_url": url(), "slack_file": SLACK_FILE})
+IMAGE_ELEMENT = thing({"type": one_of("image"), "alt_text": text(2000)}, {"image_url": url, "slack_file": SLACK_FILE})
 
 CHOOSERS: dict[str, Check] = {
     "static_select": select("static_select", **STATIC, initial_option=PLAIN_OPTION),
@@ -358,19 +349,17 @@ TABLE_CELL = typed(
     "table cell",
 )
 COLUMN = thing({}, {"align": one_of("left", "center", "right"), "is_wrapped": flag})
-CARD = both(
-    block(
-        "card",
-        {},
-        {
-            "hero_image": IMAGE_ELEMENT,
-            "icon": IMAGE_ELEMENT,
-            "title": any_text(150),
-            "subtitle": any_text(150),
-            "body": any_text(200),
-            "actions": many(BUTTON, 3),
-        },
-    ),
+CARD = block(
+    "card",
+    {},
+    {
+        "hero_image": IMAGE_ELEMENT,
+        "icon": IMAGE_ELEMENT,
+        "title": any_text(150),
+        "subtitle": any_text(150),
+        "body": any_text(200),
+        "actions": many(BUTTON, 3),
+    },
 )
 
 EVERYWHERE: dict[str, Check] = {
@@ -400,17 +389,17 @@ EVERYWHERE: dict[str, Check] = {
     ),
     "actions": block("actions", {"elements": many(typed(ACTION_ELEMENTS, "element of an actions block"), 25)}),
     "image": both(
-        block("image", {"alt_text": text(2000)}, {"image_url": url(), "slack_file": SLACK_FILE, "title": plain(2000)}),
+        block("image", {"alt_text": text(2000)}, {"image_url": url, "slack_file": SLACK_FILE, "title": plain(2000)}),
         has_picture,
     ),
     "video": block(
         "video",
-        {"video_url": url(), "thumbnail_url": url(), "alt_text": text(2000), "title": plain(200)},
+        {"video_url": url, "thumbnail_url": url, "alt_text": text(2000), "title": plain(200)},
         {
-            "title_url": url(),
+            "title_url": url,
             "author_name": text(50),
             "provider_name": text(50),
-            "provider_icon_url": url(),
+            "provider_icon_url": url,
             "description": plain(200),
         },
     ),
@@ -489,24 +478,19 @@ def interactive_elements(block: Json) -> list[Json]:
     return [alone] if alone and alone["type"] != "image" else []
 
 
+def offered_options(element: Json) -> list[Json]:
+    groups = element.get("option_groups") or [{"options": element.get("options") or []}]
+    return [one for group in groups for one in group["options"]]
+
+
 def _unique_action_ids(block: Json, at: str) -> Problems:
-    seen: set[str] = set()
-    for item in interactive_elements(block):
-        action_id = item.get("action_id")
-        if action_id in seen:
-            yield problem(f"`action_id` already exists for another element in the block: {action_id}", at)
-        if action_id:
-            seen.add(action_id)
+    for _, action_id in _repeated(item.get("action_id") for item in interactive_elements(block)):
+        yield problem(f"`action_id` already exists for another element in the block: {action_id}", at)
 
 
 def _unique_block_ids(blocks: list[Json], at: str) -> Problems:
-    seen: set[str] = set()
-    for index, block in enumerate(blocks):
-        block_id = block.get("block_id")
-        if block_id in seen:
-            yield problem(f"`block_id` already exists for another block: {block_id}", f"{at}/{index}/block_id")
-        if block_id:
-            seen.add(block_id)
+    for index, block_id in _repeated(block.get("block_id") for block in blocks):
+        yield problem(f"`block_id` already exists for another block: {block_id}", f"{at}/{index}/block_id")
 
 
 def _limits_of_the_whole(blocks: list[Json], at: str) -> Problems:

@@ -1,37 +1,33 @@
 """What can happen to a channel, with the lines Slack writes into it and the events that follow."""
 
 import re
+from typing import Literal
 
 from bot.simulator.content.messages import system_message
-from bot.simulator.workspace.errors import Refused
+from bot.simulator.workspace.errors import refuse
 from bot.simulator.workspace.state import BOT_USER, TEAM_ID, Channel, Workspace
 
 MOST_NAME_CHARACTERS = 80
-NAME_RULE = re.compile(r"[\w-]+")
+Description = Literal["topic", "purpose"]
+SHOWN_NAMES = {"topic": "topic", "purpose": "description"}
 
 
 def checked_name(workspace: Workspace, name: str) -> str:
     """The name, if Slack would take it: lower case, no spaces or full stops, new (archived channels keep theirs)."""
-    if not name:
-        raise Refused("invalid_name_required")
-    if len(name) > MOST_NAME_CHARACTERS:
-        raise Refused("invalid_name_maxlength")
-    if not re.search(r"\w", name.replace("_", "")):
-        raise Refused("invalid_name_punctuation")
-    if name != name.lower() or not NAME_RULE.fullmatch(name) or not name.isascii():
-        raise Refused("invalid_name_specials")
-    if name in workspace.channel_names:
-        raise Refused("name_taken")
+    refuse(
+        invalid_name_required=not name,
+        invalid_name_maxlength=len(name) > MOST_NAME_CHARACTERS,
+        invalid_name_punctuation=not re.search(r"\w", name.replace("_", "")),
+        invalid_name_specials=not re.fullmatch(r"[a-z0-9_-]+", name),
+        name_taken=name in workspace.channel_names,
+    )
     return name
 
 
 def create(workspace: Workspace, name: str, is_private: bool, creator: str) -> Channel:
-    channel = Channel(
-        workspace.new_id("C"), checked_name(workspace, name), creator, workspace.epoch(), is_private=is_private
-    )
-    workspace.channels[channel.id] = channel
-    workspace.channel_names[channel.name] = channel.id
-    channel.members[creator] = None
+    checked_name(workspace, name)
+    channel = Channel(workspace.new_id("C"), name, creator, workspace.epoch(), is_private, members={creator: None})
+    workspace.add_channel(channel)
     system_message(workspace, channel, creator, "channel_join", f"<@{creator}> has joined the channel")
     if not is_private:
         workspace.emit({"type": "channel_created", "channel": _short(channel)}, channel)
@@ -44,12 +40,19 @@ def open_dm(workspace: Workspace, users: tuple[str, ...]) -> tuple[Channel, bool
     if channel_id := workspace.dms.get(everybody):
         return workspace.channels[channel_id], True
     is_im = len(everybody) <= 2
-    channel_id = workspace.new_id("D" if is_im else "C")
     name = "" if is_im else "mpdm-" + "--".join(workspace.people[one].name for one in sorted(everybody)) + "-1"
-    channel = Channel(channel_id, name, BOT_USER, workspace.epoch(), is_im=is_im, is_mpim=not is_im, is_private=True)
-    channel.members.update(dict.fromkeys((BOT_USER, *users)))
-    workspace.channels[channel_id] = channel
-    workspace.dms[everybody] = channel_id
+    channel = Channel(
+        workspace.new_id("D" if is_im else "C"),
+        name,
+        BOT_USER,
+        workspace.epoch(),
+        is_im=is_im,
+        is_mpim=not is_im,
+        is_private=True,
+        members=dict.fromkeys((BOT_USER, *users)),
+    )
+    workspace.channels[channel.id] = channel
+    workspace.dms[everybody] = channel.id
     workspace.changes.mark()
     return channel, False
 
@@ -58,26 +61,11 @@ def add_member(workspace: Workspace, channel: Channel, user: str, inviter: str |
     channel.members[user] = None
     extra = {"inviter": inviter} if inviter else {}
     system_message(workspace, channel, user, "channel_join", f"<@{user}> has joined the channel", **extra)
-    event = {
-        "type": "member_joined_channel",
-        "user": user,
-        "channel": channel.id,
-        "channel_type": "G" if channel.is_private else "C",
-        "team": TEAM_ID,
-        **extra,
-    }
-    workspace.emit(event, channel)
+    _emit_membership(workspace, "member_joined_channel", channel, user, extra)
 
 
 def remove_member(workspace: Workspace, channel: Channel, user: str) -> None:
-    event = {
-        "type": "member_left_channel",
-        "user": user,
-        "channel": channel.id,
-        "channel_type": "G" if channel.is_private else "C",
-        "team": TEAM_ID,
-    }
-    workspace.emit(event, channel)
+    _emit_membership(workspace, "member_left_channel", channel, user, {})
     channel.members.pop(user, None)
     system_message(workspace, channel, user, "channel_leave", f"<@{user}> has left the channel")
 
@@ -106,16 +94,16 @@ def rename(workspace: Workspace, channel: Channel, name: str, user: str) -> None
     workspace.emit({"type": "channel_rename", "channel": _short(channel)}, channel)
 
 
-def set_topic(workspace: Workspace, channel: Channel, value: str, user: str) -> None:
-    channel.topic = {"value": value, "creator": user, "last_set": workspace.epoch()}
-    words = f"<@{user}> set the channel topic: {value}"
-    system_message(workspace, channel, user, "channel_topic", words, topic=value)
+def describe(workspace: Workspace, channel: Channel, what: Description, value: str, user: str) -> None:
+    setattr(channel, what, {"value": value, "creator": user, "last_set": workspace.epoch()})
+    words = f"<@{user}> set the channel {SHOWN_NAMES[what]}: {value}"
+    system_message(workspace, channel, user, f"channel_{what}", words, **{what: value})
 
 
-def set_purpose(workspace: Workspace, channel: Channel, value: str, user: str) -> None:
-    channel.purpose = {"value": value, "creator": user, "last_set": workspace.epoch()}
-    words = f"<@{user}> set the channel description: {value}"
-    system_message(workspace, channel, user, "channel_purpose", words, purpose=value)
+def _emit_membership(workspace: Workspace, name: str, channel: Channel, user: str, extra: dict[str, str]) -> None:
+    sort = "G" if channel.is_private else "C"
+    event = {"type": name, "user": user, "channel": channel.id, "channel_type": sort, "team": TEAM_ID, **extra}
+    workspace.emit(event, channel)
 
 
 def _short(channel: Channel) -> dict[str, object]:

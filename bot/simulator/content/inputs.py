@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
 
-from bot.simulator.content.blocks import interactive_elements
+from bot.simulator.content.blocks import interactive_elements, offered_options
 from bot.simulator.workspace.errors import NotPossible
 from bot.simulator.workspace.state import Json, Workspace
 
@@ -50,6 +50,12 @@ INITIAL_KEYS = {
     "selected_date_time": "initial_date_time",
 }
 
+WRITTEN_FORMS = {
+    "email_text_input": (r"[^@\s]+@[^@\s]+\Z", "Please enter a valid email address."),
+    "url_text_input": (r"https?://\S+", "Please enter a valid URL."),
+    "number_input": (r"-?\d+(\.\d+)?\Z", "Please enter a number."),
+}
+
 Values = dict[str, dict[str, Json]]
 
 
@@ -65,7 +71,10 @@ def initial_values(blocks: list[Json]) -> Values:
     """`state.values` before anybody typed anything."""
     values: Values = {}
     for block, element in stateful(blocks):
-        values.setdefault(block["block_id"], {})[element["action_id"]] = _initial(element)
+        key = STATE_KEYS[element["type"]]
+        nothing: Any = [] if key.endswith("s") else None
+        state = {"type": element["type"], key: element.get(INITIAL_KEYS.get(key, ""), nothing)}
+        values.setdefault(block["block_id"], {})[element["action_id"]] = state
     return values
 
 
@@ -112,12 +121,6 @@ def complaints(blocks: list[Json], values: Values) -> dict[str, str]:
     return found
 
 
-def _initial(element: Json) -> Json:
-    key = STATE_KEYS[element["type"]]
-    nothing: Any = [] if key.endswith("s") else None
-    return {"type": element["type"], key: element.get(INITIAL_KEYS.get(key, ""), nothing)}
-
-
 def _by_action(own: dict[str, Json], wish: Any) -> dict[str, Any]:
     if isinstance(wish, dict) and wish.keys() & own.keys():
         return {action_id: value for action_id, value in wish.items() if action_id in own}
@@ -151,11 +154,6 @@ def _options(element: Json, value: Any) -> list[Json]:
     return [_option(element, one) for one in chosen]
 
 
-def offered_options(element: Json) -> list[Json]:
-    groups = element.get("option_groups") or [{"options": element.get("options") or []}]
-    return [one for group in groups for one in group["options"]]
-
-
 def _option(element: Json, value: Any) -> Json:
     wanted = value.get("value") if isinstance(value, dict) else str(value)
     offered = offered_options(element)
@@ -167,20 +165,15 @@ def _option(element: Json, value: Any) -> Json:
 
 
 def _complaint(element: Json, value: Any) -> str | None:
+    form, sentence = WRITTEN_FORMS.get(element["type"], ("", ""))
+    if form and not re.match(form, value):
+        return sentence
     if element["type"] == "plain_text_input":
         return _length_complaint(len(value), element.get("min_length", 0), element.get("max_length", 3000))
-    if element["type"] == "email_text_input" and not re.fullmatch(r"[^@\s]+@[^@\s]+", value):
-        return "Please enter a valid email address."
-    if element["type"] == "url_text_input" and not re.match(r"https?://\S+", value):
-        return "Please enter a valid URL."
-    if element["type"] == "number_input":
-        return _number_complaint(element, value)
-    return None
+    return _number_complaint(element, value) if element["type"] == "number_input" else None
 
 
 def _number_complaint(element: Json, value: str) -> str | None:
-    if not re.fullmatch(r"-?\d+(\.\d+)?", value):
-        return "Please enter a number."
     if "." in value and not element["is_decimal_allowed"]:
         return "Please enter a whole number."
     least, most = element.get("min_value"), element.get("max_value")

@@ -32,7 +32,9 @@ def post(workspace: Workspace, channel: Channel, user: str, draft: Draft) -> Mes
     """Put a message into the channel and tell the app, which hears its own messages too."""
     message = _written(workspace, channel, user, draft)
     channel.messages[message.ts] = message
-    _join_thread(channel, message)
+    if message.is_reply and (parent := channel.messages.get(message.root_ts)):
+        parent.replies.append(message.ts)
+        message.subtype = "thread_broadcast" if message.broadcast else message.subtype
     if not message.is_reply or message.broadcast:
         channel.timeline.append(message.ts)
     workspace.emit(_message_event(workspace, channel, message_json(workspace, message)), channel)
@@ -56,7 +58,6 @@ def system_message(workspace: Workspace, channel: Channel, user: str, subtype: s
 
 
 def edit(workspace: Workspace, channel: Channel, message: Message, draft: Draft) -> None:
-    """Replace what a message says, in place."""
     before = message_json(workspace, message)
     message.text, message.blocks = draft.text, give_block_ids(workspace, draft.blocks)
     message.attachments = _attached(workspace, draft.attachments)
@@ -65,8 +66,7 @@ def edit(workspace: Workspace, channel: Channel, message: Message, draft: Draft)
     message.edited = {"user": message.user, "ts": workspace.new_ts()}
     if not message.ephemeral_to:
         after = message_json(workspace, message)
-        changed = {"subtype": "message_changed", "hidden": True, "message": after, "previous_message": before}
-        workspace.emit(_change_event(workspace, channel, changed), channel)
+        _emit_change(workspace, channel, "message_changed", message=after, previous_message=before)
     workspace.changes.mark()
 
 
@@ -76,24 +76,21 @@ def delete(workspace: Workspace, channel: Channel, message: Message) -> None:
         del channel.timeline[bisect_left(channel.timeline, message.ts)]
     channel.ephemerals.pop(message.ts, None)
     channel.pins.pop(message.ts, None)
-    if message.is_reply and (parent := channel.messages.get(message.thread_ts or "")):
+    if message.is_reply and (parent := channel.messages.get(message.root_ts)):
         parent.replies.remove(message.ts)
     if not message.ephemeral_to:
-        gone = {"subtype": "message_deleted", "hidden": True, "deleted_ts": message.ts}
-        gone["previous_message"] = message_json(workspace, message)
-        workspace.emit(_change_event(workspace, channel, gone), channel)
+        before = message_json(workspace, message)
+        _emit_change(workspace, channel, "message_deleted", deleted_ts=message.ts, previous_message=before)
     workspace.changes.mark()
 
 
 def react(workspace: Workspace, message: Message, user: str, name: str, remove: bool = False) -> bool:
     """Add or take back a reaction; False when there was nothing to change."""
-    users = message.reactions.setdefault(name, [])
+    users = message.reactions.get(name, [])
     if (user in users) is not remove:
-        if not users:
-            del message.reactions[name]
         return False
-    users.remove(user) if remove else users.append(user)
-    if not users:
+    message.reactions[name] = [one for one in users if one != user] if remove else [*users, user]
+    if not message.reactions[name]:
         del message.reactions[name]
     event = {
         "type": "reaction_removed" if remove else "reaction_added",
@@ -102,8 +99,7 @@ def react(workspace: Workspace, message: Message, user: str, name: str, remove: 
         "item": {"type": "message", "channel": message.channel, "ts": message.ts},
         "item_user": message.user,
     }
-    workspace.emit(event, workspace.channels[message.channel])
-    workspace.changes.mark()
+    workspace.show(event, workspace.channels[message.channel])
     return True
 
 
@@ -127,17 +123,17 @@ def pinned_item(workspace: Workspace, channel: Channel, ts: str) -> Json:
 
 
 def permalink(workspace: Workspace, channel: Channel, ts: str) -> str:
-    message = channel.messages.get(ts)
+    message = channel.messages[ts]
     link = f"{workspace.url}/archives/{channel.id}/p{ts.replace('.', '')}"
-    return f"{link}?thread_ts={message.thread_ts}&cid={channel.id}" if message and message.is_reply else link
+    return f"{link}?thread_ts={message.thread_ts}&cid={channel.id}" if message.is_reply else link
 
 
 def give_block_ids(workspace: Workspace, blocks: list[Json]) -> list[Json]:
     """Slack names every block and every element that the app left nameless."""
     for block in blocks:
-        block.setdefault("block_id", _short_id(workspace))
+        block.setdefault("block_id", workspace.new_hex(36**5, 5))
         for element in interactive_elements(block):
-            element.setdefault("action_id", _short_id(workspace))
+            element.setdefault("action_id", workspace.new_hex(36**5, 5))
     return blocks
 
 
@@ -145,10 +141,6 @@ def _attached(workspace: Workspace, attachments: list[Json]) -> list[Json]:
     for attachment in attachments:
         give_block_ids(workspace, attachment.get("blocks") or [])
     return attachments
-
-
-def _short_id(workspace: Workspace) -> str:
-    return f"{workspace.random.randrange(36**5):05x}"
 
 
 def _written(workspace: Workspace, channel: Channel, user: str, draft: Draft) -> Message:
@@ -170,24 +162,17 @@ def _written(workspace: Workspace, channel: Channel, user: str, draft: Draft) ->
     )
 
 
-def _join_thread(channel: Channel, message: Message) -> None:
-    if message.is_reply and (parent := channel.messages.get(message.thread_ts or "")):
-        parent.replies.append(message.ts)
-        if message.broadcast:
-            message.subtype = "thread_broadcast"
-
-
 def _message_event(workspace: Workspace, channel: Channel, body: Json) -> Json:
     event = {**body, "channel": channel.id, "channel_type": CHANNEL_TYPES[channel.family], "event_ts": body["ts"]}
     if "bot_id" not in body and "subtype" not in body:
-        event["client_msg_id"] = f"{workspace.random.randrange(16**32):032x}"
+        event["client_msg_id"] = workspace.new_hex(16**32, 32)
     return event
 
 
-def _change_event(workspace: Workspace, channel: Channel, body: Json) -> Json:
+def _emit_change(workspace: Workspace, channel: Channel, subtype: str, **body: Any) -> None:
     ts = workspace.new_ts()
     place = {"channel": channel.id, "channel_type": CHANNEL_TYPES[channel.family], "ts": ts, "event_ts": ts}
-    return {"type": "message", **body, **place}
+    workspace.emit({"type": "message", "subtype": subtype, "hidden": True, **body, **place}, channel)
 
 
 def _emit_mention(workspace: Workspace, channel: Channel, message: Message) -> None:
@@ -210,10 +195,4 @@ def _emit_pin(workspace: Workspace, name: str, channel: Channel, message: Messag
         "pinned_info": {"channel": channel.id, "pinned_by": user, "pinned_ts": workspace.epoch()},
         **more,
     }
-    workspace.emit(event, channel)
-    workspace.changes.mark()
-
-
-def app_is_author(message: Message) -> bool:
-    """Did the app write this message, so that it may edit and delete it."""
-    return message.by_app and not message.ephemeral_to
+    workspace.show(event, channel)

@@ -48,14 +48,11 @@ def _exists(workspace: Workspace, reference: str) -> bool:
 
 def _mention(workspace: Workspace, found: str, is_message: bool) -> str:
     name = found[1:].rstrip(".-")
-    rest = found[1 + len(name) :]
-    wanted = name.lower()
+    wanted, rest = name.lower(), found[1 + len(name) :]
     if wanted == "tocsin":
         return f"<@{BOT_USER}>{rest}"
-    for person in workspace.people.values():
-        if wanted in (person.name.lower(), person.real_name.lower()):
-            return f"<@{person.id}>{rest}"
-    for group in workspace.usergroups.values():
-        if wanted == group.handle:
-            return f"<!subteam^{group.id}|@{group.handle}>{rest}"
+    if person := workspace.named(wanted):
+        return f"<@{person.id}>{rest}"
+    if group := next((one for one in workspace.usergroups.values() if one.handle == wanted), None):
+        return f"<!subteam^{group.id}|@{group.handle}>{rest}"
     return f"<!{wanted}>{rest}" if is_message and wanted in EVERYBODY else found

@@ -5,12 +5,11 @@ from typing import Any
 from bot.simulator.content.blocks import check_view
 from bot.simulator.content.inputs import initial_values, kept_values
 from bot.simulator.content.messages import give_block_ids
-from bot.simulator.workspace.errors import Refused
+from bot.simulator.workspace.errors import Refused, existing, refuse
 from bot.simulator.workspace.state import Json, Trigger, View, Workspace
 
 TRIGGER_SECONDS = 3.0
 STACK_LIMIT = 3
-EXTERNAL_ID_TAKEN = "duplicate_external_id"
 
 
 def checked_content(content: Any, kind: str) -> Json:
@@ -19,19 +18,16 @@ def checked_content(content: Any, kind: str) -> Json:
         raise Refused("invalid_arguments", *problems)
     if content["type"] != kind:
         raise Refused("invalid_arguments", f"[ERROR] must be a {kind} view [json-pointer:/view/type]")
-    view: Json = content
-    return view
+    return dict(content)
 
 
 def use_trigger(workspace: Workspace, trigger_id: str) -> Trigger:
     """A trigger opens one view, within three seconds."""
-    trigger = workspace.triggers.get(trigger_id)
-    if trigger is None:
-        raise Refused("invalid_trigger_id")
-    if trigger.used:
-        raise Refused("exchanged_trigger_id")
-    if workspace.clock.wall() - trigger.issued_at > TRIGGER_SECONDS:
-        raise Refused("expired_trigger_id")
+    trigger = existing(workspace.triggers.get(trigger_id), "invalid_trigger_id")
+    refuse(
+        exchanged_trigger_id=trigger.used,
+        expired_trigger_id=workspace.clock.wall() - trigger.issued_at > TRIGGER_SECONDS,
+    )
     trigger.used = True
     return trigger
 
@@ -47,20 +43,16 @@ def open_modal(workspace: Workspace, user: str, content: Json) -> View:
 def push_modal(workspace: Workspace, user: str, content: Json) -> View:
     """Put a modal on top of the ones the person has open."""
     stack = workspace.stacks.get(user, [])
-    if not stack:
-        raise Refused("not_found")
-    if len(stack) >= STACK_LIMIT:
-        raise Refused("push_limit_reached")
+    refuse(not_found=not stack, push_limit_reached=len(stack) >= STACK_LIMIT)
     view = _new(workspace, user, content)
     view.root_id, view.previous_id = stack[0].id, stack[-1].id
     _show(workspace, view, stack)
     return view
 
 
-def update(workspace: Workspace, view: View, content: Json, expected_hash: str | None = None) -> View:
+def update(workspace: Workspace, view: View, content: Json, expected_hash: str = "") -> View:
     """Change a view in place. What the person typed stays where block_id and action_id stay."""
-    if expected_hash and expected_hash != view.hash:
-        raise Refused("hash_conflict")
+    refuse(hash_conflict=expected_hash not in ("", view.hash))
     _claim_external_id(workspace, content, view)
     give_block_ids(workspace, content["blocks"])
     view.content, view.errors = content, {}
@@ -70,13 +62,12 @@ def update(workspace: Workspace, view: View, content: Json, expected_hash: str |
     return view
 
 
-def publish_home(workspace: Workspace, user: str, content: Json, expected_hash: str | None = None) -> View:
+def publish_home(workspace: Workspace, user: str, content: Json, expected_hash: str = "") -> View:
     """Set one person's Home tab."""
     home = workspace.homes.get(user)
     if home:
         return update(workspace, home, content, expected_hash)
-    if expected_hash:
-        raise Refused("hash_conflict")
+    refuse(hash_conflict=expected_hash != "")
     view = _new(workspace, user, content)
     workspace.homes[user] = workspace.views[view.id] = view
     workspace.changes.mark()
@@ -92,7 +83,6 @@ def close(workspace: Workspace, view: View) -> None:
 
 
 def clear(workspace: Workspace, user: str) -> None:
-    """Close all of a person's modals."""
     for view in workspace.stacks.pop(user, []):
         _forget(workspace, view)
     workspace.changes.mark()
@@ -114,10 +104,8 @@ def _show(workspace: Workspace, view: View, stack: list[View]) -> None:
 
 
 def _claim_external_id(workspace: Workspace, content: Json, view: View) -> None:
-    external_id = content.get("external_id")
-    if external_id and workspace.external_ids.get(external_id, view.id) != view.id:
-        raise Refused(EXTERNAL_ID_TAKEN)
-    if external_id:
+    if external_id := content.get("external_id"):
+        refuse(duplicate_external_id=workspace.external_ids.get(external_id, view.id) != view.id)
         workspace.external_ids[external_id] = view.id
 
 
@@ -127,4 +115,4 @@ def _forget(workspace: Workspace, view: View) -> None:
 
 
 def _new_hash(workspace: Workspace) -> str:
-    return f"{workspace.epoch()}.{workspace.random.randrange(16**8):08x}"
+    return f"{workspace.epoch()}.{workspace.new_hex(16**8, 8)}"

@@ -49,7 +49,7 @@ class HttpDoor:
 
     async def verify_url(self) -> bool:
         """The url_verification handshake; True when the app echoed the challenge."""
-        challenge = f"{self._workspace.random.randrange(16**20):020x}"
+        challenge = self._workspace.new_hex(16**20, 20)
         payload = {"type": "url_verification", "token": "simulated", "challenge": challenge}
         try:
             ack = await self.hand_over(Delivery("events_api", payload, challenge))

@@ -66,7 +66,7 @@ class Sockets:
         return len(self._open)
 
     def new_ticket(self) -> str:
-        ticket = f"{self._workspace.random.randrange(16**32):032x}"
+        ticket = self._workspace.new_hex(16**32, 32)
         self._tickets.add(ticket)
         return ticket
 

@@ -92,7 +92,7 @@ class Interactions:
 
     async def close(self, person: Person, view: View) -> None:
         """Cancel a modal; the app hears of it where it asked to."""
-        payload = payloads.view_closed(self._workspace, person, view, is_cleared=False)
+        payload = payloads.view_closed(self._workspace, person, view)
         views.close(self._workspace, view)
         if view.content.get("notify_on_close"):
             await self._ask("interactive", payload, person, "close")

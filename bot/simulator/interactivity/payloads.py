@@ -1,5 +1,7 @@
 """The payloads of commands, clicks, forms and shortcuts, with every field Slack sends."""
 
+from typing import Any
+
 from bot.simulator.workspace.shapes import message_json, view_json
 from bot.simulator.workspace.state import (
     APP_ID,
@@ -44,54 +46,59 @@ def message_click(
     }
     if message.thread_ts:
         container["thread_ts"] = message.thread_ts
-    body = {
-        "container": container,
-        "channel": {"id": channel.id, "name": channel_name(channel)},
-        "message": message_json(workspace, message),
-        "state": {"values": values},
-        "response_url": workspace.new_response_url(person.id, channel.id, message),
-    }
-    return _interaction(workspace, "block_actions", person) | body | {"actions": [_stamped(workspace, action)]}
+    return _interaction(
+        workspace,
+        "block_actions",
+        person,
+        container=container,
+        channel={"id": channel.id, "name": channel_name(channel)},
+        message=message_json(workspace, message),
+        state={"values": values},
+        response_url=workspace.new_response_url(person.id, channel.id, message),
+        actions=[{**action, "action_ts": workspace.new_ts()}],
+    )
 
 
 def view_click(workspace: Workspace, person: Person, view: View, action: Json) -> Json:
-    body = {
-        "container": {"type": "view", "view_id": view.id},
-        "view": view_json(view),
-        "hash": view.hash,
-        "actions": [_stamped(workspace, action)],
-    }
-    return _interaction(workspace, "block_actions", person, view) | body
+    return _interaction(
+        workspace,
+        "block_actions",
+        person,
+        container={"type": "view", "view_id": view.id},
+        view=view_json(view),
+        hash=view.hash,
+        actions=[{**action, "action_ts": workspace.new_ts()}],
+    )
 
 
 def view_submission(workspace: Workspace, person: Person, view: View) -> Json:
-    body = {"view": view_json(view), "response_urls": []}
-    return _interaction(workspace, "view_submission", person, view) | body
+    return _interaction(workspace, "view_submission", person, view=view_json(view), response_urls=[])
 
 
-def view_closed(workspace: Workspace, person: Person, view: View, is_cleared: bool) -> Json:
-    body = _interaction(workspace, "view_closed", person, view) | {"view": view_json(view), "is_cleared": is_cleared}
+def view_closed(workspace: Workspace, person: Person, view: View) -> Json:
+    body = _interaction(workspace, "view_closed", person, view=view_json(view), is_cleared=False)
     del body["trigger_id"]
     return body
 
 
 def global_shortcut(workspace: Workspace, person: Person, callback_id: str) -> Json:
-    body = {"callback_id": callback_id, "action_ts": workspace.new_ts()}
-    return _interaction(workspace, "shortcut", person) | body
+    return _interaction(workspace, "shortcut", person, callback_id=callback_id, action_ts=workspace.new_ts())
 
 
 def message_shortcut(
     workspace: Workspace, person: Person, callback_id: str, channel: Channel, message: Message
 ) -> Json:
-    body = {
-        "callback_id": callback_id,
-        "action_ts": workspace.new_ts(),
-        "channel": {"id": channel.id, "name": channel_name(channel)},
-        "message_ts": message.ts,
-        "message": message_json(workspace, message),
-        "response_url": workspace.new_response_url(person.id, channel.id),
-    }
-    return _interaction(workspace, "message_action", person) | body
+    return _interaction(
+        workspace,
+        "message_action",
+        person,
+        callback_id=callback_id,
+        action_ts=workspace.new_ts(),
+        channel={"id": channel.id, "name": channel_name(channel)},
+        message_ts=message.ts,
+        message=message_json(workspace, message),
+        response_url=workspace.new_response_url(person.id, channel.id),
+    )
 
 
 def channel_name(channel: Channel) -> str:
@@ -101,19 +108,15 @@ def channel_name(channel: Channel) -> str:
     return "privategroup" if channel.is_private else channel.name
 
 
-def _interaction(workspace: Workspace, kind: str, person: Person, view: View | None = None) -> Json:
-    user = {"id": person.id, "username": person.name, "name": person.name, "team_id": person.team_id}
+def _interaction(workspace: Workspace, kind: str, person: Person, **own: Any) -> Json:
     return {
         "type": kind,
         "token": VERIFICATION_TOKEN,
         "team": {"id": TEAM_ID, "domain": TEAM_DOMAIN},
-        "user": user,
+        "user": {"id": person.id, "username": person.name, "name": person.name, "team_id": person.team_id},
         "api_app_id": APP_ID,
         "is_enterprise_install": False,
         "enterprise": None,
-        "trigger_id": workspace.new_trigger(person.id, view.id if view else None),
+        "trigger_id": workspace.new_trigger(person.id),
+        **own,
     }
-
-
-def _stamped(workspace: Workspace, action: Json) -> Json:
-    return {**action, "action_ts": workspace.new_ts()}

@@ -2,30 +2,31 @@
 
 from typing import Any
 
-from bot.simulator.api.chat import MOST_CHARACTERS, checked_attachments, checked_blocks
+from bot.simulator.api.chat import checked_draft
 from bot.simulator.content import messages
 from bot.simulator.content.messages import Draft
-from bot.simulator.workspace.errors import Refused
-from bot.simulator.workspace.state import BOT_USER, Channel, Json, ResponseUrl, Workspace
+from bot.simulator.workspace.errors import existing, refuse
+from bot.simulator.workspace.state import BOT_USER, Channel, Json, Workspace
 
 LIFETIME_SECONDS = 1800.0
 
 
 def respond(workspace: Workspace, key: str, body: Any) -> None:
     """Do what the app asks at this address; Refused says why not."""
-    address = _usable(workspace, key)
-    if not isinstance(body, dict):
-        raise Refused("invalid_payload")
+    address = existing(workspace.response_urls.get(key), "invalid_url")
+    refuse(
+        expired_url=workspace.clock.wall() - address.issued_at > LIFETIME_SECONDS,
+        used_url=address.uses_left <= 0,
+        invalid_payload=not isinstance(body, dict),
+    )
     address.uses_left -= 1
     channel = workspace.channels[address.channel]
     if body.get("delete_original"):
-        _delete_original(workspace, channel, address)
-        return
-    draft = read_response(body)
-    if body.get("replace_original") and address.source:
-        messages.edit(workspace, channel, address.source, draft)
-        return
-    answer(workspace, channel, address.user, draft, body)
+        messages.delete(workspace, channel, existing(address.source, "message_not_found"))
+    elif body.get("replace_original") and address.source:
+        messages.edit(workspace, channel, address.source, read_response(body))
+    else:
+        answer(workspace, channel, address.user, read_response(body), body)
 
 
 def answer(workspace: Workspace, channel: Channel, user: str, draft: Draft, body: Json) -> None:
@@ -38,28 +39,6 @@ def answer(workspace: Workspace, channel: Channel, user: str, draft: Draft, body
 
 def read_response(body: Json) -> Draft:
     """The message in a response or in the acknowledgement of a command, if Slack would take it."""
-    text = str(body.get("text") or "")
-    draft = Draft(text, checked_blocks(body.get("blocks")), checked_attachments(body.get("attachments")))
-    if not (draft.text or draft.blocks or draft.attachments):
-        raise Refused("no_text")
-    if len(text) > MOST_CHARACTERS:
-        raise Refused("msg_too_long")
+    draft = checked_draft(str(body.get("text") or ""), body.get("blocks"), body.get("attachments"))
     draft.thread_ts = body.get("thread_ts") or None
     return draft
-
-
-def _usable(workspace: Workspace, key: str) -> ResponseUrl:
-    address = workspace.response_urls.get(key)
-    if address is None:
-        raise Refused("invalid_url")
-    if workspace.clock.wall() - address.issued_at > LIFETIME_SECONDS:
-        raise Refused("expired_url")
-    if address.uses_left <= 0:
-        raise Refused("used_url")
-    return address
-
-
-def _delete_original(workspace: Workspace, channel: Channel, address: ResponseUrl) -> None:
-    if address.source is None:
-        raise Refused("message_not_found")
-    messages.delete(workspace, channel, address.source)

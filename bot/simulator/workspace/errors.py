@@ -1,22 +1,20 @@
 """How the simulated Slack refuses: an error code, and the details that travel with it."""
 
-from typing import Any
+from typing import Any, TypeVar
+
+Found = TypeVar("Found")
 
 
 class Refused(Exception):
-    """The Web API says no: `{"ok": false, "error": code, …}` with the extra fields beside it."""
+    """The Web API says no: `{"ok": false, "error": code, …}` with the extra fields next to it."""
 
     def __init__(self, code: str, *messages: str, **extra: Any) -> None:
-        super().__init__(code)
-        self.code = code
-        self.messages = messages
-        self.extra = extra
+        super().__init__(code, *messages)
+        self.code, self.messages, self.extra = code, messages, extra
 
     def body(self) -> dict[str, Any]:
-        body: dict[str, Any] = {"ok": False, "error": self.code, **self.extra}
-        if self.messages:
-            body["response_metadata"] = {"messages": list(self.messages)}
-        return body
+        details = {"response_metadata": {"messages": list(self.messages)}} if self.messages else {}
+        return {"ok": False, "error": self.code, **self.extra, **details}
 
 
 class NotPossible(Exception):
@@ -24,12 +22,30 @@ class NotPossible(Exception):
 
     def __init__(self, code: str, sentence: str, **extra: Any) -> None:
         super().__init__(sentence)
-        self.code = code
-        self.sentence = sentence
-        self.extra = extra
+        self.code, self.sentence, self.extra = code, sentence, extra
 
     def body(self) -> dict[str, Any]:
         return {"ok": False, "error": self.code, "sentence": self.sentence, **self.extra}
+
+
+def refuse(**when: bool) -> None:
+    """Refused with the first code whose condition holds: `refuse(is_archived=channel.archived)`."""
+    for code, holds in when.items():
+        if holds:
+            raise Refused(code)
+
+
+def existing(found: Found | None, code: str) -> Found:
+    """What a look-up found; Refused with the code where it found nothing."""
+    if found is None:
+        raise Refused(code)
+    return found
+
+
+def forbid(holds: bool, code: str, sentence: str, **extra: Any) -> None:
+    """NotPossible where the condition holds."""
+    if holds:
+        raise NotPossible(code, sentence, **extra)
 
 
 BROKEN_CONTRACT = frozenset(

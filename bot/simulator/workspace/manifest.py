@@ -1,7 +1,10 @@
 """What the app's manifest grants and asks for: scopes, events, commands, shortcuts, request addresses."""
 
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields
+from typing import Any, TypeVar
+
+from bot.simulator.workspace.errors import Refused
 
 DEFAULT_BOT_SCOPES = (
     "app_mentions:read", "bookmarks:read", "bookmarks:write", "channels:history", "channels:join", "channels:manage",
@@ -33,6 +36,9 @@ class Shortcut:
     callback_id: str
 
 
+Part = TypeVar("Part", Command, Shortcut)
+
+
 @dataclass(frozen=True)
 class Manifest:
     """The parts of an app manifest that decide what the app may do and what it is told."""
@@ -46,6 +52,11 @@ class Manifest:
     events_url: str | None = None
     interactivity_url: str | None = None
 
+    def need_any(self, scopes: Sequence[str]) -> None:
+        """Refused where the app was granted none of these scopes."""
+        if not self.scopes.intersection(scopes):
+            raise Refused("missing_scope", needed=",".join(scopes), provided=",".join(sorted(self.scopes)))
+
     @classmethod
     def read(cls, raw: dict[str, Any]) -> "Manifest":
         """From the manifest as a dict; what is left out gets Slack's or this workspace's defaults."""
@@ -58,8 +69,8 @@ class Manifest:
             bot_name=_part(features, "bot_user").get("display_name", name),
             scopes=frozenset(_part(_part(raw, "oauth_config"), "scopes").get("bot") or DEFAULT_BOT_SCOPES),
             events=frozenset(subscriptions.get("bot_events") or DEFAULT_BOT_EVENTS),
-            commands={one["command"]: _command(one) for one in features.get("slash_commands") or ()},
-            shortcuts=tuple(Shortcut(s["name"], s["type"], s["callback_id"]) for s in features.get("shortcuts") or ()),
+            commands={one["command"]: _read(Command, one) for one in features.get("slash_commands") or ()},
+            shortcuts=tuple(_read(Shortcut, one) for one in features.get("shortcuts") or ()),
             events_url=subscriptions.get("request_url"),
             interactivity_url=_part(settings, "interactivity").get("request_url"),
         )
@@ -69,11 +80,5 @@ def _part(raw: dict[str, Any], key: str) -> dict[str, Any]:
     return raw.get(key) or {}
 
 
-def _command(raw: dict[str, Any]) -> Command:
-    return Command(
-        command=raw["command"],
-        description=raw.get("description", ""),
-        usage_hint=raw.get("usage_hint", ""),
-        should_escape=bool(raw.get("should_escape", False)),
-        url=raw.get("url"),
-    )
+def _read(kind: type[Part], raw: dict[str, Any]) -> Part:
+    return kind(**{one.name: raw[one.name] for one in fields(kind) if one.name in raw})

@@ -1,5 +1,7 @@
 """The people, channels and user group every simulated workspace begins with."""
 
+from dataclasses import replace
+
 from bot.simulator.workspace.state import BOT_USER, Channel, Person, UserGroup, Workspace
 
 PEOPLE = (
@@ -19,17 +21,13 @@ def seed(workspace: Workspace) -> None:
     """Fill an empty workspace. Nobody sees it happen: no messages, no events."""
     created = workspace.epoch()
     for person in PEOPLE:
-        workspace.people[person.id] = Person(**{**vars(person), "updated": created})
+        workspace.people[person.id] = replace(person, updated=created)
     bot_name = workspace.manifest.bot_name
-    bot = Person(BOT_USER, bot_name.lower(), bot_name, kind="bot", color="2eb67d", tz="UTC", tz_label="UTC")
-    workspace.people[BOT_USER] = bot
+    workspace.people[BOT_USER] = Person(
+        BOT_USER, bot_name.lower(), bot_name, kind="bot", color="2eb67d", tz="UTC", tz_label="UTC"
+    )
     for channel_id, name in CHANNELS:
-        _open(workspace, Channel(channel_id, name, creator="U0ADA", created=created))
+        members = dict.fromkeys(person.id for person in PEOPLE if person.kind == "member")
+        workspace.add_channel(Channel(channel_id, name, creator="U0ADA", created=created, members=members))
     workspace.channels["C0GENERAL"].members.update(dict.fromkeys(("U0GUS", "U0SIA", BOT_USER)))
     workspace.usergroups["S0SRE"] = UserGroup("S0SRE", "sre", "SRE", ["U0ADA", "U0BEN", "U0CLEO"], created)
-
-
-def _open(workspace: Workspace, channel: Channel) -> None:
-    channel.members.update(dict.fromkeys(person.id for person in PEOPLE if person.kind == "member"))
-    workspace.channels[channel.id] = channel
-    workspace.channel_names[channel.name] = channel.id

@@ -71,6 +71,15 @@ class Message:
     def is_reply(self) -> bool:
         return self.thread_ts is not None and self.thread_ts != self.ts
 
+    @property
+    def root_ts(self) -> str:
+        """The first message of its thread; its own ts outside a thread."""
+        return self.thread_ts or self.ts
+
+    @property
+    def app_may_edit(self) -> bool:
+        return self.by_app and not self.ephemeral_to
+
 
 @dataclass
 class Channel:
@@ -96,7 +105,7 @@ class Channel:
     """The ts of the first messages of threads in which nobody may answer or react."""
 
     def is_locked(self, message: Message) -> bool:
-        return (message.thread_ts or message.ts) in self.locked
+        return message.root_ts in self.locked
 
     @property
     def family(self) -> str:
@@ -132,10 +141,8 @@ class View:
 
 @dataclass
 class Trigger:
-    id: str
     user: str
     issued_at: float
-    view_id: str | None = None
     used: bool = False
 
 
@@ -143,7 +150,6 @@ class Trigger:
 class ResponseUrl:
     """A place to answer one interaction: five posts in thirty minutes."""
 
-    key: str
     user: str
     channel: str
     issued_at: float
@@ -221,8 +227,21 @@ class Workspace:
         self._last_ts = max(int(self.clock.wall() * 1_000_000), self._last_ts + 1)
         return f"{self._last_ts // 1_000_000}.{self._last_ts % 1_000_000:06d}"
 
+    def new_hex(self, below: int, digits: int) -> str:
+        """A random number under `below` as at least so many hexadecimal digits; the same in every run."""
+        return f"{self.random.randrange(below):0{digits}x}"
+
     def epoch(self) -> int:
         return int(self.clock.wall())
+
+    def add_channel(self, channel: Channel) -> None:
+        self.channels[channel.id] = channel
+        self.channel_names[channel.name] = channel.id
+
+    def show(self, event: Json, channel: Channel | None) -> None:
+        """Tell the app and the pages."""
+        self.emit(event, channel)
+        self.changes.mark()
 
     def record(self, entry: str, **details: Any) -> None:
         self.journal.add(entry, self.clock.wall(), **details)
@@ -231,15 +250,15 @@ class Workspace:
         """Note in the journal that the app broke Slack's contract."""
         self.record("violation", violation=sentence, **details)
 
-    def new_trigger(self, user: str, view_id: str | None = None) -> str:
+    def new_trigger(self, user: str) -> str:
         number = self.random.randrange(10**11, 10**12)
-        trigger_id = f"{number}.{len(self.triggers) + 1:010d}.{self.random.randrange(16**32):032x}"
-        self.triggers[trigger_id] = Trigger(trigger_id, user, self.clock.wall(), view_id)
+        trigger_id = f"{number}.{len(self.triggers) + 1:010d}.{self.new_hex(16**32, 32)}"
+        self.triggers[trigger_id] = Trigger(user, self.clock.wall())
         return trigger_id
 
     def new_response_url(self, user: str, channel: str, source: Message | None = None) -> str:
-        key = f"{self.random.randrange(16**24):024x}"
-        self.response_urls[key] = ResponseUrl(key, user, channel, self.clock.wall(), source)
+        key = self.new_hex(16**24, 24)
+        self.response_urls[key] = ResponseUrl(user, channel, self.clock.wall(), source)
         return f"{self.url}/response/{TEAM_ID}/{key}"
 
     def notify(self, user: str, kind: str, text: str) -> None:
@@ -252,18 +271,20 @@ class Workspace:
     def find_person(self, who: object) -> Person:
         """By id or by name, whatever the case."""
         wanted = str(who).removeprefix("@")
-        if person := self.people.get(wanted):
+        if person := self.people.get(wanted) or self.named(wanted) or self.people.get(wanted.upper()):
             return person
-        for person in self.people.values():
-            if wanted.lower() in (person.name.lower(), person.real_name.lower(), person.id.lower()):
-                return person
         raise NotPossible("user_not_found", f"There is nobody called {wanted} in this workspace.")
+
+    def named(self, word: str) -> Person | None:
+        """The first person of this name or real name, whatever the case."""
+        wanted = word.lower()
+        return next((p for p in self.people.values() if wanted in (p.name.lower(), p.real_name.lower())), None)
 
     def find_channel(self, what: object) -> Channel:
         """By id or by name, with or without `#`."""
         wanted = str(what).removeprefix("#")
-        channel_id = wanted if wanted in self.channels else self.channel_names.get(wanted.lower(), "")
-        if channel := self.channels.get(channel_id):
+        channel_id = self.channel_names.get(wanted.lower(), "")
+        if channel := self.channels.get(wanted) or self.channels.get(channel_id):
             return channel
         raise NotPossible("channel_not_found", f"There is no channel called {wanted}.")
 
