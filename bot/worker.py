@@ -9,7 +9,7 @@ from typing import Any
 
 from bot.deps import Deps
 from bot.priority import yield_to_commands
-from bot.queue import commitments, inbox, outbox, timers
+from bot.queue import commitments, inbox, lease, outbox, timers
 from bot.queue.chores import Chore, may_do
 from bot.queue.commitments import LateHandler
 from bot.queue.handler import DeliveryHandler
@@ -71,9 +71,7 @@ class Worker:
         and nobody is missed who could not be heard.
         """
         if self._deps.database.dialect == "sqlite":
-            await outbox.release_all_leases(self._deps)
-            await inbox.release_all_leases(self._deps)
-            await run_scheduler.release_all_leases(self._deps)
+            await lease.release_all(self._deps)
         try:
             await alert_heartbeats.came_back(self._deps)
         except (DatabaseTrouble, OSError) as problem:

@@ -19,23 +19,22 @@ log = get_logger()
 
 async def add(tx: Tx, *, kind: str, subject: str, due_at: datetime, grace_seconds: float) -> None:
     """Written where it is promised. It counts as missed `grace_seconds` after `due_at`."""
-    late_at = due_at + timedelta(seconds=grace_seconds)
-    await store.insert_open(tx, kind=kind, subject=subject, due_at=due_at, late_at=late_at)
+    await add_all(tx, subject=subject, due_at={kind: due_at}, grace_seconds=grace_seconds)
 
 
 async def add_all(tx: Tx, *, subject: str, due_at: Mapping[str, datetime], grace_seconds: float) -> None:
     """Several at once: `due_at` of each kind."""
     grace = timedelta(seconds=grace_seconds)
-    await store.insert_all_open(tx, subject, [(kind, at, at + grace) for kind, at in due_at.items()])
+    await store.insert_open(tx, subject, [(kind, at, at + grace) for kind, at in due_at.items()])
 
 
 async def meet(tx: Tx, *, subject: str, kind: str, at: datetime) -> int:
-    """Delivered at `at`. Those still in time are met; one that is late stays open, and the audit reports it."""
+    """Delivered at `at`. What is late by then stays open, and the audit reports it."""
     return await store.meet(tx, subject=subject, kind=kind, at=at)
 
 
 async def cancel(tx: Tx, *, subject: str, kind: str | None = None, at: datetime | None = None) -> int:
-    """Nobody waits for it any more. With `at`, what is late at that time stays open, and the audit reports it."""
+    """Nobody waits for it. With `at`, what is late at that time stays open, and the audit reports it."""
     return await store.cancel(tx, subject=subject, kind=kind, at=at)
 
 
@@ -57,12 +56,13 @@ async def audit_commitments(deps: Deps, late: Mapping[str, LateHandler]) -> int:
         missed = await store.miss(tx, at=deps.clock.now())
         by_handler: dict[str, list[Commitment]] = {}
         for commitment in missed:
-            await _note(deps, tx, commitment)
+            due = f"{commitment.due_at:%Y-%m-%d %H:%M} UTC"
+            await _note(deps, tx, commitment, due)
             family = commitment.kind.partition(":")[0]
             if family in late:
                 by_handler.setdefault(family, []).append(commitment)
             else:
-                await _report(deps, tx, commitment)
+                await _report(deps, tx, commitment, due)
         for family, ours in by_handler.items():
             await late[family](deps, tx, ours)
     if missed:
@@ -70,17 +70,17 @@ async def audit_commitments(deps: Deps, late: Mapping[str, LateHandler]) -> int:
     return len(missed)
 
 
-async def _note(deps: Deps, tx: Tx, commitment: Commitment) -> None:
-    due = f"{commitment.due_at:%Y-%m-%d %H:%M} UTC"
+async def _note(deps: Deps, tx: Tx, commitment: Commitment, due: str) -> None:
     log.error(
         Event.COMMITMENT_MISSED, commitment=commitment.id, kind=commitment.kind, subject=commitment.subject, due=due
     )
-    detail = {"commitment": commitment.id, "kind": commitment.kind, "due_at": commitment.due_at.isoformat()}
-    await audit.record(tx, deps.clock, "tocsin", "commitment.missed", commitment.subject, **detail)
+    await audit.record(
+        tx, deps.clock, "tocsin", "commitment.missed", commitment.subject,
+        commitment=commitment.id, kind=commitment.kind, due_at=commitment.due_at.isoformat(),
+    )  # fmt: skip
 
 
-async def _report(deps: Deps, tx: Tx, commitment: Commitment) -> None:
-    due = f"{commitment.due_at:%Y-%m-%d %H:%M} UTC"
+async def _report(deps: Deps, tx: Tx, commitment: Commitment, due: str) -> None:
     what = {"postmortem": "reminder of the post-mortem"}.get(commitment.kind, commitment.kind)
     sentence = f"{commitment.subject}: the {what} promised for {due} was not delivered in time."
     await operator_alarm.raise_later(

@@ -38,21 +38,18 @@ class GroupCommit(Generic[Write, Result]):
         try:
             results = await self._commit([write for write, _ in batch])
         except Exception as problem:  # noqa: BLE001  whose fault it was is found out one by one
-            await self._write_each(batch, problem)
-            return
-        for (_, future), result in zip(batch, results, strict=True):
-            _settle(future, result)
-
-    async def _write_each(self, batch: list[tuple[Write, asyncio.Future[Result]]], problem: Exception) -> None:
-        if len(batch) == 1:
-            _settle(batch[0][1], problem)
-            return
-        for one in batch:
-            await self._write([one])
+            if len(batch) == 1:
+                _settle(batch[0][1], problem)
+            else:
+                for one in batch:
+                    await self._write([one])
+        else:
+            for (_, future), result in zip(batch, results, strict=True):
+                _settle(future, result)
 
 
 def _settle(future: asyncio.Future[Result], result: Result | Exception) -> None:
-    if future.done():  # whoever waited was cancelled
+    if future.done():  # the waiting task was cancelled
         return
     if isinstance(result, Exception):
         future.set_exception(result)

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from random import SystemRandom
 from typing import Any
 
 from bot.deps import Deps
 from bot.domain.errors import Repeated
 from bot.domain.outgoing.backoff import delay_seconds
+from bot.ports import Tx
 from bot.queue import audit, lease
 from bot.queue.concurrency import Pool
 from bot.store.db import claim as kernel
@@ -24,14 +27,14 @@ InboxHandler = Callable[[Deps, InboxItem], Awaitable[None]]
 CONCURRENCY = 16
 MOST_ATTEMPTS = 8
 
-__all__ = ["InboxHandler", "InboxItem", "by_family", "intake", "one_at_a_time", "receive", "release_all_leases", "work"]
+__all__ = ["InboxHandler", "InboxItem", "by_family", "intake", "one_at_a_time", "receive", "work"]
 
 log = get_logger()
 _dice = SystemRandom()
 
 
 async def receive(deps: Deps, *, key: str, kind: str, payload: dict[str, Any]) -> bool:
-    """Store it; it may be acknowledged when this returns. False: it was there already."""
+    """Store an item, which may be acknowledged when this returns. False: its key was there already."""
     async with deps.database.transaction() as tx:
         wall, now = deps.clock.wall(), deps.clock.now()
         is_new = await store.insert(tx, key=key, kind=kind, payload=payload, wall=wall, received_at=now)
@@ -52,11 +55,10 @@ def one_at_a_time(handler: InboxHandler) -> InboxHandler:
 
 
 def by_family(handlers: Mapping[str, InboxHandler]) -> InboxHandler:
-    """One handler of several: each works the items of its kind, or whose kind begins with its name and a colon."""
+    """Each of the handlers works the items of its kind, or whose kind begins with its name and a colon."""
 
     async def handle(deps: Deps, item: InboxItem) -> None:
-        handler = handlers.get(item.kind) or handlers[item.kind.partition(":")[0]]
-        await handler(deps, item)
+        await (handlers.get(item.kind) or handlers[item.kind.partition(":")[0]])(deps, item)
 
     return handle
 
@@ -68,15 +70,7 @@ class _Job:
 
 
 def intake(deps: Deps, handler: InboxHandler, on_done: Callable[[], None] = lambda: None) -> Pool[_Job]:
-    """The pump that works the inbox."""
-
-    async def claim(room: int) -> list[_Job]:
-        return await _claim(deps, room)
-
-    async def work_one(job: _Job) -> None:
-        await _work(deps, handler, job)
-
-    return Pool(claim, work_one, concurrency=CONCURRENCY, on_done=on_done)
+    return Pool(partial(_claim, deps), partial(_work, deps, handler), concurrency=CONCURRENCY, on_done=on_done)
 
 
 async def work(deps: Deps, handler: InboxHandler) -> int:
@@ -86,12 +80,6 @@ async def work(deps: Deps, handler: InboxHandler) -> int:
     `item.key`; `Repeated` counts as done. An item that fails eight times is given up, logged and audited.
     """
     return await intake(deps, handler).until_idle()
-
-
-async def release_all_leases(deps: Deps) -> int:
-    """For the one process of a SQLite database, at start: what a crash left is worked again at once."""
-    async with deps.database.transaction() as tx:
-        return await store.release_all_leases(tx)
 
 
 async def _claim(deps: Deps, room: int) -> list[_Job]:
@@ -115,35 +103,28 @@ async def _work(deps: Deps, handler: InboxHandler, job: _Job) -> None:
 
 async def _handle(deps: Deps, handler: InboxHandler, job: _Job) -> None:
     try:
-        await handler(deps, job.item)
-    except Repeated:
-        await _done(deps, job)  # carried out before a crash took us
+        with suppress(Repeated):  # carried out before a crash took us
+            await handler(deps, job.item)
     except Exception as problem:  # noqa: BLE001  one item that cannot be worked must not stop the others
         await _stumble(deps, job, problem)
     else:
-        await _done(deps, job)
-
-
-async def _done(deps: Deps, job: _Job) -> None:
-    async with deps.database.transaction() as tx:
-        await kernel.finish(tx, job.claim, state="done", error=None)
+        async with deps.database.transaction() as tx:
+            await kernel.finish(tx, job.claim, state="done", error=None)
 
 
 async def _stumble(deps: Deps, job: _Job, problem: Exception) -> None:
-    item = job.item
-    log.error(Event.INBOX_STUMBLED, key=item.key, kind=item.kind, error=repr(problem), exc_info=problem)
-    if item.attempts >= MOST_ATTEMPTS:
-        await _give_up(deps, job, problem)
-        return
-    next_at = deps.clock.wall() + delay_seconds(item.attempts, _dice.random())
+    item, error = job.item, repr(problem)
+    log.error(Event.INBOX_STUMBLED, key=item.key, kind=item.kind, error=error, exc_info=problem)
     async with deps.database.transaction() as tx:
-        await kernel.finish(tx, job.claim, state="ready", next_at=next_at, error=repr(problem)[:500])
+        if item.attempts >= MOST_ATTEMPTS:
+            await _give_up(deps, tx, job, error[:500])
+        else:
+            next_at = deps.clock.wall() + delay_seconds(item.attempts, _dice.random())
+            await kernel.finish(tx, job.claim, state="ready", next_at=next_at, error=error[:500])
 
 
-async def _give_up(deps: Deps, job: _Job, problem: Exception) -> None:
+async def _give_up(deps: Deps, tx: Tx, job: _Job, error: str) -> None:
     item = job.item
     log.error(Event.INBOX_FAILED, key=item.key, kind=item.kind)
-    async with deps.database.transaction() as tx:
-        await kernel.finish(tx, job.claim, state="failed", error=repr(problem)[:500])
-        detail = {"kind": item.kind, "error": repr(problem)[:500]}
-        await audit.record(tx, deps.clock, "tocsin", "inbox.failed", item.key[:64], **detail)
+    await kernel.finish(tx, job.claim, state="failed", error=error)
+    await audit.record(tx, deps.clock, "tocsin", "inbox.failed", item.key[:64], kind=item.kind, error=error)

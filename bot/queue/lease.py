@@ -15,6 +15,12 @@ from bot.telemetry import Event, get_logger
 log = get_logger()
 
 
+async def release_all(deps: Deps) -> int:
+    """For the one process of a SQLite database, at start: what a crash left goes on at once."""
+    async with deps.database.transaction() as tx:
+        return await kernel.release_all(tx)
+
+
 @asynccontextmanager
 async def held(deps: Deps, claim: Claim) -> AsyncIterator[None]:
     """Renew the claim every third of a lease while the body runs."""

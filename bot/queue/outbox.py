@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from bot.deps import Deps
@@ -20,7 +21,7 @@ from bot.store.queue.deliveries import Candidate
 CONCURRENCY = 64
 _POST = "post:"
 
-__all__ = ["NewDelivery", "enqueue", "next_wall", "outbox", "release_all_leases", "send_waiting"]
+__all__ = ["NewDelivery", "enqueue", "next_wall", "outbox", "send_waiting"]
 
 
 async def enqueue(deps: Deps, tx: Tx, new: NewDelivery) -> int | None:
@@ -56,16 +57,12 @@ async def retry_now(deps: Deps, tx: Tx, subject: str) -> None:
 def outbox(
     deps: Deps, handlers: Mapping[str, DeliveryHandler[Any]], on_done: Callable[[], None] = lambda: None
 ) -> Pool[Attempt]:
-    """The pump that sends: claims what may go, carries each delivery on its own."""
-
-    async def claim(room: int) -> list[Attempt]:
-        return await _claim(deps, handlers, room)
-
-    return Pool(claim, sender.deliver, concurrency=CONCURRENCY, on_done=on_done)
+    """The pool that sends: claims what may go, delivers each on its own."""
+    return Pool(partial(_claim, deps, handlers), sender.deliver, concurrency=CONCURRENCY, on_done=on_done)
 
 
 async def send_waiting(deps: Deps, handlers: Mapping[str, DeliveryHandler[Any]]) -> int:
-    """Send everything that may go at this moment, and what follows from it; returns how many moved."""
+    """Send all that may go at this moment, and what follows from it; returns how many moved."""
     return await outbox(deps, handlers).until_idle()
 
 
@@ -73,12 +70,6 @@ async def next_wall(deps: Deps) -> float | None:
     """The wall time at which something that waits (rate limit, backoff, look-up) could go; may be a little early."""
     async with deps.database.reading() as tx:
         return await store.next_wall(tx, wall=deps.clock.wall())
-
-
-async def release_all_leases(deps: Deps) -> int:
-    """For the one process of a SQLite database, at start: what a crash left in flight is looked up at once."""
-    async with deps.database.transaction() as tx:
-        return await store.release_all_leases(tx)
 
 
 # --- claiming -----------------------------------------------------------------------------------------------------
@@ -121,7 +112,7 @@ async def _take_unconfirmed(deps: Deps, tx: Tx, wall: float, room: int) -> list[
 
 
 async def _take_waiting(deps: Deps, tx: Tx, wall: float, found: list[Candidate]) -> list[Attempt]:
-    """Pass the rate limits first, then take the rows whose rate limit let them; a rate limit taken in vain is given
+    """Pass the rate limits first, then take the rows whose rate limit let them. What is taken and not used is given
     back.
     """
     passed = await _pass(deps, tx, wall, {each.rate_limit for each in found if each.rate_limit})

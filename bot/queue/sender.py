@@ -7,15 +7,15 @@ means that the other side may have done it and must be asked before it is told a
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass, replace
 from random import SystemRandom
-from typing import Any
+from typing import Any, TypeVar
 
 from bot.deps import Deps
 from bot.domain.errors import Throttled, Undeliverable, Unwanted
 from bot.domain.outgoing.backoff import delay_seconds
-from bot.domain.outgoing.delivery import Call, Delivery, Fate, Found, Plan, Skip, Wait
+from bot.domain.outgoing.delivery import Call, Delivery, Fate, Plan, Skip, Wait
 from bot.ports import Tx
 from bot.queue import audit, lease
 from bot.queue.handler import DeliveryHandler
@@ -33,6 +33,8 @@ LEAST_WAIT_SECONDS = 0.05
 WAIT_GROWTH = 1.2
 LONGEST_WAIT_SECONDS = 15.0
 ACTING_SHARE = 0.8  # of the lease
+
+Value = TypeVar("Value")
 
 log = get_logger()
 _dice = SystemRandom()
@@ -73,35 +75,29 @@ async def deliver(attempt: Attempt) -> None:
     try:
         async with lease.held(attempt.deps, attempt.claim):
             if attempt.handler is None:
-                await _leave_to_others(attempt)
-            elif attempt.unconfirmed:
-                await _look_before_repeating(attempt, attempt.handler)
+                log.warning(Event.DELIVERY_STUMBLED, error="This version knows no such kind.", **attempt.names)
+                await _put_off(attempt, UNKNOWN_SECONDS, "unknown kind")
+            elif attempt.answer is not None:
+                await _arrived(attempt, attempt.handler, attempt.answer)
             else:
-                await _attempt_delivery(attempt, attempt.handler)
+                await _carry_out(attempt, attempt.handler)
     except LeaseLost as lost:
         log.warning(Event.LEASE_LOST, what=str(lost), **attempt.names)
-
-
-async def _leave_to_others(attempt: Attempt) -> None:
-    log.warning(Event.DELIVERY_STUMBLED, error="This version knows no such kind.", **attempt.names)
-    if attempt.unconfirmed:
-        await _ask_later(attempt, UNKNOWN_SECONDS, "unknown kind")
-    else:
-        await _put_back(attempt, UNKNOWN_SECONDS, "unknown kind")
 
 
 # --- the way out --------------------------------------------------------------------------------------------------
 
 
-async def _attempt_delivery(attempt: Attempt, handler: DeliveryHandler[Any]) -> None:
-    plan = await _prepare(attempt, handler)
-    match plan:
-        case Call():
-            await _send(attempt, handler, plan)
-        case Wait():
-            await _put_back(attempt, _patience(attempt, plan), plan.reason)
-        case Skip():
-            await _drop(attempt, plan.reason)
+async def _carry_out(attempt: Attempt, handler: DeliveryHandler[Any]) -> None:
+    match await _prepare(attempt, handler):
+        case Call() as call if attempt.unconfirmed:
+            await _look_before_repeating(attempt, handler, call)
+        case Call() as call:
+            await _send(attempt, handler, call)
+        case Wait() as wait:
+            await _put_off(attempt, _patience(attempt, wait), wait.reason)
+        case Skip(reason):
+            await _drop(attempt, reason)
 
 
 async def _prepare(attempt: Attempt, handler: DeliveryHandler[Any]) -> Plan | None:
@@ -124,7 +120,7 @@ async def _send(attempt: Attempt, handler: DeliveryHandler[Any], call: Call) -> 
     if attempt.deps.clock.wall() >= attempt.claim.until:
         raise LeaseLost(f"delivery {attempt.delivery.id} was held up until its lease was over")
     try:
-        answer = await _act(attempt, handler, call.arguments)
+        answer = await _in_time(attempt, _look_up_and_send(attempt, handler, call.arguments), maybe_done=True)
     except Unwanted as stopped:
         await _drop(attempt, stopped.error)
     except Throttled as refusal:
@@ -135,30 +131,34 @@ async def _send(attempt: Attempt, handler: DeliveryHandler[Any], call: Call) -> 
         await _arrived(attempt, handler, answer)
 
 
-async def _act(attempt: Attempt, handler: DeliveryHandler[Any], arguments: dict[str, Any]) -> dict[str, Any]:
-    limit = attempt.deps.config.lease_seconds * ACTING_SHARE
+async def _in_time(attempt: Attempt, acting: Awaitable[Value], *, maybe_done: bool) -> Value:
+    """What the delivery handler does while the lease lasts. Raises Undeliverable, also where the handler is broken.
+
+    `maybe_done`: what did not end well may have been sent all the same.
+    """
     try:
-        async with asyncio.timeout(limit):
-            arguments = await _looked_up(attempt, handler, arguments)
-            return await handler.send(attempt.deps, attempt.delivery, arguments)
+        async with asyncio.timeout(attempt.deps.config.lease_seconds * ACTING_SHARE):
+            return await acting
     except Undeliverable:
         raise
     except TimeoutError as problem:
-        raise Undeliverable("timed_out", maybe_done=True) from problem
-    except Exception as problem:  # a broken handler may have sent something before it broke
+        raise Undeliverable("timed_out", maybe_done=maybe_done) from problem
+    except Exception as problem:
         log.error(Event.DELIVERY_STUMBLED, error=repr(problem), exc_info=problem, **attempt.names)
-        raise Undeliverable(repr(problem), maybe_done=True) from problem
+        raise Undeliverable(repr(problem), maybe_done=maybe_done) from problem
 
 
-async def _looked_up(attempt: Attempt, handler: DeliveryHandler[Any], arguments: dict[str, Any]) -> dict[str, Any]:
+async def _look_up_and_send(
+    attempt: Attempt, handler: DeliveryHandler[Any], arguments: dict[str, Any]
+) -> dict[str, Any]:
     """Raises Unwanted, also where the look-up failed."""
     try:
-        found = await handler.look_up(attempt.deps, attempt.delivery, arguments)
+        arguments = await handler.look_up(attempt.deps, attempt.delivery, arguments)
     except Undeliverable:
         await _must_be_wanted(attempt, handler)
         raise
     await _must_be_wanted(attempt, handler)
-    return found
+    return await handler.send(attempt.deps, attempt.delivery, arguments)
 
 
 async def _must_be_wanted(attempt: Attempt, handler: DeliveryHandler[Any]) -> None:
@@ -233,8 +233,7 @@ async def _remember(attempt: Attempt, answer: dict[str, Any], problem: Exception
 
 
 async def _throttled(attempt: Attempt, refusal: Throttled) -> None:
-    method = attempt.delivery.method
-    until = attempt.deps.clock.wall() + refusal.retry_after_seconds
+    method, until = attempt.delivery.method, attempt.deps.clock.wall() + refusal.retry_after_seconds
     log.info(Event.DELIVERY_THROTTLED, method=method, retry_after_seconds=refusal.retry_after_seconds, **attempt.names)
     async with attempt.deps.database.transaction() as tx:
         await rate_limits.close(tx, f"method:{method}", until=until)
@@ -262,10 +261,8 @@ async def _after_refusal(
     fate: Fate,
 ) -> None:
     match fate:
-        case Wait() if attempt.unconfirmed:
-            await _stay_unconfirmed(tx, attempt, _wall_in(attempt, fate.seconds), fate.reason)
         case Wait():
-            await _return(tx, attempt, next_at=_wall_in(attempt, fate.seconds), error=fate.reason)
+            await _wait(tx, attempt, fate.seconds, fate.reason)
         case Skip():
             await _discard(tx, attempt, fate.reason)
         case None if refusal.permanent:
@@ -293,9 +290,18 @@ async def _drop(attempt: Attempt, reason: str) -> None:
         await _discard(tx, attempt, reason)
 
 
-async def _put_back(attempt: Attempt, seconds: float, reason: str) -> None:
+async def _put_off(attempt: Attempt, seconds: float, reason: str) -> None:
     async with attempt.deps.database.transaction() as tx:
-        await _return(tx, attempt, next_at=_wall_in(attempt, seconds), error=reason)
+        await _wait(tx, attempt, seconds, reason)
+
+
+async def _wait(tx: Tx, attempt: Attempt, seconds: float, reason: str) -> None:
+    """An unconfirmed one stays so, and is asked for again then."""
+    next_at = attempt.deps.clock.wall() + max(seconds, LEAST_WAIT_SECONDS)
+    if attempt.unconfirmed:
+        await _stay_unconfirmed(tx, attempt, next_at, reason)
+    else:
+        await _return(tx, attempt, next_at=next_at, error=reason)
 
 
 # --- unconfirmed -----------------------------------------------------------------------------------------------------
@@ -315,63 +321,30 @@ async def _leave_unconfirmed(attempt: Attempt, refusal: Undeliverable) -> None:
         )
 
 
-async def _look_before_repeating(attempt: Attempt, handler: DeliveryHandler[Any]) -> None:
-    if attempt.answer is not None:
-        await _arrived(attempt, handler, attempt.answer)
-        return
-    plan = await _prepare(attempt, handler)
-    match plan:
-        case Call():
-            await _look_up(attempt, handler, plan)
-        case Wait():
-            await _ask_later(attempt, _patience(attempt, plan), plan.reason)
-        case Skip():
-            await _drop(attempt, plan.reason)
-
-
-async def _look_up(attempt: Attempt, handler: DeliveryHandler[Any], call: Call) -> None:
+async def _look_before_repeating(attempt: Attempt, handler: DeliveryHandler[Any], call: Call) -> None:
+    asking = handler.find_sent(attempt.deps, attempt.delivery, call.arguments)
     try:
-        found = await _ask(attempt, handler, call)
+        found = await _in_time(attempt, asking, maybe_done=False)
     except Throttled as refusal:
-        await _ask_later(attempt, refusal.retry_after_seconds, refusal.error)
+        await _put_off(attempt, refusal.retry_after_seconds, refusal.error)
     except Undeliverable as refusal:
         if refusal.permanent:
             await _refused(attempt, handler, refusal)
         else:
-            await _ask_later(attempt, delay_seconds(attempt.claim.epoch, _dice.random()), refusal.error)
+            await _put_off(attempt, delay_seconds(attempt.claim.epoch, _dice.random()), refusal.error)
     else:
         await (_not_found(attempt) if found is None else _arrived(attempt, handler, found.answer))
 
 
-async def _ask(attempt: Attempt, handler: DeliveryHandler[Any], call: Call) -> Found | None:
-    limit = attempt.deps.config.lease_seconds * ACTING_SHARE
-    try:
-        async with asyncio.timeout(limit):
-            return await handler.find_sent(attempt.deps, attempt.delivery, call.arguments)
-    except Undeliverable:
-        raise
-    except TimeoutError as problem:
-        raise Undeliverable("timed_out") from problem
-    except Exception as problem:
-        log.error(Event.DELIVERY_STUMBLED, error=repr(problem), exc_info=problem, **attempt.names)
-        raise Undeliverable(repr(problem)) from problem
-
-
 async def _not_found(attempt: Attempt) -> None:
     """Missed once: ask again a moment later. Missed twice: it did not happen, so do it."""
-    lookups = attempt.delivery.lookups + 1
-    wall = attempt.deps.clock.wall()
+    lookups, wall = attempt.delivery.lookups + 1, attempt.deps.clock.wall()
     async with attempt.deps.database.transaction() as tx:
         if lookups < MOST_LOOKUPS:
             next_at = wall + attempt.deps.config.lookup_interval_seconds
             await kernel.finish(tx, attempt.claim, state="unconfirmed", next_at=next_at, lookups=lookups)
         else:
             await _make_ready(tx, attempt, next_at=wall, lookups=0)
-
-
-async def _ask_later(attempt: Attempt, seconds: float, reason: str) -> None:
-    async with attempt.deps.database.transaction() as tx:
-        await _stay_unconfirmed(tx, attempt, _wall_in(attempt, seconds), reason)
 
 
 async def _stay_unconfirmed(tx: Tx, attempt: Attempt, next_at: float, reason: str) -> None:
@@ -426,12 +399,8 @@ async def _give_rate_limit_back(tx: Tx, attempt: Attempt) -> None:
 
 
 def _patience(attempt: Attempt, plan: Wait) -> float:
-    """The more often it was looked at in vain, the longer until the next look: a thousand may wait for one outage."""
+    """Each look that finds nothing to do lengthens the time to the next: a thousand may wait for one outage."""
     return max(plan.seconds, min(plan.seconds * WAIT_GROWTH ** min(attempt.claim.epoch - 1, 40), LONGEST_WAIT_SECONDS))
-
-
-def _wall_in(attempt: Attempt, seconds: float) -> float:
-    return attempt.deps.clock.wall() + max(seconds, LEAST_WAIT_SECONDS)
 
 
 def _later(attempt: Attempt, attempts: int) -> float:

@@ -55,17 +55,15 @@ async def schedule(
 
 
 async def plant(tx: Tx, kind: str, subject: str, at: datetime, payload: dict[str, Any] | None = None) -> None:
-    """What follows from a fact at that moment, in a transaction of its own a moment later."""
-    key = planted(kind, subject, at)
-    await schedule(tx, kind=kind, subject=subject, due_at=at, dedupe_key=key, payload=payload)
+    """What follows from a fact of that moment, in a transaction of its own right after."""
+    await schedule(tx, kind=kind, subject=subject, due_at=at, dedupe_key=planted(kind, subject, at), payload=payload)
 
 
 def planted(kind: str, subject: str, at: datetime) -> str:
     return f"{kind}:{subject}:{at.isoformat()}"
 
 
-async def is_pending(tx: Tx, dedupe_key: str) -> bool:
-    return await store.is_pending(tx, dedupe_key)
+is_pending = store.is_pending
 
 
 @dataclass(frozen=True)
@@ -129,7 +127,9 @@ async def _fire_together(deps: Deps, table: Handlers, limit: int) -> int:
         return await _fire_batch(deps, table, limit)
     except Exception as problem:  # noqa: BLE001  whose fault it was is found out one by one
         log.warning(Event.TIMER_STUMBLED, error=repr(problem), batch=True)
-        return await _fire_each(deps, table, await _due_ids(deps, limit))
+        async with deps.database.reading() as tx:
+            identities = await store.due_ids(tx, now=deps.clock.now(), limit=limit)
+        return await _fire_each(deps, table, identities)
 
 
 # --- together -----------------------------------------------------------------------------------------------------
@@ -183,11 +183,6 @@ def _function(table: Handlers, timer: Timer) -> TimerHandler:
 # --- alone --------------------------------------------------------------------------------------------------------
 
 
-async def _due_ids(deps: Deps, limit: int) -> list[int]:
-    async with deps.database.reading() as tx:
-        return await store.due_ids(tx, now=deps.clock.now(), limit=limit)
-
-
 async def _fire_each(deps: Deps, table: Handlers, identities: list[int]) -> int:
     return sum([await _fire_alone(deps, table, identity) for identity in identities])
 
@@ -202,16 +197,12 @@ async def _fire_alone(deps: Deps, table: Handlers, identity: int) -> bool:
             timer = await store.lock_one(tx, identity, now=now)
             if timer is None:
                 return False
-            await _fire_one(deps, table, tx, timer, now)
+            note = timer.pointless(now, await _newest(tx, [timer], now))
+            fired = [timer.id] if note else await _run_some(deps, table, tx, [timer])
+            await store.mark_done(tx, fired, at=now, note=note)
     except Exception as problem:  # noqa: BLE001  one broken timer must not stop the others; it is kept and counted
         return await _stumble(deps, timer, problem)
     return True
-
-
-async def _fire_one(deps: Deps, table: Handlers, tx: Tx, timer: Timer, now: datetime) -> None:
-    note = timer.pointless(now, await _newest(tx, [timer], now))
-    fired = [timer.id] if note else await _run_some(deps, table, tx, [timer])
-    await store.mark_done(tx, fired, at=now, note=note)
 
 
 async def _stumble(deps: Deps, timer: Timer | None, problem: Exception) -> bool:
@@ -233,5 +224,7 @@ async def _give_up(deps: Deps, tx: Tx, timer: Timer, problem: Exception) -> None
     what = f"{timer.kind} of {timer.subject}, due {timer.due_at:%Y-%m-%d %H:%M} UTC"
     sentence = f"A timer failed {MOST_ATTEMPTS} times and was given up: {what}. See the log for the reason."
     await operator_alarm.raise_later(deps, tx, subject=timer.subject, sentence=sentence, key=f"timer:{timer.id}")
-    detail = {"timer": timer.id, "kind": timer.kind, "error": repr(problem)[:500]}
-    await audit.record(tx, deps.clock, "tocsin", "timer.failed", timer.subject, **detail)
+    await audit.record(
+        tx, deps.clock, "tocsin", "timer.failed", timer.subject,
+        timer=timer.id, kind=timer.kind, error=repr(problem)[:500],
+    )  # fmt: skip

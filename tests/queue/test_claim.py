@@ -8,7 +8,6 @@ import pytest
 from sqlalchemy import Select
 
 from bot.deps import Deps
-from bot.queue import inbox as service
 from bot.queue import lease
 from bot.store.db import claim as kernel
 from bot.store.db.claim import Claim, LeaseLost
@@ -132,5 +131,5 @@ async def test_restart_alone_recovers_at_once(deps: Deps) -> None:
     """A process that is alone ends all leases when it starts, and need not wait for them."""
     await fill(deps, 3)
     await take(deps, "before the crash")
-    assert await service.release_all_leases(deps) == 3
+    assert await lease.release_all(deps) == 3
     assert [claim.epoch for claim in await take(deps, "after it")] == [2, 2, 2]

@@ -11,6 +11,7 @@ from bot.deps import Deps
 from bot.domain.errors import Undeliverable
 from bot.domain.outgoing.delivery import Call, Delivery, Plan, Skip, Wait
 from bot.ports import Tx
+from bot.queue import lease
 from bot.queue import outbox as queue_outbox
 from bot.store.tables.audit import audit_log
 from bot.store.tables.queue import deliveries as table
@@ -350,7 +351,7 @@ async def dies_while_sending(outbox: Outbox, world: World) -> None:
 async def test_restart_alone_need_not_wait(outbox: Outbox, world: World) -> None:
     """A process alone with its database looks up at once what a crash left in flight."""
     await dies_while_sending(outbox, world)
-    assert await queue_outbox.release_all_leases(outbox.deps) == 1
+    assert await lease.release_all(outbox.deps) == 1
     await outbox.send()
     assert world.texts() == ["a"]
     assert await states(outbox) == ["sent"]

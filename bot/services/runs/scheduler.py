@@ -202,12 +202,6 @@ class Engine:
                 executor.deadline_passed()
 
 
-async def release_all_leases(deps: Deps) -> int:
-    """For the one process of a SQLite database, at start: what a crash left is judged at once."""
-    async with deps.database.transaction() as tx:
-        return await store.release_all_leases(tx)
-
-
 async def wake_queues(deps: Deps) -> None:
     """A safety net behind the hand-over of slots."""
     async with deps.database.reading() as tx:

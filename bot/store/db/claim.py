@@ -1,7 +1,7 @@
-"""The one claim kernel. A claim commits owner, epoch, lease and state before the work; an outcome names them all.
+"""A claim commits owner, epoch, lease and state before the work; an outcome names them all.
 
-Deliveries, inbox items and runbook steps are rows with the same lease columns, so that one statement hands them all
-out, and one condition fences an outcome that comes too late.
+Deliveries, inbox items and runs have the same lease columns: one statement hands them out, and one condition fences an
+outcome that comes too late.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from sqlalchemy.engine import Row
 
 from bot.ports import Tx
 from bot.store.db.dialect import state_is
+from bot.store.tables.queue import deliveries, inbox
+from bot.store.tables.runs import runs
 
 
 class LeaseLost(Exception):
@@ -64,8 +66,7 @@ async def acquire(
         .values(state=state, owner=owner, epoch=table.c.epoch + 1, lease_until=until, **(also or {}))
         .returning(*table.c)
     )
-    rows = (await tx.execute(taking)).all()
-    return [(Claim(table, row.id, owner, row.epoch, state, until), row) for row in rows]
+    return [(Claim(table, row.id, owner, row.epoch, state, until), row) for row in await tx.execute(taking)]
 
 
 async def finish(tx: Tx, claim: Claim, *, state: str, **values: Any) -> None:
@@ -84,10 +85,16 @@ async def renew(tx: Tx, claim: Claim, *, until: float) -> None:
     await _or_lost(tx, update(claim.table).where(claim.is_ours).values(lease_until=until), claim)
 
 
-async def release_all(tx: Tx, table: Table, *states: str) -> int:
-    """End every lease now. Only for a process that is alone with its database, when it starts."""
-    held = update(table).where(state_is(table, *states), table.c.lease_until.is_not(None))
-    return (await tx.execute(held.values(lease_until=0.0))).rowcount
+_UNDER_WAY = ((deliveries, "sending", "unconfirmed"), (inbox, "working"), (runs, "running"))
+
+
+async def release_all(tx: Tx) -> int:
+    """End every lease now; returns how many. Only for a process that is alone with its database, when it starts."""
+    released = 0
+    for table, *states in _UNDER_WAY:
+        held = update(table).where(state_is(table, *states), table.c.lease_until.is_not(None))
+        released += (await tx.execute(held.values(lease_until=0.0))).rowcount
+    return released
 
 
 async def _or_lost(tx: Tx, statement: Any, claim: Claim) -> None:

@@ -28,11 +28,7 @@ class Commitment:
 _INSERT = insert(commitments)
 
 
-async def insert_open(tx: Tx, *, kind: str, subject: str, due_at: datetime, late_at: datetime) -> None:
-    await insert_all_open(tx, subject, [(kind, due_at, late_at)])
-
-
-async def insert_all_open(tx: Tx, subject: str, due: Sequence[tuple[str, datetime, datetime]]) -> None:
+async def insert_open(tx: Tx, subject: str, due: Sequence[tuple[str, datetime, datetime]]) -> None:
     """Each as (kind, due_at, late_at)."""
     rows = [
         {"kind": kind, "subject": subject, "due_at": due_at, "late_at": late_at, "state": "open"}

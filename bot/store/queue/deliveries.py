@@ -230,11 +230,6 @@ async def claim_unconfirmed(
     return [(claim, delivery(row), row.answer) for claim, row in taken]
 
 
-async def release_all_leases(tx: Tx) -> int:
-    """Only for a process that is alone with its database, when it starts."""
-    return await kernel.release_all(tx, deliveries, "sending", "unconfirmed")
-
-
 def ready_among(ids: Collection[int], *, wall: float) -> Select[int]:
     return select(deliveries.c.id).where(
         deliveries.c.id.in_(ids), state_is(deliveries, "ready"), deliveries.c.next_at <= wall

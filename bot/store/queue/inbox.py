@@ -65,11 +65,6 @@ async def claim(tx: Tx, *, wall: float, limit: int, owner: str, until: float) ->
     return sorted(((claim, item(row)) for claim, row in taken), key=lambda pair: pair[1].id)
 
 
-async def release_all_leases(tx: Tx) -> int:
-    """Only for a process that is alone with its database, when it starts."""
-    return await kernel.release_all(tx, inbox, "working")
-
-
 async def any_open(tx: Tx, family: str, *, before: datetime, wall: float) -> bool:
     """Whether anything of that family came before and is not worked yet; what failed and rests does not count."""
     mine = select(inbox.c.id).where(_OPEN, inbox.c.kind.startswith(f"{family}:"), inbox.c.received_at <= before)

@@ -242,11 +242,6 @@ async def claim(tx: Tx, *, wall: float, limit: int, owner: str, until: float) ->
     return [(claim, _run(row)) for claim, row in taken]
 
 
-async def release_all_leases(tx: Tx) -> int:
-    """Only for a process that is alone with its database, when it starts."""
-    return await kernel.release_all(tx, runs, "running")
-
-
 _IN_INDEX = state_is(runs, "ready", "running")  # word for word the partial index, or SQLite reads every row
 _NEXT = select(func.min(runs.c.next_at)).where(_IN_INDEX, state_is(runs, "ready"), runs.c.next_at > _WALL)
 
