@@ -42,7 +42,7 @@ class Scheduler:
         self._scheduler.start()
 
     async def stop(self, seconds: float) -> None:
-        """Ring no more, and let a chore that was begun come to its end."""
+        """Waits up to so many seconds for chores that were begun."""
         self._scheduler.remove_all_jobs()
         await asyncio.sleep(0)  # what it has just submitted begins now
         if self._busy:
@@ -56,14 +56,14 @@ class Scheduler:
         await self._to_its_end(self._do_worker_chore(name))
 
     async def _to_its_end(self, work: Coroutine[Any, Any, None]) -> None:
-        """The scheduler cancels what runs when it shuts down; this is not cancelled, and `stop` waits for it."""
+        """The scheduler cancels its jobs when it shuts down; this one goes on, and `stop` waits for it."""
         task = asyncio.create_task(work)
         self._busy.add(task)
         task.add_done_callback(self._busy.discard)
         await asyncio.shield(task)
 
     def arm(self, seconds: float) -> None:
-        """Wake the worker in so many seconds; what is further away than a few ticks is left to a later arming."""
+        """Wake the worker in so many seconds. What is further away than ARM_SECONDS is left to a later call."""
         at = datetime.now(UTC) + timedelta(seconds=max(seconds, 0.001))
         if seconds < ARM_SECONDS and (self._armed is None or abs(at - self._armed) > CLOSE_ENOUGH):
             self._armed = at

@@ -78,7 +78,7 @@ class Worker:
             log.warning(Event.DATABASE_TROUBLE, during="start", error=str(problem))
 
     async def work_once(self) -> int:
-        """Do everything that is due at this moment, and what follows from it; returns how much that was."""
+        """All that is due now, and what follows from it; returns how much that was."""
         await self._refresh_clock()
         moved = await self._fire()
         moved += await inbox.work(self._deps, self._handle_inbox)
@@ -88,7 +88,6 @@ class Worker:
         return moved
 
     async def do_chores(self) -> None:
-        """Every chore once, as the alarm clock would."""
         for name in self._chores:
             await self.do_chore(name)
 
@@ -218,7 +217,7 @@ class Worker:
             self._beaten_at = wall
 
     async def do_chore(self, name: str) -> None:
-        """One chore, if it is this process's turn. What it raises is logged by the scheduler, and it comes again."""
+        """If it is this process's turn. What it raises is logged by the scheduler, and it comes again."""
         chore = self._chores[name]
         try:
             if await may_do(self._deps, name, chore):

@@ -21,7 +21,7 @@ RELOAD_SECONDS = 5.0
 
 
 async def note_catalogue(deps: Deps) -> None:
-    """Which version is in force from now on, in this process."""
+    """In the audit log."""
     catalogue, detail = deps.catalogue, {"process": deps.worker_name}
     async with deps.database.transaction() as tx:
         await audit_service.record(tx, deps.clock, BOT, "catalogue.loaded", catalogue.version[:64], **detail)
@@ -49,7 +49,7 @@ def catalogue_chore(deps: Deps, watcher: CatalogueWatcher) -> Chore:
 
 
 async def keep_catalogue(deps: Deps, chore: Chore, stop: asyncio.Event) -> None:
-    """Until `stop`: a process without a worker decides by the newest good files too."""
+    """For a process without a worker, until `stop`."""
     while not stop.is_set():
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(chore.every_seconds):
@@ -61,6 +61,6 @@ async def keep_catalogue(deps: Deps, chore: Chore, stop: asyncio.Event) -> None:
 
 
 def settle_memory() -> None:
-    """What start-up made lives for ever: full collections need not look at it, and no longer pause the loop."""
+    """What start-up made lives for ever: full collections skip it, and pause the loop no longer."""
     gc.collect()
     gc.freeze()

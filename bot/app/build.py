@@ -36,8 +36,6 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class App:
-    """An opened installation, without its doors."""
-
     settings: Settings
     database: SqlDatabase
     clock: DatabaseClock
@@ -98,8 +96,7 @@ async def build(settings: Settings) -> AsyncIterator[App]:
 
 def load_catalogue(settings: Settings) -> Catalogue:
     """At start every finding counts: there is no last good version to fall back to."""
-    folders = catalogue_folders(settings)
-    loaded = load(folders, templates=template_folders(settings), allow_shell=settings.allow_shell)
+    loaded = load(catalogue_folders(settings), templates=template_folders(settings), allow_shell=settings.allow_shell)
     if loaded.findings or loaded.catalogue is None:
         first = loaded.findings[0] if loaded.findings else "It holds no service."
         raise Misconfigured(f"The catalogue has {len(loaded.findings)} findings; `tocsin check` lists them. {first}")
@@ -155,17 +152,15 @@ def _sns(settings: Settings) -> Sns | None:
 
 
 async def _wakeups(settings: Settings, stack: AsyncExitStack) -> LocalWakeups:
-    wakeups = _shared_wakeups(settings)
-    if wakeups is None:
+    if settings.on_sqlite:
         return LocalWakeups()
+    wakeups = _shared_wakeups(settings)
     await wakeups.start()
     stack.push_async_callback(wakeups.close)
     return wakeups
 
 
-def _shared_wakeups(settings: Settings) -> SharedWakeups | None:
-    if settings.on_sqlite:
-        return None
+def _shared_wakeups(settings: Settings) -> SharedWakeups:
     if settings.redis_url is None:
         from bot.store.wakeups.postgres import PostgresWakeups  # here: start-up is quicker without the client
 
@@ -173,6 +168,3 @@ def _shared_wakeups(settings: Settings) -> SharedWakeups | None:
     from bot.store.wakeups.redis import RedisWakeups  # for the same reason
 
     return RedisWakeups(settings.redis_url.reveal())
-
-
-# --- running ------------------------------------------------------------------------------------------------------

@@ -34,7 +34,7 @@ async def opened(settings: Settings, *, beside: bool = False) -> AsyncIterator[S
 
 @dataclass(frozen=True)
 class Opened:
-    """A database and its clock: all that tokens and the audit log need."""
+    """All that tokens and the audit log need."""
 
     database: SqlDatabase
     clock: DatabaseClock
@@ -42,7 +42,7 @@ class Opened:
 
 @asynccontextmanager
 async def clocked(settings: Settings) -> AsyncIterator[Opened]:
-    """For commands that look into a database beside a running bot."""
+    """Beside a running bot."""
     async with opened(settings, beside=True) as database:
         clock = DatabaseClock(database, settings.clock_speed)
         await clock.join()

@@ -26,7 +26,7 @@ from bot.services.admin import tokens
 from bot.settings import Settings
 from bot.simulator import Simulator
 
-STAMP = "%Y%m%d-%H%M%S"  # the simulated workspace begins anew each time, and so must what the bot knows of it
+STAMP = "%Y%m%d-%H%M%S"  # the simulated workspace begins empty each time, and so must what the bot knows of it
 OWNER = "U0ADA"
 ALERT = {"alertname": "CheckoutErrors", "service": "shop", "severity": "P1"}
 BEFORE_SECONDS = 0.2  # a jump lands a moment before what is due, so that it is seen to happen
@@ -107,7 +107,7 @@ def _settings(settings: Settings, simulator: Simulator, folder: Path, host: str,
 
 
 def _free_port(wished: int) -> int:
-    """That one, or any other: where alerts come in must be said before it is open."""
+    """`wished`, or any other: the demo names the port before it is open."""
     for port in (wished, 0):
         with socket.socket() as probe:
             try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, NoReturn
 
 from bot.app.build import load_catalogue, make_config, make_mailer, make_pager, make_secrets
 from bot.app.database import clocked
@@ -21,18 +21,12 @@ from bot.store.wakeups.local import LocalWakeups
 
 
 class NoSlack:
-    """The world, for commands that only read: nothing is said to it."""
+    """`ports.Chat` that refuses every call."""
 
-    async def call(self, method: str, arguments: dict[str, Any]) -> dict[str, Any]:
+    async def call(self, *_arguments: Any, **_named: Any) -> NoReturn:
         raise Undeliverable("this command does not speak to Slack", permanent=True)
 
-    async def upload(
-        self, *, name: str, content: str, channel: str, thread: str | None, comment: str
-    ) -> dict[str, Any]:
-        raise Undeliverable("this command does not speak to Slack", permanent=True)
-
-    async def respond(self, response_url: str, payload: dict[str, Any]) -> None:
-        raise Undeliverable("this command does not speak to Slack", permanent=True)
+    upload = respond = call
 
 
 @asynccontextmanager
@@ -44,8 +38,6 @@ async def looking(settings: Settings) -> AsyncIterator[Deps]:
 
 
 class NoDatabase:
-    """For commands that need none."""
-
     dialect = "sqlite"
 
     def transaction(self) -> contextlib.AbstractAsyncContextManager[Tx]:

@@ -11,6 +11,9 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING
 
 from bot import telemetry
+from bot.app import background
+from bot.app.background import keep_catalogue, settle_memory
+from bot.app.build import App, build, catalogue_folders, template_folders
 from bot.app.registry import CHORES, DELIVERIES, INBOX, LATE, TIMERS
 from bot.app.signals import stopping
 from bot.catalogue.reload import CatalogueWatcher
@@ -28,16 +31,12 @@ from commands import LISTENERS
 
 if TYPE_CHECKING:
     import uvicorn
-from bot.app import background
-from bot.app.background import keep_catalogue, settle_memory
-from bot.app.build import App, build, catalogue_folders, template_folders
 
 BACKLOG = 2048
 INTRODUCE_SECONDS = 5.0
 
 
 def make_worker(app: App) -> Worker:
-    """The worker of this process, handed all that happens by itself."""
     return Worker(
         app.deps,
         timers=TIMERS,
@@ -58,14 +57,13 @@ def catalogue_chore(app: App) -> Chore:
 
 
 def make_door(app: App) -> SlackDoor:
-    settings = app.settings
     return SlackDoor(
         LISTENERS,
         app.deps,
         session=app.session,
-        base_url=settings.slack_api_url,
-        app_token=settings.slack_app_token,
-        signing_secret=settings.slack_signing_secret,
+        base_url=app.settings.slack_api_url,
+        app_token=app.settings.slack_app_token,
+        signing_secret=app.settings.slack_signing_secret,
     )
 
 
@@ -83,9 +81,10 @@ async def run(app: App, stop: asyncio.Event, *, with_worker: bool = True) -> Non
     door = make_door(app)
     async with AsyncExitStack() as stack, asyncio.TaskGroup() as group:
         port = await stack.enter_async_context(listening(app, door, stop))
-        beside = make_worker(app).run(stop) if with_worker else keep_catalogue(app.deps, catalogue_chore(app), stop)
-        group.create_task(beside)
-        # Slack may be slow to answer; whoever asks to stop meanwhile does not wait for it.
+        group.create_task(
+            make_worker(app).run(stop) if with_worker else keep_catalogue(app.deps, catalogue_chore(app), stop)
+        )
+        # Slack may be slow to answer; a signal to stop does not wait for it.
         starting, stopped = group.create_task(door.start()), group.create_task(stop.wait())
         await asyncio.wait({starting, stopped}, return_when=asyncio.FIRST_COMPLETED)
         if not stop.is_set():

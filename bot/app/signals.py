@@ -1,4 +1,4 @@
-"""SIGTERM and SIGINT, for everything that runs until it is told to stop."""
+"""The signals that end a process which runs until it is told to stop."""
 
 from __future__ import annotations
 

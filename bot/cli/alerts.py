@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, BinaryIO
 
 import click
@@ -45,15 +46,12 @@ def _alerts(file: BinaryIO, sender: str, catalogue: Catalogue) -> Sequence[Alert
     """The alerts of that payload, read as the door reads them; of a mapping of the catalogue by its name."""
     from bot.intake import VENDORS, generic
 
-    mapping, now = catalogue.generic.get(sender), datetime.now(UTC)
+    mapping = catalogue.generic.get(sender)
     if mapping is None and sender not in VENDORS:
         known = [*VENDORS, *catalogue.generic]
         raise click.BadParameter(f"Nobody called “{sender}” is known. {hint(sender, known)}", param_hint="--from")
-    payload = _payload(file)
-    if mapping:
-        found = generic.read(payload, received_at=now, mapping=mapping, source=sender).alerts
-    else:
-        found = VENDORS[sender](payload, received_at=now).alerts
+    read = partial(generic.read, mapping=mapping, source=sender) if mapping else VENDORS[sender]
+    found = read(_payload(file), received_at=datetime.now(UTC)).alerts
     if not found:
         raise click.ClickException(f"{file.name} holds no alert.")
     return found

@@ -27,7 +27,7 @@ __all__ = ["NewDelivery", "enqueue", "next_wall", "outbox", "send_waiting"]
 async def enqueue(deps: Deps, tx: Tx, new: NewDelivery) -> int | None:
     """Write the intention down in the transaction of the fact. Call `deps.wakeups.wake()` after the commit.
 
-    Returns the delivery's id, or None when a waiting row stands for it (collapse_key) or it was written before
+    Returns the delivery's id, or None when a waiting row counts for it (collapse_key) or it was written before
     (dedupe_key). `new.rate_limit` is a channel's id, with or without `post:`.
     """
     rate_limit = _rate_limit(new)

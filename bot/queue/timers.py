@@ -42,7 +42,7 @@ async def schedule(
     payload: dict[str, Any] | None = None,
     lateness: Lateness = Lateness.FIRE_LATE,
 ) -> bool:
-    """Promise it. False, and nothing changed, when the key is pending or was fired; a cancelled one comes back."""
+    """False, and nothing changed, when the key is pending or was fired; a cancelled one comes back."""
     return await store.insert(
         tx,
         due_at=due_at,
@@ -83,12 +83,12 @@ async def arm_all(tx: Tx, armings: Sequence[Arming]) -> None:
 
 
 async def reschedule(tx: Tx, *, dedupe_key: str, due_at: datetime) -> bool:
-    """Move a pending one. False when there is none."""
+    """False where none is pending."""
     return bool(_withdraw(tx, await store.move(tx, dedupe_key=dedupe_key, due_at=due_at)))
 
 
 async def cancel(tx: Tx, *, subject: str, kind: str | None = None) -> int:
-    """Withdraw the subject's pending ones; returns how many."""
+    """Returns how many were pending."""
     return _withdraw(tx, await store.cancel(tx, subject=subject, kind=kind))
 
 
@@ -114,7 +114,7 @@ async def fire_due(deps: Deps, table: Handlers, *, limit: int = 200) -> int:
 
 
 async def _look(deps: Deps) -> tuple[bool, list[int]]:
-    """Whether fresh ones are due, and which failed ones are: a read, so that idle looks never hold up a writer."""
+    """Whether fresh ones are due, and which failed ones. A read, so that an idle look holds up no writer."""
     async with deps.database.reading() as tx:
         now, wall = deps.clock.now(), deps.clock.wall()
         if await store.due_ids(tx, now=now, limit=1):
@@ -160,7 +160,7 @@ async def _newest(tx: Tx, due: list[Timer], now: datetime) -> dict[tuple[str, st
 
 
 async def _run_some(deps: Deps, table: Handlers, tx: Tx, due: list[Timer]) -> list[int]:
-    """Run them in order until the batch has taken long enough; those not reached stay due. Returns who is done."""
+    """In order, until BATCH_SECONDS have passed; the others stay due. Returns who is done."""
     withdrawn = _withdrawn.setdefault(tx, set())
     until = time.perf_counter() + BATCH_SECONDS
     done: list[int] = []

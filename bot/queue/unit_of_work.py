@@ -45,7 +45,7 @@ async def answered(tx: Tx, key: str | None, *, subject: str | None, answer: dict
 
 
 async def subject_of(deps: Deps, key: str | None) -> str | None:
-    """What the key was carried out for before, if it was."""
+    """None where the key is new."""
     if key is None:
         return None
     async with deps.database.reading() as tx:
@@ -54,7 +54,7 @@ async def subject_of(deps: Deps, key: str | None) -> str | None:
 
 
 async def bind(deps: Deps, key: str, content: dict[str, Any]) -> None:
-    """Tie the key to this content; the same again changes nothing. Raises Unclear where it means something else."""
+    """Tie the key to this content. Raises Unclear where it has another."""
     digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
     bound = f"content:{key}"
     async with deps.database.transaction() as tx:

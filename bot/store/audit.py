@@ -30,7 +30,7 @@ _SEAL = (
 
 @dataclass(frozen=True)
 class Head:
-    """The newest sealed row. Whoever keeps a copy elsewhere can prove that the log before it stands unchanged."""
+    """The newest sealed row. A copy kept elsewhere proves that the log before it is unchanged."""
 
     seq: int
     hash: str
@@ -45,7 +45,7 @@ async def add(tx: Tx, at: datetime, actor: str, action: str, subject: str, detai
 
 
 async def add_all(tx: Tx, rows: Sequence[dict[str, Any]]) -> None:
-    """Several, in their order, in one statement."""
+    """In their order, in one statement."""
     if rows:
         await tx.execute(_INSERT, list(rows))
 
@@ -55,7 +55,7 @@ async def any_unsealed(tx: Tx) -> bool:
 
 
 async def seal(tx: Tx, limit: int = SEAL_ROWS) -> Head | None:
-    """Chain up to `limit` unsealed rows to the head, in the order of their ids. Returns the new head, None if none."""
+    """Chain up to `limit` unsealed rows to the head, by id. Returns the new head; None: nothing was unsealed."""
     await serialise(tx, "audit")
     rows = (await tx.execute(_UNSEALED.limit(limit))).all()
     if not rows:
@@ -66,7 +66,7 @@ async def seal(tx: Tx, limit: int = SEAL_ROWS) -> Head | None:
 
 
 async def head(tx: Tx) -> Head:
-    """The newest sealed row; number 0 where nothing is sealed yet."""
+    """Number 0 where nothing is sealed yet."""
     row = (await tx.execute(_HEAD.limit(1))).first()
     return Head(row.seq, row.hash) if row else Head(0, GENESIS)
 
@@ -87,7 +87,7 @@ async def verify(tx: Tx, known: Head | None = None) -> list[str]:
 
 
 async def export(tx: Tx) -> AsyncIterator[str]:
-    """Every sealed row as one line of JSON, oldest first, with its hash and the one before it."""
+    """Sealed rows as lines of JSON, the oldest first, each with its hash and the one before it."""
     async for row in _sealed(tx):
         yield _canonical({**_content(row), "seq": row.seq, "prev_hash": row.prev_hash, "hash": row.hash})
 

@@ -1,4 +1,4 @@
-"""What is done again and again to keep the database small and the audit chain sealed."""
+"""Chores that keep the database small and the audit chain sealed."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ KEEP_HEARTBEATS_SECONDS = 3600.0
 
 
 async def purge(deps: Deps) -> int:
-    """Forget what nobody will ask for again: old keys, worked inbox items, fired timers, settled deliveries, alerts."""
+    """Old keys, worked inbox items, fired timers, settled deliveries, alerts. Returns how many rows."""
     now, wall = deps.clock.now(), deps.clock.wall()
     async with deps.database.transaction() as tx:
         await workers.forget(tx, before=wall - KEEP_HEARTBEATS_SECONDS)
@@ -31,7 +31,7 @@ async def purge(deps: Deps) -> int:
 
 
 async def seal(deps: Deps) -> None:
-    """The head goes to the log, so that whoever owns the database cannot rebuild the chain unseen."""
+    """The head goes to the log, so that the database's owner cannot rebuild the chain unseen."""
     async with deps.database.reading() as tx:
         if not await audit.any_unsealed(tx):
             return

@@ -1,4 +1,4 @@
-"""Runs seen from outside: one by its name, as far as whoever looks may see it."""
+"""A run seen from outside, as far as its reader may see it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from bot.services.runs.queries import Shown
 
 
 async def one(deps: Deps, name: str, reader: Actor | None) -> Shown:
-    """The run called `RUN-7`. `reader` None: nobody in particular, for whom whatever is private is not there.
+    """The run called `RUN-7`. `reader` None: nobody in particular, for whom what is private is not there.
 
     Raises Missing alike for a hidden one and one that is not there.
     """
@@ -21,9 +21,8 @@ async def one(deps: Deps, name: str, reader: Actor | None) -> Shown:
         raise Missing(f"“{name[:40]}” is no run's id. It looks like RUN-7.")
     if reader is not None:
         await runs.visible(deps, number, reader)
-        return await runs.shown(deps, number)
     shown = await runs.shown(deps, number)
-    if shown.run.incident is not None:
+    if reader is None and shown.run.incident is not None:
         await _must_be_public(deps, number, shown.run.incident)
     return shown
 

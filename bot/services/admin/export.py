@@ -16,7 +16,7 @@ from bot.store.incidents import updates as updates_store
 
 
 async def markdown(deps: Deps, number: int) -> str:
-    """The post-mortem draft as it stands. Raises Missing."""
+    """The post-mortem draft as it is now. Raises Missing."""
     async with deps.database.reading() as tx:
         return await postmortems.text(deps, tx, await store.get(tx, number))
 
@@ -25,18 +25,16 @@ async def everything(deps: Deps, number: int) -> dict[str, Any]:
     """All that is known: times in ISO 8601 UTC, durations in seconds. Raises Missing."""
     async with deps.database.reading() as tx:
         incident = await store.get(tx, number)
-        found: dict[str, Any] = _plain(
-            {
-                "incident": {"name": incident.name, **_flat(incident)},
-                "roles": await store.roles_of(tx, number),
-                "metrics": template_context.metrics(incident),
-                "durations_seconds": asdict(measures(incident)),
-                "timeline": [asdict(entry) for entry in await timeline_store.timeline_of(tx, number, limit=100_000)],
-                "updates": [asdict(update) for update in await updates_store.updates_of(tx, number)],
-                "postmortem": await postmortems.text(deps, tx, incident),
-            }
-        )
-        return found
+        found = {
+            "incident": {"name": incident.name, **_flat(incident)},
+            "roles": await store.roles_of(tx, number),
+            "metrics": template_context.metrics(incident),
+            "durations_seconds": asdict(measures(incident)),
+            "timeline": [asdict(entry) for entry in await timeline_store.timeline_of(tx, number, limit=100_000)],
+            "updates": [asdict(update) for update in await updates_store.updates_of(tx, number)],
+            "postmortem": await postmortems.text(deps, tx, incident),
+        }
+    return {name: _plain(value) for name, value in found.items()}
 
 
 def _plain(value: Any) -> Any:
@@ -49,12 +47,11 @@ def _plain(value: Any) -> Any:
             return value.isoformat()
         case timedelta():
             return value.total_seconds()
-        case _:
-            return value
+    return value
 
 
 def _flat(incident: Incident) -> dict[str, Any]:
-    """Where it is in Slack stands beside the rest; what guards against saying it twice is no part of it."""
+    """Slack's coordinates beside the rest, without what guards against declaring twice."""
     row = asdict(incident)
     del row["declared_wall"]
     return {**row.pop("slack"), **row}

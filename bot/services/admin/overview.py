@@ -9,7 +9,6 @@ from datetime import datetime, timedelta
 from bot.deps import Deps
 from bot.domain.alerts import alert
 from bot.domain.catalogue.catalogue import Catalogue
-from bot.domain.catalogue.severity import Severity
 from bot.domain.errors import Missing, Unclear
 from bot.domain.incidents import incident as rules
 from bot.domain.incidents.incident import WORKING, Incident, Status
@@ -62,9 +61,15 @@ async def overview(deps: Deps, wanted: Wanted) -> Overview:
         held = await store.roles_of_many(tx, [one.id for one in found])
         active = await figures.open_by_severity(tx)
         times = await figures.times_since(tx, deps.clock.now() - MEASURED_OVER)
-    to_acknowledge = _mean((one.detected_at, one.acknowledged_at) for one in times)
-    to_resolve = _mean((one.detected_at, one.resolved_at) for one in times)
-    return Overview(found, held, active, to_acknowledge, to_resolve, alerts, await noisy_rules.figures(deps))
+    return Overview(
+        incidents=found,
+        roles=held,
+        open_by_severity=active,
+        mtta_seconds=_mean((one.detected_at, one.acknowledged_at) for one in times),
+        mttr_seconds=_mean((one.detected_at, one.resolved_at) for one in times),
+        alerts=alerts,
+        fatigue=await noisy_rules.figures(deps),
+    )
 
 
 async def one(deps: Deps, name: str, reader: Actor | None) -> tuple[Incident, dict[str, str]]:
@@ -83,7 +88,7 @@ async def one(deps: Deps, name: str, reader: Actor | None) -> tuple[Incident, di
 
 
 def _filters(catalogue: Catalogue, wanted: Wanted) -> tuple[Filters, Filters]:
-    """For incidents, and for alerts: what is not asked for is not filtered by."""
+    """For incidents, and for alerts; only by what is asked for."""
     filters: dict[str, Sequence[str]] = {
         "service": [catalogue.service(word).key for word in wanted.service],
         "severity": sorted({key for word in wanted.severity for key in _severities(catalogue, word)}),
@@ -99,8 +104,8 @@ def _filters(catalogue: Catalogue, wanted: Wanted) -> tuple[Filters, Filters]:
 
 
 def _severities(catalogue: Catalogue, word: str) -> set[str]:
-    """The keys that answer to this word, in any service."""
-    every = _every_severity(catalogue)
+    """Keys of every service. Raises Unclear."""
+    every = [level for service in catalogue.services.values() for level in service.severities]
     keys = {level.key for level in every if level.answers_to(word)}
     if not keys:
         known = list(dict.fromkeys(level.key for level in every))
@@ -108,12 +113,8 @@ def _severities(catalogue: Catalogue, word: str) -> set[str]:
     return keys
 
 
-def _every_severity(catalogue: Catalogue) -> list[Severity]:
-    return [level for service in catalogue.services.values() for level in service.severities]
-
-
 def _statuses(word: str) -> tuple[tuple[Status, ...], tuple[alert.Status, ...]]:
-    """Of incidents and of alerts: what is open among alerts fires."""
+    """Of incidents and of alerts; an open alert is one that fires. Raises Unclear."""
     meant = word.casefold()
     if meant == "open":
         return WORKING, (alert.Status.FIRING,)

@@ -39,18 +39,13 @@ async def look(deps: Deps, slack_trouble: str | None) -> Readiness:
 
 
 async def _look(deps: Deps, slack_trouble: str | None) -> Readiness:
-    schema_trouble = None
     if not await schema.is_current(deps.database):
-        schema_trouble = "The database has another schema than this version needs: run `tocsin migrate`."
-        return Readiness({"database": None, "schema": schema_trouble, "slack": slack_trouble})
-    worker_trouble = _pulse(await _newest_heartbeat(deps), deps.clock.wall())
+        trouble = "The database has another schema than this version needs: run `tocsin migrate`."
+        return Readiness({"database": None, "schema": trouble, "slack": slack_trouble})
+    async with deps.database.reading() as tx:
+        worker_trouble = _pulse(await workers.newest(tx), deps.clock.wall())
     checks = {"database": None, "schema": None, "slack": slack_trouble, "worker": worker_trouble}
     return Readiness(checks, await _notes(deps))
-
-
-async def _newest_heartbeat(deps: Deps) -> float | None:
-    async with deps.database.reading() as tx:
-        return await workers.newest(tx)
 
 
 def _pulse(newest: float | None, wall: float) -> str | None:

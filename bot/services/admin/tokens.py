@@ -30,11 +30,11 @@ class TokenDeps(Protocol):
 
 
 class Unknown(Exception):
-    """The secret belongs to no token that is in force."""
+    """No token in force has this secret."""
 
 
 async def create(deps: TokenDeps, name: str, scopes: Sequence[Scope], owner: str, *, by: str) -> Secret:
-    """A new token's secret, which cannot be had again. Raises Unclear, Conflict."""
+    """Returns the secret, which is kept nowhere. Raises Unclear, Conflict."""
     if not scopes:
         raise Unclear("A token needs at least one scope: read, write, execute or ingest.")
     kept = tuple(scope for scope in Scope if scope in scopes)
@@ -43,19 +43,18 @@ async def create(deps: TokenDeps, name: str, scopes: Sequence[Scope], owner: str
     async with deps.database.transaction() as tx:
         if not await store.add(tx, token, _digest(secret)):
             raise Conflict(f"There is already a token “{name}”, and names are not used again: choose another one.")
-        detail = {"scopes": list(kept), "owner": owner}
-        await audit.record(tx, deps.clock, by, "token.created", name, **detail)
+        await audit.record(tx, deps.clock, by, "token.created", name, scopes=list(kept), owner=owner)
     return Secret(secret)
 
 
 async def listed(deps: TokenDeps) -> list[Token]:
-    """Every token by name, revoked ones too; never a secret."""
+    """By name, revoked ones too."""
     async with deps.database.reading() as tx:
         return await store.every(tx)
 
 
 async def revoke(deps: TokenDeps, name: str, *, by: str) -> None:
-    """From now on the token is refused. Raises Missing."""
+    """Raises Missing."""
     async with deps.database.transaction() as tx:
         if not await store.revoke(tx, name, deps.clock.now()):
             raise Missing(f"There is no token “{name}” in force: `tocsin token list` shows them.")

@@ -90,8 +90,8 @@ class GiveBackHandler(SlackCall[GiveBack]):
         return {"now": list(meant.who)}
 
     async def on_sent(self, deps: Deps, tx: Tx, delivery: Delivery[GiveBack], answer: dict[str, Any]) -> None:
-        one, now = await store.get(tx, delivery.payload.override), answer["now"]
-        by = delivery.payload.by
+        one = await store.get(tx, delivery.payload.override)
+        now, by = answer["now"], delivery.payload.by
         if by is not None:
             await announce(deps, tx, one, OncallLine(one.id, "ended", now=now, by=by))
         if one.person not in now and by != one.person:
@@ -101,7 +101,7 @@ class GiveBackHandler(SlackCall[GiveBack]):
 
 
 class OncallMessageHandler(Post[OncallMessage]):
-    """To a person. Whom the file names and Slack does not know is not waited for."""
+    """To a person. One whom Slack does not know is not waited for."""
 
     async def render(self, deps: Deps, tx: Tx, delivery: Delivery[OncallMessage]) -> Rendered:
         one = await store.get(tx, delivery.payload.override)
@@ -138,13 +138,13 @@ async def _again(deps: Deps, tx: Tx, one: Taken, to: str) -> str:
 
 
 def _place(deps: Deps, one: Taken) -> str:
-    """`Payments (primary)`; of a service that has left the catalogue, its key."""
+    """`Payments (primary)`; the key of a service that left the catalogue."""
     service = deps.catalogue.services.get(one.service)
     return view.place(service.name if service else one.service, one.level)
 
 
 class OncallLineHandler(Post[OncallLine]):
-    """One line in the channel of the service's alerts."""
+    """To the channel of the service's alerts."""
 
     async def render(self, deps: Deps, tx: Tx, delivery: Delivery[OncallLine]) -> Rendered:
         one, line = await store.get(tx, delivery.payload.override), delivery.payload

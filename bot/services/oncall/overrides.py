@@ -36,7 +36,7 @@ LONGEST, SHORTEST = timedelta(days=7), timedelta(minutes=1)
 
 @dataclass(frozen=True)
 class Handover:
-    """What it came to. `schedule`: PagerDuty's, which is unchanged."""
+    """`schedule`: PagerDuty's, which is unchanged."""
 
     taken: Taken
     relieved: tuple[str, ...]
@@ -53,7 +53,7 @@ def lasting(word: str) -> timedelta:
 
 
 async def take(deps: Deps, service: Service, level: Level, person: Person, span: timedelta, by: Actor) -> Handover:
-    """This person has the level for so long, whoever else would. Raises Refused, Conflict."""
+    """This person has the level for so long, in place of all others. Raises Refused, Conflict."""
     await permissions.must(deps, by.person, "respond")
     if not person.is_full_member:
         raise Refused(f"{mention(person.id)} cannot be on call: only full, active members of this workspace can.")
@@ -80,7 +80,7 @@ async def _one_at_a_time(tx: Tx, service: str, level: str) -> None:
 async def _must_change(
     deps: Deps, tx: Tx, service: Service, level: Level, before: OnCallNow, person: Person, until: datetime, by: Actor
 ) -> None:
-    """Raises Conflict where they have it for so long anyway."""
+    """Raises Conflict where the person has the level for so long anyway."""
     if before.who != (person.id,) or (before.schedule and before.schedule.strangers):
         return
     ends = await _has_it_until(deps, tx, service.key, level, before)
@@ -100,7 +100,7 @@ async def _has_it_until(deps: Deps, tx: Tx, service: str, level: Level, held: On
 
 
 async def _write_down(deps: Deps, tx: Tx, handover: Handover) -> None:
-    """Its end is promised; the relieved, the new one and the channel hear of it."""
+    """With the timer of its end; the relieved, the new one and the channel hear of it."""
     made = handover.taken
     await timers.schedule(
         tx, kind=OVER, subject=made.subject, due_at=made.ends_at, dedupe_key=f"{OVER}:{made.id}",
@@ -121,7 +121,7 @@ async def _write_down(deps: Deps, tx: Tx, handover: Handover) -> None:
 
 
 async def end(deps: Deps, by: Actor, service: str | None = None, level: str | None = None) -> list[Taken]:
-    """Whatever this person took or gave is over now; of one service or level, where they are named. Raises Conflict."""
+    """What this person took or gave; of one service or level, where they are named. Raises Conflict."""
     async with begin(deps, by) as tx:
         found = await store.of_person(tx, by.id, now=deps.clock.now())
         mine = [one for one in found if service in (None, one.service) and level in (None, one.level)]
@@ -145,19 +145,16 @@ async def _end(deps: Deps, tx: Tx, one: Taken, by: Actor) -> None:
 
 
 async def over(deps: Deps, tx: Tx, timer: Timer) -> None:
-    """Its time has come: who had it and who has it now hear of it, where it was not taken over from them before."""
+    """At its end: who had the level and who has it now hear of it, unless it was taken over meanwhile."""
     one = await store.get(tx, timer.payload["override"])
     if await _has_it(deps, tx, one, one.ends_at - timedelta(seconds=1)):
         await give_back(deps, tx, one, ended_by=None)
 
 
 async def _has_it(deps: Deps, tx: Tx, one: Taken, at: datetime) -> bool:
-    """Whether this override is the one that counts then. A level that has left the catalogue has no other."""
+    """Whether this override counts at that time. Without the level in the catalogue there is no other."""
     level = level_of(deps, one)
     if level is None:
         return True
     overrides = await overrides_of(tx, one.service, one.level, at)
     return rules.on_call(level, at, overrides).override == one.override
-
-
-# --- who hears of it --------------------------------------------------------------------------------------------------

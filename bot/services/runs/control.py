@@ -7,6 +7,7 @@ from dataclasses import replace
 from bot.deps import Deps
 from bot.domain.catalogue.runbook import Kind, Runbook, Step
 from bot.domain.errors import Conflict, Missing, Refused, Unclear
+from bot.domain.people import access
 from bot.domain.people.person import Actor
 from bot.domain.runs import run as rules
 from bot.domain.runs.approval import UNDO, WHOLE_RUN, is_said, rule_of_run, rule_of_undo
@@ -57,7 +58,7 @@ async def _may_stop(deps: Deps, run: Run, runbook: Runbook, by: Actor) -> None:
     try:
         await may_execute(deps, runbook, by, run.incident)
     except Refused as refusal:
-        if not permissions.may(deps.catalogue, by.person, "admin"):
+        if not access.may(deps.catalogue, by.person, "admin"):
             raise refusal from None
 
 

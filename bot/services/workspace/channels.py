@@ -38,7 +38,7 @@ OTHERWISE = "I cannot use {name}: Slack says {error}."
 
 @dataclass(frozen=True)
 class _Seen:
-    """A channel as conversations.list or .info shows it."""
+    """From conversations.list or .info."""
 
     id: str
     name: str
@@ -58,23 +58,19 @@ class _Seen:
 
 
 def key_of(channel_name: str) -> str:
-    """A setting as it stands in the table: an id as it is, a name without # and in lower case."""
+    """A setting as the table has it: an id unchanged, a name without # and in lower case."""
     text = channel_name.strip().removeprefix("#")
     return text if CHANNEL_ID.fullmatch(text) else text.casefold()
 
 
 def settings(deps: Deps) -> list[str]:
-    """Every channel an operator named: the two variables and the services' own, each once."""
+    """Each channel that the variables or the catalogue name, once."""
     named: list[str | None] = [deps.config.incidents_channel, deps.config.alerts_channel]
     for service in deps.catalogue.services.values():
         named += [service.incidents_channel, service.alerts_channel]
         told = [target for level in service.severities for target in level.notify]
-        told += [
-            target
-            for escalation_policy in service.escalation_policies.values()
-            for step in escalation_policy.steps
-            for target in step.notify
-        ]
+        policies = service.escalation_policies.values()
+        told += [target for policy in policies for step in policy.steps for target in step.notify]
         named += [target.removeprefix("slack:") for target in told if target.startswith("slack:")]
     named += [route.channel for route in deps.catalogue.routes]
     named += _told_by_runbooks(deps)
@@ -82,7 +78,6 @@ def settings(deps: Deps) -> list[str]:
 
 
 def _told_by_runbooks(deps: Deps) -> list[str]:
-    """The channels that message steps name."""
     steps = [step for runbook in deps.catalogue.runbooks.values() for step in runbook.steps]
     targets = [str(step.body.get("to", "")) for step in steps if step.kind is Kind.MESSAGE]
     return [one.removeprefix("slack:") for one in targets if one.startswith("slack:") and "{{" not in one]
@@ -99,42 +94,37 @@ async def resolve(source: Deps | Tx, channel_name: str) -> str | None:
 
 async def problems(deps: Deps) -> list[str]:
     """A sentence for each setting that is not usable, for /readyz."""
-    async with deps.database.reading() as tx:
-        known = await store.every(tx)
     return [
-        known[channel_name].problem or "" if channel_name in known else UNANSWERED.format(name=_spoken(channel_name))
-        for channel_name in settings(deps)
-        if channel_name not in known or not known[channel_name].is_usable
+        place.problem or "" if place else UNANSWERED.format(name=_spoken(channel_name))
+        for channel_name, place in (await _unusable(deps)).items()
     ]
 
 
+async def _unusable(deps: Deps) -> dict[str, Channel | None]:
+    """The settings that are not usable, with what is known of them."""
+    async with deps.database.reading() as tx:
+        known = await store.every(tx)
+    found = {channel_name: known.get(channel_name) for channel_name in settings(deps)}
+    return {channel_name: place for channel_name, place in found.items() if not (place and place.is_usable)}
+
+
 async def find_all(deps: Deps) -> None:
-    """At start: look at every setting, known or not. Never raises for Slack: what failed is looked at again."""
+    """At start, known or not. Never raises for Slack: what failed is looked at again."""
     await _look_at(deps, settings(deps))
 
 
 async def look_again(deps: Deps) -> None:
-    """The chore of every minute: the settings that are not usable yet, and those an edit of the catalogue brought."""
-    async with deps.database.reading() as tx:
-        known = await store.every(tx)
-    await _look_at(
-        deps,
-        [
-            channel_name
-            for channel_name in settings(deps)
-            if channel_name not in known or not known[channel_name].is_usable
-        ],
-    )
+    """Every minute."""
+    await _look_at(deps, list(await _unusable(deps)))
 
 
 async def renamed(deps: Deps, channel: str, name: str) -> None:
-    """A channel has a new name; what is kept is its id, so nothing else changes."""
     async with deps.database.transaction() as tx:
         await store.rename(tx, channel, name)
 
 
 async def lost(deps: Deps, channel: str, error: str) -> None:
-    """A channel was archived, deleted or left: its deliveries wait until it is found again."""
+    """Archived, deleted or left: its deliveries wait until it is found again."""
     async with deps.database.transaction() as tx:
         marked = await store.mark(tx, channel, _sentence(error, f"<#{channel}>"))
     if marked:
@@ -156,7 +146,7 @@ async def _look_at(deps: Deps, wanted: list[str]) -> None:
 
 
 class _Look:
-    """One look at the workspace: the list of channels is paged at most once, and only where a name needs it."""
+    """One look at the workspace: channels are listed at most once, and only where a name needs it."""
 
     def __init__(self, deps: Deps) -> None:
         self._deps = deps
@@ -208,7 +198,7 @@ class _Look:
         return _Seen.read({"is_member": True} | answer["channel"])
 
     async def _enter(self, channel_name: str, seen: _Seen) -> Channel:
-        """Join what can be joined. Nobody joins a private channel by themselves: somebody in it has to invite."""
+        """Joins a public channel. A private one needs an invitation."""
         if seen.is_archived:
             raise Undeliverable("is_archived", permanent=True)
         if not seen.is_member:

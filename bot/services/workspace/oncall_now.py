@@ -13,7 +13,6 @@ from datetime import datetime
 from bot import telemetry
 from bot.deps import Deps
 from bot.domain.catalogue.levels import Level
-from bot.domain.catalogue.service import Service
 from bot.domain.errors import Undeliverable
 from bot.domain.escalation.page import OnCall as OnPager
 from bot.domain.oncall import oncall as rules
@@ -47,13 +46,12 @@ class Schedule:
 
     @property
     def users(self) -> tuple[str, ...]:
-        """As people of this workspace."""
-        found = (self._account(person) for person in self.people)
-        return tuple(dict.fromkeys(user for user in found if user))
+        """As ids of this workspace."""
+        return tuple(dict.fromkeys(filter(None, map(self._account, self.people))))
 
     @property
     def strangers(self) -> tuple[str, ...]:
-        """How PagerDuty calls those who are not found in Slack."""
+        """PagerDuty's names of people who are not found in Slack."""
         return tuple(person.name for person in self.people if not self._account(person))
 
     @property
@@ -99,7 +97,7 @@ async def look(deps: Deps, who: Sequence[str], service: str | None, *, strictly:
 
 
 async def ask(deps: Deps, who: Sequence[str], service: str, *, strictly: bool = False) -> ScheduleAnswers:
-    """Whatever PagerDuty has to say before the list can be applied. Outside a transaction."""
+    """What PagerDuty has to say before the list can be applied. Outside a transaction."""
     wanted = []
     async with deps.database.reading() as tx:
         for level in levels_in(deps, who, service):
@@ -111,7 +109,7 @@ async def ask(deps: Deps, who: Sequence[str], service: str, *, strictly: bool = 
 async def opened(
     deps: Deps, tx: Tx, who: Sequence[str], service: str, told: ScheduleAnswers, *, strictly: bool = False
 ) -> ResolvedList:
-    """The list as it is at this moment, with what PagerDuty told before."""
+    """The list as it is at this moment, with PagerDuty's answers from before."""
     holders, unavailable = {}, []
     for entry in filter(access.is_on_call, who):
         level = deps.catalogue.service_or_default(service).level(entry)
@@ -152,7 +150,7 @@ async def _on_call(deps: Deps, tx: Tx, service: str, level: Level, at: datetime,
 
 
 async def _trusted(deps: Deps, tx: Tx, service: str) -> set[str] | None:
-    """Who decides as whoever is on call after an override made in Slack; None: everybody.
+    """Who may decide as the one on call after an override made in Slack; None: everybody.
 
     Taking over needs no more than `respond`, so it alone makes nobody an approver: the files must put them on call
     sometime, or let them approve.
@@ -174,23 +172,22 @@ def trusted_entries(deps: Deps, service: str) -> list[str]:
 
 
 def service_key(deps: Deps, service: str) -> str:
-    """The key under which its overrides stand: of a service that left the catalogue the default one is on call."""
+    """The key of its overrides: for a service that left the catalogue the default one is on call."""
     return deps.catalogue.service_or_default(service).key
 
 
 def levels_in(deps: Deps, who: Sequence[str], service: str) -> list[Level]:
-    """The levels that a list names and the service has."""
-    here: Service = deps.catalogue.service_or_default(service)
-    return [level for level in map(here.level, filter(access.is_on_call, who)) if level]
+    level = deps.catalogue.service_or_default(service).level
+    return list(filter(None, map(level, filter(access.is_on_call, who))))
 
 
 def everybody(deps: Deps, who: Sequence[str], service: str) -> list[str]:
-    """The list, and whatever else of user groups and teams it may come to mean: to be known beforehand."""
+    """The list, and the user groups and teams that it may come to mean: to be known beforehand."""
     return [*who, *(entry for level in levels_in(deps, who, service) for entry in level.who)]
 
 
 async def last_known(deps: Deps, tx: Tx, who: Sequence[str], service: str) -> dict[str, tuple[str, ...]]:
-    """Who has the levels that a list names, without asking anybody: good enough to be shown."""
+    """Without asking PagerDuty: good enough to be shown."""
     found = {}
     for entry in filter(access.is_on_call, who):
         level = deps.catalogue.service_or_default(service).level(entry)
@@ -230,7 +227,7 @@ async def _accounts(tx: Tx, roster: Roster | None) -> dict[str, str]:
 
 
 async def _ask(deps: Deps, schedule: str, *, strictly: bool) -> Roster | None:
-    """None where PagerDuty does not tell now. Whoever wants to know at the same time asks once."""
+    """None where PagerDuty does not tell now. Several that ask at the same time make one call."""
     known = deps.caches
     is_away = deps.clock.wall() - known.unanswered.get(schedule, 0.0) < AWAY_SECONDS
     if deps.pager is None or (is_away and not strictly):
@@ -260,13 +257,13 @@ async def _fetch(deps: Deps, pager: Pager, schedule: str) -> Roster | None:
 
 
 def _without_ended(people: Sequence[OnPager], wall: float) -> tuple[OnPager, ...]:
-    """At a handover both are in the answer: who goes, and who comes."""
+    """At a handover PagerDuty names both people."""
     there = tuple(person for person in people if person.until is None or person.until.timestamp() > wall)
     return there or tuple(people)
 
 
 async def next_by(deps: Deps, schedule: str, at: datetime) -> Schedule | None:
-    """Who comes after a shift of PagerDuty's that ends `at`; None where it does not tell."""
+    """After a shift of PagerDuty's that ends `at`; None where it does not answer."""
     if deps.pager is None:
         return None
     try:

@@ -22,7 +22,7 @@ Spawn = Callable[[Coroutine[Any, Any, Any]], object]
 
 @dataclass(frozen=True)
 class Identity:
-    """Who the bot is in its workspace, from auth.test."""
+    """From auth.test."""
 
     user: str
     bot: str | None
@@ -31,7 +31,7 @@ class Identity:
 
 
 async def introduce(deps: Deps) -> Identity:
-    """Ask Slack who we are. Raises Undeliverable."""
+    """Raises Undeliverable."""
     answer = await deps.chat.call("auth.test", {})
     return Identity(
         user=str(answer.get("user_id") or ""),
@@ -90,7 +90,7 @@ async def _refresh(deps: Deps, user: str) -> None:
 
 
 async def prefill(deps: Deps) -> int:
-    """Everybody in the workspace, page by page. Returns how many. Raises Undeliverable."""
+    """Everybody in the workspace. Returns how many. Raises Undeliverable."""
     count = 0
     async for answer in pages(deps, "users.list", {"limit": PAGE}):
         count += await _save_page(deps, answer.get("members") or [])
@@ -129,7 +129,7 @@ def as_person(user: Mapping[str, Any], *, team: str = "") -> Person:
 
 
 def kind_of(user: Mapping[str, Any], team: str = "") -> Kind:
-    """The least that any of Slack's flags makes of them: a deactivated guest is deactivated."""
+    """By the strictest of Slack's flags: a deactivated guest is deactivated."""
     if user.get("deleted"):
         return Kind.DEACTIVATED
     if user.get("is_bot") or user.get("id") == "USLACKBOT":
@@ -150,12 +150,10 @@ def _is_ours(user: Mapping[str, Any], team: str) -> bool:
 
 
 async def known(deps: Deps, ids: Sequence[str]) -> list[Person]:
-    """Those of these people whom we know."""
+    """Without those the table does not have."""
     async with deps.database.reading() as tx:
-        return list(await store.find_all(tx, list(dict.fromkeys(ids))))
+        return await store.find_all(tx, list(dict.fromkeys(ids)))
 
 
 async def names(deps: Deps, ids: Sequence[str]) -> dict[str, str]:
-    """What these people are called, where we know them."""
-    async with deps.database.reading() as tx:
-        return {person.id: person.name for person in await store.find_all(tx, list(dict.fromkeys(ids)))}
+    return {person.id: person.name for person in await known(deps, ids)}

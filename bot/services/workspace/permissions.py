@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from bot.deps import Deps
-from bot.domain.catalogue.catalogue import Catalogue
 from bot.domain.errors import Refused, Undeliverable
 from bot.domain.people import access
 from bot.domain.people.person import Person
@@ -16,18 +15,6 @@ from bot.store.people import people as store
 
 GROUP_FRESH_SECONDS = 60.0
 HARMLESS = ("declare", "respond")  # for these, who is on call may be as PagerDuty last said
-
-
-def may(
-    catalogue: Catalogue,
-    person: Person,
-    what: str,
-    *,
-    roles: Mapping[str, str] | None = None,
-    groups: Mapping[str, frozenset[str]] | None = None,
-) -> bool:
-    """Whether this person may declare, respond, execute, approve or admin. `groups` from `memberships`."""
-    return access.may(catalogue, person, what, roles=roles, groups=groups)
 
 
 def welcome(person: Person) -> None:

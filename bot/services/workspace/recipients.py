@@ -69,7 +69,7 @@ async def _address(deps: Deps, person: str) -> str | None:
 async def expand(
     deps: Deps, who: Sequence[str], roles: Mapping[str, str] | None = None, *, service: str | None = None
 ) -> list[str]:
-    """The people a `who` list stands for, each once, as ids to invite. `everyone` is nobody in particular.
+    """The people that a `who` list means, each once, as ids to invite. `everyone` is nobody in particular.
 
     `oncall` is who has the first level of `service` now, `oncall:LEVEL` that level. May ask Slack and PagerDuty: call
     it outside a transaction. What cannot be asked now counts as it was last known.

@@ -53,7 +53,7 @@ def _there(found: AlertGroup | None, number: int) -> AlertGroup:
 
 
 async def at_place(tx: Tx, channel: str, ts: str) -> AlertGroup | None:
-    """The group whose card this message is."""
+    """The group of the card with this channel and ts."""
     return await read_first(tx, select(groups).where(groups.c.channel == channel, groups.c.ts == ts), group)
 
 
@@ -81,13 +81,13 @@ async def unattended(tx: Tx, now: datetime, limit: int, *among: ColumnElement[bo
 
 
 async def silenced_alone(tx: Tx, now: datetime, limit: int) -> list[AlertGroup]:
-    """Open groups that are silenced by themselves, not by a silence with matchers; the first to wake first."""
+    """Open groups silenced by themselves, not by a silence with matchers; the first to wake first."""
     alone = select(groups).where(OPEN, groups.c.silence.is_(None), groups.c.silenced_until > now)
     return await read_all(tx, alone.order_by(groups.c.silenced_until, groups.c.id).limit(limit), group)
 
 
 async def own_silences(tx: Tx, keys: Collection[str], now: datetime) -> dict[str, OwnSilence]:
-    """Of these keys, those that the card of their newest group silenced, open or not, until later than now."""
+    """Of these keys, those whose newest group, open or not, its card silenced until later than now."""
     newest = select(func.max(groups.c.id)).where(groups.c.key.in_(sorted(keys))).group_by(groups.c.key)
     own = select(groups.c.key, groups.c.silenced_until, groups.c.silenced_by).where(groups.c.id.in_(newest))
     rows = await tx.execute(own.where(groups.c.silenced_until > now, groups.c.silence.is_(None)))
@@ -98,7 +98,7 @@ _ADD = insert(groups).returning(groups.c.id, sort_by_parameter_order=True)
 
 
 async def add_all(tx: Tx, new: Sequence[NewAlertGroup]) -> list[AlertGroup]:
-    """In the same order."""
+    """In the order given."""
     if not new:
         return []
     numbers = (await tx.execute(_ADD, [{**vars(one), "status": one.status.value} for one in new])).scalars()
@@ -122,20 +122,19 @@ _CHANGE = (
 
 
 async def change_all(tx: Tx, changed: Collection[AlertGroup]) -> None:
-    """What a message about their alerts may change of them."""
+    """Of each, the columns that a message about its alerts may change."""
     rows = [{"number": one.id, **{f"new_{name}": getattr(one, name) for name in _CHANGING}} for one in changed]
     if rows:
         await tx.execute(_CHANGE, rows)
 
 
 async def of_incident(tx: Tx, incident: int) -> list[AlertGroup]:
-    """The open groups of an incident."""
     mine = select(groups).where(OPEN, groups.c.incident == incident).order_by(groups.c.id)
     return await read_all(tx, mine, group)
 
 
 async def belonging(tx: Tx, incident: int, limit: int) -> list[AlertGroup]:
-    """The groups of an incident, also after their end: those that still fire first."""
+    """Also after their end; those that still fire first."""
     is_over = case((groups.c.status == Status.FIRING.value, 0), else_=1)
     mine = select(groups).where(groups.c.incident == incident).order_by(is_over, groups.c.id).limit(limit)
     return await read_all(tx, mine, group)
@@ -148,7 +147,7 @@ async def open_numbers(tx: Tx, *among: ColumnElement[bool]) -> list[int]:
 
 
 async def open_incident_of(tx: Tx, key: str) -> int | None:
-    """The newest incident of groups of that key, while it is worked on."""
+    """The newest incident of the key's groups, while it is open."""
     declared = select(groups.c.incident).where(groups.c.key == key, groups.c.incident.is_not(None))
     newest = declared.order_by(groups.c.id.desc()).limit(1)
     working = select(incidents.c.id).where(
@@ -180,7 +179,7 @@ _KEPT: Select[Any] = (
 
 
 async def kept(tx: Tx, fingerprints: Collection[str]) -> dict[str, Kept]:
-    """The newest alert of each of these fingerprints, its own or one that it also goes by."""
+    """By fingerprint: the newest alert that has it, as its own or as a mark."""
     return {row.mark: _kept(row) for row in await tx.execute(_KEPT, {"wanted": sorted(fingerprints)})}
 
 
@@ -190,7 +189,7 @@ def _kept(row: Row[Any]) -> Kept:
 
 
 async def keep(tx: Tx, entries: Sequence[Entry], homes: Mapping[str, int], now: datetime) -> None:
-    """What a message says of alerts. `homes`: the group of a key."""
+    """`homes`: the group of a key."""
     new = [entry for entry in entries if entry.kept is None]
     added = iter((await tx.execute(_ADD_ALERTS, [_row(one, homes, now) for one in new])).scalars() if new else ())
     said = [(entry.kept.id if entry.kept else next(added), entry) for entry in entries]
@@ -252,13 +251,13 @@ def _changed(number: int, row: dict[str, Any]) -> dict[str, Any]:
 
 
 async def end_all(tx: Tx, group: int, *, at: datetime, wall: float) -> None:
-    """Somebody resolved the group: its alerts are over too, until their sender says otherwise."""
+    """After somebody resolved the group: its alerts are over until their sender says otherwise."""
     firing = update(alerts).where(alerts.c.alert_group == group, alerts.c.status == Status.FIRING.value)
     await tx.execute(firing.values(status=Status.RESOLVED.value, resolved_at=at, settled_wall=wall))
 
 
 async def singles(tx: Tx, group: int, limit: int) -> list[Single]:
-    """The alerts of a group: those that fire first, then the newest."""
+    """Firing ones first, then the newest."""
     over = case((alerts.c.status == Status.FIRING.value, 0), else_=1)
     mine = select(alerts).where(alerts.c.alert_group == group).order_by(over, alerts.c.id.desc()).limit(limit)
     return await read_all(tx, mine, _single)

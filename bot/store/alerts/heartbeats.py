@@ -26,12 +26,12 @@ _HEARD = Inserting(heartbeats, _or_heard)
 
 
 async def heard(tx: Tx, rows: Sequence[dict[str, Any]]) -> None:
-    """They arrived. `first_at` counts for new ones alone."""
+    """`first_at` counts for new ones alone."""
     await tx.execute(_HEARD.on(tx), sorted(rows, key=lambda row: str(row["key"])))
 
 
 async def lock(tx: Tx, key: str) -> Watch | None:
-    """The watch, held until the transaction ends."""
+    """Held until the transaction ends."""
     return await read_first(tx, select(heartbeats).where(heartbeats.c.key == key).with_for_update(), _watch)
 
 
@@ -40,7 +40,7 @@ async def forget(tx: Tx, key: str) -> None:
 
 
 async def pending(tx: Tx, kind: str) -> dict[str, dict[str, Any]]:
-    """The payloads of their timers of that kind that wait, by key."""
+    """The payloads of pending timers of that kind, by heartbeat key."""
     mine = select(heartbeats.c.key, timers.c.payload).join(timers, timers.c.subject == heartbeats.c.key)
     rows = await tx.execute(mine.where(timers.c.kind == kind, state_is(timers, "pending")))
     return {row.key: row.payload for row in rows}

@@ -19,7 +19,7 @@ from bot.store.tables.incidents import incidents
 
 @dataclass(frozen=True)
 class RecentAlert:
-    """One alert. `group` is the number of its ALR-n, whose service and severity it has."""
+    """`group` is the number of its ALR-n, whose service and severity it has."""
 
     fingerprint: str
     status: Status

@@ -32,7 +32,7 @@ async def get(tx: Tx, number: int) -> Window:
 
 
 async def lock(tx: Tx, number: int) -> Window:
-    """The window, held until the transaction ends. Raises Missing."""
+    """Held until the transaction ends. Raises Missing."""
     found = await read_first(tx, select(windows).where(windows.c.id == number).with_for_update(), _window)
     return or_missing(found, f"There is no MNT-{number}. `/incident maintenance` shows what is on.")
 
@@ -42,7 +42,7 @@ def _on(now: datetime) -> Select[Any]:
 
 
 async def on(tx: Tx, now: datetime) -> dict[str, Window]:
-    """The window that each service is in; the one that ends first comes first."""
+    """service -> its window; the first to end comes first."""
     found = await read_all(tx, _on(now).order_by(windows.c.ends_at, windows.c.id), _window)
     return {one.service: one for one in found}
 
@@ -52,13 +52,13 @@ async def of_service(tx: Tx, service: str, now: datetime) -> Window | None:
 
 
 async def firing_in(tx: Tx) -> dict[int, int]:
-    """How many open groups are in each window."""
+    """window -> how many open groups"""
     mine = select(groups.c.maintenance, func.count()).where(OPEN, groups.c.maintenance.is_not(None))
     return {row[0]: row[1] for row in await tx.execute(mine.group_by(groups.c.maintenance))}
 
 
 async def of_storm(tx: Tx, storm: int) -> list[Window]:
-    """The windows that open groups of a storm are in."""
+    """The windows of a storm's open groups."""
     theirs = select(groups.c.maintenance).where(OPEN, groups.c.storm == storm, groups.c.maintenance.is_not(None))
     return await read_all(
         tx, select(windows).where(windows.c.id.in_(theirs.distinct())).order_by(windows.c.id), _window
@@ -66,11 +66,11 @@ async def of_storm(tx: Tx, storm: int) -> list[Window]:
 
 
 async def outside(tx: Tx, window: Window) -> list[int]:
-    """The open groups of its service that are not in it, the worst first."""
+    """The service's open groups that are not in the window, the worst first."""
     other = or_(groups.c.maintenance.is_(None), groups.c.maintenance != window.id)
     return await open_numbers(tx, groups.c.service == window.service, other)
 
 
 async def inside(tx: Tx, window: Window) -> list[int]:
-    """The open groups that are in it, the worst first."""
+    """The window's open groups, the worst first."""
     return await open_numbers(tx, groups.c.maintenance == window.id)

@@ -63,7 +63,7 @@ def _rules(dialect: str, since: datetime, until: datetime) -> Select[Any]:
 
 
 def _returns(dialect: str, since: datetime, until: datetime) -> Select[Any]:
-    """Each group, with what the one before it of its key makes of it."""
+    """Each group, with the one before it of its key."""
     before = func.lag(groups.c.resolved_at).over(partition_by=groups.c.key, order_by=groups.c.id)
     gap = _milliseconds(dialect, groups.c.opened_at) - _milliseconds(dialect, before)
     bothers = groups.c.maintenance.is_(None)  # while somebody works on it nobody is expected to act
@@ -89,7 +89,7 @@ def _one(condition: ColumnElement[bool]) -> ColumnElement[int]:
 
 
 def _was_acted_on() -> ColumnElement[bool]:
-    """By a person. That its alerts ended is nobody's doing."""
+    """By a person. The end of its alerts is no action."""
     by_person = runs.c.source != AUTOMATION
     started = exists().where(runs.c.alert_group == groups.c.id, by_person)
     in_incident = exists().where(runs.c.incident == groups.c.incident, by_person)
@@ -103,7 +103,7 @@ def _was_acted_on() -> ColumnElement[bool]:
 
 
 def _milliseconds(dialect: str, column: ColumnElement[Any]) -> ColumnElement[int]:
-    """Since whenever: only differences count."""
+    """From an arbitrary start: only differences count."""
     days = func.julianday(column, type_=Float) * _DAY_MILLISECONDS
     seconds = cast(extract("epoch", column), Float) * 1000
     # Rounded: SQLite's days have an error of some microseconds.
@@ -111,5 +111,5 @@ def _milliseconds(dialect: str, column: ColumnElement[Any]) -> ColumnElement[int
 
 
 async def is_scheduled(tx: Tx, key: str) -> bool:
-    """Whether the list of that slot is to come, or was there."""
+    """Whether the list of that slot is pending, or was posted."""
     return await tx.scalar(select(timers.c.id).where(timers.c.dedupe_key == key)) is not None

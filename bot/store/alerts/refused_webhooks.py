@@ -15,7 +15,7 @@ from bot.store.tables.alerts import hook_refusals as refusals
 
 @dataclass(frozen=True, order=True)
 class Refusal:
-    """What one count is of. `day` is that of UTC."""
+    """What is counted. `day` is UTC."""
 
     day: date
     vendor: str
@@ -23,7 +23,7 @@ class Refusal:
 
 
 async def add(tx: Tx, counts: Mapping[Refusal, int]) -> None:
-    """In one statement, however many they are."""
+    """In one statement."""
     if not counts:
         return
     rows = [
@@ -37,7 +37,7 @@ async def add(tx: Tx, counts: Mapping[Refusal, int]) -> None:
 
 
 async def since(tx: Tx, first: date) -> dict[str, dict[str, int]]:
-    """vendor -> reason -> how many, from that day on."""
+    """vendor -> reason -> count, from that day on"""
     total = func.sum(refusals.c.count)
     query = select(refusals.c.vendor, refusals.c.reason, total).where(refusals.c.day >= first.isoformat())
     found: dict[str, dict[str, int]] = {}

@@ -30,7 +30,7 @@ MOST_ROWS = 500
 
 
 async def forget_groups(tx: Tx, before: datetime) -> int:
-    """Groups with their alerts, marks, escalations and pages, the oldest first."""
+    """With their alerts, marks, escalations and pages; the oldest first."""
     chosen = await _forgettable(tx, before)
     if not chosen:
         return 0
@@ -44,7 +44,7 @@ async def forget_groups(tx: Tx, before: datetime) -> int:
 
 
 async def _forgettable(tx: Tx, before: datetime) -> list[tuple[int, int]]:
-    """Number and alerts of as many as one batch may hold, ours until the transaction ends."""
+    """Number and alert count of each group in one batch, locked until the transaction ends."""
     old = (groups.c.opened_at < before, groups.c.status == Status.RESOLVED.value, groups.c.resolved_at < before)
     query = select(groups.c.id, groups.c.total).where(*old, groups.c.incident.is_(None), ~_is_linked())
     query = query.order_by(groups.c.opened_at).limit(MOST_GROUPS).with_for_update(of=groups, skip_locked=True)
@@ -54,7 +54,7 @@ async def _forgettable(tx: Tx, before: datetime) -> list[tuple[int, int]]:
 
 
 def _is_linked() -> ColumnElement[bool]:
-    """By a run, or by what still goes on about it."""
+    """By a run, an open escalation or page, or an escalation of an incident."""
     named = literal("ALR-") + cast(groups.c.id, String)
     waiting = state_is(pages, "sending", "open", "acknowledged")
     return or_(
@@ -68,7 +68,7 @@ def _is_linked() -> ColumnElement[bool]:
 
 
 async def forget_alerts(tx: Tx, before: datetime) -> int:
-    """Those that were over before we heard that they had begun: they are in no group."""
+    """Alerts that were over before they were heard of: they are in no group."""
     over = (alerts.c.alert_group.is_(None), alerts.c.status == Status.RESOLVED.value, alerts.c.last_at < before)
     found = select(alerts.c.id).where(*over).order_by(alerts.c.last_at).limit(MOST_ALERTS)
     numbers = list((await tx.execute(found.with_for_update(skip_locked=True))).scalars())
@@ -79,25 +79,24 @@ async def forget_alerts(tx: Tx, before: datetime) -> int:
 
 
 async def forget_storms(tx: Tx, before: datetime) -> int:
-    """Those of which no group is left."""
+    """Storms without groups."""
     is_shown = exists().where(groups.c.storm == storms.c.id)
     return await _forget(tx, storms, storms.c.id, storms.c.began_at < before, ~is_shown)
 
 
 async def forget_silences(tx: Tx, before: datetime) -> int:
-    """Those that ended, and silenced no group that is left."""
+    """Ended silences that no group names."""
     ended = or_(silences.c.ends_at < before, silences.c.ended_at < before)
     is_named = exists().where(groups.c.silence == silences.c.id)
     return await _forget(tx, silences, silences.c.id, ended, ~is_named)
 
 
 async def forget_overrides(tx: Tx, before: datetime) -> int:
-    """Who took on-call from somebody else, and gave it back long ago."""
     return await _forget(tx, oncall_overrides, oncall_overrides.c.id, oncall_overrides.c.ends_at < before)
 
 
 async def forget_heartbeats(tx: Tx, before: datetime) -> int:
-    """Watches over what has not arrived for so long, unless its absence is still being told."""
+    """Unless a group still fires about the absence."""
     is_missed = exists().where(OPEN, groups.c.heartbeat == heartbeats.c.key)
     return await _forget(tx, heartbeats, heartbeats.c.key, heartbeats.c.last_at < before, ~is_missed)
 

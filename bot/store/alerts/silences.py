@@ -36,7 +36,7 @@ async def change(tx: Tx, number: int, **values: Any) -> Silence:
 
 
 async def lock(tx: Tx, number: int) -> Silence:
-    """The silence, held until the transaction ends. Raises Missing."""
+    """Held until the transaction ends. Raises Missing."""
     found = await read_first(tx, select(silences).where(silences.c.id == number).with_for_update(), _silence)
     return or_missing(found, f"There is no SIL-{number}. `/incident silence` lists those in force.")
 
@@ -48,20 +48,20 @@ async def in_force(tx: Tx, now: datetime) -> list[Silence]:
 
 
 async def holding(tx: Tx, now: datetime) -> dict[int, int]:
-    """How many open groups each of them holds."""
+    """silence -> how many open groups it holds"""
     held = select(groups.c.silence, func.count()).where(OPEN, groups.c.silence.is_not(None))
     rows = await tx.execute(held.where(groups.c.silenced_until > now).group_by(groups.c.silence))
     return {row[0]: row[1] for row in rows}
 
 
 async def held_by(tx: Tx, number: int, now: datetime) -> list[int]:
-    """The open groups that it holds, the worst first."""
+    """The open groups of a silence, the worst first."""
     return await open_numbers(tx, groups.c.silence == number, groups.c.silenced_until > now)
 
 
 @dataclass(frozen=True)
 class Firing:
-    """One alert that fires in an open group, and what is needed to see whether a silence means it."""
+    """A firing alert of an open group, and what matchers are compared with."""
 
     group: int
     service: str
@@ -71,7 +71,7 @@ class Firing:
 
 
 async def firing(tx: Tx, numbers: Collection[int] | None = None, *, awake_at: datetime | None = None) -> list[Firing]:
-    """Of these open groups, or of all, those silenced until then at least left out; the worst group first."""
+    """Of these open groups, or of all; without those silenced until `awake_at` or later. The worst group first."""
     mine = (
         select(groups.c.id, groups.c.service, groups.c.severity, groups.c.heartbeat, alerts.c.labels)
         .join_from(groups, alerts, alerts.c.alert_group == groups.c.id)

@@ -46,7 +46,7 @@ async def storm(tx: Tx, number: int) -> Storm:
 
 
 async def storm_on(tx: Tx, channel_name: str, *, since_wall: float) -> Storm | None:
-    """The storm that a new group of that channel joins."""
+    """The storm that a new group of the channel joins."""
     mine = select(storms).where(storms.c.channel_name == channel_name, storms.c.last_wall > since_wall)
     return await read_first(tx, mine.order_by(storms.c.id.desc()).limit(1), _storm)
 
@@ -61,18 +61,16 @@ async def change_storm(tx: Tx, number: int, **values: Unpack[StormChanges]) -> N
 
 
 async def join(tx: Tx, number: int, members: Collection[int], *, wall: float) -> None:
-    """These groups are shown in it from now on."""
     await tx.execute(update(groups).where(groups.c.id.in_(sorted(members))).values(storm=number))
     await change_storm(tx, number, last_wall=wall)
 
 
 async def cards_since(tx: Tx, channel_name: str, *, since_wall: float) -> int:
-    """How many groups with a card that channel got."""
     return await tx.scalar(select(func.count()).where(_with_card(channel_name, since_wall))) or 0
 
 
 async def sweep_into(tx: Tx, storm: int, channel_name: str, *, since_wall: float) -> None:
-    """Groups whose card is not posted yet are shown in the storm's."""
+    """Groups whose card is not posted yet."""
     recent = update(groups).where(_with_card(channel_name, since_wall))
     await tx.execute(recent.where(groups.c.ts.is_(None), groups.c.storm.is_(None)).values(storm=storm))
 
@@ -83,7 +81,7 @@ def _with_card(channel_name: str, since_wall: float) -> ColumnElement[bool]:
 
 @dataclass(frozen=True)
 class Part:
-    """The groups of a storm that have service, severity and name in common."""
+    """A storm's groups of one service, severity and name."""
 
     service: str
     severity: str
@@ -105,5 +103,5 @@ async def parts(tx: Tx, storm: int) -> list[Part]:
 
 
 async def unattended(tx: Tx, storm: int, limit: int, *, now: datetime) -> list[AlertGroup]:
-    """The open groups of a storm that nobody acknowledged or silenced: the worst first, then the oldest."""
+    """Open groups that nobody acknowledged or silenced: the worst first, then the oldest."""
     return await group_store.unattended(tx, now, limit, groups.c.storm == storm)

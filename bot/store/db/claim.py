@@ -20,12 +20,12 @@ from bot.store.tables.runs import runs
 
 
 class LeaseLost(Exception):
-    """The row changed hands while we worked: the late outcome is discarded."""
+    """Another worker took the row: the late outcome is discarded."""
 
 
 @dataclass(frozen=True)
 class Claim:
-    """A row in our hands until `until` (wall)."""
+    """A leased row. `until` is wall time."""
 
     table: Table
     id: int
@@ -70,18 +70,18 @@ async def acquire(
 
 
 async def finish(tx: Tx, claim: Claim, *, state: str, **values: Any) -> None:
-    """Write the outcome and let go. Raises LeaseLost when the row is no longer ours; then nothing has changed."""
+    """Write the outcome and release the row. Raises LeaseLost, and then nothing has changed."""
     outcome = update(claim.table).where(claim.is_ours)
     await _or_lost(tx, outcome.values(state=state, owner=None, lease_until=None, **values), claim)
 
 
 async def assert_held(tx: Tx, claim: Claim) -> None:
-    """Make sure, until the transaction ends, that the row is still ours. Raises LeaseLost."""
+    """For the rest of the transaction. Raises LeaseLost."""
     await _or_lost(tx, update(claim.table).where(claim.is_ours).values(owner=claim.owner), claim)
 
 
 async def renew(tx: Tx, claim: Claim, *, until: float) -> None:
-    """Hold on for longer. Raises LeaseLost."""
+    """Raises LeaseLost."""
     await _or_lost(tx, update(claim.table).where(claim.is_ours).values(lease_until=until), claim)
 
 

@@ -68,7 +68,7 @@ class DatabaseClock(Clock):
         return self._known().at(epoch_seconds)
 
     async def start(self) -> None:
-        """Read the anchors, or write the first. Where the speed changed, time goes on from where it is."""
+        """Read the anchors, or write the first. A changed speed counts from now on."""
         async with self._database.transaction() as tx:
             await tx.execute(_ROW)  # the first statement also opens the transaction, too slow to measure by
             await self._measure_offset(tx)

@@ -48,7 +48,6 @@ class SqlDatabase:
             yield connection
 
     async def close(self) -> None:
-        """Give every connection back. The database cannot be used afterwards."""
         await self._reading.dispose()
         await self._writing.dispose()
 
@@ -75,7 +74,7 @@ class SqlDatabase:
 
 
 async def open_database(url: str) -> SqlDatabase:
-    """Open `sqlite:///path` or `postgresql://…`. Raises Misconfigured, naming TOCSIN_DATABASE_URL, when it cannot."""
+    """`sqlite:///path` or `postgresql://…`. Raises Misconfigured, naming TOCSIN_DATABASE_URL."""
     parsed = parse(url)
     database = _open_sqlite(parsed) if parsed.get_backend_name() == "sqlite" else _open_postgres(parsed)
     try:
@@ -108,7 +107,7 @@ def parse(url: str) -> URL:
 
 
 def cannot_open(url: URL, problem: Exception) -> str:
-    """The sentence for a database that does not answer, without its password."""
+    """The sentence for a database that does not answer, without the password."""
     reason = str(getattr(problem, "orig", None) or problem).strip().splitlines()[0]
     shown = url.set(query={}).render_as_string(hide_password=True)
     return f"The database in TOCSIN_DATABASE_URL ({shown}) cannot be opened: {reason}"

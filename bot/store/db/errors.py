@@ -21,5 +21,4 @@ def somebody_goes_first(problem: Exception) -> bool:
 
 
 def already_there(problem: Exception) -> bool:
-    """A row with the same unique key exists."""
     return isinstance(problem, IntegrityError)

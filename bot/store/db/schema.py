@@ -49,7 +49,7 @@ _VERSION = Table(
 
 
 def migrate(url: str) -> None:
-    """Bring the database at `url` to the newest schema, whole or not at all. Blocks; raises Misconfigured."""
+    """To the newest schema, whole or not at all. Blocks; raises Misconfigured."""
     engine = engine_for(url)
     try:
         with engine.begin() as connection:
@@ -78,7 +78,7 @@ def _bring_up(connection: Connection) -> None:
 
 
 def upgrade(connection: Connection) -> None:
-    """By the migrations. Raises Misconfigured where the schema is newer than they are."""
+    """Raises Misconfigured where the schema is newer than the migrations."""
     from alembic import command
     from alembic.util.exc import CommandError
 
@@ -89,12 +89,11 @@ def upgrade(connection: Connection) -> None:
 
 
 async def migrate_beside(url: str) -> None:
-    """`migrate` for async code: in a thread, so that the loop goes on."""
+    """In a thread."""
     await asyncio.to_thread(migrate, url)
 
 
 async def is_current(database: Database) -> bool:
-    """Whether the database has exactly the schema this version of the code expects."""
     async with database.reading() as tx:
         return await tx.run_sync(_revision) == newest()
 
@@ -126,7 +125,7 @@ def alembic_config(connection: Connection) -> Config:
 
 
 def engine_for(url: str) -> Engine:
-    """A plain blocking engine, for migrations."""
+    """Blocking, for migrations."""
     parsed = parse(url)
     if parsed.get_backend_name() == "postgresql":
         return create_engine(parsed.set(drivername="postgresql+psycopg"), poolclass=NullPool)

@@ -67,8 +67,6 @@ class OneTripCursor(aiosqlite.Cursor):
 
 
 class OneTripConnection(aiosqlite.Connection):
-    """Hands out `OneTripCursor`s."""
-
     def cursor(self) -> Any:
         return OneTripCursor(self)
 

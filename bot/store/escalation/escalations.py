@@ -27,8 +27,6 @@ _OPEN = text("escalations.ended_at is null")  # word for word the partial index
 
 @dataclass(frozen=True)
 class Escalation:
-    """An escalation as stored: whose, by which escalation policy, and how far it came."""
-
     id: int
     subject: str  # ALR-7 | INC-42
     alert_group: int | None
@@ -140,7 +138,7 @@ async def get(tx: Tx, number: int) -> Escalation:
 
 
 async def latest(tx: Tx, subject: str) -> Escalation | None:
-    """The newest escalation, open or not."""
+    """Open or not."""
     its = select(escalations).where(escalations.c.subject == subject)
     return await read_first(tx, its.order_by(escalations.c.number.desc()).limit(1), _escalation)
 
@@ -161,12 +159,12 @@ def _in_order(*where: ColumnElement[bool] | TextClause) -> Select[Any]:
 
 
 async def open_about(tx: Tx, incident: int) -> list[Escalation]:
-    """Every open escalation that an incident has a part in."""
+    """Open escalations of an incident and of its alert groups."""
     return await read_all(tx, _in_order(_OPEN, _about(incident)), _escalation)
 
 
 async def notified_by_another(tx: Tx, escalation: Escalation, incident: int, position: int) -> str | None:
-    """The other subject of the same incident with the same escalation policy whose step of that position went out."""
+    """Another subject of the incident, by the same policy, whose step of that position was sent."""
     same = and_(
         escalations.c.service == escalation.service,
         escalations.c.policy == escalation.policy.key,
@@ -177,7 +175,7 @@ async def notified_by_another(tx: Tx, escalation: Escalation, incident: int, pos
 
 
 async def end(tx: Tx, escalation: Escalation, *, at: datetime, why: str) -> bool:
-    """False where it had ended already."""
+    """False where it was over."""
     ended = update(escalations).where(escalations.c.id == escalation.id, _OPEN).values(ended_at=at, ended_why=why)
     return (await tx.execute(ended.returning(escalations.c.id))).first() is not None
 
@@ -196,14 +194,14 @@ async def commander_since(tx: Tx, incident: int) -> datetime | None:
 
 
 async def commitment_states(tx: Tx, subject: str, kinds: Collection[str]) -> dict[str, str]:
-    """What became of these commitments, by their kind: open, met, cancelled or missed."""
+    """kind -> open, met, cancelled or missed"""
     mine = select(commitments.c.kind, commitments.c.state)
     rows = await tx.execute(mine.where(commitments.c.subject == subject, commitments.c.kind.in_(sorted(kinds))))
     return {row.kind: row.state for row in rows}
 
 
 async def cancel_commitments(tx: Tx, subject: str, kinds: Collection[str], *, at: datetime) -> None:
-    """Of these commitments, those that are still in time."""
+    """Those still in time at `at`."""
     if kinds:
         mine = update(commitments).where(commitments.c.subject == subject, commitments.c.kind.in_(sorted(kinds)))
         in_time = mine.where(commitments.c.state == "open", commitments.c.late_at >= at)

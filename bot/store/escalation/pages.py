@@ -30,7 +30,7 @@ class State(StrEnum):
 
 @dataclass(frozen=True)
 class Sent:
-    """A page as stored. `key` is its dedup key at PagerDuty, `remote` what PagerDuty numbers it."""
+    """`key` is the dedup key at PagerDuty, `remote` PagerDuty's own number."""
 
     key: str
     subject: str
@@ -53,7 +53,7 @@ _INSERT = Inserting(pages, lambda insert: insert.on_conflict_do_nothing().return
 
 
 async def add(tx: Tx, row: Mapping[str, Any]) -> bool:
-    """False: it is there."""
+    """False where the key is known."""
     return await tx.scalar(_INSERT.on(tx), dict(row)) is not None
 
 
@@ -71,12 +71,12 @@ async def change(tx: Tx, key: str, **values: Any) -> Sent:
 
 
 async def unsettled(tx: Tx, subject: str) -> list[Sent]:
-    """Those of the subject that nobody took on, held until the transaction ends."""
+    """Pages that nobody acknowledged, held until the transaction ends."""
     return await _locked(tx, subject, State.SENDING, State.OPEN, State.FAILED)
 
 
 async def not_over(tx: Tx, subject: str) -> list[Sent]:
-    """Those of the subject that are not resolved, held until the transaction ends."""
+    """Pages that are not resolved, held until the transaction ends."""
     return await _locked(tx, subject, State.SENDING, State.OPEN, State.ACKNOWLEDGED, State.FAILED)
 
 
@@ -86,7 +86,7 @@ async def _locked(tx: Tx, subject: str, *states: State) -> list[Sent]:
 
 
 async def named(tx: Tx, names: Collection[str]) -> dict[str, Sent]:
-    """By what PagerDuty calls them: their key, or its own number."""
+    """By dedup key, and by PagerDuty's own number."""
     wanted, found = sorted(names), []
     for start in range(0, len(wanted), AT_ONCE):
         some = wanted[start : start + AT_ONCE]
@@ -96,6 +96,6 @@ async def named(tx: Tx, names: Collection[str]) -> dict[str, Sent]:
 
 
 async def away_since(tx: Tx) -> datetime | None:
-    """Since when pages wait that PagerDuty could not be told of; None: none does."""
+    """Since when a page waits because PagerDuty is away; None: none waits."""
     found: datetime | None = await tx.scalar(select(func.min(pages.c.away_since)).where(_WAITING))
     return found

@@ -19,8 +19,6 @@ _COUNTED = (incidents.c.private.is_(False), incidents.c.drill.is_(False))
 
 @dataclass(frozen=True)
 class Times:
-    """When things happened in one incident."""
-
     detected_at: datetime
     acknowledged_at: datetime | None
     resolved_at: datetime | None
@@ -39,7 +37,7 @@ async def open_by_severity(tx: Tx) -> dict[str, int]:
 
 
 async def times_since(tx: Tx, since: datetime) -> list[Times]:
-    """Of those declared since then, the newest first."""
+    """By the time of declaration, the newest first."""
     recent = (
         select(incidents.c.detected_at, incidents.c.acknowledged_at, incidents.c.resolved_at)
         .where(incidents.c.declared_at >= since, *_COUNTED)

@@ -80,7 +80,7 @@ async def change(tx: Tx, number: int, **values: Unpack[IncidentChanges]) -> Inci
 
 
 async def living_in(tx: Tx, channel: str, thread: str | None) -> Incident | None:
-    """The newest incident whose channel this is, or under whose card this thread hangs."""
+    """The newest incident with this channel, or with this thread under its card."""
     mine = incidents.c.channel == channel
     if thread:
         mine = or_(mine, and_(incidents.c.announce_channel == channel, incidents.c.announce_ts == thread))
@@ -88,7 +88,7 @@ async def living_in(tx: Tx, channel: str, thread: str | None) -> Incident | None
 
 
 async def declared_just_now(tx: Tx, person: str, service: str, title: str, since_wall: float) -> Incident | None:
-    """The same person's incident of the same title and service, declared after `since_wall` (epoch seconds)."""
+    """The person's newest incident of this title and service, declared after `since_wall` (epoch seconds)."""
     asked = {"person": person, "named": service, "words": title, "since_wall": since_wall}
     return await read_first(tx, _SAME_WORDS, _incident, asked)
 
@@ -111,7 +111,7 @@ async def newest(tx: Tx, limit: int = 20) -> list[Incident]:
 
 
 async def of_person(tx: Tx, person: str, limit: int = 20) -> list[Incident]:
-    """Not closed ones in which the person declared or holds a role, newest first."""
+    """Not closed, declared by the person or with a role of theirs; the newest first."""
     not_closed = incidents.c.status != Status.CLOSED.value
     # Two short looks at an index each: one condition for both would read every incident there is.
     declared = (
@@ -127,7 +127,7 @@ async def of_person(tx: Tx, person: str, limit: int = 20) -> list[Incident]:
 
 
 async def postmortems_due(tx: Tx, person: str, limit: int = 10) -> list[Incident]:
-    """Resolved incidents whose post-mortem this person, as commander or declarer, still owes."""
+    """Resolved incidents that the person commanded or declared, without a post-mortem."""
     commanding = select(roles.c.incident).where(roles.c.person == person, roles.c.role == "commander")
     owed = _SELECT.where(
         incidents.c.postmortem_due_at.is_not(None),
@@ -161,20 +161,19 @@ async def roles_of_many(tx: Tx, numbers: Sequence[int]) -> dict[int, dict[str, s
 
 
 async def take_role(tx: Tx, number: int, role: str, person: str, at: datetime) -> bool:
-    """False where somebody holds it: they stay."""
+    """False where somebody holds it already."""
     taking = insert_into(tx, roles).values(incident=number, role=role, person=person, since=at)
     # Not rowcount: what an INSERT reports there depends on the driver.
     return await tx.scalar(taking.on_conflict_do_nothing().returning(roles.c.person)) is not None
 
 
 async def give_role(tx: Tx, number: int, role: str, person: str, at: datetime) -> None:
-    """This person holds it, in place of another."""
     if not await take_role(tx, number, role, person, at):
         held = and_(roles.c.incident == number, roles.c.role == role)
         await tx.execute(update(roles).where(held).values(person=person, since=at))
 
 
 async def is_refused(tx: Tx, dedupe_key: str) -> bool:
-    """Whether the delivery of that key was given up."""
+    """Whether the delivery with this key failed for good."""
     query = select(deliveries.c.id).where(deliveries.c.dedupe_key == dedupe_key, state_is(deliveries, "failed"))
     return (await tx.execute(query)).first() is not None

@@ -47,7 +47,7 @@ async def log(
 
 @dataclass(frozen=True)
 class Marked:
-    """The row of a message that people put on the timeline, and the marks that keep it there."""
+    """A message that people put on the timeline. `marks`: the reactions that keep it there."""
 
     id: int
     incident: int
@@ -77,12 +77,12 @@ async def was_told(tx: Tx, row: Marked) -> bool:
 
 
 async def let_go(tx: Tx, row: Marked) -> None:
-    """It stays removed, and its message may have a row of its own again."""
+    """It stays removed; its message may get another row."""
     await tx.execute(update(timeline).where(timeline.c.id == row.id).values(source_ts=None))
 
 
 async def timeline_of(tx: Tx, number: int, *, limit: int = 1000) -> list[Entry]:
-    """In the order of what happened; what was removed is left out. With more rows than `limit`, the newest."""
+    """By the time of what happened, without what was removed. Of more rows than `limit`, the newest."""
     newest = (
         select(timeline)
         .where(timeline.c.incident == number, timeline.c.removed_at.is_(None))
@@ -93,7 +93,7 @@ async def timeline_of(tx: Tx, number: int, *, limit: int = 1000) -> list[Entry]:
 
 
 async def told_between(tx: Tx, number: int, since: int, through: int) -> list[Entry]:
-    """What an update covering (since, through] names."""
+    """What an update that covers (since, through] names."""
     told = select(timeline).where(
         timeline.c.incident == number,
         timeline.c.id > since,

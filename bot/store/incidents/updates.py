@@ -40,7 +40,7 @@ async def posted(tx: Tx, update_id: int, at: datetime) -> None:
 
 
 async def covered_from(tx: Tx, one: Update) -> int:
-    """Where what it has to name begins: what the bot's own updates before it did not get to say is left to it."""
+    """Where its part of the timeline begins: after the last update that was posted, or that a person wrote."""
     said = or_(updates.c.author != BOT, updates.c.posted_at.is_not(None))
     earlier = (updates.c.incident == one.incident, updates.c.id < one.id, said)
     return await tx.scalar(select(func.max(updates.c.through)).where(*earlier)) or 0

@@ -109,7 +109,7 @@ approval_requests = Table(
     Column("id", Integer, primary_key=True),
     Column("run", ForeignKey("runs.id"), nullable=False),
     Column("covers", String(96), nullable=False),  # run | a step's id | @undo
-    Column("round", Integer, nullable=False),  # asked anew after a change or when it was too long ago
+    Column("round", Integer, nullable=False),  # asked again after a change or when it was too long ago
     Column("plan_hash", String(64), nullable=False),  # what is approved: the plan, or a step's rendered arguments
     Column("text", Text, nullable=False, server_default=""),
     Column("who", JSON, nullable=False),
