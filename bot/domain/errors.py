@@ -1,4 +1,4 @@
-"""What can go wrong, as sentences for whoever must act. The docstring of each class says when it is raised."""
+"""What can go wrong, as sentences for who must act. The docstring of each class says when it is raised."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Missing(Problem):
 
 
 class Conflict(Problem):
-    """Somebody was first, or the state does not allow it any more."""
+    """Somebody was first, or the state does not allow it."""
 
 
 class Repeated(Problem):
@@ -55,7 +55,7 @@ class Undeliverable(Exception):
 
 
 class Unwanted(Undeliverable):
-    """Nobody wants it by now, so it does not leave. `error` says why."""
+    """Nobody wants it at the moment of sending, so it does not leave. `error` says why."""
 
     def __init__(self, why: str) -> None:
         super().__init__(why, permanent=True)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
-from bot.domain.catalogue.runbook import Connection, Effect, Kind, Runbook, Step
+from bot.domain.catalogue.runbook import Concurrency, Connection, Effect, Kind, Runbook, Step
 from bot.domain.errors import Unclear
 from bot.domain.outgoing.mail import is_nowhere
 from bot.domain.runs.parameters import Reference
@@ -31,6 +31,11 @@ def make(
 def shown_parameters(parameters: Mapping[str, Any]) -> dict[str, Any]:
     """As expressions see them while planning: a secret as the words that say where it comes from."""
     return {name: spoken_secret(one) if isinstance(one, Reference) else one for name, one in parameters.items()}
+
+
+def slot_key(concurrency: Concurrency, parameters: Mapping[str, Any], subject: Mapping[str, Any]) -> str:
+    """By which runs wait for one another. Raises Unclear."""
+    return str(evaluate.render(concurrency.key, {"params": shown_parameters(parameters), **subject}))
 
 
 def spoken_secret(reference: Reference) -> str:
@@ -71,8 +76,7 @@ def rendered(value: Any, scope: Mapping[str, Any]) -> Any:
     match value:
         case str():
             needed = evaluate.needs(value)
-            is_known = "steps" in scope
-            return Late(value, needed) if needed and not is_known else evaluate.render(value, scope)
+            return Late(value, needed) if needed and "steps" not in scope else evaluate.render(value, scope)
         case Mapping():
             return {str(name): rendered(one, scope) for name, one in value.items()}
         case list() | tuple():
@@ -135,7 +139,7 @@ def target(kind: Kind, arguments: Mapping[str, Any], connections: Mapping[str, C
 
 
 def _meant(arguments: Mapping[str, Any]) -> str:
-    """`ops (ann@example.com, team:sre)`, `production (PagerDuty PSVC123)`: a contact and what stands behind it."""
+    """`ops (ann@example.com, team:sre)`, `production (PagerDuty PSVC123)`: a contact and what it means."""
     to, contact = _said(arguments.get("to", "")), arguments.get("contact")
     if not isinstance(contact, Mapping):
         return to

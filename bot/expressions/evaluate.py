@@ -39,7 +39,7 @@ def render(source: str, values: Mapping[str, Any]) -> Any:
 
 
 def render_all(value: Any, values: Mapping[str, Any]) -> Any:
-    """The same for every text in lists and mappings. Keys stand as they are written."""
+    """The same for every text in lists and mappings. Keys stay as they are written."""
     match value:
         case str():
             return render(value, values)

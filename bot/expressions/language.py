@@ -47,7 +47,7 @@ JINJAS_TESTS = cast(Mapping[str, Callable[..., Any]], _TESTS)
 
 
 def text_of(value: Any) -> str:
-    """As it stands within a text."""
+    """As a part of a text."""
     if value is None:
         return ""
     if isinstance(value, bool):
@@ -176,7 +176,7 @@ NODES: tuple[type[nodes.Node], ...] = (
     nodes.TemplateData, nodes.Tuple,
 )  # fmt: skip
 
-# --- what templates have beside that: statements, macros, Jinja's own text filters, and methods --------------------
+# --- what templates have in addition: statements, macros, Jinja's own text filters, and methods --------------------
 
 TEMPLATE_FILTERS: Mapping[str, Word] = {
     "_concat": Word(whole(40)),

@@ -229,7 +229,7 @@ class ApprovalRuleSchema(Schema):
     by_severity: dict[SeverityWord, OverrideSchema] = {}
 
 
-NO_APPROVAL = ApprovalRuleSchema()  # stands for the word `none`; told apart by identity
+NO_APPROVAL = ApprovalRuleSchema()  # the word `none`; told apart by identity
 
 
 def _rule(value: object) -> object:

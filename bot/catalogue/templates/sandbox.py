@@ -113,7 +113,7 @@ def _repeated(left: Any, right: Any) -> int:
 
 
 def finish_for_slack(value: Any) -> Safe:
-    """A value as it may stand in a Slack message."""
+    """A value, harmless in a Slack message."""
     if isinstance(value, Safe):
         return value
     if isinstance(value, datetime):
@@ -122,7 +122,7 @@ def finish_for_slack(value: Any) -> Safe:
 
 
 def finish_for_markdown(value: Any) -> Safe:
-    """A value as it may stand in a Markdown file: without HTML."""
+    """A value, harmless in a Markdown file: without HTML."""
     if isinstance(value, datetime):
         return Safe(value.strftime("%Y-%m-%d %H:%M UTC"))
     text = _plain(value)

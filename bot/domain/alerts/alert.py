@@ -1,4 +1,4 @@
-"""One alert as we understood it, whoever sent it; what came in one message; and what makes two alerts the same."""
+"""One alert as understood, whatever its sender; what came in one message; and what makes two alerts the same."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ class Context:
     url: str = ""
     labels: Mapping[str, str] = field(default_factory=dict)
     extra: Mapping[str, Any] = field(default_factory=dict)
-    by_id: str = ""  # the sender's own id of whoever did it
+    by_id: str = ""  # the sender's own id of who did it
 
 
 @dataclass(frozen=True)
@@ -136,13 +136,13 @@ def own_fingerprint(source: str, key: str) -> str:
     all compute alike. It stays as it is, so that one alert has one fingerprint:
 
     * from Alertmanager directly and from Grafana's Alertmanager to which the same rule sends;
-    * from PagerDuty or Opsgenie, where whoever paged gave that hash as `dedup_key` or `alias` (as this bot does);
+    * from PagerDuty or Opsgenie, where the page gave that hash as `dedup_key` or `alias` (as this bot does);
     * from a generic source whose mapping names it.
 
     It is not one alert, since the messages do not allow it:
 
     * from Alertmanager's own PagerDuty and Opsgenie receivers: their key is the hash of a whole group. It is kept as
-      `Alert.group`, equal on both routes where both receivers stand in the same Alertmanager route;
+      `Alert.group`, equal on both routes where both receivers are in the same Alertmanager route;
     * a rule that Grafana evaluates itself, against the same expression in Prometheus: Grafana adds labels of its own;
     * with external labels or relabelling that differ between the routes, since the hash is over all labels;
     * Datadog, Sentry, CloudWatch: they number their alerts themselves, and PagerDuty numbers what it was told of them

@@ -147,7 +147,7 @@ def _is_another(entry: Entry, verdict: Verdict) -> bool:
 
 
 def _is_homeless(entry: Entry) -> bool:
-    """It fires and belongs nowhere, as one that must keep arriving; the catalogue may think otherwise by now."""
+    """It fires and belongs nowhere, as one that must keep arriving; the catalogue may think otherwise now."""
     return entry.kept is None or entry.kept.group is None
 
 

@@ -1,4 +1,4 @@
-"""Alerts that must keep arriving: what is known of each, and the alert that stands for its absence. Rules only."""
+"""Alerts that must keep arriving: what is known of each, and the alert that reports its absence. Rules only."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from bot.domain.alerts.routing import NAME, SERVICE, SEVERITY, Routed
 from bot.domain.catalogue.catalogue import Catalogue
 from bot.domain.text import duration
 
-SOURCE = "heartbeat"  # who sends the alert that stands for an absence
+SOURCE = "heartbeat"  # who sends the alert that reports an absence
 NAMELESS = "An alert without a name"
 
 
@@ -34,7 +34,7 @@ Heard = Mapping[str, tuple[Alert, Routed]]  # those that arrived, by key
 
 
 def key_of(routed: Routed) -> str:
-    """Of its route, whatever its number is by now, and of its group's labels: each cluster's is one of its own."""
+    """Of its route, whatever its number is now, and of its group's labels: each cluster's is one of its own."""
     matchers = [str(one) for one in routed.route.match] if routed.route else []
     return hashlib.sha256(json.dumps([matchers, routed.group]).encode()).hexdigest()
 
@@ -58,7 +58,7 @@ def arrived(catalogue: Catalogue, alerts: Iterable[Alert]) -> dict[str, tuple[Al
 
 
 def still(catalogue: Catalogue, watch: Watch) -> Routed | None:
-    """Where it is routed by now. None: no route of the catalogue wants this watch any more."""
+    """Where it is routed now. None: no route of the catalogue wants this watch."""
     routed = routing.route(catalogue, watch.labels)
     return routed if routed.heartbeat and key_of(routed) == watch.key else None
 

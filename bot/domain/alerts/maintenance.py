@@ -48,7 +48,7 @@ class Wish:
 
 
 def read(text: str) -> Wish:
-    """`shop 2h new disks`; `on` may stand before the service or after it. Raises Unclear."""
+    """`shop 2h new disks`; `on` may come before the service or after it. Raises Unclear."""
     words = text.split()
     words = words[1:] if len(words) > 2 and words[0].casefold() == "on" else words
     words = [words[0], *words[2:]] if len(words) > 2 and words[1].casefold() == "on" else words

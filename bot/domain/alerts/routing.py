@@ -2,7 +2,7 @@
 
 The first route that matches decides what it names; the rest follows the alert's own labels, and what these leave open
 has a default, so that nothing falls through. The sentences hold labels as they came, without control characters and cut
-short: whoever shows them escapes them.
+short: the view that shows them escapes them.
 """
 
 from __future__ import annotations

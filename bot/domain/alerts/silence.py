@@ -99,7 +99,7 @@ class Wish:
 
 
 def read(text: str) -> Wish:
-    """The duration stands before the matchers or after them. Raises Unclear."""
+    """The duration is before the matchers or after them. Raises Unclear."""
     words, reason = _apart(text.translate(_QUOTES).strip())
     lasting, rest = ("", words) if leading(words)[0] else _first(words)
     found, after = leading(rest)
@@ -112,7 +112,7 @@ def read(text: str) -> Wish:
 
 
 def _apart(text: str) -> tuple[str, str]:
-    """What stands before the two hyphens that are in no quotation, and what after."""
+    """The text before the two hyphens that are in no quotation, and after them."""
     for dashes in _REASON.finditer(f"{text} "):
         if text[: dashes.start()].replace('\\"', "").count('"') % 2 == 0:
             return text[: dashes.start()].strip(), " ".join(text[dashes.end() :].split())

@@ -152,7 +152,7 @@ class Retries:
 
 @dataclass(frozen=True)
 class Step:
-    """One step. `body` is what stands under its kind key, unrendered."""
+    """One step. `body` is the value of its kind key, unrendered."""
 
     id: str
     kind: Kind

@@ -53,7 +53,7 @@ class Objective:
 
 @dataclass(frozen=True)
 class Service:
-    """One service. `severities` stand worst first."""
+    """One service. `severities`: worst first."""
 
     key: str
     name: str

@@ -1,6 +1,6 @@
 """Escalation policies: who is told when, what stops a step, and which comes next. Rules only; the time is handed in.
 
-An escalation policy is followed from T+0 on. An escalation that is begun anew (somebody took their acknowledgement
+An escalation policy is followed from T+0 on. An escalation that is begun again (somebody took their acknowledgement
 back) or further up (somebody escalated by hand) has a number of its own, so that the same step of two escalations is
 two promises.
 """
@@ -83,7 +83,7 @@ def _due(policy: EscalationPolicy, start: EscalationStart, position: int) -> Sch
 
 
 def stopped(due: ScheduledStep, response: ResponseStatus) -> Unless | None:
-    """What stands in the way of sending it now, whenever it was due: asked once more just before anything leaves."""
+    """What keeps it from being sent now, whenever it was due: asked once more just before anything leaves."""
     found = _stop(due, response)
     return found[1] if found else None
 

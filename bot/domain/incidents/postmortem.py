@@ -25,14 +25,14 @@ class Section:
 
 
 def sections(markdown: str) -> tuple[str, list[Section]]:
-    """What stands before the first `## ` heading, and the sections in order."""
+    """The text before the first `## ` heading, and the sections in order."""
     parts = _HEADING.split(markdown)
     pairs = zip(parts[1::2], parts[2::2], strict=True)
     return parts[0].strip(), [Section(heading, body.strip()) for heading, body in pairs]
 
 
 def written(text: str) -> str:
-    """People's words for one section: a heading in them stands one level below the draft's own."""
+    """People's words for one section: a heading in them is one level below the draft's own."""
     return re.sub(r"^##(?= )", "###", text.strip(), flags=re.MULTILINE)
 
 

@@ -75,7 +75,7 @@ def _next_edge(level: Level, at: datetime, taken: Sequence[Override]) -> datetim
 
 
 def _next_handover(level: Level, at: datetime) -> list[datetime]:
-    """The next handover of whoever has it, and the hours at which another rotation takes it."""
+    """The next handover of the present shift, and the hours at which another rotation takes it."""
     current = _rotation(level, at)
     before = level.rotations[: level.rotations.index(current) + 1]
     edges = [one.hours.next_edge(at) for one in before if one.hours]

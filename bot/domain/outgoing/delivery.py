@@ -107,6 +107,6 @@ Fate = dict[str, Any] | Wait | Skip | None
 
 @dataclass(frozen=True)
 class Found:
-    """A look-up after a lost answer found the effect. `answer` stands in for the lost one."""
+    """A look-up after a lost answer found the effect. `answer` takes the place of the lost one."""
 
     answer: dict[str, Any]

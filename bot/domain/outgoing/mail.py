@@ -63,7 +63,7 @@ class Sent:
 
 
 def is_address(text: str) -> bool:
-    """Whether it can stand in an envelope: one address, without anything around it."""
+    """Whether an envelope takes it: one address, without anything around it."""
     return bool(_ADDRESS.fullmatch(text)) and text.isascii() and text.isprintable()
 
 

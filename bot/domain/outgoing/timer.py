@@ -15,7 +15,7 @@ MOST_ATTEMPTS = 8
 class Lateness(StrEnum):
     FIRE_LATE = "fire_late"  # late is better than never
     SKIP = "skip"  # a minute late is too late
-    COALESCE = "coalesce"  # of several due at once, the newest stands for all
+    COALESCE = "coalesce"  # of several due at once, only the newest is carried out
 
 
 @dataclass(frozen=True)

@@ -34,12 +34,14 @@ class Person:
         return self.name
 
 
-AT_PAGERDUTY = " at PagerDuty"  # what ends the id of whoever acts there, so that it is read wherever they are named
+AT_PAGERDUTY = (
+    " at PagerDuty"  # what ends the id of a person who acts there, so that it is read wherever they are named
+)
 LONGEST_NAME = 40
 
 
 def at_pagerduty(person: Person | None, name: str) -> Person:
-    """Who acts at PagerDuty: somebody of this workspace, or whoever they are called there."""
+    """Who acts at PagerDuty: somebody of this workspace, or the name they have there."""
     called = " ".join((person.name if person else name).split())[:LONGEST_NAME] or "Somebody"
     if person is None and called.isalnum() and called.isupper():
         called = f"“{called}”"  # a name there that looks like an id here is nobody's id

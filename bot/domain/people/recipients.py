@@ -9,7 +9,7 @@ NO_ADDRESS = "no address is known"
 
 @dataclass(frozen=True)
 class Recipients:
-    """`written` stand in the catalogue; `people` are (id, address); the others cannot be reached, or not yet."""
+    """`written` are in the catalogue; `people` are (id, address); the others cannot be reached, or not yet."""
 
     written: tuple[str, ...] = ()
     people: tuple[tuple[str, str], ...] = ()

@@ -1,6 +1,6 @@
 """Who must approve what, and what becomes of a vote. Rules only: memberships and the time are handed in.
 
-Four eyes is not a setting: whoever asked for the run, or had a hand in its parameters, never counts.
+Four eyes is not a setting: who asked for the run, or had a hand in its parameters, never counts.
 """
 
 from __future__ import annotations
@@ -116,7 +116,7 @@ def rule_of_undo(runbook: Runbook, undos: Collection[PlannedStep], severity: str
 
 
 def named_for(runbook: Runbook, covers: str, severity: str | None) -> tuple[str, ...]:
-    """Whom the file names for this question. Empty: whoever may approve in general."""
+    """Whom the file names for this question. Empty: `access.approve`."""
     step = runbook.step(covers) if covers not in (WHOLE_RUN, UNDO) else None
     if step is not None and step.kind is Kind.APPROVAL:
         return tuple(step.body.get("who") or ())
@@ -167,7 +167,7 @@ def missing(asked: ApprovalRequest, voters: Collection[str]) -> int:
 
 
 def may_break_glass(asked: ApprovalRequest, *, is_named: bool, reason: str) -> None:
-    """Raises Refused. Whoever is named may do it alone, also for a run of their own; somebody else reviews it after."""
+    """Raises Refused. Who is named may do it alone, also for a run of their own; somebody else reviews it after."""
     if not asked.break_glass:
         raise Refused("This runbook has no break-glass: nobody may start it without approval.")
     if not is_named:

@@ -78,7 +78,7 @@ def check(parameter: Parameter, value: Any) -> Any:
 
 
 def spoken(parameter: Parameter) -> str:
-    """The rule in words, to stand after “must be”."""
+    """The rule in words, to follow “must be”."""
     return _RULES[parameter.type](parameter)
 
 

@@ -46,7 +46,7 @@ class PlannedStep:
 
 @dataclass(frozen=True)
 class Plan:
-    """The whole of it. `parameters` holds secrets as references, `subject` what expressions see beside them."""
+    """The whole of it. `parameters` holds secrets as references, `subject` what expressions see in addition."""
 
     runbook: str
     version: str
@@ -70,7 +70,7 @@ class Plan:
 
     def step(self, step_id: str) -> PlannedStep | None:
         """The step or the undo of that id."""
-        every = [one for step in self.steps for one in (step, step.undo) if one]
+        every = (one for step in self.steps for one in (step, step.undo) if one)
         return next((one for one in every if one.id == step_id), None)
 
 

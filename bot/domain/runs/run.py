@@ -35,7 +35,7 @@ OVER = (Status.SUCCEEDED, Status.FAILED, Status.CANCELLED, Status.REJECTED, Stat
 
 
 class StepState(StrEnum):
-    READY = "ready"  # to be begun anew
+    READY = "ready"  # to be begun again
     STARTED = "started"
     WAITING = "waiting"
     DONE = "done"
@@ -113,7 +113,7 @@ class Run:
     epoch: int = 0
     owner: str | None = None
     alert_group: int | None = None  # whose alerts or card began it
-    thread: str | None = None  # the message it stands under, where it has no thread of its own
+    thread: str | None = None  # the message it is posted under, where it has no thread of its own
 
     @property
     def name(self) -> str:
@@ -152,7 +152,7 @@ def number(text: str) -> int | None:
 
 def step_key(run: Run, step_id: str, attempt: int) -> str:
     """The idempotency key of one attempt: the same after a crash, another when a person says to do it again."""
-    return f"tocsin-{run.created_at:%Y%m%d%H%M%S}-RUN-{run.id}-{step_id}-{attempt}"
+    return f"{step_name(run, step_id)}-{attempt}"
 
 
 def step_name(run: Run, step_id: str) -> str:

@@ -13,7 +13,7 @@ from urllib.parse import quote, quote_plus, unquote, urlsplit
 from bot.domain.text.secret import Secret
 
 MASK = "***"
-SHORTEST_PIECE = 4  # shorter ones stand in every text
+SHORTEST_PIECE = 4  # shorter ones occur in every text
 SHORTEST_LINE = 8  # of a secret of several lines, such as a key
 SHORTEST_WRAPPED = 6  # shorter ones are not looked for across line ends
 _BREAKS = str.maketrans("", "", "\r\n")
@@ -65,7 +65,7 @@ class Masker:
         return MaskedStream(self)
 
     def spans(self, text: str) -> list[Span]:
-        """Where secrets stand, in order and apart from one another. Case is ignored: `%2F` is `%2f`."""
+        """Where secrets are, in order and apart from one another. Case is ignored: `%2F` is `%2f`."""
         text = text.translate(_LOWER)
         found = [span for needle in self._needles for span in _places(text, needle)]
         squeezed = text.translate(_BREAKS)
@@ -92,7 +92,7 @@ class MaskedStream:
         self._held = ""
 
     def feed(self, text: str) -> str:
-        """What may be shown by now."""
+        """What may be shown so far."""
         self._held += text
         cut = len(self._held) - self._masker.reach
         if cut <= 0:

@@ -46,7 +46,7 @@ def shown(text: str, limit: int = MAX_SHOWN) -> str:
 
 
 def is_deep(value: Any) -> bool:
-    """Whether lists and mappings stand within one another beyond what is kept."""
+    """Whether lists and mappings are nested deeper than what is kept."""
     left = [(value, 0)]
     while left:
         one, depth = left.pop()

@@ -22,7 +22,6 @@ from bot.domain.text.masking import Masker
 from bot.engine import machine, plan_in_force, planning
 from bot.engine.machine import AskApproval, AskWhether, Later, Move, Pause, Perform, Situation
 from bot.engine.testing import scripted
-from bot.expressions import evaluate
 
 REFUSED = "refused"  # it was never a run
 ASKS = "asks"
@@ -112,13 +111,12 @@ class _Simulation:
 
     def _asked_for(self) -> _End | None:
         """As `services.runs.request.request` does: parameters, plan, slot, and the approval of the whole."""
-        runbook, subject = self._runbook, self._run.subject
+        runbook = self._runbook
         try:
             self._run = replace(self._run, parameters=parameters.read(runbook, self._given))
             plan = plan_in_force.plan(self._run, runbook)
             if runbook.concurrency:
-                shown = planning.shown_parameters(self._run.parameters)
-                evaluate.render(runbook.concurrency.key, {"params": shown, **subject})
+                planning.slot_key(runbook.concurrency, self._run.parameters, self._run.subject)
         except Unclear as problem:
             return _End(REFUSED, problem.sentence)
         if plan.problems:
@@ -191,8 +189,7 @@ class _Simulation:
             case "happened":
                 self._progress[made.step] = replace(made, state=StepState.DONE)
             case "redo":
-                again = StepRun(made.step, made.attempt + 1, StepState.READY, scripted.MOMENT)
-                self._progress[made.step] = again
+                self._progress[made.step] = StepRun(made.step, made.attempt + 1, StepState.READY, scripted.MOMENT)
             case "stop":
                 return _End(Status.FAILED, f"Somebody stopped it; whether step {made.step} happened is not known.")
             case _:
@@ -219,7 +216,7 @@ def _stand_ins(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _subject(runbook: Runbook, case: RunbookCase, service: Service | None) -> dict[str, Any]:
-    """What expressions see beside the parameters, as `services.runs.request.subject`."""
+    """What expressions see apart from the parameters, as `services.runs.request.subject`."""
     seen: dict[str, Any] = dict.fromkeys(("id", "severity", "service", "title"))
     if case.incident is not None:
         own = {"severity": _severity(case, service), "service": runbook.service}

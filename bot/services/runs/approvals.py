@@ -6,14 +6,14 @@ Permission is checked here, below every door; every refusal is in the audit log.
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from bot.deps import Deps
 from bot.domain.catalogue.runbook import ApprovalRule
-from bot.domain.errors import Conflict, Missing, Problem, Refused, Repeated
+from bot.domain.errors import Conflict, Missing, Refused
 from bot.domain.outgoing.timer import Timer
 from bot.domain.people import access
 from bot.domain.people.person import Actor, Person
@@ -26,6 +26,7 @@ from bot.queue import audit, outbox, timers
 from bot.queue.unit_of_work import begin
 from bot.services.runs import deliveries as run_deliveries
 from bot.services.runs import finish, redaction
+from bot.services.runs.refusal_audit import refusal_is_kept
 from bot.services.workspace import oncall_now, permissions
 from bot.store.incidents import incidents as incidents_store
 from bot.store.people import people as people_store
@@ -35,6 +36,7 @@ from bot.store.runs import runs as runs_store
 EXPIRE = "approval.expire"
 REVIEW = "approval.review"
 VOTED = "approval.voted"
+REFUSED = "approval.refused"
 REVIEW_EVERY = timedelta(hours=24)
 
 _NOT_THE_QUESTION = "That message is not the question about {run}. Use the buttons in its thread."
@@ -45,7 +47,7 @@ _VALUE = re.compile(r"RUN-([1-9][0-9]{0,8})(?::([a-z][a-z0-9_]*|@undo))?", re.AS
 
 
 def who_of(deps: Deps, rule: ApprovalRule) -> tuple[str, ...]:
-    """Its own list, or whoever may approve in general."""
+    """Its own list, or `access.approve`."""
     return rule.who or deps.catalogue.access.approve
 
 
@@ -119,19 +121,17 @@ class ApprovalClick:
 
 async def read_click(deps: Deps, value: str, channel: str | None, ts: str | None, by: Actor) -> ApprovalClick:
     """A button's value, `RUN-7` or `RUN-7:rule`, and no other spelling. Raises Missing, kept like any refusal."""
-    found = _VALUE.fullmatch(value)
-    if found is None:
-        problem = Missing("That button belongs to no run that I know. `/runbook status` shows the latest.")
-        await note_refusal(deps, "approval", by, "read", problem, value=ascii(value[:60]))
-        raise problem
-    return ApprovalClick(int(found[1]), found[2] or WHOLE_RUN, channel, ts)
+    async with refusal_is_kept(deps, by, REFUSED, "approval", attempted="read", value=ascii(value[:60])):
+        found = _VALUE.fullmatch(value)
+        if found is None:
+            raise Missing("That button belongs to no run that I know. `/runbook status` shows the latest.")
+        return ApprovalClick(int(found[1]), found[2] or WHOLE_RUN, channel, ts)
 
 
 async def approve(deps: Deps, given: ApprovalClick, by: Actor) -> Decision:
     """One vote for it. Raises Refused, Conflict (who was first), Missing."""
     async with _refusals_are_kept(deps, given, by, "approve"):
-        asked = await _look(deps, given, by)
-        learnt = await _learnt_for(deps, asked)
+        learnt = await _learnt_for(deps, await _look(deps, given, by))
         return await _approve(deps, given, by, learnt)
 
 
@@ -139,8 +139,7 @@ async def _approve(deps: Deps, given: ApprovalClick, by: Actor, learnt: _Learnt)
     async with begin(deps, by) as tx:
         run, asked = await _in_hand(deps, tx, given)
         eligibility = await _eligibility(deps, tx, run, await _lists(deps, tx, run, asked), learnt)
-        is_named = eligibility.names(by.person)
-        rules.may_vote(asked, by.id, involved=run.involved, is_named=is_named, whom=spoken(asked.who))
+        _may_vote(asked, by, eligibility, run.involved)
         await store.vote(tx, asked.id, by.id, "approve", "", deps.clock.now())
         voters = [*(vote.person for vote in asked.approvals), by.id]
         qualified = await _qualified(tx, eligibility, voters)
@@ -154,8 +153,13 @@ async def _approve(deps: Deps, given: ApprovalClick, by: Actor, learnt: _Learnt)
         return Decision(await set_going(deps, tx, run), asked)
 
 
+def _may_vote(asked: ApprovalRequest, by: Actor, eligibility: _Eligibility, involved: Collection[str]) -> None:
+    is_named = eligibility.names(by.person)
+    rules.may_vote(asked, by.id, involved=involved, is_named=is_named, whom=spoken(asked.who))
+
+
 async def reject(deps: Deps, given: ApprovalClick, by: Actor, reason: str) -> Decision:
-    """One no ends it. Whoever may approve may reject, and so may whoever asked. Raises as `approve`."""
+    """One no ends it. Those who may approve may reject, and so may those who asked. Raises as `approve`."""
     async with _refusals_are_kept(deps, given, by, "reject"):
         asked = await _look(deps, given, by)
         if not rules.is_said(reason):
@@ -172,8 +176,8 @@ async def reject(deps: Deps, given: ApprovalClick, by: Actor, reason: str) -> De
             await audit.record(
                 tx, deps.clock, by.id, "approval.rejected", run.name, reason=reason[:500], **_about(asked)
             )
-            sentence = f"<@{by.id}> rejected it: {reason}"
-            return Decision(await _stop(deps, tx, run, asked, Status.REJECTED, sentence, by.id), asked)
+            said = f"<@{by.id}> rejected it: {reason}"
+            return Decision(await _stop(deps, tx, run, asked, Status.REJECTED, said, by.id), asked)
 
 
 async def may_reject(deps: Deps, given: ApprovalClick, by: Actor) -> ApprovalRequest:
@@ -194,7 +198,7 @@ async def break_glass(deps: Deps, given: ApprovalClick, by: Actor, reason: str) 
             reason = redaction.typed(deps, run, reason)
             due = deps.clock.now() + rules.REVIEW_WITHIN
             await _close(deps, tx, run, asked, State.APPROVED, by.id, glass_broken=True, review_due_at=due)
-            await _demand_review(deps, tx, run, asked, due)
+            await _schedule(tx, asked, REVIEW, deps.clock.now() + REVIEW_EVERY, "1", nth=1)
             await audit.record(
                 tx, deps.clock, by.id, "approval.glass_broken", run.name, reason=reason[:500], **_about(asked)
             )
@@ -217,10 +221,7 @@ async def review(deps: Deps, given: ApprovalClick, by: Actor) -> ApprovalRequest
         async with begin(deps, by) as tx:
             run, asked = await runs_store.lock(tx, given.run), await _of_this_message(tx, given)
             eligibility = await _eligibility(deps, tx, run, await _lists(deps, tx, run, asked), learnt)
-            involved = {*run.involved, asked.decided_by or ""}
-            rules.may_vote(
-                asked, by.id, involved=involved, is_named=eligibility.names(by.person), whom=spoken(asked.who)
-            )
+            _may_vote(asked, by, eligibility, {*run.involved, asked.decided_by or ""})
             if not asked.glass_broken:
                 raise Conflict("No glass was broken here: there is nothing to review.")
             if not await store.review(tx, asked.id, by=by.id, at=deps.clock.now()):
@@ -234,22 +235,10 @@ async def review(deps: Deps, given: ApprovalClick, by: Actor) -> ApprovalRequest
 # --- the pieces -------------------------------------------------------------------------------------------------------
 
 
-@asynccontextmanager
-async def _refusals_are_kept(deps: Deps, given: ApprovalClick, by: Actor, attempted: str) -> AsyncIterator[None]:
-    """Every attempt that was not let through is in the audit log, in a transaction of its own."""
-    try:
-        yield
-    except Repeated:
-        raise
-    except (Refused, Conflict, Missing) as problem:
-        await note_refusal(deps, f"RUN-{given.run}", by, attempted, problem, covers=given.covers)
-        raise
-
-
-async def note_refusal(deps: Deps, subject: str, by: Actor, attempted: str, problem: Problem, **more: str) -> None:
-    async with deps.database.transaction() as tx:
-        detail = {"attempted": attempted, "why": problem.sentence[:500], "source": by.source, **more}
-        await audit.record(tx, deps.clock, by.id, "approval.refused", subject, **detail)
+def _refusals_are_kept(
+    deps: Deps, given: ApprovalClick, by: Actor, attempted: str
+) -> AbstractAsyncContextManager[None]:
+    return refusal_is_kept(deps, by, REFUSED, f"RUN-{given.run}", attempted=attempted, covers=given.covers)
 
 
 async def _look(deps: Deps, given: ApprovalClick, by: Actor) -> ApprovalRequest:
@@ -360,10 +349,10 @@ class _Eligibility:
 
 
 async def _lists(deps: Deps, tx: Tx, run: Run, asked: ApprovalRequest) -> Lists:
-    """The list as it was asked. Where the file names nobody, today's of whoever may approve in general as well: who
-    has lost that since the question does not count, and who has gained it since was not asked."""
+    """The list as it was asked. Where the file names nobody, today's `access.approve` as well: who has lost that since
+    the question does not count, and who has gained it since was not asked."""
     runbook = await runs_store.version(tx, run.version)
-    is_own = bool(rules.named_for(runbook, asked.covers, run.severity))
+    is_own = rules.named_for(runbook, asked.covers, run.severity)
     return (asked.who,) if is_own else (asked.who, deps.catalogue.access.approve)
 
 
@@ -389,11 +378,16 @@ async def _close(deps: Deps, tx: Tx, run: Run, asked: ApprovalRequest, state: St
 
 
 async def _show_later(deps: Deps, tx: Tx, asked: ApprovalRequest, state: State, by: str) -> None:
-    """A click waits for nothing that others read. The subject is the question, since a run's timers end with it."""
-    key = f"{VOTED}:{asked.id}:{state}:{by}"
-    payload = {"request_id": asked.id, "by": by}
-    subject, now = f"GATE-{asked.id}", deps.clock.now()
-    await timers.schedule(tx, kind=VOTED, subject=subject, due_at=now, dedupe_key=key, payload=payload)
+    """A click waits for nothing that others read."""
+    await _schedule(tx, asked, VOTED, deps.clock.now(), f"{state}:{by}", by=by)
+
+
+async def _schedule(tx: Tx, asked: ApprovalRequest, kind: str, due_at: datetime, key: str, **more: object) -> None:
+    """The subject is the question, since a run's timers end with the run."""
+    await timers.schedule(
+        tx, kind=kind, subject=f"GATE-{asked.id}", due_at=due_at, dedupe_key=f"{kind}:{asked.id}:{key}",
+        payload={"request_id": asked.id, **more},
+    )  # fmt: skip
 
 
 async def set_going(deps: Deps, tx: Tx, run: Run) -> Run:
@@ -409,20 +403,6 @@ async def _stop(deps: Deps, tx: Tx, run: Run, asked: ApprovalRequest, status: St
         sentence = f"It was not taken back. {sentence}"
         run = await runs_store.change(tx, run.id, phase=Phase.DO.value)
     return await finish.end(deps, tx, run, status, sentence, by=by)
-
-
-async def _demand_review(deps: Deps, tx: Tx, run: Run, asked: ApprovalRequest, due: object) -> None:
-    at = deps.clock.now() + REVIEW_EVERY
-    key = f"{REVIEW}:{asked.id}:1"
-    # Its subject is the question, since the run's own timers end with the run.
-    await timers.schedule(
-        tx,
-        kind=REVIEW,
-        subject=f"GATE-{asked.id}",
-        due_at=at,
-        dedupe_key=key,
-        payload={"request_id": asked.id, "nth": 1},
-    )
 
 
 # --- timers -----------------------------------------------------------------------------------------------------------
@@ -462,10 +442,7 @@ async def remind_of_review(deps: Deps, tx: Tx, timer: Timer) -> None:
     text = f"{run} was started by breaking the glass and nobody has reviewed it yet. {spoken(asked.who)}: please look."
     nth = int(timer.payload["nth"])
     await outbox.enqueue(deps, tx, run_deliveries.said(run, f"review:{asked.id}:{nth}", text, loud=True))
-    await timers.schedule(
-        tx, kind=REVIEW, subject=timer.subject, due_at=deps.clock.now() + REVIEW_EVERY,
-        dedupe_key=f"{REVIEW}:{asked.id}:{nth + 1}", payload={"request_id": asked.id, "nth": nth + 1},
-    )  # fmt: skip
+    await _schedule(tx, asked, REVIEW, deps.clock.now() + REVIEW_EVERY, f"{nth + 1}", nth=nth + 1)
 
 
 # --- looking ----------------------------------------------------------------------------------------------------------

@@ -21,7 +21,7 @@ from bot.services.runs import approvals, deliveries, finish, redaction
 from bot.services.runs.deliveries import AskManual, AskUnknown
 from bot.services.runs.queries import Subject, with_runbook
 from bot.services.runs.refusal_audit import refusals_are_kept
-from bot.services.runs.request import MAX_REASON, also_edited, may_execute
+from bot.services.runs.request import MAX_REASON, also_edited, executable, may_execute
 from bot.services.workspace import permissions
 from bot.store.incidents import incidents as incidents_store
 from bot.store.queue import deliveries as deliveries_store
@@ -31,7 +31,7 @@ from bot.store.runs import runs as store
 
 @refusals_are_kept
 async def cancel(deps: Deps, number: int, by: Actor) -> tuple[Run, bool]:
-    """The run, and whether it is over already. Whoever asked, may execute or administers. Raises Conflict, Refused."""
+    """The run, and whether it is over already. For who asked, may execute or administers. Raises Conflict, Refused."""
     run, runbook = await with_runbook(deps, number)
     await _may_stop(deps, run, runbook, by)
     async with begin(deps, by) as tx:
@@ -39,7 +39,7 @@ async def cancel(deps: Deps, number: int, by: Actor) -> tuple[Run, bool]:
         rules.must_run(run)
         await audit.record(tx, deps.clock, by.id, "run.cancel_requested", run.name)
         run = await store.change(tx, run.id, cancelled_by=by.id)
-        if run.state == "running":  # whoever has it in hand hears of it within a second
+        if run.state == "running":  # its executor hears of it within a second
             await finish.show(deps, tx, run)
             return run, False
         status = Status.CANCELLED
@@ -64,13 +64,11 @@ async def _may_stop(deps: Deps, run: Run, runbook: Runbook, by: Actor) -> None:
 
 @refusals_are_kept
 async def retry(deps: Deps, number: int, by: Actor) -> Run:
-    """Begin the failed step anew. An approval that is too old is asked for again. Raises Conflict, Refused."""
-    run, runbook = await with_runbook(deps, number)
-    await may_execute(deps, runbook, by, run.incident)
+    """Begin the failed step again. An approval that is too old is asked for again. Raises Conflict, Refused."""
+    run, runbook = await executable(deps, number, by)
     async with begin(deps, by) as tx:
         run = await store.lock(tx, number)
-        made = await _failed_step(tx, run)
-        return await _again(deps, tx, run, runbook, made, by)
+        return await _again(deps, tx, run, runbook, await _failed_step(tx, run), by)
 
 
 async def _failed_step(tx: Tx, run: Run) -> StepRun:
@@ -85,8 +83,7 @@ async def _failed_step(tx: Tx, run: Run) -> StepRun:
 
 async def _again(deps: Deps, tx: Tx, run: Run, runbook: Runbook, made: StepRun, by: Actor) -> Run:
     """A new attempt of this step, by a person's word."""
-    now = deps.clock.now()
-    again = StepRun(made.step, made.attempt + 1, StepState.READY, now, actor=by.id)
+    again = StepRun(made.step, made.attempt + 1, StepState.READY, deps.clock.now(), actor=by.id)
     await store.put_steps(tx, [store.step_row(run.id, again)])
     await finish.answered(deps, tx, run, made)
     await audit.record(tx, deps.clock, by.id, "step.again", run.name, step=made.step, attempt=again.attempt)
@@ -95,13 +92,14 @@ async def _again(deps: Deps, tx: Tx, run: Run, runbook: Runbook, made: StepRun, 
 
 
 async def _reopened_if_approved(deps: Deps, tx: Tx, run: Run, runbook: Runbook, by: Actor, attempted: str) -> Run:
-    """It goes on, if its approval still holds. Else that is asked for anew, and not of whoever wants it to go on."""
+    """It goes on, if its approval still holds. Else that is asked for again, and not of who wants it to go on."""
     run = await _reopened(deps, tx, run, runbook)
     rule = rule_of_run(runbook, run.severity)
     asked = await run_approvals.newest(tx, run.id, WHOLE_RUN)
     if rule and not (asked and asked.still_holds(deps.clock.now())):
-        edited = also_edited(run, by)
-        run = await store.change(tx, run.id, status=Status.AWAITING.value, state="parked", edited_by=edited)
+        run = await store.change(
+            tx, run.id, status=Status.AWAITING.value, state="parked", edited_by=also_edited(run, by)
+        )
         text = f"<@{by.id}> asks to {attempted}; the approval of before is too old."
         await approvals.ask(deps, tx, run, WHOLE_RUN, rule, plan_hash=run.plan_hash, text=text)
     await finish.show(deps, tx, run)
@@ -109,18 +107,15 @@ async def _reopened_if_approved(deps: Deps, tx: Tx, run: Run, runbook: Runbook, 
 
 
 async def _reopened(deps: Deps, tx: Tx, run: Run, runbook: Runbook) -> Run:
+    run = await approvals.set_going(deps, tx, run)
     deadline = deps.clock.now() + runbook.deadline
-    return await store.change(
-        tx, run.id, state="ready", status=Status.RUNNING.value, sentence="", next_at=deps.clock.wall(), ended_at=None,
-        cancelled_by=None, deadline_at=deadline,
-    )  # fmt: skip
+    return await store.change(tx, run.id, ended_at=None, cancelled_by=None, deadline_at=deadline)
 
 
 @refusals_are_kept
 async def undo(deps: Deps, number: int, by: Actor) -> Run:
     """Take back what was done, last first: its own plan, its own approval. Raises Conflict, Refused."""
-    run, runbook = await with_runbook(deps, number)
-    await may_execute(deps, runbook, by, run.incident)
+    run, runbook = await executable(deps, number, by)
     async with begin(deps, by) as tx:
         run = await store.lock(tx, number)
         if not run.is_over or run.phase is Phase.UNDO:
@@ -130,9 +125,8 @@ async def undo(deps: Deps, number: int, by: Actor) -> Run:
         if not back:
             raise Conflict(f"{run} did nothing that could be taken back.")
         await audit.record(tx, deps.clock, by.id, "run.undo_requested", run.name, steps=[one.id for one in back])
-        edited = also_edited(run, by)
         run = await _reopened(deps, tx, run, runbook)
-        run = await store.change(tx, run.id, phase=Phase.UNDO.value, edited_by=edited)
+        run = await store.change(tx, run.id, phase=Phase.UNDO.value, edited_by=also_edited(run, by))
         rule = rule_of_undo(runbook, back, run.severity)
         if rule:
             run = await store.change(tx, run.id, status=Status.AWAITING.value, state="parked")
@@ -144,8 +138,7 @@ async def undo(deps: Deps, number: int, by: Actor) -> Run:
 @refusals_are_kept
 async def answer(deps: Deps, about: Subject, verdict: str, by: Actor) -> tuple[Run, StepRun]:
     """What became of a step that is unknown: `happened`, `redo` or `stop`. Raises Conflict (who was first), Refused."""
-    run, runbook = await with_runbook(deps, about.run)
-    await may_execute(deps, runbook, by, run.incident)
+    run, runbook = await executable(deps, about.run, by)
     async with begin(deps, by) as tx:
         run = await store.lock(tx, about.run)
         made = (await store.progress(tx, run.id)).get(about.step)
@@ -188,9 +181,7 @@ async def _answer(deps: Deps, tx: Tx, run: Run, made: StepRun) -> StepRun:
 
 
 async def _on(deps: Deps, tx: Tx, run: Run) -> Run:
-    run = await store.change(
-        tx, run.id, state="ready", status=Status.RUNNING.value, sentence="", next_at=deps.clock.wall()
-    )
+    run = await approvals.set_going(deps, tx, run)
     await finish.show(deps, tx, run)
     return run
 
@@ -253,8 +244,7 @@ async def _waiting(tx: Tx, run: Run, step: Step) -> StepRun:
 @refusals_are_kept
 async def skip(deps: Deps, about: Subject, reason: str, by: Actor) -> Run:
     """Leave out a step that failed or waits. An approval is never skipped. Raises Conflict, Refused, Unclear."""
-    run, runbook = await with_runbook(deps, about.run)
-    await may_execute(deps, runbook, by, run.incident)
+    run, runbook = await executable(deps, about.run, by)
     step = runbook.step(about.step)
     if step is None:
         raise Missing(f"RUN-{about.run} has no step “{about.step[:60]}”.")

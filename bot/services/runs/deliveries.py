@@ -129,7 +129,7 @@ def said(run: Run, key: str, text: str, *, loud: bool = False) -> NewDelivery:
 
 
 def direct_message(run: Run, key: str, text: str) -> NewDelivery:
-    """A sentence for whoever asked for the run, where its thread cannot be written to."""
+    """A sentence for who asked for the run, where its thread cannot be written to."""
     note = RunNote(text, elsewhere=True)
     return NewDelivery(note, run.name, rank=run.rank, dedupe_key=f"direct_message:{key}")
 

@@ -51,8 +51,9 @@ class Executor:
         if run.started_at is None:
             now = deps.clock.now()
             self._writer.run = replace(run, started_at=now, deadline_at=now + runbook.deadline)
-            begun = {"runbook": run.runbook, "version": run.version, "plan_hash": run.plan_hash}
-            self._writer.note("run.started", begun)
+            self._writer.note(
+                "run.started", {"runbook": run.runbook, "version": run.version, "plan_hash": run.plan_hash}
+            )
 
     # --- from outside -------------------------------------------------------------------------------------------------
 
@@ -156,8 +157,7 @@ class Executor:
         outcome = await self._outcome(perform)
         move = self._made(machine.after(self._situation(), step, attempt, outcome))
         if step.kind is Kind.MESSAGE and isinstance(outcome, Done) and move.then is None:
-            text = self._deps.secrets.masker.mask(str(outcome.result["text"]))
-            to = str(outcome.result["to"])
+            to, text = str(outcome.result["to"]), self._deps.secrets.masker.mask(str(outcome.result["text"]))
             self._writer.tell(deliveries.message(self._writer.run, step.id, attempt.attempt, to, text))
         return move
 

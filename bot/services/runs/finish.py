@@ -25,10 +25,9 @@ SOME = timedelta(seconds=1)
 
 async def end(deps: Deps, tx: Tx, run: Run, status: Status, sentence: str, *, by: str = BOT) -> Run:
     """For people and timers: the row is locked, and nobody is working on it."""
-    now = deps.clock.now()
     ended = await store.change(
-        tx, run.id, state="over", status=status.value, sentence=sentence, ended_at=now, has_slot=False, owner=None,
-        lease_until=None,
+        tx, run.id, state="over", status=status.value, sentence=sentence, ended_at=deps.clock.now(), has_slot=False,
+        owner=None, lease_until=None,
     )  # fmt: skip
     await audit.record(tx, deps.clock, by, f"run.{status.value}", run.name, sentence=sentence[:500])
     await follow(deps, tx, ended, by=by, had_slot=run.has_slot)
@@ -38,8 +37,7 @@ async def end(deps: Deps, tx: Tx, run: Run, status: Status, sentence: str, *, by
 
 async def follow(deps: Deps, tx: Tx, run: Run, *, by: str = BOT, had_slot: bool = False) -> None:
     """What every ending brings along. The run's row says already that it is over."""
-    for request_id in await run_approvals.void(tx, run.id, at=deps.clock.now()):
-        await outbox.enqueue(deps, tx, run_deliveries.approval_edit(run, request_id))
+    await void_approvals(deps, tx, run)
     await timers.cancel(tx, subject=run.name)
     if run.status is not Status.SUCCEEDED:
         for made in (await store.progress(tx, run.id)).values():
@@ -53,8 +51,14 @@ async def follow(deps: Deps, tx: Tx, run: Run, *, by: str = BOT, had_slot: bool 
         await _tell_its_alert(deps, tx, run, run.alert_group, by)
 
 
+async def void_approvals(deps: Deps, tx: Tx, run: Run) -> None:
+    """What was asked about the run is asked no more."""
+    for request_id in await run_approvals.void(tx, run.id, at=deps.clock.now()):
+        await outbox.enqueue(deps, tx, run_deliveries.approval_edit(run, request_id))
+
+
 async def _tell_its_alert(deps: Deps, tx: Tx, run: Run, number: int, by: str) -> None:
-    """Whoever watches the alert's card reads how it went."""
+    """Those who watch the alert's card read how it went."""
     group = await alert_groups.get(tx, number)
     took = f" in {duration.words(run.took)}" if run.took and run.took >= SOME else ""
     text = f"{run} ({run.runbook}) {SPOKEN[run.status]}{took}. {run.sentence}".strip()
@@ -64,7 +68,7 @@ async def _tell_its_alert(deps: Deps, tx: Tx, run: Run, number: int, by: str) ->
 
 
 async def answered(deps: Deps, tx: Tx, run: Run, made: StepRun) -> None:
-    """Whatever was asked of people about this step is asked no more: its message loses its buttons."""
+    """What was asked of people about this step is asked no more: its message loses its buttons."""
     for kind in (run_deliveries.AskUnknown, run_deliveries.AskManual):
         asked = kind(made.step, made.attempt)
         if await deliveries_store.is_known(tx, run_deliveries.asked_key(run, asked)):

@@ -62,8 +62,17 @@ async def _of(tx: Tx, delivery: Delivery[Any]) -> Shown:
 
 
 def _live(shown: Shown) -> Live:
-    can_undo = shown.run.is_over and shown.undoable
-    return Live(shown.run, shown.runbook, shown.plan, shown.progress, can_undo)
+    return Live(shown.run, shown.runbook, shown.plan, shown.progress, shown.run.is_over and shown.undoable)
+
+
+def _live_message(shown: Shown) -> Said:
+    live = _live(shown)
+    return view.fallback(live), view.live_message(live)
+
+
+def _edited(channel: str | None, ts: str, said: Said) -> Call:
+    text, blocks = said
+    return Call({"channel": channel, "ts": ts, "text": text, "blocks": blocks})
 
 
 async def _naming(deps: Deps, tx: Tx, shown: Shown, who: Sequence[str]) -> Live:
@@ -82,16 +91,14 @@ async def _channel(deps: Deps, tx: Tx, shown: Shown) -> str | None:
 
 
 class PostRunHandler(MovablePost[PostRun]):
-    """Where its channel cannot be written to, whoever asked for the run hears of it, once. Where the thread of its
+    """Where its channel cannot be written to, who asked for the run hears of it, once. Where the thread of its
     alert's card is gone, it has a thread of its own.
     """
 
     async def render(self, deps: Deps, tx: Tx, delivery: Delivery[PostRun]) -> Rendered:
         shown = await _of(tx, delivery)
         channel = await _channel(deps, tx, shown)
-        live = _live(shown)
-        text, blocks = view.fallback(live), view.live_message(live)
-        return Message(channel, text, blocks, shown.run.thread) if channel else NO_CHANNEL
+        return Message(channel, *_live_message(shown), shown.run.thread) if channel else NO_CHANNEL
 
     async def on_sent(self, deps: Deps, tx: Tx, delivery: Delivery[PostRun], answer: dict[str, Any]) -> None:
         run = await store.lock(tx, rules.number(delivery.subject) or 0)
@@ -123,9 +130,7 @@ class EditRunHandler(Edit[EditRun]):
         left = run.edited_wall + deps.config.edit_interval_seconds - deps.clock.wall()
         if left > 0:
             return Wait(left, "it was edited just now")
-        live = _live(shown)
-        blocks = view.live_message(live)
-        return Call({"channel": run.channel, "ts": run.ts, "text": view.fallback(live), "blocks": blocks})
+        return _edited(run.channel, run.ts, _live_message(shown))
 
     async def on_sent(self, deps: Deps, tx: Tx, delivery: Delivery[EditRun], answer: dict[str, Any]) -> None:
         await store.change(tx, rules.number(delivery.subject) or 0, edited_wall=deps.clock.wall())
@@ -140,7 +145,7 @@ class EditRunHandler(Edit[EditRun]):
 
 
 class InThread(MovablePost[M]):
-    """A message in the run's thread. Where that cannot be written to, whoever asked for the run gets it; of a run that
+    """A message in the run's thread. Where that cannot be written to, who asked for the run gets it; of a run that
     nobody asked for, the channel, where the thread alone is gone.
     """
 
@@ -212,8 +217,7 @@ class EditApprovalHandler(Edit[EditApproval]):
             return Skip("it is not asked")
         if not asked.ts:
             return NOT_YET
-        text, blocks = await _approval(deps, tx, shown, asked)
-        return Call({"channel": asked.channel, "ts": asked.ts, "text": text, "blocks": blocks})
+        return _edited(asked.channel, asked.ts, await _approval(deps, tx, shown, asked))
 
 
 class _QuestionHandler(InThread[Q]):
@@ -271,10 +275,7 @@ class EditQuestionHandler(Edit[EditQuestion]):
         if state != "sent" or "ts" not in answer:
             return NOT_YET
         said = await _question(deps, tx, shown, asked)
-        if isinstance(said, Skip):
-            return said
-        text, blocks = said
-        return Call({"channel": answer["channel"], "ts": answer["ts"], "text": text, "blocks": blocks})
+        return said if isinstance(said, Skip) else _edited(answer["channel"], answer["ts"], said)
 
 
 class RunNoteHandler(InThread[RunNote]):

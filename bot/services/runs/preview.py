@@ -14,7 +14,7 @@ from bot.domain.catalogue.runbook import Effect, Kind, Runbook, Step
 from bot.domain.errors import Problem
 from bot.domain.incidents.incident import Incident
 from bot.domain.people.recipients import Recipients
-from bot.domain.runs.outcome import Done, Outcome, Waiting
+from bot.domain.runs.outcome import Done
 from bot.domain.runs.plan import NO, YES, Plan, PlannedStep
 from bot.engine.steps import STEPS, Connections, ShellRules, StepContext
 from bot.expressions import evaluate
@@ -65,11 +65,10 @@ def _whom(meant: Recipients, names: Mapping[str, str], kind: Kind) -> str:
 
 async def _look(deps: Deps, runbook: Runbook, plan: Plan, step: Step) -> str:
     try:
-        arguments = _arguments(deps, plan, step)
-        outcome = await STEPS[step.kind](arguments, _context(deps, runbook, step))
+        outcome = await STEPS[step.kind](_arguments(deps, plan, step), _context(deps, runbook, step))
     except Problem as problem:
         return problem.sentence
-    return _said(outcome)
+    return outcome.sentence if not isinstance(outcome, Done) else outcome.output or "Done."
 
 
 def _arguments(deps: Deps, plan: Plan, step: Step) -> Mapping[str, Any]:
@@ -93,11 +92,3 @@ def shell_rules(deps: Deps, runbook: Runbook) -> ShellRules:
     folder = Path(runbook.folder) if runbook.folder else None
     allowed = folder is not None and folder.resolve() in [one.resolve() for one in deps.config.shell_folders]
     return ShellRules(folder if allowed else None, deps.secrets.environment)
-
-
-def _said(outcome: Outcome) -> str:
-    if isinstance(outcome, Waiting):
-        return outcome.sentence
-    if isinstance(outcome, Done):
-        return outcome.output or "Done."
-    return outcome.sentence

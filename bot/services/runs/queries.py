@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from statistics import median
 from typing import Any
@@ -99,13 +100,19 @@ async def latest(deps: Deps, by: Actor, limit: int = 10) -> list[Run]:
     """The newest that this person may see."""
     async with deps.database.reading() as tx:
         found = await store.newest(tx, limit=limit * 3)
-    seen = []
-    for run in found:
-        try:
-            seen.append(await visible(deps, run.id, by))
-        except Missing:
-            continue
-    return seen[:limit]
+    return (await visible_of(deps, found, by))[:limit]
+
+
+async def visible_of(deps: Deps, found: Iterable[Run], by: Actor) -> list[Run]:
+    return [run for run in found if await may_see(deps, run, by)]
+
+
+async def may_see(deps: Deps, run: Run, by: Actor) -> bool:
+    try:
+        await visible(deps, run.id, by)
+    except Missing:
+        return False
+    return True
 
 
 @dataclass(frozen=True)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from contextlib import asynccontextmanager
 from functools import wraps
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar, cast
 
-from bot.domain.errors import Conflict, Missing, Problem, Refused
+from bot.deps import Deps
+from bot.domain.errors import Conflict, Missing, Refused
 from bot.domain.people.person import Actor
 from bot.queue import audit
 from bot.services.runs.queries import Subject
@@ -20,21 +22,22 @@ def refusals_are_kept(verb: Callable[P, Awaitable[T]]) -> Callable[P, Coroutine[
 
     @wraps(verb)
     async def careful(*given: P.args, **named: P.kwargs) -> T:
-        try:
+        deps, about, *rest = cast(tuple[Any, ...], given)
+        by = next(one for one in (*rest, *named.values()) if isinstance(one, Actor))
+        run, step = (about.run, {"step": about.step[:60]}) if isinstance(about, Subject) else (about, {})
+        async with refusal_is_kept(deps, by, "run.refused", f"RUN-{run}", attempted=verb.__name__, **step):
             return await verb(*given, **named)
-        except (Refused, Conflict, Missing) as problem:
-            await _note_attempt(verb.__name__, problem, given, named)
-            raise
 
     return careful
 
 
-async def _note_attempt(attempted: str, problem: Problem, given: tuple[Any, ...], named: Mapping[str, Any]) -> None:
-    deps, about, *rest = given
-    by = next(one for one in (*rest, *named.values()) if isinstance(one, Actor))
-    run, step = (about.run, about.step[:60]) if isinstance(about, Subject) else (about, "")
-    async with deps.database.transaction() as tx:
-        detail = {"attempted": attempted, "why": problem.sentence[:500], "source": by.source} | (
-            {"step": step} if step else {}
-        )
-        await audit.record(tx, deps.clock, by.id, "run.refused", f"RUN-{run}", **detail)
+@asynccontextmanager
+async def refusal_is_kept(deps: Deps, by: Actor, action: str, subject: str, **more: str) -> AsyncIterator[None]:
+    """An attempt that is not let through is in the audit log, in a transaction of its own."""
+    try:
+        yield
+    except (Refused, Conflict, Missing) as problem:
+        async with deps.database.transaction() as tx:
+            detail = {**more, "why": problem.sentence[:500], "source": by.source}
+            await audit.record(tx, deps.clock, by.id, action, subject, **detail)
+        raise

@@ -11,7 +11,7 @@ from bot.deps import Deps
 from bot.domain.alerts.group import AlertGroup
 from bot.domain.catalogue.runbook import ApprovalRule, Effect, Runbook
 from bot.domain.catalogue.service import Service
-from bot.domain.errors import Conflict, Problem, Refused, Repeated, Unclear, Undeliverable
+from bot.domain.errors import Conflict, Refused, Repeated, Unclear, Undeliverable
 from bot.domain.incidents.incident import Incident
 from bot.domain.people import access
 from bot.domain.people.person import Actor
@@ -22,7 +22,6 @@ from bot.domain.runs.plan import Plan
 from bot.domain.runs.run import Run, Status
 from bot.domain.text.wording import listing
 from bot.engine import planning
-from bot.expressions import evaluate
 from bot.interactions import Where
 from bot.ports import Tx
 from bot.queue import audit, outbox, unit_of_work
@@ -30,14 +29,14 @@ from bot.queue.unit_of_work import begin
 from bot.services.incidents import queries as incident_queries
 from bot.services.runs import approvals, finish, preflight, queries
 from bot.services.runs import deliveries as run_deliveries
-from bot.services.runs.refusal_audit import refusals_are_kept
+from bot.services.runs.refusal_audit import refusal_is_kept, refusals_are_kept
 from bot.services.workspace import channels, permissions
 from bot.store.alerts import groups as alerts_store
 from bot.store.db.locks import serialise
 from bot.store.incidents import incidents as incidents_store
-from bot.store.runs import approvals as run_approvals
 from bot.store.runs import runs as store
 
+REFUSED = "run.refused"
 AUTOMATION = "automation"
 MOST_BY_THEMSELVES = 3  # runs of one runbook that alerts begin within the window
 WINDOW = timedelta(minutes=10)
@@ -85,10 +84,14 @@ async def draft(deps: Deps, wanted: Wanted, where: Where, *, looks: bool = True)
     level = service.find_severity(key)
     plan = planning.make(runbook, values, subject(incident, about.labels), deps.catalogue.connections)
     if looks:
-        found = await preflight.problems(deps, runbook, plan)
-        plan = replace(plan, problems={**plan.problems, **found})
+        plan = await _looked_into(deps, runbook, plan)
     rule = rule_of_run(runbook, key) or (ApprovalRule() if wanted.must_ask else None)
     return Draft(runbook, plan, incident, key, level.rank if level else 9, rule, about.group)
+
+
+async def _looked_into(deps: Deps, runbook: Runbook, plan: Plan) -> Plan:
+    """With what keeps it from running as things are now."""
+    return replace(plan, problems={**plan.problems, **await preflight.problems(deps, runbook, plan)})
 
 
 def _severity(service: Service, about: _About) -> str:
@@ -123,7 +126,7 @@ async def _about(deps: Deps, wanted: Wanted, where: Where) -> _About:
 
 
 def subject(incident: Incident | None, alert: Mapping[str, str]) -> dict[str, Any]:
-    """What expressions see beside the parameters. Fixed when the run is asked for."""
+    """What expressions see apart from the parameters. Fixed when the run is asked for."""
     names = ("severity", "service", "title")
     seen = {"id": incident.name if incident else None, **{name: getattr(incident, name, None) for name in names}}
     return {"incident": seen, "alert": {"labels": dict(alert)}}
@@ -137,14 +140,11 @@ async def request(deps: Deps, wanted: Wanted, by: Actor, where: Where) -> Run:
     if known := rules.number(await unit_of_work.subject_of(deps, by.key) or ""):
         return await queries.get(deps, known)  # whatever has become of the plan since
     runbook = deps.catalogue.runbook(wanted.runbook)
-    try:
+    async with refusal_is_kept(deps, by, REFUSED, runbook.id):
         await _may_ask(deps, runbook, by, await _about(deps, wanted, where), must_ask=wanted.must_ask)
         found = await draft(deps, wanted, where)
         _must_be_sound(found, wanted, by, deps)
         channel = await _place(deps, runbook, by, where, found.group)
-    except (Refused, Conflict) as problem:
-        await note_refusal(deps, runbook, by, problem)
-        raise
     try:
         async with begin(deps, by) as tx:
             await _must_be_few(deps, tx, found, by)
@@ -158,19 +158,10 @@ async def request(deps: Deps, wanted: Wanted, by: Actor, where: Where) -> Run:
         return await queries.get(deps, number)
 
 
-async def note_refusal(deps: Deps, runbook: Runbook, by: Actor, problem: Problem) -> None:
-    async with deps.database.transaction() as tx:
-        detail = {"why": problem.sentence[:500], "source": by.source}
-        await audit.record(tx, deps.clock, by.id, "run.refused", runbook.id, **detail)
-
-
 async def may_begin(deps: Deps, runbook: Runbook, by: Actor, where: Where, group: int | None = None) -> None:
     """Asked before a form opens that would be filled in for nothing. Raises Refused, which is kept like any other."""
-    try:
+    async with refusal_is_kept(deps, by, REFUSED, runbook.id):
         await _may_ask(deps, runbook, by, await _about(deps, Wanted(runbook.id, group=group), where))
-    except Refused as problem:
-        await note_refusal(deps, runbook, by, problem)
-        raise
 
 
 async def _may_ask(deps: Deps, runbook: Runbook, by: Actor, about: _About, *, must_ask: bool = False) -> None:
@@ -187,7 +178,7 @@ def _must_be_harmless(runbook: Runbook) -> None:
 
 
 async def may_execute(deps: Deps, runbook: Runbook, by: Actor, incident: int | None) -> None:
-    """Raises Refused. A runbook that only reads may be run by whoever may respond."""
+    """Raises Refused. Those who may respond may run a runbook that only reads."""
     permissions.welcome(by.person)
     async with deps.database.reading() as tx:
         roles = await incidents_store.roles_of(tx, incident) if incident else {}
@@ -232,8 +223,8 @@ def _spot(place: str) -> str:
 
 
 async def _place(deps: Deps, runbook: Runbook, by: Actor, where: Where, group: AlertGroup | None) -> str | None:
-    """The channel of its thread: where it was asked for, or where the card of its alert stands, else where its
-    service's alerts land. Raises Refused.
+    """The channel of its thread: where it was asked for, or that of its alert's card, else that of its service's
+    alerts. Raises Refused.
     """
     if by.source == AUTOMATION and group and group.ts:
         return group.channel
@@ -326,8 +317,14 @@ def _slot_key(runbook: Runbook, plan: Plan) -> str | None:
     """Raises Unclear."""
     if runbook.concurrency is None:
         return None
-    seen = {"params": planning.shown_parameters(plan.parameters), **plan.subject}
-    return str(evaluate.render(runbook.concurrency.key, seen))[:255]
+    return planning.slot_key(runbook.concurrency, plan.parameters, plan.subject)[:255]
+
+
+async def executable(deps: Deps, number: int, by: Actor) -> tuple[Run, Runbook]:
+    """A run that this person may execute, and its runbook. Raises Refused."""
+    run, runbook = await queries.with_runbook(deps, number)
+    await may_execute(deps, runbook, by, run.incident)
+    return run, runbook
 
 
 @refusals_are_kept
@@ -346,24 +343,20 @@ def _must_wait(run: Run) -> None:
 
 @refusals_are_kept
 async def change(deps: Deps, number: int, given: Mapping[str, Any], by: Actor) -> Run:
-    """Other parameters, while it waits for its approval: what was asked is void, and is asked anew.
+    """Other parameters, while it waits for its approval: what was asked is void, and is asked again.
 
-    Whoever changes them has had a hand in it, and does not count as an approver. Raises Conflict, Refused, Unclear.
+    Who changes them has had a hand in it, and does not count as an approver. Raises Conflict, Refused, Unclear.
     """
-    run, runbook = await queries.with_runbook(deps, number)
-    await may_execute(deps, runbook, by, run.incident)
+    run, runbook = await executable(deps, number, by)
     values = parameters.read(runbook, given)
     plan = planning.make(runbook, values, run.subject, deps.catalogue.connections)
-    found = await preflight.problems(deps, runbook, plan)
-    if plan.problems or found:
-        raise Conflict(
-            f"{run} cannot run like that. {told_problems(replace(plan, problems={**plan.problems, **found}))}"
-        )
+    plan = await _looked_into(deps, runbook, plan)
+    if plan.problems:
+        raise Conflict(f"{run} cannot run like that. {told_problems(plan)}")
     async with begin(deps, by) as tx:
         run = await store.lock(tx, number)
         _must_wait(run)
-        for request_id in await run_approvals.void(tx, run.id, at=deps.clock.now()):
-            await outbox.enqueue(deps, tx, run_deliveries.approval_edit(run, request_id))
+        await finish.void_approvals(deps, tx, run)
         run = await store.change(
             tx, run.id, parameters=store.parameters_json(values), plan=store.plan_json(plan), plan_hash=plan.hash,
             connections=store.connections_json(deps.catalogue.connections), slot_key=_slot_key(runbook, plan),

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from bot.deps import Deps
 from bot.domain.catalogue.runbook import Runbook
-from bot.domain.errors import Missing, Unclear
+from bot.domain.errors import Unclear
 from bot.domain.people.person import Actor
 from bot.domain.runs.approval import ApprovalRequest
 from bot.domain.runs.run import Run
@@ -44,26 +42,14 @@ async def history(deps: Deps, runbook: str, by: Actor, limit: int = 10) -> tuple
         found = await store.of_runbook(tx, runbook.casefold(), limit=LOOKED_AT)
     if not found:
         deps.catalogue.runbook(runbook)
-    seen = await _visible(deps, found[: limit * 3], by)
+    seen = await queries.visible_of(deps, found[: limit * 3], by)
     return seen[:limit], queries.record_of(found)
-
-
-async def _visible(deps: Deps, found: Iterable[Run], by: Actor) -> list[Run]:
-    return [run for run in found if await _may_see(deps, run, by)]
-
-
-async def _may_see(deps: Deps, run: Run, by: Actor) -> bool:
-    try:
-        await queries.visible(deps, run.id, by)
-    except Missing:
-        return False
-    return True
 
 
 async def to_decide(deps: Deps, by: Actor) -> list[tuple[Run, ApprovalRequest]]:
     """What this person may approve or has to review, of what they may see."""
     waiting = await approvals.waiting_for(deps, by)
-    return [(run, asked) for run, asked in waiting if await _may_see(deps, run, by)]
+    return [(run, asked) for run, asked in waiting if await queries.may_see(deps, run, by)]
 
 
 async def to_answer(deps: Deps, by: Actor) -> list[Run]:

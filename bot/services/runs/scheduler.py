@@ -103,7 +103,7 @@ class Engine:
             return await self._jobs(tx, with_slot)
 
     async def _take_slot(self, tx: Tx, claim: Claim, run: Run) -> bool:
-        """A slot is taken in the claiming transaction; who finds none stands in the queue."""
+        """A slot is taken in the claiming transaction; a run that finds none is queued."""
         if not run.slot_key or run.has_slot:
             return True
         await serialise(tx, f"slot:{run.slot_key}")
@@ -120,11 +120,10 @@ class Engine:
         begun = [run.id for _, run in taken if run.started_at]
         progress = await store.progress_of(tx, begun) if begun else {}
         approved = await run_approvals.approved_of(tx, begun) if begun else {}
-        jobs = []
-        for claim, run in sorted(taken, key=lambda pair: pair[1].id):
-            runbook = await self._version(tx, run.version)
-            jobs.append(Job(claim, run, runbook, progress.get(run.id, {}), approved.get(run.id, [])))
-        return jobs
+        return [
+            Job(claim, run, await self._version(tx, run.version), progress.get(run.id, {}), approved.get(run.id, []))
+            for claim, run in sorted(taken, key=lambda pair: pair[1].id)
+        ]
 
     async def _version(self, tx: Tx, version: str) -> Runbook:
         """Never changes, so it may be kept."""
@@ -203,7 +202,7 @@ class Engine:
 
 
 async def wake_queues(deps: Deps) -> None:
-    """A safety net behind the hand-over of slots."""
+    """A safety net for the hand-over of slots."""
     async with deps.database.reading() as tx:
         keys = await slots.queued_before_free_slots(tx)
     for key in keys:

@@ -7,7 +7,6 @@ are, and never as a way round an approval.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 from bot.deps import Deps
@@ -52,7 +51,7 @@ async def called(deps: Deps, tx: Tx, group: AlertGroup) -> list[Called]:
 
 
 async def fire(deps: Deps, tx: Tx, group: AlertGroup) -> None:
-    """What triggers want begun by itself is looked at after the commit. What they suggest stands on the card."""
+    """What triggers want begun by itself is looked at after the commit. The card shows what they suggest."""
     if not triggers.any_by_itself(deps.catalogue):
         return
     for one in await called(deps, tx, group):
@@ -123,8 +122,7 @@ async def _not_wanted(deps: Deps, tx: Tx, group: AlertGroup, wanted: Called | No
 
 
 async def _is_often_enough(deps: Deps, tx: Tx, runbook: str) -> bool:
-    lately = await runs_store.begun_since(tx, runbook, AUTOMATION, deps.clock.now() - WINDOW)
-    return len(lately) >= MOST_BY_THEMSELVES
+    return len(await runs_store.begun_since(tx, runbook, AUTOMATION, deps.clock.now() - WINDOW)) >= MOST_BY_THEMSELVES
 
 
 def _waits_for_its_card(deps: Deps, group: AlertGroup) -> bool:
@@ -136,7 +134,7 @@ def _waits_for_its_card(deps: Deps, group: AlertGroup) -> bool:
 
 
 async def _say_begun(deps: Deps, tx: Tx, group: AlertGroup, run: Run) -> None:
-    """Where its own message does not stand under the card."""
+    """Where its own message is not under the card."""
     if run.thread is None:
         text = f"{run} ({run.runbook}) was asked for by {group} itself, and {SPOKEN[run.status]}."
         await thread_notes.say(deps, tx, str(group), text, f"trigger {run.runbook}")
@@ -160,8 +158,4 @@ async def _say_bound(deps: Deps, tx: Tx, group: AlertGroup, runbook: str) -> Non
 
 def _bound_key(deps: Deps, runbook: str) -> str:
     """One line for each stretch of time, however many alerts."""
-    return f"trigger bound:{runbook}:{_stretch(deps.clock.now())}"
-
-
-def _stretch(now: datetime) -> int:
-    return int(now.timestamp() // WINDOW.total_seconds())
+    return f"trigger bound:{runbook}:{int(deps.clock.now().timestamp() // WINDOW.total_seconds())}"
