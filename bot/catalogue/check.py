@@ -53,5 +53,5 @@ def _schema(shape: type[BaseModel], name: str) -> dict[str, Any]:
 def write_schemas(folder: Path) -> None:
     """The schemas as the files docs/schema/ holds."""
     for name, schema in schemas().items():
-        path = folder / name.replace(".yml", ".json")
-        path.write_text(json.dumps(schema, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        text = json.dumps(schema, indent=2, ensure_ascii=False)
+        (folder / name).with_suffix(".json").write_text(f"{text}\n", encoding="utf-8")

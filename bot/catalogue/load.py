@@ -102,7 +102,6 @@ def _bounded(paths: Iterator[Path], findings: list[Finding]) -> Iterator[Path]:
 
 
 def _layout(folder: Path) -> Iterator[Finding]:
-    """What is wrong with the names of folders and files."""
     if not folder.is_dir():
         yield Finding(str(folder), 1, "This folder does not exist. Correct TOCSIN_CATALOG.")
         return

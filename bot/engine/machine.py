@@ -196,8 +196,7 @@ def _take(s: Situation, step: Step) -> Move:
     has_begun = made is not None and made.state is not StepState.READY
     try:
         if not has_begun and step.when is not None and not evaluate.holds(step.when, _shown(s)):
-            skipped = replace(attempt, state=StepState.SKIPPED, ended_at=s.now, sentence="Not needed.")
-            return _made(step, skipped)
+            return _made(step, replace(attempt, state=StepState.SKIPPED, ended_at=s.now, sentence="Not needed."))
         if question := _own_question(s, step):
             return Move(then=question)
         if step.kind is Kind.APPROVAL:
@@ -330,8 +329,7 @@ def _take_back(s: Situation, step: Step, made: StepRun) -> Move:
     if rule is None:
         return _made(step, made, phase=Phase.UNDO)
     sentence = f"{_named(made)} Taking back waits for approval."
-    hash_ = plan_in_force.undo_hash(s.run, back)
-    question = AskApproval(sentence=sentence, covers=UNDO, rule=rule, plan_hash=hash_)
+    question = AskApproval(sentence=sentence, covers=UNDO, rule=rule, plan_hash=plan_in_force.undo_hash(s.run, back))
     return _made(step, made, question, Phase.UNDO)
 
 

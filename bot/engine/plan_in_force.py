@@ -32,7 +32,6 @@ def step_hash(run: Run, step: Step, arguments: Mapping[str, Any]) -> str:
 
 
 def undo_steps(run: Run, runbook: Runbook, progress: Progress) -> list[PlannedStep]:
-    """What taking back would do, in order."""
     seen, problems = shown_scope(run, progress), dict[str, str]()
     return [
         planning.planned(step, number, seen, run.connections, problems)

@@ -186,7 +186,6 @@ def _waited_for(arguments: Mapping[str, Any], connections: Mapping[str, Connecti
 
 
 def used_connections(value: Any) -> set[str]:
-    """The names under `connection` anywhere in a step's body."""
     match value:
         case Mapping():
             own = {str(value["connection"])} if isinstance(value.get("connection"), str) else set()

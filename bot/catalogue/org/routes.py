@@ -101,7 +101,6 @@ def _demanded(match: Sequence[Matcher]) -> dict[str, list[str]]:
 
 
 def known_alerts(document: Document, service: Service, runbooks: Collection[str], findings: list[Finding]) -> None:
-    """The runbooks that a service.yml names for its alerts."""
     for name, known in service.alerts.items():
         if known.runbook and known.runbook not in runbooks:
             findings.append(document.finding(("alerts", name, "runbook"), no_runbook(known.runbook, runbooks)))

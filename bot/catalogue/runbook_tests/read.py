@@ -49,8 +49,6 @@ class Expected:
 
 @dataclass(frozen=True)
 class RunbookCase:
-    """One walk through a runbook."""
-
     name: str
     place: Place
     parameters: Mapping[str, Any] = field(default_factory=dict)

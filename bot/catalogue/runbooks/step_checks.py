@@ -144,7 +144,6 @@ def findings(document: Document, shape: RunbookSchema, where: Where) -> Iterator
 
 
 def _choices(document: Document, where: Where) -> Iterator[Finding]:
-    """Where the choices of a parameter come from."""
     for index, one in enumerate(where.runbook.parameters):
         if one.type is ParameterType.CHOICE:
             place: Place = ("parameters", index, "from")

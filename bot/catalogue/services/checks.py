@@ -37,7 +37,6 @@ class _Reading:
     teams: Collection[str] | None
 
     def named(self, place: Place, entries: Collection[str]) -> Iterator[Finding]:
-        """What is wrong with a `who` list."""
         for index, sentence in principals.problems(entries, self.teams, self.shape.oncall):
             yield self.document.finding((*place, index), sentence)
 
@@ -132,7 +131,6 @@ def _people(reading: _Reading) -> Iterator[Finding]:
 
 
 def _unreachable(target: str, shape: ServiceSchema) -> str | None:
-    """A contact that this kind of target does not reach."""
     kind, _, key = target.partition(":")
     contact = shape.contacts.get(key)
     return principals.no_way_to(kind, key, contact.model_dump()) if contact and not contact.who else None

@@ -62,7 +62,6 @@ def spoken(place: Place) -> str:
 
 
 def _known_keys(shape: type[BaseModel], place: Place) -> list[str]:
-    """The keys of the model at that place."""
     for part in place:
         field = _fields(shape).get(part) if isinstance(part, str) else None
         shape = (_model_in(field.annotation) if field else None) or shape

@@ -72,8 +72,6 @@ class NewAlertGroup:
 
 @dataclass(frozen=True, kw_only=True)
 class AlertGroup(NewAlertGroup):
-    """As stored."""
-
     id: int
     acknowledged_at: datetime | None = None
     acknowledged_by: str | None = None
@@ -111,8 +109,6 @@ NOT_SILENCED: AlertGroupChanges = {"silenced_until": None, "silenced_by": None, 
 
 @dataclass(frozen=True)
 class Single:
-    """One alert of a group, as stored."""
-
     id: int
     fingerprint: str
     status: Status
@@ -136,8 +132,6 @@ def number(word: str) -> int | None:
 
 
 class Verdict(StrEnum):
-    """What a message makes of an alert."""
-
     NEW = "new"
     REPEAT = "repeat"  # it says what we know
     RESOLVED = "resolved"

@@ -81,7 +81,6 @@ class Entry:
 
     @property
     def group(self) -> int | None:
-        """The open group that it is in."""
         return self.kept.group if self.kept and self.kept.in_open_group else None
 
     @property

@@ -65,8 +65,6 @@ def still(catalogue: Catalogue, watch: Watch) -> Routed | None:
 
 @dataclass(frozen=True)
 class Absence:
-    """An alert of our own, and where it goes."""
-
     key: str
     alert: Alert
     routed: Routed

@@ -20,8 +20,6 @@ MONDAY = 0
 
 
 class Habit(StrEnum):
-    """What makes a rule noisy."""
-
     FLAPS = "flaps"
     NEVER = "never_acted_on"
     SELDOM = "seldom_acted_on"

@@ -54,8 +54,6 @@ class Rotation:
 
 @dataclass(frozen=True)
 class Override:
-    """Somebody else, from one moment until another."""
-
     person: str
     begins_at: datetime
     ends_at: datetime

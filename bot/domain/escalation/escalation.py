@@ -100,7 +100,6 @@ def _stop(due: ScheduledStep, response: ResponseStatus) -> tuple[datetime, Unles
 def plan(
     policy: EscalationPolicy, start: EscalationStart, response: ResponseStatus, now: datetime
 ) -> tuple[Planned, ...]:
-    """Each step: due, waiting or skipped."""
     return tuple(_planned(due, response, now) for due in schedule(policy, start))
 
 

@@ -161,8 +161,6 @@ class IncidentChanges(TypedDict, total=False):
 
 @dataclass(frozen=True)
 class Entry:
-    """A row of the timeline."""
-
     id: int
     at: datetime
     kind: str

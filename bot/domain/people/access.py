@@ -56,7 +56,6 @@ def includes(
     roles: Roles | None = None,
     groups: Groups | None = None,
 ) -> bool:
-    """Whether a `who` list names this person, in any of its ways."""
     if not person.is_full_member:
         return False
     return any(_names(entry, person, roles or {}, groups or {}) for entry in flattened(catalogue, who))
@@ -111,7 +110,6 @@ def refusal(catalogue: Catalogue, person: Person, what: str) -> str:
 
 
 def spoken(entry: str) -> str:
-    """A `who` entry as Slack shows it to people."""
     if USER.fullmatch(entry):
         return f"<@{entry}>"
     if GROUP.fullmatch(entry):

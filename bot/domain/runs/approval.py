@@ -100,7 +100,6 @@ def rule_of_step(runbook: Runbook, step: Step, severity: str | None, *, is_late:
 
 
 def _asked_by(body: Mapping[str, Any]) -> ApprovalRule:
-    """What an approval step says of who approves it."""
     valid = body.get("expires") or ApprovalRule().expires
     lasting = duration.parse(valid) if isinstance(valid, str) else valid
     return ApprovalRule(tuple(body.get("who") or ()), int(body.get("quorum") or 1), lasting)

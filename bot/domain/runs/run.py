@@ -16,8 +16,6 @@ _NAME = re.compile(r"(?:RUN-)?([1-9][0-9]{0,8})", re.ASCII | re.IGNORECASE)
 
 
 class Status(StrEnum):
-    """What people see of a run."""
-
     AWAITING = "awaiting_approval"
     QUEUED = "queued"  # another run has its slot
     RUNNING = "running"
@@ -78,8 +76,6 @@ class StepRun:
 
 @dataclass(frozen=True)
 class Run:
-    """One run, as stored."""
-
     id: int
     runbook: str
     version: str

@@ -31,7 +31,6 @@ class Called:
 
 
 def any_by_itself(catalogue: Catalogue) -> bool:
-    """Whether an alert may begin anything by itself."""
     return any(trigger.do != SUGGEST for one in catalogue.runbooks.values() for trigger in one.triggers)
 
 

@@ -104,7 +104,6 @@ class MaskedStream:
         return shown
 
     def end(self) -> str:
-        """The rest."""
         rest, self._held = self._masker.mask(self._held), ""
         return rest
 

@@ -11,5 +11,4 @@ from bot.engine.steps.context import StepContext
 
 
 async def perform(arguments: Mapping[str, Any], context: StepContext) -> Outcome:
-    """Waits until a person acts."""
     return Waiting(None, context.shown(read.text(arguments, "text")))

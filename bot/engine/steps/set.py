@@ -14,7 +14,6 @@ from bot.expressions.evaluate import plain
 
 
 async def perform(arguments: Mapping[str, Any], context: StepContext) -> Outcome:
-    """Done with each name's value."""
     values = plain(arguments)
     lines = [f"{name} = {json.dumps(value, ensure_ascii=False)}" for name, value in values.items()]
     if sum(map(len, lines)) > MAX_OUTPUT:

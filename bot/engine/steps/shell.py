@@ -192,7 +192,6 @@ def _signal(process: Process, number: signal.Signals) -> None:
 
 
 def judged(result: dict[str, Any], program: str, expected: frozenset[int], output: str = "") -> Outcome:
-    """What a program's end comes to."""
     code = result["exit_code"]
     if code in expected:
         return Done(result, output)

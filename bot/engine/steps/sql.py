@@ -100,7 +100,6 @@ def statement(arguments: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
 
 
 def names(query: str) -> set[str]:
-    """The names that a query binds."""
     return {found["name"] for found in _PIECES.finditer(query) if found["name"]}
 
 

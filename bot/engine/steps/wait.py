@@ -64,7 +64,6 @@ def _check(until: Mapping[str, Any]) -> tuple[Kind, Mapping[str, Any]]:
 
 
 def holds(kind: Kind, outcome: Outcome) -> bool:
-    """Whether a check of that kind came to yes."""
     if not isinstance(outcome, Done):
         return False
     match kind:

@@ -84,7 +84,6 @@ def outcome(step: Step, arguments: Mapping[str, Any], script: Script) -> Outcome
 
 
 def _at_once(work: Awaitable[Outcome]) -> Outcome:
-    """The result of a step that waits for nothing."""
     steps = work.__await__()
     try:
         next(steps)

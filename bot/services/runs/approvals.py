@@ -419,7 +419,6 @@ async def show_vote(deps: Deps, tx: Tx, timer: Timer) -> None:
 
 
 async def expire(deps: Deps, tx: Tx, timer: Timer) -> None:
-    """Nobody decided in time."""
     asked = await store.get(tx, timer.payload["request_id"])
     run = await runs_store.lock(tx, asked.run)
     if not await store.decide(tx, asked.id, State.EXPIRED, by=None, at=deps.clock.now()):

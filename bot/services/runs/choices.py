@@ -56,7 +56,6 @@ def _problem(parameter: Parameter, value: str, found: list[Choice] | None) -> st
 
 
 def _nearest(value: str, known: list[str]) -> str | None:
-    """Whatever the case of its letters."""
     spelled = {one.casefold(): one for one in known}
     return spelled.get(nearest(value, spelled) or "")
 

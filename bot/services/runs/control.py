@@ -82,7 +82,6 @@ async def _failed_step(tx: Tx, run: Run) -> StepRun:
 
 
 async def _again(deps: Deps, tx: Tx, run: Run, runbook: Runbook, made: StepRun, by: Actor) -> Run:
-    """A new attempt of this step, by a person's word."""
     again = StepRun(made.step, made.attempt + 1, StepState.READY, deps.clock.now(), actor=by.id)
     await store.put_steps(tx, [store.step_row(run.id, again)])
     await finish.answered(deps, tx, run, made)

@@ -74,8 +74,9 @@ def approval(run: Run, asked: ApprovalRequest) -> NewDelivery:
 
 
 def approval_edit(run: Run, request_id: int) -> NewDelivery:
-    key = f"run.approval.edit:{request_id}"
-    return NewDelivery(EditApproval(request_id), run.name, rank=run.rank, collapse_key=key)
+    return NewDelivery(
+        EditApproval(request_id), run.name, rank=run.rank, collapse_key=f"run.approval.edit:{request_id}"
+    )
 
 
 def question(run: Run, asked: AskUnknown | AskManual) -> NewDelivery:
@@ -130,8 +131,7 @@ def said(run: Run, key: str, text: str, *, loud: bool = False) -> NewDelivery:
 
 def direct_message(run: Run, key: str, text: str) -> NewDelivery:
     """A sentence for who asked for the run, where its thread cannot be written to."""
-    note = RunNote(text, elsewhere=True)
-    return NewDelivery(note, run.name, rank=run.rank, dedupe_key=f"direct_message:{key}")
+    return NewDelivery(RunNote(text, elsewhere=True), run.name, rank=run.rank, dedupe_key=f"direct_message:{key}")
 
 
 def whole_output(run: Run, attempt: int) -> NewDelivery:

@@ -63,7 +63,6 @@ class Executor:
 
     @property
     def is_long(self) -> bool:
-        """A step is under way for longer than a moment."""
         return self._under_way is not None and self._under_way.is_long
 
     def renewed(self, lease_until: float) -> None:

@@ -67,8 +67,6 @@ async def named(deps: Deps, text: str, where: Where, by: Actor) -> Run:
 
 @dataclass(frozen=True)
 class Shown:
-    """A run with all that is shown of it."""
-
     run: Run
     runbook: Runbook
     plan: list[dict[str, Any]]
@@ -97,7 +95,6 @@ async def shown_in(tx: Tx, number: int) -> Shown:
 
 
 async def latest(deps: Deps, by: Actor, limit: int = 10) -> list[Run]:
-    """The newest that this person may see."""
     async with deps.database.reading() as tx:
         found = await store.newest(tx, limit=limit * 3)
     return (await visible_of(deps, found, by))[:limit]
@@ -159,7 +156,6 @@ def subject_of(value: str) -> Subject:
 
 
 async def wake(deps: Deps, tx: Tx, timer: Timer) -> None:
-    """The time that a run waited for has come."""
     run = await store.lock(tx, rules.number(timer.subject) or 0)
     if run.state == "parked" and run.status is Status.WAITING:
         await store.change(tx, run.id, state="ready", next_at=deps.clock.wall())

@@ -13,7 +13,6 @@ from bot.domain.catalogue.runbook import ApprovalRule, Effect, Runbook
 from bot.domain.catalogue.service import Service
 from bot.domain.errors import Conflict, Refused, Repeated, Unclear, Undeliverable
 from bot.domain.incidents.incident import Incident
-from bot.domain.people import access
 from bot.domain.people.person import Actor
 from bot.domain.runs import parameters
 from bot.domain.runs import run as rules
@@ -104,8 +103,6 @@ def _severity(service: Service, about: _About) -> str:
 
 @dataclass(frozen=True)
 class _About:
-    """What a run would belong to."""
-
     incident: Incident | None = None
     group: AlertGroup | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
@@ -188,8 +185,7 @@ async def may_execute(deps: Deps, runbook: Runbook, by: Actor, incident: int | N
             deps, by.person, "execute" if runbook.has_effect else "respond", roles=roles, service=service
         )
     elif not await permissions.is_named(deps, by.person, runbook.policy.execute, roles=roles, service=service):
-        who = listing([access.spoken(one) for one in runbook.policy.execute], "or")
-        raise Refused(f"You may not run {runbook.id}: its policy names {who}.")
+        raise Refused(f"You may not run {runbook.id}: its policy names {approvals.spoken(runbook.policy.execute)}.")
 
 
 def _must_be_sound(found: Draft, wanted: Wanted, by: Actor, deps: Deps) -> None:

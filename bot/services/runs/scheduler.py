@@ -41,8 +41,6 @@ log = get_logger()
 
 @dataclass(frozen=True)
 class Job:
-    """A claimed run and how far it is."""
-
     claim: Claim
     run: Run
     runbook: Runbook
@@ -63,7 +61,6 @@ class Engine:
         self.pool: Pool[Job] = Pool(self._claim, self._execute, concurrency=CONCURRENCY, on_done=on_done)
 
     async def start_ready(self) -> int:
-        """Start every run that may go on and finds a slot."""
         return 0 if self._stopping else await self.pool.start_ready()
 
     async def until_idle(self) -> int:
@@ -97,8 +94,9 @@ class Engine:
             if not await store.any_claimable(tx, wall=wall):
                 return []
         async with deps.database.transaction() as tx:
-            until = wall + deps.config.lease_seconds
-            found = await store.claim(tx, wall=wall, limit=room, owner=deps.worker_name, until=until)
+            found = await store.claim(
+                tx, wall=wall, limit=room, owner=deps.worker_name, until=wall + deps.config.lease_seconds
+            )
             with_slot = [(claim, run) for claim, run in found if await self._take_slot(tx, claim, run)]
             return await self._jobs(tx, with_slot)
 
@@ -202,7 +200,6 @@ class Engine:
 
 
 async def wake_queues(deps: Deps) -> None:
-    """A safety net for the hand-over of slots."""
     async with deps.database.reading() as tx:
         keys = await slots.queued_before_free_slots(tx)
     for key in keys:

@@ -18,8 +18,6 @@ from bot.views.kit import links
 
 
 def of_run(deps: Deps, run: Run, step: str) -> StepRecipients:
-    """For one step of it."""
-
     async def look(to: str, contact: Mapping[str, Any] | None) -> Meant:
         return await _meant(deps, run, step, to, contact)
 
@@ -27,8 +25,6 @@ def of_run(deps: Deps, run: Run, step: str) -> StepRecipients:
 
 
 def of_plan(deps: Deps, service: str, incident: Incident | None) -> StepRecipients:
-    """For a plan, which only looks."""
-
     async def look(to: str, contact: Mapping[str, Any] | None) -> Meant:
         found = await _reach(deps, service, to, contact, await _roles(deps, incident))
         return Meant(found, "plan", on_behalf=_on_behalf(deps, service))

@@ -42,7 +42,6 @@ class Trigger(Payload, kind="trigger", method="trigger"):
 
 
 async def called(deps: Deps, tx: Tx, group: AlertGroup) -> list[Called]:
-    """The runbooks that its alerts call for at this moment."""
     service = deps.catalogue.service_or_default(group.service)
     severity = service.find_severity(group.severity) or service.severity(service.default_severity)
     alerts = await store.singles(tx, group.id, LOOKED_AT)
@@ -87,8 +86,7 @@ class TriggerHandler(DeliveryHandler[Trigger]):
             return {"bound": True}
         runbook, group = delivery.payload.runbook, int(arguments["group"])
         reason = f"{delivery.subject}, {arguments['name']}, fires."
-        must_ask = arguments["do"] == ASK
-        wanted = Wanted(runbook, reason=reason, alert=arguments["labels"], group=group, must_ask=must_ask)
+        wanted = Wanted(runbook, reason=reason, alert=arguments["labels"], group=group, must_ask=arguments["do"] == ASK)
         by = Actor(AUTOMATON, key=f"{Trigger.kind}:{group}:{runbook}", source=AUTOMATION)
         try:
             run = await request.request(deps, wanted, by, Where())
