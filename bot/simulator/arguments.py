@@ -6,9 +6,7 @@ from typing import Any
 
 from aiohttp import web
 
-from bot.simulator.workspace.errors import Refused
-
-NESTED = frozenset({"blocks", "attachments", "metadata", "view", "files"})
+from bot.simulator.workspace.errors import Refused, invalid, refuse
 
 
 class Args:
@@ -22,8 +20,7 @@ class Args:
 
     def text(self, name: str, default: str = "") -> str:
         value = self.raw.get(name, default)
-        if isinstance(value, bool | list | dict):
-            raise Refused("invalid_arguments", f"[ERROR] must be a string [json-pointer:/{name}]")
+        invalid(isinstance(value, bool | list | dict), "must be a string", f"/{name}")
         return str(value)
 
     def flag(self, name: str, default: bool = False) -> bool:
@@ -69,16 +66,16 @@ async def _body(request: web.Request) -> dict[str, Any]:
     if request.method != "POST" or not request.can_read_body:
         return {}
     if request.content_type == "application/json":
-        return await _json_body(request)
+        body = await read_json(request, "invalid_json", when_empty="{}")
+        refuse(json_not_object=not isinstance(body, dict))
+        return dict(body)
     form = await request.post()
     return {key: value for key, value in form.items() if isinstance(value, str)}
 
 
-async def _json_body(request: web.Request) -> dict[str, Any]:
+async def read_json(request: web.Request, code: str, when_empty: str = "") -> Any:
+    """The body; Refused with the code where it is no JSON."""
     try:
-        body = json.loads(await request.text() or "{}")
+        return json.loads(await request.text() or when_empty)
     except ValueError as problem:
-        raise Refused("invalid_json") from problem
-    if not isinstance(body, dict):
-        raise Refused("json_not_object")
-    return body
+        raise Refused(code) from problem

@@ -2,6 +2,8 @@
 
 import json
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from aiohttp import web
@@ -15,7 +17,7 @@ from bot.simulator.delivery.faults import Faults
 from bot.simulator.delivery.http import HttpDoor
 from bot.simulator.delivery.sockets import Sockets
 from bot.simulator.interactivity.interactions import Asked, Choice, Interactions
-from bot.simulator.workspace.errors import NotPossible
+from bot.simulator.workspace.errors import NotPossible, forbid, possible
 from bot.simulator.workspace.limits import Limits
 from bot.simulator.workspace.shapes import person_json, view_json
 from bot.simulator.workspace.state import Channel, Json, Message, Person, View, Workspace
@@ -26,29 +28,17 @@ GREATEST_SPEED = 100_000
 KINDS = ("member", "guest", "deactivated", "stranger")
 
 
+@dataclass
 class Control:
-    """One method for each route; `routes` lists them."""
-
-    def __init__(
-        self,
-        workspace: Workspace,
-        interactions: Interactions,
-        deliverer: Deliverer,
-        sockets: Sockets,
-        door: HttpDoor,
-        faults: Faults,
-        limits: Limits,
-        reset: Callable[[], None],
-    ) -> None:
-        self._workspace = workspace
-        self._interactions = interactions
-        self._deliverer = deliverer
-        self._sockets = sockets
-        self._door = door
-        self._faults = faults
-        self._limits = limits
-        self._reset = reset
-        self.latency_seconds = 0.0
+    _workspace: Workspace
+    _interactions: Interactions
+    _deliverer: Deliverer
+    _sockets: Sockets
+    _door: HttpDoor
+    _faults: Faults
+    _limits: Limits
+    _reset: Callable[[], None]
+    latency_seconds: float = 0.0
 
     def routes(self) -> list[web.RouteDef]:
         """Every address under /_sim but the page's own."""
@@ -72,7 +62,7 @@ class Control:
             "reset": self.reset,
         }
         return [
-            *(web.post(f"/_sim/{name}", self._posted(name, action)) for name, action in actions.items()),
+            *(web.post(f"/_sim/{name}", partial(self._act, name, action)) for name, action in actions.items()),
             web.get("/_sim/state", self.show_state),
             web.get("/_sim/stream", self.stream),
             web.get("/_sim/channels/{name}/messages", self.show_messages),
@@ -86,17 +76,14 @@ class Control:
     # --- what people do ---
 
     async def command(self, wish: Json) -> Json:
-        person = self._person(wish)
-        channel = self._channel_of(person, wish)
+        person, channel = self._joined(wish)
         asked, response = await self._interactions.command(person, channel, _text(wish, "text"))
         body = {"response": response, "ack_ms": asked.milliseconds, "trigger_id": asked.trigger_id}
         return body | {"views": picture.stack_json(self._workspace, person.id)}
 
     async def message(self, wish: Json) -> Json:
-        person = self._person(wish)
-        channel = self._channel_of(person, wish)
-        text = typed(self._workspace, _text(wish, "text"))
-        draft = Draft(text, thread_ts=self._thread(channel, wish))
+        person, channel = self._joined(wish)
+        draft = Draft(typed(self._workspace, _text(wish, "text")), thread_ts=self._thread(channel, wish))
         return {"ts": messages.post(self._workspace, channel, person.id, draft).ts}
 
     async def dm(self, wish: Json) -> Json:
@@ -106,72 +93,59 @@ class Control:
         return {"ts": messages.post(self._workspace, channel, person.id, draft).ts, "channel": channel.id}
 
     async def reaction(self, wish: Json) -> Json:
-        person = self._person(wish)
-        message = self._message_of(self._channel_of(person, wish), person, wish)
+        person, _, message = self._joined_message(wish)
         name = _text(wish, "name").strip(":")
         changed = messages.react(self._workspace, message, person.id, name, remove=bool(wish.get("remove")))
-        if not changed:
-            raise NotPossible("no_change", "That reaction is already as you want it.")
+        forbid(not changed, "no_change", "That reaction is already as you want it.")
         return {}
 
     async def pin(self, wish: Json) -> Json:
-        person = self._person(wish)
-        channel = self._channel_of(person, wish)
-        message = self._message_of(channel, person, wish)
+        person, channel, message = self._joined_message(wish)
         remove = bool(wish.get("remove"))
-        if (message.ts in channel.pins) is not remove:
-            raise NotPossible("no_change", "That message is already as you want it.")
+        forbid((message.ts in channel.pins) is not remove, "no_change", "That message is already as you want it.")
         (messages.unpin if remove else messages.pin)(self._workspace, channel, message, person.id)
         return {}
 
     async def lock(self, wish: Json) -> Json:
-        """Nobody answers in this message's thread until it is unlocked with `remove`."""
-        person = self._person(wish)
-        channel = self._channel_of(person, wish)
-        message = self._message_of(channel, person, wish)
-        (channel.locked.discard if wish.get("remove") else channel.locked.add)(message.thread_ts or message.ts)
+        """A locked thread takes no answers and no reactions until `remove` unlocks it."""
+        _, channel, message = self._joined_message(wish)
+        (channel.locked.discard if wish.get("remove") else channel.locked.add)(message.root_ts)
         self._workspace.changes.mark()
         return {}
 
     async def shortcut(self, wish: Json) -> Json:
         person = self._person(wish)
-        place = None
-        if wish.get("ts"):
-            channel = self._visible_channel(person, wish)
-            place = (channel, self._message_of(channel, person, wish))
+        place = self._visible_message(person, wish) if wish.get("ts") else None
         asked = await self._interactions.shortcut(person, _text(wish, "callback_id"), place)
         return self._answered(person, [asked])
 
     async def home(self, wish: Json) -> Json:
-        """Open the Home tab. The app hears of it; what it publishes then arrives by itself."""
+        """The Home tab as it is; what the app publishes on hearing of it comes later."""
         person = self._person(wish)
         channel, _ = channels.open_dm(self._workspace, (person.id,))
         home = self._workspace.homes.get(person.id)
         event: Json = {"type": "app_home_opened", "user": person.id, "channel": channel.id, "tab": "home"}
         self._workspace.emit(event | ({"view": view_json(home)} if home else {}), None)
-        return {"home": picture.shown_view(home) if home else None}
+        return {"home": picture.home_json(self._workspace, person.id)}
 
     async def click(self, wish: Json) -> Json:
         person = self._person(wish)
-        value = wish.get("value")
-        choice = Choice(
-            _text(wish, "action_id"), None if value is None else str(value), wish.get("selected"), wish.get("block_id")
-        )
+        value = None if wish.get("value") is None else str(wish["value"])
+        choice = Choice(_text(wish, "action_id"), value, wish.get("selected"), wish.get("block_id"))
         times = _count(wish)
         if wish.get("view_id"):
             view = self._view_of(person, wish)
             inputs.fill_in(self._workspace, view.content["blocks"], view.values, _values(wish))
             return self._answered(person, await self._interactions.click_view(person, view, choice, times))
-        channel = self._visible_channel(person, wish)
-        message = self._message_of(channel, person, wish)
-        return self._answered(person, await self._interactions.click_message(person, channel, message, choice, times))
+        place = self._visible_message(person, wish)
+        return self._answered(person, await self._interactions.click_message(person, *place, choice, times))
 
     async def submit(self, wish: Json) -> Json:
         """Fill in and send a modal; what Slack's own client would refuse never reaches the app."""
         person = self._person(wish)
         view = self._view_of(person, wish)
-        if view is not self._workspace.stacks.get(person.id, [None])[-1]:
-            raise NotPossible("not_on_top", "Another dialog lies on top of this one.")
+        is_on_top = view is self._workspace.stacks.get(person.id, [None])[-1]
+        forbid(not is_on_top, "not_on_top", "Another dialog lies on top of this one.")
         blocks = view.content["blocks"]
         inputs.fill_in(self._workspace, blocks, view.values, _values(wish))
         if problems := inputs.complaints(blocks, view.values):
@@ -187,24 +161,22 @@ class Control:
     async def join(self, wish: Json) -> Json:
         person = self._person(wish)
         channel = self._visible_channel(person, wish)
-        if channel.archived:
-            raise NotPossible("is_archived", f"#{channel.name} is archived.")
-        if person.kind in ("guest", "stranger"):
-            raise NotPossible("user_is_restricted", f"{person.real_name} may only be where a member invited them.")
+        forbid(channel.archived, "is_archived", f"#{channel.name} is archived.")
+        is_visitor = person.kind in ("guest", "stranger")
+        forbid(is_visitor, "user_is_restricted", f"{person.real_name} may only be where a member invited them.")
         if person.id not in channel.members:
             channels.add_member(self._workspace, channel, person.id)
         return {}
 
     async def users(self, wish: Json) -> Json:
-        """Create or change a person."""
         known = wish.get("id") or wish.get("name")
         person = next((one for one in self._workspace.people.values() if known in (one.id, one.name)), None)
         event = "user_change" if person else "team_join"
         person = person or self._new_person(wish)
         self._change(person, wish)
-        self._workspace.emit({"type": event, "user": person_json(person), "cache_ts": self._workspace.epoch()}, None)
-        self._workspace.changes.mark()
-        return {"user": person_json(person)}
+        body = person_json(person)
+        self._workspace.show({"type": event, "user": body, "cache_ts": self._workspace.epoch()}, None)
+        return {"user": body}
 
     # --- the machine ---
 
@@ -215,18 +187,17 @@ class Control:
             return {}
         if wish.get("kind") == "drop_socket" and wish.get("when") != "delivery":
             return {"dropped": self._sockets.drop(_count(wish))}
-        fault = self._faults.order(wish)
-        return {"fault": vars(fault)}
+        return {"fault": vars(self._faults.order(wish))}
 
     async def move_clock(self, wish: Json) -> Json:
         clock = self._workspace.clock
         if (speed := wish.get("speed")) is not None:
-            if not isinstance(speed, int | float) or not 0 < speed <= GREATEST_SPEED:
-                raise NotPossible("invalid_arguments", "The speed is a number above 0, up to 100,000.")
+            is_speed = isinstance(speed, int | float) and 0 < speed <= GREATEST_SPEED
+            forbid(not is_speed, "invalid_arguments", "The speed is a number above 0, up to 100,000.")
             await clock.set_speed(float(speed))
         if (jump := wish.get("jump")) is not None:
-            if jump != "next" and not (isinstance(jump, int | float) and 0 <= jump <= LONGEST_JUMP_SECONDS):
-                raise NotPossible("invalid_arguments", 'Jump by up to a year of seconds, or to "next".')
+            is_jump = jump == "next" or (isinstance(jump, int | float) and 0 <= jump <= LONGEST_JUMP_SECONDS)
+            forbid(not is_jump, "invalid_arguments", 'Jump by up to a year of seconds, or to "next".')
             await clock.jump(None if jump == "next" else float(jump))
         self._workspace.changes.mark()
         return await picture.clock_json(self._workspace)
@@ -234,8 +205,7 @@ class Control:
     async def settings(self, wish: Json) -> Json:
         """A new request address is greeted with Slack's url_verification; `verified` says how that went."""
         if "delivery" in wish:
-            if wish["delivery"] not in ("socket", "http"):
-                raise NotPossible("invalid_arguments", "Delivery is socket or http.")
+            forbid(wish["delivery"] not in ("socket", "http"), "invalid_arguments", "Delivery is socket or http.")
             self._deliverer.mode = wish["delivery"]
         verified = None
         if "request_url_base" in wish:
@@ -261,15 +231,13 @@ class Control:
     # --- what people see ---
 
     async def show_state(self, request: web.Request) -> web.Response:
-        person = self._viewer(request)
-        return web.json_response(await picture.state_json(self._workspace, person.id if person else None))
+        return web.json_response(await picture.state_json(self._workspace, self._viewer(request)))
 
     async def show_messages(self, request: web.Request) -> web.Response:
-        person = self._viewer(request)
+        me = self._viewer(request)
         channel = self._workspace.find_channel(request.match_info["name"])
-        me = person.id if person else None
-        if me and not channel.is_open_to(me):
-            raise NotPossible("channel_not_found", f"There is no channel called {channel.name}.")
+        is_hidden = me is not None and not channel.is_open_to(me)
+        forbid(is_hidden, "channel_not_found", f"There is no channel called {channel.name}.")
         shown = picture.messages_json(self._workspace, channel, me, request.query.get("thread_ts"))
         return web.json_response({"channel": picture.channel_json(channel, me), "messages": shown})
 
@@ -284,7 +252,7 @@ class Control:
         return web.json_response(await picture.clock_json(self._workspace))
 
     async def show_faults(self, request: web.Request) -> web.Response:
-        return web.json_response({"ok": True, "faults": self._faults.listing()})
+        return web.json_response({"ok": True, "faults": [vars(one) for one in self._faults]})
 
     async def clear_faults(self, request: web.Request) -> web.Response:
         self._faults.clear()
@@ -292,8 +260,7 @@ class Control:
 
     async def show_journal(self, request: web.Request) -> web.Response:
         since = request.query.get("since", "0")
-        if not since.isdecimal():
-            raise NotPossible("invalid_arguments", "since is the seq of a journal entry.")
+        forbid(not since.isdecimal(), "invalid_arguments", "since is the seq of a journal entry.")
         lines = self._workspace.journal.lines(int(since))
         return web.Response(text=lines, content_type="application/x-ndjson", charset="utf-8")
 
@@ -311,68 +278,67 @@ class Control:
 
     # --- finding what a wish names ---
 
-    def _posted(self, name: str, action: Action) -> Callable[[web.Request], Awaitable[web.Response]]:
-        async def handle(request: web.Request) -> web.Response:
-            wish = await _read_wish(request)
-            try:
-                body = await action(wish)
-            except NotPossible as problem:
-                self._workspace.record("action", action=name, wish=wish, error=problem.code)
-                return web.json_response(problem.body())
-            self._workspace.record("action", action=name, wish=wish)
-            return web.json_response({"ok": True, **body})
-
-        return handle
+    async def _act(self, name: str, action: Action, request: web.Request) -> web.Response:
+        wish = await _read_wish(request)
+        try:
+            body = await action(wish)
+        except NotPossible as problem:
+            self._workspace.record("action", action=name, wish=wish, error=problem.code)
+            return web.json_response(problem.body())
+        self._workspace.record("action", action=name, wish=wish)
+        return web.json_response({"ok": True, **body})
 
     def _person(self, wish: Json) -> Person:
         person = self._workspace.find_person(_text(wish, "user"))
-        if person.kind in ("deactivated", "bot"):
-            raise NotPossible("account_inactive", f"{person.real_name} cannot sign in.")
+        is_inactive = person.kind in ("deactivated", "bot")
+        forbid(is_inactive, "account_inactive", f"{person.real_name} cannot sign in.")
         return person
 
-    def _viewer(self, request: web.Request) -> Person | None:
+    def _viewer(self, request: web.Request) -> str | None:
         name = request.query.get("as")
-        return self._workspace.find_person(name) if name else None
+        return self._workspace.find_person(name).id if name else None
 
     def _visible_channel(self, person: Person, wish: Json) -> Channel:
-        channel = self._workspace.find_channel(_text(wish, "channel"))
-        if not channel.is_open_to(person.id):
-            raise NotPossible("channel_not_found", f"There is no channel called {_text(wish, 'channel')}.")
+        name = _text(wish, "channel")
+        channel = self._workspace.find_channel(name)
+        forbid(not channel.is_open_to(person.id), "channel_not_found", f"There is no channel called {name}.")
         return channel
 
-    def _channel_of(self, person: Person, wish: Json) -> Channel:
+    def _joined(self, wish: Json) -> tuple[Person, Channel]:
+        person = self._person(wish)
         channel = self._visible_channel(person, wish)
-        if channel.archived:
-            raise NotPossible("is_archived", f"#{channel.name} is archived.")
-        if person.id not in channel.members:
-            raise NotPossible("not_in_channel", f"{person.real_name} is not in #{channel.name}; join it first.")
-        return channel
+        forbid(channel.archived, "is_archived", f"#{channel.name} is archived.")
+        is_outside = person.id not in channel.members
+        forbid(is_outside, "not_in_channel", f"{person.real_name} is not in #{channel.name}; join it first.")
+        return person, channel
+
+    def _joined_message(self, wish: Json) -> tuple[Person, Channel, Message]:
+        person, channel = self._joined(wish)
+        return person, channel, self._message_of(channel, person, wish)
+
+    def _visible_message(self, person: Person, wish: Json) -> tuple[Channel, Message]:
+        channel = self._visible_channel(person, wish)
+        return channel, self._message_of(channel, person, wish)
 
     def _message_of(self, channel: Channel, person: Person, wish: Json) -> Message:
         ts = _text(wish, "ts")
-        ephemeral = channel.ephemerals.get(ts)
-        if ephemeral and ephemeral.ephemeral_to == person.id:
-            return ephemeral
-        if message := channel.messages.get(ts):
-            return message
-        raise NotPossible("message_not_found", f"{person.real_name} sees no message {ts} in #{channel.name}.")
+        own = channel.ephemerals.get(ts)
+        message = own if own and own.ephemeral_to == person.id else channel.messages.get(ts)
+        return possible(message, "message_not_found", f"{person.real_name} sees no message {ts} in #{channel.name}.")
 
     def _thread(self, channel: Channel, wish: Json) -> str | None:
         ts = wish.get("thread_ts")
         if not ts:
             return None
-        parent = channel.messages.get(str(ts))
-        if parent is None:
-            raise NotPossible("message_not_found", f"There is no message {ts} in #{channel.name}.")
-        if channel.is_locked(parent):
-            raise NotPossible("thread_locked", f"The thread of {ts} in #{channel.name} is locked.")
-        return parent.thread_ts if parent.is_reply else parent.ts
+        words = f"There is no message {ts} in #{channel.name}."
+        parent = possible(channel.messages.get(str(ts)), "message_not_found", words)
+        forbid(channel.is_locked(parent), "thread_locked", f"The thread of {ts} in #{channel.name} is locked.")
+        return parent.root_ts
 
     def _view_of(self, person: Person, wish: Json) -> View:
         view = self._workspace.views.get(_text(wish, "view_id"))
-        if view is None or view.user != person.id:
-            raise NotPossible("view_not_found", f"{person.real_name} has no such dialog open.")
-        return view
+        own = view if view and view.user == person.id else None
+        return possible(own, "view_not_found", f"{person.real_name} has no such dialog open.")
 
     def _answered(self, person: Person, answers: list[Asked]) -> Json:
         slowest = max(one.milliseconds for one in answers)
@@ -389,8 +355,7 @@ class Control:
         kind = wish.get("kind") or person.kind
         if "deactivated" in wish:
             kind = "deactivated" if wish["deactivated"] else "member"
-        if kind not in KINDS:
-            raise NotPossible("invalid_arguments", f"A person is one of {', '.join(KINDS)}.")
+        forbid(kind not in KINDS, "invalid_arguments", f"A person is one of {', '.join(KINDS)}.")
         person.kind = kind
         person.tz = str(wish.get("tz") or person.tz)
         person.real_name = str(wish.get("real_name") or person.real_name)
@@ -417,20 +382,19 @@ def _text(wish: dict[str, Any], name: str) -> str:
 
 def _count(wish: Json) -> int:
     times = wish.get("times", 1)
-    if not isinstance(times, int) or times < 1:
-        raise NotPossible("invalid_arguments", "times is a whole number from 1 on.")
-    return times
+    forbid(not (isinstance(times, int) and times >= 1), "invalid_arguments", "times is a whole number from 1 on.")
+    return int(times)
 
 
 def _seconds(wish: Json, name: str) -> float:
     seconds = wish[name]
-    if not isinstance(seconds, int | float) or seconds < 0:
-        raise NotPossible("invalid_arguments", f"{name} is a number from 0 on.")
+    forbid(
+        not (isinstance(seconds, int | float) and seconds >= 0), "invalid_arguments", f"{name} is a number from 0 on."
+    )
     return float(seconds)
 
 
 def _values(wish: Json) -> Json:
     values = wish.get("values") or {}
-    if not isinstance(values, dict):
-        raise NotPossible("invalid_arguments", "values is an object of block_id and value.")
-    return values
+    forbid(not isinstance(values, dict), "invalid_arguments", "values is an object of block_id and value.")
+    return dict(values)

@@ -1,9 +1,10 @@
-"""What people see: the workspace as one JSON picture, for one person or for somebody who sees everything."""
-
-from typing import Any
+"""The workspace as one JSON picture, for one person or for an observer who sees everything."""
 
 from bot.simulator.workspace.shapes import file_json, im_partner, message_json, view_json
 from bot.simulator.workspace.state import BOT_USER, TEAM_ID, TEAM_NAME, Channel, Json, Message, View, Workspace
+
+PERSON_KEYS = ("id", "name", "real_name", "kind", "color")
+NOISE = frozenset({"bot_profile", "team", "app_id", "type"})
 
 
 async def clock_json(workspace: Workspace) -> Json:
@@ -13,14 +14,14 @@ async def clock_json(workspace: Workspace) -> Json:
 
 
 async def state_json(workspace: Workspace, me: str | None) -> Json:
-    """Everything `me` can see; None sees all there is."""
+    """What `me` can see; None sees everything."""
     channels = [one for one in workspace.channels.values() if me is None or one.is_open_to(me)]
     body: Json = {
         "team": {"id": TEAM_ID, "name": TEAM_NAME},
         "me": me,
         "seq": workspace.changes.seq,
         "clock": await clock_json(workspace),
-        "people": [_person_json(workspace, user) for user in workspace.people],
+        "people": [{key: vars(one)[key] for key in PERSON_KEYS} for one in workspace.people.values()],
         "usergroups": [{"id": group.id, "handle": group.handle} for group in workspace.usergroups.values()],
         "channels": [channel_json(channel, me) for channel in channels],
         "messages": {channel.id: messages_json(workspace, channel, me) for channel in channels},
@@ -36,8 +37,8 @@ async def state_json(workspace: Workspace, me: str | None) -> Json:
 def _own_json(workspace: Workspace, me: str) -> Json:
     return {
         "views": stack_json(workspace, me),
-        "home": _home_json(workspace, me),
-        "notices": [vars(notice) for notice in workspace.notices.get(me, ())],
+        "home": home_json(workspace, me),
+        "notices": list(workspace.notices.get(me, ())),
     }
 
 
@@ -46,25 +47,22 @@ def _everybodys_json(workspace: Workspace) -> Json:
         "views": [],
         "views_by_user": {user: stack_json(workspace, user) for user in workspace.stacks},
         "home": None,
-        "homes_by_user": {user: _home_json(workspace, user) for user in workspace.homes},
-        "notices": [
-            {**vars(notice), "user": user} for user, notices in workspace.notices.items() for notice in notices
-        ],
+        "homes_by_user": {user: home_json(workspace, user) for user in workspace.homes},
+        "notices": [{**notice, "user": user} for user, notices in workspace.notices.items() for notice in notices],
     }
 
 
 def stack_json(workspace: Workspace, user: str) -> list[Json]:
-    """A person's open modals, the topmost last."""
-    return [shown_view(view) for view in workspace.stacks.get(user, ())]
+    """The topmost last."""
+    return [_shown_view(view) for view in workspace.stacks.get(user, ())]
 
 
-def shown_view(view: View) -> Json:
+def _shown_view(view: View) -> Json:
     return view_json(view) | {"errors": view.errors}
 
 
-def _home_json(workspace: Workspace, user: str) -> Json | None:
-    home = workspace.homes.get(user)
-    return shown_view(home) if home else None
+def home_json(workspace: Workspace, user: str) -> Json | None:
+    return _shown_view(workspace.homes[user]) if user in workspace.homes else None
 
 
 def channel_json(channel: Channel, me: str | None) -> Json:
@@ -99,33 +97,18 @@ def messages_json(workspace: Workspace, channel: Channel, me: str | None, thread
 
 
 def _message_json(workspace: Workspace, channel: Channel, message: Message) -> Json:
-    body = message_json(workspace, message, with_metadata=True) | {"sim_at": message.sim_at.isoformat()}
-    body.setdefault("blocks", [])
-    body.setdefault("attachments", [])
-    for noise in ("bot_profile", "team", "app_id", "type"):
-        body.pop(noise, None)
+    shape = message_json(workspace, message, with_metadata=True) | {"sim_at": message.sim_at.isoformat()}
+    body = {"blocks": [], "attachments": []} | {key: value for key, value in shape.items() if key not in NOISE}
     if message.files:
         body["files"] = [_file_json(workspace, one) for one in message.files if one in workspace.files]
     if message.ts in channel.pins:
         body["pinned"] = True
     if message.ephemeral_to:
-        body |= {"ephemeral": True, "ephemeral_to": message.ephemeral_to}
-        if message.thread_ts:
-            body["thread_ts"] = message.thread_ts
+        thread = {"thread_ts": message.thread_ts} if message.thread_ts else {}
+        body |= {"ephemeral": True, "ephemeral_to": message.ephemeral_to, **thread}
     return body
 
 
 def _file_json(workspace: Workspace, file_id: str) -> Json:
-    shape: dict[str, Any] = file_json(workspace, workspace.files[file_id])
+    shape = file_json(workspace, workspace.files[file_id])
     return {key: shape[key] for key in ("id", "name", "title", "filetype", "size")} | {"url": shape["url_private"]}
-
-
-def _person_json(workspace: Workspace, user: str) -> Json:
-    person = workspace.people[user]
-    return {
-        "id": person.id,
-        "name": person.name,
-        "real_name": person.real_name,
-        "kind": person.kind,
-        "color": person.color,
-    }

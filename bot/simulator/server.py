@@ -1,7 +1,7 @@
 """The simulated workspace as one HTTP server: Web API, Socket Mode, response_url, control API and the page."""
 
 import asyncio
-import json
+import itertools
 import math
 import time
 from collections.abc import Callable
@@ -12,7 +12,7 @@ from aiohttp import BodyPartReader, web
 
 from bot.simulator.api import Method, methods
 from bot.simulator.api.call import Call
-from bot.simulator.arguments import Args, read_arguments
+from bot.simulator.arguments import Args, read_arguments, read_json
 from bot.simulator.control import Control
 from bot.simulator.delivery.deliver import ACK_SECONDS, Deliverer, Transport
 from bot.simulator.delivery.events import Events
@@ -23,7 +23,7 @@ from bot.simulator.interactivity.interactions import Interactions
 from bot.simulator.interactivity.respond import respond
 from bot.simulator.workspace.changes import Changes
 from bot.simulator.workspace.clock import SimClock, WallClock
-from bot.simulator.workspace.errors import BROKEN_CONTRACT, NotPossible, Refused
+from bot.simulator.workspace.errors import BROKEN_CONTRACT, NotPossible, Refused, refuse
 from bot.simulator.workspace.journal import Journal
 from bot.simulator.workspace.limits import Limits
 from bot.simulator.workspace.manifest import Manifest
@@ -82,7 +82,7 @@ class Simulator:
         self.control.latency_seconds = latency_seconds
         self._host, self._port, self._seed = host, port, seed
         self._runner: web.AppRunner | None = None
-        self._requests = 0
+        self._requests = itertools.count(1)
         self.reset()
 
     @property
@@ -113,7 +113,7 @@ class Simulator:
         self.journal.close()
 
     def reset(self) -> None:
-        """Back to the workspace as it began; connections stay open, the journal starts anew."""
+        """Back to the workspace as it began; connections stay open, the journal is emptied."""
         workspace = self.workspace
         fresh = Workspace(workspace.manifest, workspace.clock, self.journal, workspace.changes, seed=self._seed)
         fresh.url = workspace.url
@@ -166,8 +166,7 @@ class Simulator:
         try:
             method = self._allowed(name, args, token)
             self._check_rate(method, args)
-            call = Call(name, args, self.workspace, self.sockets, method.scopes)
-            return {"ok": True, **method.perform(call)}
+            return {"ok": True, **method.perform(Call(args, self.workspace, self.sockets, method.scopes))}
         except Refused as problem:
             return problem.body()
 
@@ -177,32 +176,24 @@ class Simulator:
             raise Refused("unknown_method", req_method=name)
         if name != "api.test":
             self._check_token(name, token)
-            self._check_scopes(method)
+            if method.scopes:
+                self.workspace.manifest.need_any(method.scopes)
         missing = [one for one in method.required if one not in args]
         if missing:
-            raise Refused(
-                "invalid_arguments",
-                *(f"[ERROR] missing required field: {one} [json-pointer:/{one}]" for one in missing),
-            )
+            sentences = (f"[ERROR] missing required field: {one} [json-pointer:/{one}]" for one in missing)
+            raise Refused("invalid_arguments", *sentences)
         return method
 
     def _check_token(self, name: str, token: str) -> None:
-        if not token:
-            raise Refused("not_authed")
-        if token not in (self.bot_token, self.app_token):
-            raise Refused("invalid_auth")
-        if (token == self.app_token) is not (name == "apps.connections.open"):
-            raise Refused("not_allowed_token_type")
-
-    def _check_scopes(self, method: Method) -> None:
-        granted = self.workspace.manifest.scopes
-        if method.scopes and not granted.intersection(method.scopes):
-            raise Refused("missing_scope", needed=",".join(method.scopes), provided=",".join(sorted(granted)))
+        refuse(
+            not_authed=not token,
+            invalid_auth=token not in (self.bot_token, self.app_token),
+            not_allowed_token_type=(token == self.app_token) is not (name == "apps.connections.open"),
+        )
 
     def _check_rate(self, method: Method, args: Args) -> None:
-        channel = args.text("channel") if "channel" in args else ""
-        wait = self.limits.wait_seconds(method.name, method.tier, channel, self.workspace.clock.wall())
-        if wait is not None:
+        channel, now = args.text("channel"), self.workspace.clock.wall()
+        if (wait := self.limits.wait_seconds(method.name, method.tier, channel, now)) is not None:
             raise Refused("ratelimited", retry_after=wait)
 
     async def _go_wrong(self, fault: Fault, name: str, args: Args, started: float) -> web.Response | None:
@@ -210,9 +201,8 @@ class Simulator:
         if fault.kind == "slow":
             await asyncio.sleep(fault.seconds)
         elif fault.kind == "rate_limited":
-            return self._respond(
-                name, args, {"ok": False, "error": "ratelimited", "retry_after": fault.retry_after}, started
-            )
+            body = {"ok": False, "error": "ratelimited", "retry_after": fault.retry_after}
+            return self._respond(name, args, body, started)
         elif fault.kind == "error":
             return self._respond(name, args, {"ok": False, "error": fault.error}, started)
         elif fault.kind == "http_500":
@@ -231,23 +221,18 @@ class Simulator:
 
     def _respond(self, name: str, args: Args, body: Json, started: float) -> web.Response:
         self._note(name, args, body, started)
-        self._requests += 1
-        headers = {
-            "x-slack-req-id": f"{self._requests:032x}",
-            "x-oauth-scopes": ",".join(sorted(self.workspace.manifest.scopes)),
-        }
+        scopes = ",".join(sorted(self.workspace.manifest.scopes))
+        headers = {"x-slack-req-id": f"{next(self._requests):032x}", "x-oauth-scopes": scopes}
         if method := methods().get(name):
             headers["x-accepted-oauth-scopes"] = ",".join(method.scopes)
-        wait = body.pop("retry_after", None)
-        if wait is not None:
+        if (wait := body.pop("retry_after", None)) is not None:
             headers["Retry-After"] = str(math.ceil(wait))
         return web.json_response(body, status=200 if wait is None else 429, headers=headers)
 
     def _note(self, name: str, args: Args, body: Json, started: float, **more: Any) -> None:
-        outcome = {"ok": body["ok"]} if body["ok"] else {"ok": False, "error": body["error"]}
         duration = round((time.perf_counter() - started) * 1000, 2)
-        more |= {key: body[key] for key in ("ts", "message_ts") if key in body}
-        self.workspace.record("call", method=name, args=args.raw, duration_ms=duration, **outcome, **more)
+        more |= {key: body[key] for key in ("ok", "error", "ts", "message_ts") if key in body}
+        self.workspace.record("call", method=name, args=args.raw, duration_ms=duration, **more)
         if body.get("error") in BROKEN_CONTRACT:
             messages = body.get("response_metadata", {}).get("messages", [])
             sentence = f"{name} was refused with {body['error']}"
@@ -263,7 +248,7 @@ class Simulator:
     async def _handle_response_url(self, request: web.Request) -> web.Response:
         key = request.match_info["key"]
         try:
-            body = _parsed(await request.text())
+            body = await read_json(request, "invalid_payload")
             respond(self.workspace, key, body)
         except Refused as problem:
             self.workspace.record("response_url", ok=False, error=problem.code)
@@ -303,13 +288,6 @@ async def run_simulator(
         await (stop or asyncio.Event()).wait()
     finally:
         await simulator.stop()
-
-
-def _parsed(text: str) -> Any:
-    try:
-        return json.loads(text)
-    except ValueError as problem:
-        raise Refused("invalid_payload") from problem
 
 
 async def _uploaded(request: web.Request) -> bytes:

@@ -82,7 +82,6 @@ class Method:
 
 @cache
 def methods() -> dict[str, Method]:
-    """Every implemented method by name."""
     documented: dict[str, Any] = json.loads(DATA.read_text(encoding="utf-8"))["methods"]
     found = {}
     for name, perform in TABLE.items():

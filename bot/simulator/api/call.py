@@ -20,7 +20,6 @@ SCOPE_FAMILIES = ("channels", "groups", "im", "mpim")
 class Call:
     """What a method's function is handed. `scopes` are those any one of which opens the method."""
 
-    method: str
     args: Args
     workspace: Workspace
     sockets: Sockets

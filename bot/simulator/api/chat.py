@@ -59,7 +59,6 @@ def get_permalink(call: Call) -> Json:
 
 
 def checked_draft(text: str, blocks: Any, attachments: Any, most_characters: int = MOST_CHARACTERS) -> Draft:
-    """A message as the app sent it, if Slack would take it."""
     draft = Draft(text, checked_blocks(blocks), _checked_attachments(attachments))
     refuse(no_text=not (text or draft.blocks or draft.attachments), msg_too_long=len(text) > most_characters)
     return draft

@@ -6,7 +6,7 @@ from bot.simulator.api.call import Call
 from bot.simulator.api.chat import checked_blocks
 from bot.simulator.content import messages
 from bot.simulator.content.messages import Draft
-from bot.simulator.workspace.errors import Refused, existing, refuse
+from bot.simulator.workspace.errors import Refused, existing, invalid, refuse
 from bot.simulator.workspace.shapes import file_json
 from bot.simulator.workspace.state import Channel, File, Json
 
@@ -16,8 +16,7 @@ MOST_BYTES = 50_000_000
 
 def get_upload_url(call: Call) -> Json:
     length = call.args.number("length", 0)
-    if length <= 0:
-        raise Refused("invalid_arguments", "[ERROR] must be more than 0 [json-pointer:/length]")
+    invalid(length <= 0, "must be more than 0", "/length")
     refuse(file_upload_size_restricted=length > MOST_BYTES)
     name = call.args.text("filename")
     file = File(
@@ -69,9 +68,8 @@ def delete(call: Call) -> Json:
 
 def _wishes(call: Call) -> list[Any]:
     wishes = call.args.nested("files")
-    if not isinstance(wishes, list) or not wishes:
-        raise Refused("invalid_arguments", "[ERROR] must be an array [json-pointer:/files]")
-    return wishes
+    invalid(not isinstance(wishes, list) or not wishes, "must be an array", "/files")
+    return list(wishes)
 
 
 def _finished(call: Call, wish: Any) -> File:

@@ -4,7 +4,7 @@ import re
 
 from bot.simulator.api.call import Call
 from bot.simulator.content import messages
-from bot.simulator.workspace.errors import Refused, existing, refuse
+from bot.simulator.workspace.errors import existing, invalid, refuse
 from bot.simulator.workspace.shapes import message_json
 from bot.simulator.workspace.state import APP_ID, TEAM_ID, Channel, Json, Message
 
@@ -141,9 +141,9 @@ def _bookmark(call: Call) -> tuple[Channel, Json]:
 
 
 def _title(call: Call) -> str:
-    if not call.args.text("title").strip():
-        raise Refused("invalid_arguments", "[ERROR] must be more than 0 characters [json-pointer:/title]")
-    return call.args.text("title")
+    title = call.args.text("title")
+    invalid(not title.strip(), "must be more than 0 characters", "/title")
+    return title
 
 
 def _link(call: Call) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from bot.simulator.api.call import Call
 from bot.simulator.content import views
-from bot.simulator.workspace.errors import Refused, existing, refuse
+from bot.simulator.workspace.errors import Refused, existing, invalid, refuse
 from bot.simulator.workspace.shapes import view_json
 from bot.simulator.workspace.state import Json, View, Workspace
 
@@ -15,8 +15,7 @@ def show(call: Call, place: Callable[[Workspace, str, Json], View]) -> Json:
     """views.open and views.push: a modal for the person whose trigger the call holds."""
     content = _content(call, "modal")
     trigger_id = call.args.text("trigger_id") or call.args.text("interactivity_pointer")
-    if not trigger_id:
-        raise Refused("invalid_arguments", "[ERROR] missing required field: trigger_id [json-pointer:/trigger_id]")
+    invalid(not trigger_id, "missing required field: trigger_id", "/trigger_id")
     user = views.use_trigger(call.workspace, trigger_id).user
     return {"view": view_json(place(call.workspace, user, content))}
 

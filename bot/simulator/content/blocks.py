@@ -127,6 +127,12 @@ def both(value: Any, at: str, *checks: Check) -> Problems:
             return
 
 
+@with_settings
+def either(value: Any, at: str, one: str, other: str) -> Problems:
+    if (one in value) == (other in value):
+        yield problem(f"must have either {one} or {other}", at)
+
+
 def _repeated(ids: Iterable[object]) -> Iterator[tuple[int, str]]:
     """The ids that an earlier one equals, with their places; what has no id repeats nothing."""
     seen: set[str] = set()
@@ -158,7 +164,6 @@ def option(text_check: Check) -> Check:
 
 
 def unlike_options(value: Any, at: str) -> Problems:
-    """No two options may share a value."""
     for index, key in _repeated(item["value"] for item in value):
         yield problem(f"duplicate value: {key}", f"{at}/{index}/value")
 
@@ -166,7 +171,6 @@ def unlike_options(value: Any, at: str) -> Problems:
 PLAIN_OPTION = option(plain(75))
 RICH_OPTION = option(any_text(75))
 OPTIONS = both(many(PLAIN_OPTION, 100), unlike_options)
-GROUPS = many(thing({"label": plain(75), "options": OPTIONS}), 100)
 CONFIRM = thing(
     {"text": any_text(300)},
     {"title": plain(100), "confirm": plain(30), "deny": plain(30), "style": one_of("primary", "danger")},
@@ -182,34 +186,23 @@ FILTER = thing(
         "exclude_bot_users": flag,
     },
 )
-DISPATCH = thing(
-    {"trigger_actions_on": many(one_of("on_enter_pressed", "on_character_entered"), 2)},
-)
 
 # --- elements ---
 
 
 def element(kind: str, required: dict[str, Check] | None = None, optional: dict[str, Check] | None = None) -> Check:
-    """An interactive element: it has an action_id."""
     return thing({"type": one_of(kind), **(required or {})}, {"action_id": text(255, 1), **(optional or {})})
 
 
 def select(kind: str, **own: Check) -> Check:
     shared = {"placeholder": PLACEHOLDER, "focus_on_load": flag, "confirm": CONFIRM}
     check = element(kind, {}, {**shared, **own})
-    return both(check, has_choices) if kind.endswith("static_select") else check
-
-
-def has_choices(value: Any, at: str) -> Problems:
-    """A static select has options or groups, one of them, and starts with one that is there."""
-    if ("options" in value) == ("option_groups" in value):
-        yield problem("must have either options or option_groups", at)
-        return
-    yield from starts_with_an_offer(value, at)
+    if not kind.endswith("static_select"):
+        return check
+    return both(check, either("options", "option_groups"), starts_with_an_offer)
 
 
 def within_bounds(value: Any, at: str) -> Problems:
-    """A number's field starts within its bounds, and these are in order."""
     low, start, high = (value.get(name) for name in ("min_value", "initial_value", "max_value"))
     given = [Decimal(one) for one in (low, start, high) if one is not None]
     if given != sorted(given):
@@ -224,11 +217,15 @@ def starts_with_an_offer(value: Any, at: str) -> Problems:
 
 
 MOST_SELECTED = {"max_selected_items": number}
-STATIC = {"options": OPTIONS, "option_groups": GROUPS}
-TYPED = {"placeholder": PLACEHOLDER, "focus_on_load": flag, "dispatch_action_config": DISPATCH}
+STATIC = {"options": OPTIONS, "option_groups": many(thing({"label": plain(75), "options": OPTIONS}), 100)}
+TYPED = {
+    "placeholder": PLACEHOLDER,
+    "focus_on_load": flag,
+    "dispatch_action_config": thing(
+        {"trigger_actions_on": many(one_of("on_enter_pressed", "on_character_entered"), 2)},
+    ),
+}
 NUMERAL = matching(r"-?\d{1,60}(\.\d{1,30})?", "a number, written as a string")
-DATE = matching(r"\d{4}-\d\d-\d\d", "a date as YYYY-MM-DD")
-TIME = matching(r"\d\d:\d\d", "a time as HH:mm")
 IDS = many(text(255, 1), 1000, 0)
 
 BUTTON = element(
@@ -267,8 +264,8 @@ CHOOSERS: dict[str, Check] = {
     "multi_external_select": select(
         "multi_external_select", **MOST_SELECTED, initial_options=many(PLAIN_OPTION, 100, 0), min_query_length=number
     ),
-    "datepicker": select("datepicker", initial_date=DATE),
-    "timepicker": select("timepicker", initial_time=TIME, timezone=text(255)),
+    "datepicker": select("datepicker", initial_date=matching(r"\d{4}-\d\d-\d\d", "a date as YYYY-MM-DD")),
+    "timepicker": select("timepicker", initial_time=matching(r"\d\d:\d\d", "a time as HH:mm"), timezone=text(255)),
     "datetimepicker": element("datetimepicker", {}, {**CHOICES, "initial_date_time": number}),
     "checkboxes": both(
         element("checkboxes", {"options": RICH_OPTIONS}, {**CHOICES, "initial_options": many(RICH_OPTION, 10, 0)}),
@@ -326,16 +323,8 @@ def has_words(value: Any, at: str) -> Problems:
         yield problem("missing required field: text or fields", at)
 
 
-def has_picture(value: Any, at: str) -> Problems:
-    if ("image_url" in value) == ("slack_file" in value):
-        yield problem("must have either image_url or slack_file", at)
-
-
 def fits_table(value: Any, at: str) -> Problems:
-    rows = value.get("rows")
-    cells = [cell for row in rows if isinstance(row, list) for cell in row] if isinstance(rows, list) else []
-    length = sum(len(cell.get("text", "")) for cell in cells if isinstance(cell, dict))
-    if length > TABLE_CHARACTERS:
+    if sum(len(cell.get("text") or "") for row in value["rows"] for cell in row) > TABLE_CHARACTERS:
         yield problem(f"must be less than {TABLE_CHARACTERS + 1} characters", at)
 
 
@@ -348,7 +337,6 @@ TABLE_CELL = typed(
     },
     "table cell",
 )
-COLUMN = thing({}, {"align": one_of("left", "center", "right"), "is_wrapped": flag})
 CARD = block(
     "card",
     {},
@@ -390,7 +378,7 @@ EVERYWHERE: dict[str, Check] = {
     "actions": block("actions", {"elements": many(typed(ACTION_ELEMENTS, "element of an actions block"), 25)}),
     "image": both(
         block("image", {"alt_text": text(2000)}, {"image_url": url, "slack_file": SLACK_FILE, "title": plain(2000)}),
-        has_picture,
+        either("image_url", "slack_file"),
     ),
     "video": block(
         "video",
@@ -415,24 +403,35 @@ IN_MESSAGES: dict[str, Check] = {
     **EVERYWHERE,
     "markdown": block("markdown", {"text": text(MARKDOWN_CHARACTERS, 1)}),
     "table": both(
-        block("table", {"rows": many(many(TABLE_CELL, 20), 100)}, {"column_settings": many(COLUMN, 20)}), fits_table
+        block(
+            "table",
+            {"rows": many(many(TABLE_CELL, 20), 100)},
+            {"column_settings": many(thing({}, {"align": one_of("left", "center", "right"), "is_wrapped": flag}), 20)},
+        ),
+        fits_table,
     ),
     "file": block("file", {"source": one_of("remote"), "external_id": text(255)}),
     "card": CARD,
     "carousel": block("carousel", {"elements": many(CARD, 10)}),
     "context_actions": block("context_actions", {"elements": many(anything, 5)}),
 }
-ALERT = block("alert", {"text": any_text(3000)}, {"level": one_of("default", "info", "warning", "error", "success")})
 
 BLOCKS: dict[str, Check] = {
     "message": typed(IN_MESSAGES, "block of a message"),
-    "modal": typed({**EVERYWHERE, "alert": ALERT}, "block of a modal"),
+    "modal": typed(
+        {
+            **EVERYWHERE,
+            "alert": block(
+                "alert", {"text": any_text(3000)}, {"level": one_of("default", "info", "warning", "error", "success")}
+            ),
+        },
+        "block of a modal",
+    ),
     "home": typed(EVERYWHERE, "block of a Home tab"),
 }
 
 
 def check_blocks(blocks: Any, surface: Surface, at: str = "/blocks") -> list[str]:
-    """Every breach in a list of blocks."""
     if found := list(many(BLOCKS[surface], MOST_BLOCKS[surface], 0)(blocks, at)):
         return found
     found += _unique_block_ids(blocks, at)
@@ -442,11 +441,10 @@ def check_blocks(blocks: Any, surface: Surface, at: str = "/blocks") -> list[str
 
 
 def check_view(view: Any) -> list[str]:
-    """Every breach in a modal or a Home tab."""
     kind = view.get("type") if isinstance(view, dict) else None
     if kind not in ("modal", "home"):
         return [problem("must be a modal or a home view", "/view/type")]
-    found = list((MODAL if kind == "modal" else HOME)(view, "/view"))
+    found = list(VIEWS[kind](view, "/view"))
     found += check_blocks(view.get("blocks"), kind, "/view/blocks")
     if kind == "modal" and not view.get("submit") and _has_input(view.get("blocks")):
         found.append(problem("missing required field: submit, since there is an input block", "/view"))
@@ -458,12 +456,14 @@ VIEW_FIELDS: dict[str, Check] = {
     "callback_id": text(255),
     "external_id": text(255),
 }
-MODAL = thing(
-    {"type": one_of("modal"), "title": plain(24), "blocks": anything},
-    {**VIEW_FIELDS, "submit": plain(24), "close": plain(24), "clear_on_close": flag, "notify_on_close": flag,
-     "submit_disabled": flag},
-)  # fmt: skip
-HOME = thing({"type": one_of("home"), "blocks": anything}, VIEW_FIELDS)
+VIEWS: dict[str, Check] = {
+    "modal": thing(
+        {"type": one_of("modal"), "title": plain(24), "blocks": anything},
+        {**VIEW_FIELDS, "submit": plain(24), "close": plain(24), "clear_on_close": flag, "notify_on_close": flag,
+         "submit_disabled": flag},
+    ),
+    "home": thing({"type": one_of("home"), "blocks": anything}, VIEW_FIELDS),
+}  # fmt: skip
 
 
 def interactive_elements(block: Json) -> list[Json]:

@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 from bot.simulator.content.blocks import interactive_elements, offered_options
-from bot.simulator.workspace.errors import NotPossible
+from bot.simulator.workspace.errors import forbid, possible
 from bot.simulator.workspace.state import Json, Workspace
 
 STATE_KEYS = {
@@ -32,7 +32,7 @@ STATE_KEYS = {
     "datetimepicker": "selected_date_time",
     "file_input": "files",
 }
-"""Element type -> the key its value stands under."""
+"""Element type -> the key of its value."""
 
 INITIAL_KEYS = {
     "value": "initial_value",
@@ -60,7 +60,6 @@ Values = dict[str, dict[str, Json]]
 
 
 def stateful(blocks: list[Json]) -> Iterator[tuple[Json, Json]]:
-    """Every block and element that holds a value."""
     for block in blocks:
         for element in interactive_elements(block):
             if element["type"] in STATE_KEYS:
@@ -68,7 +67,6 @@ def stateful(blocks: list[Json]) -> Iterator[tuple[Json, Json]]:
 
 
 def initial_values(blocks: list[Json]) -> Values:
-    """`state.values` before anybody typed anything."""
     values: Values = {}
     for block, element in stateful(blocks):
         key = STATE_KEYS[element["type"]]
@@ -94,8 +92,7 @@ def fill_in(workspace: Workspace, blocks: list[Json], values: Values, wishes: di
     elements = {(block["block_id"], element["action_id"]): element for block, element in stateful(blocks)}
     for block_id, wish in wishes.items():
         own = {action_id: element for (one, action_id), element in elements.items() if one == block_id}
-        if not own:
-            raise NotPossible("no_such_input", f"There is no input called {block_id} here.")
+        forbid(not own, "no_such_input", f"There is no input called {block_id} here.")
         for action_id, value in _by_action(own, wish).items():
             values[block_id][action_id] = state_of(workspace, own[action_id], value)
 
@@ -157,11 +154,9 @@ def _options(element: Json, value: Any) -> list[Json]:
 def _option(element: Json, value: Any) -> Json:
     wanted = value.get("value") if isinstance(value, dict) else str(value)
     offered = offered_options(element)
-    for one in offered:
-        if wanted in (one["value"], one["text"]["text"]):
-            return one
+    found = next((one for one in offered if wanted in (one["value"], one["text"]["text"])), None)
     keys = ", ".join(str(one["value"]) for one in offered)
-    raise NotPossible("no_such_option", f"There is no option {wanted} here; there are {keys}.")
+    return possible(found, "no_such_option", f"There is no option {wanted} here; there are {keys}.")
 
 
 def _complaint(element: Json, value: Any) -> str | None:

@@ -15,8 +15,6 @@ MENTION = re.compile(rf"<@{BOT_USER}(\|[^>]*)?>")
 
 @dataclass
 class Draft:
-    """What somebody wants to say."""
-
     text: str = ""
     blocks: list[Json] = field(default_factory=list)
     attachments: list[Json] = field(default_factory=list)
@@ -29,7 +27,7 @@ class Draft:
 
 
 def post(workspace: Workspace, channel: Channel, user: str, draft: Draft) -> Message:
-    """Put a message into the channel and tell the app, which hears its own messages too."""
+    """The app hears its own messages too."""
     message = _written(workspace, channel, user, draft)
     channel.messages[message.ts] = message
     if message.is_reply and (parent := channel.messages.get(message.root_ts)):
@@ -44,7 +42,7 @@ def post(workspace: Workspace, channel: Channel, user: str, draft: Draft) -> Mes
 
 
 def post_ephemeral(workspace: Workspace, channel: Channel, to: str, draft: Draft) -> Message:
-    """Show a message of the app to one person only. It is in no history and raises no event."""
+    """An ephemeral message is in no history and raises no event."""
     message = _written(workspace, channel, BOT_USER, draft)
     message.ephemeral_to = to
     channel.ephemerals[message.ts] = message
@@ -53,7 +51,7 @@ def post_ephemeral(workspace: Workspace, channel: Channel, to: str, draft: Draft
 
 
 def system_message(workspace: Workspace, channel: Channel, user: str, subtype: str, text: str, **extra: Any) -> Message:
-    """A line Slack itself writes into a channel: somebody joined, the topic changed."""
+    """A line Slack itself writes into a channel: a person joined, the topic changed."""
     return post(workspace, channel, user, Draft(text, subtype=subtype, extra=extra))
 
 
@@ -71,7 +69,7 @@ def edit(workspace: Workspace, channel: Channel, message: Message, draft: Draft)
 
 
 def delete(workspace: Workspace, channel: Channel, message: Message) -> None:
-    """Take a message away; a thread's first message leaves its replies behind."""
+    """A thread's first message leaves its replies behind."""
     if channel.messages.pop(message.ts, None) and (not message.is_reply or message.broadcast):
         del channel.timeline[bisect_left(channel.timeline, message.ts)]
     channel.ephemerals.pop(message.ts, None)

@@ -5,7 +5,7 @@ from typing import Any
 from bot.simulator.content.blocks import check_view
 from bot.simulator.content.inputs import initial_values, kept_values
 from bot.simulator.content.messages import give_block_ids
-from bot.simulator.workspace.errors import Refused, existing, refuse
+from bot.simulator.workspace.errors import Refused, existing, invalid, refuse
 from bot.simulator.workspace.state import Json, Trigger, View, Workspace
 
 TRIGGER_SECONDS = 3.0
@@ -13,11 +13,9 @@ STACK_LIMIT = 3
 
 
 def checked_content(content: Any, kind: str) -> Json:
-    """The view as the app sent it, if Slack would take it."""
     if problems := check_view(content):
         raise Refused("invalid_arguments", *problems)
-    if content["type"] != kind:
-        raise Refused("invalid_arguments", f"[ERROR] must be a {kind} view [json-pointer:/view/type]")
+    invalid(content["type"] != kind, f"must be a {kind} view", "/view/type")
     return dict(content)
 
 
@@ -33,25 +31,22 @@ def use_trigger(workspace: Workspace, trigger_id: str) -> Trigger:
 
 
 def open_modal(workspace: Workspace, user: str, content: Json) -> View:
-    """Show a modal; what the person had open before is gone."""
+    """The person's other modals close."""
     view = _new(workspace, user, content)
     clear(workspace, user)
-    _show(workspace, view, [])
-    return view
+    return _shown(workspace, view, [])
 
 
 def push_modal(workspace: Workspace, user: str, content: Json) -> View:
-    """Put a modal on top of the ones the person has open."""
     stack = workspace.stacks.get(user, [])
     refuse(not_found=not stack, push_limit_reached=len(stack) >= STACK_LIMIT)
     view = _new(workspace, user, content)
     view.root_id, view.previous_id = stack[0].id, stack[-1].id
-    _show(workspace, view, stack)
-    return view
+    return _shown(workspace, view, stack)
 
 
 def update(workspace: Workspace, view: View, content: Json, expected_hash: str = "") -> View:
-    """Change a view in place. What the person typed stays where block_id and action_id stay."""
+    """What the person typed stays where block_id and action_id stay, as in Slack."""
     refuse(hash_conflict=expected_hash not in ("", view.hash))
     _claim_external_id(workspace, content, view)
     give_block_ids(workspace, content["blocks"])
@@ -63,7 +58,6 @@ def update(workspace: Workspace, view: View, content: Json, expected_hash: str =
 
 
 def publish_home(workspace: Workspace, user: str, content: Json, expected_hash: str = "") -> View:
-    """Set one person's Home tab."""
     home = workspace.homes.get(user)
     if home:
         return update(workspace, home, content, expected_hash)
@@ -97,10 +91,11 @@ def _new(workspace: Workspace, user: str, content: Json) -> View:
     return view
 
 
-def _show(workspace: Workspace, view: View, stack: list[View]) -> None:
+def _shown(workspace: Workspace, view: View, stack: list[View]) -> View:
     workspace.views[view.id] = view
     workspace.stacks[view.user] = [*stack, view]
     workspace.changes.mark()
+    return view
 
 
 def _claim_external_id(workspace: Workspace, content: Json, view: View) -> None:

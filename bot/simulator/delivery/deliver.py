@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Coroutine
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
@@ -27,8 +28,6 @@ class Delivery:
 
 @dataclass(frozen=True)
 class Ack:
-    """The app's answer: what it carried, and how many milliseconds it took."""
-
     payload: Any
     milliseconds: float
 
@@ -43,20 +42,15 @@ class Undelivered(Exception):
 
 
 class Transport(Protocol):
-    """A way to the app: its open sockets, or its HTTP address."""
-
     name: str
 
     async def hand_over(self, delivery: Delivery) -> Ack: ...
 
     async def wait_for_route(self) -> bool:
-        """Return True once a delivery has somewhere to go; False at once if this transport cannot know."""
-        ...
+        """True once a delivery has a route; False at once if this transport cannot know."""
 
 
 class Deliverer:
-    """Sends each payload over the transport chosen in the settings, and keeps the tasks that do so."""
-
     def __init__(self, workspace: Workspace, faults: Faults, transports: dict[str, Transport]) -> None:
         self.mode = "socket"
         self._workspace = workspace
@@ -65,14 +59,13 @@ class Deliverer:
         self._tasks: set[asyncio.Task[Any]] = set()
 
     def send_event(self, payload: Json) -> None:
-        """Deliver an event in the background, with retries."""
         delivery = Delivery("events_api", payload, payload["event_id"])
         copies = 2 if self._faults.take_delivery("duplicate_delivery") else 1
         for _ in range(copies):
             self._spawn(self._deliver_event(delivery))
 
     async def ask(self, sort: Sort, payload: Json, key: str) -> Ack:
-        """Deliver a command or an interaction and wait for the acknowledgement; never retried, as in Slack."""
+        """A command or an interaction, with its acknowledgement. Slack never retries either."""
         delivery = Delivery(sort, payload, key)
         if self._faults.take_delivery("duplicate_delivery"):
             self._spawn(self._quietly(delivery))
@@ -84,7 +77,7 @@ class Deliverer:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def quiet(self) -> None:
-        """Return once everything that was sent so far is acknowledged or given up."""
+        """Return once every delivery sent so far is acknowledged or given up."""
         while self._tasks:
             await asyncio.wait(set(self._tasks))
 
@@ -94,10 +87,8 @@ class Deliverer:
         task.add_done_callback(self._tasks.discard)
 
     async def _quietly(self, delivery: Delivery) -> None:
-        try:
+        with suppress(Undelivered):  # the person waits for the other copy
             await self._attempt(delivery)
-        except Undelivered:
-            return  # the person waits for the other copy
 
     async def _deliver_event(self, delivery: Delivery) -> None:
         for attempt, wait in enumerate((*RETRY_AFTER_SECONDS, None)):
@@ -113,7 +104,7 @@ class Deliverer:
                 return
 
     async def _wait_before_retry(self, reason: str, wait_seconds: float) -> None:
-        # An event that found nobody at home waits at the door: a process that comes back hears at once what it missed.
+        # An event without a route waits for the next one: a process that comes back hears at once what it missed.
         if reason.startswith("connection") and await self._transports[self.mode].wait_for_route():
             return
         await wait_until(self._workspace.clock, self._workspace.clock.wall() + wait_seconds)

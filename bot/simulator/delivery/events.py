@@ -1,5 +1,7 @@
 """Decides which events the app hears of, and wraps them as Slack does."""
 
+from dataclasses import dataclass
+
 from bot.simulator.delivery.deliver import Deliverer
 from bot.simulator.workspace.state import APP_ID, BOT_USER, TEAM_ID, VERIFICATION_TOKEN, Channel, Json, Workspace
 
@@ -14,20 +16,16 @@ NAMES_IN_PRIVATE = {
 }
 
 
+@dataclass(frozen=True)
 class Events:
-    """The one way anything that happens reaches the app."""
-
-    def __init__(self, workspace: Workspace, deliverer: Deliverer) -> None:
-        self._workspace = workspace
-        self._deliverer = deliverer
+    _workspace: Workspace
+    _deliverer: Deliverer
 
     def emit(self, event: Json, channel: Channel | None = None) -> None:
         """Deliver the event if the app subscribed to it and may see where it happened."""
-        event = {**event, "type": _name(event["type"], channel)}
-        if not self._is_subscribed(event["type"], channel) or not _is_visible(event["type"], channel):
-            return
-        event.setdefault("event_ts", self._workspace.new_ts())
-        self._deliverer.send_event(self._wrap(event))
+        name = _name(event["type"], channel)
+        if self._is_subscribed(name, channel) and _is_visible(name, channel):
+            self._deliverer.send_event(self._wrap({"event_ts": self._workspace.new_ts(), **event, "type": name}))
 
     def _is_subscribed(self, name: str, channel: Channel | None) -> bool:
         if name == "message" and channel:

@@ -1,11 +1,11 @@
 """Faults on order: the next calls or deliveries that go wrong, and how."""
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
 
-from bot.simulator.workspace.errors import NotPossible
+from bot.simulator.workspace.errors import NotPossible, forbid
 
 CALL_KINDS = frozenset({"rate_limited", "error", "http_500", "slow", "drop_response"})
 DELIVERY_KINDS = frozenset({"duplicate_delivery", "drop_delivery", "drop_socket"})
@@ -32,8 +32,6 @@ class Fault:
 
 
 class Faults:
-    """The orders that still wait for their calls or deliveries."""
-
     def __init__(self) -> None:
         self._orders: list[Fault] = []
         self._count = 0
@@ -43,16 +41,15 @@ class Faults:
 
     def order(self, wish: dict[str, Any]) -> Fault:
         kind = str(wish.get("kind"))
-        if kind not in CALL_KINDS | DELIVERY_KINDS:
-            known = ", ".join(sorted(CALL_KINDS | DELIVERY_KINDS))
-            raise NotPossible("unknown_fault", f"There is no fault of kind {kind}; there are {known}.")
+        known = sorted(CALL_KINDS | DELIVERY_KINDS)
+        forbid(kind not in known, "unknown_fault", f"There is no fault of kind {kind}; there are {', '.join(known)}.")
         self._count += 1
         fault = Fault(self._count, kind, **_details(wish))
         self._orders.append(fault)
         return fault
 
     def take_call(self, method: str, *channels: str) -> Fault | None:
-        """The fault for this call, if one was ordered; it is one fewer afterwards."""
+        """The fault ordered for this call; the order counts down."""
         return self._take(CALL_KINDS, method, channels)
 
     def take_delivery(self, kind: str) -> Fault | None:
@@ -61,12 +58,7 @@ class Faults:
     def clear(self) -> None:
         self._orders.clear()
 
-    def listing(self) -> list[dict[str, Any]]:
-        return [asdict(order) for order in self._orders]
-
     def _take(self, kinds: frozenset[str], method: str, channels: tuple[str, ...]) -> Fault | None:
-        if not self._orders:
-            return None
         found = next((one for one in self._orders if one.kind in kinds and one.matches(method, channels)), None)
         if found:
             found.times -= 1

@@ -14,7 +14,7 @@ from bot.simulator.workspace.state import Workspace
 
 
 def signature(secret: str, timestamp: str, body: bytes) -> str:
-    """Slack's v0 signature of a request."""
+    """Slack's signature, version v0."""
     base = b"v0:" + timestamp.encode() + b":" + body
     return "v0=" + hmac.new(secret.encode(), base, hashlib.sha256).hexdigest()
 
@@ -34,7 +34,7 @@ class HttpDoor:
         self._session: aiohttp.ClientSession | None = None
 
     async def wait_for_route(self) -> bool:
-        """Nobody announces over HTTP that they are back: Slack's schedule decides."""
+        """An HTTP address announces no return: Slack's schedule decides."""
         return False
 
     async def hand_over(self, delivery: Delivery) -> Ack:
@@ -42,7 +42,13 @@ class HttpDoor:
         if url is None:
             raise Undelivered("connection_failed", retry=False)
         body, content_type = _encode(delivery)
-        headers = {"Content-Type": content_type, **self._signed(body), **_retry_headers(delivery)}
+        timestamp = str(self._workspace.epoch())
+        headers = {
+            "Content-Type": content_type,
+            "X-Slack-Request-Timestamp": timestamp,
+            "X-Slack-Signature": signature(self._secret, timestamp, body),
+            **_retry_headers(delivery),
+        }
         started = time.perf_counter()
         payload = await self._post(url, body, headers)
         return Ack(payload, (time.perf_counter() - started) * 1000)
@@ -72,13 +78,6 @@ class HttpDoor:
         if delivery.sort == "interactive":
             return manifest.interactivity_url
         return manifest.commands[delivery.payload["command"]].url
-
-    def _signed(self, body: bytes) -> dict[str, str]:
-        timestamp = str(self._workspace.epoch())
-        return {
-            "X-Slack-Request-Timestamp": timestamp,
-            "X-Slack-Signature": signature(self._secret, timestamp, body),
-        }
 
     async def _post(self, url: str, body: bytes, headers: dict[str, str]) -> Any:
         if self._session is None:

@@ -13,6 +13,7 @@ from bot.simulator.workspace.state import APP_ID, Workspace
 
 MOST_SOCKETS = 10
 CONNECTION_SECONDS = 3600
+SOCKET_REASONS = {"http_timeout": "timeout", "": ""}
 
 
 class Socket:
@@ -25,7 +26,7 @@ class Socket:
         self._request = request
 
     def settle(self, frame: dict[str, Any]) -> str | None:
-        """Hand an answer to whoever waits for it; a sentence if the frame is none."""
+        """Hand an answer to the delivery that waits for it; a sentence if the frame is none."""
         envelope_id = frame.get("envelope_id")
         if not isinstance(envelope_id, str):
             return "a frame without an envelope_id"
@@ -36,20 +37,18 @@ class Socket:
         return "acknowledged after more than three seconds" if envelope_id in self.late else "unknown envelope_id"
 
     def lose(self) -> None:
-        """Everybody who waits on this socket learns that it is gone."""
+        """Every delivery that waits on this socket is undelivered."""
         for future in self.waiting.values():
             if not future.done():
                 future.set_exception(Undelivered("connection_lost"))
 
     def cut(self) -> None:
-        """Cut the line without a word, as a broken network does."""
+        """Abort the connection without a close frame, as a broken network does."""
         if transport := self._request.transport:
             transport.abort()
 
 
 class Sockets:
-    """The app's open Socket Mode connections."""
-
     name = "socket"
 
     def __init__(self, workspace: Workspace, faults: Faults, ack_seconds: float) -> None:
@@ -74,7 +73,6 @@ class Sockets:
         return await self._somebody.wait()
 
     async def hand_over(self, delivery: Delivery) -> Ack:
-        """Send one envelope over a random socket and wait for its acknowledgement."""
         if not self._open:
             raise Undelivered("connection_failed")
         socket = self._workspace.random.choice(self._open)
@@ -87,7 +85,6 @@ class Sockets:
         return Ack(payload, (time.perf_counter() - started) * 1000)
 
     async def serve(self, request: web.Request) -> web.StreamResponse:
-        """The address a ticket leads to."""
         ticket = request.query.get("ticket", "")
         if ticket not in self._tickets:
             return web.Response(status=403, text="This ticket was used or never issued.")
@@ -102,10 +99,13 @@ class Sockets:
     async def disconnect(self, reason: str) -> None:
         """Ask one random client to reconnect, in Slack's words, and close its socket."""
         if self._open:
-            await self._dismiss(self._workspace.random.choice(self._open), reason)
+            socket = self._workspace.random.choice(self._open)
+            self._forget(socket)
+            await socket.ws.send_json({"type": "disconnect", "reason": reason, "debug_info": {"host": "simulator"}})
+            await socket.ws.close()
 
     def drop(self, how_many: int) -> int:
-        """Cut random lines; returns how many there were to cut."""
+        """Cut random connections; returns how many there were to cut."""
         doomed = self._workspace.random.sample(self._open, min(how_many, len(self._open)))
         for socket in doomed:
             self._forget(socket)
@@ -126,7 +126,8 @@ class Sockets:
             "accepts_response_payload": delivery.sort != "events_api",
         }
         if delivery.sort == "events_api":
-            envelope |= {"retry_attempt": delivery.attempt, "retry_reason": _socket_reason(delivery.reason)}
+            reason = SOCKET_REASONS.get(delivery.reason, "connection_failed")
+            envelope |= {"retry_attempt": delivery.attempt, "retry_reason": reason}
         return envelope
 
     async def _send(self, socket: Socket, envelope: dict[str, Any]) -> None:
@@ -154,7 +155,9 @@ class Sockets:
         self._workspace.record("socket", event="open", open=self.count)
         try:
             await socket.ws.send_json(self._hello())
-            await self._listen(socket)
+            async for message in socket.ws:
+                if message.type is WSMsgType.TEXT:
+                    self._read(socket, message.data)
         except ConnectionError:
             return  # the line broke; the finally clause below is all there is to do
         finally:
@@ -168,11 +171,6 @@ class Sockets:
             "connection_info": {"app_id": APP_ID},
             "debug_info": {"host": "simulator", "approximate_connection_time": CONNECTION_SECONDS},
         }
-
-    async def _listen(self, socket: Socket) -> None:
-        async for message in socket.ws:
-            if message.type is WSMsgType.TEXT:
-                self._read(socket, message.data)
 
     def _read(self, socket: Socket, text: str) -> None:
         try:
@@ -190,17 +188,8 @@ class Sockets:
             self._somebody.clear()
         socket.lose()
 
-    async def _dismiss(self, socket: Socket, reason: str) -> None:
-        self._forget(socket)
-        await socket.ws.send_json({"type": "disconnect", "reason": reason, "debug_info": {"host": "simulator"}})
-        await socket.ws.close()
-
     async def _refuse(self, ws: web.WebSocketResponse) -> web.WebSocketResponse:
         self._workspace.violation("more than ten sockets")
         await ws.send_json({"type": "disconnect", "reason": "too_many_websockets"})
         await ws.close()
         return ws
-
-
-def _socket_reason(reason: str) -> str:
-    return {"http_timeout": "timeout", "": ""}.get(reason, "connection_failed")

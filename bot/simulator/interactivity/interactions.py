@@ -1,8 +1,9 @@
-"""What people ask of the app and wait for: commands, clicks, forms, shortcuts. The app has three seconds."""
+"""Commands, clicks, forms and shortcuts of people. The app has three seconds to acknowledge each."""
 
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from bot.simulator.content import inputs, views
@@ -11,7 +12,7 @@ from bot.simulator.content.mrkdwn import typed
 from bot.simulator.delivery.deliver import Ack, Deliverer, Sort, Undelivered
 from bot.simulator.interactivity import payloads
 from bot.simulator.interactivity.respond import answer, read_response
-from bot.simulator.workspace.errors import NotPossible, Refused
+from bot.simulator.workspace.errors import NotPossible, Refused, forbid
 from bot.simulator.workspace.state import Channel, Json, Message, Person, View, Workspace
 
 TROUBLE = "We had some trouble connecting. Try again?"
@@ -20,8 +21,6 @@ MOST_TIMES = 20
 
 @dataclass(frozen=True)
 class Asked:
-    """How the app answered a person: its acknowledgement, and the trigger the payload carried."""
-
     ack: Ack
     trigger_id: str = ""
 
@@ -30,23 +29,18 @@ class Asked:
         return round(self.ack.milliseconds, 2)
 
 
+@dataclass(frozen=True)
 class Interactions:
-    """The person's side of everything the app must acknowledge."""
-
-    def __init__(self, workspace: Workspace, deliverer: Deliverer) -> None:
-        self._workspace = workspace
-        self._deliverer = deliverer
+    _workspace: Workspace
+    _deliverer: Deliverer
 
     async def command(self, person: Person, channel: Channel, line: str) -> tuple[Asked, Json | None]:
-        """Run a slash command; returns what the acknowledgement said, None if it said nothing."""
+        """Returns what the acknowledgement said, None if it said nothing."""
         name, _, rest = line.strip().partition(" ")
         known = self._workspace.manifest.commands
-        if name not in known:
-            words = f"{name} is not a valid command. In Slack, all messages that start with the “/” are commands."
-            raise NotPossible("unknown_command", words)
-        text = rest.strip()
-        if known[name].should_escape:
-            text = typed(self._workspace, text, is_message=False)
+        words = f"{name} is not a valid command. In Slack, all messages that start with the “/” are commands."
+        forbid(name not in known, "unknown_command", words)
+        text = typed(self._workspace, rest.strip(), is_message=False) if known[name].should_escape else rest.strip()
         payload = payloads.slash_command(self._workspace, person, channel, name, text)
         asked = await self._ask("slash_commands", payload, person, name)
         return asked, self._show_reply(person, channel, name, asked.ack.payload)
@@ -54,7 +48,7 @@ class Interactions:
     async def click_message(
         self, person: Person, channel: Channel, message: Message, choice: "Choice", times: int = 1
     ) -> list[Asked]:
-        """Click an element of a message, `times` times at once."""
+        """All `times` clicks go out at once."""
         blocks = [*message.blocks, *(one for card in message.attachments for one in card.get("blocks") or ())]
         block, element = choice.find(blocks)
         action, state = choice.action(self._workspace, block, element)
@@ -62,31 +56,24 @@ class Interactions:
         if state:
             values[block["block_id"]][element["action_id"]] = state
 
-        def payload() -> Json:
-            return payloads.message_click(self._workspace, person, channel, message, action, values)
-
+        payload = partial(payloads.message_click, self._workspace, person, channel, message, action, values)
         return await self._repeat(payload, person, element["action_id"], times)
 
     async def click_view(self, person: Person, view: View, choice: "Choice", times: int = 1) -> list[Asked]:
-        """Click an element of the person's modal or Home tab."""
         block, element = choice.find(view.content["blocks"])
         action, state = choice.action(self._workspace, block, element)
         if state:
             view.values[block["block_id"]][element["action_id"]] = state
             self._workspace.changes.mark()
 
-        def payload() -> Json:
-            return payloads.view_click(self._workspace, person, view, action)
-
+        payload = partial(payloads.view_click, self._workspace, person, view, action)
         return await self._repeat(payload, person, element["action_id"], times)
 
     async def submit(self, person: Person, view: View, times: int = 1) -> list[Json]:
-        """Send the person's topmost modal as it is filled in; returns the `response_action`s."""
+        """Returns the `response_action`s."""
         view.errors = {}
 
-        def payload() -> Json:
-            return payloads.view_submission(self._workspace, person, view)
-
+        payload = partial(payloads.view_submission, self._workspace, person, view)
         answers = await self._repeat(payload, person, "submit", times)
         return [self._apply(view, person, asked) for asked in answers]
 
@@ -98,10 +85,9 @@ class Interactions:
             await self._ask("interactive", payload, person, "close")
 
     async def shortcut(self, person: Person, callback_id: str, place: tuple[Channel, Message] | None) -> Asked:
-        """Use a global shortcut, or one on a message."""
         kind = "message" if place else "global"
-        if not any(s.callback_id == callback_id and s.type == kind for s in self._workspace.manifest.shortcuts):
-            raise NotPossible("unknown_shortcut", f"The app has no {kind} shortcut called {callback_id}.")
+        known = [one.callback_id for one in self._workspace.manifest.shortcuts if one.type == kind]
+        forbid(callback_id not in known, "unknown_shortcut", f"The app has no {kind} shortcut called {callback_id}.")
         if place:
             payload = payloads.message_shortcut(self._workspace, person, callback_id, *place)
         else:
@@ -112,10 +98,10 @@ class Interactions:
         rounds = range(min(max(times, 1), MOST_TIMES))
         asks = [self._ask("interactive", payload(), person, what) for _ in rounds]
         answers = await asyncio.gather(*asks, return_exceptions=True)
-        good = [one for one in answers if isinstance(one, Asked)]
-        if problem := next((one for one in answers if isinstance(one, BaseException)), None):
-            raise problem
-        return good
+        for one in answers:
+            if isinstance(one, BaseException):
+                raise one
+        return [one for one in answers if isinstance(one, Asked)]
 
     async def _ask(self, sort: Sort, payload: Json, person: Person, what: str) -> Asked:
         trigger_id = payload.get("trigger_id", "")
@@ -194,11 +180,10 @@ class Choice:
     def find(self, blocks: list[Json]) -> tuple[Json, Json]:
         """The block and the element; NotPossible if there is none."""
         found = [(block, one) for block in blocks for one in interactive_elements(block) if self._matches(block, one)]
+        forbid(not found, "no_such_element", f"There is nothing called {self.action_id} to click here.")
         exact = [pair for pair in found if self.value is not None and pair[1].get("value") == self.value]
-        if self.value is not None and found and not exact and found[0][1]["type"] == "button":
-            raise NotPossible("no_such_element", f"There is no {self.action_id} with the value {self.value} here.")
-        if not found:
-            raise NotPossible("no_such_element", f"There is nothing called {self.action_id} to click here.")
+        is_missed = self.value is not None and not exact and found[0][1]["type"] == "button"
+        forbid(is_missed, "no_such_element", f"There is no {self.action_id} with the value {self.value} here.")
         return (exact or found)[0]
 
     def action(self, workspace: Workspace, block: Json, element: Json) -> tuple[Json, Json | None]:
@@ -215,6 +200,5 @@ class Choice:
         return action | shown | {key: element[key] for key in ("placeholder",) if key in element}, state
 
     def _matches(self, block: Json, element: Json) -> bool:
-        if self.block_id is not None and block["block_id"] != self.block_id:
-            return False
-        return bool(element.get("action_id") == self.action_id)
+        is_here = self.block_id is None or block["block_id"] == self.block_id
+        return is_here and bool(element.get("action_id") == self.action_id)

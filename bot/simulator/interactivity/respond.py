@@ -30,7 +30,6 @@ def respond(workspace: Workspace, key: str, body: Any) -> None:
 
 
 def answer(workspace: Workspace, channel: Channel, user: str, draft: Draft, body: Json) -> None:
-    """Say it to the one person, or to the channel where `response_type` says so."""
     if body.get("response_type") == "in_channel":
         messages.post(workspace, channel, BOT_USER, draft)
     else:
@@ -38,7 +37,6 @@ def answer(workspace: Workspace, channel: Channel, user: str, draft: Draft, body
 
 
 def read_response(body: Json) -> Draft:
-    """The message in a response or in the acknowledgement of a command, if Slack would take it."""
     draft = checked_draft(str(body.get("text") or ""), body.get("blocks"), body.get("attachments"))
     draft.thread_ts = body.get("thread_ts") or None
     return draft

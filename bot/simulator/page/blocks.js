@@ -1,4 +1,4 @@
-// Block Kit -> DOM. `stage` says where the blocks stand: {world, act(element, block, detail), controls?: Map, inputs?: boolean}.
+// Block Kit -> DOM. `stage` says where the blocks are: {world, act(element, block, detail), controls?: Map, inputs?: boolean}.
 
 import { h } from "./dom.js";
 import { control, INPUTS, textNodes, words } from "./elements.js";
@@ -60,7 +60,7 @@ function elementNode(element, block, stage) {
   return made.node;
 }
 
-// Pictures come from elsewhere, and this page asks nobody else for anything.
+// Pictures come from elsewhere, and this page loads nothing from outside.
 function image(block) {
   return h("figure", { class: "block" }, block.title && h("figcaption", {}, words(block.title)), imageBox(block));
 }

@@ -83,7 +83,7 @@ export function stageFor(message, app, where) {
   return { world: app.world, act };
 }
 
-// A person uses a button or a select: ask where it wants asking, show that it is under way, say so where nobody answered.
+// A person uses a button or a select: ask where it wants asking, show that it is under way, say so where no answer came.
 export async function pressElement(app, element, block, detail, place) {
   const { anchor } = detail;
   if (anchor?.getAttribute("aria-busy") === "true") return;

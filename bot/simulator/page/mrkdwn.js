@@ -71,7 +71,7 @@ function nextFrom(text, at) {
 
 const styled = (inner, mark, world, open) => h(STYLES[mark], {}, inline(inner, world, open + mark));
 
-// Which characters stand inside <…> or `…`, where *, _ and ~ mean nothing.
+// Which characters are inside <…> or `…`, where *, _ and ~ mean nothing.
 function coveredBy(text) {
   const covered = new Uint8Array(text.length);
   for (const found of text.matchAll(/<[^<>\n]+>|`[^`\n]+`/g)) covered.fill(1, found.index, found.index + found[0].length);

@@ -49,7 +49,7 @@ export class Store {
     this.timer = setTimeout(() => this.refresh(), 40);
   }
 
-  // Whoever awaits this sees a state that was read after the call began.
+  // The caller that awaits this sees a state that was read after the call began.
   refresh() {
     this.again = true;
     this.fetching ??= this.fetchUntilQuiet();

@@ -34,7 +34,7 @@ export function toastsGoHome() {
 // The first reading of a person's notices is history and stays silent.
 export function showNotices(notices, silent) {
   for (const notice of notices) {
-    const key = `${notice.id} ${notice.at}`; // ids begin anew after a reset
+    const key = `${notice.id} ${notice.at}`; // a reset starts the ids again
     if (!seen.has(key) && !silent) toast(notice.text);
     seen.add(key);
   }

@@ -8,21 +8,18 @@ KEEP_ALIVE_SECONDS = 15.0
 
 
 class Changes:
-    """A counter that goes up with every visible change, and a way to wait for it."""
-
     def __init__(self) -> None:
         self.seq = 0
         self._closed = False
         self._waiting: set[asyncio.Event] = set()
 
     def mark(self) -> None:
-        """Something visible changed."""
         self.seq += 1
         for event in self._waiting:
             event.set()
 
     def close(self) -> None:
-        """Let everybody go who follows."""
+        """Every follower's iteration ends."""
         self._closed = True
         self.mark()
 

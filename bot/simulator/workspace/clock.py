@@ -7,32 +7,26 @@ from typing import Protocol
 
 
 class SimClock(Protocol):
-    """What the simulator asks of a clock; whoever embeds it may bring their own."""
+    """What the simulator asks of a clock; a test brings its own."""
 
     def wall(self) -> float:
         """Epoch seconds of Slack's own time: message ts, expiry of triggers and response_urls, signatures, retries."""
-        ...
 
     def now(self) -> datetime:
         """The simulated time people see, aware UTC."""
-        ...
 
     async def next_timer(self) -> datetime | None:
-        """When the next promise falls due, in simulated time; None when nothing waits or nobody knows."""
-        ...
+        """When the app's next timer falls due, in simulated time; None where none is known."""
 
     async def jump(self, seconds: float | None) -> datetime:
         """Move simulated time forward; None jumps to the next timer. Returns the new simulated time."""
-        ...
 
     async def set_speed(self, speed: float) -> None:
         """Let simulated time run `speed` times as fast as the wall from now on."""
-        ...
 
     @property
     def speed(self) -> float:
         """How many times faster than the wall simulated time runs."""
-        ...
 
 
 class WallClock:
@@ -66,6 +60,6 @@ class WallClock:
 
 
 async def wait_until(clock: SimClock, wall_due: float) -> None:
-    """Return once Slack's clock reads `wall_due` or later, also when somebody moves that clock by hand."""
-    while (left := wall_due - clock.wall()) > 0:  # noqa: ASYNC110  somebody else's clock has no event to wait for
+    """Return once Slack's clock reads `wall_due` or later, also when a test moves that clock."""
+    while (left := wall_due - clock.wall()) > 0:  # noqa: ASYNC110  a clock from outside has no event to wait for
         await asyncio.sleep(min(left, 0.05))

@@ -22,14 +22,15 @@ class Limits:
         if not self.realistic:
             return None
         is_post = method == "chat.postMessage"
-        if is_post and (wait := self._channel_wait(channel, now)) > 0:
-            return math.ceil(wait)
+        tokens = self._tokens(channel, now)
+        if is_post and tokens < 1.0:
+            return math.ceil(1.0 - tokens)
         allowed = POSTS_PER_MINUTE if is_post else CALLS_PER_MINUTE.get(tier, 600)
         if wait := self._window_wait(method, allowed, now):
             return math.ceil(wait)
         self._calls[method].append(now)
         if is_post:
-            self._spend(channel, now)
+            self._posts[channel] = (tokens - 1.0, now)
         return None
 
     def _window_wait(self, method: str, allowed: int, now: float) -> float:
@@ -41,9 +42,3 @@ class Limits:
     def _tokens(self, channel: str, now: float) -> float:
         tokens, since = self._posts.get(channel, (float(POST_BURST), now))
         return min(float(POST_BURST), tokens + now - since)
-
-    def _channel_wait(self, channel: str, now: float) -> float:
-        return max(0.0, 1.0 - self._tokens(channel, now))
-
-    def _spend(self, channel: str, now: float) -> None:
-        self._posts[channel] = (self._tokens(channel, now) - 1.0, now)

@@ -41,8 +41,6 @@ Part = TypeVar("Part", Command, Shortcut)
 
 @dataclass(frozen=True)
 class Manifest:
-    """The parts of an app manifest that decide what the app may do and what it is told."""
-
     name: str = "tocsin"
     bot_name: str = "tocsin"
     scopes: frozenset[str] = frozenset(DEFAULT_BOT_SCOPES)

@@ -1,7 +1,6 @@
 """Our records in the JSON shapes of Slack's Web API and events."""
 
 from pathlib import PurePath
-from typing import Any
 
 from bot.simulator.workspace.state import (
     APP_ID,
@@ -28,12 +27,12 @@ def person_json(person: Person, with_email: bool = True) -> Json:
         "title": "",
         "team": person.team_id,
     }
-    if with_email and person.kind != "bot":
-        profile["email"] = person.email
     if person.kind == "bot":
         profile |= {"bot_id": BOT_ID, "api_app_id": APP_ID}
+    elif with_email:
+        profile["email"] = person.email
     is_guest = person.kind == "guest"
-    body: Json = {
+    return {
         "id": person.id,
         "team_id": person.team_id,
         "name": person.name,
@@ -55,16 +54,14 @@ def person_json(person: Person, with_email: bool = True) -> Json:
         "locale": "en-GB",
         "who_can_share_contact_card": "EVERYONE",
         "updated": person.updated,
+        **({"is_stranger": True} if person.kind == "stranger" else {}),
     }
-    if person.kind == "stranger":
-        body["is_stranger"] = True
-    return body
 
 
 def channel_json(channel: Channel, with_count: bool = False) -> Json:
     if channel.is_im:
         return _im_json(channel)
-    body: Json = {
+    return {
         "id": channel.id,
         "name": channel.name,
         "name_normalized": channel.name,
@@ -92,10 +89,8 @@ def channel_json(channel: Channel, with_count: bool = False) -> Json:
         "topic": channel.topic,
         "purpose": channel.purpose,
         "previous_names": channel.previous_names,
+        **({"num_members": len(channel.members)} if with_count else {}),
     }
-    if with_count:
-        body["num_members"] = len(channel.members)
-    return body
 
 
 def _im_json(channel: Channel) -> Json:
@@ -113,7 +108,6 @@ def _im_json(channel: Channel) -> Json:
 
 
 def im_partner(channel: Channel, seen_by: str = BOT_USER) -> str:
-    """Who the other side of a direct conversation is."""
     return next((user for user in channel.members if user != seen_by), seen_by)
 
 
@@ -124,32 +118,30 @@ def bot_profile() -> Json:
 def message_json(workspace: Workspace, message: Message, with_metadata: bool = False) -> Json:
     """A message as history, replies and events show it."""
     body: Json = {"type": "message", "ts": message.ts, "user": message.user, "text": message.text, "team": TEAM_ID}
-    if message.subtype:
-        body["subtype"] = message.subtype
     if message.by_app:
         body |= {"bot_id": BOT_ID, "app_id": APP_ID, "bot_profile": bot_profile()}
-    if message.blocks:
-        body["blocks"] = message.blocks
-    if message.attachments:
-        body["attachments"] = message.attachments
-    if message.edited:
-        body["edited"] = message.edited
     if message.files:
         body["files"] = [file_json(workspace, workspace.files[one]) for one in message.files if one in workspace.files]
-    if message.reactions:
-        body["reactions"] = reactions_json(message)
-    if with_metadata and message.metadata:
-        body["metadata"] = message.metadata
+    where_any = {
+        "subtype": message.subtype,
+        "blocks": message.blocks,
+        "attachments": message.attachments,
+        "edited": message.edited,
+        "reactions": reactions_json(message),
+        "metadata": message.metadata if with_metadata else None,
+    }
+    body |= {key: value for key, value in where_any.items() if value}
     return body | _thread_json(workspace, message) | message.extra
 
 
 def _thread_json(workspace: Workspace, message: Message) -> Json:
+    channel = workspace.channels[message.channel]
     if message.is_reply:
-        parent = workspace.channels[message.channel].messages.get(message.thread_ts or "")
+        parent = channel.messages.get(message.root_ts)
         return {"thread_ts": message.thread_ts, **({"parent_user_id": parent.user} if parent else {})}
     if not message.replies:
         return {}
-    replies = [workspace.channels[message.channel].messages[ts] for ts in message.replies]
+    replies = [channel.messages[ts] for ts in message.replies]
     users = list(dict.fromkeys(reply.user for reply in replies))
     return {
         "thread_ts": message.ts,
@@ -157,7 +149,7 @@ def _thread_json(workspace: Workspace, message: Message) -> Json:
         "reply_users": users[:5],
         "reply_users_count": len(users),
         "latest_reply": replies[-1].ts,
-        "is_locked": workspace.channels[message.channel].is_locked(message),
+        "is_locked": channel.is_locked(message),
         "subscribed": False,
     }
 
@@ -195,7 +187,7 @@ def file_json(workspace: Workspace, file: File) -> Json:
 
 
 def usergroup_json(group: UserGroup, with_users: bool) -> Json:
-    body: Json = {
+    return {
         "id": group.id,
         "team_id": TEAM_ID,
         "is_usergroup": True,
@@ -212,16 +204,13 @@ def usergroup_json(group: UserGroup, with_users: bool) -> Json:
         "deleted_by": None,
         "prefs": {"channels": [], "groups": []},
         "user_count": len(group.users),
+        **({"users": group.users} if with_users else {}),
     }
-    if with_users:
-        body["users"] = group.users
-    return body
 
 
 def view_json(view: View) -> Json:
-    """A view as API answers and payloads show it."""
     content = view.content
-    body: Json = {
+    return {
         "id": view.id,
         "team_id": TEAM_ID,
         "type": view.type,
@@ -242,8 +231,3 @@ def view_json(view: View) -> Json:
         "app_installed_team_id": TEAM_ID,
         "bot_id": BOT_ID,
     }
-    return body
-
-
-def team_json(**more: Any) -> Json:
-    return {"id": TEAM_ID, "name": "Simulated", "domain": "simulated", **more}

@@ -9,14 +9,14 @@ from typing import Any, Literal
 
 from bot.simulator.workspace.changes import Changes
 from bot.simulator.workspace.clock import SimClock
-from bot.simulator.workspace.errors import NotPossible
+from bot.simulator.workspace.errors import possible
 from bot.simulator.workspace.journal import Journal
 from bot.simulator.workspace.manifest import Manifest
 
 TEAM_ID, TEAM_NAME, TEAM_DOMAIN = "T0SIM", "Simulated", "simulated"
 OTHER_TEAM_ID = "T0OTHER"
 APP_ID, BOT_ID, BOT_USER = "A0TOCSIN", "B0TOCSIN", "U0TOCSIN"
-VERIFICATION_TOKEN = "simulated-verification-token"  # noqa: S105  Slack sends one with each payload; nobody checks it
+VERIFICATION_TOKEN = "simulated-verification-token"  # noqa: S105  Slack sends one with each payload; the app never checks it
 KEPT_NOTICES = 100
 
 Kind = Literal["member", "guest", "deactivated", "bot", "stranger"]
@@ -102,7 +102,7 @@ class Channel:
     bookmarks: dict[str, Json] = field(default_factory=dict)
     pins: dict[str, Json] = field(default_factory=dict)
     locked: set[str] = field(default_factory=set)
-    """The ts of the first messages of threads in which nobody may answer or react."""
+    """The ts of the first messages of locked threads: no answers, no reactions."""
 
     def is_locked(self, message: Message) -> bool:
         return message.root_ts in self.locked
@@ -110,14 +110,12 @@ class Channel:
     @property
     def family(self) -> str:
         """How Slack names this sort of conversation in scopes and event names."""
-        if self.is_im:
-            return "im"
-        if self.is_mpim:
-            return "mpim"
+        if self.is_im or self.is_mpim:
+            return "im" if self.is_im else "mpim"
         return "groups" if self.is_private else "channels"
 
     def is_open_to(self, user: str) -> bool:
-        """May this person look in: a member, or anybody where the channel is public."""
+        """Members look in, and everybody where the channel is public."""
         return user in self.members or self.family == "channels"
 
 
@@ -180,18 +178,8 @@ class UserGroup:
     created: int = 0
 
 
-@dataclass
-class Notice:
-    """What Slack's client shows one person for a moment: a command timed out, a dialog failed."""
-
-    id: str
-    at: str
-    kind: str
-    text: str
-
-
 class Workspace:
-    """Everything one simulated workspace knows. Plain dictionaries; rules live in the modules that use them."""
+    """Plain dictionaries; the rules are in the modules that use them."""
 
     def __init__(self, manifest: Manifest, clock: SimClock, journal: Journal, changes: Changes, seed: int = 0) -> None:
         self.manifest = manifest
@@ -211,7 +199,7 @@ class Workspace:
         self.homes: dict[str, View] = {}
         self.triggers: dict[str, Trigger] = {}
         self.response_urls: dict[str, ResponseUrl] = {}
-        self.notices: dict[str, deque[Notice]] = {}
+        self.notices: dict[str, deque[Json]] = {}
         self.url = ""
         self.emit: Callable[[Json, Channel | None], None] = lambda event, channel: None
         self._last_ts = 0
@@ -262,8 +250,8 @@ class Workspace:
         return f"{self.url}/response/{TEAM_ID}/{key}"
 
     def notify(self, user: str, kind: str, text: str) -> None:
-        """Show one person a transient line, as Slack's client does when an app fails."""
-        notice = Notice(self.new_id("N"), self.clock.now().isoformat(), kind, text)
+        """A transient line for one person, as Slack's client shows it when an app fails."""
+        notice = {"id": self.new_id("N"), "at": self.clock.now().isoformat(), "kind": kind, "text": text}
         self.notices.setdefault(user, deque(maxlen=KEPT_NOTICES)).append(notice)
         self.record("notice", user=user, kind=kind, text=text)
         self.changes.mark()
@@ -271,9 +259,8 @@ class Workspace:
     def find_person(self, who: object) -> Person:
         """By id or by name, whatever the case."""
         wanted = str(who).removeprefix("@")
-        if person := self.people.get(wanted) or self.named(wanted) or self.people.get(wanted.upper()):
-            return person
-        raise NotPossible("user_not_found", f"There is nobody called {wanted} in this workspace.")
+        found = self.people.get(wanted) or self.named(wanted) or self.people.get(wanted.upper())
+        return possible(found, "user_not_found", f"There is nobody called {wanted} in this workspace.")
 
     def named(self, word: str) -> Person | None:
         """The first person of this name or real name, whatever the case."""
@@ -283,10 +270,8 @@ class Workspace:
     def find_channel(self, what: object) -> Channel:
         """By id or by name, with or without `#`."""
         wanted = str(what).removeprefix("#")
-        channel_id = self.channel_names.get(wanted.lower(), "")
-        if channel := self.channels.get(wanted) or self.channels.get(channel_id):
-            return channel
-        raise NotPossible("channel_not_found", f"There is no channel called {wanted}.")
+        found = self.channels.get(wanted) or self.channels.get(self.channel_names.get(wanted.lower(), ""))
+        return possible(found, "channel_not_found", f"There is no channel called {wanted}.")
 
 
 def _base36(number: int) -> str:
