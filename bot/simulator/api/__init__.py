@@ -82,9 +82,8 @@ class Method:
 
 @cache
 def methods() -> dict[str, Method]:
-    documented: dict[str, Any] = json.loads(DATA.read_text(encoding="utf-8"))["methods"]
-    found = {}
-    for name, perform in TABLE.items():
-        facts = documented[name]
-        found[name] = Method(name, perform, tuple(facts["required"]), tuple(facts["scopes"]), facts["rate"])
-    return found
+    facts: dict[str, Any] = json.loads(DATA.read_text(encoding="utf-8"))["methods"]
+    return {
+        name: Method(name, perform, tuple(facts[name]["required"]), tuple(facts[name]["scopes"]), facts[name]["rate"])
+        for name, perform in TABLE.items()
+    }

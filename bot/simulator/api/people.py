@@ -4,7 +4,7 @@ from functools import partial
 
 from bot.simulator.api.call import Call
 from bot.simulator.api.conversations import visible_channels
-from bot.simulator.workspace.errors import Refused, existing, refuse
+from bot.simulator.workspace.errors import existing, refuse
 from bot.simulator.workspace.shapes import bot_profile, channel_json, person_json, usergroup_json
 from bot.simulator.workspace.state import APP_ID, BOT_ID, TEAM_DOMAIN, TEAM_ID, TEAM_NAME, Json, Person
 
@@ -20,10 +20,9 @@ def list_(call: Call) -> Json:
 
 def lookup_by_email(call: Call) -> Json:
     email = call.args.text("email").lower()
-    for person in call.workspace.people.values():
-        if person.email == email and person.kind not in ("deactivated", "bot"):
-            return {"user": _shown(call, person)}
-    raise Refused("users_not_found")
+    everybody = call.workspace.people.values()
+    found = (one for one in everybody if one.email == email and one.kind not in ("deactivated", "bot"))
+    return {"user": _shown(call, existing(next(found, None), "users_not_found"))}
 
 
 def conversations(call: Call) -> Json:

@@ -91,9 +91,12 @@ class Sockets:
         self._tickets.discard(ticket)
         ws = web.WebSocketResponse()
         await ws.prepare(request)
-        if len(self._open) >= MOST_SOCKETS:
-            return await self._refuse(ws)
-        await self._keep(Socket(ws, request))
+        if len(self._open) < MOST_SOCKETS:
+            await self._keep(Socket(ws, request))
+            return ws
+        self._workspace.violation("more than ten sockets")
+        await ws.send_json({"type": "disconnect", "reason": "too_many_websockets"})
+        await ws.close()
         return ws
 
     async def disconnect(self, reason: str) -> None:
@@ -187,9 +190,3 @@ class Sockets:
         if not self._open:
             self._somebody.clear()
         socket.lose()
-
-    async def _refuse(self, ws: web.WebSocketResponse) -> web.WebSocketResponse:
-        self._workspace.violation("more than ten sockets")
-        await ws.send_json({"type": "disconnect", "reason": "too_many_websockets"})
-        await ws.close()
-        return ws

@@ -88,10 +88,7 @@ class Interactions:
         kind = "message" if place else "global"
         known = [one.callback_id for one in self._workspace.manifest.shortcuts if one.type == kind]
         forbid(callback_id not in known, "unknown_shortcut", f"The app has no {kind} shortcut called {callback_id}.")
-        if place:
-            payload = payloads.message_shortcut(self._workspace, person, callback_id, *place)
-        else:
-            payload = payloads.global_shortcut(self._workspace, person, callback_id)
+        payload = payloads.shortcut(self._workspace, person, callback_id, place)
         return await self._ask("interactive", payload, person, callback_id)
 
     async def _repeat(self, payload: Callable[[], Json], person: Person, what: str, times: int) -> list[Asked]:

@@ -81,13 +81,10 @@ def view_closed(workspace: Workspace, person: Person, view: View) -> Json:
     return body
 
 
-def global_shortcut(workspace: Workspace, person: Person, callback_id: str) -> Json:
-    return _interaction(workspace, "shortcut", person, callback_id=callback_id, action_ts=workspace.new_ts())
-
-
-def message_shortcut(
-    workspace: Workspace, person: Person, callback_id: str, channel: Channel, message: Message
-) -> Json:
+def shortcut(workspace: Workspace, person: Person, callback_id: str, place: tuple[Channel, Message] | None) -> Json:
+    if place is None:
+        return _interaction(workspace, "shortcut", person, callback_id=callback_id, action_ts=workspace.new_ts())
+    channel, message = place
     return _interaction(
         workspace,
         "message_action",
