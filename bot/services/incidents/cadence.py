@@ -24,6 +24,12 @@ def level(deps: Deps, incident: Incident) -> Severity:
     return service.find_severity(incident.severity) or service.severity(service.default_severity)
 
 
+def next_due(deps: Deps, incident: Incident, wait: timedelta | None = None) -> datetime | None:
+    """After `wait`, or by the incident's cadence; None where that promises none."""
+    now = deps.clock.now()
+    return now + wait if wait else rules.next_update(incident, level(deps, incident), now)
+
+
 async def commit(deps: Deps, tx: Tx, incident: Incident, due: datetime | None, slot: int) -> Incident:
     """Replaces the commitment; `due` None leaves none. `slot` tells this commitment from earlier ones."""
     await withdraw(deps, tx, incident)
@@ -37,10 +43,11 @@ async def commit(deps: Deps, tx: Tx, incident: Incident, due: datetime | None, s
 async def arm(deps: Deps, tx: Tx, incident: Incident, due: datetime, slot: int) -> None:
     """Schedules the reminder and the due moment, and adds the commitment that the audit of commitments looks at."""
     severity = level(deps, incident)
+    payload = {"due": due.isoformat()}
     remind_at = rules.reminder_time(due, severity, incident.cadence(severity), deps.clock.now())
     if remind_at:
-        await _schedule(tx, REMIND, incident, remind_at, due, slot)
-    await _schedule(tx, DUE, incident, due, due, slot)
+        await schedule(tx, REMIND, incident, remind_at, slot, payload)
+    await schedule(tx, DUE, incident, due, slot, payload)
     await commitments.add(tx, kind="update", subject=incident.name, due_at=due, grace_seconds=grace_seconds(deps))
 
 
@@ -55,15 +62,12 @@ async def withdraw(deps: Deps, tx: Tx, incident: Incident) -> None:
     await commitments.cancel(tx, subject=incident.name, kind="update", at=deps.clock.now())
 
 
-async def _schedule(tx: Tx, kind: str, incident: Incident, at: datetime, due: datetime, slot: int) -> None:
-    await timers.schedule(
-        tx,
-        kind=kind,
-        subject=incident.name,
-        due_at=at,
-        dedupe_key=f"{kind}:{incident.name}:{slot}",
-        payload={"due": due.isoformat()},
-    )
+async def schedule(
+    tx: Tx, kind: str, incident: Incident, at: datetime, slot: int | str, payload: dict[str, str] | None = None
+) -> None:
+    """Once for each `slot` of the incident."""
+    key = f"{kind}:{incident.name}:{slot}"
+    await timers.schedule(tx, kind=kind, subject=incident.name, due_at=at, dedupe_key=key, payload=payload)
 
 
 def in_minutes(wait: timedelta) -> str:

@@ -10,7 +10,6 @@ from bot.domain.incidents.incident import Incident
 from bot.ports import Tx
 from bot.services.escalation import text as escalation_text
 from bot.services.incidents import cadence
-from bot.services.incidents import card as incident_card
 from bot.store.alerts import groups as alerts_store
 from bot.store.alerts import maintenance
 from bot.store.incidents import incidents as store
@@ -37,12 +36,10 @@ async def shown(deps: Deps, tx: Tx, incident: Incident, *, is_home: bool) -> vie
 
 def _source(deps: Deps, incident: Incident, groups: Sequence[AlertGroup]) -> str | None:
     """The link to the message it was declared from; None where that message is the card of one of its alerts."""
-    if any((one.channel, one.ts) == (incident.slack.source_channel, incident.slack.source_ts) for one in groups):
-        return None
-    return links.permalink(deps, incident.slack.source_channel, incident.slack.source_ts)
+    source = incident.slack.source_channel, incident.slack.source_ts
+    return None if any((one.channel, one.ts) == source for one in groups) else links.permalink(deps, *source)
 
 
 async def of(deps: Deps, number: int) -> view.Card:
     async with deps.database.reading() as tx:
-        incident = await store.get(tx, number)
-        return await incident_card.shown(deps, tx, incident, is_home=True)
+        return await shown(deps, tx, await store.get(tx, number), is_home=True)

@@ -9,7 +9,7 @@ from bot.deps import Deps
 from bot.domain.errors import Undeliverable
 from bot.domain.incidents import incident as rules
 from bot.domain.incidents.incident import Incident, Placement
-from bot.domain.outgoing.delivery import Call, Delivery, Fate, Found, Plan, Skip, Wait
+from bot.domain.outgoing.delivery import Call, Delivery, Fate, Found, P, Plan, Skip, Wait
 from bot.interactions import Block
 from bot.ports import Tx
 from bot.queue import operator_alarm, outbox
@@ -19,7 +19,7 @@ from bot.services.incidents.deliveries import AddBookmark, Invite, Join, OpenCha
 from bot.services.messaging import refresh
 from bot.services.messaging.refresh import EditCard, SetTopic
 from bot.services.messaging.slack_errors import CHANNEL_GONE
-from bot.services.messaging.slack_post import CHANNEL_RETRY_SECONDS, Edit, Message, Post, Rendered, SlackCall
+from bot.services.messaging.slack_post import CHANNEL_RETRY_SECONDS, Edit, Message, Post, Rendered, SlackCall, edited
 from bot.services.subjects import NO_CHANNEL, NOT_YET
 from bot.services.workspace import channels, recipients
 from bot.store.incidents import incidents as store
@@ -95,18 +95,12 @@ def _is_ours(deps: Deps, delivery: Delivery[Any], channel: dict[str, Any]) -> bo
 
 async def _another_name(tx: Tx, incident: Incident) -> Wait | None:
     """The same name with a number after it; None after NAMES_TRIED. Archived channels keep their names."""
-    tried = next(
-        (
-            attempt
-            for attempt in range(NAMES_TRIED)
-            if channel_name.channel_name(incident.id, incident.title, attempt) == incident.slack.channel_name
-        ),
-        0,
-    )
-    if tried + 1 >= NAMES_TRIED:
+    names = [channel_name.channel_name(incident.id, incident.title, attempt) for attempt in range(NAMES_TRIED)]
+    taken = incident.slack.channel_name
+    left = names[names.index(taken) + 1 :] if taken in names else names[1:]
+    if not left:
         return None
-    name = channel_name.channel_name(incident.id, incident.title, tried + 1)
-    await store.change(tx, incident.id, channel_name=name)
+    await store.change(tx, incident.id, channel_name=left[0])
     return Wait(0.0, "name_taken")
 
 
@@ -118,7 +112,7 @@ async def _live_in_the_thread(deps: Deps, tx: Tx, incident: Incident) -> None:
 async def leave_channel(deps: Deps, tx: Tx, incident: Incident, error: str) -> Wait | Skip:
     """After Slack archived or deleted the channel or removed the bot: joins again, or moves to the card's thread."""
     if error == "not_in_channel" and not incident.private:
-        await deliveries.enqueue(deps, tx, incident, Join(), collapse_key=f"channel.join:{incident.name}")
+        await deliveries.enqueue(deps, tx, incident, Join(), collapses=True)
         return Wait(JOIN_WAIT_SECONDS, error)
     if not incident.private:
         await _live_in_the_thread(deps, tx, incident)
@@ -131,17 +125,17 @@ async def leave_channel(deps: Deps, tx: Tx, incident: Incident, error: str) -> W
 
 async def _say_what_is_wrong(deps: Deps, tx: Tx, incident: Incident, what: str, error: str) -> None:
     """Sends a direct message to the commander or declarer, once for each reason."""
-    key = f"{what}:{error}:{incident.slack.channel or ''}"
-    await deliveries.say(deps, tx, incident, Stranded(what, error), key)
+    await deliveries.say(deps, tx, incident, Stranded(what, error), f"{what}:{error}:{incident.slack.channel or ''}")
 
 
 async def _fill_channel(deps: Deps, tx: Tx, incident: Incident) -> None:
     """The second round trip: everything at once, the declarer's invitation first."""
     held = await store.roles_of(tx, incident.id)
-    await deliveries.invite(deps, tx, incident, list(dict.fromkeys([incident.declared_by, *held.values()])))
+    first = list(dict.fromkeys([incident.declared_by, *held.values()]))
+    await deliveries.enqueue(deps, tx, incident, Invite(first))
     others = cadence.level(deps, incident).invite
     if others and not incident.private:  # people are invited to a private one by name
-        await deliveries.invite(deps, tx, incident, others)
+        await deliveries.enqueue(deps, tx, incident, Invite(list(others)))
     await deliveries.post_card(deps, tx, incident, refresh.CHANNEL, incident.slack.channel)
     await outbox.enqueue(deps, tx, refresh.topic_edit(incident))
     if not incident.private:
@@ -155,16 +149,25 @@ async def _bookmark(deps: Deps, tx: Tx, incident: Incident) -> None:
         await deliveries.enqueue(deps, tx, incident, AddBookmark())
 
 
-class InviteHandler(SlackCall[Invite]):
-    """Invites `who` as people. Nobody is kept out because Slack refuses somebody else."""
+class InChannel(SlackCall[P]):
+    """A call about the incident's own channel, while the incident lives there."""
 
-    async def prepare(self, deps: Deps, tx: Tx, delivery: Delivery[Invite]) -> Plan:
+    async def call(self, deps: Deps, tx: Tx, delivery: Delivery[P], incident: Incident, channel: str) -> Plan:
+        return Call({"channel": channel})
+
+    async def prepare(self, deps: Deps, tx: Tx, delivery: Delivery[P]) -> Plan:
         incident = await of(tx, delivery)
         if not incident.slack.channel or incident.placement is Placement.THREAD:
             return Skip("it has no channel")
+        return await self.call(deps, tx, delivery, incident, incident.slack.channel)
+
+
+class InviteHandler(InChannel[Invite]):
+    """Invites `who` as people. Nobody is kept out because Slack refuses somebody else."""
+
+    async def call(self, deps: Deps, tx: Tx, delivery: Delivery[Invite], incident: Incident, channel: str) -> Plan:
         held = await store.roles_of(tx, incident.id)
-        meant = {"who": delivery.payload.who, "roles": held, "service": incident.service}
-        return Call({"channel": incident.slack.channel, **meant})
+        return Call({"channel": channel, "who": delivery.payload.who, "roles": held, "service": incident.service})
 
     async def send(self, deps: Deps, delivery: Delivery[Invite], arguments: dict[str, Any]) -> dict[str, Any]:
         wanted = await recipients.expand(deps, arguments["who"], arguments["roles"], service=arguments["service"])
@@ -194,24 +197,16 @@ class InviteHandler(SlackCall[Invite]):
         if problem.error in ALREADY:
             return {"ok": True}
         if problem.permanent:
-            incident = await of(tx, delivery)
             sentence = (
-                f"{incident}: Slack refused an invitation to its channel ({problem.error}). "
+                f"{delivery.subject}: Slack refused an invitation to its channel ({problem.error}). "
                 "Look who is missing there and invite them by hand."
             )
-            await operator_alarm.raise_later(
-                deps, tx, subject=incident.name, sentence=sentence, key=f"invite:{incident}:{problem.error}"
-            )
+            key = f"invite:{delivery.subject}:{problem.error}"
+            await operator_alarm.raise_later(deps, tx, subject=delivery.subject, sentence=sentence, key=key)
         return None
 
 
-class JoinHandler(SlackCall[Join]):
-    async def prepare(self, deps: Deps, tx: Tx, delivery: Delivery[Join]) -> Plan:
-        incident = await of(tx, delivery)
-        if not incident.slack.channel or incident.placement is Placement.THREAD:
-            return Skip("it has no channel")
-        return Call({"channel": incident.slack.channel})
-
+class JoinHandler(InChannel[Join]):
     async def on_refused(self, deps: Deps, tx: Tx, delivery: Delivery[Join], problem: Undeliverable) -> Fate:
         incident = await store.lock(tx, (await of(tx, delivery)).id)
         if problem.permanent and incident.placement is Placement.CHANNEL:
@@ -221,20 +216,17 @@ class JoinHandler(SlackCall[Join]):
         return None
 
 
-class SetTopicHandler(SlackCall[SetTopic]):
+class SetTopicHandler(InChannel[SetTopic]):
     """Sets the topic only when it changes: Slack announces every topic in the channel."""
 
-    async def prepare(self, deps: Deps, tx: Tx, delivery: Delivery[SetTopic]) -> Plan:
-        incident = await of(tx, delivery)
-        if not incident.slack.channel or incident.placement is Placement.THREAD:
-            return Skip("it has no channel")
+    async def call(self, deps: Deps, tx: Tx, delivery: Delivery[SetTopic], incident: Incident, channel: str) -> Plan:
         held = await store.roles_of(tx, incident.id)
         commander = await find_person(tx, held["commander"]) if "commander" in held else None
         name = commander.person.name if commander else None
         topic = view.topic(incident, cadence.level(deps, incident), name)
         if topic == incident.slack.topic:
             return Skip("it says so already")
-        return Call({"channel": incident.slack.channel, "topic": topic})
+        return Call({"channel": channel, "topic": topic})
 
     async def send(self, deps: Deps, delivery: Delivery[SetTopic], arguments: dict[str, Any]) -> dict[str, Any]:
         """Keeps the topic that was asked for: Slack returns topics escaped."""
@@ -254,16 +246,15 @@ def _same_topic(there: str, asked: str) -> bool:
     return unescape(there).partition(" ")[2] == asked.partition(" ")[2]
 
 
-class AddBookmarkHandler(SlackCall[AddBookmark]):
-    async def prepare(self, deps: Deps, tx: Tx, delivery: Delivery[AddBookmark]) -> Plan:
-        incident = await of(tx, delivery)
-        if not incident.slack.channel or incident.private or incident.placement is Placement.THREAD:
+class AddBookmarkHandler(InChannel[AddBookmark]):
+    async def call(self, deps: Deps, tx: Tx, delivery: Delivery[AddBookmark], incident: Incident, channel: str) -> Plan:
+        if incident.private:
             return Skip("nothing to link to")
         link = links.permalink(deps, incident.slack.announce_channel, incident.slack.announce_ts)
         if not link:
             return Skip("the workspace's address is not known")
         title = f"{incident} in {await deliveries.announced_in(deps, incident, tx)}"
-        return Call({"channel_id": incident.slack.channel, "title": title, "type": "link", "link": link})
+        return Call({"channel_id": channel, "title": title, "type": "link", "link": link})
 
     async def find_sent(self, deps: Deps, delivery: Delivery[AddBookmark], arguments: dict[str, Any]) -> Found | None:
         there = await deps.chat.call("bookmarks.list", {"channel_id": arguments["channel_id"]})
@@ -274,12 +265,10 @@ class AddBookmarkHandler(SlackCall[AddBookmark]):
         return Skip(problem.error) if problem.error.startswith("too_many") else None
 
 
-class PinCardHandler(SlackCall[PinCard]):
-    async def prepare(self, deps: Deps, tx: Tx, delivery: Delivery[PinCard]) -> Plan:
-        incident = await of(tx, delivery)
-        if not incident.slack.channel or not incident.slack.card_ts or incident.placement is Placement.THREAD:
-            return Skip("there is no card to pin")
-        return Call({"channel": incident.slack.channel, "timestamp": incident.slack.card_ts})
+class PinCardHandler(InChannel[PinCard]):
+    async def call(self, deps: Deps, tx: Tx, delivery: Delivery[PinCard], incident: Incident, channel: str) -> Plan:
+        ts = incident.slack.card_ts
+        return Call({"channel": channel, "timestamp": ts}) if ts else Skip("there is no card to pin")
 
     async def on_refused(self, deps: Deps, tx: Tx, delivery: Delivery[PinCard], problem: Undeliverable) -> Fate:
         return {"ok": True} if problem.error in ALREADY else None
@@ -344,15 +333,11 @@ class EditCardHandler(Edit[EditCard]):
             if await store.is_refused(tx, deliveries.posting(incident, variant)):
                 return Skip("Slack refused the card")
             return NOT_YET
-        text, blocks = await _card(deps, tx, incident, variant)
-        return Call({"channel": channel, "ts": ts, "text": text, "blocks": blocks})
+        return edited(channel, ts, *await _card(deps, tx, incident, variant))
 
     async def on_refused(self, deps: Deps, tx: Tx, delivery: Delivery[EditCard], problem: Undeliverable) -> Fate:
         incident = await of(tx, delivery)
-        if (
-            problem.error in CHANNEL_GONE
-            and delivery.payload.variant == refresh.CHANNEL
-            and incident.placement is Placement.CHANNEL
-        ):
+        is_in_channel = delivery.payload.variant == refresh.CHANNEL and incident.placement is Placement.CHANNEL
+        if problem.error in CHANNEL_GONE and is_in_channel:
             return await leave_channel(deps, tx, incident, problem.error)
         return await super().on_refused(deps, tx, delivery, problem)

@@ -13,7 +13,6 @@ from bot.queue import audit, timers, unit_of_work
 from bot.queue.unit_of_work import begin
 from bot.services.escalation import status
 from bot.services.incidents import cadence, deliveries
-from bot.services.incidents.announce import tell_all
 from bot.services.incidents.timeline import log
 from bot.services.messaging import refresh
 from bot.services.workspace import channels, permissions
@@ -46,8 +45,7 @@ async def declare(deps: Deps, draft: Draft, by: Actor) -> tuple[Incident, bool]:
 async def declare_in(deps: Deps, tx: Tx, draft: Draft, title: str, by: Actor) -> tuple[Incident, bool]:
     """The incident, and whether it is new; False for the same words by the same actor within REPEAT_SECONDS."""
     await serialise(tx, f"declare:{by.id}:{draft.service.key}")
-    since = deps.clock.wall() - REPEAT_SECONDS
-    same = await store.declared_just_now(tx, by.id, draft.service.key, title, since)
+    same = await store.declared_just_now(tx, by.id, draft.service.key, title, deps.clock.wall() - REPEAT_SECONDS)
     if same:
         return same, False
     incident = await store.add(tx, _new(deps, draft, title, by))
@@ -55,7 +53,7 @@ async def declare_in(deps: Deps, tx: Tx, draft: Draft, title: str, by: Actor) ->
     if incident.next_update_at:
         await cadence.arm(deps, tx, incident, incident.next_update_at, entry)
     await _open_its_place(deps, tx, incident)
-    await tell_all(deps, tx, incident, draft.severity)
+    await deliveries.tell_all(deps, tx, incident, draft.severity)
     await audit.record(tx, deps.clock, by.id, "incident.declared", incident.name, severity=incident.severity)
     return incident, True
 

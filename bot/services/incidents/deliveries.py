@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bot.deps import Deps
+from bot.domain.catalogue.severity import Severity
 from bot.domain.incidents.incident import Incident
 from bot.domain.outgoing.delivery import UPDATE, Movable, NewDelivery, Payload
+from bot.domain.people import access
 from bot.ports import Tx
 from bot.queue import outbox
+from bot.services.incidents import email
 from bot.services.messaging import fan_out, file_upload
 from bot.services.workspace import channels
 from bot.store.people.channels import find as find_channel
@@ -140,13 +142,28 @@ def message_key(message: Payload, incident: str, key: str) -> str:
     return f"{message.kind}:{incident}:{key}"
 
 
-async def enqueue(deps: Deps, tx: Tx, incident: Incident, what: Payload, *, collapse_key: str | None = None) -> None:
-    new = NewDelivery(what, incident.name, rank=incident.rank, collapse_key=collapse_key)
-    await outbox.enqueue(deps, tx, new)
+async def enqueue(deps: Deps, tx: Tx, incident: Incident, what: Payload, *, collapses: bool = False) -> None:
+    key = f"{what.kind}:{incident.name}" if collapses else None
+    await outbox.enqueue(deps, tx, NewDelivery(what, incident.name, rank=incident.rank, collapse_key=key))
 
 
-async def invite(deps: Deps, tx: Tx, incident: Incident, who: Sequence[str]) -> None:
-    await enqueue(deps, tx, incident, Invite(list(who)))
+async def tell_all(deps: Deps, tx: Tx, incident: Incident, severity: Severity) -> None:
+    """Announces the incident to the severity's `notify`, but pages. A private incident is announced to nobody."""
+    if incident.private:
+        return
+    for target in severity.notify:
+        if target.startswith(("slack:", "dm:", "email:")):
+            await tell(deps, tx, incident, target)
+
+
+async def tell(deps: Deps, tx: Tx, incident: Incident, target: str) -> None:
+    """`target`: `slack:#channel`, `email:`, `dm:U…`, or `dm:` with a team, group or role, looked up when it is sent."""
+    if target.startswith("email:"):
+        await email.send(deps, tx, incident, target)
+    elif target == (who := target.removeprefix("dm:")) or access.USER.fullmatch(who):
+        await say(deps, tx, incident, Announcement(target), target)
+    else:
+        await enqueue(deps, tx, incident, AnnouncementToAll(who))
 
 
 async def post_card(deps: Deps, tx: Tx, incident: Incident, variant: str, channel: str | None) -> None:
@@ -163,8 +180,7 @@ def posting(incident: Incident, variant: str) -> str:
 
 def announce_setting(deps: Deps, incident: Incident) -> str:
     """As an operator wrote it."""
-    service = deps.catalogue.service_or_default(incident.service)
-    return service.incidents_channel or deps.config.incidents_channel
+    return deps.catalogue.service_or_default(incident.service).incidents_channel or deps.config.incidents_channel
 
 
 async def announced_in(deps: Deps, incident: Incident, tx: Tx | None = None) -> str:

@@ -45,9 +45,13 @@ async def send(
     The declaration is the first message of the thread, which all others answer.
     """
     part = "" if template == DECLARED else template if nth is None else f"{template}-{nth}"
-    update = nth if template == "update" else None
-    to = [target.removeprefix("email:")]
-    email = IncidentEmail(to=to, service=incident.service, part=part, template=template, update=update)
+    email = IncidentEmail(
+        to=[target.removeprefix("email:")],
+        service=incident.service,
+        part=part,
+        template=template,
+        update=nth if template == "update" else None,
+    )
     key = dedupe_key(incident.name, part or template, target)
     await outbox.enqueue(deps, tx, NewDelivery(email, incident.name, rank=incident.rank, dedupe_key=key))
 
@@ -62,9 +66,9 @@ class IncidentEmailHandler(EmailHandler[IncidentEmail]):
             return Skip(said)
         if not incident.card[1] and deps.clock.now() - incident.declared_at < LINK_WITHIN:
             return Wait(SOON_SECONDS, "its card, which the message links to, is being posted")
-        email = delivery.payload
-        update = await updates_store.get_update(tx, email.update) if email.update else None
-        return await template_context.mail(deps, tx, email.template, incident, update)
+        number = delivery.payload.update
+        update = await updates_store.get_update(tx, number) if number else None
+        return await template_context.mail(deps, tx, delivery.payload.template, incident, update)
 
 
 async def _overtaken(tx: Tx, incident: Incident, delivery: Delivery[IncidentEmail]) -> str | None:

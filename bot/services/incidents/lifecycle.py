@@ -11,13 +11,11 @@ from bot.domain.incidents.incident import Incident, IncidentChanges, Placement, 
 from bot.domain.people.person import Actor
 from bot.ports import Tx
 from bot.queue import audit, timers
-from bot.queue.unit_of_work import begin
 from bot.services.escalation import progress as escalations
 from bot.services.incidents import cadence
-from bot.services.incidents.announce import tell_all
-from bot.services.incidents.deliveries import OpenChannel, enqueue, invite
-from bot.services.incidents.queries import may_respond, visible
-from bot.services.incidents.timeline import log
+from bot.services.incidents.deliveries import Invite, OpenChannel, enqueue, tell_all
+from bot.services.incidents.queries import responding
+from bot.services.incidents.timeline import log, record
 from bot.services.messaging import refresh
 from bot.store.incidents import incidents as store
 
@@ -26,9 +24,7 @@ ACKNOWLEDGED = "acknowledged"
 
 async def acknowledge(deps: Deps, number: int, by: Actor) -> tuple[Incident, bool]:
     """The incident, and whether this person was the first."""
-    await may_respond(deps, await visible(deps, number, by), by)
-    async with begin(deps, by) as tx:
-        incident = await store.lock(tx, number)
+    async with responding(deps, number, by) as (tx, incident):
         rules.must_be_open(incident)
         return await acknowledge_in(deps, tx, incident, by)
 
@@ -47,8 +43,7 @@ async def noticed(deps: Deps, tx: Tx, incident: Incident, by: Actor, at: datetim
     """The incident, acknowledged: taking a role, writing an update and resolving acknowledge it, too."""
     if incident.acknowledged_at:
         return incident
-    await log(deps, tx, incident, by.id, "acknowledged", "acknowledged", told=True)
-    await audit.record(tx, deps.clock, by.id, "incident.acknowledged", incident.name)
+    await record(deps, tx, incident, by.id, "acknowledged", "acknowledged", told=True)
     incident = await store.change(tx, incident.id, acknowledged_at=at, acknowledged_by=by.id)
     await plant_acknowledged(tx, incident.name, by, at)
     return incident
@@ -69,23 +64,18 @@ async def unnoticed(deps: Deps, tx: Tx, incident: Incident, by: Actor, alert: st
 
 async def set_severity(deps: Deps, number: int, word: str, by: Actor) -> tuple[Incident, bool]:
     """The incident, and whether it changed. `word` is a level's key or alias. Raises Unclear with the list."""
-    incident = await visible(deps, number, by)
-    severity = deps.catalogue.service_or_default(incident.service).severity(word)
-    await may_respond(deps, incident, by)
-    async with begin(deps, by) as tx:
-        incident = await store.lock(tx, number)
+    async with responding(deps, number, by) as (tx, incident):
+        severity = deps.catalogue.service_or_default(incident.service).severity(word)
         rules.must_be_open(incident)
         if incident.severity == severity.key:
             return incident, False
         text = f"changed severity from {incident.severity} to {severity.key}"
-        entry = await log(deps, tx, incident, by.id, "severity", text, told=True)
+        entry = await record(deps, tx, incident, by.id, "severity", text, told=True, to=severity.key)
         incident = await store.change(tx, number, severity=severity.key, rank=severity.rank)
-        due = rules.next_update(incident, severity, deps.clock.now())
-        incident = await cadence.commit(deps, tx, incident, due, entry)
+        incident = await cadence.commit(deps, tx, incident, cadence.next_due(deps, incident), entry)
         incident = await _live_up_to(deps, tx, incident, severity)
         await escalations.severity_changed(deps, tx, incident)
         await refresh.incident(deps, tx, incident)
-        await audit.record(tx, deps.clock, by.id, "incident.severity", incident.name, to=severity.key)
         return incident, True
 
 
@@ -96,15 +86,13 @@ async def _live_up_to(deps: Deps, tx: Tx, incident: Incident, severity: Severity
         incident = await store.change(tx, incident.id, placement=Placement.CHANNEL)
         await enqueue(deps, tx, incident, OpenChannel())
     elif incident.slack.channel and severity.invite and not incident.private:
-        await invite(deps, tx, incident, severity.invite)
+        await enqueue(deps, tx, incident, Invite(list(severity.invite)))
     return incident
 
 
 async def set_status(deps: Deps, number: int, status: Status, by: Actor) -> tuple[Incident, bool]:
     """The incident, and whether its status changed; resolving has a verb of its own."""
-    await may_respond(deps, await visible(deps, number, by), by)
-    async with begin(deps, by) as tx:
-        incident = await store.lock(tx, number)
+    async with responding(deps, number, by) as (tx, incident):
         rules.must_be_open(incident)
         if incident.status is status:
             return incident, False
@@ -118,8 +106,7 @@ async def change_status(
 ) -> Incident:
     """The incident in that status. The first status of MITIGATED is the moment of mitigation."""
     text = f"changed status from {incident.status} to {status}"
-    await log(deps, tx, incident, by.id, "status", text, told=True)
-    await audit.record(tx, deps.clock, by.id, "incident.status", incident.name, to=status.value)
+    await record(deps, tx, incident, by.id, "status", text, told=True, to=status.value)
     changes: IncidentChanges = {"status": status}
     if status in rules.MITIGATED and not incident.mitigated_at:
         changes["mitigated_at"] = at or deps.clock.now()

@@ -8,7 +8,7 @@ from typing import Any
 from bot.deps import Deps
 from bot.domain.errors import Undeliverable
 from bot.domain.incidents.incident import Incident, Placement, Status, Update
-from bot.domain.outgoing.delivery import Call, Delivery, Fate, NewDelivery, Plan, Skip, Wait
+from bot.domain.outgoing.delivery import Delivery, Fate, NewDelivery, Plan, Skip, Wait
 from bot.domain.people.person import BOT
 from bot.interactions import Block
 from bot.ports import Tx
@@ -34,16 +34,15 @@ from bot.services.incidents.deliveries import (
 from bot.services.messaging.fan_out import FanOut, Meant
 from bot.services.messaging.file_upload import FileUpload, file
 from bot.services.messaging.slack_errors import CHANNEL_GONE, THREAD_GONE
-from bot.services.messaging.slack_post import Edit, M, Message, MovablePost, Post, Rendered
+from bot.services.messaging.slack_post import Edit, M, Message, MovablePost, Post, Rendered, at, edited
 from bot.services.subjects import NOT_YET, Place
 from bot.store.incidents import incidents as store
-from bot.store.incidents import timeline as timeline_store
 from bot.store.incidents import updates as updates_store
 from bot.views import incident as view
 from bot.views.kit import links, mrkdwn
 from bot.views.kit.blocks import section
 
-Said = tuple[str, list[Block]]  # the plain-text fallback, and what is shown
+Said = tuple[str, list[Block] | None]  # the plain-text fallback, and the blocks where it is not all
 
 
 class InPlace(MovablePost[M]):
@@ -58,7 +57,7 @@ class InPlace(MovablePost[M]):
     async def render(self, deps: Deps, tx: Tx, delivery: Delivery[M]) -> Rendered:
         incident = await of(tx, delivery)
         said = await self.say(deps, tx, delivery, incident)
-        return said if isinstance(said, Skip) else _at(self.place(incident), said)
+        return said if isinstance(said, Skip) else at(self.place(incident), *said)
 
     async def on_refused(self, deps: Deps, tx: Tx, delivery: Delivery[M], problem: Undeliverable) -> Fate:
         if problem.error in CHANNEL_GONE:
@@ -76,10 +75,6 @@ class ToLeader(MovablePost[M]):
 
     async def is_lost(self, tx: Tx, delivery: Delivery[M], problem: Undeliverable) -> bool:
         return problem.permanent
-
-
-def _at(place: Place | Wait, said: Said) -> Message | Wait:
-    return place if isinstance(place, Wait) else Message(place[0], *said, place[1])
 
 
 def _in_card_thread(incident: Incident) -> Place | Wait:
@@ -110,9 +105,7 @@ class UpdateHandler(InPlace[PostUpdate]):
 
 
 async def _changes(tx: Tx, update: Update) -> list[str]:
-    covered_from = await updates_store.covered_from(tx, update)
-    told = await timeline_store.told_between(tx, update.incident, covered_from, update.through)
-    return [view.sentence(entry) for entry in told]
+    return [view.sentence(entry) for entry in await template_context.changes(tx, update)]
 
 
 async def _words(deps: Deps, tx: Tx, kind: str, incident: Incident, changes: list[str] | None = None) -> str:
@@ -129,19 +122,19 @@ class ReminderHandler(ToLeader[Reminder]):
         text = view.fallback(incident, "an update is due soon. Post it or snooze.")
         if "commander" in held and not delivery.payload.elsewhere:
             return Message(held["commander"], text, blocks)
-        return _at(subjects.place_of(incident), (text, blocks))
+        return at(subjects.place_of(incident), text, blocks)
 
     async def on_sent(self, deps: Deps, tx: Tx, delivery: Delivery[Reminder], answer: dict[str, Any]) -> None:
-        where = f"{answer['channel']}:{answer['ts']}"
-        await updates.reminded(deps, tx, delivery.subject, where, delivery.payload.due)
+        reminder = f"{answer['channel']}:{answer['ts']}"
+        await updates.reminded(deps, tx, delivery.subject, reminder, delivery.payload.due)
 
 
 class AnnouncementHandler(Post[Announcement]):
     async def render(self, deps: Deps, tx: Tx, delivery: Delivery[Announcement]) -> Rendered:
         incident = await of(tx, delivery)
         words = await _words(deps, tx, "declared", incident)
-        said = view.fallback(incident, "declared"), [section(words)]
-        return _at(await subjects.targeted(tx, delivery.payload.target), said)
+        place = await subjects.targeted(tx, delivery.payload.target)
+        return at(place, view.fallback(incident, "declared"), [section(words)])
 
 
 class AnnouncementToAllHandler(FanOut[AnnouncementToAll]):
@@ -186,14 +179,12 @@ class WatchQuestionHandler(InPlace[WatchQuestion]):
 
 class ClosedHandler(InPlace[Closed]):
     async def say(self, deps: Deps, tx: Tx, delivery: Delivery[Closed], incident: Incident) -> Said:
-        text = view.closed_text(incident, delivery.payload.actor)
-        return text, [section(text)]
+        return view.closed_text(incident, delivery.payload.actor), None
 
 
 class ReopenedHandler(InPlace[Reopened]):
     async def say(self, deps: Deps, tx: Tx, delivery: Delivery[Reopened], incident: Incident) -> Said:
-        text = view.reopened_text(incident, delivery.payload.actor)
-        return text, [section(text)]
+        return view.reopened_text(incident, delivery.payload.actor), None
 
 
 # --- its place is not what it should be ---
@@ -228,8 +219,7 @@ class PostmortemHandler(InPlace[PostPostmortem]):
         return view.fallback(incident, "post-mortem draft"), view.postmortem_message(incident)
 
     async def on_sent(self, deps: Deps, tx: Tx, delivery: Delivery[PostPostmortem], answer: dict[str, Any]) -> None:
-        incident = await of(tx, delivery)
-        incident = await store.change(tx, incident.id, postmortem_ts=answer["ts"])
+        incident = await store.change(tx, (await of(tx, delivery)).id, postmortem_ts=answer["ts"])
         await outbox.retry_now(deps, tx, incident.name)
         await postmortem.upload(deps, tx, incident)
 
@@ -240,21 +230,17 @@ class PostmortemReminderHandler(ToLeader[PostmortemReminder]):
         if incident.postmortem_done_at:
             return Skip("it is done")
         text = view.postmortem_reminder(incident, deps.clock.now())
-        said = text, [section(text), *view.postmortem_message(incident)[1:]]
-        if delivery.payload.elsewhere:
-            return _at(_in_card_thread(incident), said)
-        return Message(await _leader(tx, incident), *said)
+        place = _in_card_thread(incident) if delivery.payload.elsewhere else (await _leader(tx, incident), None)
+        return at(place, text, [section(text), *view.postmortem_message(incident)[1:]])
 
 
 class EditPostmortemHandler(Edit[EditPostmortem]):
     async def prepare(self, deps: Deps, tx: Tx, delivery: Delivery[EditPostmortem]) -> Plan:
         incident = await of(tx, delivery)
-        channel, _ = incident.card
-        if not incident.slack.postmortem_ts:
+        channel, ts = incident.card[0], incident.slack.postmortem_ts
+        if not channel or not ts:
             return NOT_YET
-        text = view.fallback(incident, "post-mortem draft")
-        blocks = view.postmortem_message(incident)
-        return Call({"channel": channel, "ts": incident.slack.postmortem_ts, "text": text, "blocks": blocks})
+        return edited(channel, ts, view.fallback(incident, "post-mortem draft"), view.postmortem_message(incident))
 
 
 class UploadPostmortemHandler(FileUpload[UploadPostmortem]):

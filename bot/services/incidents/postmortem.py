@@ -12,7 +12,6 @@ from bot.domain.outgoing.timer import Timer
 from bot.domain.people.person import Actor
 from bot.ports import Tx
 from bot.queue import audit, commitments, timers
-from bot.queue.unit_of_work import begin
 from bot.services.incidents import cadence, deliveries, queries, template_context, timeline
 from bot.store.incidents import incidents as store
 from bot.store.incidents import timeline as timeline_store
@@ -26,8 +25,7 @@ async def start(deps: Deps, tx: Tx, incident: Incident) -> Incident:
     owed = cadence.level(deps, incident).postmortem_due
     if owed is None or incident.postmortem_done_at:
         return incident
-    due = deps.clock.now() + owed
-    incident = await store.change(tx, incident.id, postmortem_due_at=due)
+    incident = await store.change(tx, incident.id, postmortem_due_at=deps.clock.now() + owed)
     await _remind_next(deps, tx, incident)
     return incident
 
@@ -37,9 +35,7 @@ async def _remind_next(deps: Deps, tx: Tx, incident: Incident) -> None:
         return
     at = drafts.next_reminder(incident.postmortem_due_at, deps.clock.now())
     slot = f"{await timeline_store.last_entry_id(tx, incident.id)}:{at.isoformat()}"
-    await timers.schedule(
-        tx, kind=REMIND, subject=incident.name, due_at=at, dedupe_key=f"{REMIND}:{incident.name}:{slot}"
-    )
+    await cadence.schedule(tx, REMIND, incident, at, slot)
     await commitments.add(tx, kind="postmortem", subject=incident.name, due_at=at, grace_seconds=GRACE_SECONDS)
 
 
@@ -75,17 +71,14 @@ async def read(deps: Deps, incident: Incident) -> str:
 
 async def edit(deps: Deps, number: int, bodies: Mapping[str, str], by: Actor) -> Incident:
     """`bodies` by heading. Text that equals the draft is not an edit; a changed draft is uploaded again."""
-    incident = await queries.visible(deps, number, by)
-    await queries.may_respond(deps, incident, by)
-    async with begin(deps, by) as tx:
-        incident = await store.lock(tx, number)
+    async with queries.responding(deps, number, by) as (tx, incident):
         shown = {one.heading: one.body for one in drafts.sections(await text(deps, tx, incident))[1]}
         said = {head: drafts.written(body) for head, body in bodies.items()}
         changed = {head: body for head, body in said.items() if body != shown.get(head, "").strip()}
         if not changed:
             return incident
-        kept = {"edits": _edits(incident) | changed, "edited_by": by.id}
-        incident = await store.change(tx, number, postmortem=kept)
+        edits = _edits(incident) | changed
+        incident = await store.change(tx, number, postmortem={"edits": edits, "edited_by": by.id})
         await timeline.log(deps, tx, incident, by.id, "postmortem", "edited the post-mortem draft")
         await upload(deps, tx, incident)
         await audit.record(tx, deps.clock, by.id, "postmortem.edited", incident.name, sections=sorted(changed))
@@ -93,16 +86,12 @@ async def edit(deps: Deps, number: int, bodies: Mapping[str, str], by: Actor) ->
 
 
 async def upload(deps: Deps, tx: Tx, incident: Incident) -> None:
-    key = f"postmortem.file:{incident.name}"
-    await deliveries.enqueue(deps, tx, incident, deliveries.UploadPostmortem(), collapse_key=key)
+    await deliveries.enqueue(deps, tx, incident, deliveries.UploadPostmortem(), collapses=True)
 
 
 async def done(deps: Deps, number: int, by: Actor) -> tuple[Incident, bool]:
     """The incident, and whether this marked it done. Raises Conflict while the incident is open."""
-    incident = await queries.visible(deps, number, by)
-    await queries.may_respond(deps, incident, by)
-    async with begin(deps, by) as tx:
-        incident = await store.lock(tx, number)
+    async with queries.responding(deps, number, by) as (tx, incident):
         rules.must_be_resolved(incident)
         if incident.postmortem_done_at:
             return incident, False
@@ -110,6 +99,5 @@ async def done(deps: Deps, number: int, by: Actor) -> tuple[Incident, bool]:
         await commitments.cancel(tx, subject=incident.name, kind="postmortem")
         incident = await store.change(tx, number, postmortem_done_at=deps.clock.now())
         await timeline.log(deps, tx, incident, by.id, "postmortem", "marked the post-mortem done")
-        key = f"postmortem:{incident.name}"
-        await deliveries.enqueue(deps, tx, incident, deliveries.EditPostmortem(), collapse_key=key)
+        await deliveries.enqueue(deps, tx, incident, deliveries.EditPostmortem(), collapses=True)
         return incident, True

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from bot.deps import Deps
@@ -13,6 +14,7 @@ from bot.domain.people.person import Actor, Person
 from bot.domain.text.wording import listing
 from bot.interactions import Where
 from bot.ports import Tx
+from bot.queue.unit_of_work import begin
 from bot.services.workspace import permissions
 from bot.store.incidents import incidents as store
 
@@ -29,7 +31,11 @@ async def named(deps: Deps, text: str, where: Where, by: Actor) -> tuple[Inciden
     here = await living_here(deps, where)
     if here:
         return here, text.strip()
-    raise Unclear(await _which_one(deps, by))
+    there = await open_incidents(deps, by)
+    if not there:
+        raise Unclear("There is no open incident here. Declare one: `/incident declare P1 checkout is down`.")
+    names = listing([f"{one} ({one.short_title})" for one in there[:5]], "or")
+    raise Unclear(f"Which one? Name it first: {names}.")
 
 
 async def living_here(deps: Deps, where: Where) -> Incident | None:
@@ -37,14 +43,6 @@ async def living_here(deps: Deps, where: Where) -> Incident | None:
         return None
     async with deps.database.reading() as tx:
         return await store.living_in(tx, where.channel, where.thread or where.ts)
-
-
-async def _which_one(deps: Deps, by: Actor) -> str:
-    there = await open_incidents(deps, by)
-    if not there:
-        return "There is no open incident here. Declare one: `/incident declare P1 checkout is down`."
-    names = listing([f"{one} ({one.short_title})" for one in there[:5]], "or")
-    return f"Which one? Name it first: {names}."
 
 
 async def visible(deps: Deps, number: int, by: Actor) -> Incident:
@@ -133,3 +131,11 @@ async def waiting_for(deps: Deps, by: Actor) -> Waiting:
 async def may_respond(deps: Deps, incident: Incident, by: Actor) -> None:
     """Raises Refused. Reads the incident's roles, since `respond` may name one."""
     await permissions.must(deps, by.person, "respond", roles=await roles_of(deps, incident))
+
+
+@asynccontextmanager
+async def responding(deps: Deps, number: int, by: Actor) -> AsyncIterator[tuple[Tx, Incident]]:
+    """The transaction of one verb, with the incident locked. Raises Missing, Refused, Repeated."""
+    await may_respond(deps, await visible(deps, number, by), by)
+    async with begin(deps, by) as tx:
+        yield tx, await store.lock(tx, number)

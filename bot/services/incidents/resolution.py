@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import Any
 
 from bot.deps import Deps
 from bot.domain.errors import Conflict, Unclear
@@ -13,7 +12,6 @@ from bot.domain.outgoing.timer import Timer
 from bot.domain.people.person import BOT, Actor
 from bot.ports import Tx
 from bot.queue import audit, timers
-from bot.queue.unit_of_work import begin
 from bot.services.escalation import pages
 from bot.services.escalation import progress as escalations
 from bot.services.incidents import cadence, deliveries, email, lifecycle, postmortem, queries, timeline
@@ -35,9 +33,7 @@ async def resolve(
     """The resolved incident. `watch` None is the severity's; zero asks at once. Raises Unclear, Conflict."""
     if len(fix) > LIMIT or len(impact) > LIMIT:
         raise Unclear(f"That is too long: {LIMIT} characters fit. Shorten it and send it again.")
-    await queries.may_respond(deps, await queries.visible(deps, number, by), by)
-    async with begin(deps, by) as tx:
-        incident = await store.lock(tx, number)
+    async with queries.responding(deps, number, by) as (tx, incident):
         if not incident.is_open:
             raise Conflict(f"{incident} is already {incident.status}.")
         return await resolve_in(deps, tx, incident, by, fix=fix, impact=impact, watch=watch)
@@ -85,22 +81,15 @@ async def _leave_people_alone(deps: Deps, tx: Tx, incident: Incident, by: Actor)
 
 
 async def _watch(deps: Deps, tx: Tx, incident: Incident, watch: timedelta | None) -> Incident:
-    level = cadence.level(deps, incident)
-    period = (level.watch or DEFAULT_WATCH) if watch is None else watch
-    until = (incident.resolved_at or deps.clock.now()) + period
-    await _alarm(deps, tx, WATCH_OVER, incident, until)
+    if watch is None:
+        watch = cadence.level(deps, incident).watch or DEFAULT_WATCH
+    until = (incident.resolved_at or deps.clock.now()) + watch
+    await _alarm(tx, WATCH_OVER, incident, until)
     return await store.change(tx, incident.id, watch_until=until)
 
 
-async def _alarm(deps: Deps, tx: Tx, kind: str, incident: Incident, at: Any) -> None:
-    await timers.schedule(
-        tx,
-        kind=kind,
-        subject=incident.name,
-        due_at=at,
-        dedupe_key=f"{kind}:{incident.name}:{_slot(incident)}",
-        payload={"resolved": _slot(incident)},
-    )
+async def _alarm(tx: Tx, kind: str, incident: Incident, at: datetime) -> None:
+    await cadence.schedule(tx, kind, incident, at, _slot(incident), {"resolved": _slot(incident)})
 
 
 def _slot(incident: Incident) -> str:
@@ -125,7 +114,7 @@ async def asked(deps: Deps, tx: Tx, number: int, resolution: str) -> None:
     if incident.status is Status.RESOLVED and _slot(incident) == resolution:
         now = deps.clock.now()
         since = max(now, incident.watch_until or now)  # another process may not know yet that the clock has jumped
-        await _alarm(deps, tx, UNANSWERED, incident, since + ANSWER_WITHIN)
+        await _alarm(tx, UNANSWERED, incident, since + ANSWER_WITHIN)
 
 
 async def unanswered(deps: Deps, tx: Tx, timer: Timer) -> None:
@@ -144,9 +133,7 @@ async def _same_resolution(tx: Tx, timer: Timer) -> Incident | None:
 
 async def close(deps: Deps, number: int, by: Actor) -> tuple[Incident, bool]:
     """The incident, and whether this closed it. Raises Conflict while the incident is open."""
-    await queries.may_respond(deps, await queries.visible(deps, number, by), by)
-    async with begin(deps, by) as tx:
-        incident = await store.lock(tx, number)
+    async with queries.responding(deps, number, by) as (tx, incident):
         rules.must_be_resolved(incident)
         if incident.status is Status.CLOSED:
             return incident, False
@@ -155,11 +142,10 @@ async def close(deps: Deps, number: int, by: Actor) -> tuple[Incident, bool]:
 
 async def _close(deps: Deps, tx: Tx, incident: Incident, actor: str, text: str) -> Incident:
     await _stop_watching(tx, incident)
-    await timeline.log(deps, tx, incident, actor, "closed", text)
+    await timeline.record(deps, tx, incident, actor, "closed", text)
     incident = await store.change(tx, incident.id, status=Status.CLOSED, closed_at=deps.clock.now())
     await deliveries.say(deps, tx, incident, deliveries.Closed(actor), _slot(incident))
     await refresh.incident(deps, tx, incident)
-    await audit.record(tx, deps.clock, actor, "incident.closed", incident.name)
     return incident
 
 
@@ -170,15 +156,13 @@ async def _stop_watching(tx: Tx, incident: Incident) -> None:
 
 async def reopen(deps: Deps, number: int, by: Actor) -> Incident:
     """Raises Conflict while the incident is open."""
-    await queries.may_respond(deps, await queries.visible(deps, number, by), by)
-    async with begin(deps, by) as tx:
-        incident = await store.lock(tx, number)
+    async with queries.responding(deps, number, by) as (tx, incident):
         if incident.is_open:
             raise Conflict(f"{incident} is open already: {incident.status}.")
         await _stop_watching(tx, incident)
         await postmortem.withdraw(tx, incident)
         slot, nth = _slot(incident), _nth(incident)
-        entry = await timeline.log(deps, tx, incident, by.id, "reopened", "reopened", told=True)
+        entry = await timeline.record(deps, tx, incident, by.id, "reopened", "reopened", told=True)
         incident = await store.change(
             tx,
             number,
@@ -188,11 +172,9 @@ async def reopen(deps: Deps, number: int, by: Actor) -> Incident:
             closed_at=None,
             watch_until=None,
         )
-        due = rules.next_update(incident, cadence.level(deps, incident), deps.clock.now())
-        incident = await cadence.commit(deps, tx, incident, due, entry)
+        incident = await cadence.commit(deps, tx, incident, cadence.next_due(deps, incident), entry)
         await escalations.reopened(deps, tx, incident)
         await deliveries.say(deps, tx, incident, deliveries.Reopened(by.id), slot)
         await email.keep_posted(deps, tx, incident, "reopened", nth=nth)
         await refresh.incident(deps, tx, incident)
-        await audit.record(tx, deps.clock, by.id, "incident.reopened", incident.name)
         return incident

@@ -8,8 +8,6 @@ from bot.domain.incidents import incident as rules
 from bot.domain.incidents.incident import Incident, Placement, Role
 from bot.domain.people.person import Actor, Person
 from bot.ports import Tx
-from bot.queue import audit
-from bot.queue.unit_of_work import begin
 from bot.services.incidents import deliveries, lifecycle, queries, timeline
 from bot.services.messaging import refresh
 from bot.services.workspace import permissions
@@ -18,19 +16,12 @@ from bot.store.incidents import incidents as store
 
 async def claim(deps: Deps, number: int, role: Role, by: Actor) -> Incident:
     """Raises Conflict naming the holder."""
-    await queries.may_respond(deps, await queries.visible(deps, number, by), by)
-    async with begin(deps, by) as tx:
-        incident = await store.lock(tx, number)
+    async with queries.responding(deps, number, by) as (tx, incident):
         rules.must_be_open(incident)
         if not await store.take_role(tx, number, role.value, by.id, deps.clock.now()):
             holder = (await store.roles_of(tx, number))[role.value]
             raise Conflict(await _who_was_first(deps, incident, role, holder, by))
-        await timeline.log(deps, tx, incident, by.id, "role", f"took the role {role}", told=True)
-        await _write_down(deps, tx, incident, role, by.id, by)
-        incident = await lifecycle.noticed(deps, tx, incident, by, deps.clock.now())
-        await lifecycle.plant_acknowledged(tx, incident.name, by, deps.clock.now())
-        await _joined(deps, tx, incident, by.id)
-        return incident
+        return await _taken(deps, tx, incident, role, by.id, by, f"took the role {role}")
 
 
 async def _who_was_first(deps: Deps, incident: Incident, role: Role, holder: str, by: Actor) -> str:
@@ -41,30 +32,22 @@ async def _who_was_first(deps: Deps, incident: Incident, role: Role, holder: str
 
 async def assign(deps: Deps, number: int, role: Role, person: Person, by: Actor) -> Incident:
     """Gives the role to anybody who may respond, also from its holder. Raises Refused."""
-    incident = await queries.visible(deps, number, by)
-    await queries.may_respond(deps, incident, by)
     if not person.is_full_member:
         raise Refused(f"{person} is not a full member of this workspace and cannot be {role}.")
     await permissions.must(deps, person, "respond", roles={role.value: person.id})
-    async with begin(deps, by) as tx:
-        incident = await store.lock(tx, number)
+    async with queries.responding(deps, number, by) as (tx, incident):
         rules.must_be_open(incident)
         await store.give_role(tx, number, role.value, person.id, deps.clock.now())
         text = f"took the role {role}" if person.id == by.id else f"gave the role {role} to {person}"
-        await timeline.log(deps, tx, incident, by.id, "role", text, told=True)
-        await _write_down(deps, tx, incident, role, person.id, by)
-        incident = await lifecycle.noticed(deps, tx, incident, by, deps.clock.now())
-        await lifecycle.plant_acknowledged(tx, incident.name, by, deps.clock.now())
-        await _joined(deps, tx, incident, person.id)
-        return incident
+        return await _taken(deps, tx, incident, role, person.id, by, text)
 
 
-async def _write_down(deps: Deps, tx: Tx, incident: Incident, role: Role, person: str, by: Actor) -> None:
-    """Audited because the catalogue's lists of who may run and approve name roles."""
-    await audit.record(tx, deps.clock, by.id, "incident.role", incident.name, role=role.value, person=person)
-
-
-async def _joined(deps: Deps, tx: Tx, incident: Incident, person: str) -> None:
+async def _taken(deps: Deps, tx: Tx, incident: Incident, role: Role, person: str, by: Actor, text: str) -> Incident:
+    """Audited, since the catalogue's lists of who may run and approve name roles."""
+    await timeline.record(deps, tx, incident, by.id, "role", text, told=True, role=role.value, person=person)
+    incident = await lifecycle.noticed(deps, tx, incident, by, deps.clock.now())
+    await lifecycle.plant_acknowledged(tx, incident.name, by, deps.clock.now())
     await refresh.incident(deps, tx, incident)
     if incident.placement is Placement.CHANNEL and incident.slack.channel:
-        await deliveries.invite(deps, tx, incident, [person])
+        await deliveries.enqueue(deps, tx, incident, deliveries.Invite([person]))
+    return incident

@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 from bot.deps import Deps
-from bot.domain.catalogue.service import Service
 from bot.domain.incidents.draft import readable
 from bot.domain.incidents.incident import Entry, Incident, Update, measures
 from bot.domain.incidents.postmortem import written
@@ -25,59 +24,52 @@ from bot.views.kit.links import permalink
 
 def said(deps: Deps, kind: str, incident: Incident, roles: Mapping[str, str], changes: Sequence[str] = ()) -> str:
     """The words of the kind for Slack, by the service's and severity's template."""
-    values = {
-        "incident": _incident(deps, incident) | {"declared_by": mrkdwn.mention(incident.declared_by)},
-        "service": _service(deps.catalogue.service_or_default(incident.service)),
-        "changes": list(changes),
-        "roles": [{"role": role, "person": mrkdwn.mention(person)} for role, person in roles.items()],
-        "next_update": incident.next_update_at,
-        "now": deps.clock.now(),
-    }
+    names = {person: mrkdwn.mention(person) for person in (incident.declared_by, *roles.values())}
+    values = _values(deps, incident, roles, names) | {"changes": list(changes), "next_update": incident.next_update_at}
     return deps.templates.render(kind, service=incident.service, severity=incident.severity, values=values)
 
 
 async def mail(deps: Deps, tx: Tx, kind: str, incident: Incident, update: Update | None = None) -> tuple[str, str]:
     """Title and text of an e-mail of that kind, by its template, with people's names: a mention is Slack's alone."""
     roles = await store.roles_of(tx, incident.id)
-    changes = await _changes(tx, update) if update else []
-    names = await _names(tx, [incident.declared_by, *roles.values(), *(entry.actor for entry in changes)])
-    values = {
-        "incident": _incident(deps, incident) | {"declared_by": names[incident.declared_by]},
-        "service": _service(deps.catalogue.service_or_default(incident.service)),
+    told = await changes(tx, update) if update else []
+    names = await _names(tx, [incident.declared_by, *roles.values(), *(entry.actor for entry in told)])
+    values = _values(deps, incident, roles, names) | {
         "text": readable(update.text) if update and update.text else None,
-        "changes": [f"{line['who']} {line['text']}" for line in (_line(entry, names) for entry in changes)],
-        "roles": [{"role": role, "person": names[person]} for role, person in roles.items()],
+        "changes": [f"{line['who']} {line['text']}" for line in (_line(entry, names) for entry in told)],
         "next_update": incident.next_update_at,
-        "now": deps.clock.now(),
     }
     return deps.templates.render_mail(kind, service=incident.service, severity=incident.severity, values=values)
 
 
-async def _changes(tx: Tx, update: Update) -> list[Entry]:
-    return await timeline_store.told_between(
-        tx, update.incident, await updates_store.covered_from(tx, update), update.through
-    )
+async def changes(tx: Tx, update: Update) -> list[Entry]:
+    covered_from = await updates_store.covered_from(tx, update)
+    return await timeline_store.told_between(tx, update.incident, covered_from, update.through)
 
 
-def _incident(deps: Deps, incident: Incident) -> dict[str, Any]:
+def _values(deps: Deps, incident: Incident, roles: Mapping[str, str], names: Mapping[str, str]) -> dict[str, Any]:
+    """What every template reads. `names` are how people are written there, by their ids."""
+    service = deps.catalogue.service_or_default(incident.service)
     return {
-        "id": incident.name,
-        "title": incident.title,
-        "service": incident.service,
-        "severity": incident.severity,
-        "severity_name": cadence.level(deps, incident).name,
-        "status": incident.status.value,
-        "impact": incident.impact or None,
-        "fix": incident.fix or None,
-        "declared_at": incident.declared_at,
-        "link": permalink(deps, *incident.card),
-        "drill": incident.drill,
-        "private": incident.private,
+        "incident": {
+            "id": incident.name,
+            "title": incident.title,
+            "service": incident.service,
+            "severity": incident.severity,
+            "severity_name": cadence.level(deps, incident).name,
+            "status": incident.status.value,
+            "impact": incident.impact or None,
+            "fix": incident.fix or None,
+            "declared_at": incident.declared_at,
+            "declared_by": names[incident.declared_by],
+            "link": permalink(deps, *incident.card),
+            "drill": incident.drill,
+            "private": incident.private,
+        },
+        "service": {"key": service.key, "name": service.name, "components": list(service.components)},
+        "roles": [{"role": role, "person": names[person]} for role, person in roles.items()],
+        "now": deps.clock.now(),
     }
-
-
-def _service(service: Service) -> dict[str, Any]:
-    return {"key": service.key, "name": service.name, "components": list(service.components)}
 
 
 # --- the draft ---
@@ -88,19 +80,9 @@ async def draft(deps: Deps, tx: Tx, incident: Incident) -> str:
     roles = await store.roles_of(tx, incident.id)
     entries = await timeline_store.timeline_of(tx, incident.id)
     names = await _names(tx, [incident.declared_by, *roles.values(), *(entry.actor for entry in entries)])
-    values = {
-        "incident": _incident(deps, incident)
-        | {
-            "declared_by": names[incident.declared_by],
-            "impact": written(incident.impact) or None,
-            "fix": written(incident.fix) or None,
-        },
-        "service": _service(deps.catalogue.service_or_default(incident.service)),
-        "metrics": metrics(incident),
-        "timeline": [_line(entry, names) for entry in entries],
-        "roles": [{"role": role, "person": names[person]} for role, person in roles.items()],
-        "now": deps.clock.now(),
-    }
+    values = _values(deps, incident, roles, names)
+    values["incident"] |= {"impact": written(incident.impact) or None, "fix": written(incident.fix) or None}
+    values |= {"metrics": metrics(incident), "timeline": [_line(entry, names) for entry in entries]}
     return deps.templates.render_postmortem(service=incident.service, values=values)
 
 
@@ -118,16 +100,16 @@ def _line(entry: Entry, names: Mapping[str, str]) -> dict[str, Any]:
 
 def metrics(incident: Incident) -> list[dict[str, str]]:
     taken = measures(incident)
-    rows: list[tuple[str, datetime | None]] = [
-        ("Detected", incident.detected_at),
-        ("Acknowledged", incident.acknowledged_at),
-        ("Mitigated", incident.mitigated_at),
-        ("Resolved", incident.resolved_at),
-    ]
-    spans = [("Time to acknowledge", taken.to_acknowledge), ("Time to mitigate", taken.to_mitigate)]
-    spans.append(("Time to resolve", taken.to_resolve))
-    moments = [{"name": name, "value": _written(at)} for name, at in rows]
-    return moments + [{"name": name, "value": view.spoken(span)} for name, span in spans]
+    rows = {
+        "Detected": _written(incident.detected_at),
+        "Acknowledged": _written(incident.acknowledged_at),
+        "Mitigated": _written(incident.mitigated_at),
+        "Resolved": _written(incident.resolved_at),
+        "Time to acknowledge": view.spoken(taken.to_acknowledge),
+        "Time to mitigate": view.spoken(taken.to_mitigate),
+        "Time to resolve": view.spoken(taken.to_resolve),
+    }
+    return [{"name": name, "value": value} for name, value in rows.items()]
 
 
 def _written(at: datetime | None) -> str:

@@ -13,9 +13,10 @@ from bot.domain.incidents.incident import Entry, Incident
 from bot.domain.people.person import Actor, Kind
 from bot.interactions import Where
 from bot.ports import Tx
+from bot.queue import audit
 from bot.queue.unit_of_work import begin
 from bot.services.escalation import pages
-from bot.services.incidents.queries import living_here, may_respond, visible
+from bot.services.incidents.queries import living_here, may_respond, responding
 from bot.store.incidents import incidents as store
 from bot.store.incidents import timeline as timeline_store
 
@@ -29,10 +30,7 @@ async def note(deps: Deps, number: int, text: str, by: Actor) -> Incident:
     """Open or closed. Raises Unclear when empty."""
     if not text.strip():
         raise Unclear("Say what to note: `/incident note rolled back to 1.41`.")
-    incident = await visible(deps, number, by)
-    await may_respond(deps, incident, by)
-    async with begin(deps, by) as tx:
-        incident = await store.lock(tx, number)
+    async with responding(deps, number, by) as (tx, incident):
         await log(deps, tx, incident, by.id, "note", text.strip()[:3000], told=True)
         await pages.noted(deps, tx, incident.name, text.strip(), by.id)
         return incident
@@ -54,14 +52,13 @@ async def mark(deps: Deps, incident: Incident, message: str, source: str, kind: 
             return False
         if there:
             await timeline_store.let_go(tx, there)
-        text = message.strip()[:3000] or "a message without text"
         await timeline_store.log(
             tx,
             incident.id,
             at=_moment_of(deps, source),
             kind=kind.partition(":")[0],
             actor=author or by.id,
-            text=text,
+            text=message.strip()[:3000] or "a message without text",
             told=True,
             source_ts=source,
             detail={"by": by.id, "marks": [hand]},
@@ -117,6 +114,14 @@ async def _read_message(deps: Deps, channel: str, ts: str) -> dict[str, Any] | N
 
 def _moment_of(deps: Deps, source: str) -> datetime:
     return deps.clock.from_wall(float(source.partition(":")[2]))
+
+
+async def record(
+    deps: Deps, tx: Tx, incident: Incident, by: str, kind: str, text: str, *, told: bool = False, **detail: Any
+) -> int:
+    """The number of the entry; `incident.KIND` with `detail` is audited, too."""
+    await audit.record(tx, deps.clock, by, f"incident.{kind}", incident.name, **detail)
+    return await log(deps, tx, incident, by, kind, text, told=told)
 
 
 async def log(deps: Deps, tx: Tx, incident: Incident, actor: str, kind: str, text: str, *, told: bool = False) -> int:

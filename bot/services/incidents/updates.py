@@ -7,12 +7,11 @@ from datetime import datetime, timedelta
 from bot.deps import Deps
 from bot.domain.errors import Conflict, Repeated, Unclear
 from bot.domain.incidents import incident as rules
-from bot.domain.incidents.incident import Incident, Status, Update
+from bot.domain.incidents.incident import Incident, Status
 from bot.domain.outgoing.timer import Timer
 from bot.domain.people.person import BOT, Actor
 from bot.ports import Tx
 from bot.queue import audit, commitments, unit_of_work
-from bot.queue.unit_of_work import begin
 from bot.services.incidents import cadence, deliveries, email, lifecycle, queries, timeline
 from bot.services.messaging import refresh
 from bot.store.incidents import incidents as store
@@ -41,37 +40,27 @@ async def post(
         raise Unclear("Say what is new: `/incident update traffic is back to normal`.")
     if len(text) > LIMIT:
         raise Unclear(f"That update has {len(text)} characters; {LIMIT} fit. Shorten it and send it again.")
-    await queries.may_respond(deps, await queries.visible(deps, number, by), by)
-    async with begin(deps, by) as tx:
-        incident = await store.lock(tx, number)
+    async with queries.responding(deps, number, by) as (tx, incident):
         rules.must_be_open(incident)
         if status and status is not incident.status:
             incident = await lifecycle.change_status(deps, tx, incident, status, by)
         incident = await lifecycle.noticed(deps, tx, incident, by, deps.clock.now())
-        due = None if none_after else _due(deps, incident, next_update)
-        return (await _write(deps, tx, incident, text.strip(), by.id, due))[0]
+        due = None if none_after else cadence.next_due(deps, incident, next_update)
+        return await _write(deps, tx, incident, text.strip(), by.id, due)
 
 
-def _due(deps: Deps, incident: Incident, wait: timedelta | None = None) -> datetime | None:
-    now = deps.clock.now()
-    return now + wait if wait else rules.next_update(incident, cadence.level(deps, incident), now)
-
-
-async def _write(
-    deps: Deps, tx: Tx, incident: Incident, text: str, author: str, due: datetime | None
-) -> tuple[Incident, Update]:
+async def _write(deps: Deps, tx: Tx, incident: Incident, text: str, author: str, due: datetime | None) -> Incident:
     last = await updates_store.last_update(tx, incident.id)
-    if last and last.author == BOT:
-        await _leave_to_the_newer(deps, tx, incident, last)
-    through = await timeline_store.last_entry_id(tx, incident.id)
     now = deps.clock.now()
+    if last and last.author == BOT:  # nobody waits for one that Slack has not taken: the newer one replaces it
+        await commitments.cancel(tx, subject=message_of(incident.name, last.id), kind="message", at=now)
     row = {
         "incident": incident.id,
         "at": now,
         "author": author,
         "text": text,
         "since": last.through if last else 0,
-        "through": through,
+        "through": await timeline_store.last_entry_id(tx, incident.id),
         "next_update_at": due,
     }
     update = await updates_store.add_update(tx, row)
@@ -89,13 +78,7 @@ async def _write(
     await deliveries.say(deps, tx, incident, deliveries.PostUpdate(update.id), str(update.id))
     await email.keep_posted(deps, tx, incident, "update", nth=update.id)
     await refresh.incident(deps, tx, incident)
-    return incident, update
-
-
-async def _leave_to_the_newer(deps: Deps, tx: Tx, incident: Incident, last: Update) -> None:
-    """Nobody waits for the bot's own update that Slack has not taken: the newer one replaces it."""
-    subject = message_of(incident.name, last.id)
-    await commitments.cancel(tx, subject=subject, kind="message", at=deps.clock.now())
+    return incident
 
 
 def message_of(incident: str, update: int) -> str:
@@ -109,7 +92,7 @@ def message_of(incident: str, update: int) -> str:
 async def due(deps: Deps, tx: Tx, timer: Timer) -> None:
     incident = await _still_due(tx, timer)
     if incident:
-        await _write(deps, tx, incident, "", BOT, _due(deps, incident))
+        await _write(deps, tx, incident, "", BOT, cadence.next_due(deps, incident))
 
 
 async def remind(deps: Deps, tx: Tx, timer: Timer) -> None:
@@ -120,8 +103,8 @@ async def remind(deps: Deps, tx: Tx, timer: Timer) -> None:
 
 async def _still_due(tx: Tx, timer: Timer) -> Incident | None:
     incident = await store.lock(tx, rules.number(timer.subject) or 0)
-    due_at = datetime.fromisoformat(timer.payload["due"])
-    return incident if incident.is_open and incident.next_update_at == due_at else None
+    is_due = incident.next_update_at == datetime.fromisoformat(timer.payload["due"])
+    return incident if incident.is_open and is_due else None
 
 
 # --- the cadence ---
@@ -131,16 +114,13 @@ async def set_cadence(deps: Deps, number: int, every: timedelta | None, by: Acto
     """The incident with a cadence of its own; None stops its reminders and automatic updates."""
     if every is not None and not SHORTEST <= every <= LONGEST:
         raise Unclear("Updates can be promised every 1 min to every 24 h: `/incident remind 15m`.")
-    await queries.may_respond(deps, await queries.visible(deps, number, by), by)
-    async with begin(deps, by) as tx:
-        incident = await store.lock(tx, number)
+    async with queries.responding(deps, number, by) as (tx, incident):
         rules.must_be_open(incident)
         text = f"set updates to every {cadence.in_minutes(every)}" if every else "turned promised updates off"
-        entry = await timeline.log(deps, tx, incident, by.id, "cadence", text)
         seconds = int(every.total_seconds()) if every else 0
+        entry = await timeline.record(deps, tx, incident, by.id, "cadence", text, every_seconds=seconds)
         incident = await store.change(tx, number, cadence_seconds=seconds)
-        incident = await cadence.commit(deps, tx, incident, _due(deps, incident), entry)
-        await audit.record(tx, deps.clock, by.id, "incident.cadence", incident.name, every_seconds=seconds)
+        incident = await cadence.commit(deps, tx, incident, cadence.next_due(deps, incident), entry)
         await refresh.incident(deps, tx, incident)
         return incident
 
@@ -153,9 +133,7 @@ async def snooze(deps: Deps, number: int, by: Actor, wait: timedelta, *, reminde
     """
     if not SHORTEST <= wait <= LONGEST:
         raise Unclear("Snooze by 1 min to 24 h: `/incident remind snooze 10m`.")
-    await queries.may_respond(deps, await queries.visible(deps, number, by), by)
-    async with begin(deps, by) as tx:
-        incident = await store.lock(tx, number)
+    async with queries.responding(deps, number, by) as (tx, incident):
         rules.must_be_open(incident)
         if reminder and not await _first_press(deps, tx, f"snooze:{reminder}"):
             raise Conflict(f"That reminder was snoozed already. To snooze again: `/incident remind {incident} snooze`.")
@@ -185,16 +163,12 @@ async def _first_press(deps: Deps, tx: Tx, once: str) -> bool:
 
 async def reminded(deps: Deps, tx: Tx, incident: str, reminder: str, due: str) -> None:
     """`reminder` is the message's `channel:ts`."""
-    key = _reminder_key(reminder)
+    key = f"reminder:{reminder}"
     if await _first_press(deps, tx, key):
         await unit_of_work.answered(tx, key, subject=incident, answer={"due": due})
 
 
 async def _is_past(tx: Tx, reminder: str, due: datetime) -> bool:
     """Whether the reminder was about another commitment than `due`. One that was not kept is believed."""
-    about = await kept.find(tx, _reminder_key(reminder))
+    about = await kept.find(tx, f"reminder:{reminder}")
     return about is not None and about.answer is not None and datetime.fromisoformat(about.answer["due"]) != due
-
-
-def _reminder_key(reminder: str) -> str:
-    return f"reminder:{reminder}"

@@ -13,6 +13,8 @@ from bot.ports import Tx
 from bot.queue import outbox
 from bot.queue.handler import DeliveryHandler
 from bot.services.messaging.slack_errors import CHANNEL_GONE, MESSAGE_GONE, THREAD_GONE
+from bot.services.subjects import Place
+from bot.views.kit.blocks import section
 
 EVENT_TYPE = "tocsin_delivery"
 CHANNEL_RETRY_SECONDS = 60.0
@@ -33,6 +35,17 @@ class Message:
 
 
 Rendered = Message | Skip | Wait
+
+
+def at(place: Place | Skip | Wait, text: str, blocks: list[Block] | None = None) -> Rendered:
+    """A message there; without `blocks`, of one section."""
+    if not isinstance(place, tuple):
+        return place
+    return Message(place[0], text, [section(text)] if blocks is None else blocks, place[1])
+
+
+def edited(channel: str, ts: str, text: str, blocks: list[Block]) -> Call:
+    return Call({"channel": channel, "ts": ts, "text": text, "blocks": blocks})
 
 
 class SlackCall(DeliveryHandler[P]):
@@ -104,8 +117,7 @@ def _arguments(message: Message, delivery: Delivery[Any]) -> dict[str, Any]:
 async def find_posted(deps: Deps, delivery: Delivery[Any], channel: str, thread: str | None) -> Found | None:
     """The message that carries this delivery's id, in the thread's replies or the channel's history."""
     if channel.startswith(("U", "W")):
-        opened = await deps.chat.call("conversations.open", {"users": channel})
-        channel = opened["channel"]["id"]
+        channel = (await deps.chat.call("conversations.open", {"users": channel}))["channel"]["id"]
     method, arguments = _where_to_look(delivery, channel, thread)
     for _ in range(PAGES):
         page = await deps.chat.call(method, arguments)
