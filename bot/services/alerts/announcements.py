@@ -8,10 +8,9 @@ from bot.deps import Deps
 from bot.domain.outgoing.delivery import Delivery, NewDelivery, Payload
 from bot.ports import Tx
 from bot.queue import outbox
-from bot.services.messaging.slack_post import Message, Post, Rendered
-from bot.services.subjects import NO_CHANNEL
+from bot.services import subjects
+from bot.services.messaging.slack_post import Post, Rendered, at
 from bot.services.workspace import channels
-from bot.views.kit.blocks import section
 
 RANK = 5
 
@@ -32,14 +31,11 @@ def alerts_channel(deps: Deps, service: str | None = None) -> str:
 
 async def say(deps: Deps, tx: Tx, subject: str, channel_name: str, text: str, key: str) -> None:
     """At most one line ever for the key. `text` is escaped already."""
-    channel = await channels.resolve(tx, channel_name)
+    channel, key = await channels.resolve(tx, channel_name), f"{ChannelLine.kind}:{subject}:{key}"
     line = ChannelLine(channel_name, text)
-    key = f"{line.kind}:{subject}:{key}"
     await outbox.enqueue(deps, tx, NewDelivery(line, subject, rate_limit=channel, rank=RANK, dedupe_key=key))
 
 
 class ChannelLineHandler(Post[ChannelLine]):
     async def render(self, deps: Deps, tx: Tx, delivery: Delivery[ChannelLine]) -> Rendered:
-        line = delivery.payload
-        channel = await channels.resolve(tx, line.channel_name)
-        return Message(channel, line.text, [section(line.text)]) if channel else NO_CHANNEL
+        return at(await subjects.channel_named(tx, delivery.payload.channel_name), delivery.payload.text)

@@ -31,8 +31,7 @@ async def missing(deps: Deps, tx: Tx, timer: Timer) -> None:
     await serialise(tx, lifecycle.ONE_AT_A_TIME)
     missed = await heartbeats.missed(deps, tx, timer)
     if missed:
-        told = Message([missed.absence.alert], deps.clock.wall(), absence=missed.absence, since=missed.since)
-        await take(deps, tx, timer.dedupe_key, told)
+        await take(deps, tx, timer.dedupe_key, missed)
 
 
 async def take(deps: Deps, tx: Tx, key: str, message: Message) -> None:
@@ -41,8 +40,7 @@ async def take(deps: Deps, tx: Tx, key: str, message: Message) -> None:
     heard = {} if message.absence else heartbeat.arrived(deps.catalogue, message.alerts)
     kept = await store.kept(tx, message.names | {heartbeat.fingerprint(key) for key in heard})
     entries = rules.tell_apart(kept, message, deps.catalogue, heard=heard, wall=moment.wall)
-    known = await _load(deps, tx, entries)
-    changes = rules.classify(entries, known, message, moment, deps.config.alerts_channel)
+    changes = rules.classify(entries, await _load(deps, tx, entries), message, moment, deps.config.alerts_channel)
     await _follow(deps, tx, key, await _save(deps, tx, changes))
     await heartbeats.heard(deps, tx, heard, message.wall)
 

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from bot.deps import Deps
 from bot.domain.alerts import heartbeat as rules
 from bot.domain.alerts.alert import HOOK, Status
-from bot.domain.alerts.heartbeat import Absence, Watch
+from bot.domain.alerts.grouping import Message
 from bot.domain.outgoing.timer import Timer
 from bot.ports import Tx
 from bot.queue import timers
+from bot.queue.timers import Arming
 from bot.store.alerts import heartbeats as store
 from bot.store.queue import inbox as inbox_store
 from bot.store.queue import workers
@@ -31,36 +31,30 @@ async def heard(deps: Deps, tx: Tx, found: rules.Heard, wall: float) -> None:
     if not found:
         return
     now = deps.clock.now()
-    rows = [
-        {"key": key, "name": alert.name, "labels": dict(alert.labels), "first_at": now, "last_at": now}
-        for key, (alert, _) in found.items()
-    ]
-    await store.heard(tx, [{**row, "last_wall": wall} for row in rows])
+    at = {"first_at": now, "last_at": now, "last_wall": wall}
+    await store.heard(
+        tx, [{"key": key, "name": alert.name, "labels": dict(alert.labels), **at} for key, (alert, _) in found.items()]
+    )
     await _arm(tx, {key: routed.heartbeat.silent_at(now) for key, (_, routed) in found.items() if routed.heartbeat})
 
 
-@dataclass(frozen=True)
-class Missed:
-    """The absence of a heartbeat, and when it last arrived."""
-
-    absence: Absence
-    since: datetime
-
-
-async def missed(deps: Deps, tx: Tx, timer: Timer) -> Missed | None:
-    """The missed heartbeat; None where the catalogue allows more time now, or has no route for it."""
+async def missed(deps: Deps, tx: Tx, timer: Timer) -> Message | None:
+    """The alert of a missed heartbeat; None where the catalogue allows more time now, or has no route for it."""
     watch = await store.lock(tx, timer.payload["key"])
     if watch is None or watch.last_at is None:
         return None
     routed = rules.still(deps.catalogue, watch)
     if routed is None or routed.heartbeat is None:
-        await _end(tx, watch)
+        await store.forget(tx, watch.key)
+        why = "no route of the catalogue asks for it"
+        get_logger().warning(Event.HEARTBEAT_ENDED, name=watch.name[:200], why=why)
         return None
     later = await _later(deps, tx, timer, watch.last_at, routed.heartbeat.every)
     if later:
         await timers.reschedule(tx, dedupe_key=timer.dedupe_key, due_at=later)
         return None
-    return Missed(rules.absence(watch.name, watch.labels, routed, Status.FIRING), watch.last_at)
+    absence = rules.absence(watch.name, watch.labels, routed, Status.FIRING)
+    return Message([absence.alert], deps.clock.wall(), absence=absence, since=watch.last_at)
 
 
 async def _later(deps: Deps, tx: Tx, timer: Timer, last_at: datetime, every: timedelta) -> datetime | None:
@@ -70,11 +64,6 @@ async def _later(deps: Deps, tx: Tx, timer: Timer, last_at: datetime, every: tim
         return silent_at
     is_behind = await inbox_store.any_open(tx, HOOK, before=silent_at, wall=deps.clock.wall())
     return now + BACKLOG if is_behind and now < silent_at + every else None
-
-
-async def _end(tx: Tx, watch: Watch) -> None:
-    await store.forget(tx, watch.key)
-    get_logger().warning(Event.HEARTBEAT_ENDED, name=watch.name[:200], why="no route of the catalogue asks for it")
 
 
 async def came_back(deps: Deps) -> None:
@@ -94,10 +83,6 @@ async def came_back(deps: Deps) -> None:
 
 
 async def _arm(tx: Tx, due: Mapping[str, datetime], *, anew: bool = False) -> None:
-    await timers.arm_all(
-        tx,
-        [
-            timers.Arming(SILENT, key, at, f"{SILENT}:{key}", {"key": key, "anew": True} if anew else {"key": key})
-            for key, at in sorted(due.items())
-        ],
-    )
+    more = {"anew": True} if anew else {}
+    armings = [Arming(SILENT, key, at, f"{SILENT}:{key}", {"key": key, **more}) for key, at in sorted(due.items())]
+    await timers.arm_all(tx, armings)

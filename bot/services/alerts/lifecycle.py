@@ -5,6 +5,8 @@ What people do is followed in their transaction; what alerts do by a timer that 
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -23,6 +25,7 @@ from bot.domain.runs import triggers as run_triggers
 from bot.ports import Tx
 from bot.queue import audit, timers
 from bot.queue.timers import Arming
+from bot.queue.unit_of_work import begin
 from bot.services import subjects
 from bot.services.alerts import silence_matching, storms
 from bot.services.escalation import pages
@@ -33,6 +36,7 @@ from bot.services.incidents import timeline
 from bot.services.messaging import refresh, thread_notes
 from bot.services.runs import triggers
 from bot.services.subjects import Subject
+from bot.services.workspace import permissions
 from bot.store.alerts import groups as store
 from bot.store.db.locks import serialise
 from bot.store.incidents import incidents as incidents_store
@@ -50,6 +54,21 @@ def level(deps: Deps, group: AlertGroup) -> tuple[Service, Severity]:
     """As the catalogue has them now."""
     service = deps.catalogue.service_or_default(group.service)
     return service, service.find_severity(group.severity) or service.severity(service.default_severity)
+
+
+@asynccontextmanager
+async def one_at_a_time(deps: Deps, by: Actor) -> AsyncIterator[Tx]:
+    """The transaction of one verb, beside which no alert begins or ends. Raises Refused, Repeated."""
+    await permissions.must(deps, by.person, "respond")
+    async with begin(deps, by) as tx:
+        await serialise(tx, ONE_AT_A_TIME)
+        yield tx
+
+
+async def locked(tx: Tx, numbers: Sequence[int]) -> list[AlertGroup]:
+    """In the order of their numbers' list."""
+    groups = await store.locked(tx, numbers)
+    return [groups[number] for number in numbers]
 
 
 # --- by itself --------------------------------------------------------------------------------------------------------
@@ -130,9 +149,9 @@ async def silence_over(deps: Deps, tx: Tx, timer: Timer) -> None:
 
 async def silence_applied(deps: Deps, tx: Tx, group: AlertGroup, silence: Silence) -> AlertGroup:
     """The group, covered by a silence with matchers until that silence ends."""
-    until, by = silence.ends_at, silence.made_by
-    group = await store.change(tx, group.id, silenced_until=until, silenced_by=by, silence=silence.id)
-    await silenced(deps, tx, group, silence.made_by)
+    by = silence.made_by
+    group = await store.change(tx, group.id, silenced_until=silence.ends_at, silenced_by=by, silence=silence.id)
+    await silenced(deps, tx, group, by)
     return group
 
 
@@ -191,9 +210,8 @@ async def mark_acknowledged(deps: Deps, tx: Tx, group: AlertGroup, by: Actor) ->
 
 
 async def unacknowledged(deps: Deps, tx: Tx, group: AlertGroup, by: Actor) -> None:
-    subject = await subjects.of_alert(tx, group)
+    incident = (await subjects.of_alert(tx, group)).incident
     await audit.record(tx, deps.clock, by.id, "alert.unacknowledged", str(group))
-    incident = subject.incident
     if incident and incident.is_open and incident.acknowledged_at:
         incident = await incidents.unnoticed(deps, tx, incident, by, str(group))
     await escalations.again(deps, tx, Subject(group, incident))
@@ -206,7 +224,7 @@ async def silenced(deps: Deps, tx: Tx, group: AlertGroup, by: str) -> None:
     await timers.cancel(tx, subject=str(group), kind=SILENCE_OVER)
     await timers.arm_all(tx, [end_of_silence(group)])
     await escalations.end(deps, tx, await subjects.of_alert(tx, group), "silenced")
-    await pages.silenced(deps, tx, str(group), by)
+    await pages.acknowledged(deps, tx, str(group), by, "silenced")
     is_long = until is not None and until - deps.clock.now() > SHORT_SILENCE
     if until and is_long and group.silence is None:  # one with matchers is announced in the channel
         text = f"<@{by}> silenced {group} until {until:%d %b, %H:%M} UTC: nobody is called for it meanwhile."
@@ -258,8 +276,7 @@ async def declare(deps: Deps, tx: Tx, group: AlertGroup, by: Actor) -> tuple[Ale
 
 
 def _draft(deps: Deps, group: AlertGroup) -> Draft:
-    service, severity = level(deps, group)
-    return Draft(_title(group), service, severity, source_channel=group.channel, source_ts=group.ts)
+    return Draft(_title(group), *level(deps, group), source_channel=group.channel, source_ts=group.ts)
 
 
 def _title(group: AlertGroup) -> str:

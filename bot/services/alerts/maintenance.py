@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from bot.deps import Deps
-from bot.domain.alerts.group import AlertGroup
 from bot.domain.alerts.maintenance import Window, Wish
 from bot.domain.catalogue.service import Service
 from bot.domain.errors import Conflict
@@ -13,11 +10,8 @@ from bot.domain.outgoing.timer import Timer
 from bot.domain.people.person import BOT, Actor
 from bot.ports import Tx
 from bot.queue import audit, timers, unit_of_work
-from bot.queue.unit_of_work import begin as transaction
 from bot.services.alerts import announcements, lifecycle
 from bot.services.messaging import refresh
-from bot.services.workspace import permissions
-from bot.store.alerts import groups as alerts_store
 from bot.store.alerts import maintenance as store
 from bot.store.db.locks import serialise
 from bot.store.incidents import incidents as incidents_store
@@ -34,10 +28,8 @@ async def begin(deps: Deps, wish: Wish, by: Actor) -> tuple[Window, int, bool]:
 
     Raises Refused, Unclear.
     """
-    await permissions.must(deps, by.person, "respond")
-    service = deps.catalogue.service(wish.service)
-    async with transaction(deps, by) as tx:
-        await serialise(tx, lifecycle.ONE_AT_A_TIME)
+    async with lifecycle.one_at_a_time(deps, by) as tx:
+        service = deps.catalogue.service(wish.service)
         before = await store.of_service(tx, service.key, deps.clock.now())
         window = await _move(deps, tx, before, wish, by) if before else await _begin(deps, tx, service, wish, by)
         await _arm(tx, window)
@@ -62,18 +54,16 @@ async def _move(deps: Deps, tx: Tx, window: Window, wish: Wish, by: Actor) -> Wi
     until = deps.clock.now() + wish.lasting
     window = await store.change(tx, window.id, ends_at=until, reason=wish.reason or window.reason)
     await audit.record(tx, deps.clock, by.id, "maintenance.moved", str(window), until=until.isoformat())
-    name = _name(deps, window)
-    await _say(deps, tx, window, view.window_moved(window, name, by.id), f"moved:{until.isoformat()}")
-    for group in await _in_order(tx, (await store.inside(tx, window))[:SHOWN]):
+    text = view.window_moved(window, _name(deps, window), by.id)
+    await _say(deps, tx, window, text, f"moved:{until.isoformat()}")
+    for group in await lifecycle.locked(tx, (await store.inside(tx, window))[:SHOWN]):
         await refresh.alert(deps, tx, group)
     return window
 
 
 async def end(deps: Deps, number: int, by: Actor) -> tuple[Window, int]:
     """The window, and how many groups still fire. Raises Refused, Missing, Conflict."""
-    await permissions.must(deps, by.person, "respond")
-    async with transaction(deps, by) as tx:
-        await serialise(tx, lifecycle.ONE_AT_A_TIME)
+    async with lifecycle.one_at_a_time(deps, by) as tx:
         window = await store.lock(tx, number)
         if not window.is_on(deps.clock.now()):
             raise Conflict(f"{window} is over already.")
@@ -132,7 +122,7 @@ async def _settle(deps: Deps, tx: Tx, window: Window, sweeps: int = 0) -> int:
     numbers = await (store.outside if is_on else store.inside)(tx, window)
     if len(numbers) > AT_ONCE:
         await _go_on(deps, tx, window, sweeps + 1)
-    for group in await _in_order(tx, numbers[:AT_ONCE]):
+    for group in await lifecycle.locked(tx, numbers[:AT_ONCE]):
         if is_on:
             await lifecycle.maintained(deps, tx, group, window)
         else:
@@ -140,15 +130,10 @@ async def _settle(deps: Deps, tx: Tx, window: Window, sweeps: int = 0) -> int:
     return len(numbers) if not is_on else (await store.firing_in(tx)).get(window.id, 0) + max(len(numbers) - AT_ONCE, 0)
 
 
-async def _in_order(tx: Tx, numbers: Sequence[int]) -> list[AlertGroup]:
-    found = await alerts_store.locked(tx, numbers)
-    return [found[number] for number in numbers]
-
-
 async def _go_on(deps: Deps, tx: Tx, window: Window, sweeps: int) -> None:
-    key = f"{SWEEP}:{window.id}:{window.ended_at is None}:{deps.clock.now().isoformat()}:{sweeps}"
-    payload = {"window": window.id, "sweep": sweeps}
-    await timers.schedule(tx, kind=SWEEP, subject=str(window), due_at=deps.clock.now(), dedupe_key=key, payload=payload)
+    now, payload = deps.clock.now(), {"window": window.id, "sweep": sweeps}
+    key = f"{SWEEP}:{window.id}:{window.ended_at is None}:{now.isoformat()}:{sweeps}"
+    await timers.schedule(tx, kind=SWEEP, subject=str(window), due_at=now, dedupe_key=key, payload=payload)
 
 
 async def _arm(tx: Tx, window: Window) -> None:

@@ -11,17 +11,17 @@ from bot.domain.alerts import group as rules
 from bot.domain.alerts.group import AlertGroup
 from bot.domain.catalogue.runbook import Runbook
 from bot.domain.errors import Undeliverable
-from bot.domain.outgoing.delivery import Call, Delivery, Fate, P, Plan, Skip, Wait
+from bot.domain.outgoing.delivery import Delivery, Fate, P, Plan, Skip, Wait
 from bot.domain.runs.run import Run
 from bot.interactions import Block
 from bot.ports import Tx
 from bot.queue import outbox
 from bot.services.alerts import lifecycle
-from bot.services.alerts.deliveries import PostAlert, PostStorm
+from bot.services.alerts.storms import PostAlert, PostStorm
 from bot.services.escalation import text as escalation_text
 from bot.services.messaging.refresh import EditAlert, EditStorm
 from bot.services.messaging.slack_errors import CHANNEL_GONE
-from bot.services.messaging.slack_post import Edit, Message, Post, Rendered
+from bot.services.messaging.slack_post import Edit, Message, Post, Rendered, edited
 from bot.services.runs import triggers
 from bot.services.subjects import NO_CHANNEL
 from bot.services.workspace import channels
@@ -65,8 +65,8 @@ async def shown(deps: Deps, tx: Tx, group: AlertGroup) -> view.Card:
 async def _offered(deps: Deps, tx: Tx, group: AlertGroup, runs: Sequence[Run]) -> list[Runbook]:
     """The runbooks that the group's alerts call for, but those under way for it."""
     under_way = {run.runbook for run in runs if not run.is_over}
-    called = await triggers.called(deps, tx, group)
-    return [deps.catalogue.runbooks[one.runbook] for one in called if one.runbook not in under_way]
+    called = [one.runbook for one in await triggers.called(deps, tx, group)]
+    return [deps.catalogue.runbooks[runbook] for runbook in called if runbook not in under_way]
 
 
 async def _of(tx: Tx, delivery: Delivery[Any]) -> AlertGroup:
@@ -105,8 +105,7 @@ class EditAlertHandler(_Edit[EditAlert]):
             return Skip("it has no card of its own") if group.storm else NOT_YET
         if await _is_being_declared(deps, tx, group):
             return Wait(OPENING_SECONDS, "its incident is being opened, and the card is to lead there")
-        text, blocks = await _card(deps, tx, group)
-        return Call({"channel": group.channel, "ts": group.ts, "text": text, "blocks": blocks})
+        return edited(group.channel, group.ts, *await _card(deps, tx, group))
 
 
 async def _is_being_declared(deps: Deps, tx: Tx, group: AlertGroup) -> bool:
@@ -159,5 +158,4 @@ class EditStormHandler(_Edit[EditStorm]):
         storm = await storms_store.storm(tx, _number(delivery))
         if not storm.channel or not storm.ts:
             return NOT_YET
-        text, blocks = await _storm_card(deps, tx, storm)
-        return Call({"channel": storm.channel, "ts": storm.ts, "text": text, "blocks": blocks})
+        return edited(storm.channel, storm.ts, *await _storm_card(deps, tx, storm))

@@ -77,8 +77,8 @@ async def due(deps: Deps, tx: Tx, timer: Timer) -> None:
     """Plants the next list. After an outage of several weeks there is one list."""
     await _schedule(tx, *_next(deps, deps.clock.now()))
     if await _noisy(tx, timer.due_at):
-        new = NewDelivery(NoisyRulesList(timer.due_at.isoformat()), SUBJECT, dedupe_key=timer.dedupe_key)
-        await outbox.enqueue(deps, tx, new)
+        payload = NoisyRulesList(timer.due_at.isoformat())
+        await outbox.enqueue(deps, tx, NewDelivery(payload, SUBJECT, dedupe_key=timer.dedupe_key))
 
 
 async def _noisy(tx: Tx, until: datetime) -> list[Rule]:

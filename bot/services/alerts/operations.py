@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
 from bot.deps import Deps
 from bot.domain.alerts import group as rules
 from bot.domain.alerts.alert import Status
@@ -19,7 +22,6 @@ from bot.services.escalation import text as escalation_text
 from bot.services.messaging import refresh
 from bot.services.workspace import permissions
 from bot.store.alerts import groups as store
-from bot.store.db.locks import serialise
 from bot.store.incidents import incidents as incidents_store
 from bot.store.people.channels import find as find_channel
 from bot.views import alert as view
@@ -53,8 +55,7 @@ async def named(deps: Deps, text: str, where: Where) -> tuple[AlertGroup | None,
 
 async def by_card(deps: Deps, where: Where) -> AlertGroup:
     """The group whose card was pressed. Raises Missing."""
-    async with deps.database.reading() as tx:
-        found = await store.at_place(tx, where.channel or "", where.ts or "")
+    found = await at(deps, where)
     if found is None:
         raise Missing(NOTHING)
     return found
@@ -77,8 +78,8 @@ async def why(deps: Deps, group: AlertGroup) -> str:
     async with deps.database.reading() as tx:
         place = await find_channel(tx, group.channel_name)
         channel = place.name if place and place.name else group.channel_name
-        escalation_policy = await escalation_text.steps(deps, tx, str(group))
-        return view.why(await messages.shown(deps, tx, group), literal(f"#{channel}"), escalation_policy)
+        steps = await escalation_text.steps(deps, tx, str(group))
+        return view.why(await messages.shown(deps, tx, group), literal(f"#{channel}"), steps)
 
 
 def _must_be_open(group: AlertGroup) -> None:
@@ -86,21 +87,25 @@ def _must_be_open(group: AlertGroup) -> None:
         raise Conflict(f"{group} is resolved already. If it fires again it gets a new card.")
 
 
-async def acknowledge(deps: Deps, number: int, by: Actor) -> tuple[AlertGroup, bool]:
-    """The group, and whether this person was the first. Raises Refused, Missing, Conflict."""
+@asynccontextmanager
+async def _responding(deps: Deps, number: int, by: Actor) -> AsyncIterator[tuple[Tx, AlertGroup]]:
+    """The transaction of one verb, with the open group locked. Raises Refused, Missing, Conflict, Repeated."""
     await permissions.must(deps, by.person, "respond")
     async with begin(deps, by) as tx:
         group = await store.lock(tx, number)
         _must_be_open(group)
+        yield tx, group
+
+
+async def acknowledge(deps: Deps, number: int, by: Actor) -> tuple[AlertGroup, bool]:
+    """The group, and whether this person was the first. Raises Refused, Missing, Conflict."""
+    async with _responding(deps, number, by) as (tx, group):
         return await lifecycle.acknowledge(deps, tx, group, by)
 
 
 async def unacknowledge(deps: Deps, number: int, by: Actor) -> tuple[AlertGroup, bool]:
     """The group, and whether it was acknowledged before."""
-    await permissions.must(deps, by.person, "respond")
-    async with begin(deps, by) as tx:
-        group = await store.lock(tx, number)
-        _must_be_open(group)
+    async with _responding(deps, number, by) as (tx, group):
         return await unacknowledge_in(deps, tx, group, by)
 
 
@@ -115,9 +120,7 @@ async def unacknowledge_in(deps: Deps, tx: Tx, group: AlertGroup, by: Actor) -> 
 
 async def resolve(deps: Deps, number: int, by: Actor) -> tuple[AlertGroup, bool]:
     """The group, and whether it was open. An alert that fires again after five minutes opens a new group."""
-    await permissions.must(deps, by.person, "respond")
-    async with begin(deps, by) as tx:
-        await serialise(tx, lifecycle.ONE_AT_A_TIME)
+    async with lifecycle.one_at_a_time(deps, by) as tx:
         return await resolve_in(deps, tx, await store.lock(tx, number), by)
 
 
@@ -134,10 +137,7 @@ async def resolve_in(deps: Deps, tx: Tx, group: AlertGroup, by: Actor) -> tuple[
 
 async def silence(deps: Deps, number: int, word: str, by: Actor) -> AlertGroup:
     """The group, silenced for `15m` or until `morning` in its service's time zone. Raises Unclear."""
-    await permissions.must(deps, by.person, "respond")
-    async with begin(deps, by) as tx:
-        group = await store.lock(tx, number)
-        _must_be_open(group)
+    async with _responding(deps, number, by) as (tx, group):
         service, _ = lifecycle.level(deps, group)
         until = rules.silent_until(word, deps.clock.now(), service.timezone)
         group = await store.change(tx, number, silenced_until=until, silenced_by=by.id, silence=None)
@@ -147,10 +147,7 @@ async def silence(deps: Deps, number: int, word: str, by: Actor) -> AlertGroup:
 
 async def unsilence(deps: Deps, number: int, by: Actor) -> tuple[AlertGroup, bool]:
     """The group, and whether it was silenced. A silence with matchers stays in force for other groups."""
-    await permissions.must(deps, by.person, "respond")
-    async with begin(deps, by) as tx:
-        group = await store.lock(tx, number)
-        _must_be_open(group)
+    async with _responding(deps, number, by) as (tx, group):
         if not group.is_silenced(deps.clock.now()):
             return group, False
         return await lifecycle.resumed(deps, tx, group, by.id), True
@@ -168,13 +165,9 @@ async def declare(deps: Deps, number: int, by: Actor) -> tuple[Incident, bool]:
             await refresh.alert(deps, tx, group)
             await unit_of_work.answered(tx, by.key, subject=incident.name, answer=None)
             return incident, is_new
-    except Repeated as repeated:
-        return await _declared(deps, number, repeated)
-
-
-async def _declared(deps: Deps, number: int, repeated: Repeated) -> tuple[Incident, bool]:
-    async with deps.database.reading() as tx:
-        group = await store.get(tx, number)
-        if group.incident is None:
-            raise repeated
-        return await incidents_store.get(tx, group.incident), False
+    except Repeated:
+        async with deps.database.reading() as tx:
+            group = await store.get(tx, number)
+            if group.incident is None:
+                raise
+            return await incidents_store.get(tx, group.incident), False

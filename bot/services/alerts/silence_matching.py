@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from functools import partial
 
 from bot.deps import Deps
@@ -41,18 +41,12 @@ def _by_group(firing: Iterable[Firing]) -> dict[int, list[Firing]]:
 
 
 def _covers(deps: Deps, silence: Silence, alerts: Sequence[Firing]) -> bool:
-    return all(silence.covers(alert.labels, alert.service, _severity(deps, alert)) for alert in alerts)
+    return all(silence.covers(alert.labels, alert.service, partial(_severity, deps, alert)) for alert in alerts)
 
 
-def _severity(deps: Deps, alert: Firing) -> Callable[[], Severity]:
+def _severity(deps: Deps, alert: Firing) -> Severity:
     """The severity by the alert's route; the alert of a missed heartbeat has its own, and no route."""
-    return partial(_own_severity if alert.is_heartbeat else _routed_severity, deps, alert)
-
-
-def _own_severity(deps: Deps, alert: Firing) -> Severity:
+    if not alert.is_heartbeat:
+        return routing.route(deps.catalogue, alert.labels).severity
     service = deps.catalogue.service_or_default(alert.service)
     return service.find_severity(alert.severity) or service.severity(service.default_severity)
-
-
-def _routed_severity(deps: Deps, alert: Firing) -> Severity:
-    return routing.route(deps.catalogue, alert.labels).severity

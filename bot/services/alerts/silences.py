@@ -17,9 +17,7 @@ from bot.domain.outgoing.timer import Timer
 from bot.domain.people.person import Actor
 from bot.ports import Tx
 from bot.queue import audit, timers, unit_of_work
-from bot.queue.unit_of_work import begin
 from bot.services.alerts import announcements, lifecycle, silence_matching
-from bot.services.workspace import permissions
 from bot.store.alerts import groups as alerts_store
 from bot.store.alerts import silences as store
 from bot.store.db.locks import serialise
@@ -41,12 +39,10 @@ class Swept:
 
 async def make(deps: Deps, wish: Wish, by: Actor) -> Swept:
     """The groups silenced by a new silence; groups that open later follow. Raises Refused, Unclear, Conflict."""
-    await permissions.must(deps, by.person, "respond")
-    now = deps.clock.now()
-    timezone = deps.catalogue.service_or_default(_service(wish) or deps.catalogue.default_service).timezone
-    until = group_rules.silent_until(wish.lasting, now, timezone)
-    async with begin(deps, by) as tx:
-        await serialise(tx, lifecycle.ONE_AT_A_TIME)
+    async with lifecycle.one_at_a_time(deps, by) as tx:
+        now = deps.clock.now()
+        timezone = deps.catalogue.service_or_default(_service(wish) or deps.catalogue.default_service).timezone
+        until = group_rules.silent_until(wish.lasting, now, timezone)
         if len(await store.in_force(tx, now)) >= MOST:
             raise Conflict(f"{MOST} silences are in force, and that is the most there may be. End one first.")
         row = {"matchers": list(map(str, wish.matchers)), "reason": wish.reason, "made_by": by.id}
@@ -55,17 +51,14 @@ async def make(deps: Deps, wish: Wish, by: Actor) -> Swept:
         await audit.record(tx, deps.clock, by.id, "silence.made", str(silence), **detail)
         swept = await _silence(deps, tx, silence)
         await announcements.say(deps, tx, str(silence), _channel(deps, silence), view.began(silence), "began")
-        await unit_of_work.answered(
-            tx, by.key, subject=str(silence), answer={"text": view.made(silence, swept.names, swept.total)}
-        )
+        answer = {"text": view.made(silence, swept.names, swept.total)}
+        await unit_of_work.answered(tx, by.key, subject=str(silence), answer=answer)
         return swept
 
 
 async def end(deps: Deps, number: int, by: Actor) -> Swept:
     """The groups woken by the silence's early end. Raises Refused, Missing, Conflict."""
-    await permissions.must(deps, by.person, "respond")
-    async with begin(deps, by) as tx:
-        await serialise(tx, lifecycle.ONE_AT_A_TIME)
+    async with lifecycle.one_at_a_time(deps, by) as tx:
         silence = await store.lock(tx, number)
         if not silence.is_on(deps.clock.now()):
             raise Conflict(f"{silence} is over already.")
@@ -115,11 +108,9 @@ async def _first(deps: Deps, tx: Tx, silence: Silence, numbers: list[int], sweep
     """The groups for this transaction, the worst first; a timer continues with the rest."""
     if len(numbers) > AT_ONCE:
         key = f"{SWEEP}:{silence.id}:{'on' if silence.ended_at is None else 'over'}:{sweeps + 1}"
-        payload = {"silence": silence.id, "sweep": sweeps + 1}
-        now = deps.clock.now()
+        now, payload = deps.clock.now(), {"silence": silence.id, "sweep": sweeps + 1}
         await timers.schedule(tx, kind=SWEEP, subject=str(silence), due_at=now, dedupe_key=key, payload=payload)
-    groups = await alerts_store.locked(tx, numbers[:AT_ONCE])
-    return [groups[number] for number in numbers[:AT_ONCE]]
+    return await lifecycle.locked(tx, numbers[:AT_ONCE])
 
 
 def _names(numbers: list[int]) -> list[str]:

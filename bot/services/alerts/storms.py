@@ -1,23 +1,34 @@
-"""Storms: many alert groups that open in one channel within a minute share one card."""
+"""Cards of alert groups, and of storms: many groups that open in one channel within a minute share one card."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import groupby
 from operator import attrgetter
 
 from bot.deps import Deps
 from bot.domain.alerts.group import AlertGroup
+from bot.domain.outgoing.delivery import NewDelivery, Payload
 from bot.ports import Tx
 from bot.queue import outbox
-from bot.services.alerts import deliveries as news
 from bot.services.messaging import refresh
+from bot.services.workspace import channels
 from bot.store.alerts import storms as store
 from bot.store.alerts.storms import Storm
 
 MOST_CARDS = 8  # in one channel within the window; one more is a storm
 WINDOW_SECONDS = 60.0  # of wall time: it is people's eyes that are protected
+
+
+@dataclass(frozen=True)
+class PostAlert(Payload, kind="alert.post"):
+    """The card of a group, which is edited in place afterwards."""
+
+
+@dataclass(frozen=True)
+class PostStorm(Payload, kind="storm.post"):
+    """The card of a storm, which is edited in place afterwards."""
 
 
 async def show(deps: Deps, tx: Tx, groups: Sequence[AlertGroup]) -> list[AlertGroup]:
@@ -33,7 +44,7 @@ async def _show(deps: Deps, tx: Tx, channel_name: str, groups: list[AlertGroup])
     storm = await _storm(deps, tx, channel_name)
     if storm is None:
         for group in groups:
-            await outbox.enqueue(deps, tx, await news.card(tx, group))
+            await outbox.enqueue(deps, tx, await _card(tx, group))
         return groups
     await store.join(tx, storm.id, [group.id for group in groups], wall=deps.clock.wall())
     await refresh.storm(deps, tx, storm.id)
@@ -49,5 +60,15 @@ async def _storm(deps: Deps, tx: Tx, channel_name: str) -> Storm | None:
         return storm
     storm = await store.begin_storm(tx, channel_name, at=deps.clock.now(), wall=wall)
     await store.sweep_into(tx, storm.id, channel_name, since_wall=since)
-    await outbox.enqueue(deps, tx, await news.storm_card(tx, storm))
+    await outbox.enqueue(deps, tx, await _storm_card(tx, storm))
     return storm
+
+
+async def _card(tx: Tx, group: AlertGroup) -> NewDelivery:
+    channel, key = await channels.resolve(tx, group.channel_name), f"alert:{group.id}"
+    return NewDelivery(PostAlert(), str(group), rate_limit=channel, rank=group.rank, dedupe_key=key)
+
+
+async def _storm_card(tx: Tx, storm: Storm) -> NewDelivery:
+    channel, key = await channels.resolve(tx, storm.channel_name), f"storm:{storm.id}"
+    return NewDelivery(PostStorm(), str(storm), rate_limit=channel, rank=refresh.STORM_RANK, dedupe_key=key)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from bot.deps import Deps
@@ -23,13 +23,13 @@ from bot.services.escalation.pages import PageRequest
 from bot.services.messaging import email, fan_out
 from bot.services.messaging.email import Email, EmailHandler, Words
 from bot.services.messaging.fan_out import FanOut, Meant
-from bot.services.messaging.slack_post import Message, MovablePost, Rendered
+from bot.services.messaging.slack_post import MovablePost, Rendered, at
 from bot.services.subjects import NO_CHANNEL, NOT_YET, Place
 from bot.services.workspace import channels
 from bot.store.escalation import escalations as store
 from bot.store.escalation.escalations import Escalation
 from bot.store.incidents import incidents as incidents_store
-from bot.views.kit.blocks import section
+from bot.views import escalation as view
 
 IN_STORM = Skip("the card of a storm shows it there")
 
@@ -97,7 +97,7 @@ async def send(deps: Deps, tx: Tx, escalation: Escalation, step: StepTarget, *, 
     if kind == "slack":
         await _send_to_channel(deps, tx, escalation, step, target, rank=rank)
     elif kind == "dm" and access.USER.fullmatch(who):
-        await outbox.enqueue(deps, tx, _to_person(escalation.subject, step, target, who, rank))
+        await outbox.enqueue(deps, tx, _message(escalation.subject, step, target, who, rank))
     elif kind == "dm":
         to_all, key = StepMessageToAll(step, target, who), step.commitment
         await outbox.enqueue(deps, tx, NewDelivery(to_all, escalation.subject, rank=rank, dedupe_key=key))
@@ -106,7 +106,7 @@ async def send(deps: Deps, tx: Tx, escalation: Escalation, step: StepTarget, *, 
         key = email.dedupe_key(escalation.subject, step.commitment, target)
         await outbox.enqueue(deps, tx, NewDelivery(mail, escalation.subject, rank=rank, dedupe_key=key))
     else:
-        title, text = await escalation_text.page(deps, tx, escalation, step)
+        title, text = view.page(await escalation_text.words(deps, tx, escalation, step))
         by, key = escalation.begun_by, step.commitment
         request = PageRequest(escalation.subject, target, escalation.service, title, text, key, rank, by, step)
         await pages.wake(deps, tx, request)
@@ -120,9 +120,8 @@ async def _send_to_channel(
     if group and await _is_in_storm(tx, group, channel):
         await _cancel(deps, tx, escalation.subject, step)
         return
-    message, key = StepMessage(step, target), f"{step.commitment}:"
-    new = NewDelivery(message, escalation.subject, rate_limit=channel, rank=rank, dedupe_key=key)
-    await outbox.enqueue(deps, tx, new)
+    new = _message(escalation.subject, step, target, "", rank)
+    await outbox.enqueue(deps, tx, replace(new, rate_limit=channel))
 
 
 async def _is_in_storm(tx: Tx, group: AlertGroup, channel: str | None) -> bool:
@@ -130,9 +129,10 @@ async def _is_in_storm(tx: Tx, group: AlertGroup, channel: str | None) -> bool:
     return bool(group.storm and not group.ts and channel and await channels.resolve(tx, group.channel_name) == channel)
 
 
-def _to_person(subject: str, step: StepTarget, target: str, person: str, rank: int) -> NewDelivery:
-    key = f"{step.commitment}:{person}"
-    return NewDelivery(StepMessage(step, target, person), subject, rank=rank, dedupe_key=key)
+def _message(subject: str, step: StepTarget, target: str, person: str, rank: int) -> NewDelivery:
+    """To the channel where there is no `person`."""
+    message, key = StepMessage(step, target, person), f"{step.commitment}:{person}"
+    return NewDelivery(message, subject, rank=rank, dedupe_key=key)
 
 
 async def _cancel(deps: Deps, tx: Tx, subject: str, step: StepTarget) -> None:
@@ -159,8 +159,7 @@ class StepMessageHandler(_StepHandler[StepMessage], MovablePost[StepMessage]):
         place = await _place(tx, escalation, delivery.payload)
         if not isinstance(place, tuple):
             return place
-        text = await escalation_text.message(deps, tx, escalation, delivery.payload.step)
-        return Message(place[0], text, [section(text)], place[1])
+        return at(place, view.message(await escalation_text.words(deps, tx, escalation, delivery.payload.step)))
 
     async def send(self, deps: Deps, delivery: Delivery[StepMessage], arguments: dict[str, Any]) -> dict[str, Any]:
         return await super().send(deps, delivery, arguments) if arguments else {}
@@ -195,7 +194,7 @@ class StepMessageToAllHandler(_StepHandler[StepMessageToAll], FanOut[StepMessage
         return Meant(contact.who if contact else [who], roles, escalation.service)
 
     def each(self, delivery: Delivery[StepMessageToAll], person: str) -> NewDelivery:
-        return _to_person(delivery.subject, delivery.payload.step, delivery.payload.target, person, delivery.rank)
+        return _message(delivery.subject, delivery.payload.step, delivery.payload.target, person, delivery.rank)
 
 
 class StepEmailHandler(_StepHandler[StepEmail], EmailHandler[StepEmail]):
@@ -203,7 +202,7 @@ class StepEmailHandler(_StepHandler[StepEmail], EmailHandler[StepEmail]):
         self, deps: Deps, tx: Tx, delivery: Delivery[StepEmail], incident: Incident | None
     ) -> Words | Skip | Wait:
         step = delivery.payload.step
-        return await escalation_text.mail(deps, tx, await store.get(tx, step.escalation), step)
+        return view.mail(await escalation_text.words(deps, tx, await store.get(tx, step.escalation), step))
 
     async def on_sent(self, deps: Deps, tx: Tx, delivery: Delivery[StepEmail], answer: dict[str, Any]) -> None:
         await super().on_sent(deps, tx, delivery, answer)

@@ -19,7 +19,7 @@ from bot.ports import Tx
 from bot.queue import operator_alarm, outbox
 from bot.queue.handler import DeliveryHandler
 from bot.services import subjects
-from bot.services.escalation import page_subject, pages
+from bot.services.escalation import pages
 from bot.services.escalation.pages import Page
 from bot.services.messaging import email, fan_out, operator_notices, thread_notes
 from bot.services.messaging.email import Email, EmailHandler, Words
@@ -78,7 +78,7 @@ Instead = TypeVar("Instead", PageEmail, PageMessageToAll, PageMessage)
 async def away(deps: Deps, tx: Tx, delivery: Delivery[Page], page: Sent, error: str) -> None:
     """Once for the page."""
     since = await store.away_since(tx) or deps.clock.now()
-    whom, meant = await page_subject.spoken(tx, page.target), _meant(deps, delivery)
+    whom, meant = await pages.spoken(tx, page.target), _meant(deps, delivery)
     trouble = f"{_trouble(error)} since {_clock(since)}."
     waits = f"{trouble} The page to {whom} waits and is tried again; {await _how(deps, tx, whom, meant)}."
     await thread_notes.say(deps, tx, page.subject, waits, f"page away {page.key}")
@@ -101,7 +101,7 @@ def _trouble(error: str) -> str:
 
 async def through(deps: Deps, tx: Tx, page: Sent) -> None:
     began, now = await store.away_since(tx) or page.away_since or page.at, deps.clock.now()
-    whom, late = await page_subject.spoken(tx, page.target), spoken(now - (page.away_since or page.at))
+    whom, late = await pages.spoken(tx, page.target), spoken(now - (page.away_since or page.at))
     text = f"PagerDuty answers again: the page to {whom} went out at {_clock(now)}, {late} late."
     await thread_notes.say(deps, tx, page.subject, text, f"page through {page.key}")
     again = f"PagerDuty answers again. It could not be reached since {_clock(began)}; what waited goes out now."
@@ -109,7 +109,7 @@ async def through(deps: Deps, tx: Tx, page: Sent) -> None:
 
 
 async def refused(deps: Deps, tx: Tx, delivery: Delivery[Page], page: Sent, error: str) -> None:
-    whom, meant = await page_subject.spoken(tx, page.target), _meant(deps, delivery)
+    whom, meant = await pages.spoken(tx, page.target), _meant(deps, delivery)
     how, why = await _how(deps, tx, whom, meant), deps.secrets.masker.mask(error).rstrip(".")
     text = f"PagerDuty did not take the page to {whom} ({why}), so {how}."
     await thread_notes.say(deps, tx, page.subject, text, f"page refused {page.key}")
@@ -126,7 +126,7 @@ async def not_set_up(deps: Deps, tx: Tx, delivery: Delivery[Page], page: Sent) -
 
 
 async def unknown_there(deps: Deps, tx: Tx, delivery: Delivery[Page], page: Sent, addresses: Sequence[str]) -> None:
-    whom = await page_subject.spoken(tx, page.target)
+    whom = await pages.spoken(tx, page.target)
     sentence = (
         f"{page.subject}: of the page to {whom}, PagerDuty knows nobody of {', '.join(addresses)}. "
         "They are written to instead; the others were paged."
@@ -145,7 +145,7 @@ async def _notice(deps: Deps, tx: Tx, page: Sent, text: str, key: str) -> None:
 
 async def _how(deps: Deps, tx: Tx, whom: str, meant: Sequence[str]) -> str:
     """`e-mail and a direct message go to ops instead`"""
-    names = ", ".join([await page_subject.spoken(tx, one) for one in meant])
+    names = ", ".join([await pages.spoken(tx, one) for one in meant])
     if not names:
         return "nobody is told instead: the catalogue names nobody else"
     to = "them" if names == whom else names
@@ -172,8 +172,7 @@ async def _tell(deps: Deps, tx: Tx, delivery: Delivery[Page], page: Sent, meant:
     await _mail(deps, tx, delivery, page, meant, why)
     asked = delivery.payload
     to_all = PageMessageToAll(page.key, asked.title, asked.text, why, asked.to, asked.service, list(meant))
-    key = f"{to_all.kind}:{page.key}"
-    await outbox.enqueue(deps, tx, NewDelivery(to_all, page.subject, rank=delivery.rank, dedupe_key=key))
+    await outbox.enqueue(deps, tx, _instead(to_all, delivery, page.key))
 
 
 async def _mail(deps: Deps, tx: Tx, delivery: Delivery[Page], page: Sent, to: Sequence[str], why: str) -> None:
@@ -181,10 +180,14 @@ async def _mail(deps: Deps, tx: Tx, delivery: Delivery[Page], page: Sent, to: Se
         return
     about, asked = await subjects.load(tx, page.subject), delivery.payload
     title, text = words(about, asked.title, asked.text)
-    whole = "\n\n".join(part for part in (text, why, _next(about), subjects.link(deps, about)) if part)
+    parts = text, why, f"To take it on: {about.take_on} in Slack.", subjects.link(deps, about)
+    whole = "\n\n".join(part for part in parts if part)
     mail = PageEmail(to=list(to), service=asked.service, step=asked.step, page=page.key, title=title, text=whole)
-    key = f"{mail.kind}:{page.key}"
-    await outbox.enqueue(deps, tx, NewDelivery(mail, page.subject, rank=delivery.rank, dedupe_key=key))
+    await outbox.enqueue(deps, tx, _instead(mail, delivery, page.key))
+
+
+def _instead(what: Payload, delivery: Delivery[Any], key: str) -> NewDelivery:
+    return NewDelivery(what, delivery.subject, rank=delivery.rank, dedupe_key=f"{what.kind}:{key}")
 
 
 def words(about: Subject, title: str, text: str) -> tuple[str, str]:
@@ -192,10 +195,6 @@ def words(about: Subject, title: str, text: str) -> tuple[str, str]:
     if about.is_private:
         return str(about), "It is private: what it is about stands in its channel."
     return title, text
-
-
-def _next(about: Subject) -> str:
-    return f"To take it on: {about.take_on} in Slack."
 
 
 # --- delivery handlers ------------------------------------------------------------------------------------------------
@@ -232,8 +231,7 @@ class PageMessageToAllHandler(_InsteadHandler[PageMessageToAll], FanOut[PageMess
     def each(self, delivery: Delivery[PageMessageToAll], person: str) -> NewDelivery:
         asked = delivery.payload
         message = PageMessage(asked.page, asked.title, asked.text, asked.why, person)
-        key = f"{message.kind}:{asked.page}:{person}"
-        return NewDelivery(message, delivery.subject, rank=delivery.rank, dedupe_key=key)
+        return _instead(message, delivery, f"{asked.page}:{person}")
 
     async def on_sent(self, deps: Deps, tx: Tx, delivery: Delivery[PageMessageToAll], answer: dict[str, Any]) -> None:
         await super().on_sent(deps, tx, delivery, answer)
@@ -249,8 +247,8 @@ class PageMessageHandler(_InsteadHandler[PageMessage], Post[PageMessage]):
         title, text = words(about, message.title, message.text)
         url = subjects.link(deps, about)
         named = link(url, str(about)) if url else str(about)
-        lines = [f"*You are paged: {named}*", literal(title), literal(text[:TEXT_LIMIT])]
-        lines += [f"{message.why} To take it on: `{about.take_on}`."]
+        asked = f"{message.why} To take it on: `{about.take_on}`."
+        lines = [f"*You are paged: {named}*", literal(title), literal(text[:TEXT_LIMIT]), asked]
         said = "\n".join(line for line in lines if line)
         named_once = title if title.startswith(str(about)) else f"{about} {title}"
         return Message(message.person, literal(f"You are paged: {named_once}"), [section(said)])

@@ -18,13 +18,14 @@ from bot.ports import Pager, Still, Tx
 from bot.queue import audit
 from bot.queue.handler import DeliveryHandler
 from bot.services import subjects
-from bot.services.escalation import page_fallback, page_subject, pages, status
+from bot.services.escalation import page_fallback, pages, status
 from bot.services.escalation import text as escalation_text
 from bot.services.escalation.pages import Page, PageChange, PageNote
 from bot.services.workspace import oncall_now, recipients
 from bot.store.escalation import escalations
 from bot.store.escalation import pages as store
 from bot.store.escalation.pages import Sent, State
+from bot.views import escalation as view
 
 SEVERITIES = ("critical", "error", "warning", "info")  # PagerDuty's, by rank
 NOT_SET_UP = "PagerDuty is not set up"
@@ -106,7 +107,8 @@ def _pager(deps: Deps) -> Pager:
 async def _words(deps: Deps, tx: Tx, page: Page) -> tuple[str, str]:
     if page.step is None:
         return page.title, page.text
-    return await escalation_text.page(deps, tx, await escalations.get(tx, page.step.escalation), page.step)
+    escalation = await escalations.get(tx, page.step.escalation)
+    return view.page(await escalation_text.words(deps, tx, escalation, page.step))
 
 
 async def _sent(deps: Deps, tx: Tx, delivery: Delivery[Page], remote: str | None, unknown: Sequence[str]) -> None:
@@ -150,10 +152,9 @@ async def _page(deps: Deps, pager: Pager, delivery: Delivery[Page], page: PageEv
     contact = service.contacts.get(to)
     if contact and contact.pagerduty_service and pager.has_rest:
         return await pager.page(page, service=contact.pagerduty_service, still=still)
-    on_behalf = _behalf(service)
-    if not on_behalf or not pager.has_rest:
-        return await _by_routing_key(deps, pager, page, to, still, on_behalf=on_behalf)
-    addresses = await _addresses(deps, service, to, roles)
+    # A page to people is made for a service of PagerDuty's: the first that the contacts name.
+    on_behalf = next((one.pagerduty_service for one in service.contacts.values() if one.pagerduty_service), None)
+    addresses = await _addresses(deps, service, to, roles) if on_behalf and pager.has_rest else ()
     if not addresses:
         return await _by_routing_key(deps, pager, page, to, still, on_behalf=on_behalf)
     return await pager.page(page, service=on_behalf, people=addresses, still=still)
@@ -166,13 +167,8 @@ async def _by_routing_key(
     if not pager.has_events:
         raise Undeliverable(NO_ADDRESS if pager.has_rest and on_behalf else NO_WAY, permanent=True)
     async with deps.database.reading() as tx:
-        whom = await page_subject.spoken(tx, to)
+        whom = await pages.spoken(tx, to)
     return await pager.page(page, people=[whom], still=still)
-
-
-def _behalf(service: Service) -> str | None:
-    """The PagerDuty service for a page to people: the first that the service's contacts name."""
-    return next((one.pagerduty_service for one in service.contacts.values() if one.pagerduty_service), None)
 
 
 async def _addresses(deps: Deps, service: Service, to: str, roles: Mapping[str, str]) -> tuple[str, ...]:

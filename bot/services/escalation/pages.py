@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
 from dataclasses import dataclass
 from typing import Any
 
 from bot.deps import Deps
 from bot.domain.outgoing.delivery import NewDelivery, Payload
 from bot.domain.outgoing.step_target import OfStep, StepTarget
-from bot.domain.people.access import USER
+from bot.domain.people import access
 from bot.domain.people.person import BOT
 from bot.ports import Tx
 from bot.queue import audit, outbox
 from bot.services import subjects
-from bot.services.escalation import page_subject, status
+from bot.services.escalation import status
 from bot.services.messaging import thread_notes
+from bot.services.subjects import Subject
 from bot.store.escalation import pages as store
 from bot.store.escalation.pages import Sent, State
 from bot.store.people import people as people_store
 
 OURS = "In Slack: "  # how notes of ours begin, so that we know them when PagerDuty tells us of them
 NOTE_LIMIT = 1_000
+PREFIX = "tocsin:"  # of every key of ours at PagerDuty …
+_OF_A_STEP = re.compile(r"tocsin-\d{14}-RUN-\d+-")  # … but those that steps of runs choose
 
 
 @dataclass(frozen=True)
@@ -70,26 +75,32 @@ async def wake(deps: Deps, tx: Tx, request: PageRequest) -> None:
     subject, by, step = request.subject, request.by, request.step
     about, to = await subjects.load(tx, subject), request.target.removeprefix("page:")
     if about.is_drill:
-        text = f"This is a drill: now {await page_subject.spoken(tx, to)} would be paged."
+        text = f"This is a drill: now {await spoken(tx, to)} would be paged."
         await thread_notes.say(deps, tx, subject, text, f"page drill {to} {request.key}")
         return
-    name, now = page_subject.dedup_key(about, to, request.key), deps.clock.now()
-    row = {"key": name, "subject": subject, "target": to, "state": State.SENDING.value, "at": now, "changed_at": now}
-    of = {"escalation": step and step.escalation, "position": step and step.position}
-    if not await store.add(tx, {**row, **of, "changed_by": by}):
+    name, now = dedup_key(about, to, request.key), deps.clock.now()
+    row = {
+        "key": name,
+        "subject": subject,
+        "target": to,
+        "escalation": step and step.escalation,
+        "position": step and step.position,
+        "state": State.SENDING.value,
+        "at": now,
+        "changed_at": now,
+        "changed_by": by,
+    }
+    if not await store.add(tx, row):
         return
     page = Page(name, to, request.service, request.title, request.text, step)
     await outbox.enqueue(deps, tx, NewDelivery(page, subject, rank=request.rank, dedupe_key=f"{page.kind}:{name}"))
     await audit.record(tx, deps.clock, by, "page.asked", subject, page=name, to=to)
 
 
-async def acknowledged(deps: Deps, tx: Tx, subject: str, by: str) -> None:
-    """Nothing returns to PagerDuty about a change that came from there."""
-    await _leave_alone(deps, tx, subject, by, await _who_did(tx, by, f"acknowledged {subject}"))
-
-
-async def silenced(deps: Deps, tx: Tx, subject: str, by: str) -> None:
-    await _leave_alone(deps, tx, subject, by, await _who_did(tx, by, f"silenced {subject}"))
+async def acknowledged(deps: Deps, tx: Tx, subject: str, by: str, did: str = "acknowledged") -> None:
+    """Tells what was done in Slack alone: PagerDuty knows what was done there."""
+    said = f"{await _called(tx, by)} {did} {subject}." if access.USER.fullmatch(by) else ""
+    await _leave_alone(deps, tx, subject, by, said)
 
 
 async def maintained(deps: Deps, tx: Tx, subject: str) -> None:
@@ -99,13 +110,15 @@ async def maintained(deps: Deps, tx: Tx, subject: str) -> None:
 async def _leave_alone(deps: Deps, tx: Tx, subject: str, by: str, said: str) -> None:
     open_there = []
     for page in await store.unsettled(tx, subject):
-        if page.state is not State.OPEN and not await _is_stopped_by_this(deps, tx, page):
+        # A page by hand is stopped by any acknowledgement after it.
+        is_by_hand = page.escalation is None
+        if page.state is not State.OPEN and not is_by_hand and not await stopped_at_its_step(deps, tx, page):
             continue
         await mark(deps, tx, page, State.ACKNOWLEDGED, by)
         await change_there(deps, tx, page)
         open_there += [page] if page.state is State.OPEN else []
-    if open_there and said:
-        await _note_why(deps, tx, subject, open_there, said)
+    if open_there and said and not (await subjects.load(tx, subject)).is_private:
+        await _note(deps, tx, open_there, said, f"ack:{deps.clock.now().isoformat()}")
 
 
 async def resolved(deps: Deps, tx: Tx, subject: str, by: str) -> None:
@@ -118,8 +131,7 @@ async def noted(deps: Deps, tx: Tx, subject: str, text: str, by: str) -> None:
     there = [page for page in await store.not_over(tx, subject) if page.state in (State.OPEN, State.ACKNOWLEDGED)]
     about = await subjects.load(tx, subject) if there else None
     if about and not about.is_private:
-        who = await _called(tx, by)
-        await _note(deps, tx, there, f"{who} noted: {text}", deps.clock.now().isoformat())
+        await _note(deps, tx, there, f"{await _called(tx, by)} noted: {text}", deps.clock.now().isoformat())
 
 
 # --- what delivery handlers and webhooks need -------------------------------------------------------------------------
@@ -148,11 +160,6 @@ async def stopped_at_its_step(deps: Deps, tx: Tx, page: Sent) -> str | None:
     return await status.stopped(deps, tx, page.escalation, page.position)
 
 
-async def _is_stopped_by_this(deps: Deps, tx: Tx, page: Sent) -> bool:
-    """A page by hand is stopped by any acknowledgement after it."""
-    return page.escalation is None or await stopped_at_its_step(deps, tx, page) is not None
-
-
 async def mark(deps: Deps, tx: Tx, page: Sent, state: State, by: str, **more: Any) -> Sent:
     return await store.change(tx, page.key, state=state.value, changed_at=deps.clock.now(), changed_by=by[:200], **more)
 
@@ -161,21 +168,34 @@ async def change_there(deps: Deps, tx: Tx, page: Sent) -> None:
     """Tells PagerDuty the page's state when sent. A page on its way may have arrived."""
     if deps.pager is None or page.state is State.FAILED:
         return
-    change = PageChange(page.key)
-    await outbox.enqueue(deps, tx, NewDelivery(change, page.subject, collapse_key=f"{change.kind}:{page.key}"))
+    key = f"{PageChange.kind}:{page.key}"
+    await outbox.enqueue(deps, tx, NewDelivery(PageChange(page.key), page.subject, collapse_key=key))
+
+
+# --- how a page is named ----------------------------------------------------------------------------------------------
+
+
+def dedup_key(subject: Subject, target: str, key: str) -> str:
+    """One key for one target and reason. The birth of the subject tells this ALR-7 from another installation's."""
+    whole = f"{subject.born_at.isoformat()}\n{target}\n{key}"
+    return f"{PREFIX}{subject}:{hashlib.sha256(whole.encode('utf-8', 'replace')).hexdigest()[:20]}"
+
+
+def is_ours(name: str) -> bool:
+    """Whether this is the key of a page that an installation of this bot sent."""
+    return name.startswith(PREFIX) or _OF_A_STEP.match(name) is not None
+
+
+async def spoken(tx: Tx, target: str) -> str:
+    """`ops`, Ada, the team sre, the people on call: in plain words."""
+    if access.USER.fullmatch(target):
+        return await _called(tx, target)
+    if access.GROUP.fullmatch(target):
+        return f"the user group {target}"
+    return access.spoken(target)
 
 
 # --- notes ------------------------------------------------------------------------------------------------------------
-
-
-async def _who_did(tx: Tx, by: str, what: str) -> str:
-    """Names the person for what was done in Slack; empty for what was done at PagerDuty, which knows."""
-    return f"{await _called(tx, by)} {what}." if USER.fullmatch(by) else ""
-
-
-async def _note_why(deps: Deps, tx: Tx, subject: str, there: list[Sent], said: str) -> None:
-    if not (await subjects.load(tx, subject)).is_private:
-        await _note(deps, tx, there, said, f"ack:{deps.clock.now().isoformat()}")
 
 
 async def _note(deps: Deps, tx: Tx, there: list[Sent], text: str, key: str) -> None:
@@ -183,9 +203,8 @@ async def _note(deps: Deps, tx: Tx, there: list[Sent], text: str, key: str) -> N
         return
     said = deps.secrets.masker.mask(f"{OURS}{text}")[:NOTE_LIMIT]
     for page in there:
-        note = PageNote(page.key, said)
-        name = f"{note.kind}:{page.key}:{key}"[:255]
-        await outbox.enqueue(deps, tx, NewDelivery(note, page.subject, dedupe_key=name))
+        name = f"{PageNote.kind}:{page.key}:{key}"[:255]
+        await outbox.enqueue(deps, tx, NewDelivery(PageNote(page.key, said), page.subject, dedupe_key=name))
 
 
 async def _called(tx: Tx, person: str) -> str:

@@ -53,9 +53,7 @@ async def begin(deps: Deps, tx: Tx, of: Subject, *, at: datetime | None = None) 
     and is no less severe. Steps due `at` a planted moment go out in this transaction.
     """
     policy = status.policy_of(deps, of)
-    if policy is None or _is_suppressed(deps, of):
-        return
-    if await _is_left_to_another(tx, of):
+    if policy is None or _is_suppressed(deps, of) or await _is_left_to_another(tx, of):
         return
     latest = await store.latest(tx, str(of))
     current = latest if latest and latest.ended_at is None else None
@@ -102,8 +100,7 @@ async def end(deps: Deps, tx: Tx, of: Subject, why: str) -> None:
 
 
 async def acknowledged(deps: Deps, tx: Tx, of: Subject) -> None:
-    escalations = await store.open_about(tx, of.incident.id) if of.incident else await _open_escalations(tx, of)
-    for escalation in escalations:
+    for escalation in await (store.open_about(tx, of.incident.id) if of.incident else _open_escalations(tx, of)):
         await _settle(deps, tx, escalation)
 
 
@@ -148,7 +145,9 @@ async def higher(deps: Deps, tx: Tx, of: Subject, by: Actor) -> Escalation:
     """The escalation from the level above the highest so far. Raises Conflict where there is none."""
     latest, now = await store.latest(tx, str(of)), deps.clock.now()
     if latest is None:
-        policy = _needed_policy(deps, of)
+        policy = status.policy_of(deps, of)
+        if policy is None:
+            raise Conflict(f"{of} has no escalation policy. Page somebody by name: `/incident page {of} @person`.")
         start = EscalationStart(now - policy.offset(0), by_hand=True)
     else:
         policy = latest.policy
@@ -168,13 +167,6 @@ async def _catch_up(deps: Deps, tx: Tx, escalation: Escalation) -> None:
             await _take(deps, tx, escalation, due)
 
 
-def _needed_policy(deps: Deps, of: Subject) -> EscalationPolicy:
-    policy = status.policy_of(deps, of)
-    if policy is None:
-        raise Conflict(f"{of} has no escalation policy. Page somebody by name: `/incident page {of} @person`.")
-    return policy
-
-
 # --- a step comes due -------------------------------------------------------------------------------------------------
 
 
@@ -192,7 +184,9 @@ async def step(deps: Deps, tx: Tx, timer: Timer) -> None:
 async def _take(deps: Deps, tx: Tx, escalation: Escalation, due: ScheduledStep) -> None:
     why = await _why_not(deps, tx, escalation, due)
     if why:
-        await _skip(deps, tx, escalation, due, why)
+        await _release(deps, tx, escalation, [due.position])
+        detail = _detail(escalation, due) | {"why": why}
+        await audit.record(tx, deps.clock, BOT, "escalation.skipped", escalation.subject, **detail)
     else:
         await _send(deps, tx, escalation, due)
 
@@ -210,15 +204,6 @@ async def _why_not(deps: Deps, tx: Tx, escalation: Escalation, due: ScheduledSte
     incident = (await subjects.load(tx, escalation.subject)).incident
     told = await store.notified_by_another(tx, escalation, incident.id, due.position) if incident else None
     return f"{told} has told them of {incident}." if told else None
-
-
-async def _skip(deps: Deps, tx: Tx, escalation: Escalation, due: ScheduledStep, why: str) -> None:
-    await store.cancel_commitments(
-        tx, escalation.subject, status.commitments_of(escalation, due.position), at=deps.clock.now()
-    )
-    await audit.record(
-        tx, deps.clock, BOT, "escalation.skipped", escalation.subject, **_detail(escalation, due), why=why
-    )
 
 
 async def _send(deps: Deps, tx: Tx, escalation: Escalation, due: ScheduledStep) -> None:
@@ -312,7 +297,7 @@ async def _start(
     await audit.record(
         tx, deps.clock, by, "escalation.begun", escalation.subject, policy=policy.key, number=start.number
     )
-    if any(one.acknowledged_at for one in (of.alert, of.incident) if one):
+    if of.is_acknowledged:
         await _release_stopped(deps, tx, escalation)
     if start.number > 1:
         await _show(deps, tx, escalation)

@@ -35,8 +35,8 @@ ENDED = {
 
 
 def commitments_of(escalation: Escalation, position: int) -> list[str]:
-    targets = escalation.policy.step(position).notify
-    return [StepTarget(escalation.id, position, number).commitment for number in range(len(targets))]
+    numbers = range(len(escalation.policy.step(position).notify))
+    return [StepTarget(escalation.id, position, number).commitment for number in numbers]
 
 
 def policy_of(deps: Deps, of: Subject) -> EscalationPolicy | None:
@@ -73,12 +73,9 @@ def weigh(
         return ResponseStatus(acknowledged_at, acknowledged_at, group.resolved_at if group else None)
     if group is None:
         return ResponseStatus(incident.acknowledged_at, commanded_at, incident.resolved_at)
-    acknowledged_at = _earlier(group.acknowledged_at, incident.acknowledged_at)
+    acknowledged = (group.acknowledged_at, incident.acknowledged_at)
+    acknowledged_at = min((at for at in acknowledged if at), default=None)
     return ResponseStatus(acknowledged_at, commanded_at, incident.resolved_at, suppressed_at=group.resolved_at)
-
-
-def _earlier(*moments: datetime | None) -> datetime | None:
-    return min((one for one in moments if one), default=None)
 
 
 async def stopped(deps: Deps, tx: Tx, escalation_id: int, position: int) -> str | None:

@@ -23,7 +23,7 @@ from bot.store.people import people as people_store
 from bot.views import escalation as view
 
 
-async def _step_message(deps: Deps, tx: Tx, escalation: Escalation, step: StepTarget) -> view.StepMessage:
+async def words(deps: Deps, tx: Tx, escalation: Escalation, step: StepTarget) -> view.StepMessage:
     subject, due = await subjects.load(tx, escalation.subject), escalation.due(step.position)
     group, incident = subject.alert, subject.incident
     service = deps.catalogue.service_or_default(escalation.service)
@@ -42,7 +42,7 @@ async def _step_message(deps: Deps, tx: Tx, escalation: Escalation, step: StepTa
         now=deps.clock.now(),
         target=due.step.notify[step.number],
         is_alert=group is not None,
-        acknowledged_by=_whoever(group, incident),
+        acknowledged_by=_acknowledged_by(group, incident),
         led_by=roles.get("commander", ""),
         begun_by=escalation.begun_by,
         ask=incident.declared_by if incident and incident.private else "",
@@ -64,18 +64,6 @@ async def _on_call(deps: Deps, tx: Tx, escalation: Escalation, due: ScheduledSte
         if who and all(map(USER.fullmatch, who)):
             found[entry] = who
     return found
-
-
-async def message(deps: Deps, tx: Tx, escalation: Escalation, step: StepTarget) -> str:
-    return view.message(await _step_message(deps, tx, escalation, step))
-
-
-async def mail(deps: Deps, tx: Tx, escalation: Escalation, step: StepTarget) -> tuple[str, str]:
-    return view.mail(await _step_message(deps, tx, escalation, step))
-
-
-async def page(deps: Deps, tx: Tx, escalation: Escalation, step: StepTarget) -> tuple[str, str]:
-    return view.page(await _step_message(deps, tx, escalation, step))
 
 
 async def following(deps: Deps, tx: Tx, escalation: Escalation | None) -> ScheduledStep | None:
@@ -122,7 +110,7 @@ async def steps(deps: Deps, tx: Tx, subject: str) -> list[str]:
     return view.steps(escalation.policy, planned, became, status.ENDED.get(escalation.ended_why or "", ""))
 
 
-def _whoever(group: AlertGroup | None, incident: Incident | None) -> str:
+def _acknowledged_by(group: AlertGroup | None, incident: Incident | None) -> str:
     return next((one.acknowledged_by for one in (group, incident) if one and one.acknowledged_by), "")
 
 
@@ -130,6 +118,12 @@ async def _names(
     tx: Tx, escalation: Escalation, people: Sequence[str], group: AlertGroup | None, incident: Incident | None
 ) -> dict[str, str]:
     named = [target.partition(":")[2] for due in escalation.schedule for target in due.step.notify]
-    wanted = [*named, escalation.begun_by, _whoever(group, incident), *people, incident.declared_by if incident else ""]
+    wanted = [
+        *named,
+        escalation.begun_by,
+        _acknowledged_by(group, incident),
+        *people,
+        incident.declared_by if incident else "",
+    ]
     found = await people_store.find_all(tx, sorted({one for one in wanted if USER.fullmatch(one)}))
     return {person.id: person.name for person in found}

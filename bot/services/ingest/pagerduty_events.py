@@ -26,7 +26,7 @@ from bot.queue.unit_of_work import begin
 from bot.services import subjects
 from bot.services.alerts import lifecycle
 from bot.services.alerts import operations as alert_operations
-from bot.services.escalation import page_subject, pages
+from bot.services.escalation import pages
 from bot.services.escalation import progress as escalations
 from bot.services.incidents import lifecycle as incidents
 from bot.services.incidents import resolution, timeline
@@ -52,7 +52,7 @@ UNPROVED = (
 _NOT_TAKEN_ON = (State.SENDING, State.OPEN, State.FAILED)
 _UNRESOLVED = (*_NOT_TAKEN_ON, State.ACKNOWLEDGED)
 
-_Response = Callable[[Deps, Tx, Sent, Context, Actor], Awaitable[None]]
+_Response = Callable[[Deps, Tx, Subject, Sent, Context, Actor], Awaitable[None]]
 
 
 async def handle(deps: Deps, item: InboxItem) -> None:
@@ -62,7 +62,12 @@ async def handle(deps: Deps, item: InboxItem) -> None:
     ours = await _ours(deps, intake, learn=arrival.signed)
     happen = _happened if arrival.signed else _unproved
     for done in sorted((one for one in intake.contexts if _name(one.about) in ours), key=_when):
-        await happen(deps, ours[_name(done.about)], done)
+        if done.kind not in _RESPONSES or done.title.startswith(pages.OURS):
+            continue
+        try:
+            await happen(deps, ours[_name(done.about)], done)
+        except Repeated:
+            get_logger().info(Event.HOOK_CONTEXT, kind=HOOK, about=done.kind.value, title="said before")
     left = tuple(alert for alert in intake.alerts if not _is_page(alert, ours))
     await alerts.take(deps, item, replace(intake, alerts=left))
 
@@ -92,7 +97,7 @@ async def _learn(deps: Deps, found: dict[str, Sent], alert: Alert) -> None:
 
 def _is_page(alert: Alert, ours: Collection[str]) -> bool:
     """Of this or another installation: two that took each other's pages for alerts would never end."""
-    return any(name in ours or page_subject.is_ours(name) for name in _names(alert))
+    return any(name in ours or pages.is_ours(name) for name in _names(alert))
 
 
 def _names(alert: Alert) -> list[str]:
@@ -111,32 +116,23 @@ def _when(done: Context) -> float:
 
 
 async def _happened(deps: Deps, page: Sent, done: Context) -> None:
-    respond = _RESPONSES.get(done.kind)
-    if respond is None or done.title.startswith(pages.OURS):
-        return
     by = Actor(await _doer(deps, done), source="pagerduty")
-    try:
-        async with begin(deps) as tx:
-            await unit_of_work.once(deps, tx, _key(page, done))
-            await respond(deps, tx, page, done, by)
-    except Repeated:
-        get_logger().info(Event.HOOK_CONTEXT, kind=HOOK, about=done.kind.value, title="said before")
+    async with begin(deps) as tx:
+        await unit_of_work.once(deps, tx, _key(page, done))
+        if done.kind is Happening.RESOLVED:
+            await serialise(tx, lifecycle.ONE_AT_A_TIME)
+        await _RESPONSES[done.kind](deps, tx, await subjects.lock(tx, page.subject), page, done, by)
 
 
 async def _unproved(deps: Deps, page: Sent, done: Context) -> None:
     """Says once for each page and event that it is unsigned: an ingest token may report alerts, and ends no page."""
-    if done.kind not in _RESPONSES or done.title.startswith(pages.OURS):
-        return
     key = f"unproved:{page.key}:{done.kind}"
-    try:
-        async with begin(deps) as tx:
-            await unit_of_work.once(deps, tx, key)
-            await audit.record(tx, deps.clock, BOT, "page.unproved", page.subject, page=page.key, said=done.kind.value)
-            if page.state in _NEWS_TO.get(done.kind, ()):
-                whom = await page_subject.spoken(tx, page.target)
-                await thread_notes.say(deps, tx, page.subject, UNPROVED.format(done=done.kind, whom=whom), key)
-    except Repeated:
-        get_logger().info(Event.HOOK_CONTEXT, kind=HOOK, about=done.kind.value, title="said before")
+    async with begin(deps) as tx:
+        await unit_of_work.once(deps, tx, key)
+        await audit.record(tx, deps.clock, BOT, "page.unproved", page.subject, page=page.key, said=done.kind.value)
+        if page.state in _NEWS_TO.get(done.kind, ()):
+            whom = await pages.spoken(tx, page.target)
+            await thread_notes.say(deps, tx, page.subject, UNPROVED.format(done=done.kind, whom=whom), key)
 
 
 def _key(page: Sent, done: Context) -> str:
@@ -189,8 +185,7 @@ def _is_overtaken(deps: Deps, page: Sent, done: Context) -> bool:
     return was_here and deps.clock.from_wall(done.at.timestamp()) < page.changed_at
 
 
-async def _acknowledged(deps: Deps, tx: Tx, page: Sent, done: Context, by: Actor) -> None:
-    held = await subjects.lock(tx, page.subject)
+async def _acknowledged(deps: Deps, tx: Tx, held: Subject, page: Sent, done: Context, by: Actor) -> None:
     if not await _change_state(deps, tx, page, done, by, State.ACKNOWLEDGED, *_NOT_TAKEN_ON):
         return
     match held.itself:
@@ -200,8 +195,7 @@ async def _acknowledged(deps: Deps, tx: Tx, page: Sent, done: Context, by: Actor
             await incidents.acknowledge_in(deps, tx, incident, by)
 
 
-async def _unacknowledged(deps: Deps, tx: Tx, page: Sent, done: Context, by: Actor) -> None:
-    held = await subjects.lock(tx, page.subject)
+async def _unacknowledged(deps: Deps, tx: Tx, held: Subject, page: Sent, done: Context, by: Actor) -> None:
     if not await _change_state(deps, tx, page, done, by, State.OPEN, State.ACKNOWLEDGED):
         return
     match held.itself:
@@ -212,13 +206,11 @@ async def _unacknowledged(deps: Deps, tx: Tx, page: Sent, done: Context, by: Act
             await escalations.again(deps, tx, subjects.of_incident(incident))
 
 
-async def _resolved(deps: Deps, tx: Tx, page: Sent, done: Context, by: Actor) -> None:
-    await serialise(tx, lifecycle.ONE_AT_A_TIME)
-    held = await subjects.lock(tx, page.subject)
+async def _resolved(deps: Deps, tx: Tx, held: Subject, page: Sent, done: Context, by: Actor) -> None:
     if not await _change_state(deps, tx, page, done, by, State.RESOLVED, *_UNRESOLVED):
         return
     if by.id == PAGERDUTY:
-        whom = await page_subject.spoken(tx, page.target)
+        whom = await pages.spoken(tx, page.target)
         text = f"PagerDuty ended the page to {whom} by itself. {page.subject} goes on here."
         await thread_notes.say(deps, tx, page.subject, text, f"page ended {page.key}")
     elif held.alert:
@@ -227,15 +219,13 @@ async def _resolved(deps: Deps, tx: Tx, page: Sent, done: Context, by: Actor) ->
         await resolution.resolve_in(deps, tx, held.incident, by)
 
 
-async def _passed_on(deps: Deps, tx: Tx, page: Sent, done: Context, by: Actor) -> None:
-    held = await subjects.lock(tx, page.subject)
-    whom = await page_subject.spoken(tx, page.target)
+async def _passed_on(deps: Deps, tx: Tx, held: Subject, page: Sent, done: Context, by: Actor) -> None:
+    whom = await pages.spoken(tx, page.target)
     await audit.record(tx, deps.clock, by.id, f"page.{done.kind}", page.subject, page=page.key, to=page.target)
     await _write(deps, tx, page, held, by, "page", f"passed on the page to {whom}", _key(page, done))
 
 
-async def _noted(deps: Deps, tx: Tx, page: Sent, done: Context, by: Actor) -> None:
-    held = await subjects.lock(tx, page.subject)
+async def _noted(deps: Deps, tx: Tx, held: Subject, page: Sent, done: Context, by: Actor) -> None:
     text = done.title[:NOTE_LIMIT]
     if text.strip():
         await _write(deps, tx, page, held, by, "note", text, _key(page, done))

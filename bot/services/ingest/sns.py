@@ -47,9 +47,9 @@ async def wished(deps: Deps, request: SubscriptionRequest, key: str) -> None:
         return
     async with begin(deps) as tx:
         if request.change is SubscriptionChange.CONFIRM_SUBSCRIPTION and confirms(request):
-            name = hashlib.sha256(request.url.encode()).hexdigest()
             confirm = ConfirmSubscription(request.url, request.subject)
-            await outbox.enqueue(deps, tx, NewDelivery(confirm, SUBJECT, dedupe_key=f"{confirm.kind}:{name}"))
+            name = f"{confirm.kind}:{hashlib.sha256(request.url.encode()).hexdigest()}"
+            await outbox.enqueue(deps, tx, NewDelivery(confirm, SUBJECT, dedupe_key=name))
         elif request.change is SubscriptionChange.SUBSCRIPTION_ENDED:
             text = f"Amazon SNS says that nothing comes in any more from {request.subject}: its subscription has ended."
             await operator_notices.enqueue(deps, tx, deps.config.alerts_channel, text, f"sns ended:{key}")

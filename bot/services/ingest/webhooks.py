@@ -44,15 +44,19 @@ class Arrival:
 async def store(deps: Deps, arrival: Arrival) -> bool:
     """Whether the message is new. It may be answered when this returns."""
     headers = {name: arrival.headers[name][:200] for name in KEPT if name in arrival.headers}
-    payload = {"body": arrival.text, "headers": headers, "source": arrival.source, "wall": arrival.wall}
-    payload["signed"] = arrival.signed
+    payload = {
+        "body": arrival.text,
+        "headers": headers,
+        "source": arrival.source,
+        "wall": arrival.wall,
+        "signed": arrival.signed,
+    }
     return await inbox.receive(deps, key=arrival.key, kind=f"{HOOK}:{arrival.vendor}", payload=payload)
 
 
 def stored(item: InboxItem) -> Arrival:
     kept, vendor = item.payload, item.kind.partition(":")[2]
-    signed = kept.get("signed") is True  # what was stored by an older release says nothing of it
-    return Arrival(vendor, kept["body"], kept["headers"], kept["wall"], kept["source"], signed)
+    return Arrival(vendor, kept["body"], kept["headers"], kept["wall"], kept["source"], kept["signed"])
 
 
 async def read_beside(deps: Deps, arrival: Arrival) -> Intake:

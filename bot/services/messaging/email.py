@@ -84,9 +84,10 @@ class EmailHandler(DeliveryHandler[E]):
         words = await self.words(deps, tx, delivery, incident)
         if not isinstance(words, tuple):
             return words
-        roles = await store.roles_of(tx, incident.id) if incident else {}
-        era = str(int(incident.declared_at.timestamp())) if incident else ""
-        return Call({"words": words, "era": era, "roles": roles})
+        if incident is None:
+            return Call({"words": words, "era": "", "roles": {}})
+        era = str(int(incident.declared_at.timestamp()))
+        return Call({"words": words, "era": era, "roles": await store.roles_of(tx, incident.id)})
 
     async def look_up(self, deps: Deps, delivery: Delivery[E], arguments: dict[str, Any]) -> dict[str, Any]:
         _mailer(deps)
@@ -156,20 +157,11 @@ def wanted_in_vain(deps: Deps) -> str | None:
 
 
 def _is_wanted(catalogue: Catalogue) -> bool:
-    targets = [target for one in catalogue.services.values() for level in one.severities for target in level.notify]
-    escalation_policies = [
-        escalation_policy
-        for one in catalogue.services.values()
-        for escalation_policy in one.escalation_policies.values()
-    ]
-    targets += [
-        target
-        for escalation_policy in escalation_policies
-        for step in escalation_policy.steps
-        for target in step.notify
-    ]
-    steps = [step.kind.value for runbook in catalogue.runbooks.values() for step in runbook.steps]
-    return METHOD in steps or any(target.startswith("email:") for target in targets)
+    services = catalogue.services.values()
+    told = [level.notify for one in services for level in one.severities]
+    told += [step.notify for one in services for policy in one.escalation_policies.values() for step in policy.steps]
+    is_step = any(step.kind.value == METHOD for runbook in catalogue.runbooks.values() for step in runbook.steps)
+    return is_step or any(target.startswith("email:") for targets in told for target in targets)
 
 
 # --- who did not get it -----------------------------------------------------------------------------------------------
@@ -209,14 +201,12 @@ async def _give_up(deps: Deps, tx: Tx, delivery: Delivery[E], error: str) -> Non
 
 
 async def _alarm(deps: Deps, tx: Tx, delivery: Delivery[E], error: str) -> None:
-    to = ", ".join(delivery.payload.to)
-    sentence = (
+    to, key = ", ".join(delivery.payload.to), "email: no server" if error == NOT_SET_UP else f"email:{delivery.id}"
+    text = (
         f"{delivery.subject}: the e-mail to {to} that its escalation policy promised did not go out: {_short(error)}."
     )
-    key = "email: no server" if error == NOT_SET_UP else f"email:{delivery.id}"
-    await operator_alarm.raise_later(
-        deps, tx, subject=delivery.subject, sentence=deps.secrets.masker.mask(sentence), key=key
-    )
+    sentence = deps.secrets.masker.mask(text)
+    await operator_alarm.raise_later(deps, tx, subject=delivery.subject, sentence=sentence, key=key)
 
 
 def _spoken(told: Sequence[str]) -> str:

@@ -23,5 +23,5 @@ class FileUpload(SlackCall[P]):
 
     async def find_sent(self, deps: Deps, delivery: Delivery[P], arguments: dict[str, Any]) -> Found | None:
         page = await deps.chat.call("files.list", {"channel": arguments["channel"], "count": 100})
-        same = [one for one in page.get("files", []) if one.get("name") == arguments["name"]]
-        return Found({"ok": True}) if same else None
+        is_there = any(one.get("name") == arguments["name"] for one in page.get("files", []))
+        return Found({"ok": True}) if is_there else None

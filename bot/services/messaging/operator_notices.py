@@ -8,10 +8,8 @@ from bot.deps import Deps
 from bot.domain.outgoing.delivery import Delivery, NewDelivery, Payload
 from bot.ports import Tx
 from bot.queue import outbox
-from bot.services.messaging.slack_post import Message, Post, Rendered
-from bot.services.subjects import NO_CHANNEL
-from bot.services.workspace import channels
-from bot.views.kit.blocks import section
+from bot.services import subjects
+from bot.services.messaging.slack_post import Post, Rendered, at
 from bot.views.kit.mrkdwn import escape
 
 
@@ -40,6 +38,4 @@ def key_of(key: str) -> str:
 
 class OperatorNoticeHandler(Post[OperatorNotice]):
     async def render(self, deps: Deps, tx: Tx, delivery: Delivery[OperatorNotice]) -> Rendered:
-        channel = await channels.resolve(tx, delivery.payload.channel_name)
-        text = escape(delivery.payload.text)
-        return Message(channel, text, [section(text)]) if channel else NO_CHANNEL
+        return at(await subjects.channel_named(tx, delivery.payload.channel_name), escape(delivery.payload.text))

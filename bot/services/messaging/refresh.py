@@ -55,8 +55,9 @@ async def incident(deps: Deps, tx: Tx, incident: Incident) -> None:
 
 
 def card_edit(incident: Incident, variant: str) -> NewDelivery:
-    key = f"card:{incident.name}:{variant}"
-    return NewDelivery(EditCard(variant), incident.name, rank=incident.rank, collapse_key=key)
+    return NewDelivery(
+        EditCard(variant), incident.name, rank=incident.rank, collapse_key=f"card:{incident.name}:{variant}"
+    )
 
 
 def topic_edit(incident: Incident) -> NewDelivery:
@@ -77,13 +78,10 @@ async def storm(deps: Deps, tx: Tx, storm: int) -> None:
     await outbox.enqueue(deps, tx, NewDelivery(EditStorm(), name, rate_limit=EDITS, rank=STORM_RANK, collapse_key=key))
 
 
-def alert_edit(group: AlertGroup) -> NewDelivery:
-    key = f"alert.edit:{group.id}"
-    return NewDelivery(EditAlert(), str(group), rate_limit=EDITS, rank=group.rank, collapse_key=key)
-
-
 async def alert(deps: Deps, tx: Tx, group: AlertGroup) -> None:
     if group.storm:
         await storm(deps, tx, group.storm)
     if group.ts or (group.has_card and not group.storm):
-        await outbox.enqueue(deps, tx, alert_edit(group))
+        name, key = str(group), f"alert.edit:{group.id}"
+        new = NewDelivery(EditAlert(), name, rate_limit=EDITS, rank=group.rank, collapse_key=key)
+        await outbox.enqueue(deps, tx, new)

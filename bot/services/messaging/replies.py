@@ -45,8 +45,7 @@ async def send(deps: Deps, reply: Reply, *, to: str, where: Where, key: str) -> 
     `to` is the person who asked. Public answers are posted in the place, others are seen by that person only; without a
     place both are a direct message.
     """
-    is_ephemeral = bool(where.channel) and not reply.public
-    kind = EphemeralAnswer if is_ephemeral else PublicAnswer
+    kind = EphemeralAnswer if where.channel and not reply.public else PublicAnswer
     answer = kind(where.channel or to, where.thread, reply.text[:TEXT_LIMIT], reply.blocks)
     async with deps.database.transaction() as tx:
         await outbox.enqueue(deps, tx, _new_delivery(answer, to, key))

@@ -8,13 +8,12 @@ from dataclasses import dataclass
 
 from bot.deps import Deps
 from bot.domain.errors import Undeliverable
-from bot.domain.outgoing.delivery import Delivery, Movable, NewDelivery, Wait
+from bot.domain.outgoing.delivery import Delivery, Movable, NewDelivery
 from bot.ports import Tx
 from bot.queue import outbox
 from bot.services import subjects
 from bot.services.messaging.slack_errors import CHANNEL_GONE, THREAD_GONE
-from bot.services.messaging.slack_post import Message, MovablePost, Rendered
-from bot.views.kit.blocks import section
+from bot.services.messaging.slack_post import MovablePost, Rendered, at
 from bot.views.kit.mrkdwn import escape, mention
 
 LIMIT = 2_900
@@ -46,11 +45,7 @@ class ThreadNoteHandler(MovablePost[ThreadNote]):
             place = await subjects.thread(tx, await subjects.load(tx, delivery.subject))
         else:
             place = await subjects.channel_named(tx, deps.config.alerts_channel)
-        if isinstance(place, Wait):
-            return place
-        channel, thread = place
-        text = _shown(delivery.payload.text, delivery.payload.mentions)
-        return Message(channel, text, [section(text)], thread)
+        return at(place, _shown(delivery.payload.text, delivery.payload.mentions))
 
     async def is_lost(self, tx: Tx, delivery: Delivery[ThreadNote], problem: Undeliverable) -> bool:
         return problem.error in CHANNEL_GONE or problem.error in THREAD_GONE

@@ -122,22 +122,22 @@ async def page(deps: Deps, of: Subject, text: str, by: Actor) -> Paged:
         raise Refused(f"{incident} is private: page people, not a contact outside. `/incident page {incident} @person`")
     async with begin(deps, by) as tx:
         of = await _open(tx, of)
-        title, asked = _title(of, by), by.key or deps.clock.now().isoformat()
+        asked, words = by.key or deps.clock.now().isoformat(), words[:TEXT_LIMIT]
         for who in called.who:
             request = PageRequest(
                 subject=str(of),
                 target=f"page:{who}",
                 service=called.service.key,
-                title=title,
-                text=words[:TEXT_LIMIT],
+                title=f"{of} {of.title}: {by.person.name} asks for you",
+                text=words,
                 key=f"by hand:{asked}",
                 rank=of.itself.rank,
                 by=by.id,
             )
             await pages.wake(deps, tx, request)
-        detail = {"who": list(called.who), "service": called.service.key, "words": words[:TEXT_LIMIT]}
+        detail = {"who": list(called.who), "service": called.service.key, "words": words}
         await audit.record(tx, deps.clock, by.id, "page.by_hand", str(of), **detail)
-        await _note(deps, tx, of, by, f"paged {called.plain}{f': {words[:TEXT_LIMIT]}' if words else ''}")
+        await _note(deps, tx, of, by, f"paged {called.plain}{f': {words}' if words else ''}")
         return Paged(str(of), called.spoken, of.is_drill)
 
 
@@ -148,10 +148,6 @@ async def _open(tx: Tx, of: Subject) -> Subject:
     elif not held.is_open:
         raise Conflict(f"{of} is resolved, so nobody is woken for it.")
     return held
-
-
-def _title(of: Subject, by: Actor) -> str:
-    return f"{of} {of.title}: {by.person.name} asks for you"
 
 
 async def _whom(deps: Deps, of: Subject, text: str) -> tuple[Called, str]:
