@@ -17,13 +17,8 @@ LateHandler = Callable[[Deps, Tx, list[Commitment]], Awaitable[None]]
 log = get_logger()
 
 
-async def add(tx: Tx, *, kind: str, subject: str, due_at: datetime, grace_seconds: float) -> None:
-    """Written where it is promised. It counts as missed `grace_seconds` after `due_at`."""
-    await add_all(tx, subject=subject, due_at={kind: due_at}, grace_seconds=grace_seconds)
-
-
-async def add_all(tx: Tx, *, subject: str, due_at: Mapping[str, datetime], grace_seconds: float) -> None:
-    """Several at once: `due_at` of each kind."""
+async def add(tx: Tx, *, subject: str, due_at: Mapping[str, datetime], grace_seconds: float) -> None:
+    """Written where they are promised: `due_at` of each kind. One counts as missed `grace_seconds` after it."""
     grace = timedelta(seconds=grace_seconds)
     await store.insert_open(tx, subject, [(kind, at, at + grace) for kind, at in due_at.items()])
 

@@ -33,13 +33,10 @@ async def declared(deps: Deps, incident: Incident, is_new: bool) -> str:
     if not is_new:
         return f"{incident} is already declared{f': {where}' if where else ''}."
     due = f" First update by {clock(incident.next_update_at)}." if incident.next_update_at else ""
-    return f"Declared {incident} at {literal(incident.severity)}. {await _place(deps, incident)}{due}"
-
-
-async def _place(deps: Deps, incident: Incident) -> str:
-    if incident.placement is Placement.CHANNEL:
-        return "Opening its channel and inviting you."
-    return f"Its card goes up in {literal(await incident_deliveries.announced_in(deps, incident))}."
+    place = "Opening its channel and inviting you."
+    if incident.placement is Placement.THREAD:
+        place = f"Its card goes up in {literal(await incident_deliveries.announced_in(deps, incident))}."
+    return f"Declared {incident} at {literal(incident.severity)}. {place}{due}"
 
 
 def _where(deps: Deps, incident: Incident) -> Safe | None:

@@ -28,7 +28,7 @@ from tests.support.clock import HandClock
 async def carry_out(deps: Deps, key: str | None) -> None:
     async with deps.database.transaction() as tx:
         await unit_of_work.once(deps, tx, key)
-        await commitments.add(tx, kind="effect", subject="INC-1", due_at=deps.clock.now(), grace_seconds=0)
+        await commitments.add(tx, subject="INC-1", due_at={"effect": deps.clock.now()}, grace_seconds=0)
         await asyncio.sleep(0)
         await unit_of_work.answered(tx, key, subject="INC-1", answer={"text": "Declared INC-1."})
 
@@ -158,7 +158,7 @@ async def test_repeated_counts_as_done(deps: Deps) -> None:
 async def commit(deps: Deps, due_in: float, kind: str = "update", subject: str = "INC-1") -> None:
     async with deps.database.transaction() as tx:
         due_at = deps.clock.now() + timedelta(seconds=due_in)
-        await commitments.add(tx, kind=kind, subject=subject, due_at=due_at, grace_seconds=60)
+        await commitments.add(tx, subject=subject, due_at={kind: due_at}, grace_seconds=60)
 
 
 async def tell(deps: Deps) -> None:

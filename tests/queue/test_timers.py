@@ -24,7 +24,7 @@ from tests.support.clock import HandClock
 
 async def leave_a_mark(deps: Deps, tx: Tx, timer: Timer) -> None:
     """The effect of a test's timer is a row, as in the house."""
-    await commitments.add(tx, kind=timer.kind, subject=timer.dedupe_key, due_at=timer.due_at, grace_seconds=0)
+    await commitments.add(tx, subject=timer.dedupe_key, due_at={timer.kind: timer.due_at}, grace_seconds=0)
 
 
 async def break_down(deps: Deps, tx: Tx, timer: Timer) -> None:
@@ -238,7 +238,7 @@ async def test_yields_to_a_command(deps: Deps, clock: HandClock) -> None:
         pytest.skip("SQLite has one writer: nobody holds anything meanwhile.")
     await plan(deps, "t", subject="INC-1")
     async with deps.database.transaction() as tx:
-        await commitments.add(tx, kind="update", subject="INC-1", due_at=clock.now(), grace_seconds=0)
+        await commitments.add(tx, subject="INC-1", due_at={"update": clock.now()}, grace_seconds=0)
 
     async def wants_it(deps: Deps, tx: Tx, timer: Timer) -> None:
         await commitments.cancel(tx, subject="INC-1")

@@ -184,7 +184,7 @@ async def test_restart_goes_on(live: Deps) -> None:
 async def test_promises_are_audited_by_themselves(deps: Deps, world: World, clock: HandClock) -> None:
     """The worker's own chores find a missed promise."""
     async with deps.database.transaction() as tx:
-        await commitments.add(tx, kind="update", subject="INC-1", due_at=clock.now(), grace_seconds=0)
+        await commitments.add(tx, subject="INC-1", due_at={"update": clock.now()}, grace_seconds=0)
     clock.advance(1)
     worker = worker_for(deps)
     await worker.do_chores()

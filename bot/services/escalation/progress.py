@@ -312,7 +312,7 @@ async def _commit(deps: Deps, tx: Tx, escalation: Escalation, incident: Incident
         for number, target in messages.reached(deps, escalation, due, incident)
         if messages.is_promised(target, incident)
     }
-    await commitments.add_all(tx, subject=escalation.subject, due_at=due_at, grace_seconds=grace)
+    await commitments.add(tx, subject=escalation.subject, due_at=due_at, grace_seconds=grace)
 
 
 async def _settle(deps: Deps, tx: Tx, escalation: Escalation) -> None:

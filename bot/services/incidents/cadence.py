@@ -48,7 +48,7 @@ async def arm(deps: Deps, tx: Tx, incident: Incident, due: datetime, slot: int) 
     if remind_at:
         await schedule(tx, REMIND, incident, remind_at, slot, payload)
     await schedule(tx, DUE, incident, due, slot, payload)
-    await commitments.add(tx, kind="update", subject=incident.name, due_at=due, grace_seconds=grace_seconds(deps))
+    await commitments.add(tx, subject=incident.name, due_at={"update": due}, grace_seconds=grace_seconds(deps))
 
 
 def grace_seconds(deps: Deps) -> float:

@@ -36,7 +36,7 @@ async def _remind_next(deps: Deps, tx: Tx, incident: Incident) -> None:
     at = drafts.next_reminder(incident.postmortem_due_at, deps.clock.now())
     slot = f"{await timeline_store.last_entry_id(tx, incident.id)}:{at.isoformat()}"
     await cadence.schedule(tx, REMIND, incident, at, slot)
-    await commitments.add(tx, kind="postmortem", subject=incident.name, due_at=at, grace_seconds=GRACE_SECONDS)
+    await commitments.add(tx, subject=incident.name, due_at={"postmortem": at}, grace_seconds=GRACE_SECONDS)
 
 
 async def withdraw(tx: Tx, incident: Incident) -> None:

@@ -70,9 +70,8 @@ async def _write(deps: Deps, tx: Tx, incident: Incident, text: str, author: str,
     incident = await cadence.commit(deps, tx, incident, due, entry)
     await commitments.add(
         tx,
-        kind="message",
         subject=message_of(incident.name, update.id),
-        due_at=now,
+        due_at={"message": now},
         grace_seconds=cadence.grace_seconds(deps),
     )
     await deliveries.say(deps, tx, incident, deliveries.PostUpdate(update.id), str(update.id))
