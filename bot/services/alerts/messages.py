@@ -110,9 +110,7 @@ class EditAlertHandler(_Edit[EditAlert]):
 
 async def _is_being_declared(deps: Deps, tx: Tx, group: AlertGroup) -> bool:
     incident = await incidents_store.get(tx, group.incident) if group.incident else None
-    if incident is None or all(incident.card):
-        return False
-    return deps.clock.now() - incident.declared_at < OPENING
+    return bool(incident and not all(incident.card) and deps.clock.now() - incident.declared_at < OPENING)
 
 
 # --- storms -----------------------------------------------------------------------------------------------------------

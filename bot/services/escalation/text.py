@@ -86,9 +86,8 @@ async def _about_to_begin(deps: Deps, tx: Tx, incident: Incident) -> ScheduledSt
     """The second step, in the moment before the escalation is saved."""
     now, begins_at = deps.clock.now(), incident.declared_at
     policy = status.policy_of(deps, subjects.of_incident(incident))
-    if policy is None or now - begins_at > status.AT_ONCE:
-        return None
-    if not await timers.is_pending(tx, timers.planted(status.BEGIN, incident.name, begins_at)):
+    planted = timers.planted(status.BEGIN, incident.name, begins_at)
+    if policy is None or now - begins_at > status.AT_ONCE or not await timers.is_pending(tx, planted):
         return None
     return rules.next_step(policy, EscalationStart(begins_at), status.weigh(None, incident, None, begins_at), now)
 

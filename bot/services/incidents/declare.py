@@ -52,7 +52,12 @@ async def declare_in(deps: Deps, tx: Tx, draft: Draft, title: str, by: Actor) ->
     entry = await log(deps, tx, incident, by.id, "declared", f"declared {draft.severity.key}: {title}")
     if incident.next_update_at:
         await cadence.arm(deps, tx, incident, incident.next_update_at, entry)
-    await _open_its_place(deps, tx, incident)
+    # The first of two round trips: the channel is made and announced at the same time.
+    if incident.placement is Placement.CHANNEL:
+        await deliveries.enqueue(deps, tx, incident, deliveries.OpenChannel())
+    if not incident.private:
+        announced_in = await channels.resolve(tx, deliveries.announce_setting(deps, incident))
+        await deliveries.post_card(deps, tx, incident, refresh.ANNOUNCE, announced_in)
     await deliveries.tell_all(deps, tx, incident, draft.severity)
     await audit.record(tx, deps.clock, by.id, "incident.declared", incident.name, severity=incident.severity)
     return incident, True
@@ -78,12 +83,3 @@ def _new(deps: Deps, draft: Draft, title: str, by: Actor) -> NewIncident:
         placement=Placement.CHANNEL if has_channel else Placement.THREAD,
         slack=IncidentMessages(source_channel=draft.source_channel, source_ts=draft.source_ts),
     )
-
-
-async def _open_its_place(deps: Deps, tx: Tx, incident: Incident) -> None:
-    """Opens the channel and posts the announced card at the same time: the first of the two round trips."""
-    if incident.placement is Placement.CHANNEL:
-        await deliveries.enqueue(deps, tx, incident, deliveries.OpenChannel())
-    if not incident.private:
-        announced_in = await channels.resolve(tx, deliveries.announce_setting(deps, incident))
-        await deliveries.post_card(deps, tx, incident, refresh.ANNOUNCE, announced_in)

@@ -148,22 +148,18 @@ async def enqueue(deps: Deps, tx: Tx, incident: Incident, what: Payload, *, coll
 
 
 async def tell_all(deps: Deps, tx: Tx, incident: Incident, severity: Severity) -> None:
-    """Announces the incident to the severity's `notify`, but pages. A private incident is announced to nobody."""
-    if incident.private:
-        return
-    for target in severity.notify:
-        if target.startswith(("slack:", "dm:", "email:")):
-            await tell(deps, tx, incident, target)
+    """Announces the incident to the severity's `notify`, but pages: a private one to nobody.
 
-
-async def tell(deps: Deps, tx: Tx, incident: Incident, target: str) -> None:
-    """`target`: `slack:#channel`, `email:`, `dm:U…`, or `dm:` with a team, group or role, looked up when it is sent."""
-    if target.startswith("email:"):
-        await email.send(deps, tx, incident, target)
-    elif target == (who := target.removeprefix("dm:")) or access.USER.fullmatch(who):
-        await say(deps, tx, incident, Announcement(target), target)
-    else:
-        await enqueue(deps, tx, incident, AnnouncementToAll(who))
+    Who a team, group or role is, and an `email:`, is looked up when the message is sent.
+    """
+    for target in severity.notify if not incident.private else ():
+        kind, _, who = target.partition(":")
+        if kind == "email":
+            await email.send(deps, tx, incident, target)
+        elif kind == "slack" or (kind == "dm" and access.USER.fullmatch(who)):
+            await say(deps, tx, incident, Announcement(target), target)
+        elif kind == "dm":
+            await enqueue(deps, tx, incident, AnnouncementToAll(who))
 
 
 async def post_card(deps: Deps, tx: Tx, incident: Incident, variant: str, channel: str | None) -> None:

@@ -20,14 +20,11 @@ async def claim(deps: Deps, number: int, role: Role, by: Actor) -> Incident:
         rules.must_be_open(incident)
         if not await store.take_role(tx, number, role.value, by.id, deps.clock.now()):
             holder = (await store.roles_of(tx, number))[role.value]
-            raise Conflict(await _who_was_first(deps, incident, role, holder, by))
+            if holder == by.id:
+                raise Conflict(f"You already are {role} of {incident}.")
+            take_over = f"To take over: `/incident role {role} @{by.person.name}`."
+            raise Conflict(f"<@{holder}> already is {role} of {incident}. {take_over}")
         return await _taken(deps, tx, incident, role, by.id, by, f"took the role {role}")
-
-
-async def _who_was_first(deps: Deps, incident: Incident, role: Role, holder: str, by: Actor) -> str:
-    if holder == by.id:
-        return f"You already are {role} of {incident}."
-    return f"<@{holder}> already is {role} of {incident}. To take over: `/incident role {role} @{by.person.name}`."
 
 
 async def assign(deps: Deps, number: int, role: Role, person: Person, by: Actor) -> Incident:

@@ -100,18 +100,15 @@ class MovablePost(Post[M]):
 
 
 def _arguments(message: Message, delivery: Delivery[Any]) -> dict[str, Any]:
-    arguments: dict[str, Any] = {
+    where_given = {"blocks": message.blocks, "thread_ts": message.thread}
+    return {
         "channel": message.channel,
         "text": message.text[:3900],
         "metadata": {"event_type": EVENT_TYPE, "event_payload": {"id": delivery.token}},
         "unfurl_links": False,
         "unfurl_media": False,
+        **{name: value for name, value in where_given.items() if value},
     }
-    if message.blocks:
-        arguments["blocks"] = message.blocks
-    if message.thread:
-        arguments["thread_ts"] = message.thread
-    return arguments
 
 
 async def find_posted(deps: Deps, delivery: Delivery[Any], channel: str, thread: str | None) -> Found | None:
