@@ -5,11 +5,11 @@ https://prometheus.io/docs/alerting/latest/configuration/#webhook_config
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
-from bot.domain.alerts.alert import NOTHING, Alert, Group, Intake, group_key_hash, prometheus_fingerprint
+from bot.domain.alerts.alert import NOTHING, Group, Intake, group_key_hash, prometheus_fingerprint
 from bot.intake.building import Draft, alert, not_understood, status_of, whole
 from bot.intake.reading import LONGEST_KEY, Item, Notes, items
 
@@ -20,40 +20,39 @@ def read(payload: Mapping[str, Any], *, received_at: datetime, headers: Mapping[
     """A group of alerts, each on its own."""
     message = Item(payload, "", Notes())
     if not isinstance(message.peek("alerts"), list):
-        alerts = not_understood(SOURCE, message, received_at=received_at)
-        return whole(message.notes, alerts=alerts)
-    found = message.listed("alerts")
-    status, key = message.text("status"), group_key(message)
-    link = message.url("externalURL")
-    alerts = [
-        _alert(one, status=status, key=key, link=link, received_at=received_at)
-        for one in items(found, "alerts", message.notes)
-    ]
+        return whole(message.notes, alerts=not_understood(SOURCE, message, received_at=received_at))
+    return of_group(message, SOURCE, _links, received_at)
+
+
+def of_group(message: Item, source: str, links: Callable[[Draft, Item], None], received_at: datetime) -> Intake:
+    """In every dialect of Alertmanager: the group, and of each alert labels, annotations, times and fingerprint.
+
+    `links` takes those of an alert, whose draft has the group's.
+    """
+    found, status = message.listed("alerts"), message.text("status")
+    # Version 4 has a text, version 3 a number: either is hashed as Alertmanager's other receivers hash it.
+    key, link = group_key_hash(message.text("groupKey", longest=LONGEST_KEY)), message.url("externalURL")
+    alerts = []
+    for item in items(found, "alerts", message.notes):
+        draft = _labelled(item, source)
+        draft.status = status_of(
+            item.text("status"), item, ends_at=draft.ends_at, group=status, received_at=received_at
+        )
+        draft.link, draft.group = link, key
+        links(draft, item)
+        alerts.append(alert(draft, item, received_at=received_at))
     left_out = message.count("truncatedAlerts")
     return whole(message.notes, alerts=alerts, group=Group(key, left_out, message.rest()))
 
 
-def group_key(message: Item) -> str:
-    """Version 4 has a text, version 3 a number: either is hashed as Alertmanager's other receivers hash it."""
-    return group_key_hash(message.text("groupKey", longest=LONGEST_KEY))
-
-
-def labelled(item: Item, source: str) -> Draft:
-    """What every dialect of Alertmanager has in common: labels, annotations, times, fingerprint."""
+def _labelled(item: Item, source: str) -> Draft:
     draft = Draft(source, labels=item.texts("labels"), annotations=item.texts("annotations"))
     draft.starts_at, draft.ends_at = item.time("startsAt"), item.time("endsAt")
-    draft.key = item.text("fingerprint", longest=LONGEST_KEY) or _own(draft.labels)
+    draft.key = item.text("fingerprint", longest=LONGEST_KEY)
+    if draft.labels and not draft.key:  # from old versions and imitators: computed as Alertmanager does
+        draft.key = prometheus_fingerprint(draft.labels)
     return draft
 
 
-def _alert(item: Item, *, status: str, key: str, link: str, received_at: datetime) -> Alert:
-    draft = labelled(item, SOURCE)
-    ends_at = draft.ends_at
-    draft.status = status_of(item.text("status"), item, ends_at=ends_at, group=status, received_at=received_at)
-    draft.graph, draft.link, draft.group = item.url("generatorURL"), link, key
-    return alert(draft, item, received_at=received_at)
-
-
-def _own(labels: dict[str, str]) -> str:
-    """Old versions and some imitators send no fingerprint: it is computed as Alertmanager does."""
-    return prometheus_fingerprint(labels) if labels else ""
+def _links(draft: Draft, item: Item) -> None:
+    draft.graph = item.url("generatorURL")

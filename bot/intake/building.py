@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -25,6 +25,7 @@ MOST_ANNOTATIONS = 64
 LONGEST_LABEL = 1_000
 MOST_ALSO = 8
 AHEAD = timedelta(days=1)
+ALWAYS = ("alertname", "service", "severity", "job", "summary")  # routes look at these first: they are never left out
 
 RUNBOOK = ("runbook_url", "runbook", "runbookURL")
 DASHBOARD = ("dashboard_url", "dashboard", "dashboardURL")
@@ -48,7 +49,7 @@ _CHANGING = frozenset({"state", "reason"})  # an alert is not known by what it i
 
 @dataclass
 class Draft:
-    """What a vendor's file fills in. Only the source must be there."""
+    """What a vendor's file fills in. Only the source is required."""
 
     source: str
     status: Status = Status.FIRING
@@ -123,16 +124,16 @@ def context(
 def whole(
     notes: Notes,
     *,
-    alerts: list[Alert] | None = None,
-    contexts: list[Context] | None = None,
-    subscription_requests: list[SubscriptionRequest] | None = None,
+    alerts: Sequence[Alert] = (),
+    contexts: Sequence[Context] = (),
+    subscription_requests: Sequence[SubscriptionRequest] = (),
     group: Group | None = None,
 ) -> Intake:
     """One message."""
-    found = Intake(tuple(alerts or ()), tuple(contexts or ()), tuple(subscription_requests or ()), group or Group())
-    if not (found.alerts or found.contexts or found.subscription_requests):
+    if not (alerts or contexts or subscription_requests):
         notes.say("The message holds no alert.")
-    return Intake(found.alerts, found.contexts, found.subscription_requests, found.group, notes.all())
+    found = tuple(alerts), tuple(contexts), tuple(subscription_requests)
+    return Intake(*found, group or Group(), notes.all())
 
 
 def not_understood(source: str, item: Item, *, received_at: datetime) -> list[Alert]:
@@ -172,15 +173,10 @@ def _fingerprint(draft: Draft, name: str, extra: Mapping[str, object]) -> str:
 def _bounded(texts: dict[str, str], most: int, longest: int, what: str, item: Item) -> dict[str, str]:
     if len(texts) > most:
         item.notes.say(f"{item.path or 'The message'} has {len(texts)} {what}; the first {most} by name are kept.")
-        texts = {name: texts[name] for name in sorted(texts)[:most]} | _always(texts)
+        texts = {name: texts[name] for name in [*sorted(texts)[:most], *ALWAYS] if name in texts}
     if all(len(name) <= LONGEST_NAME and len(text) <= longest for name, text in texts.items()):
         return texts
     return {_name(name): item.short(text, f"{what}.{_name(name)}", longest) for name, text in texts.items()}
-
-
-def _always(labels: dict[str, str]) -> dict[str, str]:
-    """Routes look at these first: they are kept however many others there are."""
-    return {name: labels[name] for name in ("alertname", "service", "severity", "job", "summary") if name in labels}
 
 
 def _name(name: str) -> str:

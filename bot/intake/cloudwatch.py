@@ -21,6 +21,10 @@ from bot.intake.reading import LONGEST_KEY, LONGEST_NAME, Item, Notes, as_text
 SOURCE = "cloudwatch"
 
 _REGION = re.compile(r"[a-z]{2}(?:-[a-z]{2,12}){1,3}-[0-9]{1,2}", re.ASCII)
+_CHANGES = {
+    "SubscriptionConfirmation": SubscriptionChange.CONFIRM_SUBSCRIPTION,
+    "UnsubscribeConfirmation": SubscriptionChange.SUBSCRIPTION_ENDED,
+}
 _ENVELOPE = ("Signature", "SignatureVersion", "SigningCertURL", "UnsubscribeURL", "Token", "MessageId")
 
 
@@ -28,7 +32,7 @@ def read(payload: Mapping[str, Any], *, received_at: datetime, headers: Mapping[
     """One alarm, or what SNS wants to know."""
     message = Item(payload, "", Notes())
     kind = message.text("Type", longest=LONGEST_NAME) if "TopicArn" in message else ""
-    if kind in ("SubscriptionConfirmation", "UnsubscribeConfirmation"):
+    if kind in _CHANGES:
         return whole(message.notes, subscription_requests=[_subscription_request(kind, message)])
     reader = _notification if kind or "Message" in message else _bare
     return whole(message.notes, alerts=reader(message, received_at))
@@ -39,16 +43,11 @@ def _subscription_request(kind: str, message: Item) -> SubscriptionRequest:
     if not is_sns(url):
         message.notes.say("SubscribeURL does not lead to Amazon SNS; it is not followed.")
         url = ""
-    change = (
-        SubscriptionChange.CONFIRM_SUBSCRIPTION
-        if kind == "SubscriptionConfirmation"
-        else SubscriptionChange.SUBSCRIPTION_ENDED
-    )
-    return SubscriptionRequest(change, topic, url)
+    return SubscriptionRequest(_CHANGES[kind], topic, url)
 
 
 def _notification(message: Item, received_at: datetime) -> list[Alert]:
-    """What SNS carries: JSON as text. Any other text is an alert too, called by its subject."""
+    """What SNS carries: JSON as text. Any other text is an alert too, named after its subject."""
     topic, subject = message.text("TopicArn", longest=LONGEST_NAME), message.text("Subject")
     message.drop(*_ENVELOPE)
     draft = Draft(SOURCE, said_at=message.time("Timestamp"))
@@ -86,7 +85,7 @@ def _json(text: object) -> object:
 
 def _alarm(item: Item, draft: Draft) -> bool:
     """Fill in the draft. False: this is no alarm."""
-    if isinstance(item.peek("detail"), Mapping):
+    if item.has_object("detail"):
         _of_eventbridge(item, draft)
     elif any(name in item for name in ("AlarmName", "NewStateValue", "AlarmArn", "Trigger")):
         _of_sns(item, draft)
@@ -105,11 +104,7 @@ def _of_sns(item: Item, draft: Draft) -> None:
     _state(draft, item.text("NewStateValue", longest=LONGEST_NAME), item.time("StateChangeTime"), item)
     item.drop("AlarmConfigurationUpdatedTimestamp")
     draft.annotate(description=item.text("AlarmDescription"), reason=item.text("NewStateReason"))
-    if isinstance(item.peek("Trigger"), Mapping):
-        _trigger(item.open("Trigger"), draft)
-
-
-def _trigger(trigger: Item, draft: Draft) -> None:
+    trigger = item.open_if_object("Trigger")
     draft.label(metric=trigger.text("MetricName", longest=LONGEST_NAME))
     draft.label(namespace=trigger.text("Namespace", longest=LONGEST_NAME))
     for name, value in _dimensions(trigger):
@@ -136,16 +131,14 @@ def _of_eventbridge(item: Item, draft: Draft) -> None:
     arns = item.words("resources") if isinstance(item.peek("resources"), list) else []
     account, region = item.text("account", longest=LONGEST_NAME), item.text("region", longest=LONGEST_NAME)
     draft.key = arns[0] if arns else "/".join(filter(None, (account, region, draft.name)))
-    if isinstance(detail.peek("alarmContributor"), Mapping):
-        one = detail.open("alarmContributor")
-        _contributor(draft, one.text("id", longest=LONGEST_KEY), one, "attributes")
+    one = detail.open_if_object("alarmContributor")
+    _contributor(draft, one.text("id", longest=LONGEST_KEY), one, "attributes")
     draft.label(account=account, region=region)
-    state = detail.open("state") if isinstance(detail.peek("state"), Mapping) else Item({}, "state", item.notes)
+    state = detail.open_if_object("state")
     at = state.time("timestamp") or item.time("time")
     _state(draft, state.text("value", longest=LONGEST_NAME), at, item)
     draft.annotate(reason=state.text("reason"))
-    if isinstance(detail.peek("configuration"), Mapping):
-        draft.annotate(description=detail.open("configuration").text("description"))
+    draft.annotate(description=detail.open_if_object("configuration").text("description"))
     item.drop("version", "id")
 
 
@@ -153,8 +146,7 @@ def _contributor(draft: Draft, number: str, item: Item, attributes: str) -> None
     """An alarm over many time series tells each of them apart: each is an alert of its own."""
     if number and draft.key:
         draft.key = f"{draft.key}/contributor/{number}"
-    if isinstance(item.peek(attributes), Mapping):
-        draft.labels |= item.texts(attributes)
+    draft.labels |= item.texts_if_object(attributes)
 
 
 def _state(draft: Draft, state: str, at: datetime | None, item: Item) -> None:
@@ -163,10 +155,7 @@ def _state(draft: Draft, state: str, at: datetime | None, item: Item) -> None:
     if state.upper() not in ("OK", "ALARM", "INSUFFICIENT_DATA"):
         item.notes.say(f"“{state[:40]}” is not a state of an alarm; the alert counts as firing.")
     draft.said_at = at or draft.said_at
-    if draft.status is Status.RESOLVED:
-        draft.ends_at = at
-    else:
-        draft.starts_at = at
+    draft.starts_at, draft.ends_at = (None, at) if draft.status is Status.RESOLVED else (at, None)
     draft.annotate(state=state)
 
 

@@ -45,7 +45,7 @@ def read(payload: Mapping[str, Any], *, received_at: datetime, headers: Mapping[
 
 
 def _flat(payload: Mapping[str, Any], notes: Notes) -> dict[str, Any]:
-    """Names in lower case; what stands one level down, as in `metadata` or `event`, beside the rest."""
+    """Names in lower case; fields of `metadata` or `event` come up one level."""
     around = {name: one for name, one in payload.items() if isinstance(one, Mapping) and name.lower() in _AROUND}
     outer = [(name, value) for name, value in payload.items() if name not in around]
     named = [*(pair for one in around.values() for pair in one.items()), *outer]
@@ -64,8 +64,10 @@ def _alert(message: Item, received_at: datetime) -> Alert:
     kind = message.text("alert_type", longest=LONGEST_NAME)
     draft.status = _status(transition, kind, message)
     draft.said_at = message.time("last_updated", "date", "timestamp")
-    draft.starts_at = message.time("date", "timestamp") if _begins(transition, draft.status) else None
-    draft.ends_at = draft.said_at if draft.status is Status.RESOLVED else None
+    if draft.status is Status.RESOLVED:
+        draft.ends_at = draft.said_at
+    elif not transition.casefold().startswith("re"):  # a repeated message is dated with its own time
+        draft.starts_at = message.time("date", "timestamp")
     _label(draft, message)
     _annotate(draft, message, transition=transition)
     draft.key = _key(message, draft.labels)
@@ -91,8 +93,7 @@ def _split(title: str) -> tuple[str, str]:
     state, name = "", title
     while (prefix := _PREFIX.match(name)) is not None:
         word = prefix[1].casefold()
-        known = word.startswith(_STATES) or re.fullmatch("p[1-5]", word)
-        if not known:
+        if not word.startswith(_STATES) and not re.fullmatch("p[1-5]", word):
             break
         state, name = (prefix[1] if word.startswith(_STATES) else state), name[prefix.end() :]
     return state, name.strip()
@@ -112,14 +113,12 @@ def _label(draft: Draft, message: Item) -> None:
 
 
 def _annotate(draft: Draft, message: Item, *, transition: str) -> None:
-    description = message.text("text_only_msg", "event_msg", "event_message", "body", "message")
-    query = message.text("alert_query", "query")
-    draft.annotate(summary=message.text("alert_status"), description=description, query=query, state=transition)
-
-
-def _begins(transition: str, status: Status) -> bool:
-    """Only the first message of a cycle is dated with its beginning; a repeated one with its own time."""
-    return status is Status.FIRING and not transition.casefold().startswith("re")
+    draft.annotate(
+        summary=message.text("alert_status"),
+        description=message.text("text_only_msg", "event_msg", "event_message", "body", "message"),
+        query=message.text("alert_query", "query"),
+        state=transition,
+    )
 
 
 def _key(message: Item, labels: dict[str, str]) -> str:
@@ -127,6 +126,6 @@ def _key(message: Item, labels: dict[str, str]) -> str:
     monitor, scope = message.text("alert_id", longest=LONGEST_KEY), message.text("alert_scope", longest=LONGEST_KEY)
     aggregate = message.text("aggreg_key", "aggregation_key", longest=LONGEST_KEY)
     cycle = message.text("alert_cycle_key", longest=LONGEST_KEY)
-    exact = f"{monitor}/{scope}" if monitor and scope else ""
-    rough = f"{monitor}/{labels.get('host', '')}" if monitor else ""
-    return exact or aggregate or cycle or rough
+    if monitor and scope:
+        return f"{monitor}/{scope}"
+    return aggregate or cycle or (monitor and f"{monitor}/{labels.get('host', '')}")

@@ -16,12 +16,12 @@ from jmespath.exceptions import JMESPathError
 from bot.domain.alerts.alert import NOTHING, Alert, Group, Intake, Status
 from bot.domain.catalogue.catalogue import GenericSource
 from bot.intake.building import Draft, alert, status_of, whole
-from bot.intake.reading import LONGEST_KEY, LONGEST_NAME, Item, Notes, as_text, bounded, items
+from bot.intake.reading import LONGEST_KEY, LONGEST_NAME, Item, Kept, Notes, as_text, items
 
 SOURCE = "generic"
 NO_MAPPING = GenericSource()
 
-# What JMESPath's own functions may raise of odd values, beside its own errors.
+# What JMESPath's own functions may raise of odd values, besides its own errors.
 _FAILS = (JMESPathError, ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
 
 
@@ -87,10 +87,8 @@ def _alert(item: Item, mapping: GenericSource, source: str, received_at: datetim
 
 
 def _by_usual_names(item: Item, source: str) -> Draft:
-    draft = Draft(source)
-    for field, texts in (("labels", draft.labels), ("annotations", draft.annotations)):
-        if isinstance(item.peek(field), Mapping):
-            texts |= item.texts(field)
+    labels, annotations = item.texts_if_object("labels"), item.texts_if_object("annotations")
+    draft = Draft(source, labels=labels, annotations=annotations)
     draft.key = item.text("fingerprint", "dedup_key", longest=LONGEST_KEY)
     draft.name = item.text("name", "alertname", "title", "summary")
     draft.starts_at = item.time("starts_at", "startsAt", "started_at", "timestamp", "time")
@@ -125,7 +123,7 @@ def _status(found: object, mapping: GenericSource, item: Item, received_at: date
 
 def _text(found: object) -> str:
     text = as_text(found)
-    return text if text is not None else str(bounded(found).value)
+    return text if text is not None else str(Kept(found).value)
 
 
 def _search(expression: str, value: object, notes: Notes) -> object:

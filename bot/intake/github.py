@@ -1,4 +1,4 @@
-"""GitHub's webhooks: deployments and workflows, as context for whoever asks what changed.
+"""GitHub's webhooks: deployments and workflows, as context for people who ask what changed.
 
 https://docs.github.com/en/webhooks/webhook-events-and-payloads
 """
@@ -39,7 +39,7 @@ def _event(message: Item, headers: Mapping[str, str]) -> str:
         return said
     if "zen" in message and "hook_id" in message:
         return "ping"
-    return next((name for name in _KNOWN if isinstance(message.peek(name), Mapping)), "")
+    return next(filter(message.has_object, _KNOWN), "")
 
 
 class _Found:
@@ -109,14 +109,13 @@ def _inside(message: Item, name: str) -> Item:
 
 def _named(message: Item, field: str, name: str) -> str:
     """The name of an object that GitHub describes at length. The description is dropped, the name kept."""
-    if not isinstance(message.peek(field), Mapping):
+    if not message.has_object(field):
         return ""
-    found = Item(message.take(field), field, message.notes)
-    return found.text(name, longest=LONGEST_NAME)
+    return Item(message.take(field), field, message.notes).text(name, longest=LONGEST_NAME)
 
 
 def _forget(item: Item) -> None:
     """People, repositories and addresses of GitHub's API, described at length in every event."""
-    names = ("creator", "actor", "triggering_actor", "repository", "head_repository", "head_commit", "pull_requests")
-    item.drop(*names, "app", "performed_via_github_app", "check_suite", "node_id", "referenced_workflows")
+    item.drop("creator", "actor", "triggering_actor", "repository", "head_repository", "head_commit", "pull_requests")
+    item.drop("app", "performed_via_github_app", "check_suite", "node_id", "referenced_workflows")
     item.drop(*[name for name in item.names() if name == "url" or name.endswith(("_url", "_node_id"))])

@@ -10,10 +10,10 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from bot.domain.alerts.alert import NOTHING, Alert, Group, Intake, Status
-from bot.intake.alertmanager import group_key, labelled
-from bot.intake.building import Draft, alert, known_status, not_understood, status_of, whole
-from bot.intake.reading import LONGEST_NAME, Item, Notes, items
+from bot.domain.alerts.alert import NOTHING, Alert, Intake, Status
+from bot.intake.alertmanager import of_group
+from bot.intake.building import Draft, alert, known_status, not_understood, whole
+from bot.intake.reading import LONGEST_NAME, Item, Notes
 
 SOURCE = "grafana"
 
@@ -22,31 +22,16 @@ def read(payload: Mapping[str, Any], *, received_at: datetime, headers: Mapping[
     """A group of alerts, each on its own; or one dashboard alert."""
     message = Item(payload, "", Notes())
     if isinstance(message.peek("alerts"), list):
-        return _unified(message, received_at)
+        return of_group(message, SOURCE, _links, received_at)
     if any(name in message for name in ("ruleName", "ruleId", "ruleUrl", "evalMatches")):
         return whole(message.notes, alerts=[_of_dashboard(message, received_at)])
     return whole(message.notes, alerts=not_understood(SOURCE, message, received_at=received_at))
 
 
-def _unified(message: Item, received_at: datetime) -> Intake:
-    found, key, status = message.listed("alerts"), group_key(message), message.text("status")
-    link = message.url("externalURL")
-    alerts = [
-        _alert(one, status=status, key=key, link=link, received_at=received_at)
-        for one in items(found, "alerts", message.notes)
-    ]
-    left_out = message.count("truncatedAlerts")
-    return whole(message.notes, alerts=alerts, group=Group(key, left_out, message.rest()))
-
-
-def _alert(item: Item, *, status: str, key: str, link: str, received_at: datetime) -> Alert:
-    draft = labelled(item, SOURCE)
-    ends_at = draft.ends_at
-    draft.status = status_of(item.text("status"), item, ends_at=ends_at, group=status, received_at=received_at)
+def _links(draft: Draft, item: Item) -> None:
     draft.graph, draft.dashboard = item.url("panelURL"), item.url("dashboardURL")
-    draft.link, draft.group = item.url("generatorURL") or link, key
+    draft.link = item.url("generatorURL") or draft.link
     draft.annotate(values=item.text("valueString"))
-    return alert(draft, item, received_at=received_at)
 
 
 def _of_dashboard(item: Item, received_at: datetime) -> Alert:

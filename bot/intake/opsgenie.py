@@ -40,7 +40,7 @@ _HASH_OF_A_GROUP = re.compile(r"[0-9a-f]{64}", re.ASCII)
 def read(payload: Mapping[str, Any], *, received_at: datetime, headers: Mapping[str, str] = NOTHING) -> Intake:
     """One alert, or what people did to it."""
     message = Item(payload, "", Notes())
-    if not isinstance(message.peek("alert"), Mapping):
+    if not message.has_object("alert"):
         return whole(message.notes, alerts=not_understood(SOURCE, message, received_at=received_at))
     action = message.text("action", longest=LONGEST_NAME)
     item = message.open("alert")
@@ -66,8 +66,7 @@ def _draft(item: Item, action: str) -> Draft:
 
 
 def _label(draft: Draft, item: Item) -> None:
-    if isinstance(item.peek("details"), Mapping):
-        draft.labels |= item.texts("details")
+    draft.labels |= item.texts_if_object("details")
     draft.label(severity=item.text("priority", longest=LONGEST_NAME), entity=item.text("entity", longest=LONGEST_NAME))
     for field, label in (("tags", "tags"), ("teams", "team")):
         if isinstance(item.peek(field), list):

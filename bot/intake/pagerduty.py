@@ -47,11 +47,11 @@ _HASH_OF_A_GROUP = re.compile(r"[0-9a-f]{64}", re.ASCII)
 def read(payload: Mapping[str, Any], *, received_at: datetime, headers: Mapping[str, str] = NOTHING) -> Intake:
     """An incident is an alert here; what people did to it is context about it."""
     message = Item(payload, "", Notes())
-    if isinstance(message.peek("event"), Mapping):
+    if message.has_object("event"):
         alerts, contexts = _event(message, received_at)
     elif isinstance(message.peek("messages"), list):
         alerts, contexts = _second_version(message, received_at)
-    elif isinstance(message.peek("event_action"), str) or isinstance(message.peek("payload"), Mapping):
+    elif isinstance(message.peek("event_action"), str) or message.has_object("payload"):
         alerts, contexts = _sent_to_pagerduty(message, received_at)
     else:
         alerts, contexts = not_understood(SOURCE, message, received_at=received_at), []
@@ -82,9 +82,8 @@ class _Agent:
 
 
 def _agent(item: Item, field: str) -> _Agent:
-    said = item.peek(field)
-    kind = said.get("type") if isinstance(said, Mapping) else None
-    number = said.get("id") if isinstance(said, Mapping) else None
+    said = item.peek(field) if item.has_object(field) else {}
+    kind, number = said.get("type"), said.get("id")
     name = _named(item, field)
     if isinstance(kind, str) and kind.endswith(_NO_PERSON):
         return _Agent()
@@ -143,7 +142,7 @@ def _status(what: str, data: Item) -> Status:
 
 
 def _done(what: str, found: Alert, *, at: datetime | None, by: _Agent) -> list[Context]:
-    """What somebody did, beside what the alert now is."""
+    """What somebody did to the alert."""
     tail = _tail(what)
     if tail in _BEGINNING or not tail:
         return []
@@ -162,7 +161,7 @@ def _beside_the_alert(what: str, message: Item, data: Item, *, at: datetime | No
 
 
 def _sent_to_pagerduty(message: Item, received_at: datetime) -> tuple[list[Alert], list[Context]]:
-    """An event that was meant for PagerDuty: whoever sends there can send here. Its routing key is a secret."""
+    """An event of PagerDuty's Events API, whose senders can send here too. Its routing key is a secret."""
     message.drop("routing_key", "service_key")
     action, payload = message.text("event_action", longest=LONGEST_NAME), message.open("payload")
     draft = Draft(SOURCE, name=payload.text("summary"), starts_at=payload.time("timestamp"))
@@ -180,7 +179,7 @@ def _sent_to_pagerduty(message: Item, received_at: datetime) -> tuple[list[Alert
 def _label_sent(draft: Draft, payload: Item) -> None:
     names = ("severity", "source", "component", "group", "class")
     draft.label(**{name: payload.text(name, longest=LONGEST_NAME) for name in names})
-    if "custom_details" in payload and isinstance(payload.peek("custom_details"), str):
+    if isinstance(payload.peek("custom_details"), str):
         draft.annotate(description=payload.text("custom_details"))
     elif "custom_details" in payload:
         draft.annotations |= payload.texts("custom_details")

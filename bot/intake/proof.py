@@ -19,7 +19,6 @@ from bot.domain.text.secret import Secret
 
 if TYPE_CHECKING:  # where it is used it is imported: it costs memory that only SNS needs
     from cryptography.hazmat.primitives.asymmetric import rsa
-    from cryptography.x509 import Certificate
 
 LONGEST_TOKEN = 1_000
 LONGEST_HEADER = 8_000
@@ -35,7 +34,7 @@ _SIGNED = {
 }
 _MAY_BE_ABSENT = frozenset({"Subject"})
 _HASHES = {
-    "1": "SHA1",  # Amazon's default; whoever runs the topic can set version 2
+    "1": "SHA1",  # Amazon's default; the topic's owner can set version 2
     "2": "SHA256",
 }
 
@@ -150,10 +149,8 @@ def _plausible(found: str | None) -> str | None:
 
 
 def _password(encoded: str) -> str | None:
-    decoded = _decoded(encoded)
-    if decoded is None or b":" not in decoded:
-        return None
-    return decoded.partition(b":")[2].decode("utf-8", "replace")
+    _, colon, password = (_decoded(encoded) or b"").partition(b":")
+    return password.decode("utf-8", "replace") if colon else None
 
 
 def _decoded(text: object) -> bytes | None:
@@ -175,8 +172,5 @@ def _key(pem: bytes, at: datetime) -> rsa.RSAPublicKey | None:
         key = certificate.public_key()
     except Exception:  # noqa: BLE001 - of bytes from outside, the library raises more kinds than it documents
         return None
-    return key if isinstance(key, rsa.RSAPublicKey) and _in_force(certificate, at) else None
-
-
-def _in_force(certificate: Certificate, at: datetime) -> bool:
-    return certificate.not_valid_before_utc <= at <= certificate.not_valid_after_utc
+    is_in_force = certificate.not_valid_before_utc <= at <= certificate.not_valid_after_utc
+    return key if isinstance(key, rsa.RSAPublicKey) and is_in_force else None

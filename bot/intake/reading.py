@@ -117,33 +117,38 @@ class Item:
 
     def open(self, name: str) -> Item:
         """The object in that field; an empty one if there is none. What stays in it stays in the rest of this one."""
-        value = self._left.get(name)
-        if not isinstance(value, Mapping):
+        if not self.has_object(name):
             self.odd(name, "an object")
             return Item({}, f"{self.path}.{name}", self.notes)
-        del self._left[name]
-        opened = Item(value, f"{self.path}.{name}".lstrip("."), self.notes)
+        opened = Item(self.take(name), f"{self.path}.{name}".lstrip("."), self.notes)
         self._opened.append((name, opened))
         return opened
 
+    def open_if_object(self, name: str) -> Item:
+        """The same; anything else in that field is left without a word."""
+        return self.open(name) if self.has_object(name) else Item({}, name, self.notes)
+
+    def has_object(self, name: str) -> bool:
+        return isinstance(self._left.get(name), Mapping)
+
     def listed(self, name: str) -> list[Any]:
         """The list in that field, or an empty one."""
-        value = self._left.get(name)
-        if not isinstance(value, list):
-            self.odd(name, "a list")
-            return []
-        del self._left[name]
-        return value
+        if isinstance(self._left.get(name), list):
+            return list(self.take(name))
+        self.odd(name, "a list")
+        return []
 
     def texts(self, name: str) -> dict[str, str]:
         """Names and texts, such as labels: whole, to be bounded later. Anything nested becomes text."""
-        value = self._left.get(name)
-        if not isinstance(value, Mapping):
+        if not self.has_object(name):
             self.odd(name, "an object")
             return {}
-        del self._left[name]
-        found = {clean(key): self._one_text(f"{name}.{key}", one) for key, one in value.items()}
+        found = {clean(key): self._one_text(f"{name}.{key}", one) for key, one in self.take(name).items()}
         return {key: one for key, one in found.items() if one}
+
+    def texts_if_object(self, name: str) -> dict[str, str]:
+        """The same; anything else in that field is left without a word."""
+        return self.texts(name) if self.has_object(name) else {}
 
     def words(self, name: str) -> list[str]:
         """A list of texts, or one text with commas in it."""
@@ -153,12 +158,11 @@ class Item:
         if not isinstance(value, list):
             self.odd(name, "a list")
             return []
-        del self._left[name]
-        found = (self._one_text(name, one) for one in value)
-        return [word.strip() for word in found if word is not None and word.strip()]
+        self.drop(name)
+        found = (self._one_text(name, one) or "" for one in value)
+        return [word.strip() for word in found if word.strip()]
 
     def take(self, name: str) -> Any:
-        """The field as it is."""
         return self._left.pop(name, None)
 
     def peek(self, name: str) -> Any:
@@ -170,7 +174,7 @@ class Item:
         self._left[name] = value
 
     def names(self) -> list[str]:
-        """What was not taken yet."""
+        """Of the fields that are left."""
         return list(self._left)
 
     def drop(self, *names: str) -> None:
@@ -180,7 +184,7 @@ class Item:
 
     def rest(self) -> dict[str, Any]:
         """Everything that was not taken, bounded."""
-        kept = bounded(self.whole_rest())
+        kept = Kept(self.whole_rest())
         if kept.was_cut:
             cut = "1 value was" if kept.was_cut == 1 else f"{kept.was_cut} values were"
             self.notes.say(f"{self._called()} holds more than is kept: {cut} cut.")
@@ -209,7 +213,7 @@ class Item:
         if found is not None:
             return found
         self.notes.say(f"{self._called(name)} is not text; it is shown as JSON.")
-        return json.dumps(bounded(value).value, ensure_ascii=False)
+        return json.dumps(Kept(value).value, ensure_ascii=False)
 
     def _called(self, name: str = "") -> str:
         whole = ".".join(part for part in (self.path, name) if part)
@@ -220,11 +224,10 @@ def items(values: list[Any], path: str, notes: Notes) -> Iterator[Item]:
     """Each of a list as an object. What is none becomes one that holds it."""
     for place, value in enumerate(values):
         where = f"{path}[{place}]"
-        if isinstance(value, Mapping):
-            yield Item(value, where, notes)
-        else:
+        if not isinstance(value, Mapping):
             notes.say(f"{where} is not an object; it is kept as it came.")
-            yield Item({"value": value}, where, notes)
+            value = {"value": value}
+        yield Item(value, where, notes)
 
 
 class Kept:
@@ -238,10 +241,7 @@ class Kept:
 
     def _bound(self, value: object, depth: int) -> Any:
         self._pieces -= 1
-        if self._pieces < 0:
-            self.was_cut += 1
-            return CUT
-        if isinstance(value, Mapping | list) and depth == 0:
+        if self._pieces < 0 or (depth == 0 and isinstance(value, Mapping | list)):
             self.was_cut += 1
             return CUT
         if isinstance(value, Mapping):
@@ -271,11 +271,6 @@ class Kept:
             return clean(text)
         self.was_cut += 1
         return clean(text[:room]) + CUT
-
-
-def bounded(value: object) -> Kept:
-    """Any JSON as it may be stored."""
-    return Kept(value)
 
 
 def clean(text: str) -> str:
@@ -328,7 +323,7 @@ def is_link(value: object) -> bool:
 
 
 def _since_1970(value: int | float) -> datetime | None:
-    """The unit follows from the size: until 2200 no two of them overlap."""
+    """The unit follows from the size: until 2200 no two units overlap."""
     try:
         seconds = float(value)
         while 1e11 < seconds < math.inf:

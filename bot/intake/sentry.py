@@ -22,17 +22,17 @@ def read(payload: Mapping[str, Any], *, received_at: datetime, headers: Mapping[
     """One alert, or what people did to an issue."""
     message = Item(payload, "", Notes())
     action, by = message.text("action", longest=LONGEST_NAME), _actor(message)
-    data = message.open("data") if isinstance(message.peek("data"), Mapping) else Item({}, "data", message.notes)
+    data = message.open_if_object("data")
     message.drop("installation")
-    if isinstance(data.peek("metric_alert"), Mapping):
+    if data.has_object("metric_alert"):
         draft = _metric(data, action)
-    elif isinstance(data.peek("event"), Mapping):
+    elif data.has_object("event"):
         draft = _event(data.open("event"), data)
-    elif isinstance(data.peek("issue"), Mapping):
+    elif data.has_object("issue"):
         return _about_issue(message, data, action, by, received_at)
-    elif isinstance(data.peek("error"), Mapping):
+    elif data.has_object("error"):
         draft = _event(data.open("error"), data)
-    elif isinstance(message.peek("event"), Mapping):
+    elif message.has_object("event"):
         draft = _plugin(message)
     elif "comment" in data or headers.get("sentry-hook-resource") in ("comment", "installation"):
         return whole(message.notes, contexts=[context(Happening.NOTE, SOURCE, message, state=action, by=by)])
@@ -63,13 +63,14 @@ def _event(event: Item, data: Item) -> Draft:
     """An event on account of which a rule of the issue's project alerts. The issue is what it is known by."""
     draft = Draft(SOURCE, name=event.text("title", "message"))
     draft.said_at = event.time("datetime", "timestamp", "received")  # the issue may be much older
-    issue = event.text("issue_id", "groupID", longest=LONGEST_KEY) or _last_part(event.text("issue_url"))
+    issue = (
+        event.text("issue_id", "groupID", longest=LONGEST_KEY) or event.text("issue_url").rstrip("/").rpartition("/")[2]
+    )
     draft.key = f"issue/{issue}" if issue else ""
     draft.link = event.url("web_url")
     draft.labels |= dict(_tags(event))
-    level = event.text("level", longest=LONGEST_NAME)
-    draft.label(severity=level, project=event.text("project", longest=LONGEST_NAME))
-    draft.label(environment=event.text("environment", longest=LONGEST_NAME))
+    draft.label(severity=event.text("level", longest=LONGEST_NAME))
+    draft.label(**{name: event.text(name, longest=LONGEST_NAME) for name in ("project", "environment")})
     draft.annotate(description=event.text("culprit"), rule=data.text("triggered_rule"))
     event.drop("_ref", "_ref_version", "_metrics", "grouping_config", "key_id", "hashes", "sdk", "modules", "url")
     return draft
@@ -111,8 +112,7 @@ def _issue(issue: Item, action: str) -> Draft:
     draft.said_at = seen if draft.status is Status.FIRING else None  # when it was resolved is not said
     draft.link = issue.url("web_url", "permalink")
     draft.label(severity=issue.text("level", longest=LONGEST_NAME))
-    if isinstance(issue.peek("project"), Mapping):
-        draft.label(project=issue.open("project").text("slug", "name", longest=LONGEST_NAME))
+    draft.label(project=issue.open_if_object("project").text("slug", "name", longest=LONGEST_NAME))
     draft.annotate(description=issue.text("culprit"), short_id=issue.text("shortId"))
     return draft
 
@@ -138,20 +138,13 @@ def _tags(event: Item) -> Iterator[tuple[str, str]]:
 
 
 def _actor(message: Item) -> str:
-    if not isinstance(message.peek("actor"), Mapping):
-        return ""
-    actor = message.open("actor")
-    name = actor.text("name", longest=LONGEST_NAME)
+    actor = message.open_if_object("actor")
     actor.drop("id", "type")
-    return name
-
-
-def _last_part(url: str) -> str:
-    return url.rstrip("/").rsplit("/", 1)[-1]
+    return actor.text("name", longest=LONGEST_NAME)
 
 
 def _again(message: Item, action: str) -> Item:
-    """What was taken before it was clear that nothing else would be understood."""
+    """With what was taken before it was clear that nothing else is understood."""
     if action:
         message.put_back("action", action)
     return message

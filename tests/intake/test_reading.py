@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.intake.generic import problem
-from bot.intake.reading import Item, Notes, as_text, as_time, bounded, clean, is_link
+from bot.intake.reading import Item, Kept, Notes, as_text, as_time, clean, is_link
 
 MOMENT = datetime(2026, 11, 20, 18, 0, 57, 568000, tzinfo=UTC)
 
@@ -84,7 +84,7 @@ def test_a_link_is_a_link(url: str) -> None:
 
 def test_what_is_kept_is_bounded_and_says_so() -> None:
     """Depth, breadth and length: what goes is counted."""
-    kept = bounded({"wide": list(range(1_000)), "long": "x" * 100_000, "bad": ["\x00", float("nan"), 10**300]})
+    kept = Kept({"wide": list(range(1_000)), "long": "x" * 100_000, "bad": ["\x00", float("nan"), 10**300]})
     assert kept.was_cut == 936 + 1
     assert json.dumps(kept.value, allow_nan=False)
     assert len(kept.value["wide"]) == 64
