@@ -40,15 +40,15 @@ async def _call(
     """`changing`: the request that may change something."""
     if credentials is None:
         raise HTTPException(401, NO_TOKEN, headers=CHALLENGE)
+    route = _route(changing) if changing else None
     try:
-        token = await tokens.check(deps, credentials.credentials, scope, route=_route(changing) if changing else None)
+        token = await tokens.check(deps, credentials.credentials, scope, route=route)
     except tokens.Unknown:
         get_logger().warning(Event.ACCESS_REFUSED, scope=scope.value)
         raise HTTPException(401, BAD_TOKEN, headers=CHALLENGE) from None
     # A token lives on when its owner is gone, and what Slack said about that may have been missed.
-    attempted, must_be_fresh = (_route(changing), True) if changing else ("read", False)
     person = await permissions.admitted(
-        deps, token.owner, attempted=attempted, about=token.name, must_be_fresh=must_be_fresh
+        deps, token.owner, attempted=route or "read", about=token.name, must_be_fresh=route is not None
     )
     return Caller(token, person)
 

@@ -29,7 +29,6 @@ async def slack_events(request: Request, door: TheDoor) -> Response:
 
 
 def make_app(door: HttpDoor) -> FastAPI:
-    """The ASGI application."""
     app = FastAPI(
         title="Tocsin",
         summary="The Slack bot that runs incidents.",

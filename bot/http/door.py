@@ -1,4 +1,4 @@
-"""What the HTTP door needs from the house, handed to it by `bot.app`."""
+"""What the HTTP door needs, handed to it by `bot.app`."""
 
 from __future__ import annotations
 

@@ -87,8 +87,7 @@ async def _refuse(limit: int, scope: Scope, receive: Receive, send: Send) -> Non
     if not _waits_for_leave(scope):
         await _drain(receive)
     sentence = TOO_LARGE.format(size=limit // 1_000_000)
-    response = problem(413, sentence, headers={"Connection": "close"})
-    await response(scope, receive, send)
+    await problem(413, sentence, headers={"Connection": "close"})(scope, receive, send)
 
 
 async def _put_off(scope: Scope, receive: Receive, send: Send) -> None:
@@ -121,5 +120,4 @@ def _announced(scope: Scope) -> int:
 
 def _waits_for_leave(scope: Scope) -> bool:
     """curl asks before it sends a large body: the answer is no, and nothing was sent."""
-    expected: bytes = dict(scope["headers"]).get(b"expect", b"")
-    return expected.lower() == b"100-continue"
+    return any(name == b"expect" and value.lower() == b"100-continue" for name, value in scope["headers"])

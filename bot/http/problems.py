@@ -41,11 +41,8 @@ class ProblemShape(BaseModel):
 
 def documented(**why: str) -> dict[int | str, dict[str, Any]]:
     """For a route's `responses`: `_403="The token has no execute scope."` and so on."""
-    schema = ProblemShape.model_json_schema()
-    return {
-        code.removeprefix("_"): {"description": said, "content": {MEDIA_TYPE: {"schema": schema}}}
-        for code, said in why.items()
-    }
+    content = {MEDIA_TYPE: {"schema": ProblemShape.model_json_schema()}}
+    return {code.removeprefix("_"): {"description": said, "content": content} for code, said in why.items()}
 
 
 class ProblemResponse(JSONResponse):
@@ -55,7 +52,7 @@ class ProblemResponse(JSONResponse):
 def problem(
     status: int, detail: str, *, headers: Mapping[str, str] | None = None, errors: Sequence[Any] = ()
 ) -> ProblemResponse:
-    """One problem. `errors` lists what is wrong with each field, as `{"field", "detail"}`."""
+    """`errors` lists what is wrong with each field, as `{"field", "detail"}`."""
     body: dict[str, Any] = {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status}
     body |= {"detail": detail} | ({"errors": list(errors)} if errors else {})
     return ProblemResponse(body, status_code=status, headers=dict(headers or {}))
@@ -72,9 +69,9 @@ def install(app: FastAPI) -> None:
 
 async def _of_http(_request: Request, raised: Exception) -> ProblemResponse:
     assert isinstance(raised, HTTPException)  # noqa: S101 - registered for nothing else
-    is_ours = raised.status_code != 400 and raised.detail != HTTPStatus(raised.status_code).phrase
-    own = raised.detail if is_ours else None  # 400 is the framework's alone
-    detail = own or SENTENCES.get(raised.status_code, str(raised.detail))
+    detail = raised.detail
+    if raised.status_code == 400 or detail in ("", HTTPStatus(raised.status_code).phrase):  # the framework's own words
+        detail = SENTENCES.get(raised.status_code, detail)
     return problem(raised.status_code, detail, headers=raised.headers)
 
 
@@ -86,8 +83,7 @@ async def _of_validation(_request: Request, raised: Exception) -> ProblemRespons
 
 
 def _field(location: Sequence[Any]) -> str:
-    inner = ".".join(str(part) for part in location[1:])
-    return inner or str(location[0] if location else "body")
+    return ".".join(map(str, location[1:])) or str(location[0] if location else "body")
 
 
 async def _of_domain(_request: Request, raised: Exception) -> ProblemResponse:

@@ -22,7 +22,7 @@ from bot.store.db.errors import DatabaseTrouble
 from bot.telemetry import Event, get_logger
 
 FLUSH_SECONDS = 5.0  # of real time
-UNKNOWN = "unknown"  # whatever stood in the address: a table row for each would be anybody's to fill
+UNKNOWN = "unknown"  # in place of what the address says: strangers would fill the table with rows of their own
 REASONS: Mapping[int, str] = {
     400: "unreadable",
     401: "bad_token",
@@ -79,7 +79,7 @@ class Refusals:
 
 
 class CountRefusals:
-    """ASGI middleware: looks at how a hook was answered, whoever answered it."""
+    """ASGI middleware: looks at the answer to each hook, of whichever layer."""
 
     def __init__(self, app: ASGIApp, refusals: Refusals) -> None:
         self._app = app

@@ -37,7 +37,7 @@ class Signatures:
 
 
 class Unsigned(Exception):
-    """Nothing that could be a signature came along."""
+    """No signature came along."""
 
 
 class Wrong(Exception):
@@ -73,7 +73,7 @@ async def must_fit(deps: Deps, signatures: Signatures, vendor: str, headers: Map
 
 
 async def fits(deps: Deps, signatures: Signatures, vendor: str, headers: Mapping[str, str], body: bytes) -> bool:
-    """Whether the vendor signed what came with a token: that alone may say more than that something fires.
+    """Whether the vendor signed what came with a token: only then may it say more than that something fires.
 
     Amazon is asked about its own wishes only: no alarm with a token waits for its certificate. Raises as `must_fit`.
     """
@@ -98,7 +98,7 @@ async def _must_fit(way: _Way, secrets: tuple[Secret, ...], headers: Mapping[str
 
 
 async def _must_be_amazons(deps: Deps, body: bytes) -> None:
-    """What costs least is looked at first: a stranger's message never makes us ask Amazon for anything."""
+    """The cheapest checks come first: a stranger's message makes the bot ask Amazon for nothing."""
     if deps.sns is None:
         raise Wrong(NO_TOPICS)
     if len(body) > LONGEST_OF_SNS:
@@ -120,5 +120,4 @@ async def _must_be_amazons(deps: Deps, body: bytes) -> None:
 
 def _same_region(topic: str, url: str) -> bool:
     """`arn:aws:sns:REGION:…` is signed in that region."""
-    region = topic.split(":")[3:4]
-    return urlsplit(url).netloc.split(".")[1:2] == region
+    return urlsplit(url).netloc.split(".")[1:2] == topic.split(":")[3:4]

@@ -64,12 +64,13 @@ async def take(
 
     `source` names the mapping in org.yml by which `generic` is read.
     """
-    _must_be_a_vendor(vendor)
+    if vendor not in VENDORS:
+        raise HTTPException(404, NO_VENDOR.format(vendor=vendor[:64], hint=hint(vendor[:64], VENDORS)))
     try:
         signed = await _must_be_allowed(deps, door, vendor, request)
         _must_be_a_source(deps, vendor, source)
         text = await _text_of(await request.body())
-        with interactive():  # its sender does, and gives up: the worker has all day
+        with interactive():  # its sender waits, and gives up: the worker has all day
             await webhooks.store(deps, Arrival(vendor, text, request.headers, deps.clock.wall(), source, signed))
     except Unclear as unreadable:
         get_logger().warning(Event.HOOK_REFUSED, vendor=vendor, sentence=unreadable.sentence)
@@ -84,17 +85,12 @@ async def take(
 
 
 async def _text_of(raw: bytes) -> str:
-    """Beside everything else where it is long."""
+    """In a thread where the body is long."""
     return body.text_of(raw) if len(raw) < webhooks.LONG else await asyncio.to_thread(body.text_of, raw)
 
 
-def _must_be_a_vendor(vendor: str) -> None:
-    if vendor not in VENDORS:
-        raise HTTPException(404, NO_VENDOR.format(vendor=vendor[:64], hint=hint(vendor[:64], VENDORS)))
-
-
 def _must_be_a_source(deps: Deps, vendor: str, source: str | None) -> None:
-    """Asked of whoever may send: what the mappings are called is nobody else's business."""
+    """Asked once the sender is known: the names of the mappings are for senders only."""
     mappings = deps.catalogue.generic
     if vendor == generic.SOURCE and source and source not in mappings:
         said = hint(source, mappings) if mappings else NO_MAPPINGS
@@ -102,9 +98,9 @@ def _must_be_a_source(deps: Deps, vendor: str, source: str | None) -> None:
 
 
 async def _must_be_allowed(deps: Deps, door: HttpDoor, vendor: str, request: Request) -> bool:
-    """The token alone counts, not its owner: alerts come in also while Slack cannot be asked about anybody.
+    """The token counts without its owner: alerts come in also while Slack cannot be asked about anybody.
 
-    Without a token, the vendor's own signature does. Returns whether there is one that fits.
+    Without a token, the vendor's own signature counts. Returns whether one fits.
     """
     secret = proof.token(request.headers)
     if secret is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from bot.domain.alerts import noisy_rules as rules
 from bot.domain.alerts.noisy_rules import Rule
@@ -31,22 +31,13 @@ class AlertShape(BaseModel):
 
     @classmethod
     def of(cls, alert: RecentAlert) -> AlertShape:
-        return cls(
-            fingerprint=alert.fingerprint,
-            status=alert.status.value,
-            labels=dict(alert.labels),
-            starts_at=alert.starts_at,
-            ends_at=alert.ends_at,
-            id=f"ALR-{alert.group}",
-            name=alert.name,
-            severity=alert.severity,
-            service=alert.service,
-            source=alert.source,
-        )
+        return cls.model_validate({**vars(alert), "id": f"ALR-{alert.group}"})
 
 
 class RuleShape(BaseModel):
     """What the alerts of one name in one service came to, as groups."""
+
+    model_config = ConfigDict(from_attributes=True)
 
     service: str = Field(examples=["default"])
     name: str = Field(examples=["APIDown"])
@@ -55,8 +46,8 @@ class RuleShape(BaseModel):
     alerts: int = Field(description="Single alerts in them.", examples=[40])
     acted_on: int = Field(description="Acknowledged, resolved, declared or a run started, by a person.", examples=[1])
     returned: int = Field(description="Fired again within 15 minutes of its end.", examples=[0])
-    flapping: bool
-    noisy: bool
+    flapping: bool = Field(validation_alias="is_flapping")
+    noisy: bool = Field(validation_alias="is_noisy")
 
 
 class NoisyShape(BaseModel):
@@ -80,23 +71,9 @@ class NoisyRulesShape(BaseModel):
 def noisy_rules_shape(found: NoisyRules) -> NoisyRulesShape:
     return NoisyRulesShape(
         window_days=rules.WINDOW.days,
-        rules=[_rule(rule) for rule in found.rules[:MOST_RULES]],
+        rules=[RuleShape.model_validate(rule) for rule in found.rules[:MOST_RULES]],
         noisy=[_noisy(rule) for rule in found.noisy[:MOST_RULES]],
         refused_messages=found.refused,
-    )
-
-
-def _rule(rule: Rule) -> RuleShape:
-    return RuleShape(
-        service=rule.service,
-        name=rule.name,
-        fired=rule.fired,
-        told=rule.told,
-        alerts=rule.alerts,
-        acted_on=rule.acted_on,
-        returned=rule.returned,
-        flapping=rule.is_flapping,
-        noisy=rule.is_noisy,
     )
 
 

@@ -166,10 +166,10 @@ async def acknowledge(id: str, deps: TheDeps, caller: Writer) -> SubjectStatus: 
     number, by = alert_group.number(id), _actor(caller)
     if number is not None:
         group, _ = await alert_operations.acknowledge(deps, number, by)
-        return _status_of_alert(group)
+        return _status(group)
     named, _ = await overview.one(deps, id, by)
     incident, _ = await incidents.acknowledge(deps, named.id, by)
-    return _status_of_incident(incident)
+    return _status(incident)
 
 
 @router.post("/incidents/{id}/resolve", responses=REFUSALS)
@@ -178,8 +178,8 @@ async def resolve(id: str, deps: TheDeps, caller: Writer, said: Resolution | Non
     number, by = alert_group.number(id), _actor(caller)
     if number is not None:
         group, _ = await alert_operations.resolve(deps, number, by)
-        return _status_of_alert(group)
-    return _status_of_incident(await _resolved(deps, id, said or Resolution(), by))
+        return _status(group)
+    return _status(await _resolved(deps, id, said or Resolution(), by))
 
 
 def _actor(caller: Caller) -> Actor:
@@ -189,31 +189,20 @@ def _actor(caller: Caller) -> Actor:
 async def _resolved(deps: Deps, name: str, said: Resolution, by: Actor) -> Incident:
     incident, _ = await overview.one(deps, name, by)
     try:
-        fix, impact = readable(said.fix), readable(said.impact)
-        return await resolution.resolve(deps, incident.id, by, fix=fix, impact=impact)
-    except Conflict:  # somebody was first: as it stands
+        return await resolution.resolve(deps, incident.id, by, fix=readable(said.fix), impact=readable(said.impact))
+    except Conflict:  # somebody was first: as it is now
         incident, _ = await overview.one(deps, name, by)
         return incident
 
 
-def _status_of_alert(group: AlertGroup) -> SubjectStatus:
-    status = "acknowledged" if group.is_open and group.acknowledged_at else group.status.value
+def _status(subject: AlertGroup | Incident) -> SubjectStatus:
+    is_taken_alert = isinstance(subject, AlertGroup) and subject.is_open and subject.acknowledged_at
     return SubjectStatus(
-        id=str(group),
-        status=status,
-        acknowledged_at=group.acknowledged_at,
-        acknowledged_by=group.acknowledged_by,
-        resolved_at=group.resolved_at,
-    )
-
-
-def _status_of_incident(incident: Incident) -> SubjectStatus:
-    return SubjectStatus(
-        id=incident.name,
-        status=incident.status.value,
-        acknowledged_at=incident.acknowledged_at,
-        acknowledged_by=incident.acknowledged_by,
-        resolved_at=incident.resolved_at,
+        id=str(subject),
+        status="acknowledged" if is_taken_alert else subject.status.value,
+        acknowledged_at=subject.acknowledged_at,
+        acknowledged_by=subject.acknowledged_by,
+        resolved_at=subject.resolved_at,
     )
 
 
@@ -232,15 +221,6 @@ def _listing(found: Overview) -> Listing:
 
 
 def shape(incident: Incident, roles: Mapping[str, str]) -> IncidentShape:
-    """An incident as programs read it."""
-    return IncidentShape(
-        id=incident.name,
-        roles=dict(roles),
-        channel=Channel(id=incident.slack.channel, name=incident.slack.channel_name)
-        if incident.slack.channel
-        else None,
-        **{name: getattr(incident, name) for name in _SAME},
-    )
-
-
-_SAME = tuple(name for name in IncidentShape.model_fields if name not in {"id", "roles", "channel"})
+    slack = incident.slack
+    channel = Channel(id=slack.channel, name=slack.channel_name) if slack.channel else None
+    return IncidentShape.model_validate({**vars(incident), "id": incident.name, "roles": roles, "channel": channel})

@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchem
 from pydantic_core import PydanticCustomError
 
 from bot.deps import Deps
-from bot.domain.catalogue.runbook import Effect, Kind, Parameter, Runbook
+from bot.domain.catalogue.runbook import Effect, Parameter, Runbook
 from bot.domain.errors import Missing, Unclear
 from bot.domain.incidents.draft import readable
 from bot.domain.people.person import Actor
@@ -31,6 +31,7 @@ from bot.services.runs import request as run_request
 from bot.services.runs.queries import Record, Shown
 from bot.services.runs.request import MAX_REASON, Wanted
 from bot.views.kit import links
+from bot.views.runbook import asks_on_the_way
 
 OUTPUT_SHOWN = 20_000
 NOT_STARTED, NOT_NEEDED = "not_started", "not_needed"
@@ -56,6 +57,8 @@ class ParameterShape(BaseModel):
 
 class RecordShape(BaseModel):
     """Of its last hundred runs: how many were begun and are over, and how many of those succeeded."""
+
+    model_config = ConfigDict(from_attributes=True)
 
     ended: int = Field(examples=[9])
     fixed: int = Field(examples=[7])
@@ -94,9 +97,9 @@ def _runbook(runbook: Runbook, record: Record, *, with_parameters: bool) -> Runb
         service=runbook.service,
         version=runbook.version,
         parameters=[_parameter(one) for one in runbook.parameters] if with_parameters else None,
-        needs_approval=_needs_approval(runbook),
+        needs_approval=asks_on_the_way(runbook) or rule_of_run(runbook, None) is not None,
         effects=[effect for effect in Effect if any(step.effect is effect for step in runbook.steps)],
-        record=RecordShape(ended=record.ended, fixed=record.fixed, median_seconds=record.median_seconds),
+        record=RecordShape.model_validate(record),
     )
 
 
@@ -110,11 +113,6 @@ def _parameter(one: Parameter) -> ParameterShape:
         choices=list(one.enum),
         help=one.help,
     )
-
-
-def _needs_approval(runbook: Runbook) -> bool:
-    own = any(step.approval is not None or step.kind is Kind.APPROVAL for step in runbook.steps)
-    return own or rule_of_run(runbook, None) is not None
 
 
 # --- asking for a run -------------------------------------------------------------------------------------------------
@@ -296,18 +294,20 @@ class _View:
 
     def shape(self) -> ExecutionShape:
         run = self._shown.run
-        return ExecutionShape(
-            execution_id=run.name,
-            sentence=self._told(run.sentence),
-            incident=f"INC-{run.incident}" if run.incident else None,
-            reason=self._told(run.reason),
-            parameters=self._told({name: _spoken(one) for name, one in run.parameters.items()}),
-            plan_hash=self._told(run.plan_hash),
-            steps=list(self._steps()),
-            approvals=[self._approval(one) for one in self._shown.approval_requests],
-            took_seconds=_seconds(run),
-            message_url=links.permalink(self._deps, run.channel, run.ts),
-            **{name: getattr(run, name) for name in _SAME_OF_RUN},
+        given = {name: str(one) if isinstance(one, Reference) else one for name, one in run.parameters.items()}
+        told = {name: self._told(getattr(run, name)) for name in ("sentence", "reason", "plan_hash")}
+        return ExecutionShape.model_validate(
+            {
+                **vars(run),
+                **told,
+                "execution_id": run.name,
+                "incident": f"INC-{run.incident}" if run.incident else None,
+                "parameters": self._told(given),
+                "steps": list(self._steps()),
+                "approvals": [self._approval(one) for one in self._shown.approval_requests],
+                "took_seconds": _seconds(run),
+                "message_url": links.permalink(self._deps, run.channel, run.ts),
+            }
         )
 
     def _told(self, value: Any) -> Any:
@@ -338,31 +338,16 @@ class _View:
         )
 
     def _title(self, planned: Mapping[str, Any]) -> str:
-        """To everybody as it stands in the file: parameters may be in the one that was planned."""
+        """For everybody as in the file: the planned one may hold parameters."""
         step = self._shown.runbook.step(planned["id"])
         told = self._told(planned["title"]) if self._is_whole else step.title if step else ""
         return told or planned["id"]
 
     def _approval(self, asked: ApprovalRequest) -> ApprovalShape:
-        votes = [
-            VoteShape(person=one.person, verdict=one.verdict, at=one.at, reason=self._told(one.reason))
-            for one in asked.votes
-        ]
-        same = {name: getattr(asked, name) for name in _SAME_OF_ASKED}
-        return ApprovalShape(votes=votes, gate=asked.covers, plan_hash=self._told(asked.plan_hash), **same)
-
-
-def _spoken(value: Any) -> Any:
-    return str(value) if isinstance(value, Reference) else value
+        votes = [{**vars(one), "reason": self._told(one.reason)} for one in asked.votes]
+        told = {"votes": votes, "gate": asked.covers, "plan_hash": self._told(asked.plan_hash)}
+        return ApprovalShape.model_validate({**vars(asked), **told})
 
 
 def _seconds(timed: Run | StepRun) -> float | None:
     return round(timed.took.total_seconds(), 3) if timed.took is not None else None
-
-
-_OWN_OF_RUN = {
-    "execution_id", "sentence", "incident", "reason", "parameters", "plan_hash", "steps", "approvals", "took_seconds",
-    "message_url",
-}  # fmt: skip
-_SAME_OF_RUN = tuple(name for name in ExecutionShape.model_fields if name not in _OWN_OF_RUN)
-_SAME_OF_ASKED = tuple(name for name in ApprovalShape.model_fields if name not in {"votes", "plan_hash", "gate"})
