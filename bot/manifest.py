@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -49,7 +48,6 @@ _REQUIRED = (
 
 
 def packaged() -> dict[str, Any]:
-    """The manifest as it was shipped."""
     return read(data("manifest.yml"))
 
 
@@ -68,7 +66,7 @@ def for_socket_mode() -> dict[str, Any]:
 
 def for_http(url: str) -> dict[str, Any]:
     """Slack posts everything to `<url>/slack/events`. Raises Unclear for what is no https address."""
-    manifest = copy.deepcopy(packaged())
+    manifest = packaged()
     address = _base(url) + EVENTS_PATH
     manifest["settings"]["socket_mode_enabled"] = False
     manifest["settings"]["event_subscriptions"]["request_url"] = address
@@ -93,7 +91,7 @@ def _base(url: str) -> str:
 
 
 def check(path: Path) -> list[Finding]:
-    """What Slack would refuse, with the line where it stands."""
+    """What Slack would refuse, with its line."""
     try:
         text = path.read_text(encoding="utf-8")
         manifest = yaml.safe_load(text)
@@ -137,7 +135,7 @@ def _names(manifest: dict[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def _at(value: Any, place: str) -> list[Any]:
-    """What stands at `a.b[].c`: None for each that is missing."""
+    """What is at `a.b[].c`: None for each that is missing."""
     here, _, rest = place.partition(".")
     found = value.get(here.removesuffix("[]")) if isinstance(value, dict) else None
     many = found or [] if here.endswith("[]") else [found]
@@ -145,5 +143,4 @@ def _at(value: Any, place: str) -> list[Any]:
 
 
 def _line(text: str, word: str) -> int:
-    lines = text.splitlines()
-    return next((number for number, line in enumerate(lines, 1) if word in line), 1)
+    return next((number for number, line in enumerate(text.splitlines(), 1) if word in line), 1)

@@ -95,7 +95,7 @@ class Settings:
 
 
 class _Environment:
-    """Variables by name; a secret may stand in the file that NAME_FILE names."""
+    """Variables by name; a secret may be in the file that NAME_FILE names."""
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         self._environ = environ
@@ -123,7 +123,7 @@ class _Environment:
         return None if value is None else Secret(parse(name, value))
 
     def several(self, name: str) -> tuple[Secret, ...]:
-        """Secrets with commas or blanks between them: the old one counts beside the new one while they are changed."""
+        """Secrets with commas or blanks between them: the old and the new one both count while they are changed."""
         return tuple(Secret(one) for one in _words(self.secret(name) or ""))
 
 
@@ -152,7 +152,7 @@ def _read(env: _Environment) -> Settings:
         smtp_starttls=env.parsed("SMTP_STARTTLS", _one_of("auto", "required", "off"), Settings.smtp_starttls),
         http_host=env.parsed("TOCSIN_HTTP_HOST", _as_it_is, Settings.http_host),
         http_port=env.parsed("TOCSIN_HTTP_PORT", _port, Settings.http_port),
-        public_url=env.parsed("TOCSIN_PUBLIC_URL", _public_url, None),
+        public_url=env.parsed("TOCSIN_PUBLIC_URL", _web_url, None),
         catalog=env.parsed("TOCSIN_CATALOG", _folders, ()),
         templates=env.parsed("TOCSIN_TEMPLATES", _folders, ()),
         allow_shell=env.parsed("TOCSIN_ALLOW_SHELL", _folders, ()),
@@ -218,14 +218,14 @@ def _url_of(*schemes: str) -> Callable[[str, str], str]:
 
 
 def _base_url(name: str, value: str) -> str:
-    return _url_of("https", "http")(name, value).rstrip("/") + "/"
+    return f"{_web_url(name, value)}/"
 
 
 def _https_url(name: str, value: str) -> str:
     return _url_of("https")(name, value).rstrip("/")
 
 
-def _public_url(name: str, value: str) -> str | None:
+def _web_url(name: str, value: str) -> str:
     return _url_of("https", "http")(name, value).rstrip("/")
 
 

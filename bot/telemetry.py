@@ -15,7 +15,7 @@ EventDict = MutableMapping[str, Any]
 
 
 class Event(StrEnum):
-    """What can happen that an operator may want to find. The value is what stands in the log."""
+    """What can happen that an operator may want to find. The value is what the log holds."""
 
     STARTED = "tocsin.started"
     READY = "tocsin.ready"
@@ -77,14 +77,11 @@ _SECRETS = re.compile(
 
 
 def scrub(text: str) -> str:
-    """The text with everything that looks like a secret replaced."""
     return _SECRETS.sub("***", text)
 
 
 def _scrub_values(_logger: object, _method: str, event: EventDict) -> EventDict:
-    for key, value in event.items():
-        event[key] = _scrubbed(value)
-    return event
+    return {key: _scrubbed(value) for key, value in event.items()}
 
 
 def _scrubbed(value: Any) -> Any:
@@ -130,18 +127,19 @@ def _shared() -> list[structlog.types.Processor]:
 
 
 def _formatter(log_format: str) -> structlog.stdlib.ProcessorFormatter:
-    last: list[structlog.types.Processor] = (
-        [structlog.processors.format_exc_info, _scrub_values, structlog.processors.JSONRenderer(ensure_ascii=False)]
+    renderer: structlog.types.Processor = (
+        structlog.processors.JSONRenderer(ensure_ascii=False)
         if log_format == "json"
-        else [
-            structlog.processors.format_exc_info,
-            _scrub_values,
-            structlog.dev.ConsoleRenderer(
-                colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
-            ),
-        ]
+        else structlog.dev.ConsoleRenderer(
+            colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
+        )
     )
     return structlog.stdlib.ProcessorFormatter(
         foreign_pre_chain=[*_shared(), structlog.stdlib.ExtraAdder()],
-        processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *last],
+        processors=[
+            structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+            structlog.processors.format_exc_info,
+            _scrub_values,
+            renderer,
+        ],
     )

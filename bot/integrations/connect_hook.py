@@ -1,4 +1,4 @@
-"""A request that must not leave once somebody says so, in a thread, asks the loop on its way out: on the doorstep.
+"""A request in a thread that must not leave once somebody says so: it asks the loop on its way out.
 
 The question is asked with the connection established and nothing of the request written, and what it holds is held
 until the request is with the network: for as long as a write to a socket of one's own machine takes. Waiting for the
@@ -39,7 +39,7 @@ def before_leaving(still: Still) -> Iterator[None]:
 
 
 def of(method: str) -> dict[str, Any]:
-    """How a request is to be made here, beside what it says."""
+    """Further arguments of a request that is made here."""
     step = _here.get()
     return {"extensions": {"trace": _trace(step)}} if step and method.upper() == "POST" else {}
 
@@ -53,7 +53,7 @@ class _Doorstep:
         self._asking: asyncio.Task[None] | None = None
 
     def shut(self) -> None:
-        """Nobody waits for the request any more; a thread that still comes is not let out."""
+        """Nobody waits for the request; a thread that still comes is not let out."""
         self._is_shut = True
         self._has_left.set()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from email.headerregistry import Address
 from email.message import EmailMessage
@@ -30,6 +30,11 @@ CONNECTIONS = 4  # at a time: servers turn away who opens many
 TLS_PORT = 465  # TLS from the first byte
 HOST_LIMIT = 40  # so that a Message-ID stays in one line, which Python would break wrongly
 REASON_LIMIT = 200
+REFUSED: Mapping[type[SMTPResponseException], str] = {
+    SMTPDataError: "content_refused",
+    SMTPAuthenticationError: "login_refused",
+    SMTPSenderRefused: "sender_refused",
+}
 
 
 class SmtpMailer:
@@ -62,7 +67,8 @@ class SmtpMailer:
             accepted = tuple(one for one in addresses if one not in {no.address for no in refused})
             if not accepted:
                 raise Undeliverable(_reasons(refused), permanent=all(no.permanent for no in refused))
-            await self._content(client, self.written(mail, addresses))
+            async with self._phase(maybe_done=True):
+                await client.data(self.written(mail, addresses))
         return Sent(accepted, tuple(refused))
 
     # --- the conversation ---
@@ -110,24 +116,16 @@ class SmtpMailer:
             return Refusal(address, _answer(no), permanent=no.code >= 500)
         return None
 
-    async def _content(self, client: SMTP, message: bytes) -> None:
-        async with self._phase(maybe_done=True):
-            await client.data(message)
-
     @asynccontextmanager
     async def _phase(self, *, maybe_done: bool = False) -> AsyncIterator[None]:
         """What the server answered is certain; where it answered nothing, the message may have gone."""
         try:
             async with asyncio.timeout(self._timeout_seconds):
                 yield
-        except SMTPDataError as no:
-            raise Undeliverable(f"content_refused: {_answer(no)}", permanent=no.code >= 500) from None
-        except SMTPAuthenticationError as no:
-            raise Undeliverable(f"login_refused: {_answer(no)}") from None
-        except SMTPSenderRefused as no:
-            raise Undeliverable(f"sender_refused: {_answer(no)}") from None
         except SMTPResponseException as no:
-            raise Undeliverable(f"refused: {_answer(no)}") from None
+            what = next((word for kind, word in REFUSED.items() if isinstance(no, kind)), "refused")
+            permanent = isinstance(no, SMTPDataError) and no.code >= 500
+            raise Undeliverable(f"{what}: {_answer(no)}", permanent=permanent) from None
         except (SMTPException, OSError) as problem:
             said = one_line(str(problem))[:REASON_LIMIT]
             raise Undeliverable(f"{type(problem).__name__}: {said}", maybe_done=maybe_done) from None
@@ -135,7 +133,6 @@ class SmtpMailer:
     # --- the message ---
 
     def written(self, mail: Mail, addresses: list[str]) -> bytes:
-        """The message as it travels."""
         message = EmailMessage(policy=WIRE)
         message["From"] = Address(one_line(self._name), addr_spec=self._address)
         message["To"] = [Address(addr_spec=address) for address in addresses]
@@ -158,7 +155,7 @@ class SmtpMailer:
 
 
 def _writable(to: tuple[str, ...]) -> tuple[list[str], list[Refusal]]:
-    """Those that can stand in an envelope, and why the others do not."""
+    """Those that an envelope can hold, and why it cannot hold the others."""
     addresses, refused = [], []
     for address in unique(to):
         if not is_address(address):

@@ -53,18 +53,11 @@ class PagerDuty:
     ) -> None:
         self._events = _Events(routing_key.reveal(), base_url=events_url) if routing_key else None
         self._rest = _Rest(api_key.reveal(), default_from=sender, base_url=api_url) if api_key else None
+        self.has_events, self.has_rest = self._events is not None, self._rest is not None
         for client in self._clients():
             client.timeout = timeout_seconds  # type: ignore[assignment]  # theirs is 60, which the types take for a rule
         self._seats = ThreadSlots(THREADS)
         self._known: dict[str, OnCall] = {}
-
-    @property
-    def has_events(self) -> bool:
-        return self._events is not None
-
-    @property
-    def has_rest(self) -> bool:
-        return self._rest is not None
 
     def close(self) -> None:
         for client in self._clients():
@@ -132,8 +125,9 @@ class PagerDuty:
         """There, where it was made by REST; otherwise by an event, which finds what an event made."""
         found = self._open_incidents(dedup_key) if self._rest else []
         for incident in found:
-            changed = {"incident": {"type": "incident_reference", "status": status}}
-            self._needed_rest().put(f"/incidents/{incident}", json=changed)
+            self._needed_rest().put(
+                f"/incidents/{incident}", json={"incident": {"type": "incident_reference", "status": status}}
+            )
         if not found and self._events:
             self._events.send_event(action, dedup_key=dedup_key)
 
@@ -167,8 +161,8 @@ class PagerDuty:
 
     def _user_of(self, address: str) -> str | None:
         found = self._needed_rest().get("/users", params={"query": address}).json()["users"]
-        same = [user["id"] for user in found if str(user.get("email", "")).casefold() == address.casefold()]
-        return str(same[0]) if same else None
+        same = (str(user["id"]) for user in found if str(user.get("email", "")).casefold() == address.casefold())
+        return next(same, None)
 
     def _user(self, user: str) -> OnCall:
         return _person({"user": self._needed_rest().get(f"/users/{quote(user, safe='')}").json()["user"]})
@@ -207,26 +201,23 @@ class PagerDuty:
 # --- their clients, without their retries -------------------------------------------------------------------------
 
 
-class _Events(pagerduty.EventsApiV2Client):
-    max_network_attempts = 0
-
-    def request(self, method: str, url: str, **how: Any) -> httpx2.Response:  # type: ignore[override]  # as theirs
-        return super().request(method, url, **(how | connect_hook.of(method)))
-
-    def postprocess(self, response: httpx2.Response) -> None:
-        """Called before they would wait and try again, on a 429 for ever."""
-        _must_be_well(response)
-
-
-class _Rest(pagerduty.RestApiV2Client):
+class _Once(pagerduty.ApiClient):
     max_network_attempts = 0
 
     def request(self, method: str, url: str, **how: Any) -> httpx2.Response:  # type: ignore[override]  # as theirs
         return super().request(method, url, **(how | connect_hook.of(method)))
 
     def postprocess(self, response: httpx2.Response, suffix: str | None = None) -> None:
-        """The same."""
+        """Called before they would wait and try again, on a 429 for ever."""
         _must_be_well(response)
+
+
+class _Events(_Once, pagerduty.EventsApiV2Client):
+    """Takes events by the routing key."""
+
+
+class _Rest(_Once, pagerduty.RestApiV2Client):
+    """Takes everything else by the API key."""
 
 
 def _must_be_well(response: httpx2.Response) -> None:
@@ -250,7 +241,7 @@ def _wait_seconds(headers: Mapping[str, str]) -> float:
 
 
 def _said(response: httpx2.Response) -> str:
-    """What they say is wrong: `error` of REST, or the event's own `message`; each may hold a list of `errors`."""
+    """What they say is wrong: `error` of REST, or an event's `message`; each may hold a list of `errors`."""
     try:
         answer = response.json()
     except ValueError:

@@ -30,7 +30,7 @@ NOTHING_LEFT = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, ai
 
 
 def open_session(timeout_seconds: float = 30.0) -> aiohttp.ClientSession:
-    """The one session that every client of Slack in this process shares. Whoever opens it closes it."""
+    """The one session of all clients of Slack in this process. Its opener closes it."""
     connector = aiohttp.TCPConnector(limit=100, keepalive_timeout=60)
     return aiohttp.ClientSession(connector=connector, timeout=aiohttp.ClientTimeout(total=timeout_seconds))
 
@@ -38,7 +38,7 @@ def open_session(timeout_seconds: float = 30.0) -> aiohttp.ClientSession:
 def web_client(token: Secret | None, *, base_url: str, session: aiohttp.ClientSession) -> AsyncWebClient:
     """The SDK's client without its retry handlers: repeating a post is the outbox's decision, after a look."""
     revealed = token.reveal() if token else None
-    return AsyncWebClient(token=revealed, base_url=_with_slash(base_url), session=session, retry_handlers=[])
+    return AsyncWebClient(token=revealed, base_url=f"{base_url.rstrip('/')}/", session=session, retry_handlers=[])
 
 
 class SlackChat:
@@ -78,19 +78,18 @@ class SlackChat:
                 "initial_comment": comment,
             },
         )
-        files = done.get("files") or [{}]
-        return dict(files[0])
+        return dict((done.get("files") or [{}])[0])
 
     async def respond(self, response_url: str, payload: dict[str, Any]) -> None:
         async with (
             self._sorting_refusals(),
             self._session.post(response_url, json=payload, allow_redirects=False) as response,
         ):
-            body = await response.text()
+            code = _code(await response.text())
             if response.status != 200:
-                raise _refused(response.status, response.headers, _code(body) or "response_url_refused")
-            if _code(body) not in {None, "ok"}:
-                raise _refused(response.status, response.headers, _code(body) or "")
+                raise _refused(response.status, response.headers, code or "response_url_refused")
+            if code not in (None, "ok"):
+                raise _refused(response.status, response.headers, code)
 
     async def _send_bytes(self, url: str, body: bytes) -> None:
         """Uploaded bytes show nowhere until the upload is completed: whatever goes wrong here has not happened."""
@@ -124,7 +123,7 @@ def _field(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, list | tuple) and value and all(isinstance(item, str | int) for item in value):
-        return ",".join(str(item) for item in value)
+        return ",".join(map(str, value))
     if isinstance(value, list | tuple | dict):
         return json.dumps(value, ensure_ascii=False)
     return str(value)
@@ -142,10 +141,8 @@ def _sorted(refusal: SlackApiError) -> Undeliverable:
 def _refused(status: int, headers: Mapping[str, str], error: str) -> Undeliverable:
     if status == 429 or error == "ratelimited":
         return Throttled(retry_after_seconds(headers))
-    if status >= 500 or not error:
+    if status >= 500 or not error or error in TRANSIENT:
         return Undeliverable(error or f"http_{status}", maybe_done=True)
-    if error in TRANSIENT:
-        return Undeliverable(error, maybe_done=True)
     return Undeliverable(error, permanent=error not in TOKEN_TROUBLE)
 
 
@@ -167,7 +164,3 @@ def _code(body: str) -> str | None:
     if not isinstance(answer, dict) or answer.get("ok"):
         return None
     return str(answer.get("error") or "refused")
-
-
-def _with_slash(base_url: str) -> str:
-    return base_url if base_url.endswith("/") else base_url + "/"

@@ -1,6 +1,6 @@
-"""Amazon SNS, as far as whoever listens to it speaks to it: its certificates, and saying yes to a subscription.
+"""What a listener asks of Amazon SNS: its certificates, and to begin a subscription.
 
-Whoever calls has found the address to be Amazon's own: see `intake.proof`.
+Callers have found the address to be Amazon's own: see `intake.proof`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 LONGEST = 100_000
 MOST_CERTIFICATES = 16
-FETCHES_A_MINUTE = 10  # of certificates, whoever makes up addresses for them
+FETCHES_A_MINUTE = 10  # of certificates, for addresses that strangers make up
 
 
 class AmazonSns:

@@ -10,7 +10,7 @@ from bot.domain.errors import Undeliverable
 
 
 class ThreadSlots:
-    """Whoever finds none within `wait_seconds` is sent away, to come again later."""
+    """A caller without a slot within `wait_seconds` is sent away, to come again later."""
 
     def __init__(self, count: int, *, wait_seconds: float = 3.0) -> None:
         self._free = asyncio.Semaphore(count)

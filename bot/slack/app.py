@@ -56,20 +56,20 @@ class SlackDoor:
         start_seconds: float = START_SECONDS,
         connections: int = CONNECTIONS,
     ) -> None:
-        self._listeners = listeners
-        self._deps = deps
+        self.listeners = listeners
+        self.deps = deps
         self._has_secret = signing_secret is not None
         self._start_seconds = start_seconds
-        self._identity: Identity | None = None
+        self.identity: Identity | None = None  # of the bot in its workspace; None until Slack has said so
         self._trouble: str | None = "I have not reached Slack yet."
-        self._is_stopping = False
+        self.is_stopping = False
         self._tasks = Tasks()  # answers: drained at the end
         self._keepers = Tasks()  # connections: cancelled at the end
-        self._app = self._bolt(web_client(None, base_url=base_url, session=session), signing_secret)
-        dispatcher = Dispatcher(listeners, lambda: self._deps, self._tasks, budget_seconds)
-        self._app.middleware(_Handover(self, dispatcher))
+        self.app = self._bolt(web_client(None, base_url=base_url, session=session), signing_secret)
+        dispatcher = Dispatcher(listeners, lambda: self.deps, self._tasks, budget_seconds)
+        self.app.middleware(_Handover(self, dispatcher))
         self._sockets = (
-            [Socket(self._app, app_token, ping_seconds=ping_seconds, name=str(n)) for n in range(connections)]
+            [Socket(self.app, app_token, ping_seconds=ping_seconds, name=str(n)) for n in range(connections)]
             if app_token
             else []
         )
@@ -91,29 +91,6 @@ class SlackDoor:
 
     # --- coming and going ------------------------------------------------------------------------------------------
 
-    @property
-    def deps(self) -> Deps:
-        """As handed in; what was learned from Slack stands in `config.known`."""
-        return self._deps
-
-    @property
-    def app(self) -> AsyncApp:
-        """Bolt, with the signature check and the handover in it."""
-        return self._app
-
-    @property
-    def listeners(self) -> Listeners:
-        return self._listeners
-
-    @property
-    def identity(self) -> Identity | None:
-        """Who the bot is in its workspace; None until Slack has said so."""
-        return self._identity
-
-    @property
-    def is_stopping(self) -> bool:
-        return self._is_stopping
-
     async def start(self) -> None:
         """Reach Slack, at once if it is there. Where it is away, this returns all the same and goes on trying."""
         tried = asyncio.Event()
@@ -127,7 +104,7 @@ class SlackDoor:
 
     async def stop(self) -> None:
         """Finish what was begun, then close the connections."""
-        self._is_stopping = True
+        self.is_stopping = True
         await self._tasks.drain(DRAIN_SECONDS)
         await self._keepers.drain(0.0)
 
@@ -141,7 +118,7 @@ class SlackDoor:
 
     def trouble(self) -> str | None:
         """A sentence for /readyz, or None."""
-        if self._sockets and self._identity and not any(socket.is_connected for socket in self._sockets):
+        if self._sockets and self.identity and not any(socket.is_connected for socket in self._sockets):
             return "No Socket Mode connection to Slack is open; I keep trying."
         return self._trouble
 
@@ -149,33 +126,33 @@ class SlackDoor:
         while not await self._introduce():
             tried.set()
             await asyncio.sleep(RETRY_SECONDS)
-        await channels.find_all(self._deps)
+        await channels.find_all(self.deps)
         tried.set()
         self._keepers.spawn(self._prefill())
 
     async def _introduce(self) -> bool:
         try:
-            known = await people.introduce(self._deps)
+            known = await people.introduce(self.deps)
         except Undeliverable as problem:
             self._trouble = f"Slack does not answer ({problem.error}); I keep trying."
             if problem.permanent or problem.error in TOKEN_TROUBLE:
                 self._trouble = f"Slack refuses the bot's token ({problem.error}): check SLACK_BOT_TOKEN."
             telemetry.get_logger().warning(Event.SLACK_AWAY, sentence=self._trouble)
             return False
-        self._identity, self._trouble = known, None
-        self._deps.workspace.learn(known.user, known.team, known.url)
+        self.identity, self._trouble = known, None
+        self.deps.workspace.learn(known.user, known.team, known.url)
         telemetry.get_logger().info(Event.SLACK_CONNECTED, team=known.team, bot_user=known.user)
         return True
 
     async def _prefill(self) -> None:
         try:
-            await people.prefill(self._deps)
+            await people.prefill(self.deps)
         except Undeliverable as problem:
-            # Whoever is not in the table yet is asked for when they first say something.
+            # A person who is not in the table yet is asked for when they first say something.
             telemetry.get_logger().info(Event.SLACK_AWAY, sentence=f"users.list: {problem.error}")
 
     async def _wait_for_sockets(self) -> None:
-        if self._identity is None:
+        if self.identity is None:
             return  # Slack is away: nobody knows for how long
         while not all(socket.is_connected for socket in self._sockets):  # noqa: ASYNC110 - the SDK has no event for it
             await asyncio.sleep(0.01)
@@ -207,13 +184,13 @@ class SlackDoor:
             signed = AsyncBoltRequest(body=body.decode(), query=request.url.query, headers=dict(request.headers))
         except (ValueError, TypeError, AttributeError):  # neither a form nor JSON: not Slack's, whatever its signature
             return BoltResponse(status=401, body={"error": "invalid request"})
-        return await self._app.async_dispatch(signed)
+        return await self.app.async_dispatch(signed)
 
     async def take_event(self, body: dict[str, Any]) -> BoltResponse:
         """Store first, acknowledge then. What could not be stored is not acknowledged: Slack sends it again."""
         try:
             with interactive():
-                await events.keep(self._deps, self._listeners, body)
+                await events.keep(self.deps, self.listeners, body)
         except events.NOT_STORED as problem:
             telemetry.get_logger().error(Event.SLACK_EVENT_NOT_STORED, error=type(problem).__name__)
             return BoltResponse(status=503, body="")

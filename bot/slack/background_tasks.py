@@ -1,4 +1,4 @@
-"""Work that goes on beside an answer: strongly referenced, so that it is not collected, and waited for at the end."""
+"""Work that goes on after an answer: strongly referenced, so that it is not collected, and waited for at the end."""
 
 from __future__ import annotations
 

@@ -72,14 +72,12 @@ class _Late:
 
 @dataclass(frozen=True)
 class _Answering:
-    """One interaction being answered."""
-
     task: asyncio.Task[Answer]
     late: _Late
 
 
 class Dispatcher:
-    """Takes an interaction to the table's function and its answer back to the person."""
+    """Takes an interaction to its listener and the answer back to the person."""
 
     def __init__(
         self, listeners: Listeners, deps: Callable[[], Deps], tasks: Tasks, budget_seconds: float = BUDGET_SECONDS
@@ -148,12 +146,11 @@ class Dispatcher:
         return Nothing()
 
     def _tell(self, interaction: Interaction, answer: Answer, *, is_late: bool) -> None:
-        """Say what the acknowledgement cannot: answers to clicks and forms, and whatever comes too late for it."""
+        """Say what the acknowledgement cannot: answers to clicks and forms, and those that come too late for it."""
         if interaction.in_home and interaction.kind is Kind.BLOCK_ACTION:
             self._tasks.spawn(home.refresh(self._deps(), self._listeners, interaction.user, interaction.key))
-        in_acknowledgement = interaction.kind is Kind.COMMAND and not is_late
         reply = late_reply(answer) if is_late else answer
-        if isinstance(reply, Reply) and not in_acknowledgement:
+        if isinstance(reply, Reply) and (is_late or interaction.kind is not Kind.COMMAND):
             self._tasks.spawn(self._say(interaction, reply))
 
     async def _say(self, interaction: Interaction, reply: Reply) -> None:
@@ -166,35 +163,32 @@ class Dispatcher:
                 telemetry.get_logger().warning(Event.SLACK_ANSWER_LOST, name=interaction.name, error=problem.error)
                 if problem.maybe_done:
                     return
-        where = interaction.where
-        await replies.send(deps, reply, to=interaction.user, where=where, key=f"answer:{interaction.key}")
+        key = f"answer:{interaction.key}"
+        await replies.send(deps, reply, to=interaction.user, where=interaction.where, key=key)
 
 
 async def _question(listeners: Listeners, deps: Deps, interaction: Interaction, actor: Actor) -> Answer:
-    """The function that the table names, asked in its own words."""
-    if interaction.kind is Kind.COMMAND:
-        picked = help_text.pick(listeners, interaction.name, interaction.text)
+    """The answer of the listener's function."""
+    kind, name, where = interaction.kind, interaction.name, interaction.where
+    if kind is Kind.COMMAND:
+        picked = help_text.pick(listeners, name, interaction.text)
         if isinstance(picked, Reply):
             return picked
         verb, rest = picked
-        return await verb.handler(Command(actor, rest, interaction.where), deps)
-    if interaction.kind is Kind.SUBMISSION and interaction.name in listeners.submissions:
-        return await listeners.submissions[interaction.name](_submission(interaction, actor), deps)
-    if interaction.kind is Kind.SHORTCUT and interaction.name in listeners.shortcuts:
-        mark = Shortcut(actor, interaction.name, interaction.where, text=interaction.text, author=interaction.author)
-        return await listeners.shortcuts[interaction.name](mark, deps)
-    if interaction.kind is Kind.BLOCK_ACTION and interaction.name in listeners.block_actions:
-        return await listeners.block_actions[interaction.name](_press(interaction, actor), deps)
-    is_field = interaction.in_modal and "/" in interaction.name  # a choice in a form that nobody needs to hear of yet
+        return await verb.handler(Command(actor, rest, where), deps)
+    if kind is Kind.SUBMISSION and name in listeners.submissions:
+        values = payloads.fields(interaction.view or {})
+        return await listeners.submissions[name](Submission(actor, name, values, interaction.metadata, where), deps)
+    if kind is Kind.SHORTCUT and name in listeners.shortcuts:
+        shortcut = Shortcut(actor, name, where, text=interaction.text, author=interaction.author)
+        return await listeners.shortcuts[name](shortcut, deps)
+    if kind is Kind.BLOCK_ACTION and name in listeners.block_actions:
+        return await listeners.block_actions[name](_click(interaction, actor), deps)
+    is_field = interaction.in_modal and "/" in name  # a choice in a form that nobody needs to hear of yet
     return Nothing() if is_field else Reply(help_text.GONE)
 
 
-def _submission(interaction: Interaction, actor: Actor) -> Submission:
-    values = payloads.fields(interaction.view or {})
-    return Submission(actor, interaction.name, values, interaction.metadata, interaction.where)
-
-
-def _press(interaction: Interaction, actor: Actor) -> BlockAction:
+def _click(interaction: Interaction, actor: Actor) -> BlockAction:
     view = interaction.view or {}
     return BlockAction(
         actor,
@@ -210,8 +204,7 @@ def _press(interaction: Interaction, actor: Actor) -> BlockAction:
 
 def placed(view: dict[str, Any], interaction: Interaction) -> dict[str, Any]:
     """The view, knowing from where it was opened."""
-    carried = str(view.get("private_metadata") or "")
-    return {**view, "private_metadata": payloads.pack(interaction.where, carried)}
+    return {**view, "private_metadata": payloads.pack(interaction.where, str(view.get("private_metadata") or ""))}
 
 
 def _not_opened(modal: Modal, problem: Undeliverable) -> Answer:
@@ -224,8 +217,7 @@ def _not_opened(modal: Modal, problem: Undeliverable) -> Answer:
 
 
 def button(text: str, label: str, action: str, value: str) -> Reply:
-    section = {"type": "section", "text": {"type": "mrkdwn", "text": text}}
-    return Reply(text, blocks=[section, help_text.opener(label, action, value)])
+    return Reply(text, blocks=[help_text.section(text), help_text.opener(label, action, value)])
 
 
 # --- answers, in Slack's shapes ------------------------------------------------------------------------------------
@@ -270,14 +262,12 @@ def acknowledgement(interaction: Interaction, answer: Answer) -> BoltResponse:
 
 
 def empty() -> BoltResponse:
-    """Received; nothing to show."""
     return BoltResponse(status=200, body="")
 
 
 def message(reply: Reply) -> dict[str, Any]:
-    body: dict[str, Any] = {"response_type": "in_channel" if reply.public else "ephemeral"}
-    body["text"] = mrkdwn.clip(reply.text, TEXT_LIMIT)
-    return body | ({"blocks": reply.blocks} if reply.blocks else {})
+    kind, blocks = "in_channel" if reply.public else "ephemeral", {"blocks": reply.blocks} if reply.blocks else {}
+    return {"response_type": kind, "text": mrkdwn.clip(reply.text, TEXT_LIMIT), **blocks}
 
 
 def response(reply: Reply, interaction: Interaction) -> dict[str, Any]:

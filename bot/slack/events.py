@@ -68,7 +68,7 @@ class EventDispatcher:
     async def handle(self, deps: Deps, item: InboxItem) -> None:
         """One stored event: `item.key` is Slack's event_id, `item.kind` is `event:<type>`."""
         event: Json = item.payload["event"]
-        deps = _knowing_itself(deps, item.payload)
+        _learn_itself(deps, item.payload)
         await self._keep_house(deps, item.key, event)
         meaning = self._listeners.events.get(item.kind.removeprefix(PREFIX))
         if meaning is None:
@@ -115,12 +115,8 @@ class EventDispatcher:
             return  # two bots that mention each other would never stop
         where = Where(channel=event.get("channel"), thread=event.get("thread_ts"), ts=event.get("ts"))
         command, text = spoken_to(deps.workspace.bot_user, str(event.get("text") or ""), self._listeners)
-        person = await people.find(deps, user)
-        found = await outcome(
-            self._handle_event(deps, Actor(person, key=key, channel=where.channel), command, text, where),
-            kind="MENTION",
-            name=command,
-        )
+        by = Actor(await people.find(deps, user), key=key, channel=where.channel)
+        found = await outcome(self._handle_event(deps, by, command, text, where), kind="MENTION", name=command)
         reply = _as_reply(found)
         if reply is not None:
             await replies.send(deps, reply, to=user, where=_place_of(reply, where), key=key)
@@ -153,9 +149,7 @@ def _as_reply(found: Answer | Problem) -> Reply | None:
 
 
 def _place_of(reply: Reply, where: Where) -> Where:
-    """A public answer stands in a thread under the question; an ephemeral message there would not be seen by who has it
-    closed.
-    """
+    """A public answer goes into a thread under the question; an ephemeral one there is unseen while it is closed."""
     return Where(channel=where.channel, thread=where.thread or (where.ts if reply.public else None))
 
 
@@ -174,12 +168,10 @@ async def _membership(deps: Deps, event: Json) -> None:
         await channels.lost(deps, str(event["channel"]), "not_in_channel")
 
 
-def _knowing_itself(deps: Deps, payload: Json) -> Deps:
+def _learn_itself(deps: Deps, payload: Json) -> None:
     """Who the bot is, from the event where Slack was away when this process started."""
-    if deps.workspace.bot_user:
-        return deps
-    deps.workspace.learn(str(payload.get("bot_user") or ""), str(payload.get("team") or ""))
-    return deps
+    if not deps.workspace.bot_user:
+        deps.workspace.learn(str(payload.get("bot_user") or ""), str(payload.get("team") or ""))
 
 
 NOT_STORED = (DatabaseTrouble, OSError)

@@ -49,18 +49,12 @@ def _first_word(text: str) -> tuple[str, str]:
 
 
 def _unknown(listeners: Listeners, command: str, word: str) -> str:
-    aliases = listeners.aliases.get(command, {})
-    known = {*listeners.commands[command], *aliases, HELP} - {""}
+    known = {*listeners.commands[command], *listeners.aliases.get(command, {}), HELP} - {""}
     close = nearest(word, sorted(known))
-    shown = _quoted(word)
+    shown = re.sub(r"[<>&*_~`@|]", "", word)[:40]  # no mention, no link, no markup, not long
     if close is None or close == HELP:
         return f"I do not know “{shown}”. `{command} {HELP}` lists what I know."
     return f"I do not know “{shown}”. Did you mean `{command} {close}`? `{command} {HELP}` lists the rest."
-
-
-def _quoted(word: str) -> str:
-    """A word of theirs in a sentence of ours: no mention, no link, no markup, not long."""
-    return re.sub(r"[<>&*_~`@|]", "", word)[:40]
 
 
 def help_on(listeners: Listeners, command: str, about: str = "") -> Reply:
@@ -86,15 +80,18 @@ def _sections(lines: list[str]) -> list[dict[str, object]]:
         if len(texts[-1]) + len(line) + 1 > SECTION_LIMIT:
             texts.append("")
         texts[-1] = f"{texts[-1]}\n{line}".strip()
-    return [{"type": "section", "text": {"type": "mrkdwn", "text": text}} for text in texts]
+    return [section(text) for text in texts]
+
+
+def section(text: str) -> dict[str, object]:
+    """Not verbatim, unlike the views': Slack makes links of addresses in it."""
+    return {"type": "section", "text": {"type": "mrkdwn", "text": text}}
 
 
 def opener(label: str, action: str, value: str) -> dict[str, object]:
     """A button for where no modal can be opened at once."""
-    button: dict[str, object] = {"type": "button", "action_id": action, "text": {"type": "plain_text", "text": label}}
-    if value:
-        button["value"] = value
-    return {"type": "actions", "elements": [button]}
+    button = {"type": "button", "action_id": action, "text": {"type": "plain_text", "text": label}}
+    return {"type": "actions", "elements": [button | ({"value": value} if value else {})]}
 
 
 MEANT = re.compile(r"<(?!@[UW]|#[CG]|!date\^|!subteam\^S|https?://)")

@@ -1,8 +1,6 @@
-"""The Home tab: drawn afresh whenever its owner opens it or presses something in it."""
+"""The Home tab: drawn again when its owner opens it or clicks something in it."""
 
 from __future__ import annotations
-
-from typing import Any
 
 from bot import telemetry
 from bot.deps import Deps
@@ -10,6 +8,7 @@ from bot.domain.errors import Problem, Undeliverable
 from bot.domain.people.person import Actor
 from bot.interactions import Listeners
 from bot.services.workspace import people, permissions
+from bot.slack import help_text
 from bot.telemetry import Event
 
 
@@ -20,7 +19,7 @@ async def publish(deps: Deps, listeners: Listeners, user: str, key: str) -> None
         permissions.welcome(person)
         view = await listeners.home(Actor(person, key=key or None), deps)
     except Problem as problem:
-        view = _nothing_but(problem.sentence)
+        view = {"type": "home", "blocks": [help_text.section(problem.sentence)]}
     await deps.chat.call("views.publish", {"user_id": user, "view": view})
 
 
@@ -30,7 +29,3 @@ async def refresh(deps: Deps, listeners: Listeners, user: str, key: str) -> None
         await publish(deps, listeners, user, key)
     except Undeliverable as problem:
         telemetry.get_logger().warning(Event.SLACK_ANSWER_LOST, name="home", error=problem.error)
-
-
-def _nothing_but(sentence: str) -> dict[str, Any]:
-    return {"type": "home", "blocks": [{"type": "section", "text": {"type": "mrkdwn", "text": sentence}}]}

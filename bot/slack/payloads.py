@@ -72,10 +72,10 @@ def interaction(body: Mapping[str, Any]) -> Interaction | None:
     if "command" in body:
         return _command(body)
     readers = {
-        "block_actions": _press,
+        "block_actions": _click,
         "view_submission": _submission,
-        "shortcut": _mark,
-        "message_action": _mark,
+        "shortcut": _shortcut,
+        "message_action": _shortcut,
     }
     reader = readers.get(str(body.get("type")))
     return reader(body) if reader else None
@@ -94,7 +94,7 @@ def _command(body: Mapping[str, Any]) -> Interaction:
     )
 
 
-def _press(body: Mapping[str, Any]) -> Interaction | None:
+def _click(body: Mapping[str, Any]) -> Interaction | None:
     action = next(iter(body.get("actions") or []), None)
     if action is None:
         return None
@@ -138,10 +138,8 @@ def _submission(body: Mapping[str, Any]) -> Interaction:
     )
 
 
-def _mark(body: Mapping[str, Any]) -> Interaction:
+def _shortcut(body: Mapping[str, Any]) -> Interaction:
     message = body.get("message") or {}
-    ts = _text(body.get("message_ts") or message.get("ts"))
-    channel = _text((body.get("channel") or {}).get("id"))
     return Interaction(
         Kind.SHORTCUT,
         key=str(body.get("trigger_id") or ""),
@@ -149,7 +147,11 @@ def _mark(body: Mapping[str, Any]) -> Interaction:
         name=str(body.get("callback_id") or ""),
         text=unescape(str(message.get("text") or "")),
         author=str(message.get("user") or message.get("bot_id") or ""),
-        where=Where(channel=channel, thread=_text(message.get("thread_ts")), ts=ts),
+        where=Where(
+            channel=_text((body.get("channel") or {}).get("id")),
+            thread=_text(message.get("thread_ts")),
+            ts=_text(body.get("message_ts") or message.get("ts")),
+        ),
         trigger=_text(body.get("trigger_id")),
         response_url=_text(body.get("response_url")),
     )
@@ -165,9 +167,8 @@ def _text(value: Any) -> str | None:
 
 def _where_of_message(body: Mapping[str, Any]) -> Where:
     container, message = body.get("container") or {}, body.get("message") or {}
-    channel = (body.get("channel") or {}).get("id") or container.get("channel_id")
     return Where(
-        channel=_text(channel),
+        channel=_text((body.get("channel") or {}).get("id") or container.get("channel_id")),
         thread=_text(message.get("thread_ts") or container.get("thread_ts")),
         ts=_text(container.get("message_ts") or message.get("ts")),
     )
@@ -217,7 +218,7 @@ def fields(view: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _input_value(element: Mapping[str, Any], *, single: bool) -> Any:
-    """What stands in one input, whichever of Slack's names for it the element uses."""
+    """The value of one input, under whichever of Slack's names its element uses."""
     if element.get("type") == "checkboxes":
         chosen = [option["value"] for option in element.get("selected_options") or []]
         return bool(chosen) if single else chosen

@@ -27,10 +27,12 @@ class _Quiet(logging.Filter):
         return True
 
 
+_QUIET = _Quiet()
+
+
 def _quiet_logger() -> logging.Logger:
     logger = logging.getLogger("slack_sdk.socket_mode")
-    if not any(isinstance(each, _Quiet) for each in logger.filters):
-        logger.addFilter(_Quiet())
+    logger.addFilter(_QUIET)  # which is there once, however often it is added
     return logger
 
 
@@ -57,12 +59,7 @@ class Socket:
         self._ping_seconds = ping_seconds
         self._patience_seconds = patience_seconds
         self._name = name
-        self._is_connected = False
-
-    @property
-    def is_connected(self) -> bool:
-        """As of the last look, half a second ago at most."""
-        return self._is_connected
+        self.is_connected = False  # as of the last look, half a second ago at most
 
     async def keep(self) -> None:
         """Runs until it is cancelled. One generation at a time: the old one is closed before the next begins."""
@@ -76,7 +73,7 @@ class Socket:
             try:
                 await self._live(handler)
             finally:
-                self._is_connected = False
+                self.is_connected = False
                 await _close(handler)
             telemetry.get_logger().warning(Event.SLACK_SOCKET_RENEWED, socket=self._name)
 
@@ -87,10 +84,10 @@ class Socket:
         try:
             last_seen = loop.time()
             while loop.time() - last_seen < self._patience_seconds:
-                self._is_connected = await handler.client.is_connected()
-                if self._is_connected:
+                self.is_connected = await handler.client.is_connected()
+                if self.is_connected:
                     last_seen = loop.time()
-                await asyncio.sleep(LOOK_SECONDS if self._is_connected else LOOK_SECONDS / 25)
+                await asyncio.sleep(LOOK_SECONDS if self.is_connected else LOOK_SECONDS / 25)
         finally:
             connecting.cancel()
             await asyncio.gather(connecting, return_exceptions=True)

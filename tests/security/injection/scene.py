@@ -164,7 +164,7 @@ class Scene:
         """Another process on the same database, which knows no secret yet."""
         secrets = Secrets(self.environment, handed_on=self.environment)
         deps = replace(self.story.deps, secrets=secrets, wakeups=LocalWakeups(), worker_name="successor")
-        self.story.door._deps = deps
+        self.story.door.deps = deps
         self.story.worker = worker_of(deps)
         self.story.clock.advance(deps.config.lease_seconds + 1)
         await self.story.settle()

@@ -88,7 +88,7 @@ async def stage(
         pager = PagerDuty(routing_key=Secret(ROUTING_KEY), events_url=pagerduty.url, timeout_seconds=30)
         mailer = SmtpMailer("127.0.0.1", mail.port, sender="tocsin@example.com", timeout_seconds=30)
         deps = replace(scene.story.deps, mailer=mailer, pager=pager)
-        scene.story.door._deps = deps
+        scene.story.door.deps = deps
         scene.story.worker = worker_of(deps)
         await people.remember(deps, {"id": "U0ADA", "name": "ada", "profile": {"email": "ada@example.com"}})
         yield Stage(scene, mail, pagerduty)

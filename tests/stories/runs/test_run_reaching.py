@@ -65,7 +65,7 @@ class Reached:
 
     def with_deps(self, **changes: Any) -> None:
         deps: Deps = replace(self.story.deps, **changes)
-        self.story.door._deps = deps
+        self.story.door.deps = deps
         self.story.worker = worker_of(deps)
 
     async def asks(self, words: str = "tell", user: str = "Ada", channel: str = OPS) -> str:
