@@ -14,10 +14,11 @@ from bot.domain.alerts.maintenance import Window
 from bot.domain.catalogue.service import Service
 from bot.domain.catalogue.severity import OnAlert, Severity
 from bot.domain.people.person import BOT
+from bot.domain.text import duration
 from bot.domain.text.wording import listing
 from bot.interactions import Block
 from bot.views import silence
-from bot.views.incident import DONE, MARKERS, spoken
+from bot.views.incident import DONE, MARKERS
 from bot.views.kit import blocks as b
 from bot.views.kit.mrkdwn import Safe, clip, clock, link, literal, mention, moment
 
@@ -35,7 +36,7 @@ SILENCES = (("15 minutes", "15m"), ("1 hour", "1h"), ("4 hours", "4h"), ("until 
 
 @dataclass(frozen=True)
 class Card:
-    """All that a card shows. `alerts` are some of the group's, those that fire first."""
+    """`alerts` are some of the group's, those that fire first."""
 
     group: AlertGroup
     service: Service
@@ -58,7 +59,7 @@ def marker(group: AlertGroup) -> str:
 def fallback(group: AlertGroup) -> str:
     """Plain text for notifications: harmless also where Slack reads markup in it."""
     state = "fires" if group.is_open else "is resolved"
-    return literal(f"{group} {_one_line(group.called)} {state} ({group.severity})")
+    return literal(f"{group} {one_line(group.called)} {state} ({group.severity})")
 
 
 def card(shown: Card) -> list[Block]:
@@ -71,21 +72,24 @@ def card(shown: Card) -> list[Block]:
         _facts(shown),
         *_labels(shown),
         *_links(shown),
-        *_states(shown),
-        *([b.context(shown.coming)] if shown.coming else []),
+        *_context(*_held(shown)),
+        *_context(*filter(None, [shown.coming])),
         *_runbooks(shown),
         *_buttons(shown),
     ]
 
 
-def _one_line(text: str) -> str:
+def _context(*lines: str) -> list[Block]:
+    return [b.context(*lines)] if lines else []
+
+
+def one_line(text: str) -> str:
     return " ".join(text.split())
 
 
 def _name(group: AlertGroup) -> Safe:
     """Between markers of bold or strike-through, of which it holds none itself."""
-    text = _one_line(group.called).replace("*", "∗").replace("~", "∼")
-    return clip_safe(literal(text), NAME_LIMIT)
+    return clip_safe(literal(one_line(group.called).replace("*", "∗").replace("~", "∼")), NAME_LIMIT)
 
 
 def clip_safe(text: Safe, limit: int) -> Safe:
@@ -93,7 +97,7 @@ def clip_safe(text: Safe, limit: int) -> Safe:
 
 
 def _over(group: AlertGroup) -> str:
-    took = spoken((group.resolved_at or group.since) - group.since)
+    took = duration.brief((group.resolved_at or group.since) - group.since)
     by = "" if group.resolved_by in (None, BOT) else f" by {mention(group.resolved_by or '')}"
     end = "Heard again" if group.heartbeat and not by else f"Resolved{by}"
     return f"{DONE} ~{group} {_name(group)}~\n{end} after {took}."
@@ -102,7 +106,7 @@ def _over(group: AlertGroup) -> str:
 def _summary(shown: Card) -> list[Block]:
     for alert in shown.alerts:
         for name in SUMMARY:
-            text = _one_line(alert.annotations.get(name, ""))
+            text = one_line(alert.annotations.get(name, ""))
             if text:
                 return [b.section(clip_safe(literal(text), SUMMARY_LIMIT))]
     return []
@@ -117,8 +121,7 @@ def _facts(shown: Card) -> Block:
         ("Since", moment(group.since)),
     ]
     if shown.incident:
-        led_to = link(shown.incident_url, shown.incident) if shown.incident_url else Safe(shown.incident)
-        facts.append(("Led to", led_to))
+        facts.append(("Led to", link(shown.incident_url, shown.incident)))
     if group.acknowledged_by and group.acknowledged_at:
         facts.append(("On it", f"{mention(group.acknowledged_by)}, {moment(group.acknowledged_at)}"))
     return b.fields(*facts)
@@ -135,20 +138,15 @@ def _counted(group: AlertGroup) -> str:
 
 
 def _labels(shown: Card) -> list[Block]:
-    """What the first alert has beside what stands above."""
-    if not shown.alerts:
-        return []
-    known = {"alertname", "service", "severity"}
-    pairs = [(name, value) for name, value in sorted(shown.alerts[0].labels.items()) if name not in known]
-    if not pairs:
-        return []
-    text = " · ".join(_pair(name, value) for name, value in pairs[:LABELS_SHOWN])
+    """The first alert's, without those that the card shows elsewhere."""
+    labels = shown.alerts[0].labels if shown.alerts else {}
+    pairs = [_pair(name, labels[name]) for name in sorted(labels.keys() - {"alertname", "service", "severity"})]
     more = f" · {len(pairs) - LABELS_SHOWN} more" if len(pairs) > LABELS_SHOWN else ""
-    return [b.context(text + more)]
+    return _context(" · ".join(pairs[:LABELS_SHOWN]) + more) if pairs else []
 
 
 def _pair(name: str, value: str) -> Safe:
-    return clip_safe(literal(_one_line(f"{name}={value}")), LABEL_LIMIT)
+    return clip_safe(literal(one_line(f"{name}={value}")), LABEL_LIMIT)
 
 
 def _links(shown: Card) -> list[Block]:
@@ -163,7 +161,7 @@ def _links(shown: Card) -> list[Block]:
         ):
             if url:
                 found.setdefault(label, url)
-    return [b.context(" · ".join(link(url, label) for label, url in found.items()))] if found else []
+    return _context(" · ".join(link(url, label) for label, url in found.items())) if found else []
 
 
 def _held(shown: Card) -> list[str]:
@@ -172,37 +170,30 @@ def _held(shown: Card) -> list[str]:
     return [*held, silence.on_card(shown.maintenance)] if shown.maintenance else held
 
 
-def _states(shown: Card) -> list[Block]:
-    held = _held(shown)
-    return [b.context(*held)] if held else []
-
-
 def _runbooks(shown: Card) -> list[Block]:
     """What was begun for it, the newest last, and what else may help."""
-    begun = [f"{link(url, name) if url else name} ({runbook})" for name, runbook, url in shown.runs[-RUNS_SHOWN:]]
+    begun = ", ".join(f"{link(url, name)} ({runbook})" for name, runbook, url in shown.runs[-RUNS_SHOWN:])
     others = " · ".join(f"`/runbook run {one}`" for one in shown.others[:OTHERS_SHOWN])
-    lines = [f"Begun for it: {', '.join(begun)}."] if begun else []
-    return [b.context(*lines, *([f"It may also help: {others}"] if others else []))] if lines or others else []
+    lines = [begun and f"Begun for it: {begun}.", others and f"It may also help: {others}"]
+    return _context(*filter(None, lines))
 
 
 def _buttons(shown: Card) -> list[Block]:
-    group, name = shown.group, str(shown.group)
-    runbook = shown.runbook
+    group, name, runbook = shown.group, str(shown.group), shown.runbook
     return b.actions(
         b.button("Unacknowledge", "alert.unack", name)
         if group.acknowledged_at
         else b.button("Acknowledge", "alert.ack", name, style="primary"),
         None if group.incident else b.button("Declare incident", "alert.declare", name),
         b.button("Resolve", "alert.resolve", name),
-        b.button(clip(f"Run: {_one_line(runbook[1])}", 75), "runbook.run", runbook[0]) if runbook else None,
+        b.button(clip(f"Run: {one_line(runbook[1])}", 75), "runbook.run", runbook[0]) if runbook else None,
         b.button("End silence", "alert.unsilence", name) if group.is_silenced(shown.now) else None,
         _silence(),
     )
 
 
 def _silence() -> Block:
-    options = [b.option(text, value) for text, value in SILENCES]
-    chooser = b.select(options)
+    chooser = b.select([b.option(text, value) for text, value in SILENCES])
     return {**chooser, "action_id": "alert.silence", "placeholder": b.plain("Silence", 150)}
 
 
@@ -248,12 +239,12 @@ def storm_card(shown: StormCard) -> list[Block]:
         f"{_groups(total)}, {is_open} of them open with {firing} alerts that fire. They are shown here together."
         f"{_by_severity(shown)}"
     )
-    windows = [b.context(*[silence.on_storm(one) for one in shown.windows[:WINDOWS_SHOWN]])] if shown.windows else []
+    windows = _context(*map(silence.on_storm, shown.windows[:WINDOWS_SHOWN]))
     return [b.section(f"{title}\n{said}"), *_breakdown(shown), *windows, *_attend(shown)]
 
 
 def _by_severity(shown: StormCard) -> str:
-    """How many of those that are open are how bad, where that differs."""
+    """How many are open at each severity, where there is more than one."""
     counts: dict[str, int] = {}
     for line in sorted(shown.lines, key=lambda one: one.rank):
         counts[line.severity] = counts.get(line.severity, 0) + line.open
@@ -266,9 +257,7 @@ def _groups(count: int) -> str:
 
 
 def _breakdown(shown: StormCard) -> list[Block]:
-    lines = [_line(line) for line in shown.lines[:PARTS_SHOWN]]
-    rest = shown.lines[PARTS_SHOWN:]
-    blocks = [b.section("\n".join(lines[start : start + 5])) for start in range(0, len(lines), 5)]
+    blocks, rest = b.sections([_line(line) for line in shown.lines[:PARTS_SHOWN]], 5), shown.lines[PARTS_SHOWN:]
     if rest:
         groups, firing = sum(line.groups for line in rest), sum(line.firing for line in rest)
         blocks.append(b.context(f"And {len(rest)} more kinds of alert: {_groups(groups)}, {firing} alerts fire."))
@@ -277,14 +266,14 @@ def _breakdown(shown: StormCard) -> list[Block]:
 
 def _line(line: Line) -> str:
     mark = MARKERS[min(line.rank, len(MARKERS) - 1)] if line.open else DONE
-    name = clip_safe(literal(_one_line(line.name) or "without a name"), NAME_LIMIT)
+    name = clip_safe(literal(one_line(line.name) or "without a name"), NAME_LIMIT)
     alerts = f"{line.firing} alert fires" if line.firing == 1 else f"{line.firing} alerts fire"
     groups = f", {_groups(line.groups)}" if line.groups > 1 else ""
     return f"{mark} {literal(line.severity)} {literal(line.service)} · {name}: {alerts}{groups}"
 
 
 def _attend(shown: StormCard) -> list[Block]:
-    """The worst that nobody is on, each with its button; as they are taken, others come up."""
+    """The worst that nobody acknowledged, each with its button."""
     return [
         b.section(
             f"{marker(group)} *{group} {_name(group)}*",
@@ -300,16 +289,16 @@ def _attend(shown: StormCard) -> list[Block]:
 def why(shown: Card, channel: str, escalation_policy: Sequence[str] = ()) -> str:
     """`channel` as people write it, `escalation_policy` the lines about its steps."""
     group = shown.group
+    head = f"*{group} {_name(group)}*: {literal(_level(shown.severity))} of {literal(shown.service.name)}, {channel}."
     lines = [
-        f"*{group} {_name(group)}*: {literal(_level(shown.severity))} of {literal(shown.service.name)}, {channel}."
+        *map(literal, group.why),
+        f"Alerts with {_common(group)} are one group.",
+        f"It led to {shown.incident or 'no incident'}.",
+        *_held(shown),
+        *(escalation_policy or [_no_escalation_policy(shown)]),
+        *map(literal, group.noticed[:10]),
     ]
-    lines += [f"• {literal(sentence)}" for sentence in group.why]
-    lines.append(f"• Alerts with {_common(group)} are one group.")
-    lines.append(f"• It {'led to ' + shown.incident if shown.incident else 'led to no incident'}.")
-    lines += [f"• {line}" for line in _held(shown)]
-    lines += [f"• {line}" for line in escalation_policy or [_no_escalation_policy(shown)]]
-    lines += [f"• {literal(sentence)}" for sentence in group.noticed[:10]]
-    return clip("\n".join(lines), 3800)
+    return clip("\n• ".join([head, *lines]), 3800)
 
 
 def _common(group: AlertGroup) -> str:
@@ -317,11 +306,10 @@ def _common(group: AlertGroup) -> str:
     named = [(name, value) for name, value in group.labels if name != "heartbeat"]
     same = ", ".join(_pair(name, value) for name, value in named if value)
     without = ", ".join(literal(name) for name, value in named if not value)
-    return f"the same {same}" + (f" and without {without}" if without else "")
+    return f"the same {same}{f' and without {without}' if without else ''}"
 
 
 def _no_escalation_policy(shown: Card) -> str:
-    """Why there are no steps to name."""
     if shown.severity.on_alert is OnAlert.LOG:
         return f"Alerts of {literal(shown.severity.key)} are only logged: it has no card, and nobody is called for it."
     if shown.group.escalation_policy:

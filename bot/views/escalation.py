@@ -7,7 +7,7 @@ alert or was typed by somebody is shown as it was typed.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from types import MappingProxyType
@@ -15,8 +15,8 @@ from types import MappingProxyType
 from bot.domain.catalogue.policy import EscalationPolicy, Unless
 from bot.domain.escalation.escalation import EscalationStart, Fate, Planned, ResponseStatus, ScheduledStep, next_step
 from bot.domain.people.access import USER
+from bot.domain.text import duration
 from bot.domain.text.wording import listing
-from bot.views.incident import spoken
 from bot.views.kit.mrkdwn import clip, clock, link, literal, mention
 
 NAME_LIMIT = 200
@@ -64,9 +64,7 @@ class Tongue:
     linked: Callable[[str | None, str], str]
 
 
-SLACK = Tongue(
-    mention, clock, literal, lambda text: f"`{text}`", lambda url, text: str(link(url, text)) if url else text
-)
+SLACK = Tongue(mention, clock, literal, lambda text: f"`{text}`", link)
 
 
 def plain(people: Mapping[str, str]) -> Tongue:
@@ -83,7 +81,6 @@ def plain(people: Mapping[str, str]) -> Tongue:
 
 
 def message(told: StepMessage) -> str:
-    """For Slack."""
     return " ".join(_sentences(told, SLACK))
 
 
@@ -91,28 +88,22 @@ def mail(told: StepMessage) -> tuple[str, str]:
     """Subject and text."""
     tongue = plain(told.people)
     drill = "[Drill] " if told.is_drill else ""
-    link = [f"In Slack: {told.link}"] if told.link else []
     title = f"{drill}[{told.subject}] {_what(told, tongue).rstrip('.').replace(f'{told.subject} ', '', 1)}"
-    return title, "\n\n".join(["\n".join(_sentences(told, tongue)), *link])
+    link = f"\n\nIn Slack: {told.link}" if told.link else ""
+    return title, "\n".join(_sentences(told, tongue)) + link
 
 
 def page(told: StepMessage) -> tuple[str, str]:
-    """One line, and the rest. What to do and where is added for whoever reads it on a pager."""
+    """One line, and the rest. What to do and where is added where the page is sent."""
     tongue = plain(told.people)
     rest = (_who(told, tongue), _others(told, tongue), _next(told, tongue))
-    return _what(told, tongue).rstrip("."), "\n".join(part for part in rest if part)
+    return _what(told, tongue).rstrip("."), "\n".join(filter(None, rest))
 
 
-def _sentences(told: StepMessage, tongue: Tongue) -> list[str]:
-    parts = [
-        _what(told, tongue),
-        _who(told, tongue),
-        _others(told, tongue),
-        _request(told, tongue),
-        _next(told, tongue),
-    ]
+def _sentences(told: StepMessage, tongue: Tongue) -> Iterable[str]:
     drill = "This is a drill: practise as if it were real." if told.is_drill else ""
-    return [part for part in (drill, *parts) if part]
+    parts = [part(told, tongue) for part in (_what, _who, _others, _request, _next)]
+    return filter(None, [drill, *parts])
 
 
 def _name(told: StepMessage, tongue: Tongue) -> str:
@@ -123,12 +114,12 @@ def _name(told: StepMessage, tongue: Tongue) -> str:
 def _what(told: StepMessage, tongue: Tongue) -> str:
     name = _name(told, tongue)
     since = told.due.due_at - told.start.begins_at
-    span = spoken(since)
+    span = duration.brief(since)
     if told.due.by_hand:
         return f"{tongue.person(told.begun_by)} escalated {name}."
     if since.total_seconds() < 1:
-        state = "fires" if told.is_alert else "is declared" if told.start.number == 1 else "is open"
-        state = f"{state} still" if told.is_alert and told.start.number > 1 else state
+        first, later = ("fires", "fires still") if told.is_alert else ("is declared", "is open")
+        state = later if told.start.number > 1 else first
         return f"{name} {state}: {tongue.quoted(told.level)} of {tongue.quoted(told.service)}."
     if told.due.step.unless is Unless.ACKNOWLEDGED:
         return f"Nobody has acknowledged {name} for {span}."
@@ -149,13 +140,13 @@ def _who(told: StepMessage, tongue: Tongue) -> str:
 
 
 def _others(told: StepMessage, tongue: Tongue) -> str:
-    """Who is told beside the reader."""
+    """Who else is told."""
     others = [one for one in told.due.step.notify if one != told.target]
     return f"{_capital(listing(_passive(one, tongue, told.on_call) for one in others))} now." if others else ""
 
 
 def _request(told: StepMessage, tongue: Tongue) -> str:
-    """What whoever reads it is to do."""
+    """What the reader is to do."""
     if told.is_private:
         return f"It is private: ask {tongue.person(told.ask)} to let you in."
     if not told.response.acknowledged_at:
@@ -170,12 +161,16 @@ def _next(told: StepMessage, tongue: Tongue) -> str:
     due = next_step(told.policy, told.start, told.response, max(told.now, told.due.due_at))
     if due is None:
         return _no_more(told.policy, told.due, "was")
+    return _following(due, tongue)
+
+
+def _following(due: ScheduledStep, tongue: Tongue) -> str:
     people = listing(_passive(one, tongue) for one in due.step.notify)
     return f"At {tongue.at(due.due_at)} {people}, unless it is {due.step.unless} by then."
 
 
 def _no_more(policy: EscalationPolicy, due: ScheduledStep, verb: str) -> str:
-    """Nothing comes after this step: there is nothing, or it is not to go out as things stand."""
+    """Nothing comes after this step: there is none, or its condition is met."""
     if due.position + 1 in policy.positions:
         return "The steps after it rest while somebody is on it."
     return f"That {verb} the last step of its escalation policy."
@@ -230,20 +225,20 @@ def _capital(text: str) -> str:
 
 def coming(due: ScheduledStep | None) -> str:
     """The line of a card; empty where nothing comes."""
-    if due is None:
-        return ""
-    told = listing(active(target) for target in due.step.notify)
-    return f"Next: at {clock(due.due_at)} {told}, unless {due.step.unless}."
+    return f"Next: at {clock(due.due_at)} {_told(due)}, unless {due.step.unless}." if due else ""
+
+
+def _told(due: ScheduledStep, tongue: Tongue = SLACK) -> str:
+    return listing(active(target, tongue) for target in due.step.notify)
 
 
 def timeline(subject: str, policy: str, due: ScheduledStep) -> str:
     """Plain text: what the timeline says of a step that went out."""
-    told = listing(active(target, plain({})) for target in due.step.notify)
-    return f"took step {due.position + 1} of the escalation policy “{policy}” of {subject}: {told}"
+    return f"took step {due.position + 1} of the escalation policy “{policy}” of {subject}: {_told(due, plain({}))}"
 
 
 def missed(subject: str, policy: str, position: int, target: str, due: str) -> str:
-    """Plain text, for operators: what was promised and did not happen."""
+    """Plain text, for operators."""
     kind, _, rest = target.partition(":")
     said = f"{subject}: step {position + 1} of the escalation policy “{policy}” ({kind} {rest}) was due at {due}"
     return f"{said} and did not go out."
@@ -260,8 +255,8 @@ def steps(
 
 
 def _step(one: Planned, states: Sequence[str], ended: str) -> str:
-    told = listing(active(target) for target in one.due.step.notify)
-    return f"Step {one.due.position + 1}, {clock(one.due.due_at)}: {told}. {_became(one, states, ended)}"
+    due = one.due
+    return f"Step {due.position + 1}, {clock(due.due_at)}: {_told(due)}. {_became(one, states, ended)}"
 
 
 def _became(one: Planned, states: Sequence[str], ended: str) -> str:
@@ -282,18 +277,12 @@ def _became(one: Planned, states: Sequence[str], ended: str) -> str:
 
 
 def escalated(subject: str, policy: EscalationPolicy, first: ScheduledStep, following: ScheduledStep | None) -> str:
-    """The answer to `/incident escalate`."""
     people = listing(_passive(target, SLACK) for target in first.step.notify)
-    then = ""
-    if following:
-        later = listing(_passive(target, SLACK) for target in following.step.notify)
-        then = f" At {clock(following.due_at)} {later}, unless it is {following.step.unless} by then."
-    then = then or f" {_no_more(policy, first, 'is')}"
-    return f"Escalated {subject}: {people} now.{then}"
+    then = _following(following, SLACK) if following else _no_more(policy, first, "is")
+    return f"Escalated {subject}: {people} now. {then}"
 
 
 def paged(subject: str, spoken_as: str, by_pager: bool, by_mail: bool, *, is_drill: bool) -> str:
-    """The answer to `/incident page`."""
     if is_drill:
         return f"{subject} is a drill, so nobody is woken: it says beside it that {spoken_as} would be paged."
     if by_pager:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from itertools import starmap
 from typing import Any
 
 from bot.domain.alerts.group import AlertGroup
@@ -48,8 +50,13 @@ def home(
     questions: Sequence[Question] = (),
     alerts: Sequence[tuple[AlertGroup, str | None]] = (),
 ) -> dict[str, Any]:
-    """A view for views.publish. `alerts` are those that nobody is on, with links to their cards."""
-    waiting = [*_questions(questions), *_decisions(decisions), *_leading(leading), *_owed(owed)]
+    """A view for views.publish. `alerts` are unacknowledged ones, with links to their cards."""
+    waiting = [
+        *_titled("Your runs that wait for you", [_question(one) for one in questions[:MOST]], len(questions)),
+        *_titled("Waiting for your approval", [_decision(one) for one in decisions[:MOST]], len(decisions)),
+        *map(_leading, leading[:MOST]),
+        *(_owed(one, one.postmortem_due_at) for one in owed[:MOST] if one.postmortem_due_at),
+    ]
     parts = [
         b.header("What waits for you"),
         *(waiting or [b.section("Nothing waits for you.")]),
@@ -64,49 +71,34 @@ def _alerts(found: Sequence[tuple[AlertGroup, str | None]]) -> list[Block]:
     if not found:
         return []
     more = [b.context("And more, in the alerts channels.")] if len(found) > ALERTS_SHOWN else []
-    rows = [_alert(group, url) for group, url in found[:ALERTS_SHOWN]]
-    return [b.divider(), b.section("*Alerts that nobody is on*"), *rows, *more]
+    return [b.divider(), b.section("*Alerts that nobody is on*"), *starmap(_alert, found[:ALERTS_SHOWN]), *more]
 
 
 def _alert(group: AlertGroup, url: str | None) -> Block:
-    name = clip(literal(" ".join(group.called.split())), 200)
-    said = f"{alert_view.marker(group)} {link(url, str(group)) if url else group} {name}"
+    name = clip(literal(alert_view.one_line(group.called)), 200)
     facts = f"{literal(group.severity)} · {literal(group.service)} · since {moment(group.since)}"
-    return b.section(f"{said}\n{facts}", b.button("Acknowledge", "alert.ack", str(group)))
-
-
-def _questions(found: Sequence[Question]) -> list[Block]:
-    return _titled("Your runs that wait for you", [_question(one) for one in found[:MOST]], len(found))
+    said = f"{alert_view.marker(group)} {link(url, str(group))} {name}\n{facts}"
+    return b.section(said, b.button("Acknowledge", "alert.ack", str(group)))
 
 
 def _question(one: Question) -> str:
     said = told(clip(one.run.sentence, 300)) or "It needs an answer."
-    return f"*{one.run}* {literal(one.title)}: {said} Answer in {_thread(one.link)}."
-
-
-def _decisions(found: Sequence[Decision]) -> list[Block]:
-    return _titled("Waiting for your approval", [_decision(one) for one in found[:MOST]], len(found))
+    return f"*{one.run}* {literal(one.title)}: {said} Answer in {link(one.link, 'its thread')}."
 
 
 def _decision(one: Decision) -> str:
     asked, run = one.asked, one.run
     if asked.glass_broken:
         by = who(asked.decided_by or "")
-        return f"*{run}* {literal(one.title)}: {by} broke the glass. Review it in {_thread(one.link)}."
+        return f"*{run}* {literal(one.title)}: {by} broke the glass. Review it in {link(one.link, 'its thread')}."
     reason = f" Reason: {escape(clip(run.reason, 200))}" if run.reason else ""
     head = f"*{run}* {literal(one.title)}{_part(asked)}, asked for by {asker(run)}.{reason}"
-    return f"{head}\nDecide by {clock(asked.expires_at)} in {_thread(one.link)}."
+    return f"{head}\nDecide by {clock(asked.expires_at)} in {link(one.link, 'its thread')}."
 
 
 def _part(asked: ApprovalRequest) -> str:
-    """What exactly is asked, where it is not the whole run."""
-    if asked.covers == WHOLE_RUN:
-        return ""
-    return ", to be taken back" if asked.covers == UNDO else f", step {literal(asked.covers)}"
-
-
-def _thread(address: str | None) -> str:
-    return str(link(address, "its thread")) if address else "its thread"
+    """What is to be approved, where it is not the whole run."""
+    return {WHOLE_RUN: "", UNDO: ", to be taken back"}.get(asked.covers, f", step {literal(asked.covers)}")
 
 
 def _titled(title: str, rows: Sequence[str], count: int) -> list[Block]:
@@ -116,28 +108,14 @@ def _titled(title: str, rows: Sequence[str], count: int) -> list[Block]:
     return [b.section(f"*{title}*"), *(b.section(row) for row in rows), *more]
 
 
-def _leading(found: Sequence[Incident]) -> list[Block]:
-    return [
-        b.section(
-            f"*{one}* {literal(one.short_title)}: {_promised(one)}",
-            b.button("Post update", "incident.update", one.name),
-        )
-        for one in found[:MOST]
-    ]
+def _leading(one: Incident) -> Block:
+    due = (
+        f"the next update is promised by {clock(one.next_update_at)}" if one.next_update_at else "no update is promised"
+    )
+    said = f"*{one}* {literal(one.short_title)}: you lead it; {due}."
+    return b.section(said, b.button("Post update", "incident.update", one.name))
 
 
-def _promised(incident: Incident) -> str:
-    if incident.next_update_at:
-        return f"you lead it; the next update is promised by {clock(incident.next_update_at)}."
-    return "you lead it; no update is promised."
-
-
-def _owed(found: Sequence[Incident]) -> list[Block]:
-    return [
-        b.section(
-            f"*{one}* {literal(one.short_title)}: the post-mortem is due {moment(one.postmortem_due_at)}.",
-            b.button("Edit draft", "postmortem.edit", one.name),
-        )
-        for one in found[:MOST]
-        if one.postmortem_due_at
-    ]
+def _owed(one: Incident, due: datetime) -> Block:
+    said = f"*{one}* {literal(one.short_title)}: the post-mortem is due {moment(due)}."
+    return b.section(said, b.button("Edit draft", "postmortem.edit", one.name))

@@ -12,6 +12,7 @@ from bot.domain.catalogue.service import Service
 from bot.domain.catalogue.severity import Severity
 from bot.domain.incidents.incident import Entry, Incident, Placement, Role, Status, Update, measures
 from bot.domain.people.person import BOT
+from bot.domain.text import duration
 from bot.interactions import Block
 from bot.views import silence
 from bot.views.kit import blocks as b
@@ -26,8 +27,6 @@ ALERT_LIMIT = 80
 
 @dataclass(frozen=True)
 class Card:
-    """All that a card shows."""
-
     incident: Incident
     service: Service
     severity: Severity
@@ -45,7 +44,7 @@ def marker(incident: Incident) -> str:
 
 
 def headline(incident: Incident) -> str:
-    """One line, plain text."""
+    """Plain text."""
     return f"{marker(incident)} {incident} {incident.short_title}"
 
 
@@ -71,8 +70,7 @@ def card(shown: Card) -> list[Block]:
         parts.append(b.context(_alerts(shown)))
     if shown.coming:
         parts.append(b.context(shown.coming))
-    parts.append(b.context(_where(shown)))
-    return parts + (_buttons(shown) if shown.is_home else _announced_buttons(incident))
+    return [*parts, b.context(_where(shown)), *_buttons(shown)]
 
 
 def _alerts(shown: Card) -> str:
@@ -83,10 +81,10 @@ def _alerts(shown: Card) -> str:
 
 
 def _alert(incident: Incident, group: AlertGroup, url: str | None) -> str:
-    """By its name, where the incident is not called alike."""
+    """With its name, unless the incident has the same."""
     called = " ".join(group.called.split())
     name = "" if called == incident.title else f" {clip(literal(called), ALERT_LIMIT)}"
-    return f"{link(url, str(group)) if url else group}{name} {'fires' if group.is_open else 'is resolved'}"
+    return f"{link(url, str(group))}{name} {'fires' if group.is_open else 'is resolved'}"
 
 
 def _flags(shown: Card) -> list[Block]:
@@ -103,18 +101,16 @@ def _flags(shown: Card) -> list[Block]:
 def _facts(shown: Card) -> Block:
     incident = shown.incident
     holders = [f"{role}: {mention(person)}" for role, person in shown.roles.items()]
+    if incident.acknowledged_by and not holders:
+        holders = [f"{mention(incident.acknowledged_by)} acknowledged"]
     return b.fields(
         ("Severity", f"{escape(shown.severity.key)} {escape(shown.severity.name)}"),
         ("Status", str(incident.status)),
         ("Service", escape(shown.service.name)),
-        ("On it", "\n".join(holders) or _nobody(incident)),
+        ("On it", "\n".join(holders) or "nobody yet"),
         ("Declared", f"{_author(incident.declared_by)}, {moment(incident.declared_at)}"),
         ("Next update", next_update(incident)),
     )
-
-
-def _nobody(incident: Incident) -> str:
-    return f"{mention(incident.acknowledged_by)} acknowledged" if incident.acknowledged_by else "nobody yet"
 
 
 def next_update(incident: Incident) -> str:
@@ -140,6 +136,8 @@ def _acknowledged(incident: Incident) -> str:
 
 def _buttons(shown: Card) -> list[Block]:
     incident = shown.incident
+    if not shown.is_home:
+        return b.actions(_acknowledge(incident)) if incident.is_open else []
     if not incident.is_open:
         return b.actions(*closing_buttons(incident))
     return b.actions(
@@ -147,10 +145,6 @@ def _buttons(shown: Card) -> list[Block]:
         b.button("Post update", "incident.update", incident.name),
         b.button("Resolve", "incident.resolve", incident.name),
     ) + b.actions(*[claim(incident, role) for role in Role if role not in shown.roles])
-
-
-def _announced_buttons(incident: Incident) -> list[Block]:
-    return b.actions(_acknowledge(incident)) if incident.is_open else []
 
 
 def _acknowledge(incident: Incident) -> Block | None:
@@ -165,9 +159,11 @@ def claim(incident: Incident, role: Role) -> Block:
 
 def closing_buttons(incident: Incident) -> list[Block | None]:
     confirm = b.button("Confirm", "incident.confirm", incident.name, style="primary")
-    asked = b.confirm("Reopen?", f"{incident} becomes open again and updates are promised anew.", "Reopen")
-    reopen = b.button("Reopen", "incident.reopen", incident.name, confirm=asked)
-    return [confirm if incident.status is Status.RESOLVED else None, reopen]
+    sure = b.confirm("Reopen?", f"{incident} becomes open again and updates are promised anew.", "Reopen")
+    return [
+        confirm if incident.status is Status.RESOLVED else None,
+        b.button("Reopen", "incident.reopen", incident.name, confirm=sure),
+    ]
 
 
 def topic(incident: Incident, severity: Severity, commander: str | None) -> str:
@@ -199,8 +195,7 @@ def sentence(entry: Entry) -> Safe:
 def timeline(incident: Incident, entries: Sequence[Entry]) -> list[Block]:
     shown = entries[-TIMELINE_LIMIT:]
     lines = [f"{moment(entry.at)}  {clip(sentence(entry), 280)}" for entry in shown]
-    parts = [b.header(f"Timeline of {incident}")]
-    parts += [b.section("\n".join(lines[start : start + 8])) for start in range(0, len(lines), 8)]
+    parts = [b.header(f"Timeline of {incident}"), *b.sections(lines, 8)]
     if len(entries) > len(shown):
         parts.append(b.context(f"The newest {len(shown)} of {len(entries)}. All of it: `tocsin export {incident}`."))
     return parts
@@ -215,7 +210,8 @@ def update_message(
     """The bot's own carries `words` from the template; a person's carries their text and what changed."""
     if own:
         marked = "Posted by tocsin from what it knows, since nobody had written. Say more with one click."
-        return [b.section(words), b.context(marked), *_improve(incident)]
+        more = b.button("Post update", "incident.update", incident.name) if incident.is_open else None
+        return [b.section(words), b.context(marked), *b.actions(more)]
     parts = [b.section(f"*Update on {incident}*\n{escape(update.text)}")]
     if changes:
         parts.append(b.context("Since the last update: " + "; ".join(clip(change, 200) for change in changes[:8])))
@@ -225,10 +221,6 @@ def update_message(
 
 def next_update_after(update: Update) -> str:
     return f"by {clock(update.next_update_at)}" if update.next_update_at else "not promised"
-
-
-def _improve(incident: Incident) -> list[Block]:
-    return b.actions(b.button("Post update", "incident.update", incident.name)) if incident.is_open else []
 
 
 def reminder_message(incident: Incident, words: str) -> list[Block]:
@@ -243,12 +235,12 @@ def reminder_message(incident: Incident, words: str) -> list[Block]:
 
 def resolved_message(incident: Incident, words: str) -> list[Block]:
     until = watched_until(incident)
-    watched = f"I watch until {clock(until)}, then ask here whether it holds." if until else ""
-    return [b.section(words), *([b.context(watched)] if watched else []), *b.actions(*closing_buttons(incident)[1:])]
+    watched = [b.context(f"I watch until {clock(until)}, then ask here whether it holds.")] if until else []
+    return [b.section(words), *watched, *b.actions(*closing_buttons(incident)[1:])]
 
 
 def watched_until(incident: Incident) -> datetime | None:
-    """When the watch ends; None where nobody wanted one."""
+    """When the watch ends; None where there is none."""
     return incident.watch_until if incident.watch_until != incident.resolved_at else None
 
 
@@ -268,7 +260,7 @@ def reopened_text(incident: Incident, actor: str) -> str:
 
 
 def stranded(incident: Incident, what: str, error: str, announced_in: str) -> str:
-    """`what`: `open`, no channel could be opened for it, or `lost`, its channel cannot be used any more."""
+    """`what`: `open`, no channel could be opened for it, or `lost`, its channel is not usable."""
     trouble = "I could not open a channel for it" if what == "open" else "I cannot write in its channel any more"
     said = f"{incident}: {trouble}; Slack says `{escape(error)}`."
     if not incident.private:
@@ -307,16 +299,8 @@ def overview(incidents: Sequence[Incident]) -> list[Block]:
 
 
 def spoken(span: timedelta | None) -> str:
-    """`2 d 3 h`, `1 h 5 min`, `40 s`; a dash where it has not happened."""
-    if span is None:
-        return "–"
-    seconds = max(0, round(span.total_seconds()))
-    days, seconds = divmod(seconds, 86400)
-    hours, seconds = divmod(seconds, 3600)
-    minutes, seconds = divmod(seconds, 60)
-    units = [(days, "d"), (hours, "h"), (minutes, "min"), (seconds, "s")]
-    named = [f"{amount} {unit}" for amount, unit in units if amount]
-    return " ".join(named[:2]) or "0 s"
+    """A dash where it has not happened."""
+    return "–" if span is None else duration.brief(span)
 
 
 def figures(incident: Incident) -> str:
@@ -343,5 +327,5 @@ def postmortem_message(incident: Incident) -> list[Block]:
 
 def postmortem_reminder(incident: Incident, now: datetime) -> str:
     due = incident.postmortem_due_at or now
-    state = f"is due {moment(due)}" if due > now else f"was due {moment(due)}"
-    return f"The post-mortem of {incident} {state}. Edit the draft and mark it done in its thread."
+    is_due = f"{'is' if due > now else 'was'} due {moment(due)}"
+    return f"The post-mortem of {incident} {is_due}. Edit the draft and mark it done in its thread."

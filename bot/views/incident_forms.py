@@ -1,4 +1,4 @@
-"""The modals: what they ask, and what stands in them when they open."""
+"""The modals of an incident: what they ask, and what is filled in when they open."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from datetime import timedelta
 from typing import Any
 
 from bot.domain.catalogue.catalogue import Catalogue
-from bot.domain.catalogue.service import Service
 from bot.domain.incidents.draft import Draft
 from bot.domain.incidents.incident import WORKING, Incident
 from bot.domain.incidents.postmortem import Section, mark_of
@@ -30,14 +29,15 @@ def declare(
 ) -> dict[str, Any]:
     """`metadata` remembers the message it was declared from, and whether it is a drill."""
     metadata = {"source": [draft.source_channel, draft.source_ts], "drill": draft.drill}
-    services = sorted(catalogue.services.values(), key=lambda service: service.name)
+    services = sorted(catalogue.services.values(), key=lambda service: service.name)[:100]
+    options = [b.option(service.name, service.key) for service in services]
     fields = [
         b.field(
             "title",
             "What is wrong?",
             b.text_input(title or draft.title or "", limit=250, placeholder="Checkout answers with errors"),
         ),
-        _service(services, draft.service),
+        b.field("service", "Service", b.select(options, draft.service.key), dispatch=len(options) > 1),
         _severity(draft),
         b.field(
             "impact",
@@ -58,18 +58,11 @@ def declare(
     return b.modal("incident.declare", "Declare an incident", fields, submit="Declare", metadata=json.dumps(metadata))
 
 
-def _service(services: Sequence[Service], chosen: Service) -> Block:
-    options = [b.option(service.name, service.key) for service in services[:100]]
-    return b.field("service", "Service", b.select(options, chosen.key), dispatch=len(options) > 1)
-
-
 def _severity(draft: Draft) -> Block:
     """The field's id names the service, so that another service's levels start afresh."""
-    options = [b.option(f"{level.key} {level.name}", level.key) for level in draft.service.severities]
-    criteria = "; ".join(
-        f"{level.key}: {', '.join(level.criteria)}" for level in draft.service.severities if level.criteria
-    )
-    element = b.select(options, draft.severity.key)
+    levels = draft.service.severities
+    criteria = "; ".join(f"{level.key}: {', '.join(level.criteria)}" for level in levels if level.criteria)
+    element = b.select([b.option(f"{level.key} {level.name}", level.key) for level in levels], draft.severity.key)
     return b.field(f"severity:{draft.service.key}", "Severity", element, hint=criteria[:2000])
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from bot.domain.alerts.noisy_rules import Habit, Rule
 from bot.interactions import Block
 from bot.views.kit import blocks as b
-from bot.views.kit.mrkdwn import Safe, clip, literal
+from bot.views.kit.mrkdwn import clip, literal
 
 SHOWN = 10
 NAME_LIMIT = 80
@@ -21,26 +21,21 @@ REMEDIES: Mapping[Habit, str] = {
 
 
 def summary(count: int) -> str:
-    which = "1 rule was" if count == 1 else f"{count} rules were"
-    return f"{which} noisy in the last 7 days."
+    return f"{'1 rule was' if count == 1 else f'{count} rules were'} noisy in the last 7 days."
 
 
 def noisy(rules: Sequence[Rule]) -> list[Block]:
     """The worst first. They are all noisy."""
-    more = len(rules) - SHOWN
-    lines = [_line(rule) for rule in rules[:SHOWN]]
-    rest = [b.context(Safe(f"And {more} more: `alert_fatigue` of the REST API has them all."))] if more > 0 else []
-    return [b.section(f"*{summary(len(rules))}* What one could do about each:"), *_sections(lines), *rest]
+    head = b.section(f"*{summary(len(rules))}* What one could do about each:")
+    blocks = [head, *b.sections([_line(rule) for rule in rules[:SHOWN]], 5)]
+    if len(rules) > SHOWN:
+        blocks.append(b.context(f"And {len(rules) - SHOWN} more: `alert_fatigue` of the REST API has them all."))
+    return blocks
 
 
-def _sections(lines: Sequence[Safe]) -> list[Block]:
-    """Five lines each: a section holds 3,000 characters."""
-    return [b.section(Safe("\n".join(lines[start : start + 5]))) for start in range(0, len(lines), 5)]
-
-
-def _line(rule: Rule) -> Safe:
+def _line(rule: Rule) -> str:
     name = literal(clip(" ".join(rule.name.split()) or NAMELESS, NAME_LIMIT))
-    return Safe(f"• *{name}* ({literal(rule.service)}) {sentence(rule)}")
+    return f"• *{name}* ({literal(rule.service)}) {sentence(rule)}"
 
 
 def sentence(rule: Rule) -> str:

@@ -38,19 +38,21 @@ class Shift:
 
 
 def shifts(service: Service, found: Sequence[Shift], others: Sequence[str] = ()) -> list[Block]:
-    """`others` are keys of further services that somebody is on call for."""
+    """`others` are keys of further services with levels of on-call."""
     elsewhere = [b.context(elsewhere_too(others))] if others else []
     if not found:
         return [b.section(no_levels(service)), *elsewhere]
-    lines = [b.section(_line(service, one)) for one in found]
-    said = [b.context(text) for one in found for text in _remarks(one)]
     take, end = f"/incident oncall take 2h {service.key}", f"/incident oncall end {service.key}"
-    hint = b.context(f"`{take}` takes it over, `{end}` gives it back.")
-    return [b.section(f"*On call for {literal(service.name)}*"), *lines, *said, hint, *elsewhere]
+    return [
+        b.section(f"*On call for {literal(service.name)}*"),
+        *(b.section(_line(service, one)) for one in found),
+        *(b.context(text) for one in found for text in _remarks(one)),
+        b.context(f"`{take}` takes it over, `{end}` gives it back."),
+        *elsewhere,
+    ]
 
 
 def elsewhere_too(keys: Sequence[str]) -> str:
-    """Which other services have somebody on call."""
     named = [f"`/incident oncall {key}`" for key in keys[:OTHERS_SHOWN]]
     more = [f"{len(keys) - OTHERS_SHOWN} more"] if len(keys) > OTHERS_SHOWN else []
     return f"Other services: {listing([*named, *more])}."
@@ -60,8 +62,7 @@ def headline(service: Service, found: Sequence[Shift]) -> str:
     """In one line, where blocks are not shown."""
     if not found:
         return no_levels(service)
-    first = found[0]
-    return f"On call for {literal(service.name)} ({first.level}): {_people(first) or 'nobody'}."
+    return f"On call for {literal(service.name)} ({found[0].level}): {_people(found[0]) or 'nobody'}."
 
 
 def no_levels(service: Service) -> str:
@@ -69,7 +70,6 @@ def no_levels(service: Service) -> str:
 
 
 def where(service: Service, level: str) -> str:
-    """`Payments (primary)`"""
     return place(service.name, level)
 
 
@@ -78,7 +78,7 @@ def place(name: str, level: str) -> str:
 
 
 def people(who: Sequence[str], joiner: str = "and") -> str:
-    """Entries of a `who` list, as Slack shows them."""
+    """`who`: entries of a `who` list."""
     return listing([spoken(entry) for entry in who], joiner) if who else "nobody"
 
 
@@ -95,11 +95,9 @@ def _line(service: Service, shift: Shift) -> str:
 
 
 def _until(shift: Shift) -> str:
-    if shift.until is None:
-        return ""
-    if shift.then_by:
-        return f" until {moment(shift.until)}, then PagerDuty's schedule {shift.then_by} again"
-    return f" until {moment(shift.until)}" + (f", then {people(shift.then)}" if shift.then else "")
+    if shift.until and shift.then_by:
+        return f"{_when(shift.until)}, then PagerDuty's schedule {shift.then_by} again"
+    return _when(shift.until) + (f", then {people(shift.then)}" if shift.until and shift.then else "")
 
 
 def _what_to_do(service: Service, shift: Shift) -> str:
@@ -115,10 +113,9 @@ def _what_to_do(service: Service, shift: Shift) -> str:
 def _remarks(shift: Shift) -> list[str]:
     found = []
     if shift.strangers:
-        names = listing(literal(name) for name in shift.strangers)
         found.append(
-            f"{names}: not found in Slack by the address that PagerDuty has, so I cannot reach them. "
-            "Give both accounts the same address."
+            f"{listing(map(literal, shift.strangers))}: not found in Slack by the address that PagerDuty has, "
+            "so I cannot reach them. Give both accounts the same address."
         )
     if shift.said_at:
         why = "PagerDuty cannot be asked just now" if shift.is_set_up else f"PagerDuty cannot be asked: {NO_KEY}"
@@ -129,20 +126,22 @@ def _remarks(shift: Shift) -> list[str]:
 # --- what is said of a change ---
 
 
-UNCHANGED = "PagerDuty's own schedule {schedule} is unchanged: whoever it names may still be paged from there."
+def _unchanged(schedule: str | None) -> str:
+    if not schedule:
+        return ""
+    return f" PagerDuty's own schedule {schedule} is unchanged: whoever it names may still be paged from there."
 
 
 def taken(service: Service, level: str, until: datetime, relieved: Sequence[str], schedule: str | None) -> str:
-    """To whoever took it."""
+    """To the person who took it."""
     who = f" It relieves {people(relieved)}." if relieved else ""
-    note = f" {UNCHANGED.format(schedule=schedule)}" if schedule else ""
-    return f"You are on call for {where(service, level)} until {moment(until)}.{who}{note}"
+    return f"You are on call for {where(service, level)} until {moment(until)}.{who}{_unchanged(schedule)}"
 
 
 def given(person: str, service: Service, level: str, until: datetime, schedule: str | None) -> str:
-    """To whoever gave it."""
-    note = f" {UNCHANGED.format(schedule=schedule)}" if schedule else ""
-    return f"{mention(person)} is on call for {where(service, level)} until {moment(until)}, and hears of it.{note}"
+    """To the person who gave it."""
+    has_it = f"{mention(person)} is on call for {where(service, level)} until {moment(until)}"
+    return f"{has_it}, and hears of it.{_unchanged(schedule)}"
 
 
 def line(place: str, person: str, until: datetime, relieved: Sequence[str], by: str) -> str:
@@ -153,15 +152,14 @@ def line(place: str, person: str, until: datetime, relieved: Sequence[str], by: 
 
 
 def line_of_end(place: str, person: str, by: str, now: Sequence[str]) -> str:
-    gave = f"{mention(by)} ended the time of {mention(person)} on call" if by != person else f"{mention(person)} gave"
-    back = f" for {place}" if by != person else f" on-call for {place} back"
-    return f"{gave}{back}. {_has_it(now)}"
+    if by == person:
+        return f"{mention(person)} gave on-call for {place} back. {_has_it(now)}"
+    return f"{mention(by)} ended the time of {mention(person)} on call for {place}. {_has_it(now)}"
 
 
 def relieved_message(place: str, person: str, until: datetime, by: str, schedule: str | None) -> str:
     made = "has taken over from you" if by == person else f"was put in your place by {mention(by)}"
-    note = f" {UNCHANGED.format(schedule=schedule)}" if schedule else ""
-    return f"{mention(person)} {made}: they are on call for {place} until {moment(until)}.{note}"
+    return f"{mention(person)} {made}: they are on call for {place} until {moment(until)}.{_unchanged(schedule)}"
 
 
 def given_message(place: str, until: datetime, by: str) -> str:
@@ -176,13 +174,15 @@ def over_message(place: str, now: Sequence[str]) -> str:
 
 
 def again_message(place: str, person: str, until: datetime | None) -> str:
-    when = f" until {moment(until)}" if until else ""
-    return f"You are on call for {place} again{when}: the time of {mention(person)} is over."
+    return f"You are on call for {place} again{_when(until)}: the time of {mention(person)} is over."
 
 
 def still_message(place: str, until: datetime | None) -> str:
-    when = f" until {moment(until)}" if until else ""
-    return f"What you took over for {place} is over, and by the schedule you are on call still{when}."
+    return f"What you took over for {place} is over, and by the schedule you are on call still{_when(until)}."
+
+
+def _when(until: datetime | None) -> str:
+    return f" until {moment(until)}" if until else ""
 
 
 def _has_it(now: Sequence[str]) -> str:

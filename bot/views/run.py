@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 
 from bot.domain.catalogue.runbook import Runbook
@@ -40,8 +41,6 @@ EFFECTS = {"read": "reads", "repeatable": "changes, may be repeated", "once": "c
 
 @dataclass(frozen=True)
 class Live:
-    """All that a run's message shows."""
-
     run: Run
     runbook: Runbook
     plan: Sequence[Mapping[str, Any]]
@@ -56,8 +55,7 @@ def who(person: str) -> Safe:
 
 
 def headline(live: Live) -> str:
-    run = live.run
-    return f"*{run}* {literal(live.runbook.title)} · {state_words(run)}"
+    return f"*{live.run}* {literal(live.runbook.title)} · {state_words(live.run)}"
 
 
 def state_words(run: Run) -> str:
@@ -83,28 +81,25 @@ def approval_fallback(live: Live, asked: ApprovalRequest) -> str:
 
 def live_message(live: Live) -> list[Block]:
     run = live.run
-    lines = [headline(live), _asked_by(live)]
-    if run.sentence:
-        lines.append(_sentence(run))
-    blocks = [b.section("\n".join(lines)), *_step_sections(live)]
-    tail = _tail(live)
-    if tail:
-        blocks.append(b.section(tail))
-    blocks.append(b.context(f"Plan {run.plan_hash[:12]} · {literal(run.runbook)} · {literal(run.service)}"))
-    return [*blocks, *b.actions(*_buttons(live))]
+    head = filter(None, [headline(live), _asked_by(live), _sentence(run)])
+    return [
+        b.section("\n".join(head)),
+        *_step_sections(live),
+        *map(b.section, filter(None, [_tail(live)])),
+        b.context(f"Plan {run.plan_hash[:12]} · {literal(run.runbook)} · {literal(run.service)}"),
+        *b.actions(*_buttons(live)),
+    ]
 
 
 def _asked_by(live: Live) -> str:
     run = live.run
-    parts = [f"asked for by {asker(run)}"]
-    if run.source == "api":
-        parts.append("over the API")
-    if run.parameters:
-        parts.append(", ".join(f"{name} {_short(value)}" for name, value in run.parameters.items()))
-    if run.incident:
-        parts.append(f"for INC-{run.incident}")
-    reason = f"\nReason: {escape(run.reason)}" if run.reason else ""
-    return " · ".join(parts) + reason
+    parts = [
+        f"asked for by {asker(run)}",
+        "over the API" if run.source == "api" else "",
+        ", ".join(f"{name} {_short(value)}" for name, value in run.parameters.items()),
+        f"for INC-{run.incident}" if run.incident else "",
+    ]
+    return " · ".join(filter(None, parts)) + (f"\nReason: {escape(run.reason)}" if run.reason else "")
 
 
 def asker(run: Run) -> str:
@@ -112,67 +107,57 @@ def asker(run: Run) -> str:
     return f"ALR-{run.alert_group}" if is_by_alert(run) else who(run.requested_by)
 
 
-def _whom(run: Run) -> str:
-    return "Look" if is_by_alert(run) else f"{who(run.requested_by)}, look"
-
-
 def is_by_alert(run: Run) -> bool:
-    """No person asked for it."""
     return run.source == "automation" and run.alert_group is not None
 
 
 def _step_sections(live: Live) -> list[Block]:
     lines = [_step_line(step, live.progress.get(str(step["id"]))) for step in live.plan]
-    undone = [made for name, made in live.progress.items() if name.endswith(".undo")]
-    lines += [f"↩ {literal(made.step.removesuffix('.undo'))}: {_state(made)}" for made in undone]
+    lines += [
+        f"↩ {literal(made.step.removesuffix('.undo'))}: {_state(made)}"
+        for name, made in live.progress.items()
+        if name.endswith(".undo")
+    ]
     if len(lines) > SHOWN_STEPS:
         lines = [*lines[:SHOWN_STEPS], f"… and {len(lines) - SHOWN_STEPS} more"]
-    text = ""
-    found: list[Block] = []
+    texts = [""]
     for line in lines:
-        if len(text) + len(line) > b.SECTION_LIMIT - 100:
-            found.append(b.section(text))
-            text = ""
-        text += f"{line}\n"
-    return [*found, b.section(text)] if text else found
+        if len(texts[-1]) + len(line) > b.SECTION_LIMIT - 100:
+            texts.append("")
+        texts[-1] += f"{line}\n"
+    return [b.section(text) for text in texts if text]
 
 
 def _step_line(step: Mapping[str, Any], made: StepRun | None) -> str:
     name = literal(str(step["title"] or step["id"]))
-    what = f"{step['number']}. {name} `{_code(step['kind'])}` {EFFECTS[str(step['effect'])]}"
+    what = f"{step['number']}. {name} `{code(step['kind'])}` {EFFECTS[str(step['effect'])]}"
     if made is not None:
         return f"{what} · {_state(made)}"
     if step["runs"] == "no":
         return f"{what} · not needed"
-    return f"{what}{_to(step)}"
-
-
-def _to(step: Mapping[str, Any]) -> str:
     target = f" · {literal(clip(str(step['target']), 120))}" if step["target"] else ""
     own = " · asks for approval when it comes" if step["needs_own_approval"] else ""
-    return f"{target}{own}"
+    return f"{what}{target}{own}"
 
 
 def _state(made: StepRun) -> str:
-    took = f" {_took(made)}" if made.took is not None else ""
+    took = "" if made.took is None else f" {_took(made.took)}"
     said = f": {told(clip(made.sentence, 300), made.actor or '')}" if made.sentence else ""
     return f"{WORDS[made.state]}{took}{said}"
 
 
-def _took(made: StepRun) -> str:
-    seconds = made.took.total_seconds() if made.took else 0.0
-    return f"{seconds:.1f} s" if seconds < 60 else duration.words(made.took) if made.took else ""
+def _took(span: timedelta) -> str:
+    return f"{span.total_seconds():.1f} s" if span.total_seconds() < 60 else duration.words(span)
 
 
 def _tail(live: Live) -> str:
-    """The last lines that any step said."""
+    """The last lines of the newest output."""
     saying = [made for made in live.progress.values() if made.output.strip()]
     if not saying or (live.run.status is Status.AWAITING and live.run.started_at is None):
         return ""
     newest = max(saying, key=lambda made: made.started_at)
-    lines = newest.output.rstrip().splitlines()[-TAIL_LINES:]
-    text = "\n".join(lines)[-TAIL_LIMIT:]
-    return f"```{_code(text)}```"
+    text = "\n".join(newest.output.rstrip().splitlines()[-TAIL_LINES:])
+    return f"```{code(text[-TAIL_LIMIT:])}```"
 
 
 def _buttons(live: Live) -> list[Block | None]:
@@ -188,8 +173,8 @@ def _buttons(live: Live) -> list[Block | None]:
         sure = b.confirm("Do it again?", f"Step {failed.step} of {run} is done again.", "Do it again")
         retry = b.button("Try again", "run.retry", run.name, confirm=sure)
         skip = b.button("Skip the step", "step.skip", f"{run}:{failed.step}")
-    undo = b.button("Take back", "run.undo", run.name, confirm=_undo_confirm(run)) if live.can_undo else None
-    return [retry, skip, undo]
+    sure = b.confirm(f"Take {run} back?", "Its undo steps are planned and, where needed, approved first.", "Plan it")
+    return [retry, skip, b.button("Take back", "run.undo", run.name, confirm=sure) if live.can_undo else None]
 
 
 def _failed(live: Live) -> StepRun | None:
@@ -205,52 +190,41 @@ def _cancel(run: Run) -> Block:
     return b.button("Cancel", "run.cancel", run.name, confirm=sure)
 
 
-def _undo_confirm(run: Run) -> Block:
-    return b.confirm(f"Take {run} back?", "Its undo steps are planned and, where needed, approved first.", "Plan it")
-
-
 # --- questions --------------------------------------------------------------------------------------------------------
 
 
 def approval_message(live: Live, asked: ApprovalRequest, arguments: Sequence[str]) -> list[Block]:
-    """The question, or what became of it. `arguments`: what exactly would be done, a line each, escaped."""
-    lines = [f"*{live.run} {_what(live, asked)}* · {literal(live.runbook.title)}"]
-    if asked.text:
-        lines.append(told(asked.text) if asked.covers in (WHOLE_RUN, UNDO) else escape(asked.text))
-    if live.run.reason and asked.covers == WHOLE_RUN:
-        lines.append(f"Reason: {escape(live.run.reason)}")
-    found = [b.section("\n".join(lines))]
-    if arguments:
-        found.append(b.section(clip("\n".join(arguments), b.SECTION_LIMIT)))
-    found.append(b.section(_approval_state(live, asked)))
-    if asked.state is State.OPEN:
-        return [*found, *b.actions(*_approval_buttons(live, asked))]
-    if asked.glass_broken and asked.reviewed_at is None:
-        return [*found, *b.actions(b.button("I have reviewed it", "approval.review", asked.value))]
-    return found
+    """The question, or what became of it. `arguments`: what would be done, a line each, escaped."""
+    is_whole, text = asked.covers == WHOLE_RUN, asked.text
+    lines = [
+        f"*{live.run} {_what(live, asked)}* · {literal(live.runbook.title)}",
+        told(text) if is_whole or asked.covers == UNDO else escape(text),
+        f"Reason: {escape(live.run.reason)}" if is_whole and live.run.reason else "",
+    ]
+    return [
+        b.section("\n".join(filter(None, lines))),
+        *([b.section("\n".join(arguments))] if arguments else []),
+        b.section(_approval_state(live, asked)),
+        *b.actions(*_approval_buttons(live, asked)),
+    ]
 
 
 def _what(live: Live, asked: ApprovalRequest) -> str:
-    if asked.covers == WHOLE_RUN:
-        return "asks for approval"
-    if asked.covers == UNDO:
-        return "asks to be taken back"
-    return f"asks for approval of step {literal(asked.covers)}"
+    whole = {WHOLE_RUN: "asks for approval", UNDO: "asks to be taken back"}
+    return whole.get(asked.covers, f"asks for approval of step {literal(asked.covers)}")
 
 
 def _approval_state(live: Live, asked: ApprovalRequest) -> str:
     given = ", ".join(who(vote.person) for vote in asked.approvals)
     if asked.state is State.OPEN:
         need = f"{asked.quorum} approvals" if asked.quorum > 1 else "one approval"
-        so_far = f" So far: {given}." if given else ""
-        people = _named(live, asked.who)
-        until = clock(asked.expires_at)
         not_them = "" if is_by_alert(live.run) else f" {who(live.run.requested_by)} does not count."
-        return f"It needs {need} of {people} by {until}.{not_them}{so_far}"
+        so_far = f" So far: {given}." if given else ""
+        return f"It needs {need} of {_named(live, asked.who)} by {clock(asked.expires_at)}.{not_them}{so_far}"
     at = clock(asked.decided_at) if asked.decided_at else ""
     if asked.state is State.APPROVED and asked.glass_broken:
-        by = who(asked.reviewed_by) if asked.reviewed_by else ""
-        seen = f"Reviewed by {by}." if by else "It is still to be reviewed by somebody else."
+        by = asked.reviewed_by
+        seen = f"Reviewed by {who(by)}." if by else "It is still to be reviewed by somebody else."
         return f"{who(asked.decided_by or '')} broke the glass at {at}. {seen}"
     said = {
         State.APPROVED: f"✓ Approved by {given} at {at}.",
@@ -262,12 +236,9 @@ def _approval_state(live: Live, asked: ApprovalRequest) -> str:
 
 
 def _named(live: Live, entries: Sequence[str]) -> str:
-    """Whoever is on call is named, so that they hear of it."""
-    return listing([_with_names(spoken(entry), live.on_call.get(entry, ())) for entry in entries], "or")
-
-
-def _with_names(text: str, now: Sequence[str]) -> str:
-    return f"{text} (now {listing(map(spoken, now))})" if now else text
+    """With the people who are on call now, so that they hear of it."""
+    now = {entry: f" (now {listing(map(spoken, people))})" for entry, people in live.on_call.items() if people}
+    return listing([f"{spoken(entry)}{now.get(entry, '')}" for entry in entries], "or")
 
 
 def _rejection(asked: ApprovalRequest) -> str:
@@ -275,6 +246,9 @@ def _rejection(asked: ApprovalRequest) -> str:
 
 
 def _approval_buttons(live: Live, asked: ApprovalRequest) -> list[Block | None]:
+    if asked.state is not State.OPEN:
+        waits = asked.glass_broken and asked.reviewed_at is None
+        return [b.button("I have reviewed it", "approval.review", asked.value) if waits else None]
     runs = [str(step["title"] or step["id"]) for step in live.plan if step["runs"] != "no" and step["effect"] != "read"]
     what = asked.covers if asked.covers not in (WHOLE_RUN, UNDO) else "; ".join(runs) or live.runbook.title
     verb = "be taken back" if asked.covers == UNDO else "run"
@@ -288,15 +262,15 @@ def _approval_buttons(live: Live, asked: ApprovalRequest) -> list[Block | None]:
 
 
 def question_message(live: Live, made: StepRun) -> list[Block]:
-    """Did it happen? Only a person can find out."""
     value = f"{live.run}:{made.step}"
     newest = live.progress.get(made.step, made)
     if made.state is not StepState.UNKNOWN or newest.attempt > made.attempt or live.run.is_over:
         said = told(live.run.sentence) if live.run.is_over and newest == made else _state(newest)
         return [b.section(f"*{live.run}: step {literal(made.step)}* was unknown, and is answered: {said}")]
+    look = "Look" if is_by_alert(live.run) else f"{who(live.run.requested_by)}, look"
     text = (
         f"*{live.run}: whether step {literal(made.step)} happened is not known.*\n{escape(made.sentence)} "
-        f"{_whom(live.run)} at the target, then say what you found. Nothing goes on until then."
+        f"{look} at the target, then say what you found. Nothing goes on until then."
     )
     again = b.confirm("Do it again?", f"Step {made.step} is started once more.", "Do it again")
     return [
@@ -310,15 +284,15 @@ def question_message(live: Live, made: StepRun) -> list[Block]:
 
 
 def manual_message(live: Live, made: StepRun, people: Sequence[str]) -> list[Block]:
-    """Something that only a person can do."""
     value = f"{live.run}:{made.step}"
-    for_whom = _named(live, people) if people else "whoever runs it"
     if made.state is not StepState.WAITING or live.run.is_over:
         said = "is not needed any more" if made.state is StepState.WAITING else _state(made)
         return [b.section(f"*{live.run}: step {literal(made.step)}* {said}")]
-    text = f"*{live.run}: step {literal(made.step)} is yours*, {for_whom}.\n{escape(made.sentence)}"
-    buttons = b.actions(b.button("Done", "step.done", value, style="primary"), b.button("Skip", "step.skip", value))
-    return [b.section(text), *buttons]
+    for_whom = _named(live, people) if people else "whoever runs it"
+    return [
+        b.section(f"*{live.run}: step {literal(made.step)} is yours*, {for_whom}.\n{escape(made.sentence)}"),
+        *b.actions(b.button("Done", "step.done", value, style="primary"), b.button("Skip", "step.skip", value)),
+    ]
 
 
 # --- the plan ---------------------------------------------------------------------------------------------------------
@@ -333,16 +307,16 @@ def _plan_line(step: PlannedStep) -> list[str]:
     head = f"{step.number}. *{literal(visible(step.title or step.id))}* `{step.kind}` {EFFECTS[step.effect]}"
     head += f" · {literal(clip(visible(step.target), 120))}" if step.target else ""
     if step.runs == "no":
-        return [f"{head} · not needed: `{_code(clip(step.condition, 100))}` does not hold"]
+        return [f"{head} · not needed: `{code(clip(step.condition, 100))}` does not hold"]
     if step.runs == "late":
-        head += f" · only if `{_code(clip(step.condition, 100))}`"
+        head += f" · only if `{code(clip(step.condition, 100))}`"
     own = " · asks for its own approval when it comes" if step.needs_own_approval else ""
     return [f"{head}{own}", f"    {arguments_line(step.arguments)}"]
 
 
 def arguments_line(arguments: Mapping[str, Any]) -> str:
     said = [f"{name}: {argument_words(value)}" for name, value in arguments.items()]
-    return f"`{_code(clip(' · '.join(said), ARGUMENTS_LIMIT))}`" if said else "`no arguments`"
+    return f"`{code(clip(' · '.join(said), ARGUMENTS_LIMIT))}`" if said else "`no arguments`"
 
 
 def argument_words(value: Any) -> str:
@@ -375,7 +349,7 @@ def _short(value: Any) -> str:
     return str(literal(clip(" ".join(str(value).split()), 80))) if value is not None else "not given"
 
 
-def _code(text: Any) -> str:
+def code(text: Any) -> str:
     """Inside backquotes: nothing ends them early."""
     return str(escape(str(text).replace("`", "ˋ")))
 

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from itertools import starmap
 from typing import Any, Protocol
 
 from bot.domain.catalogue.catalogue import Access, Catalogue
@@ -21,7 +22,7 @@ from bot.domain.text.wording import listing
 from bot.interactions import Block
 from bot.views.kit import blocks as b
 from bot.views.kit.mrkdwn import Safe, clip, escape, link, literal, moment
-from bot.views.run import EFFECTS, asker, plan_lines, state_words
+from bot.views.run import EFFECTS, asker, code, plan_lines, state_words
 
 PICK = "@runbook"  # the field in which a runbook is chosen; no parameter's name begins with @
 LISTED = 40
@@ -64,7 +65,7 @@ def _about(seconds: float) -> str:
 
 
 def needs(runbook: Runbook, rule: ApprovalRule | None) -> str:
-    """What stands between asking and doing, in a few words."""
+    """The approval between asking and doing, in a few words."""
     if rule is not None:
         return f"needs {rule.quorum} approval{'' if rule.quorum == 1 else 's'}"
     if asks_on_the_way(runbook):
@@ -73,7 +74,7 @@ def needs(runbook: Runbook, rule: ApprovalRule | None) -> str:
 
 
 def asks_on_the_way(runbook: Runbook) -> bool:
-    """Whether a step of it waits for an approval of its own."""
+    """Where a step waits for an approval of its own."""
     return any(step.approval is not None or step.kind is Kind.APPROVAL for step in runbook.steps)
 
 
@@ -96,12 +97,14 @@ def run_button(runbook: Runbook, value: str = "", *, style: str = "") -> Block:
 
 
 def suggested(incident: str, found: Sequence[tuple[Runbook, Record]], *, here: bool) -> list[Block]:
-    """For one incident, those that fixed most first. The buttons stand only where its runs belong to it."""
-    rows = [
-        (one, f"*{literal(one.title)}* `{one.id}`\n{record_words(record)}{_target(one)}")
+    """Those that fixed most first, with buttons only where a run of them belongs to the incident."""
+    parts = [
+        b.section(
+            f"*{literal(one.title)}* `{one.id}`\n{record_words(record)}{_target(one)}",
+            run_button(one) if here else None,
+        )
         for one, record in found[:BUTTONED]
     ]
-    parts = [b.section(text, run_button(one) if here else None) for one, text in rows]
     where = "A run that is started here belongs to" if here else "To run one, ask again where people work on"
     return [b.section(f"Runbooks that may help with {incident}:"), *parts, b.context(f"{where} {incident}.")]
 
@@ -112,25 +115,21 @@ def _target(runbook: Runbook) -> str:
 
 def runs_listed(title: str, rows: Iterable[tuple[Run, str | None]], none: str) -> list[Block]:
     """Runs, a line each, with the way to their thread."""
-    lines = [_run_line(run, address) for run, address in rows]
-    return [b.section(title), *(_sections(lines) or [b.section(none)])]
+    return [b.section(title), *(_sections([_run_line(*row) for row in rows]) or [b.section(none)])]
 
 
 def _run_line(run: Run, address: str | None) -> str:
-    name = link(address, run.name) if address else Safe(run.name)
     asked = f"asked for by {asker(run)}, {moment(run.created_at)}"
-    return f"*{name}* {literal(run.runbook)} · {state_words(run)} · {asked}"
+    return f"*{link(address, run.name)}* {literal(run.runbook)} · {state_words(run)} · {asked}"
 
 
 # --- one runbook ------------------------------------------------------------------------------------------------------
 
 
 def whole(runbook: Runbook, catalogue: Catalogue, rule: ApprovalRule | None, record: Record) -> list[Block]:
-    """All that somebody wants to know before they run it."""
-    target = f" · meant to take {duration.words(runbook.mttr_target)}" if runbook.mttr_target else ""
     return [
         b.header(runbook.title),
-        b.context(f"`{runbook.id}` · {literal(runbook.service)}{target} · {record_words(record)}"),
+        b.context(f"`{runbook.id}` · {literal(runbook.service)}{_target(runbook)} · {record_words(record)}"),
         *_guide(runbook),
         *_sections([f"*Suggested for* {_trigger(one)}" for one in runbook.triggers], 3),
         *_titled("Parameters", [_parameter_line(one) for one in runbook.parameters], 12),
@@ -159,7 +158,7 @@ def from_markdown(text: str) -> Safe:
 
 
 def _trigger(trigger: Trigger) -> str:
-    match = " and ".join(f"`{_code(one)}`" for one in trigger.match)
+    match = " and ".join(f"`{code(one)}`" for one in trigger.match)
     at = f" at {listing(trigger.severities, 'or')}" if trigger.severities else ""
     then = {"ask": ", asked for by itself", "run": ", started by itself"}.get(trigger.do, "")
     return f"alerts with {match}{at}{then}"
@@ -185,28 +184,29 @@ def _capitalised(text: str) -> str:
 
 def _step_line(number: int, step: Step) -> str:
     title = _PARAMETER.sub(r"‹\1›", step.title or step.id)
-    line = f"{number}. {literal(clip(title, 200))} `{step.kind}` {EFFECTS[step.effect]}"
-    line += f" · only if `{_code(clip(step.when, 100))}`" if step.when else ""
-    line += " · asks for its own approval" if step.approval else ""
-    return line + (" · can be taken back" if step.undo else "")
+    parts = [
+        f"{number}. {literal(clip(title, 200))} `{step.kind}` {EFFECTS[step.effect]}",
+        f"only if `{code(clip(step.when, 100))}`" if step.when else "",
+        "asks for its own approval" if step.approval else "",
+        "can be taken back" if step.undo else "",
+    ]
+    return " · ".join(filter(None, parts))
 
 
 def may_run(runbook: Runbook, access: Access) -> str:
     named = runbook.policy.execute
-    if named is None:
-        key = "execute" if runbook.has_effect else "respond"
-        people: tuple[str, ...] = getattr(access, key)
-        if not people:
-            return f"Nobody may run it yet: `access.{key}` in org.yml is empty."
+    key = "execute" if runbook.has_effect else "respond"
+    people: Sequence[str] = getattr(access, key) if named is None else named
+    if people:
         return f"Run: {_people(people)}."
-    return f"Run: {_people(named)}." if named else "Run: nobody, its policy says."
+    empty = f"Nobody may run it yet: `access.{key}` in org.yml is empty."
+    return empty if named is None else "Run: nobody, its policy says."
 
 
 def may_approve(rule: ApprovalRule | None, access: Access, runbook: Runbook) -> str:
     """Four eyes, in a sentence."""
     if rule is None:
-        on_the_way = asks_on_the_way(runbook)
-        return "Approve: its steps ask on the way." if on_the_way else "Approve: nobody needs to."
+        return f"Approve: {'its steps ask on the way' if asks_on_the_way(runbook) else 'nobody needs to'}."
     people = rule.who or access.approve
     if not people:
         return "Nobody may approve it yet: `access.approve` in org.yml is empty."
@@ -232,22 +232,20 @@ def _people(people: Sequence[str]) -> str:
 
 
 def plan(runbook: Runbook, made: Plan, approval: str, value: str, seen: Mapping[str, str] | None = None) -> list[Block]:
-    """What is wrong comes first; the hash is whole, to be compared. `seen`: what marked reads see now."""
-    said = f"Plan `{made.hash}`. Nothing was done."
+    """Problems come first; the hash is whole, to be compared. `seen`: what marked reads see now."""
     return [
         b.section(f"*{literal(runbook.title)}* `{runbook.id}`"),
-        *_trouble(made.problems),
+        *_titled("It cannot run as it stands.", list(starmap(_trouble, made.problems.items())), 8),
         *_sections(plan_lines(made.steps), 32),
-        *(b.section(f"Step {step} sees now:\n```{_code(said)}```") for step, said in (seen or {}).items()),
+        *(b.section(f"Step {step} sees now:\n```{code(said)}```") for step, said in (seen or {}).items()),
         b.section(approval),
-        b.context(said),
+        b.context(f"Plan `{made.hash}`. Nothing was done."),
         *b.actions(None if made.problems else run_button(runbook, value, style="primary")),
     ]
 
 
-def _trouble(problems: Mapping[str, str]) -> list[Block]:
-    lines = [f"• {escape(where(step))}: {escape(sentence)}" for step, sentence in problems.items()]
-    return _titled("It cannot run as it stands.", lines, 8)
+def _trouble(place: str, sentence: str) -> str:
+    return f"• {escape(where(place))}: {escape(sentence)}"
 
 
 def where(place: str) -> str:
@@ -280,8 +278,7 @@ def form(shown: Form) -> dict[str, Any]:
     metadata = {"runbook": shown.runbook.id if shown.runbook else "", "run": shown.changes}
     if shown.alert:
         metadata["alert"] = shown.alert
-    title = f"Change {shown.changes}" if shown.changes else "Run a runbook"
-    submit = "Change" if shown.changes else "Run"
+    title, submit = (f"Change {shown.changes}", "Change") if shown.changes else ("Run a runbook", "Run")
     return b.modal("runbook.run", title, parts, submit=submit, metadata=json.dumps(metadata))
 
 
@@ -303,7 +300,7 @@ def _inputs(shown: Form, runbook: Runbook) -> list[Block]:
 
 
 def _secret(parameter: Parameter) -> str:
-    return f"`{parameter.name}` is a secret from `{_code(parameter.source)}`: it is read where I run, never asked for."
+    return f"`{parameter.name}` is a secret from `{code(parameter.source)}`: it is read where I run, never asked for."
 
 
 def _input(parameter: Parameter, shown: Form, suffix: str) -> Block:
@@ -351,7 +348,7 @@ def _number(parameter: Parameter, initial: str) -> Block:
 
 
 def _initial(parameter: Parameter, given: Mapping[str, Any]) -> str:
-    """What stands in the field at first: what was given, if it keeps the rule, else the default."""
+    """What was given, if it keeps the rule, else the default."""
     for value in (given.get(parameter.name), parameter.default):
         if value is None:
             continue
@@ -387,14 +384,9 @@ def may_be_empty(parameter: Parameter) -> bool:
 
 def given_in(runbook: Runbook, values: Mapping[str, Any]) -> dict[str, Any]:
     """What a form says of each parameter. An emptied field is an empty text, or nothing at all."""
-    found: dict[str, Any] = {}
-    for one in runbook.parameters:
-        said = values.get(one.name)
-        if said not in (None, ""):
-            found[one.name] = said
-        elif said == "" and one.default is not None and may_be_empty(one):
-            found[one.name] = ""
-    return found
+    said = {one.name: values.get(one.name) for one in runbook.parameters}
+    empty = {one.name for one in runbook.parameters if one.default is not None and may_be_empty(one)}
+    return {name: value for name, value in said.items() if value not in (None, "") or (value == "" and name in empty)}
 
 
 def _pick(shown: Form) -> Block:
@@ -423,7 +415,7 @@ def _titled(title: str, lines: Sequence[str], most: int) -> list[Block]:
 
 
 def _sections(lines: Sequence[str], most: int = MOST_SECTIONS) -> list[Block]:
-    """Lines put together into as few sections as hold them, at most so many."""
+    """As few sections as hold the lines, at most `most`."""
     texts: list[str] = []
     for line in (clip(one, b.SECTION_LIMIT) for one in lines):
         if texts and len(texts[-1]) + len(line) < b.SECTION_LIMIT:
@@ -432,8 +424,3 @@ def _sections(lines: Sequence[str], most: int = MOST_SECTIONS) -> list[Block]:
             texts.append(line)
     cut = [b.context("There is more than a message holds.")] if len(texts) > most else []
     return [*(b.section(text) for text in texts[:most]), *cut]
-
-
-def _code(text: Any) -> str:
-    """Inside backquotes: nothing ends them early."""
-    return str(escape(str(text).replace("`", "ˋ")))

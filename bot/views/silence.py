@@ -10,7 +10,7 @@ from bot.domain.alerts.maintenance import Window
 from bot.domain.alerts.silence import Silence
 from bot.domain.people.person import BOT
 from bot.domain.text.wording import listing
-from bot.views.kit.mrkdwn import Safe, clip, clock, literal, mention, moment
+from bot.views.kit.mrkdwn import clip, clock, literal, mention, moment
 
 NAMED = 10  # groups in an answer
 LISTED = 20
@@ -18,8 +18,12 @@ ABOUT_LIMIT = 500
 LIMIT = 3_500  # characters of an answer
 
 
-def _about(silence: Silence) -> Safe:
-    return Safe(clip(literal(" ".join(silence.about.split())), ABOUT_LIMIT))
+def _about(silence: Silence) -> str:
+    return _short(silence.about)
+
+
+def _short(text: str) -> str:
+    return clip(literal(" ".join(text.split())), ABOUT_LIMIT)
 
 
 def _why(reason: str) -> str:
@@ -48,7 +52,7 @@ def _count(total: int) -> str:
 
 
 def made(silence: Silence, names: Sequence[str], total: int) -> str:
-    """For who made it."""
+    """To the person who made it."""
     now = f"It silences {groups(names, total)} now." if total else "Nothing that is open fires with these labels."
     return f"{silence} silences {_about(silence)} until {moment(silence.ends_at)}. {now}"
 
@@ -66,7 +70,7 @@ def ended(silence: Silence) -> str:
 
 
 def unmade(silence: Silence, names: Sequence[str], total: int) -> str:
-    """For who ended it."""
+    """To the person who ended it."""
     woken = f"Awake again: {groups(names, total)}." if total else "It held nothing that fires still."
     return f"{silence} is over. {woken}"
 
@@ -83,9 +87,8 @@ def silences(found: Sequence[Silence], holding: Mapping[int, int], alone: Sequen
 
 
 def _alone(group: AlertGroup) -> str:
-    name = clip(literal(" ".join(group.called.split())), ABOUT_LIMIT)
     until = f", until {moment(group.silenced_until)}" if group.silenced_until else ""
-    return f"• *{group}* {name}: by {mention(group.silenced_by or '')}{until}."
+    return f"• *{group}* {_short(group.called)}: by {mention(group.silenced_by or '')}{until}."
 
 
 def _silence(silence: Silence, held: int) -> str:
@@ -96,7 +99,6 @@ def _silence(silence: Silence, held: int) -> str:
 
 
 def held(group: AlertGroup) -> str:
-    """On its card."""
     if group.silenced_until is None:
         return ""
     by = f" (SIL-{group.silence})" if group.silence else ""
@@ -115,17 +117,15 @@ def on_storm(window: Window) -> str:
 
 
 def on_incident(window: Window, service: str) -> str:
-    """On the card of an incident, which people work on all the same."""
     return f"Maintenance {window} of {literal(service)} is on until {clock(window.ends_at)}.{_why(window.reason)}"
 
 
 def begun(window: Window, service: str, total: int, *, is_new: bool) -> str:
-    """For who began it, or said anew how long it lasts."""
+    """To the person who began it, or said again how long it lasts."""
     said = f"{window}: {literal(service)} is in maintenance until {moment(window.ends_at)}."
     if not is_new:
         return f"{said} It was on already."
-    fires = f" {_count(total)} {'fires' if total == 1 else 'fire'}, and nobody is paged for that meanwhile."
-    return f"{said}{fires if total else ' Nobody is paged meanwhile.'}"
+    return f"{said}{_fires(total, ', and nobody is paged for that meanwhile.') or ' Nobody is paged meanwhile.'}"
 
 
 def window_began(window: Window, service: str) -> str:
@@ -142,8 +142,7 @@ def window_moved(window: Window, service: str, by: str) -> str:
 
 def window_over(window: Window, service: str, total: int) -> str:
     by = "" if window.ended_by in (None, BOT) else f" {mention(window.ended_by or '')} ended it."
-    fires = f" {_count(total)} {'fires' if total == 1 else 'fire'} still." if total else ""
-    return f"{window}: maintenance of {literal(service)} is over.{by}{fires}"
+    return f"{window}: maintenance of {literal(service)} is over.{by}{_fires(total, ' still.')}"
 
 
 def windows(found: Sequence[Window], services: Mapping[str, str], firing: Mapping[int, int]) -> str:
@@ -154,8 +153,11 @@ def windows(found: Sequence[Window], services: Mapping[str, str], firing: Mappin
 
 
 def _window(window: Window, service: str, total: int) -> str:
-    fires = f" {_count(total)} {'fires' if total == 1 else 'fire'}." if total else ""
     return (
         f"• *{window}* {literal(service)}: by {mention(window.made_by)}, until {moment(window.ends_at)}."
-        f"{fires}{_why(window.reason)}"
+        f"{_fires(total, '.')}{_why(window.reason)}"
     )
+
+
+def _fires(total: int, rest: str) -> str:
+    return f" {_count(total)} {'fires' if total == 1 else 'fire'}{rest}" if total else ""

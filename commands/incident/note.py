@@ -22,19 +22,16 @@ async def on_command(command: Command, deps: Deps) -> Reply:
 
 async def on_shortcut(shortcut: Shortcut, deps: Deps) -> Reply:
     """A message of an incident's channel or thread becomes a row of its timeline."""
-    incident, _ = await incident_queries.named(deps, "", shortcut.where, shortcut.by)
-    source = f"{shortcut.where.channel}:{shortcut.where.ts}"
-    is_new = await timeline.mark(
-        deps, incident, readable(shortcut.text), source, "message", shortcut.author, shortcut.by
-    )
+    where, text, author = shortcut.where, readable(shortcut.text), shortcut.author
+    incident, _ = await incident_queries.named(deps, "", where, shortcut.by)
+    is_new = await timeline.mark(deps, incident, text, f"{where.channel}:{where.ts}", "message", author, shortcut.by)
     return Reply(f"On the timeline of {incident}." if is_new else f"It is on the timeline of {incident}.")
 
 
 async def reaction(event: dict[str, Any], by: Actor, deps: Deps) -> None:
     """The pushpin adds the message, taking the last one away removes it."""
-    name = event.get("reaction")
-    if name in PUSHPIN and event.get("item", {}).get("type") == "message":
-        item = event["item"]
+    name, item = event.get("reaction"), event.get("item", {})
+    if name in PUSHPIN and item.get("type") == "message":
         await timeline.marked_by_event(
             deps, item["channel"], item["ts"], by, kind=f"reaction:{name}", added=event["type"] == "reaction_added"
         )

@@ -80,6 +80,7 @@ async def remind(command: Command, deps: Deps) -> Reply:
 
 async def snooze(click: BlockAction, deps: Deps) -> Reply:
     incident = await incident_queries.by_subject(deps, click.value, click.by)
-    reminder = f"{click.where.channel}:{click.where.ts}"
-    incident = await updates.snooze(deps, incident.id, click.by, SNOOZE, reminder=reminder)
+    incident = await updates.snooze(
+        deps, incident.id, click.by, SNOOZE, reminder=f"{click.where.channel}:{click.where.ts}"
+    )
     return Reply(f"Snoozed by 10 min. The next update of {incident} is promised {view.next_update(incident)}.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 from bot.deps import Deps
@@ -44,8 +45,11 @@ async def history(command: Command, deps: Deps) -> Reply:
     name = _named(command, "history")
     found, record = await runbooks.history(deps, name, command.by)
     said = f"`{literal(name)}`: {view.record_words(record)}."
-    rows = [(run, _address(deps, run)) for run in found]
-    return Reply(said, view.runs_listed(said, rows, "It has no runs that you may see."))
+    return _runs_listed(deps, said, found, "It has no runs that you may see.")
+
+
+def _runs_listed(deps: Deps, title: str, found: Iterable[Run], none: str) -> Reply:
+    return Reply(title, view.runs_listed(title, [(run, _address(deps, run)) for run in found], none))
 
 
 def _named(command: Command, verb: str) -> str:
@@ -70,8 +74,7 @@ async def status(command: Command, deps: Deps) -> Reply:
     except Unclear:
         if text:
             raise
-        rows = [(run, _address(deps, run)) for run in await runs.latest(deps, command.by)]
-        return Reply("The latest runs:", view.runs_listed("The latest runs:", rows, "Nothing has been run yet."))
+        return _runs_listed(deps, "The latest runs:", await runs.latest(deps, command.by), "Nothing has been run yet.")
     live = _live(await runs.shown(deps, run.id), is_here=command.where.channel == run.channel)
     return Reply(run_view.fallback(live), [*run_view.live_message(live), *_thread(deps, run)])
 

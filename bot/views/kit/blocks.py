@@ -37,6 +37,11 @@ def fields(*pairs: tuple[str, str]) -> Block:
     return {"type": "section", "fields": [mrkdwn(f"*{label}*\n{text}", FIELD_LIMIT) for label, text in pairs]}
 
 
+def sections(lines: Sequence[str], each: int) -> list[Block]:
+    """So many lines in each section, which holds 3,000 characters."""
+    return [section("\n".join(lines[start : start + each])) for start in range(0, len(lines), each)]
+
+
 def context(*texts: str) -> Block:
     return {"type": "context", "elements": [mrkdwn(text) for text in texts]}
 

@@ -28,8 +28,7 @@ def escape(text: str) -> Safe:
     """No mention, link or broadcast comes out of this text; `*bold*` and the like still work. Safe text stays."""
     if isinstance(text, Safe):
         return text
-    plain = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    return Safe(_BROADCAST.sub(f"@{JOINER}", plain))
+    return Safe(_BROADCAST.sub(f"@{JOINER}", text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")))
 
 
 def literal(text: str) -> Safe:
@@ -68,16 +67,14 @@ def mention(person: str) -> Safe:
 
 
 def channel(identity: str) -> Safe:
-    """A channel's id as a link to it."""
     return Safe(f"<#{identity}>") if re.fullmatch(r"[CG][A-Z0-9]+", identity, re.ASCII) else escape(identity)
 
 
-def link(url: str, text: str) -> Safe:
-    """A link with a text; only http and https become one."""
-    if not re.match(r"https?://", url):
+def link(url: str | None, text: str) -> Safe:
+    """A link with a text; the text alone where there is no address of http or https."""
+    if not url or not re.match(r"https?://", url):
         return literal(text)
-    target = escape(url).replace("|", "%7C")
-    return Safe(f"<{target}|{literal(text.replace('|', '¦'))}>")
+    return Safe(f"<{escape(url).replace('|', '%7C')}|{literal(text.replace('|', '¦'))}>")
 
 
 def clock(at: datetime) -> Safe:
@@ -91,8 +88,7 @@ def moment(at: datetime) -> Safe:
 
 
 def _token(at: datetime, shape: str, fallback: str) -> Safe:
-    text = at.astimezone(UTC).strftime(fallback)
-    return Safe(f"<!date^{int(at.timestamp())}^{shape}|{text}>")
+    return Safe(f"<!date^{int(at.timestamp())}^{shape}|{at.astimezone(UTC).strftime(fallback)}>")
 
 
 def clip(text: str, limit: int) -> str:

@@ -9,6 +9,7 @@ from bot.domain.catalogue.runbook import ApprovalRule, Runbook
 from bot.domain.runs.plan import NO, Plan, PlannedStep
 from bot.domain.text import duration
 from bot.views.run import EFFECTS, argument_words
+from bot.views.runbook import where
 
 
 def lines(
@@ -20,17 +21,14 @@ def lines(
     """
     found = [f"{one_line(runbook.title)} ({runbook.id}, {runbook.service})"]
     if plan.problems:
-        found += ["", "It cannot run as it stands.", *(f"  {_troubled(*one)}" for one in plan.problems.items())]
+        troubles = [f"  {where(place)}: {one_line(sentence)}" for place, sentence in plan.problems.items()]
+        found += ["", "It cannot run as it stands.", *troubles]
     if plan.parameters:
         found += ["", *(f"{name}: {_value(value)}" for name, value in plan.parameters.items())]
     for step in plan.steps:
         found += ["", *_step(step)]
         found += [f"   sees now: {line}" for line in (seen or {}).get(step.id, "").splitlines()]
     return [*found, "", f"Approval: {_approval(rule, who)}", f"Plan: {plan.hash}", "Nothing was done."]
-
-
-def _troubled(name: str, sentence: str) -> str:
-    return f"{'' if name.startswith('parameter ') else 'step '}{name}: {one_line(sentence)}"
 
 
 def _value(value: Any) -> str:
