@@ -17,15 +17,14 @@ from commands.incident import (
     postmortem,
     resolve,
     role,
+    runbook as suggested,
     severity,
     silence,
     status,
     update,
     why,
 )
-from commands.incident import runbook as suggested
-from commands.runbook import approve, plan, run, steps
-from commands.runbook import look as runbooks
+from commands.runbook import approve, look as runbooks, plan, run, steps
 
 INCIDENT = {
     "": Subcommand(look.overview, "", "what is open, or this channel's incident"),

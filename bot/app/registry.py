@@ -16,32 +16,41 @@ from bot.services.alerts import (
     announcements,
     grouping,
     heartbeats,
+    lifecycle as alert_lifecycle,
     maintenance,
+    messages as alert_messages,
     noisy_rules,
     silences,
 )
-from bot.services.alerts import lifecycle as alert_lifecycle
-from bot.services.alerts import messages as alert_messages
-from bot.services.escalation import late_steps, page_fallback, pagerduty
-from bot.services.escalation import messages as escalation_messages
-from bot.services.escalation import progress as escalations
-from bot.services.escalation import status as escalation_status
-from bot.services.incidents import channel as incident_channel
-from bot.services.incidents import email as incident_email
-from bot.services.incidents import lifecycle as incidents
-from bot.services.incidents import messages as incident_messages
-from bot.services.incidents import postmortem as postmortems
-from bot.services.incidents import resolution, updates
-from bot.services.ingest import alerts as ingest
-from bot.services.ingest import pagerduty_events, sns
+from bot.services.escalation import (
+    late_steps,
+    messages as escalation_messages,
+    page_fallback,
+    pagerduty,
+    progress as escalations,
+    status as escalation_status,
+)
+from bot.services.incidents import (
+    channel as incident_channel,
+    email as incident_email,
+    lifecycle as incidents,
+    messages as incident_messages,
+    postmortem as postmortems,
+    resolution,
+    updates,
+)
+from bot.services.ingest import alerts as ingest, pagerduty_events, sns
 from bot.services.messaging import email, operator_notices, replies, thread_notes
-from bot.services.oncall import messages as oncall_messages
-from bot.services.oncall import overrides as oncall
+from bot.services.oncall import messages as oncall_messages, overrides as oncall
 from bot.services.response import acknowledge
-from bot.services.runs import approvals, triggers, writer
-from bot.services.runs import messages as run_messages
-from bot.services.runs import queries as runs
-from bot.services.runs import scheduler as run_scheduler
+from bot.services.runs import (
+    approvals,
+    messages as run_messages,
+    queries as runs,
+    scheduler as run_scheduler,
+    triggers,
+    writer,
+)
 from bot.services.workspace import channels
 
 TIMERS: Mapping[str, TimerHandler] = once(

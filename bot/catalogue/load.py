@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bot.catalogue.fields import SERVICE_KEY
-from bot.catalogue.org import read as org_read
-from bot.catalogue.org import routes
+from bot.catalogue.org import read as org_read, routes
 from bot.catalogue.services import read as service_read
 from bot.catalogue.yaml.document import Document, Unreadable, read
 from bot.domain.catalogue.catalogue import Catalogue, Finding, Route

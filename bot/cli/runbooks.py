@@ -26,8 +26,7 @@ async def _plan(settings: Settings, runbook: str, given: Sequence[str]) -> int:
         from bot.app import offline
     from bot.domain.runs import parameters
     from bot.interactions import Where
-    from bot.services.runs import approvals, preview
-    from bot.services.runs import request as run_request
+    from bot.services.runs import approvals, preview, request as run_request
     from bot.views.terminal import plan as terminal_plan
 
     deps = offline.planning(settings)

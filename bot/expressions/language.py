@@ -13,8 +13,7 @@ from urllib.parse import quote
 
 from jinja2 import TemplateRuntimeError, nodes, pass_environment
 from jinja2.environment import Environment
-from jinja2.filters import FILTERS as _FILTERS
-from jinja2.filters import do_round, sync_do_sum
+from jinja2.filters import FILTERS as _FILTERS, do_round, sync_do_sum
 from jinja2.tests import TESTS as _TESTS
 
 from bot.expressions.limits import (

@@ -10,8 +10,7 @@ from urllib.parse import urlsplit
 
 from bot.deps import Deps
 from bot.domain.text.secret import Secret
-from bot.intake import body as bodies
-from bot.intake import cloudwatch, github, pagerduty, proof, sentry
+from bot.intake import body as bodies, cloudwatch, github, pagerduty, proof, sentry
 from bot.services.ingest import webhooks
 
 LONGEST_OF_SNS = 2_000_000  # 256 kB of theirs, as JSON within JSON

@@ -14,8 +14,7 @@ from bot.queue import sender
 from bot.queue.concurrency import Pool
 from bot.queue.handler import DeliveryHandler
 from bot.queue.sender import Attempt
-from bot.store.queue import deliveries as store
-from bot.store.queue import rate_limits
+from bot.store.queue import deliveries as store, rate_limits
 from bot.store.queue.deliveries import Candidate
 
 CONCURRENCY = 64

@@ -13,8 +13,7 @@ from bot.domain.incidents.incident import Incident
 from bot.domain.runs.approval import UNDO, WHOLE_RUN, ApprovalRequest
 from bot.domain.runs.run import Run
 from bot.interactions import Block
-from bot.views import alert as alert_view
-from bot.views import incident as view
+from bot.views import alert as alert_view, incident as view
 from bot.views.kit import blocks as b
 from bot.views.kit.mrkdwn import clip, clock, escape, link, literal, moment
 from bot.views.run import asker, told, who

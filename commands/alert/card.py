@@ -7,8 +7,7 @@ from bot.domain.people.person import Actor
 from bot.interactions import BlockAction, Reply
 from bot.services.alerts import operations as alert_operations
 from bot.views.kit.mrkdwn import moment
-from commands.incident import ack
-from commands.incident import declare as incident
+from commands.incident import ack, declare as incident
 
 
 async def _number(click: BlockAction, deps: Deps) -> int:

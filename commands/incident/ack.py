@@ -6,8 +6,7 @@ from bot.deps import Deps
 from bot.domain.people.person import Actor
 from bot.interactions import BlockAction, Command, Reply
 from bot.services.alerts import operations as alert_operations
-from bot.services.incidents import lifecycle as incidents
-from bot.services.incidents import queries as incident_queries
+from bot.services.incidents import lifecycle as incidents, queries as incident_queries
 from bot.views.kit.mrkdwn import mention
 
 

@@ -10,8 +10,7 @@ from bot.deps import Deps
 from bot.domain.incidents.draft import Draft, clean_title, readable
 from bot.domain.incidents.incident import Incident, Placement
 from bot.interactions import BlockAction, Command, FieldErrors, Modal, Nothing, Reply, Shortcut, Submission
-from bot.services.incidents import declare
-from bot.services.incidents import deliveries as incident_deliveries
+from bot.services.incidents import declare, deliveries as incident_deliveries
 from bot.views import incident_forms
 from bot.views.kit import links
 from bot.views.kit.mrkdwn import Safe, channel, clock, link, literal

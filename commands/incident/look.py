@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from bot.deps import Deps
 from bot.interactions import Command, Reply
-from bot.services.incidents import card as cards
-from bot.services.incidents import queries as incident_queries
-from bot.services.incidents import timeline as timeline_
+from bot.services.incidents import card as cards, queries as incident_queries, timeline as timeline_
 from bot.views import incident as view
 
 

@@ -8,8 +8,7 @@ from bot.deps import Deps
 from bot.domain.incidents.draft import readable
 from bot.domain.people.person import Actor
 from bot.interactions import Command, Reply, Shortcut
-from bot.services.incidents import queries as incident_queries
-from bot.services.incidents import timeline
+from bot.services.incidents import queries as incident_queries, timeline
 
 PUSHPIN = {"pushpin", "round_pushpin"}
 

@@ -11,8 +11,7 @@ from bot.domain.people.person import Person
 from bot.domain.text.wording import hint, listing
 from bot.interactions import Command, Reply, Where
 from bot.services.incidents import queries as incident_queries
-from bot.services.oncall import overrides as oncall
-from bot.services.oncall import shifts
+from bot.services.oncall import overrides as oncall, shifts
 from bot.services.workspace import people
 from bot.views import oncall as view
 from bot.views.kit.mrkdwn import mention

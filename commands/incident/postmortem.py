@@ -6,10 +6,8 @@ from bot.deps import Deps
 from bot.domain.errors import Missing
 from bot.domain.incidents import postmortem as drafts
 from bot.interactions import BlockAction, Command, Modal, Reply, Submission
-from bot.services.incidents import postmortem as postmortems
-from bot.services.incidents import queries as incident_queries
-from bot.views import incident as view
-from bot.views import incident_forms
+from bot.services.incidents import postmortem as postmortems, queries as incident_queries
+from bot.views import incident as view, incident_forms
 from bot.views.kit.blocks import context, section
 from bot.views.kit.mrkdwn import escape
 

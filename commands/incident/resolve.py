@@ -14,10 +14,8 @@ from bot.domain.people.person import Actor
 from bot.domain.text import duration
 from bot.interactions import BlockAction, Command, Modal, Reply, Submission
 from bot.services.alerts import operations as alert_operations
-from bot.services.incidents import cadence, resolution
-from bot.services.incidents import queries as incident_queries
-from bot.views import incident as view
-from bot.views import incident_forms
+from bot.services.incidents import cadence, queries as incident_queries, resolution
+from bot.views import incident as view, incident_forms
 from bot.views.kit.mrkdwn import clock
 from commands.alert import card
 

@@ -9,8 +9,7 @@ from bot.domain.incidents.incident import Incident, Role
 from bot.domain.people import access
 from bot.domain.people.person import Actor
 from bot.interactions import BlockAction, Command, Reply
-from bot.services.incidents import queries as incident_queries
-from bot.services.incidents import roles
+from bot.services.incidents import queries as incident_queries, roles
 from bot.services.workspace import people
 from bot.views.kit.mrkdwn import mention
 

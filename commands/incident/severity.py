@@ -6,8 +6,7 @@ from bot.deps import Deps
 from bot.domain.errors import Unclear
 from bot.domain.text.wording import listing
 from bot.interactions import Command, Reply
-from bot.services.incidents import lifecycle as incidents
-from bot.services.incidents import queries as incident_queries
+from bot.services.incidents import lifecycle as incidents, queries as incident_queries
 from bot.views import incident as view
 from bot.views.kit.mrkdwn import literal
 

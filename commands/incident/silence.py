@@ -7,8 +7,7 @@ from bot.domain.alerts import silence
 from bot.domain.errors import Unclear
 from bot.domain.people.person import Actor
 from bot.interactions import Command, Reply
-from bot.services.alerts import operations as alert_operations
-from bot.services.alerts import silences
+from bot.services.alerts import operations as alert_operations, silences
 from bot.views import silence as view
 from commands.alert import card
 

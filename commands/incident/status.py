@@ -7,8 +7,7 @@ from bot.domain.errors import Unclear
 from bot.domain.incidents import incident as rules
 from bot.domain.incidents.incident import Status
 from bot.interactions import Command, Modal, Reply
-from bot.services.incidents import lifecycle as incidents
-from bot.services.incidents import queries as incident_queries
+from bot.services.incidents import lifecycle as incidents, queries as incident_queries
 from commands.incident import resolve
 
 

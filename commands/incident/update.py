@@ -11,10 +11,8 @@ from bot.domain.incidents.draft import readable
 from bot.domain.incidents.incident import Incident, Status
 from bot.domain.text import duration
 from bot.interactions import BlockAction, Command, FieldErrors, Modal, Reply, Submission
-from bot.services.incidents import queries as incident_queries
-from bot.services.incidents import updates
-from bot.views import incident as view
-from bot.views import incident_forms
+from bot.services.incidents import queries as incident_queries, updates
+from bot.views import incident as view, incident_forms
 
 SNOOZE = timedelta(minutes=10)
 

@@ -6,8 +6,7 @@ import json
 from dataclasses import dataclass, replace
 
 from bot.deps import Deps
-from bot.domain.alerts.group import AlertGroup
-from bot.domain.alerts.group import number as alert_number
+from bot.domain.alerts.group import AlertGroup, number as alert_number
 from bot.domain.catalogue.runbook import ApprovalRule, Runbook
 from bot.domain.errors import Refused, Unclear
 from bot.domain.people.person import Actor
@@ -15,9 +14,7 @@ from bot.domain.runs.approval import rule_of_run
 from bot.domain.runs.run import number as run_number
 from bot.interactions import Modal, Where
 from bot.services.incidents import queries as incident_queries
-from bot.services.runs import choices, runbooks
-from bot.services.runs import queries as runs
-from bot.services.runs import request as run_request
+from bot.services.runs import choices, queries as runs, request as run_request, runbooks
 from bot.views import runbook as view
 from bot.views.runbook import Form
 from commands.runbook import arguments

@@ -9,11 +9,9 @@ from bot.deps import Deps
 from bot.domain.errors import Unclear
 from bot.domain.runs.run import Run
 from bot.interactions import Block, Command, Reply, Where
-from bot.services.runs import queries as runs
-from bot.services.runs import runbooks
+from bot.services.runs import queries as runs, runbooks
 from bot.services.runs.queries import Shown
-from bot.views import run as run_view
-from bot.views import runbook as view
+from bot.views import run as run_view, runbook as view
 from bot.views.kit import links
 from bot.views.kit.blocks import context
 from bot.views.kit.mrkdwn import link, literal

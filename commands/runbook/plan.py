@@ -7,8 +7,7 @@ from bot.domain.errors import Refused, Unclear
 from bot.domain.people.person import Actor
 from bot.domain.runs.run import number as run_number
 from bot.interactions import BlockAction, Command, Modal, Reply, Where
-from bot.services.runs import preview
-from bot.services.runs import request as run_request
+from bot.services.runs import preview, request as run_request
 from bot.services.runs.request import Draft, Wanted
 from bot.services.workspace import permissions
 from bot.views import runbook as view

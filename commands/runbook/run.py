@@ -7,8 +7,7 @@ from bot.domain.runs import parameters
 from bot.domain.runs.run import SPOKEN, Run
 from bot.interactions import BlockAction, Command, FieldErrors, Modal, Reply, Submission, Where
 from bot.services.alerts import operations as alert_operations
-from bot.services.runs import queries as runs
-from bot.services.runs import request as run_request
+from bot.services.runs import queries as runs, request as run_request
 from bot.services.runs.request import Wanted
 from bot.views import runbook as view
 from bot.views.kit.mrkdwn import channel

@@ -7,11 +7,9 @@ from dataclasses import replace
 from bot.deps import Deps
 from bot.domain.errors import Unclear
 from bot.domain.people.person import Actor
-from bot.domain.runs.run import SPOKEN
-from bot.domain.runs.run import number as run_number
+from bot.domain.runs.run import SPOKEN, number as run_number
 from bot.interactions import BlockAction, Command, Modal, Reply, Submission, Where
-from bot.services.runs import control as run_control
-from bot.services.runs import queries as runs
+from bot.services.runs import control as run_control, queries as runs
 from bot.services.runs.queries import Subject
 from bot.views.kit import blocks as b
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, given, settings, strategies as st
 
 from bot.domain.catalogue.runbook import ApprovalRule, Effect, OnFailure, Policy, Retries, Runbook, Step
 from bot.domain.runs.approval import UNDO

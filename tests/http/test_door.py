@@ -14,8 +14,7 @@ from bot.domain.catalogue.catalogue import Finding
 from bot.http.door import HttpDoor
 from bot.http.limits import BODY_LIMIT
 from bot.store.db.database import open_database
-from bot.store.tables import people as people_tables
-from bot.store.tables import queue as queue_tables
+from bot.store.tables import people as people_tables, queue as queue_tables
 from tests.http.conftest import TokenFor, client_of
 from tests.support.story import Story
 

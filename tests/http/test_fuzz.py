@@ -8,8 +8,7 @@ from dataclasses import dataclass
 
 import httpx
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, given, settings, strategies as st
 from sqlalchemy import select
 
 from bot.app.registry import INBOX
@@ -19,8 +18,7 @@ from bot.ports import Database
 from bot.queue import inbox
 from bot.services.admin import tokens
 from bot.slack.events import EventDispatcher
-from bot.store.tables import alerts as alerts_tables
-from bot.store.tables import queue as queue_tables
+from bot.store.tables import alerts as alerts_tables, queue as queue_tables
 from commands import LISTENERS
 from tests.http.conftest import client_of
 from tests.http.fuzz import Mixed, mixed, odd, routes

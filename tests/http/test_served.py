@@ -20,8 +20,7 @@ import structlog
 from slack_sdk.signature import SignatureVerifier
 
 from bot import manifest, telemetry
-from bot.app import build
-from bot.app import serve as serving_
+from bot.app import build, serve as serving_
 from bot.domain.people.token import Scope
 from bot.domain.text.secret import Secret
 from bot.services.admin import tokens

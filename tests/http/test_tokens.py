@@ -12,8 +12,7 @@ from bot.domain.errors import Conflict, Missing, Refused, Unclear
 from bot.domain.people.token import Scope
 from bot.services.admin import tokens
 from bot.store.db.database import SqlDatabase
-from bot.store.tables import audit as audit_tables
-from bot.store.tables import people as people_tables
+from bot.store.tables import audit as audit_tables, people as people_tables
 from tests.support.clock import HandClock
 
 

@@ -10,8 +10,7 @@ from typing import Any
 
 import httpx
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, given, settings, strategies as st
 from sqlalchemy import select
 
 from bot.domain.people.token import Scope
@@ -20,12 +19,10 @@ from bot.intake import VENDORS
 from bot.ports import Database
 from bot.queue import inbox
 from bot.services.admin import tokens
-from bot.services.ingest import alerts as ingest_alerts
-from bot.services.ingest import webhooks
+from bot.services.ingest import alerts as ingest_alerts, webhooks
 from bot.services.ingest.webhooks import Arrival
 from bot.store.db.database import open_database
-from bot.store.tables import alerts as alerts_tables
-from bot.store.tables import queue as queue_tables
+from bot.store.tables import alerts as alerts_tables, queue as queue_tables
 from tests.http.conftest import TokenFor, client_of
 from tests.support.clock import HandClock
 from tests.support.story import Story, well_told

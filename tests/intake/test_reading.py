@@ -6,8 +6,7 @@ import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from bot.intake.generic import problem
 from bot.intake.reading import Item, Kept, Notes, as_text, as_time, clean, is_link

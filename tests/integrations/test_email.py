@@ -12,8 +12,7 @@ from pathlib import Path
 
 import pytest
 import trustme
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from bot.domain.errors import Undeliverable
 from bot.domain.outgoing.mail import Mail, Refusal, as_html, is_address, is_nowhere

@@ -15,9 +15,7 @@ from bot.queue.inbox import InboxItem
 from bot.queue.operator_alarm import OperatorAlarmHandler
 from bot.services.admin import chores
 from bot.store.tables.audit import audit_log
-from bot.store.tables.queue import commitments as commitments_table
-from bot.store.tables.queue import inbox as inbox_table
-from bot.store.tables.queue import requests as requests_table
+from bot.store.tables.queue import commitments as commitments_table, inbox as inbox_table, requests as requests_table
 from tests.queue.rows import column, count
 from tests.queue.world import World
 from tests.support.clock import HandClock

@@ -11,8 +11,7 @@ from bot.deps import Deps
 from bot.domain.errors import Undeliverable
 from bot.domain.outgoing.delivery import Call, Delivery, Plan, Skip, Wait
 from bot.ports import Tx
-from bot.queue import lease
-from bot.queue import outbox as queue_outbox
+from bot.queue import lease, outbox as queue_outbox
 from bot.store.tables.audit import audit_log
 from bot.store.tables.queue import deliveries as table
 from tests.queue.rows import column, rows

@@ -15,8 +15,7 @@ from bot.queue import commitments, outbox, timers
 from bot.queue.handler import by_kind
 from bot.queue.operator_alarm import OperatorAlarmHandler
 from bot.store.tables.audit import audit_log
-from bot.store.tables.queue import commitments as effects
-from bot.store.tables.queue import timers as table
+from bot.store.tables.queue import commitments as effects, timers as table
 from tests.queue.rows import column, count, rows
 from tests.queue.world import World
 from tests.support.clock import HandClock

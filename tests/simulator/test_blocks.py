@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from bot.simulator.content.blocks import BLOCKS, INPUT_ELEMENTS, Surface, check_blocks, check_view
 

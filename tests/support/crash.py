@@ -26,9 +26,7 @@ from bot.simulator import Simulator
 from bot.store import audit
 from bot.store.db.clock import DatabaseClock
 from bot.store.db.database import SqlDatabase, open_database
-from bot.store.tables import incidents as incidents_tables
-from bot.store.tables import queue as queue_tables
-from bot.store.tables import runs as runs_tables
+from bot.store.tables import incidents as incidents_tables, queue as queue_tables, runs as runs_tables
 from tests.support.backends import free_port
 from tests.support.story import shown
 

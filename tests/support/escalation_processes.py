@@ -24,8 +24,7 @@ from bot.app.database import Opened
 from bot.domain.people.token import Scope
 from bot.services.admin import tokens
 from bot.services.escalation.progress import STEP
-from bot.store.tables import escalation as escalation_tables
-from bot.store.tables import queue as queue_tables
+from bot.store.tables import escalation as escalation_tables, queue as queue_tables
 from tests.support.catalogues import catalogue
 from tests.support.crash import House, housed
 from tests.support.escalations import ORG

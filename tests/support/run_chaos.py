@@ -27,8 +27,7 @@ import aiohttp
 from sqlalchemy import select
 from sqlalchemy.engine import Row
 
-from bot.domain.runs.run import OVER, StepState
-from bot.domain.runs.run import number as run_number
+from bot.domain.runs.run import OVER, StepState, number as run_number
 from bot.simulator.content import channels
 from bot.simulator.workspace.state import Channel, Message
 from bot.store.tables.audit import audit_log

@@ -6,8 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from bot.domain.catalogue.catalogue import Access, Catalogue
 from bot.domain.catalogue.runbook import ApprovalRule, Effect, Kind, Parameter, ParameterType, Runbook, Step, Trigger

@@ -10,8 +10,7 @@ from typing import Any
 from bot.catalogue.load import catalogue_files
 from bot.catalogue.runbook_tests.schema import CaseSchema, ResultSchema, SuiteSchema
 from bot.catalogue.yaml.diagnostics import validated
-from bot.catalogue.yaml.document import Document, Place, Unreadable
-from bot.catalogue.yaml.document import read as read_file
+from bot.catalogue.yaml.document import Document, Place, Unreadable, read as read_file
 from bot.domain.catalogue.catalogue import Finding
 from bot.domain.catalogue.runbook import Effect, Kind, Runbook, Step
 from bot.domain.text.wording import hint, listing

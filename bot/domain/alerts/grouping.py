@@ -11,8 +11,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
 
-from bot.domain.alerts import group as rules
-from bot.domain.alerts import heartbeat, routing
+from bot.domain.alerts import group as rules, heartbeat, routing
 from bot.domain.alerts.alert import Alert, Status
 from bot.domain.alerts.group import AlertGroup, Kept, LastKnown, NewAlertGroup, Verdict
 from bot.domain.alerts.heartbeat import Absence, Heard

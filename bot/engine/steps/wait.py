@@ -15,8 +15,7 @@ from bot.domain.catalogue.runbook import Kind
 from bot.domain.errors import Unclear
 from bot.domain.runs.outcome import Done, Failed, Outcome, Unknown, Waiting
 from bot.domain.text import duration
-from bot.engine.steps import STEPS
-from bot.engine.steps import arguments as read
+from bot.engine.steps import STEPS, arguments as read
 from bot.engine.steps.context import StepContext
 
 _CHECKS = [kind.value for kind in Kind if kind.rules.looks]

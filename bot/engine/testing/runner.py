@@ -15,8 +15,7 @@ from bot.domain.catalogue.runbook import Connection, Runbook
 from bot.domain.catalogue.service import Service
 from bot.domain.errors import Unclear
 from bot.engine.testing.simulate import ASKS, Broken, Happened, Simulated, simulate
-from bot.expressions import check as words
-from bot.expressions import evaluate
+from bot.expressions import check as words, evaluate
 
 Difference = tuple[Place, str]
 CAME = "came"  # a step that nothing is said of

@@ -14,8 +14,7 @@ from bot.domain.errors import Unclear
 from bot.domain.runs.outcome import Done, Failed, Outcome, Unknown, Waiting
 from bot.domain.text import duration
 from bot.domain.text.secret import Secret
-from bot.engine.steps import STEPS, Connections, StepContext, http, promql, redis, shell, sql, wait
-from bot.engine.steps import arguments as read
+from bot.engine.steps import STEPS, Connections, StepContext, arguments as read, http, promql, redis, shell, sql, wait
 from bot.ports import Clock
 
 MOMENT = datetime(2026, 1, 1, tzinfo=UTC)  # a simulated run takes no time

@@ -10,8 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
-from bot.catalogue.runbook_tests.read import RUN, RunbookCase
-from bot.catalogue.runbook_tests.read import UNDO as BACK
+from bot.catalogue.runbook_tests.read import RUN, UNDO as BACK, RunbookCase
 from bot.domain.catalogue.runbook import Connection, Runbook, Step
 from bot.domain.catalogue.service import Service
 from bot.domain.errors import Unclear

@@ -25,9 +25,7 @@ from bot.http.problems import documented
 from bot.services.admin import overview
 from bot.services.admin.overview import Overview, Wanted
 from bot.services.alerts import operations as alert_operations
-from bot.services.incidents import declare, resolution
-from bot.services.incidents import lifecycle as incidents
-from bot.services.incidents import queries as incident_queries
+from bot.services.incidents import declare, lifecycle as incidents, queries as incident_queries, resolution
 
 router = APIRouter(prefix="/api/sre", tags=["incidents"])
 

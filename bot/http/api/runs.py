@@ -26,8 +26,7 @@ from bot.http.door import TheDeps
 from bot.http.problems import documented
 from bot.interactions import Where
 from bot.services.admin import executions
-from bot.services.runs import queries as runs
-from bot.services.runs import request as run_request
+from bot.services.runs import queries as runs, request as run_request
 from bot.services.runs.queries import Record, Shown
 from bot.services.runs.request import MAX_REASON, Wanted
 from bot.views.kit import links

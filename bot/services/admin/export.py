@@ -8,11 +8,8 @@ from typing import Any
 
 from bot.deps import Deps
 from bot.domain.incidents.incident import Incident, measures
-from bot.services.incidents import postmortem as postmortems
-from bot.services.incidents import template_context
-from bot.store.incidents import incidents as store
-from bot.store.incidents import timeline as timeline_store
-from bot.store.incidents import updates as updates_store
+from bot.services.incidents import postmortem as postmortems, template_context
+from bot.store.incidents import incidents as store, timeline as timeline_store, updates as updates_store
 
 
 async def markdown(deps: Deps, number: int) -> str:

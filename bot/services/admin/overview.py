@@ -19,8 +19,7 @@ from bot.services.alerts.noisy_rules import NoisyRules
 from bot.services.incidents import queries as incident_queries
 from bot.store.alerts import listing as alert_listing
 from bot.store.alerts.listing import RecentAlert
-from bot.store.incidents import figures
-from bot.store.incidents import incidents as store
+from bot.store.incidents import figures, incidents as store
 
 MEASURED_OVER = timedelta(days=30)
 MOST_ALERTS = 100

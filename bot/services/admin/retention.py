@@ -8,8 +8,7 @@ from datetime import datetime, timedelta
 from bot.deps import Deps
 from bot.ports import Tx
 from bot.priority import yield_to_commands
-from bot.store.alerts import refused_webhooks
-from bot.store.alerts import retention as store
+from bot.store.alerts import refused_webhooks, retention as store
 
 KEEP = timedelta(days=90)
 MOST_BATCHES = 100  # of each kind in one turn; the next turn comes within the hour

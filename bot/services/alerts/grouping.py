@@ -7,8 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from bot.deps import Deps
-from bot.domain.alerts import grouping as rules
-from bot.domain.alerts import heartbeat
+from bot.domain.alerts import grouping as rules, heartbeat
 from bot.domain.alerts.group import AlertGroup, NewAlertGroup
 from bot.domain.alerts.grouping import Changes, Entry, GroupChange, Known, Message, Moment
 from bot.domain.outgoing.timer import Timer
@@ -20,9 +19,7 @@ from bot.services.alerts import heartbeats, lifecycle, storms
 from bot.services.messaging import refresh
 from bot.services.workspace import channels
 from bot.store import audit as audit_store
-from bot.store.alerts import groups as store
-from bot.store.alerts import maintenance as maintenance_store
-from bot.store.alerts import silences as silences_store
+from bot.store.alerts import groups as store, maintenance as maintenance_store, silences as silences_store
 from bot.store.db.locks import serialise
 
 

@@ -14,8 +14,7 @@ from bot.ports import Tx
 from bot.queue import timers
 from bot.queue.timers import Arming
 from bot.store.alerts import heartbeats as store
-from bot.store.queue import inbox as inbox_store
-from bot.store.queue import workers
+from bot.store.queue import inbox as inbox_store, workers
 from bot.telemetry import Event, get_logger
 
 SILENT = "heartbeat.silent"

@@ -28,11 +28,8 @@ from bot.queue.timers import Arming
 from bot.queue.unit_of_work import begin
 from bot.services import subjects
 from bot.services.alerts import silence_matching, storms
-from bot.services.escalation import pages
-from bot.services.escalation import progress as escalations
-from bot.services.incidents import declare as declare_
-from bot.services.incidents import lifecycle as incidents
-from bot.services.incidents import timeline
+from bot.services.escalation import pages, progress as escalations
+from bot.services.incidents import declare as declare_, lifecycle as incidents, timeline
 from bot.services.messaging import refresh, thread_notes
 from bot.services.runs import triggers
 from bot.services.subjects import Subject

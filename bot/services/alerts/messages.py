@@ -25,9 +25,7 @@ from bot.services.messaging.slack_post import Edit, Message, Post, Rendered, edi
 from bot.services.runs import triggers
 from bot.services.subjects import NO_CHANNEL
 from bot.services.workspace import channels
-from bot.store.alerts import groups as store
-from bot.store.alerts import maintenance
-from bot.store.alerts import storms as storms_store
+from bot.store.alerts import groups as store, maintenance, storms as storms_store
 from bot.store.alerts.storms import Storm
 from bot.store.incidents import incidents as incidents_store
 from bot.store.runs import runs as runs_store

@@ -15,8 +15,7 @@ from bot.queue import outbox, timers
 from bot.services.messaging.slack_post import Message, Post, Rendered
 from bot.services.subjects import NO_CHANNEL
 from bot.services.workspace import channels
-from bot.store.alerts import noisy_rules as store
-from bot.store.alerts import refused_webhooks
+from bot.store.alerts import noisy_rules as store, refused_webhooks
 from bot.views import noisy_rules as view
 
 LIST = "noisy_rules.list"  # the timer's kind and the delivery handler's

@@ -18,8 +18,7 @@ from bot.domain.people.person import Actor
 from bot.ports import Tx
 from bot.queue import audit, timers, unit_of_work
 from bot.services.alerts import announcements, lifecycle, silence_matching
-from bot.store.alerts import groups as alerts_store
-from bot.store.alerts import silences as store
+from bot.store.alerts import groups as alerts_store, silences as store
 from bot.store.db.locks import serialise
 from bot.views import silence as view
 

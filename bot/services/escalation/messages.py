@@ -17,8 +17,7 @@ from bot.ports import Tx
 from bot.queue import commitments, outbox
 from bot.queue.handler import DeliveryHandler
 from bot.services import subjects
-from bot.services.escalation import pages, status
-from bot.services.escalation import text as escalation_text
+from bot.services.escalation import pages, status, text as escalation_text
 from bot.services.escalation.pages import PageRequest
 from bot.services.messaging import email, fan_out
 from bot.services.messaging.email import Email, EmailHandler, Words

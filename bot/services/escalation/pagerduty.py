@@ -9,8 +9,7 @@ from typing import Any
 from bot.deps import Deps
 from bot.domain.catalogue.service import Service
 from bot.domain.errors import Throttled, Undeliverable, Unwanted
-from bot.domain.escalation.page import Page as PageEvent
-from bot.domain.escalation.page import Paged
+from bot.domain.escalation.page import Page as PageEvent, Paged
 from bot.domain.outgoing.delivery import Call, Delivery, Fate, Found, Plan, Skip, Wait
 from bot.domain.outgoing.mail import unique
 from bot.domain.people.person import BOT
@@ -18,12 +17,10 @@ from bot.ports import Pager, Still, Tx
 from bot.queue import audit
 from bot.queue.handler import DeliveryHandler
 from bot.services import subjects
-from bot.services.escalation import page_fallback, pages, status
-from bot.services.escalation import text as escalation_text
+from bot.services.escalation import page_fallback, pages, status, text as escalation_text
 from bot.services.escalation.pages import Page, PageChange, PageNote
 from bot.services.workspace import oncall_now, recipients
-from bot.store.escalation import escalations
-from bot.store.escalation import pages as store
+from bot.store.escalation import escalations, pages as store
 from bot.store.escalation.pages import Sent, State
 from bot.views import escalation as view
 

@@ -10,10 +10,8 @@ from bot.domain.incidents.incident import Incident
 from bot.ports import Tx
 from bot.services.escalation import text as escalation_text
 from bot.services.incidents import cadence
-from bot.store.alerts import groups as alerts_store
-from bot.store.alerts import maintenance
-from bot.store.incidents import incidents as store
-from bot.store.incidents import updates as updates_store
+from bot.store.alerts import groups as alerts_store, maintenance
+from bot.store.incidents import incidents as store, updates as updates_store
 from bot.views import incident as view
 from bot.views.kit import links
 

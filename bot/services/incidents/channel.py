@@ -13,8 +13,7 @@ from bot.domain.outgoing.delivery import Call, Delivery, Fate, Found, P, Plan, S
 from bot.interactions import Block
 from bot.ports import Tx
 from bot.queue import operator_alarm, outbox
-from bot.services.incidents import cadence, channel_name, deliveries
-from bot.services.incidents import card as incident_card
+from bot.services.incidents import cadence, card as incident_card, channel_name, deliveries
 from bot.services.incidents.deliveries import AddBookmark, Invite, Join, OpenChannel, PinCard, PostCard, Stranded
 from bot.services.messaging import refresh
 from bot.services.messaging.refresh import EditCard, SetTopic

@@ -36,8 +36,7 @@ from bot.services.messaging.file_upload import FileUpload, file
 from bot.services.messaging.slack_errors import CHANNEL_GONE, THREAD_GONE
 from bot.services.messaging.slack_post import Edit, M, Message, MovablePost, Post, Rendered, at, edited
 from bot.services.subjects import NOT_YET, Place
-from bot.store.incidents import incidents as store
-from bot.store.incidents import updates as updates_store
+from bot.store.incidents import incidents as store, updates as updates_store
 from bot.views import incident as view
 from bot.views.kit import links, mrkdwn
 from bot.views.kit.blocks import section

@@ -5,16 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from bot.deps import Deps
-from bot.domain.incidents import incident as rules
-from bot.domain.incidents import postmortem as drafts
+from bot.domain.incidents import incident as rules, postmortem as drafts
 from bot.domain.incidents.incident import Incident
 from bot.domain.outgoing.timer import Timer
 from bot.domain.people.person import Actor
 from bot.ports import Tx
 from bot.queue import audit, commitments, timers
 from bot.services.incidents import cadence, deliveries, queries, template_context, timeline
-from bot.store.incidents import incidents as store
-from bot.store.incidents import timeline as timeline_store
+from bot.store.incidents import incidents as store, timeline as timeline_store
 
 REMIND = "postmortem.remind"
 GRACE_SECONDS = 3600

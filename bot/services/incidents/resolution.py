@@ -12,8 +12,7 @@ from bot.domain.outgoing.timer import Timer
 from bot.domain.people.person import BOT, Actor
 from bot.ports import Tx
 from bot.queue import audit, timers
-from bot.services.escalation import pages
-from bot.services.escalation import progress as escalations
+from bot.services.escalation import pages, progress as escalations
 from bot.services.incidents import cadence, deliveries, email, lifecycle, postmortem, queries, timeline
 from bot.services.messaging import refresh
 from bot.services.subjects import of_incident

@@ -13,9 +13,7 @@ from bot.domain.incidents.postmortem import written
 from bot.domain.people.person import AT_PAGERDUTY, BOT
 from bot.ports import Tx
 from bot.services.incidents import cadence
-from bot.store.incidents import incidents as store
-from bot.store.incidents import timeline as timeline_store
-from bot.store.incidents import updates as updates_store
+from bot.store.incidents import incidents as store, timeline as timeline_store, updates as updates_store
 from bot.store.people import people as people_store
 from bot.views import incident as view
 from bot.views.kit import mrkdwn

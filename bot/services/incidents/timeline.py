@@ -17,8 +17,7 @@ from bot.queue import audit
 from bot.queue.unit_of_work import begin
 from bot.services.escalation import pages
 from bot.services.incidents.queries import living_here, may_respond, responding
-from bot.store.incidents import incidents as store
-from bot.store.incidents import timeline as timeline_store
+from bot.store.incidents import incidents as store, timeline as timeline_store
 
 
 async def entries(deps: Deps, incident: Incident) -> list[Entry]:

@@ -14,9 +14,7 @@ from bot.ports import Tx
 from bot.queue import audit, commitments, unit_of_work
 from bot.services.incidents import cadence, deliveries, email, lifecycle, queries, timeline
 from bot.services.messaging import refresh
-from bot.store.incidents import incidents as store
-from bot.store.incidents import timeline as timeline_store
-from bot.store.incidents import updates as updates_store
+from bot.store.incidents import incidents as store, timeline as timeline_store, updates as updates_store
 from bot.store.queue import requests as kept
 from bot.views import incident as view
 

@@ -24,12 +24,9 @@ from bot.queue import audit, unit_of_work
 from bot.queue.inbox import InboxItem
 from bot.queue.unit_of_work import begin
 from bot.services import subjects
-from bot.services.alerts import lifecycle
-from bot.services.alerts import operations as alert_operations
-from bot.services.escalation import pages
-from bot.services.escalation import progress as escalations
-from bot.services.incidents import lifecycle as incidents
-from bot.services.incidents import resolution, timeline
+from bot.services.alerts import lifecycle, operations as alert_operations
+from bot.services.escalation import pages, progress as escalations
+from bot.services.incidents import lifecycle as incidents, resolution, timeline
 from bot.services.ingest import alerts, webhooks
 from bot.services.messaging import thread_notes
 from bot.services.subjects import Subject

@@ -12,8 +12,7 @@ from bot.domain.people.person import Actor, Person
 from bot.ports import Tx
 from bot.services import subjects
 from bot.services.alerts import lifecycle
-from bot.services.escalation import pages
-from bot.services.escalation import progress as escalations
+from bot.services.escalation import pages, progress as escalations
 from bot.store.alerts import groups as alerts_store
 
 

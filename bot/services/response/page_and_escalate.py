@@ -17,12 +17,9 @@ from bot.ports import Tx
 from bot.queue import audit
 from bot.queue.unit_of_work import begin
 from bot.services import subjects
-from bot.services.escalation import pages
-from bot.services.escalation import progress as escalations
-from bot.services.escalation import text as escalation_text
+from bot.services.escalation import pages, progress as escalations, text as escalation_text
 from bot.services.escalation.pages import PageRequest
-from bot.services.incidents import queries as incident_queries
-from bot.services.incidents import timeline
+from bot.services.incidents import queries as incident_queries, timeline
 from bot.services.subjects import Subject
 from bot.services.workspace import oncall_now, people, permissions
 from bot.store.escalation.escalations import Escalation

@@ -24,14 +24,12 @@ from bot.domain.text.wording import listing
 from bot.ports import Tx
 from bot.queue import audit, outbox, timers
 from bot.queue.unit_of_work import begin
-from bot.services.runs import deliveries as run_deliveries
-from bot.services.runs import finish, redaction
+from bot.services.runs import deliveries as run_deliveries, finish, redaction
 from bot.services.runs.refusal_audit import refusal_is_kept
 from bot.services.workspace import oncall_now, permissions
 from bot.store.incidents import incidents as incidents_store
 from bot.store.people import people as people_store
-from bot.store.runs import approvals as store
-from bot.store.runs import runs as runs_store
+from bot.store.runs import approvals as store, runs as runs_store
 
 EXPIRE = "approval.expire"
 REVIEW = "approval.review"

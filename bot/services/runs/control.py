@@ -25,8 +25,7 @@ from bot.services.runs.request import MAX_REASON, also_edited, executable, may_e
 from bot.services.workspace import permissions
 from bot.store.incidents import incidents as incidents_store
 from bot.store.queue import deliveries as deliveries_store
-from bot.store.runs import approvals as run_approvals
-from bot.store.runs import runs as store
+from bot.store.runs import approvals as run_approvals, runs as store
 
 
 @refusals_are_kept

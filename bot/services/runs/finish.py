@@ -16,9 +16,7 @@ from bot.store.alerts import groups as alert_groups
 from bot.store.db.locks import serialise
 from bot.store.incidents import timeline as timeline_store
 from bot.store.queue import deliveries as deliveries_store
-from bot.store.runs import approvals as run_approvals
-from bot.store.runs import runs as store
-from bot.store.runs import slots
+from bot.store.runs import approvals as run_approvals, runs as store, slots
 
 SOME = timedelta(seconds=1)
 

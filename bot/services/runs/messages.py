@@ -43,8 +43,7 @@ from bot.services.subjects import NO_CHANNEL, NOT_YET
 from bot.services.workspace import channels, oncall_now
 from bot.store.incidents import incidents as incidents_store
 from bot.store.queue import deliveries as deliveries_store
-from bot.store.runs import approvals as run_approvals
-from bot.store.runs import runs as store
+from bot.store.runs import approvals as run_approvals, runs as store
 from bot.views import run as view
 from bot.views.kit import mrkdwn
 from bot.views.kit.blocks import context, section

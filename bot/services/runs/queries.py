@@ -20,8 +20,7 @@ from bot.interactions import Where
 from bot.ports import Tx
 from bot.services.incidents import queries as incident_queries
 from bot.services.runs import finish
-from bot.store.runs import approvals as run_approvals
-from bot.store.runs import runs as store
+from bot.store.runs import approvals as run_approvals, runs as store
 
 
 async def get(deps: Deps, number: int) -> Run:

@@ -14,8 +14,7 @@ from bot.domain.catalogue.service import Service
 from bot.domain.errors import Conflict, Refused, Repeated, Unclear, Undeliverable
 from bot.domain.incidents.incident import Incident
 from bot.domain.people.person import Actor
-from bot.domain.runs import parameters
-from bot.domain.runs import run as rules
+from bot.domain.runs import parameters, run as rules
 from bot.domain.runs.approval import WHOLE_RUN, is_said, rule_of_run
 from bot.domain.runs.plan import Plan
 from bot.domain.runs.run import Run, Status
@@ -26,8 +25,7 @@ from bot.ports import Tx
 from bot.queue import audit, outbox, unit_of_work
 from bot.queue.unit_of_work import begin
 from bot.services.incidents import queries as incident_queries
-from bot.services.runs import approvals, finish, preflight, queries
-from bot.services.runs import deliveries as run_deliveries
+from bot.services.runs import approvals, deliveries as run_deliveries, finish, preflight, queries
 from bot.services.runs.refusal_audit import refusal_is_kept, refusals_are_kept
 from bot.services.workspace import channels, permissions
 from bot.store.alerts import groups as alerts_store

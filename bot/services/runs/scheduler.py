@@ -27,9 +27,7 @@ from bot.store.db import claim as kernel
 from bot.store.db.claim import Claim, LeaseLost
 from bot.store.db.errors import DatabaseTrouble
 from bot.store.db.locks import serialise
-from bot.store.runs import approvals as run_approvals
-from bot.store.runs import runs as store
-from bot.store.runs import slots
+from bot.store.runs import approvals as run_approvals, runs as store, slots
 from bot.telemetry import Event, get_logger
 
 CONCURRENCY = 48

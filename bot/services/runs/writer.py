@@ -17,13 +17,11 @@ from bot.domain.runs.run import Run, Status, StepRun, StepState
 from bot.engine.machine import AskApproval, AskToDo, AskWhether, Later, Pause, Sleep
 from bot.ports import Tx
 from bot.queue import audit, outbox, timers
-from bot.services.runs import approvals, finish
-from bot.services.runs import deliveries as run_deliveries
+from bot.services.runs import approvals, deliveries as run_deliveries, finish
 from bot.services.runs.deliveries import AskManual, AskUnknown
 from bot.store import audit as audit_store
 from bot.store.db.claim import Claim, LeaseLost
-from bot.store.queue import deliveries as deliveries_store
-from bot.store.queue import timers as timers_store
+from bot.store.queue import deliveries as deliveries_store, timers as timers_store
 from bot.store.runs import runs as store
 
 DEADLINE = "run.deadline"

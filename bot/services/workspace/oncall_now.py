@@ -19,8 +19,7 @@ from bot.domain.oncall import oncall as rules
 from bot.domain.oncall.oncall import OnCall
 from bot.domain.people import access
 from bot.ports import Pager, Tx
-from bot.store.people import oncall as store
-from bot.store.people import people as people_store
+from bot.store.people import oncall as store, people as people_store
 from bot.store.people.oncall import Roster
 from bot.telemetry import Event
 

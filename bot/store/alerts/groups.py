@@ -15,9 +15,7 @@ from bot.domain.alerts.grouping import Entry, OwnSilence
 from bot.ports import Tx
 from bot.store.db.dialect import Insert, Inserting
 from bot.store.db.rows import or_missing, read_all, read_first, read_one, reader
-from bot.store.tables.alerts import alert_groups as groups
-from bot.store.tables.alerts import alert_marks as marks
-from bot.store.tables.alerts import alerts
+from bot.store.tables.alerts import alert_groups as groups, alert_marks as marks, alerts
 from bot.store.tables.incidents import incidents
 
 OPEN = text("alert_groups.status = 'firing'")  # word for word the partial index

@@ -12,8 +12,7 @@ from sqlalchemy import ColumnElement, func, or_, select
 from bot.domain.alerts.alert import Status
 from bot.ports import Tx
 from bot.store.db.rows import read_all, reader
-from bot.store.tables.alerts import alert_groups as groups
-from bot.store.tables.alerts import alerts
+from bot.store.tables.alerts import alert_groups as groups, alerts
 from bot.store.tables.incidents import incidents
 
 

@@ -12,8 +12,7 @@ from bot.domain.alerts.maintenance import Window
 from bot.ports import Tx
 from bot.store.alerts.groups import OPEN, open_numbers
 from bot.store.db.rows import or_missing, read_all, read_first, read_one, reader
-from bot.store.tables.alerts import alert_groups as groups
-from bot.store.tables.alerts import maintenance_windows as windows
+from bot.store.tables.alerts import alert_groups as groups, maintenance_windows as windows
 
 _window = reader(Window)
 

@@ -16,10 +16,14 @@ from bot.domain.alerts.alert import Status
 from bot.ports import Tx
 from bot.store.alerts.groups import OPEN
 from bot.store.db.dialect import state_is
-from bot.store.tables.alerts import alert_groups as groups
-from bot.store.tables.alerts import alert_marks as marks
-from bot.store.tables.alerts import alert_storms as storms
-from bot.store.tables.alerts import alerts, heartbeats, silences
+from bot.store.tables.alerts import (
+    alert_groups as groups,
+    alert_marks as marks,
+    alert_storms as storms,
+    alerts,
+    heartbeats,
+    silences,
+)
 from bot.store.tables.escalation import escalations, pages
 from bot.store.tables.people import oncall_overrides
 from bot.store.tables.runs import runs

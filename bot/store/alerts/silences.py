@@ -15,8 +15,7 @@ from bot.domain.catalogue.matchers import Matcher, parse
 from bot.ports import Tx
 from bot.store.alerts.groups import OPEN, open_numbers
 from bot.store.db.rows import or_missing, read_all, read_first, read_one, reader
-from bot.store.tables.alerts import alert_groups as groups
-from bot.store.tables.alerts import alerts, silences
+from bot.store.tables.alerts import alert_groups as groups, alerts, silences
 
 
 def _matchers(kept: Sequence[str]) -> tuple[Matcher, ...]:

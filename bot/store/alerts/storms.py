@@ -14,8 +14,7 @@ from bot.domain.alerts.group import AlertGroup
 from bot.ports import Tx
 from bot.store.alerts import groups as group_store
 from bot.store.db.rows import read_first, read_one, reader
-from bot.store.tables.alerts import alert_groups as groups
-from bot.store.tables.alerts import alert_storms as storms
+from bot.store.tables.alerts import alert_groups as groups, alert_storms as storms
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,7 @@ from bot.domain.escalation.page import OnCall
 from bot.ports import Tx
 from bot.store.db.rows import read_all, read_first, read_one, reader
 from bot.store.people.people import upsert
-from bot.store.tables.people import oncall_overrides as overrides
-from bot.store.tables.people import pagerduty_schedules
+from bot.store.tables.people import oncall_overrides as overrides, pagerduty_schedules
 
 
 @dataclass(frozen=True)

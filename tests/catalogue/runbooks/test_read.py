@@ -9,8 +9,7 @@ from pathlib import Path
 from textwrap import dedent, indent
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from bot.catalogue.load import Loaded, load
 from bot.catalogue.reload import CatalogueWatcher

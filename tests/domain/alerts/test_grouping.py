@@ -7,8 +7,7 @@ from datetime import timedelta
 from itertools import permutations
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from bot.domain.alerts import heartbeat
 from bot.domain.alerts.alert import Alert, Status

@@ -6,8 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from bot.domain.catalogue.hours import Hours
 from bot.domain.catalogue.policy import EscalationPolicy, EscalationStep, Unless

@@ -6,8 +6,7 @@ from datetime import timedelta
 from itertools import permutations
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from bot.domain.catalogue.catalogue import Catalogue
 from bot.domain.catalogue.service import Service

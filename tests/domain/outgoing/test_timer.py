@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from bot.domain.outgoing.timer import STALE_AFTER, Lateness, Timer, newest_of
 from tests.support.clock import START

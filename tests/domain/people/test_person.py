@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from bot.domain.people.access import GROUP, USER
 from bot.domain.people.person import AT_PAGERDUTY, Person, at_pagerduty

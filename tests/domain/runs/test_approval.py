@@ -7,8 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from hypothesis import assume, given
-from hypothesis import strategies as st
+from hypothesis import assume, given, strategies as st
 
 from bot.domain.catalogue.runbook import ApprovalRule, Effect, Kind, Policy, Runbook, Step
 from bot.domain.errors import Conflict, Refused

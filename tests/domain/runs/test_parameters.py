@@ -7,8 +7,7 @@ import time
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from bot.domain.catalogue.runbook import Parameter, ParameterType, Runbook
 from bot.domain.errors import Unclear

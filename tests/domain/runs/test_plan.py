@@ -7,8 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import assume, given
-from hypothesis import strategies as st
+from hypothesis import assume, given, strategies as st
 
 from bot.domain.catalogue.runbook import ApprovalRule, Connection, Effect, Kind, Parameter, ParameterType, Runbook, Step
 from bot.domain.runs.parameters import Reference

@@ -13,8 +13,7 @@ from urllib.parse import quote, quote_plus, urlencode
 
 import pytest
 import re2
-from hypothesis import assume, given
-from hypothesis import strategies as st
+from hypothesis import assume, given, strategies as st
 
 from bot.domain.text.masking import MASK, Masker
 from bot.domain.text.secret import Secret

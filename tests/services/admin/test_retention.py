@@ -7,8 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, given, settings, strategies as st
 from sqlalchemy import Table, delete, insert, select
 
 from bot.deps import Deps
@@ -17,12 +16,14 @@ from bot.services.admin import retention
 from bot.services.admin.chores import purge
 from bot.services.admin.retention import KEEP
 from bot.store.alerts import retention as store
-from bot.store.tables import alerts as alerts_tables
-from bot.store.tables import base as tables
-from bot.store.tables import escalation as escalation_tables
-from bot.store.tables import incidents as incidents_tables
-from bot.store.tables import people as people_tables
-from bot.store.tables import runs as runs_tables
+from bot.store.tables import (
+    alerts as alerts_tables,
+    base as tables,
+    escalation as escalation_tables,
+    incidents as incidents_tables,
+    people as people_tables,
+    runs as runs_tables,
+)
 from tests.queue.world import World, make_deps
 from tests.support.alert_rows import alert, escalation, group, incident, page, run
 from tests.support.clock import START, HandClock

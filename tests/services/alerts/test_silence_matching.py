@@ -12,32 +12,29 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, example, given, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, example, given, settings, strategies as st
 from sqlalchemy import Engine, Table, delete, event, select
 
 from bot.app.registry import TIMERS
 from bot.catalogue.load import load
 from bot.deps import CurrentCatalogue, Deps
-from bot.domain.alerts import maintenance as windows
-from bot.domain.alerts import routing, silence
+from bot.domain.alerts import maintenance as windows, routing, silence
 from bot.domain.alerts.group import AlertGroup
 from bot.domain.catalogue.severity import OnAlert
 from bot.domain.people.person import Actor, Person
 from bot.ports import Database
 from bot.queue import timers
 from bot.queue.inbox import InboxItem, one_at_a_time
-from bot.services.alerts import lifecycle, maintenance, silences
-from bot.services.alerts import operations as alert_operations
+from bot.services.alerts import lifecycle, maintenance, operations as alert_operations, silences
 from bot.services.ingest import alerts as ingest
-from bot.store.alerts import groups as alerts_store
-from bot.store.alerts import maintenance as windows_store
-from bot.store.alerts import silences as silences_store
-from bot.store.tables import alerts as alerts_tables
-from bot.store.tables import base as tables
-from bot.store.tables import escalation as escalation_tables
-from bot.store.tables import incidents as incident_tables
-from bot.store.tables import queue as queue_tables
+from bot.store.alerts import groups as alerts_store, maintenance as windows_store, silences as silences_store
+from bot.store.tables import (
+    alerts as alerts_tables,
+    base as tables,
+    escalation as escalation_tables,
+    incidents as incident_tables,
+    queue as queue_tables,
+)
 from tests.queue.world import World, make_deps
 from tests.support.catalogues import catalogue
 from tests.support.clock import START, HandClock

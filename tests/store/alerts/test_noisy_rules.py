@@ -8,16 +8,13 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, given, settings, strategies as st
 from sqlalchemy import delete, insert, text
 
 from bot.domain.alerts.noisy_rules import FLAPPING_WITHIN, SOON, WINDOW, Rule
 from bot.ports import Database
 from bot.store.alerts import noisy_rules
-from bot.store.tables import alerts as alerts_tables
-from bot.store.tables import incidents as incidents_tables
-from bot.store.tables import runs as runs_tables
+from bot.store.tables import alerts as alerts_tables, incidents as incidents_tables, runs as runs_tables
 from tests.support.alert_rows import group, incident, run
 from tests.support.clock import START
 

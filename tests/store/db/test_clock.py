@@ -6,8 +6,7 @@ import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from bot.store.db.clock import Anchors, DatabaseClock
 from bot.store.db.database import SqlDatabase, open_database

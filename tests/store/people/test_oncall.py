@@ -8,8 +8,7 @@ from typing import Any
 from bot.domain.escalation.page import OnCall
 from bot.domain.people.person import Kind, Person
 from bot.ports import Database
-from bot.store.people import oncall as store
-from bot.store.people import people
+from bot.store.people import oncall as store, people
 from tests.support.clock import START
 
 HOUR = timedelta(hours=1)

@@ -15,8 +15,7 @@ from bot.http.app import make_app
 from bot.http.door import HttpDoor
 from bot.ports import Database
 from bot.services.admin import tokens
-from bot.store.tables import alerts as alerts_tables
-from bot.store.tables import queue as queue_tables
+from bot.store.tables import alerts as alerts_tables, queue as queue_tables
 from tests.support.alertmanager import alertmanager, listening, metrics_at, prometheus_with_rule
 from tests.support.alerts import OPS
 from tests.support.backends import free_port

@@ -11,8 +11,7 @@ from sqlalchemy import func, select
 from bot.ports import Database
 from bot.queue import inbox
 from bot.services.ingest import alerts as ingest
-from bot.store.tables import base as tables
-from bot.store.tables import queue as queue_tables
+from bot.store.tables import base as tables, queue as queue_tables
 from tests.support.alerts import OPS, Monitoring, elements, firing, monitoring, over
 from tests.support.catalogues import catalogue
 from tests.support.clock import START, HandClock

@@ -14,8 +14,7 @@ from bot.ports import Database
 from bot.queue import timers
 from bot.services.alerts import noisy_rules
 from bot.store.queue import timers as timers_store
-from bot.store.tables import alerts as alerts_tables
-from bot.store.tables import queue as queue_tables
+from bot.store.tables import alerts as alerts_tables, queue as queue_tables
 from tests.support.alerts import OPS, Monitoring, firing, over
 from tests.support.catalogues import catalogue
 from tests.support.clock import HandClock

@@ -13,8 +13,7 @@ from sqlalchemy import func, select
 from bot.catalogue.load import load
 from bot.ports import Database
 from bot.services.alerts import maintenance, silences
-from bot.store.tables import alerts as alerts_tables
-from bot.store.tables import base as tables
+from bot.store.tables import alerts as alerts_tables, base as tables
 from tests.support import escalations
 from tests.support.alerts import OPS, Monitoring, elements, firing, monitoring, over
 from tests.support.catalogues import catalogue

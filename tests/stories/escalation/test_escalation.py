@@ -19,8 +19,7 @@ from bot.domain.people.person import Actor, Person
 from bot.ports import Database
 from bot.services.alerts import operations as alert_operations
 from bot.services.escalation import progress as escalations
-from bot.services.incidents import lifecycle as incidents
-from bot.services.incidents import resolution
+from bot.services.incidents import lifecycle as incidents, resolution
 from bot.services.response import page_and_escalate
 from bot.services.subjects import Subject
 from bot.store.tables.audit import audit_log

@@ -19,8 +19,7 @@ from bot.ports import Database
 from bot.queue import timers
 from bot.store.db.database import open_database
 from bot.store.incidents import incidents as incidents_store
-from bot.store.tables import escalation as escalation_tables
-from bot.store.tables import queue as queue_tables
+from bot.store.tables import escalation as escalation_tables, queue as queue_tables
 from tests.support.alerts import Monitoring, firing, monitoring
 from tests.support.catalogues import catalogue
 from tests.support.clock import START, HandClock

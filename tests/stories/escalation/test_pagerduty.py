@@ -22,8 +22,7 @@ from bot.services.incidents import template_context
 from bot.services.ingest import pagerduty_events
 from bot.services.workspace import people
 from bot.store.incidents import incidents as incidents_store
-from bot.store.tables import escalation as escalation_tables
-from bot.store.tables import queue as queue_tables
+from bot.store.tables import escalation as escalation_tables, queue as queue_tables
 from tests.support.alerts import OPS, Monitoring, firing, monitoring
 from tests.support.catalogues import catalogue
 from tests.support.clock import START, HandClock

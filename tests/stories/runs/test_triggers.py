@@ -19,8 +19,7 @@ from bot.domain.people.person import Actor
 from bot.ports import Database
 from bot.services.runs import request as run_request
 from bot.services.workspace import people
-from bot.store.tables import queue as queue_tables
-from bot.store.tables import runs as runs_tables
+from bot.store.tables import queue as queue_tables, runs as runs_tables
 from bot.store.wakeups.local import LocalWakeups
 from tests.support.alerts import OPS, Monitoring, elements, firing, monitoring, over
 from tests.support.clock import START, HandClock

@@ -6,8 +6,7 @@ import re
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from bot.views.kit import mrkdwn
 from bot.views.kit.mrkdwn import JOINER, Safe, escape, literal
