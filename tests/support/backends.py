@@ -66,7 +66,9 @@ class Server:
     def kill(self) -> None:
         """End it without a goodbye, as a power cut would; `start` brings it back."""
         if self._process is not None:
-            begun = psutil.Process(self._process.pid).children(recursive=True)
+            begun: list[psutil.Process] = []
+            with suppress(psutil.NoSuchProcess):  # it may have ended by itself
+                begun = psutil.Process(self._process.pid).children(recursive=True)
             for one in (self._process, *begun):  # those it began would keep its shared memory
                 with suppress(psutil.NoSuchProcess):
                     one.kill()
