@@ -73,7 +73,7 @@ _numbers = count(1)
 
 def item(*sent: dict[str, Any], deps: Deps) -> InboxItem:
     number, body = next(_numbers), json.dumps({"version": "4", "alerts": list(sent)})
-    payload: dict[str, Any] = {"body": body, "headers": {}, "source": None, "wall": deps.clock.wall()}
+    payload: dict[str, Any] = {"body": body, "headers": {}, "source": None, "wall": deps.clock.wall(), "signed": False}
     return InboxItem(number, f"hook:{number}", "hook:alertmanager", payload, deps.clock.now(), 0)
 
 
