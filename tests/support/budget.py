@@ -13,7 +13,7 @@ import pytest
 
 FILE = Path(__file__).parents[1] / "budget.toml"
 OVER = 1.25  # a folder may take so many times its share
-SLACK = 0.5  # and so many points more, since what is small varies most
+SLACK = 2.0  # and so many points more: what is small varies most, and what waits for real processes
 USUAL = "not soak and not long"  # as in pyproject.toml
 REFERENCE_ADDITIONS = 10_000_000  # as in `python -m bench`
 
