@@ -44,7 +44,7 @@ def test_a_test_counts_for_its_folder() -> None:
     ],
 )
 def test_a_quarter_more_is_allowed(seconds: dict[str, float], over: list[str]) -> None:
-    """Shares count, so that a slow machine is no finding; a quarter and half a point beyond its budget is one."""
+    """Shares count, so that a slow machine is no finding; a quarter and two points beyond its budget is one."""
     found = ledger(**seconds).findings()
     assert [one.split()[0] for one in found] == over
     assert all("of the suite's time" in one for one in found)
