@@ -42,7 +42,7 @@ _dice = SystemRandom()
 
 @dataclass(frozen=True)
 class Attempt:
-    """A claimed delivery and all that is needed to carry it."""
+    """A claimed delivery and all that is needed to deliver it."""
 
     deps: Deps
     claim: Claim
@@ -80,7 +80,7 @@ async def deliver(attempt: Attempt) -> None:
             elif attempt.answer is not None:
                 await _arrived(attempt, attempt.handler, attempt.answer)
             else:
-                await _carry_out(attempt, attempt.handler)
+                await _follow_plan(attempt, attempt.handler)
     except LeaseLost as lost:
         log.warning(Event.LEASE_LOST, what=str(lost), **attempt.names)
 
@@ -88,7 +88,7 @@ async def deliver(attempt: Attempt) -> None:
 # --- the way out --------------------------------------------------------------------------------------------------
 
 
-async def _carry_out(attempt: Attempt, handler: DeliveryHandler[Any]) -> None:
+async def _follow_plan(attempt: Attempt, handler: DeliveryHandler[Any]) -> None:
     match await _prepare(attempt, handler):
         case Call() as call if attempt.unconfirmed:
             await _look_before_repeating(attempt, handler, call)

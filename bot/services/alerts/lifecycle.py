@@ -1,6 +1,7 @@
 """What follows from an alert group's changes: what begins with the group, rests while somebody is on it, ends with it.
 
-What people do is followed in their transaction; what alerts do by a timer that is due at once, planted in theirs.
+What people do is followed in their transaction, but for an acknowledgement; that, and what alerts do, is followed by a
+timer that is due at once.
 """
 
 from __future__ import annotations
