@@ -88,6 +88,14 @@ async def test_an_alert_without_anything(sender: Monitoring) -> None:
     assert "*Severity*\nP2 Medium" in await sender.words()
 
 
+async def test_what_is_only_logged(sender: Monitoring) -> None:
+    """`on_alert: log` keeps it without a card."""
+    await sender.sends(firing("Chatter", severity="info"))
+    assert await sender.cards() == []
+    assert await count(sender.story, "alerts") == 1
+    assert "P3 Low" in await sender.story.types("Ada", "/incident why ALR-1")
+
+
 async def test_it_gets_worse(sender: Monitoring) -> None:
     """A worse alert makes its group worse: what was only logged gets a card, then an incident."""
     await sender.sends(firing(severity="info", host="a"))

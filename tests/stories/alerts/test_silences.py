@@ -102,6 +102,17 @@ async def test_who_joins_and_is_not_meant_wakes(sent: Monitoring) -> None:
     assert len([one for one in await sent.cards() if "ALR-" in shown(one)]) == 2
 
 
+async def test_an_alert_that_becomes_another_matter(sender: Monitoring) -> None:
+    """An alert that is silenced for its severity, and rises above it under the key it had, is silenced no longer."""
+    await sender.story.types("Ben", '/incident silence 2h severity="warning"')
+    alert = {**firing("Slow", severity="warning"), "fingerprint": "0123456789abcdef"}
+    await sender.sends(alert)
+    assert await count(sender.story, "incidents") == 0
+    await sender.sends({**alert, "labels": {**alert["labels"], "severity": "critical"}})
+    assert ("tocsin", "alert.unsilenced") in await sender.story.audited("ALR-1")
+    assert await count(sender.story, "incidents") == 1
+
+
 async def test_ended_early(sent: Monitoring) -> None:
     """Ending it wakes what fires still, and the channel hears of it; a second end is told that it is over."""
     story = sent.story
@@ -459,6 +470,18 @@ async def test_a_route_that_left_the_catalogue(
         assert await sender.cards() == []
         await sender.sends(watchdog())
         assert "*ALR-1 Watchdog*" in await sender.words()
+
+
+async def test_an_absence_in_maintenance(watched: Monitoring) -> None:
+    """It stays on its card like any other alert, and pages nobody before the end."""
+    story = watched.story
+    await watched.sends(watchdog())
+    await story.types("Ben", "/incident maintenance default 1h")
+    await story.fast_forward(minutes=6)
+    assert "Maintenance MNT-1" in await watched.words()
+    assert await count(story, "incidents") == 0
+    await story.fast_forward(minutes=55)
+    assert await count(story, "incidents") == 1
 
 
 async def test_an_absence_that_is_silenced(watched: Monitoring) -> None:
