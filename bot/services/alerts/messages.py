@@ -17,11 +17,11 @@ from bot.interactions import Block
 from bot.ports import Tx
 from bot.queue import outbox
 from bot.services.alerts import lifecycle
-from bot.services.alerts.storms import PostAlert, PostStorm
+from bot.services.alerts.storms import PostAlert, PostStorm, posting
 from bot.services.escalation import text as escalation_text
 from bot.services.messaging.refresh import EditAlert, EditStorm
 from bot.services.messaging.slack_errors import CHANNEL_GONE
-from bot.services.messaging.slack_post import Edit, Message, Post, Rendered, edited
+from bot.services.messaging.slack_post import Edit, Message, Post, Rendered, edited, not_posted
 from bot.services.runs import triggers
 from bot.services.subjects import NO_CHANNEL
 from bot.services.workspace import channels
@@ -32,7 +32,6 @@ from bot.store.runs import runs as runs_store
 from bot.views import alert as view
 from bot.views.kit import links
 
-NOT_YET = Wait(10.0, "its card is on its way")  # its posting hurries what waits for it
 OPENING_SECONDS = 0.5
 OPENING = timedelta(seconds=10)  # how long the link to an incident whose place is being opened is waited for
 ALERTS_SHOWN = 10
@@ -100,7 +99,7 @@ class EditAlertHandler(_Edit[EditAlert]):
     async def prepare(self, deps: Deps, tx: Tx, delivery: Delivery[EditAlert]) -> Plan:
         group = await _of(tx, delivery)
         if not group.channel or not group.ts:
-            return Skip("it has no card of its own") if group.storm else NOT_YET
+            return Skip("it has no card of its own") if group.storm else await not_posted(tx, posting(group))
         if await _is_being_declared(deps, tx, group):
             return Wait(OPENING_SECONDS, "its incident is being opened, and the card is to lead there")
         return edited(group.channel, group.ts, *await _card(deps, tx, group))
@@ -153,5 +152,5 @@ class EditStormHandler(_Edit[EditStorm]):
     async def prepare(self, deps: Deps, tx: Tx, delivery: Delivery[EditStorm]) -> Plan:
         storm = await storms_store.storm(tx, _number(delivery))
         if not storm.channel or not storm.ts:
-            return NOT_YET
+            return await not_posted(tx, posting(storm))
         return edited(storm.channel, storm.ts, *await _storm_card(deps, tx, storm))

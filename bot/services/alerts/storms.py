@@ -64,11 +64,16 @@ async def _storm(deps: Deps, tx: Tx, channel_name: str) -> Storm | None:
     return storm
 
 
+def posting(shown: AlertGroup | Storm) -> str:
+    """The key of the one delivery that posts its card."""
+    return f"card:{shown}"
+
+
 async def _card(tx: Tx, group: AlertGroup) -> NewDelivery:
-    channel, key = await channels.resolve(tx, group.channel_name), f"alert:{group.id}"
+    channel, key = await channels.resolve(tx, group.channel_name), posting(group)
     return NewDelivery(PostAlert(), str(group), rate_limit=channel, rank=group.rank, dedupe_key=key)
 
 
 async def _storm_card(tx: Tx, storm: Storm) -> NewDelivery:
-    channel, key = await channels.resolve(tx, storm.channel_name), f"storm:{storm.id}"
+    channel, key = await channels.resolve(tx, storm.channel_name), posting(storm)
     return NewDelivery(PostStorm(), str(storm), rate_limit=channel, rank=refresh.STORM_RANK, dedupe_key=key)

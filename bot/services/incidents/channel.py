@@ -18,8 +18,17 @@ from bot.services.incidents.deliveries import AddBookmark, Invite, Join, OpenCha
 from bot.services.messaging import refresh
 from bot.services.messaging.refresh import EditCard, SetTopic
 from bot.services.messaging.slack_errors import CHANNEL_GONE
-from bot.services.messaging.slack_post import CHANNEL_RETRY_SECONDS, Edit, Message, Post, Rendered, SlackCall, edited
-from bot.services.subjects import NO_CHANNEL, NOT_YET
+from bot.services.messaging.slack_post import (
+    CHANNEL_RETRY_SECONDS,
+    Edit,
+    Message,
+    Post,
+    Rendered,
+    SlackCall,
+    edited,
+    not_posted,
+)
+from bot.services.subjects import NO_CHANNEL
 from bot.services.workspace import channels, recipients
 from bot.store.incidents import incidents as store
 from bot.store.people.people import find as find_person
@@ -329,9 +338,7 @@ class EditCardHandler(Edit[EditCard]):
         else:
             channel, ts = incident.slack.announce_channel, incident.slack.announce_ts
         if not channel or not ts:
-            if await store.is_refused(tx, deliveries.posting(incident, variant)):
-                return Skip("Slack refused the card")
-            return NOT_YET
+            return await not_posted(tx, deliveries.posting(incident, variant))
         return edited(channel, ts, *await _card(deps, tx, incident, variant))
 
     async def on_refused(self, deps: Deps, tx: Tx, delivery: Delivery[EditCard], problem: Undeliverable) -> Fate:

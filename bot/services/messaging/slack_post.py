@@ -13,7 +13,8 @@ from bot.ports import Tx
 from bot.queue import outbox
 from bot.queue.handler import DeliveryHandler
 from bot.services.messaging.slack_errors import CHANNEL_GONE, MESSAGE_GONE, THREAD_GONE
-from bot.services.subjects import Place
+from bot.services.subjects import NOT_YET, Place
+from bot.store.queue import deliveries as deliveries_store
 from bot.views.kit.blocks import section
 
 EVENT_TYPE = "tocsin_delivery"
@@ -46,6 +47,19 @@ def at(place: Place | Skip | Wait, text: str, blocks: list[Block] | None = None)
 
 def edited(channel: str, ts: str, text: str, blocks: list[Block]) -> Call:
     return Call({"channel": channel, "ts": ts, "text": text, "blocks": blocks})
+
+
+async def not_posted(tx: Tx, key: str) -> Skip | Wait:
+    """What becomes of an edit while the post with this dedupe key has no message: one that still waits to be sent is
+    rendered after this moment, and tells the same.
+    """
+    match await deliveries_store.answer_to(tx, key):
+        case ("ready", _):
+            return Skip("the message is yet to be posted, and will say so")
+        case ("failed", _):
+            return Skip("Slack refused the message")
+        case _:
+            return NOT_YET
 
 
 class SlackCall(DeliveryHandler[P]):

@@ -24,7 +24,12 @@ class EditRun(Payload, kind="run.edit", method=UPDATE):
 
 
 def live(run: Run) -> NewDelivery:
-    return _in_channel(run, PostRun(), f"run:{run.id}")
+    return _in_channel(run, PostRun(), posting(run))
+
+
+def posting(run: Run) -> str:
+    """The key of the one delivery that posts its message."""
+    return f"run:{run.id}"
 
 
 def edit(run_id: int, rank: int) -> NewDelivery:
@@ -70,7 +75,12 @@ class EditQuestion(Payload, kind="run.question.edit", method=UPDATE):
 
 
 def approval(run: Run, asked: ApprovalRequest) -> NewDelivery:
-    return _in_channel(run, AskApproval(asked.id), f"approval:{asked.id}")
+    return _in_channel(run, AskApproval(asked.id), asking(asked.id))
+
+
+def asking(request_id: int) -> str:
+    """The key of the one delivery that asks for this approval."""
+    return f"approval:{request_id}"
 
 
 def approval_edit(run: Run, request_id: int) -> NewDelivery:

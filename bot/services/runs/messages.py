@@ -23,7 +23,7 @@ from bot.services import subjects
 from bot.services.messaging.fan_out import FanOut, Meant
 from bot.services.messaging.file_upload import FileUpload, file
 from bot.services.messaging.slack_errors import CHANNEL_GONE, THREAD_GONE
-from bot.services.messaging.slack_post import Edit, M, Message, MovablePost, Post, Rendered
+from bot.services.messaging.slack_post import Edit, M, Message, MovablePost, Post, Rendered, not_posted
 from bot.services.runs import deliveries, queries, request
 from bot.services.runs.deliveries import (
     AskApproval,
@@ -125,7 +125,7 @@ class EditRunHandler(Edit[EditRun]):
         shown = await _of(tx, delivery)
         run = shown.run
         if not run.channel or not run.ts:
-            return NOT_YET
+            return await not_posted(tx, deliveries.posting(run))
         left = run.edited_wall + deps.config.edit_interval_seconds - deps.clock.wall()
         if left > 0:
             return Wait(left, "it was edited just now")
@@ -215,7 +215,7 @@ class EditApprovalHandler(Edit[EditApproval]):
         if asked is None:
             return Skip("it is not asked")
         if not asked.ts:
-            return NOT_YET
+            return await not_posted(tx, deliveries.asking(asked.id))
         return _edited(asked.channel, asked.ts, await _approval(deps, tx, shown, asked))
 
 

@@ -1,4 +1,6 @@
-"""aiosqlite with one trip to its thread for each statement. By itself it makes four: cursor, execute, fetch, close."""
+"""aiosqlite with one trip to its thread for each statement. By itself it makes four: cursor, execute, fetch, close.
+BEGIN goes along with the first statement, and nobody waits for ROLLBACK.
+"""
 
 from __future__ import annotations
 
@@ -16,16 +18,16 @@ Done = tuple[sqlite3.Cursor, Rows]
 class OneTripCursor(aiosqlite.Cursor):
     """Fetches while it executes; everything asked of it afterwards is answered from memory."""
 
-    def __init__(self, connection: aiosqlite.Connection) -> None:
-        self._conn = connection
+    def __init__(self, connection: OneTripConnection) -> None:
+        self._conn: OneTripConnection = connection
         self._rows: Rows = []
         self._done: sqlite3.Cursor | None = None
 
     async def execute(self, sql: str, parameters: Iterable[Any] | None = None) -> Self:
-        return await self._remember(partial(self._perform, sql, tuple(parameters or ())))
+        return await self._remember(partial(self._perform, self._conn.take_begin(), sql, tuple(parameters or ())))
 
     async def executemany(self, sql: str, parameters: Iterable[Iterable[Any]]) -> Self:
-        return await self._remember(partial(self._perform_many, sql, parameters))
+        return await self._remember(partial(self._perform_many, self._conn.take_begin(), sql, parameters))
 
     async def fetchall(self) -> Rows:
         rows, self._rows = self._rows, []
@@ -58,17 +60,37 @@ class OneTripCursor(aiosqlite.Cursor):
         self._done, self._rows = await self._execute(work)  # type: ignore[no-untyped-call]  # aiosqlite's, in its thread
         return self
 
-    def _perform(self, sql: str, parameters: tuple[Any, ...]) -> Done:
-        cursor = self._conn._conn.execute(sql, parameters)
+    def _perform(self, begin: str, sql: str, parameters: tuple[Any, ...]) -> Done:
+        cursor = self._begun(begin).execute(sql, parameters)
         return cursor, cursor.fetchall()
 
-    def _perform_many(self, sql: str, parameters: Any) -> Done:
-        return self._conn._conn.executemany(sql, parameters), []
+    def _perform_many(self, begin: str, sql: str, parameters: Any) -> Done:
+        return self._begun(begin).executemany(sql, parameters), []
+
+    def _begun(self, begin: str) -> sqlite3.Connection:
+        if begin:
+            self._conn._conn.execute(begin)
+        return self._conn._conn
 
 
 class OneTripConnection(aiosqlite.Connection):
+    begin = ""  # the BEGIN that is due with the next statement
+
+    def take_begin(self) -> str:
+        """In the loop's thread: a statement whose task is cancelled is queued with its BEGIN, or not at all."""
+        begin, self.begin = self.begin, ""
+        return begin
+
     def cursor(self) -> Any:
         return OneTripCursor(self)
+
+    async def commit(self) -> None:
+        if not self.take_begin():
+            await super().commit()
+
+    async def rollback(self) -> None:
+        if not self.take_begin() and self._connection:
+            self._tx.put_nowait((None, self._connection.rollback))  # what comes next waits behind it
 
 
 async def connect(path: str, *, timeout_seconds: float) -> OneTripConnection:

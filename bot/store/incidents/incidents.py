@@ -11,10 +11,9 @@ from sqlalchemy import Integer, Row, and_, bindparam, func, insert, or_, select,
 
 from bot.domain.incidents.incident import Incident, IncidentChanges, IncidentMessages, NewIncident, Placement, Status
 from bot.ports import Tx
-from bot.store.db.dialect import insert_into, state_is
+from bot.store.db.dialect import insert_into
 from bot.store.db.rows import or_missing, read_all, read_first, read_one
 from bot.store.tables.incidents import incidents, roles
-from bot.store.tables.queue import deliveries
 
 _FIELDS = list(incidents.c)
 _SELECT = select(*_FIELDS)
@@ -171,9 +170,3 @@ async def give_role(tx: Tx, number: int, role: str, person: str, at: datetime) -
     if not await take_role(tx, number, role, person, at):
         held = and_(roles.c.incident == number, roles.c.role == role)
         await tx.execute(update(roles).where(held).values(person=person, since=at))
-
-
-async def is_refused(tx: Tx, dedupe_key: str) -> bool:
-    """Whether the delivery with this key failed for good."""
-    query = select(deliveries.c.id).where(deliveries.c.dedupe_key == dedupe_key, state_is(deliveries, "failed"))
-    return (await tx.execute(query)).first() is not None

@@ -171,6 +171,18 @@ async def test_an_hour_without_slack_is_one_update(story: Story, fault: dict[str
         assert [fact in text for text in own] == [True, *[False] * (len(own) - 1)]
 
 
+async def test_a_card_that_is_not_posted_yet_is_not_edited(tale: Story) -> None:
+    """What changes before Slack takes the card is in the card: no edit comes after it."""
+    await tale.fault("rate_limited", method="chat.postMessage", retry_after=300)
+    await tale.types("Ada", "/incident declare P2 checkout is down")
+    await tale.fast_forward(seconds=30)
+    await tale.types("Ada", "/incident severity INC-1 P1")
+    await tale.fast_forward(minutes=6)
+    (card,) = [one for one in tale.calls("chat.postMessage") if one["ok"] and one["args"]["channel"] == "C0INCIDENTS"]
+    assert "P1" in card["args"]["text"]
+    assert not [one for one in tale.calls("chat.update") if one["args"]["channel"] == "C0INCIDENTS"]
+
+
 async def test_a_persons_update_takes_over_what_the_bot_could_not_say(tale: Story) -> None:
     """Where Slack did not take the bot's own update, a person's after it names the changes of both."""
     room = await tale.declared("P1 checkout is down")
