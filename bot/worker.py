@@ -96,13 +96,13 @@ class Worker:
         await self.recover()
         self._deps.wakeups.listen(self.wake)
         taking_in = inbox.intake(self._deps, self._handle_inbox, on_done=self.wake)
-        sending = outbox.outbox(self._deps, self._handlers, on_done=self._sendable.set)
+        sending = outbox.Outbox(self._deps, self._handlers, on_done=self._sendable.set)
         engine = run_scheduler.Engine(self._deps, on_done=self._run_done)
         alarm_clock = Scheduler(tick=self.tick, wake=self.wake, do_chore=self.do_chore)
         loops = (
             self._whenever(self._due, lambda: self._fire_and_arm(alarm_clock), stop, polite_seconds=POLITE_SECONDS / 4),
             self._whenever(self._arrived, taking_in.start_ready, stop),
-            self._whenever(self._sendable, lambda: self._send_and_nap(sending.start_ready), stop),
+            self._whenever(self._sendable, lambda: self._send_and_nap(sending), stop),
             self._whenever(self._runnable, lambda: self._run_and_nap(engine), stop, polite_seconds=POLITE_SECONDS / 4),
         )
         self.wake()
@@ -151,19 +151,18 @@ class Worker:
         if due is not None:
             alarm_clock.arm(self._deps.clock.seconds_until(due))
 
-    async def _send_and_nap(self, start_ready: Callable[[], Awaitable[int]]) -> None:
-        await start_ready()
-        wall = self._deps.clock.wall()
-        next_wall = await outbox.next_wall(self._deps)
-        if next_wall is not None and next_wall - wall < TICK_SECONDS:
-            nap = max(next_wall - wall, LEAST_NAP_SECONDS)
-            asyncio.get_running_loop().call_later(nap, self._sendable.set)
+    async def _send_and_nap(self, sending: outbox.Outbox) -> None:
+        await sending.start_ready()
+        self._rouse_soon(self._sendable, sending.next_wall)
 
     async def _run_and_nap(self, engine: run_scheduler.Engine) -> None:
         await engine.start_ready()
-        next_wall = await engine.next_wall()
+        self._rouse_soon(self._runnable, await engine.next_wall())
+
+    def _rouse_soon(self, event: asyncio.Event, next_wall: float | None) -> None:
+        """Where the next tick would come too late."""
         if next_wall is not None and (left := next_wall - self._deps.clock.wall()) < TICK_SECONDS:
-            asyncio.get_running_loop().call_later(max(left, LEAST_NAP_SECONDS), self._runnable.set)
+            asyncio.get_running_loop().call_later(max(left, LEAST_NAP_SECONDS), event.set)
 
     def _run_done(self) -> None:
         self._runnable.set()

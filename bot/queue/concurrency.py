@@ -42,7 +42,7 @@ class Pool(Generic[Work]):
             for work in batch:
                 self._start(work)
             started += len(batch)
-            if not batch:
+            if len(batch) < room:
                 break
         return started
 

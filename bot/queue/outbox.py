@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 from bot.deps import Deps
@@ -15,12 +13,12 @@ from bot.queue.concurrency import Pool
 from bot.queue.handler import DeliveryHandler
 from bot.queue.sender import Attempt
 from bot.store.queue import deliveries as store, rate_limits
-from bot.store.queue.deliveries import Candidate
+from bot.store.queue.deliveries import Candidate, Found
 
 CONCURRENCY = 64
 _POST = "post:"
 
-__all__ = ["NewDelivery", "enqueue", "next_wall", "outbox", "send_waiting"]
+__all__ = ["NewDelivery", "Outbox", "enqueue", "next_wall", "send_waiting"]
 
 
 async def enqueue(deps: Deps, tx: Tx, new: NewDelivery) -> int | None:
@@ -53,55 +51,46 @@ async def retry_now(deps: Deps, tx: Tx, subject: str) -> None:
     await store.retry_now(tx, subject, wall=deps.clock.wall())
 
 
-def outbox(
-    deps: Deps, handlers: Mapping[str, DeliveryHandler[Any]], on_done: Callable[[], None] = lambda: None
-) -> Pool[Attempt]:
+class Outbox(Pool[Attempt]):
     """The pool that sends: claims what may go, delivers each on its own."""
-    return Pool(partial(_claim, deps, handlers), sender.deliver, concurrency=CONCURRENCY, on_done=on_done)
+
+    def __init__(
+        self, deps: Deps, handlers: Mapping[str, DeliveryHandler[Any]], on_done: Callable[[], None] = lambda: None
+    ) -> None:
+        super().__init__(self._take, sender.deliver, concurrency=CONCURRENCY, on_done=on_done)
+        self._deps, self._handlers = deps, handlers
+        self.next_wall: float | None = None  # as the last look found it
+
+    async def _take(self, room: int) -> list[Attempt]:
+        found = await _look(self._deps, room)
+        self.next_wall = found.next_wall
+        claimed = await _claim(self._deps, found, room) if found.waiting or found.unconfirmed else []
+        return [attempt.with_handler(self._handlers) for attempt in claimed]
 
 
 async def send_waiting(deps: Deps, handlers: Mapping[str, DeliveryHandler[Any]]) -> int:
     """Send all that may go at this moment, and what follows from it; returns how many moved."""
-    return await outbox(deps, handlers).until_idle()
+    return await Outbox(deps, handlers).until_idle()
 
 
 async def next_wall(deps: Deps) -> float | None:
     """The wall time at which something that waits (rate limit, backoff, look-up) could go; may be a little early."""
-    async with deps.database.reading() as tx:
-        return await store.next_wall(tx, wall=deps.clock.wall())
+    return (await _look(deps, 1)).next_wall
 
 
 # --- claiming -----------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class _Found:
-    """What a look at the table found, before anything is locked."""
-
-    waiting: list[Candidate]
-    unconfirmed: bool
-
-    def __bool__(self) -> bool:
-        return bool(self.waiting) or self.unconfirmed
+async def _look(deps: Deps, room: int) -> Found:
+    async with deps.database.reading() as tx:
+        return await store.look(tx, wall=deps.clock.wall(), limit=room)
 
 
-async def _claim(deps: Deps, handlers: Mapping[str, DeliveryHandler[Any]], room: int) -> list[Attempt]:
-    found = await _look(deps, room)
-    if not found:
-        return []
+async def _claim(deps: Deps, found: Found, room: int) -> list[Attempt]:
     wall = deps.clock.wall()
     async with deps.database.transaction() as tx:
         unconfirmed = await _take_unconfirmed(deps, tx, wall, room) if found.unconfirmed else []
-        waiting = await _take_waiting(deps, tx, wall, found.waiting[: room - len(unconfirmed)])
-    return [attempt.with_handler(handlers) for attempt in (*unconfirmed, *waiting)]
-
-
-async def _look(deps: Deps, room: int) -> _Found:
-    wall = deps.clock.wall()
-    async with deps.database.reading() as tx:
-        closed = await rate_limits.closed_methods(tx, wall=wall)
-        waiting = await store.candidates(tx, wall=wall, closed=closed.keys(), limit=room)
-        return _Found(waiting, await store.any_unconfirmed(tx, wall=wall))
+        return [*unconfirmed, *await _take_waiting(deps, tx, wall, found.waiting[: room - len(unconfirmed)])]
 
 
 async def _take_unconfirmed(deps: Deps, tx: Tx, wall: float, room: int) -> list[Attempt]:

@@ -23,7 +23,6 @@ from bot.store.db import claim as kernel
 from bot.store.db.claim import Claim, LeaseLost
 from bot.store.db.errors import DatabaseTrouble, already_there
 from bot.store.queue import rate_limits
-from bot.store.queue.deliveries import attempt_undone
 from bot.telemetry import Event, get_logger
 
 MOST_STUMBLES = 12  # how often a delivery handler may raise what it should not before it is given up
@@ -356,7 +355,7 @@ async def _stay_unconfirmed(tx: Tx, attempt: Attempt, next_at: float, reason: st
 
 async def _return(tx: Tx, attempt: Attempt, *, next_at: float, error: str, **values: Any) -> None:
     """Put it back as if it had not been claimed: it waits, which is not trying."""
-    await _make_ready(tx, attempt, next_at=next_at, error=error[:500], **attempt_undone(), **values)
+    await _make_ready(tx, attempt, next_at=next_at, error=error[:500], untried=True, **values)
     await _give_rate_limit_back(tx, attempt)
 
 
@@ -366,6 +365,9 @@ async def _retry(tx: Tx, attempt: Attempt, error: str) -> None:
 
 
 async def _make_ready(tx: Tx, attempt: Attempt, **values: Any) -> None:
+    if not attempt.delivery.collapses:
+        await kernel.finish(tx, attempt.claim, state="ready", **values)
+        return
     try:
         async with tx.begin_nested():
             await kernel.finish(tx, attempt.claim, state="ready", **values)

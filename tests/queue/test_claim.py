@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from sqlalchemy import Select
 
 from bot.deps import Deps
 from bot.queue import lease
@@ -26,14 +25,10 @@ async def fill(deps: Deps, many: int) -> None:
             )
 
 
-def waiting(deps: Deps, limit: int = 100) -> Select[int]:
-    return store.claimable(wall=deps.clock.wall(), limit=limit)
-
-
 async def take(deps: Deps, owner: str, limit: int = 100) -> list[Claim]:
     async with deps.database.transaction() as tx:
-        until = deps.clock.wall() + 30
-        taken = await kernel.acquire(tx, inbox, waiting(deps, limit), owner=owner, until=until, state="working")
+        wall = deps.clock.wall()
+        taken = await store.claim(tx, wall=wall, limit=limit, owner=owner, until=wall + 30)
     return [claim for claim, _ in taken]
 
 

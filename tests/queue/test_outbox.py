@@ -337,7 +337,7 @@ async def dies_while_sending(outbox: Outbox, world: World) -> None:
 
     sent = asyncio.Event()
     await outbox.put(note("a"))
-    pump = queue_outbox.outbox(outbox.deps, {"note": Mortal()})
+    pump = queue_outbox.Outbox(outbox.deps, {"note": Mortal()})
     doomed = asyncio.create_task(pump.until_idle())
     await sent.wait()
     # Only what is ours: SQLAlchemy gives connections back in tasks of its own, and one of those, cancelled,
@@ -424,7 +424,7 @@ async def test_held_up_before_acting(outbox: Outbox, world: World, clock: HandCl
 
     outbox.handler.plan = oversleep
     await outbox.put(note("a"))
-    await queue_outbox.outbox(outbox.deps, outbox.handlers).start_ready()
+    await queue_outbox.Outbox(outbox.deps, outbox.handlers).start_ready()
     for task in asyncio.all_tasks() - {asyncio.current_task()}:
         await asyncio.wait([task])
     assert world.posts == []

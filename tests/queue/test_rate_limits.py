@@ -97,7 +97,6 @@ async def test_longer_closing_wins(deps: Deps, clock: HandClock) -> None:
         await rate_limits.close(tx, "method:m", until=clock.wall() + 30)
         await rate_limits.close(tx, "method:m", until=clock.wall() + 5)
         assert await rate_limits.opens_at(tx, "method:m") == clock.wall() + 30
-        assert await rate_limits.closed_methods(tx, wall=clock.wall()) == {"m": clock.wall() + 30}
 
 
 async def test_chore_is_done_by_one(deps: Deps, clock: HandClock) -> None:

@@ -72,6 +72,7 @@ class Delivery(Generic[P]):
     epoch: int
     first_sent_at: float | None  # wall
     unconfirmed: bool = False  # it may have been done: what would be skipped now is looked for first
+    collapses: bool = False  # at most one ready row with its collapse key
 
     @property
     def token(self) -> str:

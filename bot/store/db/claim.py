@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, Table, and_, select, update
+from sqlalchemy import Float, Integer, Select, String, Table, Update, bindparam, case, select, update
 from sqlalchemy.engine import Row
 
 from bot.ports import Tx
@@ -34,55 +34,63 @@ class Claim:
     state: str
     until: float
 
-    @property
-    def is_ours(self) -> ColumnElement[bool]:
-        column = self.table.c
-        return and_(
-            column.id == self.id,
-            column.owner == self.owner,
-            column.epoch == self.epoch,
-            column.state == self.state,
+
+class Acquiring:
+    """Takes the candidates (a SELECT of ids, which repeats the condition) that nobody else is taking. It is made
+    once, since making the statement costs more than asking it; `also` names further columns to set.
+    """
+
+    def __init__(self, table: Table, candidates: Select[int], *, state: str, **also: Any) -> None:
+        picked = candidates.with_for_update(skip_locked=True).cte("picked")  # SQLite has one writer, and leaves it out
+        taker = {"owner": bindparam("taker", type_=String), "lease_until": bindparam("until", type_=Float)}
+        self._table, self._state = table, state
+        self._statement = (
+            update(table)
+            .where(table.c.id.in_(select(picked.c.id)))
+            .values(state=state, epoch=table.c.epoch + 1, **taker, **also)
+            .returning(*table.c)
         )
 
+    async def take(self, tx: Tx, *, owner: str, until: float, **asked: Any) -> list[tuple[Claim, Row[Any]]]:
+        """`asked` are the candidates' parameters. The work may begin when the transaction has committed."""
+        rows = await tx.execute(self._statement, {"taker": owner, "until": until, **asked})
+        return [(Claim(self._table, row.id, owner, row.epoch, self._state, until), row) for row in rows]
 
-async def acquire(
-    tx: Tx,
-    table: Table,
-    candidates: Select[int],
-    *,
-    owner: str,
-    until: float,
-    state: str,
-    also: Mapping[str, Any] | None = None,
-) -> list[tuple[Claim, Row[Any]]]:
-    """Take the candidates (a SELECT of ids, which repeats the condition) that nobody else is taking.
 
-    The work may begin when the transaction has committed. `also` names further columns to set.
-    """
-    picked = candidates.with_for_update(skip_locked=True).cte("picked")  # SQLite has one writer, and leaves it out
-    taking = (
-        update(table)
-        .where(table.c.id.in_(select(picked.c.id)))
-        .values(state=state, owner=owner, epoch=table.c.epoch + 1, lease_until=until, **(also or {}))
-        .returning(*table.c)
+def _outcome(table: Table) -> Update:
+    """What it sets are the further parameters of its execution."""
+    row, holder = bindparam("row", type_=Integer), bindparam("holder", type_=String)
+    epoch, held = bindparam("at_epoch", type_=Integer), bindparam("held_as", type_=String)
+    return update(table).where(
+        table.c.id == row, table.c.owner == holder, table.c.epoch == epoch, table.c.state == held
     )
-    return [(Claim(table, row.id, owner, row.epoch, state, until), row) for row in await tx.execute(taking)]
 
 
-async def finish(tx: Tx, claim: Claim, *, state: str, **values: Any) -> None:
-    """Write the outcome and release the row. Raises LeaseLost, and then nothing has changed."""
-    outcome = update(claim.table).where(claim.is_ours)
-    await _or_lost(tx, outcome.values(state=state, owner=None, lease_until=None, **values), claim)
+_OUTCOME = {table: _outcome(table) for table in (deliveries, inbox, runs)}
+# What puts a delivery back unsent sets besides, so that waiting never counts as trying.
+_NEVER_TRIED = deliveries.c.attempts <= 1
+_UNTRIED = _OUTCOME[deliveries].values(
+    attempts=case((_NEVER_TRIED, 0), else_=deliveries.c.attempts - 1),
+    first_sent_at=case((_NEVER_TRIED, None), else_=deliveries.c.first_sent_at),
+)
+
+
+async def finish(tx: Tx, claim: Claim, *, state: str, untried: bool = False, **values: Any) -> None:
+    """Write the outcome and release the row. `untried`: the delivery was put back unsent. Raises LeaseLost, and then
+    nothing has changed.
+    """
+    outcome = _UNTRIED if untried else _OUTCOME[claim.table]
+    await _or_lost(tx, claim, {"state": state, "owner": None, "lease_until": None, **values}, outcome)
 
 
 async def assert_held(tx: Tx, claim: Claim) -> None:
     """For the rest of the transaction. Raises LeaseLost."""
-    await _or_lost(tx, update(claim.table).where(claim.is_ours).values(owner=claim.owner), claim)
+    await _or_lost(tx, claim, {"owner": claim.owner})
 
 
 async def renew(tx: Tx, claim: Claim, *, until: float) -> None:
     """Raises LeaseLost."""
-    await _or_lost(tx, update(claim.table).where(claim.is_ours).values(lease_until=until), claim)
+    await _or_lost(tx, claim, {"lease_until": until})
 
 
 _UNDER_WAY = ((deliveries, "sending", "unconfirmed"), (inbox, "working"), (runs, "running"))
@@ -97,6 +105,8 @@ async def release_all(tx: Tx) -> int:
     return released
 
 
-async def _or_lost(tx: Tx, statement: Any, claim: Claim) -> None:
-    if (await tx.execute(statement)).rowcount != 1:
+async def _or_lost(tx: Tx, claim: Claim, values: Mapping[str, Any], outcome: Update | None = None) -> None:
+    ours = {"row": claim.id, "holder": claim.owner, "at_epoch": claim.epoch, "held_as": claim.state}
+    statement = _OUTCOME[claim.table] if outcome is None else outcome
+    if (await tx.execute(statement, {**ours, **values})).rowcount != 1:
         raise LeaseLost(f"{claim.table.name} {claim.id} changed hands after epoch {claim.epoch}")

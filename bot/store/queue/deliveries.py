@@ -18,12 +18,16 @@ from sqlalchemy import (
     and_,
     bindparam,
     case,
+    cast,
     delete,
     exists,
     func,
+    literal,
+    null,
     or_,
     select,
     text,
+    union_all,
     update,
 )
 from sqlalchemy.engine import Row
@@ -63,6 +67,7 @@ def delivery(row: Row[Any]) -> Delivery[Any]:
         epoch=row.epoch,
         first_sent_at=row.first_sent_at,
         unconfirmed=row.state == "unconfirmed",
+        collapses=row.collapse_key is not None,
     )
 
 
@@ -145,8 +150,10 @@ async def answer_to(tx: Tx, dedupe_key: str) -> tuple[str, dict[str, Any]] | Non
 
 # The statements that every turn asks are made once: making them costs ten times what asking them does.
 _WALL = bindparam("wall", type_=Float)
-_CLOSED = bindparam("closed", expanding=True, type_=String)
 _LIMIT = bindparam("limit", type_=Integer)
+# ';' follows ':', so this is the range of names that begin with 'method:'.
+_METHODS = and_(rate_limits.c.name >= "method:", rate_limits.c.name < "method;", rate_limits.c.next_at > _WALL)
+_CLOSED_METHODS = select(func.substr(rate_limits.c.name, len("method:") + 1)).where(_METHODS)
 
 
 def _may_go(table: NamedFromClause) -> ColumnElement[bool]:
@@ -156,7 +163,7 @@ def _may_go(table: NamedFromClause) -> ColumnElement[bool]:
         earlier.c.collapse_key == table.c.collapse_key, state_is(earlier, "sending", "unconfirmed")
     )
     free = or_(table.c.collapse_key.is_(None), ~under_way)
-    return and_(state_is(table, "ready"), table.c.next_at <= _WALL, free, table.c.method.not_in(_CLOSED))
+    return and_(state_is(table, "ready"), table.c.next_at <= _WALL, free, table.c.method.not_in(_CLOSED_METHODS))
 
 
 def _waiting_rate_limits() -> CTE:
@@ -170,138 +177,112 @@ def _waiting_rate_limits() -> CTE:
     return waiting.union_all(select(after.scalar_subquery()).where(waiting.c.rate_limit.is_not(None)))
 
 
+_WAITING = _waiting_rate_limits()
+
+
 def _firsts() -> Select[Any]:
     """The first row of every open rate limit."""
-    waiting = _waiting_rate_limits()
     row = deliveries.alias()
     first = (
         select(row.c.id)
-        .where(row.c.rate_limit == waiting.c.rate_limit, _may_go(row))
+        .where(row.c.rate_limit == _WAITING.c.rate_limit, _may_go(row))
         .order_by(row.c.rank, row.c.id)
         .limit(1)
         .scalar_subquery()
     )
     return (
         select(first.label("id"))
-        .select_from(waiting.outerjoin(rate_limits, rate_limits.c.name == waiting.c.rate_limit))
-        .where(waiting.c.rate_limit.is_not(None), func.coalesce(rate_limits.c.next_at, 0.0) <= _WALL)
+        .select_from(_WAITING.outerjoin(rate_limits, rate_limits.c.name == _WAITING.c.rate_limit))
+        .where(_WAITING.c.rate_limit.is_not(None), func.coalesce(rate_limits.c.next_at, 0.0) <= _WALL)
     )
 
 
-def _candidates(among: ColumnElement[bool]) -> Select[Any]:
-    return (
-        select(deliveries.c.rank, deliveries.c.id, deliveries.c.rate_limit)
-        .where(among)
-        .order_by(deliveries.c.rank, deliveries.c.id)
-        .limit(_LIMIT)
-    )
+def _rows(among: ColumnElement[bool], *, unconfirmed: bool = False, limit: Any = _LIMIT) -> Select[Any]:
+    columns = deliveries.c.rank, deliveries.c.id, deliveries.c.rate_limit
+    found = select(*columns).where(among).order_by(deliveries.c.rank, deliveries.c.id).limit(limit).subquery()
+    return select(*found.c, literal(unconfirmed, Integer).label("unconfirmed"), cast(null(), Float).label("moment"))
 
 
-_GATED = _candidates(deliveries.c.id.in_(_firsts()))
-_UNGATED = _candidates(and_(deliveries.c.rate_limit.is_(None), _may_go(deliveries)))
+def _moment(of: Any, *where: ColumnElement[bool]) -> Select[Any]:
+    nothing = (cast(null(), Integer), cast(null(), Integer), cast(null(), String), cast(null(), Integer))
+    return select(*nothing, func.min(of)).where(*where)
 
 
-async def candidates(tx: Tx, *, wall: float, closed: Collection[str], limit: int) -> list[Candidate]:
-    """What may go now, at most one a rate limit, in order."""
+def _unconfirmed() -> ColumnElement[bool]:
+    """Waiting to be looked up, or left in `sending` by a worker that was lost."""
+    over = deliveries.c.lease_until <= _WALL
+    free = or_(deliveries.c.lease_until.is_(None), over)
+    waiting = and_(state_is(deliveries, "unconfirmed"), deliveries.c.next_at <= _WALL, free)
+    return or_(waiting, and_(state_is(deliveries, "sending"), over))
+
+
+_TAKEN = and_(_OPEN, state_is(deliveries, "sending", "unconfirmed"))
+_LATER = and_(_OPEN, deliveries.c.next_at > _WALL)
+_PASSED = rate_limits.c.name.in_(select(_WAITING.c.rate_limit))
+_LOOK = union_all(
+    _rows(deliveries.c.id.in_(_firsts())),
+    _rows(and_(deliveries.c.rate_limit.is_(None), _may_go(deliveries))),
+    _rows(and_(_TAKEN, _unconfirmed()), unconfirmed=True, limit=1),
+    _moment(deliveries.c.next_at, _LATER, state_is(deliveries, "ready")),
+    _moment(deliveries.c.next_at, _LATER, state_is(deliveries, "unconfirmed")),
+    _moment(deliveries.c.lease_until, _TAKEN, deliveries.c.lease_until > _WALL),
+    _moment(rate_limits.c.next_at, _PASSED, rate_limits.c.next_at > _WALL),
+    _moment(rate_limits.c.next_at, _METHODS),
+)
+
+
+@dataclass(frozen=True)
+class Found:
+    """`waiting`: what may go now, at most one a rate limit, in order. `next_wall`: the next moment at which something
+    that waits could go, a hint that now and then is too early.
+    """
+
+    waiting: list[Candidate]
+    unconfirmed: bool
+    next_wall: float | None
+
+
+async def look(tx: Tx, *, wall: float, limit: int) -> Found:
+    """In one statement, since it is asked after every delivery."""
     await prefer_indexes(tx)
-    asked = {"wall": wall, "closed": list(closed), "limit": limit}
-    free = (await tx.execute(_UNGATED, asked)).all()
-    paced = (await tx.execute(_GATED, asked)).all()
-    return sorted(Candidate(row.rank, row.id, row.rate_limit) for row in (*free, *paced))[:limit]
+    rows = (await tx.execute(_LOOK, {"wall": wall, "limit": limit})).all()
+    waiting = sorted(Candidate(row.rank, row.id, row.rate_limit) for row in rows if row.unconfirmed == 0)
+    moments = [row.moment for row in rows if row.moment is not None]
+    return Found(waiting[:limit], any(row.unconfirmed for row in rows), min(moments, default=None))
+
+
+_TAKE_READY = kernel.Acquiring(
+    deliveries,
+    select(deliveries.c.id).where(
+        deliveries.c.id.in_(bindparam("ids", expanding=True, type_=Integer)),
+        state_is(deliveries, "ready"),
+        deliveries.c.next_at <= _WALL,
+    ),
+    state="sending",
+    attempts=deliveries.c.attempts + 1,
+    lookups=0,
+    first_sent_at=func.coalesce(deliveries.c.first_sent_at, _WALL),
+)
 
 
 async def claim_ready(
     tx: Tx, ids: Collection[int], *, wall: float, owner: str, until: float
 ) -> list[tuple[Claim, Delivery[Any]]]:
     """Those of these that are still ready, leased to `owner` until `until`; each counts as tried once more."""
-    taken = await kernel.acquire(
-        tx, deliveries, ready_among(ids, wall=wall), owner=owner, until=until, state="sending",
-        also=first_attempt(wall),
-    )  # fmt: skip
+    taken = await _TAKE_READY.take(tx, owner=owner, until=until, ids=list(ids), wall=wall)
     return [(claim, delivery(row)) for claim, row in taken]
+
+
+_UNCONFIRMED = select(deliveries.c.id).where(_TAKEN, _unconfirmed()).order_by(deliveries.c.rank, deliveries.c.id)
+_TAKE_UNCONFIRMED = kernel.Acquiring(deliveries, _UNCONFIRMED.limit(_LIMIT), state="unconfirmed")
 
 
 async def claim_unconfirmed(
     tx: Tx, *, wall: float, limit: int, owner: str, until: float
 ) -> list[tuple[Claim, Delivery[Any], dict[str, Any] | None]]:
     """Those that may have been sent, each with the answer where only the writing down is missing."""
-    waiting = unconfirmed(wall=wall, limit=limit)
-    taken = await kernel.acquire(tx, deliveries, waiting, owner=owner, until=until, state="unconfirmed")
+    taken = await _TAKE_UNCONFIRMED.take(tx, owner=owner, until=until, wall=wall, limit=limit)
     return [(claim, delivery(row), row.answer) for claim, row in taken]
-
-
-def ready_among(ids: Collection[int], *, wall: float) -> Select[int]:
-    return select(deliveries.c.id).where(
-        deliveries.c.id.in_(ids), state_is(deliveries, "ready"), deliveries.c.next_at <= wall
-    )
-
-
-def first_attempt(wall: float) -> dict[str, Any]:
-    """What a claim for sending sets besides: one attempt more, and when the first one was."""
-    return {
-        "attempts": deliveries.c.attempts + 1,
-        "lookups": 0,
-        "first_sent_at": func.coalesce(deliveries.c.first_sent_at, wall),
-    }
-
-
-def attempt_undone() -> dict[str, Any]:
-    """What putting a row back unsent sets besides, so that waiting never counts as trying."""
-    never = deliveries.c.attempts <= 1
-    return {
-        "attempts": case((never, 0), else_=deliveries.c.attempts - 1),
-        "first_sent_at": case((never, None), else_=deliveries.c.first_sent_at),
-    }
-
-
-def _unconfirmed(wall: float | ColumnElement[float]) -> ColumnElement[bool]:
-    """Waiting to be looked up, or left in `sending` by a worker that was lost."""
-    over = deliveries.c.lease_until <= wall
-    free = or_(deliveries.c.lease_until.is_(None), over)
-    waiting = and_(state_is(deliveries, "unconfirmed"), deliveries.c.next_at <= wall, free)
-    return or_(waiting, and_(state_is(deliveries, "sending"), over))
-
-
-def unconfirmed(*, wall: float | ColumnElement[float], limit: int) -> Select[int]:
-    found = select(deliveries.c.id).where(_OPEN, state_is(deliveries, "sending", "unconfirmed"), _unconfirmed(wall))
-    return found.order_by(deliveries.c.rank, deliveries.c.id).limit(limit)
-
-
-_ANY_UNCONFIRMED = unconfirmed(wall=_WALL, limit=1)
-
-
-async def any_unconfirmed(tx: Tx, *, wall: float) -> bool:
-    return (await tx.execute(_ANY_UNCONFIRMED, {"wall": wall})).first() is not None
-
-
-# --- knowing when to look again -----------------------------------------------------------------------------------
-
-
-def _next_moments() -> Select[Any]:
-    later = select(func.min(deliveries.c.next_at)).where(_OPEN, deliveries.c.next_at > _WALL)
-    rested, looked_up = (later.where(state_is(deliveries, state)) for state in ("ready", "unconfirmed"))
-    lost = select(func.min(deliveries.c.lease_until)).where(
-        _OPEN, state_is(deliveries, "sending", "unconfirmed"), deliveries.c.lease_until > _WALL
-    )
-    waiting = _waiting_rate_limits()
-    passed = (
-        select(func.min(rate_limits.c.next_at))
-        .select_from(waiting.join(rate_limits, rate_limits.c.name == waiting.c.rate_limit))
-        .where(rate_limits.c.next_at > _WALL)
-    )
-    reopened = select(func.min(rate_limits.c.next_at)).where(
-        rate_limits.c.name >= "method:", rate_limits.c.name < "method;", rate_limits.c.next_at > _WALL
-    )
-    return select(*(part.scalar_subquery() for part in (rested, looked_up, lost, passed, reopened)))
-
-
-_NEXT_MOMENTS = _next_moments()
-
-
-async def next_wall(tx: Tx, *, wall: float) -> float | None:
-    """The next moment after `wall` at which something that waits could go: a hint, now and then too early."""
-    moments = (await tx.execute(_NEXT_MOMENTS, {"wall": wall})).one()
-    return min((moment for moment in moments if moment is not None), default=None)
 
 
 async def count_open(tx: Tx) -> int:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Float, Select, and_, bindparam, delete, or_, select, text
+from sqlalchemy import Float, Integer, and_, bindparam, delete, or_, select, text
 
 from bot.ports import Tx
 from bot.store.db import claim as kernel
@@ -42,14 +42,14 @@ async def insert(tx: Tx, *, key: str, kind: str, payload: dict[str, Any], wall: 
     return await tx.scalar(_INSERT.on(tx), row) is not None
 
 
-def claimable(*, wall: float | ColumnElement[float], limit: int) -> Select[int]:
-    """Waiting items, and items whose worker was lost, the oldest first."""
-    lost = and_(state_is(inbox, "working"), inbox.c.lease_until <= wall)
-    waiting = and_(state_is(inbox, "ready"), inbox.c.next_at <= wall)
-    return select(inbox.c.id).where(_OPEN, or_(waiting, lost)).order_by(inbox.c.id).limit(limit)
-
-
-_ANY = claimable(wall=bindparam("wall", type_=Float), limit=1)
+_WALL = bindparam("wall", type_=Float)
+_LOST = and_(state_is(inbox, "working"), inbox.c.lease_until <= _WALL)
+_WAITING = and_(state_is(inbox, "ready"), inbox.c.next_at <= _WALL)
+_CLAIMABLE = select(inbox.c.id).where(_OPEN, or_(_WAITING, _LOST)).order_by(inbox.c.id)
+_ANY = _CLAIMABLE.limit(1)
+_TAKE = kernel.Acquiring(
+    inbox, _CLAIMABLE.limit(bindparam("limit", type_=Integer)), state="working", attempts=inbox.c.attempts + 1
+)
 
 
 async def any_claimable(tx: Tx, *, wall: float) -> bool:
@@ -57,11 +57,8 @@ async def any_claimable(tx: Tx, *, wall: float) -> bool:
 
 
 async def claim(tx: Tx, *, wall: float, limit: int, owner: str, until: float) -> list[tuple[Claim, InboxItem]]:
-    """The oldest that wait, leased to `owner` until `until`; each counts as tried once more."""
-    taken = await kernel.acquire(
-        tx, inbox, claimable(wall=wall, limit=limit), owner=owner, until=until, state="working",
-        also={"attempts": inbox.c.attempts + 1},
-    )  # fmt: skip
+    """The oldest that wait, or whose worker was lost, leased to `owner` until `until`; each is tried once more."""
+    taken = await _TAKE.take(tx, owner=owner, until=until, wall=wall, limit=limit)
     return sorted(((claim, item(row)) for claim, row in taken), key=lambda pair: pair[1].id)
 
 

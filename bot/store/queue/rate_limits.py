@@ -55,12 +55,3 @@ async def give_back(tx: Tx, names: Iterable[str], *, taken_until: float, wall: f
 async def opens_at(tx: Tx, name: str) -> float:
     """The wall time from which the rate limit is open; 0 when nobody ever closed it."""
     return float((await tx.execute(select(rate_limits.c.next_at).where(rate_limits.c.name == name))).scalar() or 0.0)
-
-
-async def closed_methods(tx: Tx, *, wall: float) -> dict[str, float]:
-    """The methods the other side has closed, and until when."""
-    # ';' follows ':', so this is the range of names that begin with 'method:'.
-    closed = select(rate_limits.c.name, rate_limits.c.next_at).where(
-        rate_limits.c.name >= "method:", rate_limits.c.name < "method;", rate_limits.c.next_at > wall
-    )
-    return {name.removeprefix("method:"): next_at for name, next_at in await tx.execute(closed)}

@@ -9,10 +9,8 @@ from typing import Any
 
 from pydantic import TypeAdapter
 from sqlalchemy import (
-    ColumnElement,
     Float,
     Integer,
-    Select,
     String,
     and_,
     bindparam,
@@ -215,30 +213,23 @@ async def put_steps(tx: Tx, rows: Sequence[Mapping[str, Any]]) -> None:
 _WALL = bindparam("wall", type_=Float)
 
 
-def _claimable(wall: float | ColumnElement[float]) -> Select[int]:
-    free = or_(
-        and_(state_is(runs, "ready"), runs.c.next_at <= wall),
-        and_(state_is(runs, "running"), runs.c.lease_until <= wall),
-    )
-    return select(runs.c.id).where(state_is(runs, "ready", "running"), free)
-
-
-_ANY = _claimable(_WALL).limit(1)
+_FREE = or_(
+    and_(state_is(runs, "ready"), runs.c.next_at <= _WALL),
+    and_(state_is(runs, "running"), runs.c.lease_until <= _WALL),
+)
+_CLAIMABLE = select(runs.c.id).where(state_is(runs, "ready", "running"), _FREE)
+_ANY = _CLAIMABLE.limit(1)
+_FIRST = _CLAIMABLE.order_by(runs.c.rank, runs.c.id).limit(bindparam("limit", type_=Integer))
+_TAKE = kernel.Acquiring(runs, _FIRST, state="running")
 
 
 async def any_claimable(tx: Tx, *, wall: float) -> bool:
     return (await tx.execute(_ANY, {"wall": wall})).first() is not None
 
 
-def claimable(*, wall: float, limit: int) -> Select[int]:
-    """Ready ones, and those that a lost worker left; the worst severity first."""
-    return _claimable(wall).order_by(runs.c.rank, runs.c.id).limit(limit)
-
-
 async def claim(tx: Tx, *, wall: float, limit: int, owner: str, until: float) -> list[tuple[Claim, Run]]:
-    """As `claimable`, leased to `owner` until `until`."""
-    free = claimable(wall=wall, limit=limit)
-    taken = await kernel.acquire(tx, runs, free, owner=owner, until=until, state="running")
+    """Ready ones and those that a lost worker left, the worst severity first, leased to `owner` until `until`."""
+    taken = await _TAKE.take(tx, owner=owner, until=until, wall=wall, limit=limit)
     return [(claim, _run(row)) for claim, row in taken]
 
 
