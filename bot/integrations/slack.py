@@ -115,7 +115,7 @@ class SlackChat:
 
 
 def as_form(arguments: Mapping[str, Any]) -> dict[str, str]:
-    """Arguments as form fields: booleans in words, lists of names with commas, structures as JSON; None is absent."""
+    """Booleans in words, lists of names with commas, structures as JSON; None is absent."""
     return {name: _field(value) for name, value in arguments.items() if value is not None}
 
 

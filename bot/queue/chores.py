@@ -19,7 +19,7 @@ class Chore:
 
 
 async def may_do(deps: Deps, name: str, chore: Chore) -> bool:
-    """Whether this process does it this time. SQLite has one process, PostgreSQL a row to race for."""
+    """SQLite has one process; on PostgreSQL the processes race for a row."""
     if not chore.alone or deps.database.dialect == "sqlite":
         return True
     wall = deps.clock.wall()

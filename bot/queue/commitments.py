@@ -18,31 +18,31 @@ log = get_logger()
 
 
 async def add(tx: Tx, *, subject: str, due_at: Mapping[str, datetime], grace_seconds: float) -> None:
-    """Written where they are promised: `due_at` of each kind. One counts as missed `grace_seconds` after it."""
+    """`due_at` by kind. A commitment counts as missed `grace_seconds` after it."""
     grace = timedelta(seconds=grace_seconds)
     await store.insert_open(tx, subject, [(kind, at, at + grace) for kind, at in due_at.items()])
 
 
 async def meet(tx: Tx, *, subject: str, kind: str, at: datetime) -> int:
-    """Delivered at `at`. What is late by then stays open, and the audit reports it."""
+    """What is late at `at` stays open, for the audit to report."""
     return await store.meet(tx, subject=subject, kind=kind, at=at)
 
 
 async def cancel(tx: Tx, *, subject: str, kind: str | None = None, at: datetime | None = None) -> int:
-    """Nobody waits for it. With `at`, what is late at that time stays open, and the audit reports it."""
+    """With `at`, what is late at that time stays open, for the audit to report."""
     return await store.cancel(tx, subject=subject, kind=kind, at=at)
 
 
 def grace_seconds(deps: Deps, least: float, *, wall: float) -> float:
-    """How late something may be before it counts as missed, in the time of promises: `wall` seconds or `least`."""
+    """In the time of promises: `least`, or `wall` seconds where those are more."""
     return max(least, wall * deps.clock.speed)
 
 
 async def audit_commitments(deps: Deps, late: Mapping[str, LateHandler]) -> int:
     """Mark what was missed and say so, once each; returns how many.
 
-    `late` has for a kind's first part (`escalation` of `escalation:3:1:0`) who says it; the others go to
-    the second channel.
+    `late` has for a kind's first part (`escalation` of `escalation:3:1:0`) who says it; the others go to the second
+    channel.
     """
     async with deps.database.reading() as tx:
         if not await store.any_late(tx, at=deps.clock.now()):

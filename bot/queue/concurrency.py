@@ -35,7 +35,7 @@ class Pool(Generic[Work]):
         self._finished_count = 0
 
     async def start_ready(self) -> int:
-        """Start everything that may go now and finds a slot; returns how many."""
+        """Returns how many."""
         started = 0
         while (room := self._seats - len(self._running)) > 0:
             batch = await self._claim(room)
@@ -47,7 +47,7 @@ class Pool(Generic[Work]):
         return started
 
     async def until_idle(self) -> int:
-        """Launch, and what follows from it, until nothing may go and nothing is in flight; returns how many."""
+        """Start, and what follows from it, until nothing may go and nothing is in flight; returns how many."""
         moved = 0
         while True:
             finished_count = self._finished_count
@@ -58,7 +58,7 @@ class Pool(Generic[Work]):
                 return moved
 
     async def finish(self, seconds: float) -> None:
-        """Wait for what is in flight. What takes longer is given up as a crash would: its lease tells the next."""
+        """What takes longer is given up as a crash would: its lease tells the next."""
         if self._running:
             _, late = await asyncio.wait(self._running, timeout=seconds)
             for task in late:

@@ -22,7 +22,7 @@ class GroupCommit(Generic[Write, Result]):
         self._writing: asyncio.Task[None] | None = None
 
     async def put(self, write: Write) -> Result:
-        """Returns when it is committed. Raises what committing it raised."""
+        """Returns after the commit. Raises what committing it raised."""
         future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
         self._waiting.append((write, future))
         if self._writing is None or self._writing.done():

@@ -34,7 +34,7 @@ _dice = SystemRandom()
 
 
 async def receive(deps: Deps, *, key: str, kind: str, payload: dict[str, Any]) -> bool:
-    """Store an item, which may be acknowledged when this returns. False: its key was there already."""
+    """The item may be acknowledged when this returns. False: its key was there already."""
     async with deps.database.transaction() as tx:
         wall, now = deps.clock.wall(), deps.clock.now()
         is_new = await store.insert(tx, key=key, kind=kind, payload=payload, wall=wall, received_at=now)
@@ -55,7 +55,7 @@ def one_at_a_time(handler: InboxHandler) -> InboxHandler:
 
 
 def by_family(handlers: Mapping[str, InboxHandler]) -> InboxHandler:
-    """Each of the handlers works the items of its kind, or whose kind begins with its name and a colon."""
+    """By the item's kind, or by what is before its first colon."""
 
     async def handle(deps: Deps, item: InboxItem) -> None:
         await (handlers.get(item.kind) or handlers[item.kind.partition(":")[0]])(deps, item)

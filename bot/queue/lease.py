@@ -23,7 +23,6 @@ async def release_all(deps: Deps) -> int:
 
 @asynccontextmanager
 async def held(deps: Deps, claim: Claim) -> AsyncIterator[None]:
-    """Renew the claim every third of a lease while the body runs."""
     renewing = asyncio.create_task(_renew(deps, claim))
     try:
         yield

@@ -52,8 +52,6 @@ async def retry_now(deps: Deps, tx: Tx, subject: str) -> None:
 
 
 class Outbox(Pool[Attempt]):
-    """The pool that sends: claims what may go, delivers each on its own."""
-
     def __init__(
         self, deps: Deps, handlers: Mapping[str, DeliveryHandler[Any]], on_done: Callable[[], None] = lambda: None
     ) -> None:
@@ -69,7 +67,6 @@ class Outbox(Pool[Attempt]):
 
 
 async def send_waiting(deps: Deps, handlers: Mapping[str, DeliveryHandler[Any]]) -> int:
-    """Send all that may go at this moment, and what follows from it; returns how many moved."""
     return await Outbox(deps, handlers).until_idle()
 
 
@@ -120,7 +117,7 @@ async def _take_waiting(deps: Deps, tx: Tx, wall: float, found: list[Candidate])
 
 
 async def _pass(deps: Deps, tx: Tx, wall: float, names: set[str]) -> dict[str, float]:
-    """The open ones of these rate limits, closed now, and until when."""
+    """The open ones of these rate limits, closed now, and until when (wall)."""
     posts, edits = wall + deps.config.post_interval_seconds, wall + 60 / deps.config.edits_a_minute
     passed = dict.fromkeys(await rate_limits.take(tx, names - {EDITS}, wall=wall, until=posts), posts)
     return passed | dict.fromkeys(await rate_limits.take(tx, names & {EDITS}, wall=wall, until=edits), edits)

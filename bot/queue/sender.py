@@ -41,8 +41,6 @@ _dice = SystemRandom()
 
 @dataclass(frozen=True)
 class Attempt:
-    """A claimed delivery and all that is needed to deliver it."""
-
     deps: Deps
     claim: Claim
     delivery: Delivery[Any]
@@ -65,7 +63,6 @@ class Attempt:
 
     @property
     def names(self) -> dict[str, Any]:
-        """What a log line says of it."""
         return {"delivery": self.delivery.id, "kind": self.delivery.kind, "subject": self.delivery.subject}
 
 
@@ -100,9 +97,7 @@ async def _follow_plan(attempt: Attempt, handler: DeliveryHandler[Any]) -> None:
 
 
 async def _prepare(attempt: Attempt, handler: DeliveryHandler[Any]) -> Plan | None:
-    """What to do, from the state of this moment; None when the delivery handler stumbled, which has been written
-    down.
-    """
+    """None when the delivery handler stumbled, which has been written down."""
     try:
         async with attempt.deps.database.reading() as tx:
             plan = await handler.prepare(attempt.deps, tx, attempt.delivery)
@@ -131,7 +126,7 @@ async def _send(attempt: Attempt, handler: DeliveryHandler[Any], call: Call) -> 
 
 
 async def _in_time(attempt: Attempt, acting: Awaitable[Value], *, maybe_done: bool) -> Value:
-    """What the delivery handler does while the lease lasts. Raises Undeliverable, also where the handler is broken.
+    """Raises Undeliverable, also where the handler is broken or the lease is nearly over.
 
     `maybe_done`: what did not end well may have been sent all the same.
     """
@@ -173,7 +168,7 @@ async def _must_be_wanted(attempt: Attempt, handler: DeliveryHandler[Any]) -> No
 
 
 async def _passes_rate_limits(attempt: Attempt, call: Call) -> bool:
-    """Pass the rate limits the claim could not know of; at a closed one the row is put back behind it."""
+    """Those that the claim could not know of; at a closed one the row is put back behind it."""
     post = f"post:{call.target}" if call.target else None
     if post is None or post == attempt.delivery.rate_limit:
         return True
@@ -240,7 +235,7 @@ async def _throttled(attempt: Attempt, refusal: Throttled) -> None:
 
 
 async def _refused(attempt: Attempt, handler: DeliveryHandler[Any], refusal: Undeliverable) -> None:
-    """The delivery handler says what a refusal means. Its None: permanent fails, anything else is tried again."""
+    """The handler's None means: permanent fails, anything else is tried again."""
     try:
         async with attempt.deps.database.transaction() as tx:
             await kernel.assert_held(tx, attempt.claim)
@@ -273,7 +268,7 @@ async def _after_refusal(
 
 
 async def _stumble(attempt: Attempt, problem: Exception) -> None:
-    """The delivery handler raised what it should not, before anything was sent."""
+    """Before anything was sent."""
     log.error(Event.DELIVERY_STUMBLED, error=repr(problem), exc_info=problem, **attempt.names)
     async with attempt.deps.database.transaction() as tx:
         if attempt.unconfirmed:

@@ -55,7 +55,6 @@ async def schedule(
 
 
 async def plant(tx: Tx, kind: str, subject: str, at: datetime, payload: dict[str, Any] | None = None) -> None:
-    """What follows from a fact of that moment, in a transaction of its own right after."""
     await schedule(tx, kind=kind, subject=subject, due_at=at, dedupe_key=planted(kind, subject, at), payload=payload)
 
 
@@ -88,7 +87,6 @@ async def reschedule(tx: Tx, *, dedupe_key: str, due_at: datetime) -> bool:
 
 
 async def cancel(tx: Tx, *, subject: str, kind: str | None = None) -> int:
-    """Returns how many were pending."""
     return _withdraw(tx, await store.cancel(tx, subject=subject, kind=kind))
 
 
@@ -114,7 +112,7 @@ async def fire_due(deps: Deps, table: Handlers, *, limit: int = 200) -> int:
 
 
 async def _look(deps: Deps) -> tuple[bool, list[int]]:
-    """Whether fresh ones are due, and which failed ones. A read, so that an idle look holds up no writer."""
+    """A read, so that an idle look holds up no writer."""
     async with deps.database.reading() as tx:
         now, wall = deps.clock.now(), deps.clock.wall()
         if await store.due_ids(tx, now=now, limit=1):

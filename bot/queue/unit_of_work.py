@@ -39,7 +39,6 @@ async def once(deps: Deps, tx: Tx, key: str | None) -> None:
 
 
 async def answered(tx: Tx, key: str | None, *, subject: str | None, answer: dict[str, Any] | None) -> None:
-    """Keep what was said, for a second request with this key."""
     if key is not None:
         await store.answer(tx, key, subject=subject, answer=answer)
 

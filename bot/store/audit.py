@@ -40,12 +40,11 @@ _INSERT = insert(audit_log)
 
 
 async def add(tx: Tx, at: datetime, actor: str, action: str, subject: str, detail: dict[str, Any]) -> None:
-    """An unsealed row. `detail` must be JSON."""
+    """`detail` must be JSON."""
     await tx.execute(_INSERT, {"at": at, "actor": actor, "action": action, "subject": subject, "detail": detail})
 
 
 async def add_all(tx: Tx, rows: Sequence[dict[str, Any]]) -> None:
-    """In their order, in one statement."""
     if rows:
         await tx.execute(_INSERT, list(rows))
 
@@ -55,7 +54,7 @@ async def any_unsealed(tx: Tx) -> bool:
 
 
 async def seal(tx: Tx, limit: int = SEAL_ROWS) -> Head | None:
-    """Chain up to `limit` unsealed rows to the head, by id. Returns the new head; None: nothing was unsealed."""
+    """By id, up to `limit`. Returns the new head; None: nothing was unsealed."""
     await serialise(tx, "audit")
     rows = (await tx.execute(_UNSEALED.limit(limit))).all()
     if not rows:

@@ -1,5 +1,3 @@
-"""Statements about alert groups, and the alerts in them."""
-
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
@@ -41,7 +39,6 @@ async def get(tx: Tx, number: int) -> AlertGroup:
 
 
 async def lock(tx: Tx, number: int) -> AlertGroup:
-    """The group, held until the transaction ends. Raises Missing."""
     its = select(groups).where(groups.c.id == number).with_for_update()
     return _there(await read_first(tx, its, group), number)
 
@@ -51,12 +48,10 @@ def _there(found: AlertGroup | None, number: int) -> AlertGroup:
 
 
 async def at_place(tx: Tx, channel: str, ts: str) -> AlertGroup | None:
-    """The group of the card with this channel and ts."""
     return await read_first(tx, select(groups).where(groups.c.channel == channel, groups.c.ts == ts), group)
 
 
 async def open_of(tx: Tx, keys: Collection[str]) -> dict[str, AlertGroup]:
-    """The open groups of these keys, held until the transaction ends."""
     mine = select(groups).where(OPEN, groups.c.key.in_(sorted(keys))).order_by(groups.c.id).with_for_update()
     return {one.key: one for one in await read_all(tx, mine, group)}
 
@@ -67,12 +62,10 @@ async def locked(tx: Tx, numbers: Collection[int]) -> dict[int, AlertGroup]:
 
 
 async def nobody_on(tx: Tx, now: datetime, limit: int) -> list[AlertGroup]:
-    """Open groups with a card that nobody acknowledged, silenced or has in maintenance: the worst first."""
     return await unattended(tx, now, limit, groups.c.has_card, groups.c.maintenance.is_(None))
 
 
 async def unattended(tx: Tx, now: datetime, limit: int, *among: ColumnElement[bool]) -> list[AlertGroup]:
-    """Open groups of these that nobody acknowledged or silenced: the worst first, then the oldest."""
     is_awake = groups.c.silenced_until.is_(None) | (groups.c.silenced_until <= now)
     free = select(groups).where(OPEN, groups.c.acknowledged_at.is_(None), is_awake, *among)
     return await read_all(tx, free.order_by(groups.c.rank, groups.c.id).limit(limit), group)
@@ -85,7 +78,7 @@ async def silenced_alone(tx: Tx, now: datetime, limit: int) -> list[AlertGroup]:
 
 
 async def own_silences(tx: Tx, keys: Collection[str], now: datetime) -> dict[str, OwnSilence]:
-    """Of these keys, those whose newest group, open or not, its card silenced until later than now."""
+    """By key. Of several groups of a key the newest counts, open or not."""
     newest = select(func.max(groups.c.id)).where(groups.c.key.in_(sorted(keys))).group_by(groups.c.key)
     own = select(groups.c.key, groups.c.silenced_until, groups.c.silenced_by).where(groups.c.id.in_(newest))
     rows = await tx.execute(own.where(groups.c.silenced_until > now, groups.c.silence.is_(None)))
@@ -96,7 +89,6 @@ _ADD = insert(groups).returning(groups.c.id, sort_by_parameter_order=True)
 
 
 async def add_all(tx: Tx, new: Sequence[NewAlertGroup]) -> list[AlertGroup]:
-    """In the order given."""
     if not new:
         return []
     numbers = (await tx.execute(_ADD, [{**vars(one), "status": one.status.value} for one in new])).scalars()
@@ -120,7 +112,6 @@ _CHANGE = (
 
 
 async def change_all(tx: Tx, changed: Collection[AlertGroup]) -> None:
-    """Of each, the columns that a message about its alerts may change."""
     rows = [{"number": one.id, **{f"new_{name}": getattr(one, name) for name in _CHANGING}} for one in changed]
     if rows:
         await tx.execute(_CHANGE, rows)
@@ -132,20 +123,19 @@ async def of_incident(tx: Tx, incident: int) -> list[AlertGroup]:
 
 
 async def belonging(tx: Tx, incident: int, limit: int) -> list[AlertGroup]:
-    """Also after their end; those that still fire first."""
+    """Ended ones too; those that still fire first."""
     is_over = case((groups.c.status == Status.FIRING.value, 0), else_=1)
     mine = select(groups).where(groups.c.incident == incident).order_by(is_over, groups.c.id).limit(limit)
     return await read_all(tx, mine, group)
 
 
 async def open_numbers(tx: Tx, *among: ColumnElement[bool]) -> list[int]:
-    """The open groups of these, the worst first."""
     mine = select(groups.c.id).where(OPEN, *among).order_by(groups.c.rank, groups.c.id)
     return list((await tx.execute(mine)).scalars())
 
 
 async def open_incident_of(tx: Tx, key: str) -> int | None:
-    """The newest incident of the key's groups, while it is open."""
+    """None where the key's newest incident is over, even if an older one is open."""
     declared = select(groups.c.incident).where(groups.c.key == key, groups.c.incident.is_not(None))
     newest = declared.order_by(groups.c.id.desc()).limit(1)
     working = select(incidents.c.id).where(
@@ -249,13 +239,11 @@ def _changed(number: int, row: dict[str, Any]) -> dict[str, Any]:
 
 
 async def end_all(tx: Tx, group: int, *, at: datetime, wall: float) -> None:
-    """After somebody resolved the group: its alerts are over until their sender says otherwise."""
     firing = update(alerts).where(alerts.c.alert_group == group, alerts.c.status == Status.FIRING.value)
     await tx.execute(firing.values(status=Status.RESOLVED.value, resolved_at=at, settled_wall=wall))
 
 
 async def singles(tx: Tx, group: int, limit: int) -> list[Single]:
-    """Firing ones first, then the newest."""
     over = case((alerts.c.status == Status.FIRING.value, 0), else_=1)
     mine = select(alerts).where(alerts.c.alert_group == group).order_by(over, alerts.c.id.desc()).limit(limit)
     return await read_all(tx, mine, _single)

@@ -1,5 +1,3 @@
-"""Statements about alerts that must keep arriving."""
-
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
@@ -31,7 +29,6 @@ async def heard(tx: Tx, rows: Sequence[dict[str, Any]]) -> None:
 
 
 async def lock(tx: Tx, key: str) -> Watch | None:
-    """Held until the transaction ends."""
     return await read_first(tx, select(heartbeats).where(heartbeats.c.key == key).with_for_update(), _watch)
 
 
@@ -40,12 +37,11 @@ async def forget(tx: Tx, key: str) -> None:
 
 
 async def pending(tx: Tx, kind: str) -> dict[str, dict[str, Any]]:
-    """The payloads of pending timers of that kind, by heartbeat key."""
+    """By heartbeat key."""
     mine = select(heartbeats.c.key, timers.c.payload).join(timers, timers.c.subject == heartbeats.c.key)
     rows = await tx.execute(mine.where(timers.c.kind == kind, state_is(timers, "pending")))
     return {row.key: row.payload for row in rows}
 
 
 async def find_all(tx: Tx, keys: Collection[str]) -> list[Watch]:
-    """Held until the transaction ends."""
     return await read_all(tx, select(heartbeats).where(heartbeats.c.key.in_(sorted(keys))).with_for_update(), _watch)

@@ -41,7 +41,7 @@ _COLUMNS: Mapping[str, ColumnElement[Any]] = {
 
 
 async def newest(tx: Tx, filters: Mapping[str, Sequence[str]], limit: int) -> list[RecentAlert]:
-    """`filters`: service, severity, status, source to the values allowed. Never one of a private incident."""
+    """`filters`: service, severity, status, source to the values allowed. Never an alert of a private incident."""
     joined = alerts.join(groups, groups.c.id == alerts.c.alert_group)
     public = (
         select(

@@ -1,5 +1,3 @@
-"""Statements about maintenance windows, and which groups of alerts are in one."""
-
 from __future__ import annotations
 
 from collections.abc import Mapping
@@ -31,7 +29,7 @@ async def get(tx: Tx, number: int) -> Window:
 
 
 async def lock(tx: Tx, number: int) -> Window:
-    """Held until the transaction ends. Raises Missing."""
+    """Raises Missing."""
     found = await read_first(tx, select(windows).where(windows.c.id == number).with_for_update(), _window)
     return or_missing(found, f"There is no MNT-{number}. `/incident maintenance` shows what is on.")
 
@@ -41,7 +39,7 @@ def _on(now: datetime) -> Select[Any]:
 
 
 async def on(tx: Tx, now: datetime) -> dict[str, Window]:
-    """service -> its window; the first to end comes first."""
+    """By service; the first to end comes first."""
     found = await read_all(tx, _on(now).order_by(windows.c.ends_at, windows.c.id), _window)
     return {one.service: one for one in found}
 
@@ -57,7 +55,6 @@ async def firing_in(tx: Tx) -> dict[int, int]:
 
 
 async def of_storm(tx: Tx, storm: int) -> list[Window]:
-    """The windows of a storm's open groups."""
     theirs = select(groups.c.maintenance).where(OPEN, groups.c.storm == storm, groups.c.maintenance.is_not(None))
     return await read_all(
         tx, select(windows).where(windows.c.id.in_(theirs.distinct())).order_by(windows.c.id), _window
@@ -65,11 +62,9 @@ async def of_storm(tx: Tx, storm: int) -> list[Window]:
 
 
 async def outside(tx: Tx, window: Window) -> list[int]:
-    """The service's open groups that are not in the window, the worst first."""
     other = or_(groups.c.maintenance.is_(None), groups.c.maintenance != window.id)
     return await open_numbers(tx, groups.c.service == window.service, other)
 
 
 async def inside(tx: Tx, window: Window) -> list[int]:
-    """The window's open groups, the worst first."""
     return await open_numbers(tx, groups.c.maintenance == window.id)

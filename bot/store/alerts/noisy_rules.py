@@ -1,4 +1,4 @@
-"""The statement behind the figures of alert fatigue: every rule of a span of time, in one grouped query."""
+"""One grouped query finds every rule of a span of time."""
 
 from __future__ import annotations
 
@@ -37,10 +37,7 @@ _DAY_MILLISECONDS = 86_400_000.0
 
 
 async def rules(tx: Tx, since: datetime, until: datetime) -> list[Rule]:
-    """Of the groups that opened from `since` until `until`, those that opened most often first.
-
-    What belongs to a private incident is left out.
-    """
+    """Of the groups that opened from `since` until `until`. What belongs to a private incident is left out."""
     found = await tx.execute(_rules(tx.dialect.name, since, until))
     return [Rule(row[0], row[1], *(int(figure) for figure in row[2:])) for row in found]
 
@@ -63,7 +60,6 @@ def _rules(dialect: str, since: datetime, until: datetime) -> Select[Any]:
 
 
 def _returns(dialect: str, since: datetime, until: datetime) -> Select[Any]:
-    """Each group, with the one before it of its key."""
     before = func.lag(groups.c.resolved_at).over(partition_by=groups.c.key, order_by=groups.c.id)
     gap = _milliseconds(dialect, groups.c.opened_at) - _milliseconds(dialect, before)
     bothers = groups.c.maintenance.is_(None)  # while somebody works on it nobody is expected to act
@@ -89,7 +85,7 @@ def _one(condition: ColumnElement[bool]) -> ColumnElement[int]:
 
 
 def _was_acted_on() -> ColumnElement[bool]:
-    """By a person. The end of its alerts is no action."""
+    """By a person: the end of its alerts is no action."""
     by_person = runs.c.source != AUTOMATION
     started = exists().where(runs.c.alert_group == groups.c.id, by_person)
     in_incident = exists().where(runs.c.incident == groups.c.incident, by_person)
@@ -111,5 +107,4 @@ def _milliseconds(dialect: str, column: ColumnElement[Any]) -> ColumnElement[int
 
 
 async def is_scheduled(tx: Tx, key: str) -> bool:
-    """Whether the list of that slot is pending, or was posted."""
     return await tx.scalar(select(timers.c.id).where(timers.c.dedupe_key == key)) is not None

@@ -1,5 +1,3 @@
-"""Statements about messages of monitoring that were refused, counted by day, vendor and reason."""
-
 from __future__ import annotations
 
 from collections.abc import Mapping
@@ -15,7 +13,7 @@ from bot.store.tables.alerts import hook_refusals as refusals
 
 @dataclass(frozen=True, order=True)
 class Refusal:
-    """What is counted. `day` is UTC."""
+    """`day` is UTC."""
 
     day: date
     vendor: str
@@ -23,7 +21,6 @@ class Refusal:
 
 
 async def add(tx: Tx, counts: Mapping[Refusal, int]) -> None:
-    """In one statement."""
     if not counts:
         return
     rows = [

@@ -1,6 +1,5 @@
-"""What of the alerting is forgotten when it is old: in batches, and never what is open or linked.
-
-Each function deletes one batch of what ended before a moment, and returns how many rows that were.
+"""Each function deletes one batch of what ended before a moment, never what is open or linked, and returns how many
+rows that were.
 """
 
 from __future__ import annotations
@@ -48,7 +47,7 @@ async def forget_groups(tx: Tx, before: datetime) -> int:
 
 
 async def _forgettable(tx: Tx, before: datetime) -> list[tuple[int, int]]:
-    """Number and alert count of each group in one batch, locked until the transaction ends."""
+    """Number and alert count of each, locked until the transaction ends."""
     old = (groups.c.opened_at < before, groups.c.status == Status.RESOLVED.value, groups.c.resolved_at < before)
     query = select(groups.c.id, groups.c.total).where(*old, groups.c.incident.is_(None), ~_is_linked())
     query = query.order_by(groups.c.opened_at).limit(MOST_GROUPS).with_for_update(of=groups, skip_locked=True)
@@ -72,7 +71,7 @@ def _is_linked() -> ColumnElement[bool]:
 
 
 async def forget_alerts(tx: Tx, before: datetime) -> int:
-    """Alerts that were over before they were heard of: they are in no group."""
+    """Alerts that were over before they were heard of are in no group."""
     over = (alerts.c.alert_group.is_(None), alerts.c.status == Status.RESOLVED.value, alerts.c.last_at < before)
     found = select(alerts.c.id).where(*over).order_by(alerts.c.last_at).limit(MOST_ALERTS)
     numbers = list((await tx.execute(found.with_for_update(skip_locked=True))).scalars())
@@ -83,13 +82,11 @@ async def forget_alerts(tx: Tx, before: datetime) -> int:
 
 
 async def forget_storms(tx: Tx, before: datetime) -> int:
-    """Storms without groups."""
     is_shown = exists().where(groups.c.storm == storms.c.id)
     return await _forget(tx, storms, storms.c.id, storms.c.began_at < before, ~is_shown)
 
 
 async def forget_silences(tx: Tx, before: datetime) -> int:
-    """Ended silences that no group names."""
     ended = or_(silences.c.ends_at < before, silences.c.ended_at < before)
     is_named = exists().where(groups.c.silence == silences.c.id)
     return await _forget(tx, silences, silences.c.id, ended, ~is_named)

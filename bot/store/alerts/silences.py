@@ -1,5 +1,3 @@
-"""Statements about silences, and about the alerts that they are compared with."""
-
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
@@ -35,7 +33,7 @@ async def change(tx: Tx, number: int, **values: Any) -> Silence:
 
 
 async def lock(tx: Tx, number: int) -> Silence:
-    """Held until the transaction ends. Raises Missing."""
+    """Raises Missing."""
     found = await read_first(tx, select(silences).where(silences.c.id == number).with_for_update(), _silence)
     return or_missing(found, f"There is no SIL-{number}. `/incident silence` lists those in force.")
 
@@ -54,14 +52,11 @@ async def holding(tx: Tx, now: datetime) -> dict[int, int]:
 
 
 async def held_by(tx: Tx, number: int, now: datetime) -> list[int]:
-    """The open groups of a silence, the worst first."""
     return await open_numbers(tx, groups.c.silence == number, groups.c.silenced_until > now)
 
 
 @dataclass(frozen=True)
 class Firing:
-    """A firing alert of an open group, and what matchers are compared with."""
-
     group: int
     service: str
     severity: str
@@ -70,7 +65,7 @@ class Firing:
 
 
 async def firing(tx: Tx, numbers: Collection[int] | None = None, *, awake_at: datetime | None = None) -> list[Firing]:
-    """Of these open groups, or of all; without those silenced until `awake_at` or later. The worst group first."""
+    """Of these open groups, or of all; without those silenced until `awake_at` or later."""
     mine = (
         select(groups.c.id, groups.c.service, groups.c.severity, groups.c.heartbeat, alerts.c.labels)
         .join_from(groups, alerts, alerts.c.alert_group == groups.c.id)

@@ -1,4 +1,4 @@
-"""Statements about storms: many cards in one channel become one."""
+"""Many cards in one channel become one."""
 
 from __future__ import annotations
 
@@ -19,8 +19,6 @@ from bot.store.tables.alerts import alert_groups as groups, alert_storms as stor
 
 @dataclass(frozen=True)
 class Storm:
-    """Many groups of one channel, shown as one card."""
-
     id: int
     channel_name: str
     began_at: datetime
@@ -45,7 +43,6 @@ async def storm(tx: Tx, number: int) -> Storm:
 
 
 async def storm_on(tx: Tx, channel_name: str, *, since_wall: float) -> Storm | None:
-    """The storm that a new group of the channel joins."""
     mine = select(storms).where(storms.c.channel_name == channel_name, storms.c.last_wall > since_wall)
     return await read_first(tx, mine.order_by(storms.c.id.desc()).limit(1), _storm)
 
@@ -69,7 +66,6 @@ async def cards_since(tx: Tx, channel_name: str, *, since_wall: float) -> int:
 
 
 async def sweep_into(tx: Tx, storm: int, channel_name: str, *, since_wall: float) -> None:
-    """Groups whose card is not posted yet."""
     recent = update(groups).where(_with_card(channel_name, since_wall))
     await tx.execute(recent.where(groups.c.ts.is_(None), groups.c.storm.is_(None)).values(storm=storm))
 
@@ -80,8 +76,6 @@ def _with_card(channel_name: str, since_wall: float) -> ColumnElement[bool]:
 
 @dataclass(frozen=True)
 class Part:
-    """A storm's groups of one service, severity and name."""
-
     service: str
     severity: str
     rank: int
@@ -92,7 +86,6 @@ class Part:
 
 
 async def parts(tx: Tx, storm: int) -> list[Part]:
-    """The worst first, then the largest."""
     shared = (groups.c.service, groups.c.severity, groups.c.rank, groups.c.name)
     is_open = func.sum(case((groups.c.status == Status.FIRING.value, 1), else_=0))
     firing = func.sum(groups.c.firing)
@@ -102,5 +95,4 @@ async def parts(tx: Tx, storm: int) -> list[Part]:
 
 
 async def unattended(tx: Tx, storm: int, limit: int, *, now: datetime) -> list[AlertGroup]:
-    """Open groups that nobody acknowledged or silenced: the worst first, then the oldest."""
     return await group_store.unattended(tx, now, limit, groups.c.storm == storm)

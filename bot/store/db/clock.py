@@ -68,7 +68,7 @@ class DatabaseClock(Clock):
         return self._known().at(epoch_seconds)
 
     async def start(self) -> None:
-        """Read the anchors, or write the first. A changed speed counts from now on."""
+        """A changed speed counts from now on."""
         async with self._database.transaction() as tx:
             await tx.execute(_ROW)  # the first statement also opens the transaction, too slow to measure by
             await self._measure_offset(tx)
@@ -80,7 +80,7 @@ class DatabaseClock(Clock):
         self._anchors = anchors
 
     async def refresh(self) -> None:
-        """Read the anchors again, and on PostgreSQL measure its clock again."""
+        """On PostgreSQL its clock is measured again, too."""
         async with self._database.reading() as tx:
             row = (await tx.execute(_ROW)).one()
             await self._measure_offset(tx)
@@ -94,7 +94,7 @@ class DatabaseClock(Clock):
             await self.start()
 
     async def jump(self, ahead: timedelta) -> None:
-        """Move the time of promises on, for every process that shares the database. Raises ValueError if backwards."""
+        """For every process that shares the database. Raises ValueError if backwards."""
         if ahead < timedelta():
             raise ValueError("The clock only jumps forwards.")
         async with self._database.transaction() as tx:
@@ -104,7 +104,6 @@ class DatabaseClock(Clock):
         self._anchors = anchors
 
     async def set_speed(self, speed: float) -> None:
-        """Run `speed` times as fast as the wall from this moment on."""
         async with self._database.transaction() as tx:
             wall = self.wall()
             anchors = Anchors((await self._read(tx)).at(wall), wall, _positive(speed))

@@ -107,7 +107,6 @@ def parse(url: str) -> URL:
 
 
 def cannot_open(url: URL, problem: Exception) -> str:
-    """The sentence for a database that does not answer, without the password."""
     reason = str(getattr(problem, "orig", None) or problem).strip().splitlines()[0]
     shown = url.set(query={}).render_as_string(hide_password=True)
     return f"The database in TOCSIN_DATABASE_URL ({shown}) cannot be opened: {reason}"

@@ -30,7 +30,6 @@ def only_process(url: str) -> Iterator[None]:
 
 
 def lock_path(database: str) -> Path:
-    """Beside the file itself, whatever link led there."""
     path = Path(database).resolve()
     return path.with_name(path.name + ".lock")
 

@@ -1,5 +1,3 @@
-"""Rows become dataclasses: all that a statement answers, the first, or the one there must be."""
-
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
@@ -48,7 +46,6 @@ async def read_one(tx: Tx, query: Executable, read: Reader[Value], given: Mappin
 
 
 def or_missing(found: Value | None, sentence: str) -> Value:
-    """Raises Missing with the sentence where nothing was found."""
     if found is None:
         raise Missing(sentence)
     return found

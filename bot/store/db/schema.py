@@ -1,5 +1,3 @@
-"""The schema's version: bring a database to the newest, and say whether it is there."""
-
 from __future__ import annotations
 
 import asyncio
@@ -63,7 +61,7 @@ def migrate(url: str) -> None:
 
 
 def _bring_up(connection: Connection) -> None:
-    """An empty database gets the tables at once, which is where the migrations lead; another is migrated."""
+    """An empty database gets the tables at once, which is where the migrations lead."""
     revision = _revision(connection)
     if revision == newest():
         return
@@ -89,7 +87,6 @@ def upgrade(connection: Connection) -> None:
 
 
 async def migrate_beside(url: str) -> None:
-    """In a thread."""
     await asyncio.to_thread(migrate, url)
 
 
@@ -99,7 +96,7 @@ async def is_current(database: Database) -> bool:
 
 
 async def must_be_current(database: Database) -> None:
-    """Raises Misconfigured when the database's schema is older, newer or absent."""
+    """Raises Misconfigured where it is older, newer or absent."""
     async with database.reading() as tx:
         revision = await tx.run_sync(_revision)
     if revision in RETIRED:
@@ -110,7 +107,7 @@ async def must_be_current(database: Database) -> None:
 
 @cache
 def newest() -> str:
-    """The newest revision in the package: their files are named `0001_what`, in the order of their numbers."""
+    """The migrations' files are named `0001_what`, in the order of their numbers."""
     return max(path.name.partition("_")[0] for path in (MIGRATIONS / "versions").glob("[0-9]*_*.py"))
 
 
@@ -125,7 +122,6 @@ def alembic_config(connection: Connection) -> Config:
 
 
 def engine_for(url: str) -> Engine:
-    """Blocking, for migrations."""
     parsed = parse(url)
     if parsed.get_backend_name() == "postgresql":
         return create_engine(parsed.set(drivername="postgresql+psycopg"), poolclass=NullPool)

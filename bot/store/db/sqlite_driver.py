@@ -94,7 +94,7 @@ class OneTripConnection(aiosqlite.Connection):
 
 
 async def connect(path: str, *, timeout_seconds: float) -> OneTripConnection:
-    """A connection that never begins a transaction by itself, for `create_async_engine(async_creator=…)`."""
+    """It never begins a transaction by itself, as `create_async_engine(async_creator=…)` needs it."""
 
     def open_file() -> sqlite3.Connection:
         return sqlite3.connect(path, timeout=timeout_seconds, isolation_level=None)

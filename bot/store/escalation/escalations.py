@@ -138,7 +138,6 @@ async def get(tx: Tx, number: int) -> Escalation:
 
 
 async def latest(tx: Tx, subject: str) -> Escalation | None:
-    """Open or not."""
     its = select(escalations).where(escalations.c.subject == subject)
     return await read_first(tx, its.order_by(escalations.c.number.desc()).limit(1), _escalation)
 
@@ -149,7 +148,6 @@ async def open_of(tx: Tx, subject: str) -> Escalation | None:
 
 
 def _about(incident: int) -> ColumnElement[bool]:
-    """The incident's own escalations, and those of its alert groups."""
     mine = select(alert_groups.c.id).where(alert_groups.c.incident == incident).scalar_subquery()
     return or_(escalations.c.incident == incident, escalations.c.alert_group.in_(mine))
 
@@ -159,7 +157,6 @@ def _in_order(*where: ColumnElement[bool] | TextClause) -> Select[Any]:
 
 
 async def open_about(tx: Tx, incident: int) -> list[Escalation]:
-    """Open escalations of an incident and of its alert groups."""
     return await read_all(tx, _in_order(_OPEN, _about(incident)), _escalation)
 
 
@@ -201,7 +198,7 @@ async def commitment_states(tx: Tx, subject: str, kinds: Collection[str]) -> dic
 
 
 async def cancel_commitments(tx: Tx, subject: str, kinds: Collection[str], *, at: datetime) -> None:
-    """Those still in time at `at`."""
+    """Those that are late at `at` stay open."""
     if kinds:
         mine = update(commitments).where(commitments.c.subject == subject, commitments.c.kind.in_(sorted(kinds)))
         in_time = mine.where(commitments.c.state == "open", commitments.c.late_at >= at)

@@ -1,5 +1,3 @@
-"""Statements about pages: what was asked of PagerDuty, and what became of it there."""
-
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
@@ -62,7 +60,6 @@ async def get(tx: Tx, key: str) -> Sent:
 
 
 async def lock(tx: Tx, key: str) -> Sent:
-    """Held until the transaction ends."""
     return await read_one(tx, select(pages).where(pages.c.key == key).with_for_update(), _sent)
 
 
@@ -71,12 +68,10 @@ async def change(tx: Tx, key: str, **values: Any) -> Sent:
 
 
 async def unsettled(tx: Tx, subject: str) -> list[Sent]:
-    """Pages that nobody acknowledged, held until the transaction ends."""
     return await _locked(tx, subject, State.SENDING, State.OPEN, State.FAILED)
 
 
 async def not_over(tx: Tx, subject: str) -> list[Sent]:
-    """Pages that are not resolved, held until the transaction ends."""
     return await _locked(tx, subject, State.SENDING, State.OPEN, State.ACKNOWLEDGED, State.FAILED)
 
 
@@ -86,7 +81,6 @@ async def _locked(tx: Tx, subject: str, *states: State) -> list[Sent]:
 
 
 async def named(tx: Tx, names: Collection[str]) -> dict[str, Sent]:
-    """By dedup key, and by PagerDuty's own number."""
     wanted, found = sorted(names), []
     for start in range(0, len(wanted), AT_ONCE):
         some = wanted[start : start + AT_ONCE]
@@ -96,6 +90,6 @@ async def named(tx: Tx, names: Collection[str]) -> dict[str, Sent]:
 
 
 async def away_since(tx: Tx) -> datetime | None:
-    """Since when a page waits because PagerDuty is away; None: none waits."""
+    """Since when a page waits because PagerDuty is away."""
     found: datetime | None = await tx.scalar(select(func.min(pages.c.away_since)).where(_WAITING))
     return found

@@ -25,7 +25,7 @@ class Times:
 
 
 async def open_by_severity(tx: Tx) -> dict[str, int]:
-    """severity -> how many are open, worst first"""
+    """By severity, worst first."""
     ended = incidents.c.status.in_([Status.RESOLVED.value, Status.CLOSED.value])
     query = (
         select(incidents.c.severity, func.count().label("number"))
@@ -37,7 +37,6 @@ async def open_by_severity(tx: Tx) -> dict[str, int]:
 
 
 async def times_since(tx: Tx, since: datetime) -> list[Times]:
-    """By the time of declaration, the newest first."""
     recent = (
         select(incidents.c.detected_at, incidents.c.acknowledged_at, incidents.c.resolved_at)
         .where(incidents.c.declared_at >= since, *_COUNTED)

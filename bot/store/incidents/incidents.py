@@ -1,5 +1,3 @@
-"""Statements about incidents and their roles."""
-
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
@@ -62,10 +60,7 @@ async def get(tx: Tx, number: int) -> Incident:
 
 
 async def lock(tx: Tx, number: int) -> Incident:
-    """The incident, held until the transaction ends: whatever is written about it is written in one order.
-
-    Raises Missing.
-    """
+    """Whatever is written about an incident is written in one order. Raises Missing."""
     return _there(await read_first(tx, _ONE_LOCKED, _incident, {"number": number}), number)
 
 
@@ -79,7 +74,7 @@ async def change(tx: Tx, number: int, **values: Unpack[IncidentChanges]) -> Inci
 
 
 async def living_in(tx: Tx, channel: str, thread: str | None) -> Incident | None:
-    """The newest incident with this channel, or with this thread under its card."""
+    """Also by a thread under its card; the newest."""
     mine = incidents.c.channel == channel
     if thread:
         mine = or_(mine, and_(incidents.c.announce_channel == channel, incidents.c.announce_ts == thread))
@@ -87,13 +82,12 @@ async def living_in(tx: Tx, channel: str, thread: str | None) -> Incident | None
 
 
 async def declared_just_now(tx: Tx, person: str, service: str, title: str, since_wall: float) -> Incident | None:
-    """The person's newest incident of this title and service, declared after `since_wall` (epoch seconds)."""
+    """`since_wall`: epoch seconds."""
     asked = {"person": person, "named": service, "words": title, "since_wall": since_wall}
     return await read_first(tx, _SAME_WORDS, _incident, asked)
 
 
 async def open_ones(tx: Tx, limit: int = 20) -> list[Incident]:
-    """Worst first, then oldest."""
     return await read_all(tx, _SELECT.where(_OPEN).order_by(incidents.c.rank, incidents.c.id).limit(limit), _incident)
 
 
@@ -110,7 +104,6 @@ async def newest(tx: Tx, limit: int = 20) -> list[Incident]:
 
 
 async def of_person(tx: Tx, person: str, limit: int = 20) -> list[Incident]:
-    """Not closed, declared by the person or with a role of theirs; the newest first."""
     not_closed = incidents.c.status != Status.CLOSED.value
     # Two short looks at an index each: one condition for both would read every incident there is.
     declared = (
@@ -126,7 +119,6 @@ async def of_person(tx: Tx, person: str, limit: int = 20) -> list[Incident]:
 
 
 async def postmortems_due(tx: Tx, person: str, limit: int = 10) -> list[Incident]:
-    """Resolved incidents that the person commanded or declared, without a post-mortem."""
     commanding = select(roles.c.incident).where(roles.c.person == person, roles.c.role == "commander")
     owed = _SELECT.where(
         incidents.c.postmortem_due_at.is_not(None),
@@ -137,7 +129,7 @@ async def postmortems_due(tx: Tx, person: str, limit: int = 10) -> list[Incident
 
 
 async def search(tx: Tx, filters: Mapping[str, Sequence[str]], limit: int = 100) -> list[Incident]:
-    """By column name to the values allowed, newest first; private ones never."""
+    """`filters`: column name to the values allowed. Private incidents never."""
     wanted = (incidents.c[name].in_(list(values)) for name, values in filters.items())
     public = _SELECT.where(*wanted, incidents.c.private.is_(False))
     return await read_all(tx, public.order_by(incidents.c.id.desc()).limit(limit), _incident)
@@ -147,7 +139,6 @@ async def search(tx: Tx, filters: Mapping[str, Sequence[str]], limit: int = 100)
 
 
 async def roles_of(tx: Tx, number: int) -> dict[str, str]:
-    """role -> person"""
     held: dict[str, str] = {row.role: row.person for row in await tx.execute(_ROLES, {"number": number})}
     return {role: held[role] for role in ("commander", "comms", "ops", "scribe") if role in held}
 

@@ -1,5 +1,3 @@
-"""Statements about what an incident's timeline holds."""
-
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
@@ -47,7 +45,7 @@ async def log(
 
 @dataclass(frozen=True)
 class Marked:
-    """A message that people put on the timeline. `marks`: the reactions that keep it there."""
+    """`marks`: the reactions that keep it on the timeline."""
 
     id: int
     incident: int
@@ -70,7 +68,6 @@ async def set_marks(tx: Tx, row: Marked, marks: Iterable[str], *, removed_at: da
 
 
 async def was_told(tx: Tx, row: Marked) -> bool:
-    """Whether an update named it before it was removed."""
     covering = and_(updates.c.incident == row.incident, updates.c.through >= row.id)
     query = select(updates.c.id).where(covering, updates.c.posted_at < row.removed_at).limit(1)
     return (await tx.execute(query)).first() is not None

@@ -1,5 +1,3 @@
-"""Statements about the updates of an incident."""
-
 from __future__ import annotations
 
 from collections.abc import Mapping

@@ -13,7 +13,6 @@ FIRST = Path(__file__).parent / "versions" / "0100_first.py"
 
 
 def regenerate() -> Path:
-    """Compare the tables with an empty database and write the difference. Returns the file."""
     FIRST.unlink(missing_ok=True)
     with tempfile.TemporaryDirectory() as folder:
         engine = engine_for(f"sqlite:///{folder}/empty.db")

@@ -1,4 +1,4 @@
-"""Channels that operators named, as they were found: kept by id, so that a rename is harmless."""
+"""Kept by id, so that a rename is harmless."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from bot.store.tables.people import channels
 
 @dataclass(frozen=True)
 class Channel:
-    """One channel setting. `problem` is a sentence while deliveries to it must wait."""
+    """`problem` is a sentence while deliveries to it must wait."""
 
     channel_name: str
     channel: str | None = None
@@ -49,5 +49,5 @@ async def rename(tx: Tx, channel: str, name: str) -> None:
 
 
 async def mark(tx: Tx, channel: str, problem: str) -> int:
-    """Deliveries to this channel wait from now on. Returns how many settings mean it."""
+    """Returns how many settings mean it."""
     return (await tx.execute(update(channels).where(channels.c.channel == channel).values(problem=problem))).rowcount

@@ -36,7 +36,6 @@ class Taken:
 
     @property
     def subject(self) -> str:
-        """What its timer and its messages are about."""
         return f"OVR-{self.id}"
 
 
@@ -48,7 +47,6 @@ class Roster:
     seen_at: float
 
     def holds(self, wall: float, *, seconds: float) -> bool:
-        """It is not older than that, and no shift in it has ended since."""
         ends = [person.until.timestamp() for person in self.people if person.until]
         return wall - self.seen_at <= seconds and all(wall < end for end in ends)
 
@@ -65,12 +63,11 @@ async def get(tx: Tx, number: int) -> Taken:
 
 
 async def of_level(tx: Tx, service: str, level: str, *, since: datetime) -> list[Taken]:
-    """Those that end at or after `since`, in the order in which they were made: the last one wins."""
+    """In the order in which they were made: the last one wins."""
     return await _found(tx, overrides.c.service == service, overrides.c.level == level, overrides.c.ends_at >= since)
 
 
 async def of_person(tx: Tx, person: str, *, now: datetime) -> list[Taken]:
-    """Those that this person has, or gave to somebody, and that are not over."""
     return await _found(tx, or_(overrides.c.person == person, overrides.c.made_by == person), overrides.c.ends_at > now)
 
 
@@ -79,7 +76,7 @@ async def _found(tx: Tx, *conditions: ColumnElement[bool]) -> list[Taken]:
 
 
 async def end(tx: Tx, number: int, *, at: datetime) -> bool:
-    """Over from now on. False where it was over before."""
+    """False where it was over before."""
     mine = (overrides.c.id == number, overrides.c.ends_at > at)
     return (await tx.execute(update(overrides).where(*mine).values(ends_at=at))).rowcount > 0
 

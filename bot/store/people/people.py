@@ -1,5 +1,3 @@
-"""People and user groups as Slack last described them."""
-
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -17,7 +15,7 @@ from bot.store.tables.people import groups, people
 
 @dataclass(frozen=True)
 class KnownPerson:
-    """A person, and when Slack last told us about them (epoch seconds of wall time)."""
+    """`seen_at`: when Slack last described the person, in epoch seconds of wall time."""
 
     person: Person
     seen_at: float
@@ -36,7 +34,7 @@ async def find_all(tx: Tx, ids: Sequence[str]) -> list[Person]:
 
 
 async def by_email(tx: Tx, addresses: Sequence[str]) -> dict[str, str]:
-    """The ids of full members by their address in lower case; of several with one address, the last seen."""
+    """By address in lower case, members only; of several with one address, the last seen."""
     wanted = {address.lower() for address in addresses}
     members = select(people.c.id, people.c.email).where(
         func.lower(people.c.email).in_(wanted), people.c.kind == Kind.MEMBER.value
@@ -46,7 +44,6 @@ async def by_email(tx: Tx, addresses: Sequence[str]) -> dict[str, str]:
 
 
 async def save(tx: Tx, persons: Sequence[Person], *, team: str | None, seen_at: float) -> None:
-    """Insert or replace: what Slack says now is what counts."""
     rows = [
         {
             "id": person.id,
@@ -63,7 +60,7 @@ async def save(tx: Tx, persons: Sequence[Person], *, team: str | None, seen_at: 
 
 
 async def group_members(tx: Tx, ids: Sequence[str], *, since: float = 0.0) -> dict[str, frozenset[str]]:
-    """Members of these groups, where they were read at or after `since` (epoch seconds)."""
+    """Where they were read at or after `since` (epoch seconds)."""
     fresh = select(groups.c.id, groups.c.members).where(groups.c.id.in_(ids), groups.c.seen_at >= since)
     return {group: frozenset(members) for group, members in await tx.execute(fresh)}
 
@@ -73,7 +70,6 @@ async def save_group(tx: Tx, group: str, members: Sequence[str], *, seen_at: flo
 
 
 async def upsert(tx: Tx, table: Table, key: str, rows: Sequence[dict[str, Any]]) -> None:
-    """Insert rows, or replace every other column of those whose key is there already."""
     if not rows:
         return
     statement = insert_into(tx, table)

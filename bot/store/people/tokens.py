@@ -1,5 +1,3 @@
-"""Statements about API tokens."""
-
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -35,7 +33,6 @@ async def add(tx: Tx, token: Token, digest: str) -> bool:
 
 
 async def every(tx: Tx) -> list[Token]:
-    """By name, revoked ones too."""
     return await read_all(tx, select(tokens).order_by(tokens.c.name), _token)
 
 
@@ -50,6 +47,6 @@ async def revoke(tx: Tx, name: str, at: datetime) -> bool:
 
 
 async def touch(tx: Tx, name: str, *, at: datetime, unless_since: datetime) -> None:
-    """Record a use, where the last one on record is not newer than `unless_since`."""
+    """Not where the last one on record is newer than `unless_since`."""
     is_old = or_(tokens.c.used_at.is_(None), tokens.c.used_at <= unless_since)
     await tx.execute(update(tokens).where(tokens.c.name == name, is_old).values(used_at=at))

@@ -1,5 +1,3 @@
-"""Statements about commitments to people: open, then met, cancelled or missed."""
-
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -39,7 +37,7 @@ async def insert_open(tx: Tx, subject: str, due: Sequence[tuple[str, datetime, d
 
 
 async def meet(tx: Tx, *, subject: str, kind: str, at: datetime) -> int:
-    """Those that were still in time. One that is late stays open, for the audit to find."""
+    """Returns how many. One that is late stays open, for the audit to find."""
     mine = update(commitments).where(
         commitments.c.subject == subject, commitments.c.kind == kind, state_is(commitments, "open")
     )
@@ -47,7 +45,7 @@ async def meet(tx: Tx, *, subject: str, kind: str, at: datetime) -> int:
 
 
 async def cancel(tx: Tx, *, subject: str, kind: str | None, at: datetime | None) -> int:
-    """Those that were still in time at `at`, or all of them."""
+    """Without `at`, late ones too."""
     mine = update(commitments).where(commitments.c.subject == subject, state_is(commitments, "open"))
     if kind is not None:
         mine = mine.where(commitments.c.kind == kind)
@@ -62,7 +60,7 @@ async def any_late(tx: Tx, *, at: datetime) -> bool:
 
 
 async def miss(tx: Tx, *, at: datetime) -> list[Commitment]:
-    """Mark every open commitment whose grace is over; each is returned to one caller only."""
+    """Each is returned to one caller only."""
     late = update(commitments).where(state_is(commitments, "open"), commitments.c.late_at < at)
     missed = late.values(state="missed", settled_at=at).returning(commitments)
     return sorted(await read_all(tx, missed, reader(Commitment)), key=lambda one: one.id)

@@ -45,7 +45,7 @@ _OPEN = text("deliveries.state in ('ready','sending','unconfirmed')")  # word fo
 
 @dataclass(frozen=True, order=True)
 class Candidate:
-    """In the order of their going: the worst severity first, and within it the oldest."""
+    """In the order of their going."""
 
     rank: int
     id: int
@@ -53,7 +53,6 @@ class Candidate:
 
 
 def delivery(row: Row[Any]) -> Delivery[Any]:
-    """With its payload as it is kept."""
     return Delivery(
         id=row.id,
         kind=row.kind,
@@ -129,7 +128,7 @@ async def insert_or_join(
 
 
 async def retry_now(tx: Tx, subject: str, *, wall: float) -> None:
-    """Its waiting rows may go now. A method or channel rate limit that is closed stays so."""
+    """A method or channel rate limit that is closed stays so."""
     waiting = update(deliveries).where(deliveries.c.subject == subject, state_is(deliveries, "ready"))
     await tx.execute(waiting.where(deliveries.c.next_at > wall).values(next_at=wall))
 
@@ -139,7 +138,6 @@ async def is_known(tx: Tx, dedupe_key: str) -> bool:
 
 
 async def answer_to(tx: Tx, dedupe_key: str) -> tuple[str, dict[str, Any]] | None:
-    """The state of the row with this key, and what the other side answered. None: there is none."""
     found = select(deliveries.c.state, deliveries.c.answer).where(deliveries.c.dedupe_key == dedupe_key)
     row = (await tx.execute(found)).first()
     return (row.state, row.answer or {}) if row else None
@@ -157,7 +155,6 @@ _CLOSED_METHODS = select(func.substr(rate_limits.c.name, len("method:") + 1)).wh
 
 
 def _may_go(table: NamedFromClause) -> ColumnElement[bool]:
-    """Ready, rested, its method open, and no earlier row of its collapse key under way."""
     earlier = deliveries.alias()
     under_way = exists().where(
         earlier.c.collapse_key == table.c.collapse_key, state_is(earlier, "sending", "unconfirmed")
@@ -167,7 +164,7 @@ def _may_go(table: NamedFromClause) -> ColumnElement[bool]:
 
 
 def _waiting_rate_limits() -> CTE:
-    """The names of the rate limits that rows wait behind: one index probe each, however many rows there are."""
+    """By one index probe each, however many rows there are."""
     first = select(func.min(deliveries.c.rate_limit).label("rate_limit")).where(state_is(deliveries, "ready"))
     waiting = first.cte("waiting", recursive=True)
     following = deliveries.alias()
@@ -181,7 +178,6 @@ _WAITING = _waiting_rate_limits()
 
 
 def _firsts() -> Select[Any]:
-    """The first row of every open rate limit."""
     row = deliveries.alias()
     first = (
         select(row.c.id)
@@ -209,7 +205,6 @@ def _moment(of: Any, *where: ColumnElement[bool]) -> Select[Any]:
 
 
 def _unconfirmed() -> ColumnElement[bool]:
-    """Waiting to be looked up, or left in `sending` by a worker that was lost."""
     over = deliveries.c.lease_until <= _WALL
     free = or_(deliveries.c.lease_until.is_(None), over)
     waiting = and_(state_is(deliveries, "unconfirmed"), deliveries.c.next_at <= _WALL, free)
@@ -268,7 +263,7 @@ _TAKE_READY = kernel.Acquiring(
 async def claim_ready(
     tx: Tx, ids: Collection[int], *, wall: float, owner: str, until: float
 ) -> list[tuple[Claim, Delivery[Any]]]:
-    """Those of these that are still ready, leased to `owner` until `until`; each counts as tried once more."""
+    """Each counts as tried once more."""
     taken = await _TAKE_READY.take(tx, owner=owner, until=until, ids=list(ids), wall=wall)
     return [(claim, delivery(row)) for claim, row in taken]
 
@@ -280,13 +275,12 @@ _TAKE_UNCONFIRMED = kernel.Acquiring(deliveries, _UNCONFIRMED.limit(_LIMIT), sta
 async def claim_unconfirmed(
     tx: Tx, *, wall: float, limit: int, owner: str, until: float
 ) -> list[tuple[Claim, Delivery[Any], dict[str, Any] | None]]:
-    """Those that may have been sent, each with the answer where only the writing down is missing."""
+    """With the answer where only the writing down is missing."""
     taken = await _TAKE_UNCONFIRMED.take(tx, owner=owner, until=until, wall=wall, limit=limit)
     return [(claim, delivery(row), row.answer) for claim, row in taken]
 
 
 async def count_open(tx: Tx) -> int:
-    """How many are not settled."""
     return int((await tx.execute(select(func.count()).select_from(deliveries).where(_OPEN))).scalar_one())
 
 

@@ -1,5 +1,3 @@
-"""Statements about the inbox: what the outside sent, stored before it was acknowledged."""
-
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -37,7 +35,7 @@ _INSERT = Inserting(inbox, lambda insert: insert.on_conflict_do_nothing().return
 
 
 async def insert(tx: Tx, *, key: str, kind: str, payload: dict[str, Any], wall: float, received_at: datetime) -> bool:
-    """False when the key was there."""
+    """False where the key was there."""
     row = {"key": key, "kind": kind, "payload": payload, "state": "ready", "next_at": wall, "received_at": received_at}
     return await tx.scalar(_INSERT.on(tx), row) is not None
 
@@ -57,13 +55,13 @@ async def any_claimable(tx: Tx, *, wall: float) -> bool:
 
 
 async def claim(tx: Tx, *, wall: float, limit: int, owner: str, until: float) -> list[tuple[Claim, InboxItem]]:
-    """The oldest that wait, or whose worker was lost, leased to `owner` until `until`; each is tried once more."""
+    """Those whose worker was lost, too; each counts as tried once more."""
     taken = await _TAKE.take(tx, owner=owner, until=until, wall=wall, limit=limit)
     return sorted(((claim, item(row)) for claim, row in taken), key=lambda pair: pair[1].id)
 
 
 async def any_open(tx: Tx, family: str, *, before: datetime, wall: float) -> bool:
-    """Whether anything of that family came before and is not worked yet; what failed and rests does not count."""
+    """What failed and rests does not count."""
     mine = select(inbox.c.id).where(_OPEN, inbox.c.kind.startswith(f"{family}:"), inbox.c.received_at <= before)
     return (await tx.execute(mine.where(inbox.c.next_at <= wall).limit(1))).first() is not None
 

@@ -25,7 +25,7 @@ class Pending:
 
 
 def _any(table: Table, waiting: str, *taken: str) -> ColumnElement[bool]:
-    """A row that may go, or that a lost worker left. The first condition is word for word the partial index."""
+    """The first condition is word for word the partial index."""
     open_ = state_is(table, waiting, *taken)
     may_go = and_(state_is(table, waiting), table.c.next_at <= _WALL)
     is_left = and_(state_is(table, *taken), or_(table.c.lease_until <= _WALL, table.c.lease_until.is_(None)))

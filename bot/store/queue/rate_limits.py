@@ -15,7 +15,7 @@ from bot.store.tables.queue import rate_limits
 
 
 async def take(tx: Tx, names: Iterable[str], *, wall: float, until: float) -> set[str]:
-    """Close the open ones among these rate limits until `until`; returns those that were open. One taker wins each."""
+    """Returns those that were open. One taker wins each."""
     # Sorted, so that two takers never wait for each other in a circle.
     rows = [{"name": name, "next_at": until} for name in sorted(set(names))]
     if not rows:
@@ -30,7 +30,7 @@ async def take(tx: Tx, names: Iterable[str], *, wall: float, until: float) -> se
 
 
 async def close(tx: Tx, name: str, *, until: float) -> None:
-    """Nothing passes before `until`; a rate limit closed for longer stays so."""
+    """A rate limit closed for longer stays so."""
     statement = insert_into(tx, rate_limits).values(name=name, next_at=until)
     later = statement.excluded.next_at
     await tx.execute(
@@ -42,7 +42,7 @@ async def close(tx: Tx, name: str, *, until: float) -> None:
 
 
 async def give_back(tx: Tx, names: Iterable[str], *, taken_until: float, wall: float) -> None:
-    """Open rate limits again that were taken until `taken_until` and not used."""
+    """Where somebody closed one for longer meanwhile, it stays so."""
     unused = list(names)
     if unused:
         await tx.execute(
@@ -53,5 +53,5 @@ async def give_back(tx: Tx, names: Iterable[str], *, taken_until: float, wall: f
 
 
 async def opens_at(tx: Tx, name: str) -> float:
-    """The wall time from which the rate limit is open; 0 when nobody ever closed it."""
+    """0.0 where nobody ever closed it."""
     return float((await tx.execute(select(rate_limits.c.next_at).where(rate_limits.c.name == name))).scalar() or 0.0)

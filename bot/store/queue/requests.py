@@ -1,5 +1,3 @@
-"""Statements about keyed requests: each key is carried out once, and its answer is kept."""
-
 from __future__ import annotations
 
 from dataclasses import dataclass

@@ -37,7 +37,7 @@ _INSERT = Inserting(timers, _or_revive)
 async def insert(
     tx: Tx, *, due_at: datetime, kind: str, subject: str, payload: dict[str, Any], dedupe_key: str, lateness: str
 ) -> bool:
-    """False when the key is pending or was fired. A cancelled one with this key comes back to life."""
+    """False where the key is pending or was fired. A cancelled one comes back."""
     row = {"due_at": due_at, "kind": kind, "subject": subject, "payload": payload, "dedupe_key": dedupe_key}
     return await tx.scalar(_INSERT.on(tx), {**row, "lateness": lateness, "state": "pending"}) is not None
 
@@ -50,7 +50,7 @@ _ARM = Inserting(timers, _or_arm)
 
 
 async def arm_all(tx: Tx, rows: Sequence[dict[str, Any]]) -> None:
-    """Pending at these times, whatever became of them before."""
+    """Whatever became of them before."""
     if rows:
         await tx.execute(_ARM.on(tx), [{**row, "state": "pending"} for row in rows])
 
@@ -68,7 +68,6 @@ async def cancel(tx: Tx, *, subject: str, kind: str | None) -> list[int]:
 
 
 async def cancel_all(tx: Tx, *, subjects: Collection[str]) -> None:
-    """Withdraw the pending ones of several subjects."""
     await tx.execute(update(timers).where(timers.c.subject.in_(subjects), _PENDING).values(state="cancelled"))
 
 
@@ -81,7 +80,7 @@ async def is_pending(tx: Tx, dedupe_key: str) -> bool:
 
 
 async def lock_due(tx: Tx, *, now: datetime, limit: int) -> list[Timer]:
-    """Due rows that never failed, the earliest first, ours until the transaction ends."""
+    """Those that never failed, ours until the transaction ends."""
     await prefer_indexes(tx)
     # In the order of the index alone: with more to sort by, PostgreSQL would read everything that is due.
     fresh = select(timers).where(_due(now), timers.c.attempts == 0).order_by(timers.c.due_at).limit(limit)
@@ -90,7 +89,6 @@ async def lock_due(tx: Tx, *, now: datetime, limit: int) -> list[Timer]:
 
 
 async def lock_one(tx: Tx, identity: int, *, now: datetime) -> Timer | None:
-    """This row, ours until the transaction ends, if it is still due."""
     one = select(timers).where(timers.c.id == identity, _due(now)).with_for_update(skip_locked=True)
     return await read_first(tx, one, _timer)
 
@@ -100,19 +98,17 @@ def _ids(*where: ColumnElement[bool]) -> Select[int]:
 
 
 async def due_ids(tx: Tx, *, now: datetime, limit: int) -> list[int]:
-    """Due rows that never failed, the earliest first."""
     await prefer_indexes(tx)
     return list((await tx.execute(_ids(_due(now), timers.c.attempts == 0).limit(limit))).scalars())
 
 
 async def retry_ids(tx: Tx, *, now: datetime, wall: float, limit: int) -> list[int]:
-    """Due rows that failed before and have waited long enough since."""
     rested = and_(timers.c.attempts > 0, or_(timers.c.retry_at.is_(None), timers.c.retry_at <= wall))
     return list((await tx.execute(_ids(_due(now), rested).limit(limit))).scalars())
 
 
 async def newest_due(tx: Tx, *, now: datetime, subjects: Collection[str]) -> dict[tuple[str, str], datetime]:
-    """When the latest due coalescing timer of each of these subjects, by kind, was due."""
+    """By subject and kind."""
     grouped = (
         select(timers.c.subject, timers.c.kind, func.max(timers.c.due_at).label("latest"))
         .where(_due(now), timers.c.lateness == Lateness.COALESCE.value, timers.c.subject.in_(subjects))
@@ -122,14 +118,13 @@ async def newest_due(tx: Tx, *, now: datetime, subjects: Collection[str]) -> dic
 
 
 async def mark_done(tx: Tx, identities: Collection[int], *, at: datetime, note: str | None = None) -> None:
-    """Rows this transaction has locked."""
     if identities:
         done = update(timers).where(timers.c.id.in_(identities))
         await tx.execute(done.values(state="done", fired_at=at, error=note))
 
 
 async def mark_failed(tx: Tx, timer: Timer, *, retry_at: float | None, error: str) -> None:
-    """One more failure. Without `retry_at` it was the last."""
+    """Without `retry_at` it was the last."""
     state = "failed" if retry_at is None else "pending"
     failed = update(timers).where(timers.c.id == timer.id, _PENDING)
     await tx.execute(failed.values(state=state, attempts=timer.attempts + 1, retry_at=retry_at, error=error[:500]))
@@ -139,7 +134,7 @@ _NEXT_DUE = select(timers.c.due_at).where(_PENDING, timers.c.attempts == 0).orde
 
 
 async def next_due(tx: Tx) -> datetime | None:
-    """When the earliest pending timer that never failed is due."""
+    """Failed ones do not count."""
     await prefer_indexes(tx)
     return (await tx.execute(_NEXT_DUE)).scalar()
 

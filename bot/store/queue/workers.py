@@ -1,4 +1,4 @@
-"""Statements about heartbeats: when each worker was last seen at work."""
+"""When each worker was last seen at work."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ async def beat(tx: Tx, *, worker: str, wall: float) -> None:
 
 
 async def newest(tx: Tx) -> float | None:
-    """Wall time of the last sign of life of any worker."""
     at: float | None = await tx.scalar(select(func.max(workers.c.at)))
     return at
 

@@ -1,5 +1,3 @@
-"""Statements about approvals: the questions, and the votes they got."""
-
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
@@ -54,7 +52,6 @@ async def _with_votes(tx: Tx, found: Select[Any]) -> list[ApprovalRequest]:
 
 
 async def add(tx: Tx, values: Mapping[str, Any]) -> ApprovalRequest:
-    """A new round of this gate."""
     last = select(func.max(approval_requests.c.round)).where(
         approval_requests.c.run == values["run"], approval_requests.c.covers == values["covers"]
     )
@@ -63,25 +60,21 @@ async def add(tx: Tx, values: Mapping[str, Any]) -> ApprovalRequest:
 
 
 async def newest(tx: Tx, run: int, covers: str) -> ApprovalRequest | None:
-    """The newest round of this gate."""
     found = select(approval_requests).where(approval_requests.c.run == run, approval_requests.c.covers == covers)
     return next(iter(await _with_votes(tx, found.order_by(approval_requests.c.round.desc()).limit(1))), None)
 
 
 async def get(tx: Tx, request_id: int) -> ApprovalRequest:
-    """Raises ValueError where there is none."""
     [request] = await _with_votes(tx, select(approval_requests).where(approval_requests.c.id == request_id))
     return request
 
 
 async def of_run(tx: Tx, run: int) -> list[ApprovalRequest]:
-    """Every round of every gate, the oldest first."""
     its = select(approval_requests).where(approval_requests.c.run == run)
     return await _with_votes(tx, its.order_by(approval_requests.c.id))
 
 
 async def approved_of(tx: Tx, ids: Sequence[int]) -> dict[int, list[ApprovalRequest]]:
-    """The approved rounds of these runs."""
     found = select(approval_requests).where(
         approval_requests.c.run.in_(list(ids)), approval_requests.c.state == State.APPROVED.value
     )
@@ -92,13 +85,11 @@ async def approved_of(tx: Tx, ids: Sequence[int]) -> dict[int, list[ApprovalRequ
 
 
 async def open_ones(tx: Tx, limit: int = 100) -> list[ApprovalRequest]:
-    """What waits for approval, the oldest first."""
     waiting = select(approval_requests).where(state_is(approval_requests, "open"))
     return await _with_votes(tx, waiting.order_by(approval_requests.c.id).limit(limit))
 
 
 async def unreviewed(tx: Tx, limit: int = 100) -> list[ApprovalRequest]:
-    """Broken glass that nobody has looked at yet."""
     found = select(approval_requests).where(
         approval_requests.c.review_due_at.is_not(None), approval_requests.c.reviewed_at.is_(None)
     )
@@ -112,13 +103,13 @@ async def vote(tx: Tx, request_id: int, person: str, verdict: str, reason: str, 
 
 
 async def decide(tx: Tx, request_id: int, state: State, *, by: str | None, at: datetime, **more: Any) -> bool:
-    """Compare and swap: only an open question is decided. False where somebody was first."""
+    """Compare and swap: False where somebody was first."""
     waiting = update(approval_requests).where(approval_requests.c.id == request_id, state_is(approval_requests, "open"))
     return (await tx.execute(waiting.values(state=state.value, decided_by=by, decided_at=at, **more))).rowcount == 1
 
 
 async def void(tx: Tx, run: int, *, at: datetime) -> list[int]:
-    """End what is still asked of this run; returns which."""
+    """Returns which."""
     waiting = update(approval_requests).where(approval_requests.c.run == run, state_is(approval_requests, "open"))
     ended = waiting.values(state=State.VOID.value, decided_at=at).returning(approval_requests.c.id)
     return list((await tx.execute(ended)).scalars())
@@ -137,5 +128,4 @@ async def review(tx: Tx, request_id: int, *, by: str, at: datetime) -> bool:
 
 
 async def parked(tx: Tx) -> int:
-    """How many runs wait for approval."""
     return await tx.scalar(select(func.count()).select_from(runs).where(runs.c.status == "awaiting_approval")) or 0

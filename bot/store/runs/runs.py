@@ -1,5 +1,3 @@
-"""Statements about runs: their rows, steps and versions. What every turn asks is made once."""
-
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
@@ -149,7 +147,7 @@ async def get(tx: Tx, run_id: int) -> Run:
 
 
 async def lock(tx: Tx, run_id: int) -> Run:
-    """Until the transaction ends, nobody else changes it. Raises Missing."""
+    """Raises Missing."""
     return _there(await read_first(tx, _LOCKED, _run, {"run": run_id}), run_id)
 
 
@@ -162,7 +160,6 @@ async def change(tx: Tx, run_id: int, **values: Any) -> Run:
 
 
 async def plan_of(tx: Tx, run_id: int) -> list[dict[str, Any]]:
-    """The plan as it was shown."""
     return list((await tx.execute(select(runs.c.plan).where(runs.c.id == run_id))).scalar_one())
 
 
@@ -188,7 +185,6 @@ async def progress_of(tx: Tx, ids: Sequence[int]) -> dict[int, dict[str, StepRun
 
 
 async def attempts(tx: Tx, run_id: int) -> list[StepRun]:
-    """All of them, in the order of their beginning."""
     return await read_all(tx, _STEPS, _step_run, {"runs": [run_id]})
 
 
@@ -203,7 +199,7 @@ _PUT_STEP = Inserting(
 
 
 async def put_steps(tx: Tx, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Write attempts down, new ones and new states of old ones. Rows as of `step_row`, in one statement."""
+    """New ones and new states of old ones, of the shape of `step_row`."""
     if rows:
         await tx.execute(_PUT_STEP.on(tx), list(rows))
 
@@ -228,7 +224,7 @@ async def any_claimable(tx: Tx, *, wall: float) -> bool:
 
 
 async def claim(tx: Tx, *, wall: float, limit: int, owner: str, until: float) -> list[tuple[Claim, Run]]:
-    """Ready ones and those that a lost worker left, the worst severity first, leased to `owner` until `until`."""
+    """Those that a lost worker left, too; the worst severity first."""
     taken = await _TAKE.take(tx, owner=owner, until=until, wall=wall, limit=limit)
     return [(claim, _run(row)) for claim, row in taken]
 
@@ -238,7 +234,6 @@ _NEXT = select(func.min(runs.c.next_at)).where(_IN_INDEX, state_is(runs, "ready"
 
 
 async def next_wall(tx: Tx, *, wall: float) -> float | None:
-    """When the next one that waits for a time may go on."""
     found: float | None = await tx.scalar(_NEXT, {"wall": wall})
     return found
 
@@ -250,7 +245,7 @@ _HELD_LOCKED = _HELD.order_by(runs.c.id).with_for_update()
 
 
 async def held(tx: Tx, ids: Sequence[int], *, locked: bool) -> dict[int, Any]:
-    """Of these runs, those under way, with who has them in hand. `locked`: they stay so until the end."""
+    """`locked`: they stay so until the transaction ends."""
     return {row.id: row for row in await tx.execute(_HELD_LOCKED if locked else _HELD, {"runs": list(ids)})}
 
 
@@ -274,7 +269,7 @@ _MOVE = (
 
 
 async def move(tx: Tx, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Write down how far runs are: each row holds `run_id` and every column with `_` behind its name."""
+    """Each row holds `run_id` and every column with `_` behind its name."""
     if rows:
         await tx.execute(_MOVE, list(rows))
 
@@ -292,7 +287,6 @@ _RENEW = (
 
 
 async def renew(tx: Tx, claims: Sequence[tuple[int, str, int]], *, until: float) -> None:
-    """Hold on for longer to what is still ours: run, owner, epoch."""
     if claims:
         rows = [{"run_id": id_, "owner_": owner, "epoch_": epoch, "until": until} for id_, owner, epoch in claims]
         await tx.execute(_RENEW, rows)
@@ -317,12 +311,10 @@ async def of_incident(tx: Tx, incident: int) -> list[Run]:
 
 
 async def of_group(tx: Tx, group: int) -> list[Run]:
-    """Those that an alert group's alerts or card began, the oldest first."""
     return await read_all(tx, select(runs).where(runs.c.alert_group == group).order_by(runs.c.id), _run)
 
 
 async def begun_since(tx: Tx, runbook: str, source: str, since: datetime) -> list[Run]:
-    """Those of a runbook that came from there since then, the oldest first."""
     mine = (runs.c.runbook == runbook, runs.c.source == source, runs.c.created_at > since)
     return await read_all(tx, select(runs).where(*mine).order_by(runs.c.id), _run)
 
@@ -348,6 +340,5 @@ async def of_ids(tx: Tx, ids: Sequence[int]) -> list[Run]:
 
 
 async def unknown_of(tx: Tx, person: str, *, limit: int = 20) -> list[Run]:
-    """Runs that this person asked for and whose step is unknown, the oldest first."""
     found = select(runs).where(runs.c.status == Status.UNKNOWN.value, runs.c.requested_by == person)
     return await read_all(tx, found.order_by(runs.c.id).limit(limit), _run)

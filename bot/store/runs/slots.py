@@ -22,7 +22,7 @@ _QUEUED = text("runs.status = 'queued'")  # word for word the partial index
 
 
 async def take_slot(tx: Tx, run: Run) -> bool:
-    """One of the slots of its key. False where all are taken."""
+    """False where all of its key are taken."""
     taken = set((await tx.execute(select(slots.c.slot).where(slots.c.key == run.slot_key))).scalars())
     free = next((slot for slot in range(run.slot_limit) if slot not in taken), None)
     if free is None:
@@ -36,12 +36,10 @@ async def leave_slots(tx: Tx, ids: Iterable[int]) -> None:
 
 
 async def in_slot(tx: Tx, key: str) -> list[int]:
-    """The runs that hold the key's slots."""
     return list((await tx.execute(select(slots.c.run).where(slots.c.key == key).order_by(slots.c.run))).scalars())
 
 
 async def wake_queued(tx: Tx, key: str, *, wall: float) -> None:
-    """The first in the key's queue tries again."""
     first = (
         select(runs.c.id)
         .where(_QUEUED, runs.c.slot_key == key, state_is(runs, "parked"))

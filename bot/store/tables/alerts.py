@@ -1,5 +1,3 @@
-"""Alerts in their groups, and what keeps them quiet."""
-
 from __future__ import annotations
 
 from sqlalchemy import (

@@ -1,5 +1,3 @@
-"""Escalations under way, and pages."""
-
 from __future__ import annotations
 
 from sqlalchemy import (

@@ -1,5 +1,3 @@
-"""Incidents, who has which role, their timelines and updates."""
-
 from __future__ import annotations
 
 from sqlalchemy import (

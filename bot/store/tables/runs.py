@@ -1,5 +1,3 @@
-"""Runs of runbooks, their steps, approvals and slots."""
-
 from __future__ import annotations
 
 from sqlalchemy import (

@@ -58,7 +58,7 @@ class SharedWakeups(LocalWakeups):
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
-        """Begin to listen and to tell, in the background. A server that is away is no error."""
+        """In the background. A server that is away is no error."""
         self._tasks = [asyncio.create_task(self._keep(side)) for side in (self._hear, self._tell)]
 
     def wake(self) -> None:
