@@ -56,7 +56,7 @@ class Subject:
 
     @property
     def rank(self) -> int:
-        """The worse of the subject's own rank and its incident's; 0 is the worst."""
+        """The worse of its own and its incident's; 0 is the worst."""
         return min(self.itself.rank, self.incident.rank) if self.incident else self.itself.rank
 
     @property
@@ -81,7 +81,7 @@ class Subject:
 
     @property
     def is_private(self) -> bool:
-        """Whether nothing but the name may leave Slack: a private incident, and its runs."""
+        """Nothing but the name may leave Slack."""
         return bool(not self.alert and self.incident and self.incident.private)
 
     @property
@@ -90,7 +90,6 @@ class Subject:
 
     @property
     def take_on(self) -> str:
-        """The command to type."""
         if self.run and not self.incident:
             return f"/runbook status {self}"
         return f"/incident ack {self.alert or self.incident}"
@@ -100,7 +99,7 @@ class Subject:
         return any(one.acknowledged_at for one in (self.alert, self.incident) if one)
 
     def was_taken_on_since(self, moment: datetime) -> bool:
-        """Whether the alert or its incident was acknowledged after `moment`; a run is not acknowledged."""
+        """A run is not acknowledged."""
         acknowledged = [] if self.run else [one.acknowledged_at for one in (self.alert, self.incident) if one]
         return any(at is not None and at > moment for at in acknowledged)
 
@@ -110,12 +109,12 @@ def of_incident(incident: Incident) -> Subject:
 
 
 async def of_alert(tx: Tx, group: AlertGroup) -> Subject:
-    """The subject of a group that the caller holds; locks the group's incident."""
+    """The caller holds the group; its incident is locked."""
     return Subject(group, await incidents.lock(tx, group.incident) if group.incident else None)
 
 
 async def load(tx: Tx, name: str) -> Subject:
-    """The subject called `ALR-7`, `INC-42` or `RUN-3`. Raises Missing."""
+    """Raises Missing."""
     if number := alert_rules.number(name):
         group = await groups.get(tx, number)
         return Subject(group, await incidents.find(tx, group.incident) if group.incident else None)
@@ -128,7 +127,7 @@ async def load(tx: Tx, name: str) -> Subject:
 
 
 async def lock(tx: Tx, name: str) -> Subject:
-    """As `load`; locks an alert and its incident. A run belongs to its executor, and is only read."""
+    """An alert and its incident. A run belongs to its executor, and is only read. Raises Missing."""
     if number := alert_rules.number(name):
         return await of_alert(tx, await groups.lock(tx, number))
     if number := incident_rules.number(name):
@@ -137,7 +136,6 @@ async def lock(tx: Tx, name: str) -> Subject:
 
 
 async def roles(tx: Tx, subject: Subject) -> dict[str, str]:
-    """Who holds which role in the incident that the subject is, or that a run serves."""
     return await incidents.roles_of(tx, subject.incident.id) if subject.incident and not subject.alert else {}
 
 
@@ -145,7 +143,7 @@ async def roles(tx: Tx, subject: Subject) -> dict[str, str]:
 
 
 def link(deps: Deps, subject: Subject) -> str | None:
-    """The address of the subject's card, or of its incident's where an alert has none. None for a private incident."""
+    """None for a private incident."""
     own = subject.alert or subject.run
     if own and own.ts:
         return links.permalink(deps, own.channel, own.ts)
@@ -154,7 +152,6 @@ def link(deps: Deps, subject: Subject) -> str | None:
 
 
 async def thread(tx: Tx, subject: Subject) -> Place | Wait:
-    """Where notes about the subject go: an incident's channel, an alert's card or its storm's, a run's thread."""
     match subject.itself:
         case Incident() as incident:
             return place_of(incident)
@@ -186,6 +183,6 @@ async def targeted(tx: Tx, target: str) -> Place | Wait:
 
 
 async def channel_named(tx: Tx, name: str) -> Place | Wait:
-    """The channel that operators call `name`; Wait until Slack has shown it."""
+    """Wait until Slack has shown it."""
     channel = await channels.resolve(tx, name)
     return (channel, None) if channel else NO_CHANNEL

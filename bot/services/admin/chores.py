@@ -1,5 +1,3 @@
-"""Chores that keep the database small and the audit chain sealed."""
-
 from __future__ import annotations
 
 from datetime import timedelta
@@ -17,7 +15,7 @@ KEEP_HEARTBEATS_SECONDS = 3600.0
 
 
 async def purge(deps: Deps) -> int:
-    """Old keys, worked inbox items, fired timers, settled deliveries, alerts. Returns how many rows."""
+    """Returns how many rows."""
     now, wall = deps.clock.now(), deps.clock.wall()
     async with deps.database.transaction() as tx:
         await workers.forget(tx, before=wall - KEEP_HEARTBEATS_SECONDS)

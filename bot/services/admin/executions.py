@@ -12,10 +12,7 @@ from bot.services.runs.queries import Shown
 
 
 async def one(deps: Deps, name: str, reader: Actor | None) -> Shown:
-    """The run called `RUN-7`. `reader` None: nobody in particular, for whom what is private is not there.
-
-    Raises Missing alike for a hidden one and one that is not there.
-    """
+    """`reader` None: nobody in particular. Raises Missing alike for a hidden run and one that is not there."""
     number = number_of(name)
     if number is None:
         raise Missing(f"“{name[:40]}” is no run's id. It looks like RUN-7.")

@@ -13,13 +13,13 @@ from bot.store.incidents import incidents as store, timeline as timeline_store, 
 
 
 async def markdown(deps: Deps, number: int) -> str:
-    """The post-mortem draft as it is now. Raises Missing."""
+    """Raises Missing."""
     async with deps.database.reading() as tx:
         return await postmortems.text(deps, tx, await store.get(tx, number))
 
 
 async def everything(deps: Deps, number: int) -> dict[str, Any]:
-    """All that is known: times in ISO 8601 UTC, durations in seconds. Raises Missing."""
+    """Times in ISO 8601 UTC, durations in seconds. Raises Missing."""
     async with deps.database.reading() as tx:
         incident = await store.get(tx, number)
         found = {
@@ -48,7 +48,7 @@ def _plain(value: Any) -> Any:
 
 
 def _flat(incident: Incident) -> dict[str, Any]:
-    """Slack's coordinates beside the rest, without what guards against declaring twice."""
+    """Without what guards against declaring twice."""
     row = asdict(incident)
     del row["declared_wall"]
     return {**row.pop("slack"), **row}

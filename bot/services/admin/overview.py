@@ -29,7 +29,7 @@ Filters = dict[str, Sequence[str]]
 
 @dataclass(frozen=True)
 class Wanted:
-    """What to list, in people's words: keys or aliases, any case. Empty: all."""
+    """In people's words: keys or aliases, any case. Empty: all."""
 
     severity: tuple[str, ...] = ()
     service: tuple[str, ...] = ()
@@ -72,7 +72,7 @@ async def overview(deps: Deps, wanted: Wanted) -> Overview:
 
 
 async def one(deps: Deps, name: str, reader: Actor | None) -> tuple[Incident, dict[str, str]]:
-    """The incident called `INC-42`, and its roles. Raises Missing, also for a private one that is not the reader's."""
+    """Raises Missing, also for a private one that is not the reader's."""
     number = rules.number(name)
     if number is None:
         raise Missing(f"“{name}” is no incident's id. It looks like INC-42.")
@@ -87,7 +87,6 @@ async def one(deps: Deps, name: str, reader: Actor | None) -> tuple[Incident, di
 
 
 def _filters(catalogue: Catalogue, wanted: Wanted) -> tuple[Filters, Filters]:
-    """For incidents, and for alerts; only by what is asked for."""
     filters: dict[str, Sequence[str]] = {
         "service": [catalogue.service(word).key for word in wanted.service],
         "severity": sorted({key for word in wanted.severity for key in _severities(catalogue, word)}),
@@ -103,7 +102,7 @@ def _filters(catalogue: Catalogue, wanted: Wanted) -> tuple[Filters, Filters]:
 
 
 def _severities(catalogue: Catalogue, word: str) -> set[str]:
-    """Keys of every service. Raises Unclear."""
+    """Raises Unclear."""
     every = [level for service in catalogue.services.values() for level in service.severities]
     keys = {level.key for level in every if level.answers_to(word)}
     if not keys:
@@ -113,7 +112,7 @@ def _severities(catalogue: Catalogue, word: str) -> set[str]:
 
 
 def _statuses(word: str) -> tuple[tuple[Status, ...], tuple[alert.Status, ...]]:
-    """Of incidents and of alerts; an open alert is one that fires. Raises Unclear."""
+    """An open alert is one that fires. Raises Unclear."""
     meant = word.casefold()
     if meant == "open":
         return WORKING, (alert.Status.FIRING,)

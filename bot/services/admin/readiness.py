@@ -29,7 +29,7 @@ class Readiness:
 
 
 async def look(deps: Deps, slack_trouble: str | None) -> Readiness:
-    """Database, schema, Slack and the worker's pulse. Answers within three seconds, whatever hangs."""
+    """Answers within three seconds, whatever hangs."""
     try:
         async with asyncio.timeout(ANSWER_SECONDS):
             return await _look(deps, slack_trouble)

@@ -20,7 +20,7 @@ USE_RECORDED_EVERY = timedelta(minutes=1)
 
 
 class TokenDeps(Protocol):
-    """The part of Deps that tokens need: the command line has no more than this."""
+    """The command line has no more than this."""
 
     @property
     def database(self) -> Database: ...
@@ -48,7 +48,6 @@ async def create(deps: TokenDeps, name: str, scopes: Sequence[Scope], owner: str
 
 
 async def listed(deps: TokenDeps) -> list[Token]:
-    """By name, revoked ones too."""
     async with deps.database.reading() as tx:
         return await store.every(tx)
 
@@ -62,7 +61,7 @@ async def revoke(deps: TokenDeps, name: str, *, by: str) -> None:
 
 
 async def check(deps: TokenDeps, secret: str, scope: Scope, *, route: str | None = None) -> Token:
-    """The token of that secret. Raises Unknown where it is not in force, Refused where the scope is missing.
+    """Raises Unknown where the token is not in force, Refused where the scope is missing.
 
     `route`: the request may change something, so that its use is written into the audit log.
     """
@@ -93,7 +92,6 @@ async def _record_use(deps: TokenDeps, token: Token, route: str | None) -> None:
 
 
 async def _record_refusal(deps: TokenDeps, token: Token, route: str | None, why: str) -> None:
-    """Of requests that would have changed something, like their uses."""
     if route is None:
         return
     async with deps.database.transaction() as tx:

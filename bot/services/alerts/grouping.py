@@ -24,7 +24,6 @@ from bot.store.db.locks import serialise
 
 
 async def missing(deps: Deps, tx: Tx, timer: Timer) -> None:
-    """Takes a missed heartbeat as an alert like any other."""
     await serialise(tx, lifecycle.ONE_AT_A_TIME)
     missed = await heartbeats.missed(deps, tx, timer)
     if missed:
@@ -43,7 +42,7 @@ async def take(deps: Deps, tx: Tx, key: str, message: Message) -> None:
 
 
 async def _load(deps: Deps, tx: Tx, entries: Sequence[Entry]) -> Known:
-    """The groups of the entries, and what is in force: unchanged by others until this transaction ends."""
+    """Unchanged by others until this transaction ends."""
     now = deps.clock.now()
     groups = await store.locked(tx, {entry.group for entry in entries if entry.group and (entry.routed or entry.ends)})
     routed = [entry.routed for entry in entries if entry.routed]
@@ -80,7 +79,7 @@ def _written(change: GroupChange) -> NewAlertGroup:
 
 
 async def _follow(deps: Deps, tx: Tx, key: str, saved: Sequence[_Saved]) -> None:
-    """Shows the cards at once, the worst first. Everything else follows by a timer that is due at once."""
+    """Everything but the cards follows by a timer that is due at once."""
     await audit_store.add_all(tx, [deed for one in saved for deed in _deeds(deps, one)])
     await storms.show(deps, tx, [one.group for one in saved if one.change.is_shown])
     for one in saved:
@@ -98,7 +97,6 @@ def _deeds(deps: Deps, one: _Saved) -> Iterator[dict[str, Any]]:
 
 
 def _armings(deps: Deps, key: str, one: _Saved) -> Iterator[Arming]:
-    """The timers of one group; none where its card says everything."""
     change, group, now = one.change, one.group, deps.clock.now()
     if change.before is None and group.is_silenced(now):
         yield lifecycle.end_of_silence(group)

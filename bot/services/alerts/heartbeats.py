@@ -23,9 +23,8 @@ BACKLOG = timedelta(seconds=5)  # how long what came and is not worked yet is wa
 
 
 async def heard(deps: Deps, tx: Tx, found: rules.Heard, wall: float) -> None:
-    """Moves the timers of heartbeats in a message that came at `wall`.
-
-    The silence is counted from when the message is worked, so that old messages after an outage miss nobody.
+    """The silence is counted from when the message is worked, not from `wall`, when it came: old messages after an
+    outage miss nobody.
     """
     if not found:
         return
@@ -38,7 +37,7 @@ async def heard(deps: Deps, tx: Tx, found: rules.Heard, wall: float) -> None:
 
 
 async def missed(deps: Deps, tx: Tx, timer: Timer) -> Message | None:
-    """The alert of a missed heartbeat; None where the catalogue allows more time now, or has no route for it."""
+    """None where the catalogue allows more time now, or has no route for it."""
     watch = await store.lock(tx, timer.payload["key"])
     if watch is None or watch.last_at is None:
         return None

@@ -56,7 +56,7 @@ def level(deps: Deps, group: AlertGroup) -> tuple[Service, Severity]:
 
 @asynccontextmanager
 async def one_at_a_time(deps: Deps, by: Actor) -> AsyncIterator[Tx]:
-    """The transaction of one verb, beside which no alert begins or ends. Raises Refused, Repeated."""
+    """No alert begins or ends beside it. Raises Refused, Repeated."""
     await permissions.must(deps, by.person, "respond")
     async with begin(deps, by) as tx:
         await serialise(tx, ONE_AT_A_TIME)
@@ -64,7 +64,6 @@ async def one_at_a_time(deps: Deps, by: Actor) -> AsyncIterator[Tx]:
 
 
 async def locked(tx: Tx, numbers: Sequence[int]) -> list[AlertGroup]:
-    """In the order of their numbers' list."""
     groups = await store.locked(tx, numbers)
     return [groups[number] for number in numbers]
 
@@ -74,8 +73,6 @@ async def locked(tx: Tx, numbers: Sequence[int]) -> list[AlertGroup]:
 
 @dataclass(frozen=True)
 class News:
-    """What a message changed about a group, beside its card; the payload of the FOLLOW timer."""
-
     group: int
     begins: bool = False  # what its severity wants
     is_awake: bool = False  # its silence does not mean all of its alerts
@@ -105,7 +102,6 @@ async def follow(deps: Deps, tx: Tx, timer: Timer) -> None:
 
 
 def leads_on(deps: Deps, group: AlertGroup) -> bool:
-    """Whether the group's severity wants more than a card."""
     _, severity = level(deps, group)
     if group.maintenance or severity.on_alert is OnAlert.LOG:
         return False
@@ -114,7 +110,7 @@ def leads_on(deps: Deps, group: AlertGroup) -> bool:
 
 
 def has_incident(deps: Deps, group: AlertGroup) -> bool:
-    """Whether the group has an incident, or will declare one."""
+    """Also where it is about to declare one."""
     return group.incident is not None or level(deps, group)[1].on_alert is OnAlert.DECLARE
 
 
@@ -135,7 +131,6 @@ async def _ended(deps: Deps, tx: Tx, group: AlertGroup, by: str) -> None:
 
 
 async def silence_over(deps: Deps, tx: Tx, timer: Timer) -> None:
-    """Does what the silence put off, if the group is open and no other silence covers it."""
     group = await store.lock(tx, int(timer.payload["group"]))
     if not group.is_open or group.is_silenced(deps.clock.now()) or await _held_by_another(deps, tx, group):
         return
@@ -146,7 +141,6 @@ async def silence_over(deps: Deps, tx: Tx, timer: Timer) -> None:
 
 
 async def silence_applied(deps: Deps, tx: Tx, group: AlertGroup, silence: Silence) -> AlertGroup:
-    """The group, covered by a silence with matchers until that silence ends."""
     by = silence.made_by
     group = await store.change(tx, group.id, silenced_until=silence.ends_at, silenced_by=by, silence=silence.id)
     await silenced(deps, tx, group, by)
@@ -154,7 +148,6 @@ async def silence_applied(deps: Deps, tx: Tx, group: AlertGroup, silence: Silenc
 
 
 async def silence_lifted(deps: Deps, tx: Tx, group: AlertGroup, by: str) -> AlertGroup:
-    """The group without its silence; another silence may cover it."""
     return await _held_by_another(deps, tx, group) or await resumed(deps, tx, group, by)
 
 
@@ -172,7 +165,6 @@ async def _held_by_another(deps: Deps, tx: Tx, group: AlertGroup) -> AlertGroup 
 
 
 async def maintained(deps: Deps, tx: Tx, group: AlertGroup, window: Window) -> None:
-    """Keeps the card, and ends the escalation while the group's service is in maintenance."""
     group = await store.change(tx, group.id, maintenance=window.id)
     await escalations.end(deps, tx, await subjects.of_alert(tx, group), "maintenance")
     await refresh.alert(deps, tx, group)
@@ -189,7 +181,7 @@ async def maintenance_over(deps: Deps, tx: Tx, group: AlertGroup) -> None:
 
 
 async def acknowledge(deps: Deps, tx: Tx, group: AlertGroup, by: Actor) -> tuple[AlertGroup, bool]:
-    """The group, which the caller holds, and whether this person was the first. Acknowledges its open incident, too."""
+    """The caller holds the group. Acknowledges its open incident, too. False: somebody had acknowledged it."""
     if group.acknowledged_at:
         return group, False
     incident = (await subjects.of_alert(tx, group)).incident  # held before anything of either is written
@@ -234,11 +226,6 @@ async def silenced(deps: Deps, tx: Tx, group: AlertGroup, by: str) -> None:
 
 
 async def _do_at_once(deps: Deps, tx: Tx, group: AlertGroup) -> AlertGroup:
-    """The group with what its severity wants: nothing, a card, or a card and an incident; in maintenance no more than a
-    card.
-
-    Nothing twice.
-    """
     _, severity = level(deps, group)
     if severity.on_alert is OnAlert.LOG:
         return group
@@ -255,7 +242,7 @@ async def _do_at_once(deps: Deps, tx: Tx, group: AlertGroup) -> AlertGroup:
 
 
 async def declare(deps: Deps, tx: Tx, group: AlertGroup, by: Actor) -> tuple[AlertGroup, Incident, bool]:
-    """The group, its incident, and whether the incident is new: one that the group's key has open is joined."""
+    """An incident that the group's key has open is joined: False, it is not new."""
     number = group.incident or await store.open_incident_of(tx, group.key)
     if number:
         incident, is_new = await incidents_store.get(tx, number), False
@@ -282,7 +269,6 @@ def _title(group: AlertGroup) -> str:
 
 
 async def _note(deps: Deps, tx: Tx, group: AlertGroup, text: str, *, told: bool, by: str = BOT) -> None:
-    """Also after the incident's end."""
     if group.incident is None:
         return
     incident = await incidents_store.lock(tx, group.incident)

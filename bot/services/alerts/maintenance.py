@@ -72,7 +72,7 @@ async def end(deps: Deps, number: int, by: Actor) -> tuple[Window, int]:
 
 
 async def named(deps: Deps, word: str) -> int:
-    """The number of the window that is on in that service. Raises Unclear, Conflict."""
+    """Raises Unclear, Conflict."""
     service = deps.catalogue.service(word)
     async with deps.database.reading() as tx:
         window = await store.of_service(tx, service.key, deps.clock.now())
@@ -82,7 +82,6 @@ async def named(deps: Deps, word: str) -> int:
 
 
 async def on(deps: Deps) -> tuple[list[Window], dict[int, int]]:
-    """The windows that are on, and how many groups fire in each."""
     async with deps.database.reading() as tx:
         return list((await store.on(tx, deps.clock.now())).values()), await store.firing_in(tx)
 
@@ -98,7 +97,6 @@ async def over(deps: Deps, tx: Tx, timer: Timer) -> None:
 
 
 async def sweep(deps: Deps, tx: Tx, timer: Timer) -> None:
-    """Continues what was too much for one transaction, from the state it finds."""
     await serialise(tx, lifecycle.ONE_AT_A_TIME)
     window = await store.lock(tx, int(timer.payload["window"]))
     await _settle(deps, tx, window, int(timer.payload["sweep"]))
@@ -117,7 +115,7 @@ async def _end(deps: Deps, tx: Tx, window: Window, by: str) -> tuple[Window, int
 
 
 async def _settle(deps: Deps, tx: Tx, window: Window, sweeps: int = 0) -> int:
-    """How many groups fire in the window. Puts the first AT_ONCE in or out of it."""
+    """Puts the first AT_ONCE in or out of it. Returns how many groups fire."""
     is_on = window.ended_at is None
     numbers = await (store.outside if is_on else store.inside)(tx, window)
     if len(numbers) > AT_ONCE:

@@ -60,7 +60,6 @@ async def shown(deps: Deps, tx: Tx, group: AlertGroup) -> view.Card:
 
 
 async def _offered(deps: Deps, tx: Tx, group: AlertGroup, runs: Sequence[Run]) -> list[Runbook]:
-    """The runbooks that the group's alerts call for, but those under way for it."""
     under_way = {run.runbook for run in runs if not run.is_over}
     called = [one.runbook for one in await triggers.called(deps, tx, group)]
     return [deps.catalogue.runbooks[runbook] for runbook in called if runbook not in under_way]
@@ -84,7 +83,6 @@ class PostAlertHandler(Post[PostAlert]):
 
 
 async def _card(deps: Deps, tx: Tx, group: AlertGroup) -> tuple[str, list[Block]]:
-    """The plain-text fallback, and the blocks."""
     return view.fallback(group), view.card(await shown(deps, tx, group))
 
 
@@ -118,7 +116,7 @@ def _number(delivery: Delivery[Any]) -> int:
 
 
 async def _storm_card(deps: Deps, tx: Tx, storm: Storm) -> tuple[str, list[Block]]:
-    """The plain-text fallback, and the blocks. A service that has left the catalogue goes by its key."""
+    """A service that has left the catalogue goes by its key."""
     names = {key: service.name for key, service in deps.catalogue.services.items()}
     lines = [
         view.Line(

@@ -62,7 +62,6 @@ async def plant(deps: Deps) -> bool:
 
 
 def _next(deps: Deps, after: datetime) -> tuple[datetime, str]:
-    """When the next list is due, and its dedupe key."""
     timezone = deps.catalogue.service_or_default("").timezone
     at = rules.next_list(after, timezone)
     return at, f"{LIST}:{rules.slot(at, timezone)}"
@@ -73,7 +72,7 @@ async def _schedule(tx: Tx, at: datetime, key: str) -> bool:
 
 
 async def due(deps: Deps, tx: Tx, timer: Timer) -> None:
-    """Plants the next list. After an outage of several weeks there is one list."""
+    """After an outage of several weeks there is one list."""
     await _schedule(tx, *_next(deps, deps.clock.now()))
     if await _noisy(tx, timer.due_at):
         payload = NoisyRulesList(timer.due_at.isoformat())

@@ -32,7 +32,7 @@ NOTHING = "That button belongs to no alert I know."
 
 
 async def by_name(deps: Deps, name: str) -> AlertGroup:
-    """The group `ALR-42`. Raises Unclear, Missing."""
+    """Raises Unclear, Missing."""
     number = rules.number(name)
     if number is None:
         raise Unclear("Name the alert: `ALR-42`, as it stands on its card.")
@@ -41,9 +41,9 @@ async def by_name(deps: Deps, name: str) -> AlertGroup:
 
 
 async def named(deps: Deps, text: str, where: Where) -> tuple[AlertGroup | None, str]:
-    """The group that the words name first (`ALR-7 …`), or under whose card they were said; and the rest.
+    """By the first word (`ALR-7 …`), or by the card that it was said under; and the rest of the text.
 
-    None where they name an incident, or neither. Raises Missing.
+    None where the words name an incident, or neither. Raises Missing.
     """
     first, _, rest = text.strip().partition(" ")
     if rules.number(first) is not None:
@@ -54,7 +54,7 @@ async def named(deps: Deps, text: str, where: Where) -> tuple[AlertGroup | None,
 
 
 async def by_card(deps: Deps, where: Where) -> AlertGroup:
-    """The group whose card was pressed. Raises Missing."""
+    """Raises Missing."""
     found = await at(deps, where)
     if found is None:
         raise Missing(NOTHING)
@@ -89,7 +89,7 @@ def _must_be_open(group: AlertGroup) -> None:
 
 @asynccontextmanager
 async def _responding(deps: Deps, number: int, by: Actor) -> AsyncIterator[tuple[Tx, AlertGroup]]:
-    """The transaction of one verb, with the open group locked. Raises Refused, Missing, Conflict, Repeated."""
+    """Raises Refused, Missing, Conflict, Repeated."""
     await permissions.must(deps, by.person, "respond")
     async with begin(deps, by) as tx:
         group = await store.lock(tx, number)
@@ -98,19 +98,17 @@ async def _responding(deps: Deps, number: int, by: Actor) -> AsyncIterator[tuple
 
 
 async def acknowledge(deps: Deps, number: int, by: Actor) -> tuple[AlertGroup, bool]:
-    """The group, and whether this person was the first. Raises Refused, Missing, Conflict."""
+    """Whether this person was the first. Raises Refused, Missing, Conflict."""
     async with _responding(deps, number, by) as (tx, group):
         return await lifecycle.acknowledge(deps, tx, group, by)
 
 
 async def unacknowledge(deps: Deps, number: int, by: Actor) -> tuple[AlertGroup, bool]:
-    """The group, and whether it was acknowledged before."""
     async with _responding(deps, number, by) as (tx, group):
         return await unacknowledge_in(deps, tx, group, by)
 
 
 async def unacknowledge_in(deps: Deps, tx: Tx, group: AlertGroup, by: Actor) -> tuple[AlertGroup, bool]:
-    """As `unacknowledge`, for a caller that holds the group."""
     if not group.acknowledged_at:
         return group, False
     group = await store.change(tx, group.id, acknowledged_at=None, acknowledged_by=None)
@@ -119,13 +117,13 @@ async def unacknowledge_in(deps: Deps, tx: Tx, group: AlertGroup, by: Actor) -> 
 
 
 async def resolve(deps: Deps, number: int, by: Actor) -> tuple[AlertGroup, bool]:
-    """The group, and whether it was open. An alert that fires again after five minutes opens a new group."""
+    """Whether it was open. An alert that fires again after five minutes opens a new group."""
     async with lifecycle.one_at_a_time(deps, by) as tx:
         return await resolve_in(deps, tx, await store.lock(tx, number), by)
 
 
 async def resolve_in(deps: Deps, tx: Tx, group: AlertGroup, by: Actor) -> tuple[AlertGroup, bool]:
-    """As `resolve`, for a caller that holds ONE_AT_A_TIME and the group."""
+    """The caller holds ONE_AT_A_TIME and the group."""
     if not group.is_open:
         return group, False
     now = deps.clock.now()
@@ -136,7 +134,7 @@ async def resolve_in(deps: Deps, tx: Tx, group: AlertGroup, by: Actor) -> tuple[
 
 
 async def silence(deps: Deps, number: int, word: str, by: Actor) -> AlertGroup:
-    """The group, silenced for `15m` or until `morning` in its service's time zone. Raises Unclear."""
+    """`15m`, or until `morning` in its service's time zone. Raises Unclear."""
     async with _responding(deps, number, by) as (tx, group):
         service, _ = lifecycle.level(deps, group)
         until = rules.silent_until(word, deps.clock.now(), service.timezone)
@@ -146,7 +144,6 @@ async def silence(deps: Deps, number: int, word: str, by: Actor) -> AlertGroup:
 
 
 async def unsilence(deps: Deps, number: int, by: Actor) -> tuple[AlertGroup, bool]:
-    """The group, and whether it was silenced. A silence with matchers stays in force for other groups."""
     async with _responding(deps, number, by) as (tx, group):
         if not group.is_silenced(deps.clock.now()):
             return group, False
@@ -154,7 +151,7 @@ async def unsilence(deps: Deps, number: int, by: Actor) -> tuple[AlertGroup, boo
 
 
 async def declare(deps: Deps, number: int, by: Actor) -> tuple[Incident, bool]:
-    """The group's incident, and whether it is new: however many people click, there is one."""
+    """Whether the incident is new: however many people click, there is one."""
     await permissions.must(deps, by.person, "declare")
     try:
         async with begin(deps, by) as tx:

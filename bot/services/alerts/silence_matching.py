@@ -1,5 +1,3 @@
-"""Which silence covers which alerts."""
-
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
@@ -16,7 +14,7 @@ from bot.store.alerts.silences import Firing
 
 
 async def covering(deps: Deps, tx: Tx, groups: Collection[AlertGroup]) -> dict[int, Silence]:
-    """The silence in force that covers all firing alerts of a group, by the group's number: of several, the longest."""
+    """By the group's number; of several, the longest."""
     silences = await store.in_force(tx, deps.clock.now())
     if not silences or not groups:
         return {}
@@ -28,7 +26,7 @@ async def covering(deps: Deps, tx: Tx, groups: Collection[AlertGroup]) -> dict[i
 
 
 async def covered(deps: Deps, tx: Tx, silence: Silence) -> list[int]:
-    """The open groups whose firing alerts are all covered, and that nothing silences as long: the worst first."""
+    """Without groups that something silences as long. The worst first."""
     firing = _by_group(await store.firing(tx, awake_at=silence.ends_at))
     return [number for number, alerts in firing.items() if _covers(deps, silence, alerts)]
 
@@ -45,7 +43,7 @@ def _covers(deps: Deps, silence: Silence, alerts: Sequence[Firing]) -> bool:
 
 
 def _severity(deps: Deps, alert: Firing) -> Severity:
-    """The severity by the alert's route; the alert of a missed heartbeat has its own, and no route."""
+    """The alert of a missed heartbeat has its own, and no route."""
     if not alert.is_heartbeat:
         return routing.route(deps.catalogue, alert.labels).severity
     service = deps.catalogue.service_or_default(alert.service)

@@ -29,7 +29,7 @@ MOST = 500  # in force at the same time: every alert that begins is compared wit
 
 @dataclass(frozen=True)
 class Swept:
-    """The groups that a silence silenced, or woke: `names` of the first few, and how many in all."""
+    """`names` of the first few, and how many in all."""
 
     silence: Silence
     names: list[str]
@@ -37,7 +37,7 @@ class Swept:
 
 
 async def make(deps: Deps, wish: Wish, by: Actor) -> Swept:
-    """The groups silenced by a new silence; groups that open later follow. Raises Refused, Unclear, Conflict."""
+    """Groups that open later follow. Raises Refused, Unclear, Conflict."""
     async with lifecycle.one_at_a_time(deps, by) as tx:
         now = deps.clock.now()
         timezone = deps.catalogue.service_or_default(_service(wish) or deps.catalogue.default_service).timezone
@@ -56,7 +56,7 @@ async def make(deps: Deps, wish: Wish, by: Actor) -> Swept:
 
 
 async def end(deps: Deps, number: int, by: Actor) -> Swept:
-    """The groups woken by the silence's early end. Raises Refused, Missing, Conflict."""
+    """Raises Refused, Missing, Conflict."""
     async with lifecycle.one_at_a_time(deps, by) as tx:
         silence = await store.lock(tx, number)
         if not silence.is_on(deps.clock.now()):
@@ -69,7 +69,7 @@ async def end(deps: Deps, number: int, by: Actor) -> Swept:
 
 
 async def in_force(deps: Deps) -> tuple[list[Silence], dict[int, int], list[AlertGroup]]:
-    """The silences, the first to end first; how many groups each holds; and the groups silenced one by one."""
+    """The first to end first; how many groups each holds; and the groups silenced one by one."""
     now = deps.clock.now()
     async with deps.database.reading() as tx:
         alone = await alerts_store.silenced_alone(tx, now, view.LISTED + 1)
@@ -77,7 +77,6 @@ async def in_force(deps: Deps) -> tuple[list[Silence], dict[int, int], list[Aler
 
 
 async def sweep(deps: Deps, tx: Tx, timer: Timer) -> None:
-    """Continues what was too much for one transaction, from the state it finds."""
     await serialise(tx, lifecycle.ONE_AT_A_TIME)
     silence, so_far = await store.lock(tx, int(timer.payload["silence"])), int(timer.payload["sweep"])
     if silence.is_on(deps.clock.now()):
@@ -104,7 +103,7 @@ async def _wake(deps: Deps, tx: Tx, silence: Silence, sweeps: int = 0) -> Swept:
 
 
 async def _first(deps: Deps, tx: Tx, silence: Silence, numbers: list[int], sweeps: int) -> list[AlertGroup]:
-    """The groups for this transaction, the worst first; a timer continues with the rest."""
+    """A timer continues with the rest."""
     if len(numbers) > AT_ONCE:
         key = f"{SWEEP}:{silence.id}:{'on' if silence.ended_at is None else 'over'}:{sweeps + 1}"
         now, payload = deps.clock.now(), {"silence": silence.id, "sweep": sweeps + 1}

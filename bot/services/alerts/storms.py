@@ -23,16 +23,16 @@ WINDOW_SECONDS = 60.0  # of wall time: it is people's eyes that are protected
 
 @dataclass(frozen=True)
 class PostAlert(Payload, kind="alert.post"):
-    """The card of a group, which is edited in place afterwards."""
+    """The card, which is edited in place afterwards."""
 
 
 @dataclass(frozen=True)
 class PostStorm(Payload, kind="storm.post"):
-    """The card of a storm, which is edited in place afterwards."""
+    """The card, which is edited in place afterwards."""
 
 
 async def show(deps: Deps, tx: Tx, groups: Sequence[AlertGroup]) -> list[AlertGroup]:
-    """The groups, each with a card of its own, or a line in a storm's. They count towards a storm themselves."""
+    """Each with a card of its own, or a line in a storm's."""
     shown = []
     by_channel = attrgetter("channel_name")
     for channel_name, found in groupby(sorted(groups, key=by_channel), by_channel):
@@ -65,7 +65,6 @@ async def _storm(deps: Deps, tx: Tx, channel_name: str) -> Storm | None:
 
 
 def posting(shown: AlertGroup | Storm) -> str:
-    """The key of the one delivery that posts its card."""
     return f"card:{shown}"
 
 

@@ -21,7 +21,7 @@ SAID_EACH = 5  # of what one look finds; the rest is counted
 
 
 async def report(deps: Deps, tx: Tx, missed: list[Commitment]) -> None:
-    """Says the first SAID_EACH in a sentence each, and counts the rest, as after an outage of Slack's."""
+    """The first SAID_EACH in a sentence each: after an outage of Slack's there may be hundreds."""
     for commitment in missed[:SAID_EACH]:
         escalation, sentence = await _worded(tx, commitment)
         await _say(deps, tx, commitment, escalation, sentence)
@@ -33,7 +33,7 @@ async def report(deps: Deps, tx: Tx, missed: list[Commitment]) -> None:
 
 
 async def _worded(tx: Tx, commitment: Commitment) -> tuple[Escalation | None, str]:
-    """The escalation and its sentence, by the policy as it was at the commitment, whatever became of the catalogue."""
+    """By the policy as it was at the commitment, whatever became of the catalogue."""
     due = f"{commitment.due_at:%Y-%m-%d %H:%M} UTC"
     _, escalation_id, position, number = (int(part) if part.isdigit() else 0 for part in commitment.kind.split(":"))
     try:
@@ -69,7 +69,6 @@ async def _is_private(tx: Tx, escalation: Escalation) -> bool:
 
 
 def _written_to(deps: Deps, escalation: Escalation) -> list[str]:
-    """The policy's own `email:` targets; without any, the contacts of the service."""
     named = [target for step in escalation.policy.steps for target in step.notify if target.startswith("email:")]
     contacts = deps.catalogue.service_or_default(escalation.service).contacts
     return list(dict.fromkeys(named)) or [f"email:{key}" for key, contact in contacts.items() if contact.addresses]

@@ -44,7 +44,7 @@ class StepMessage(OfStep, Movable, kind="escalation.post"):
 
 @dataclass(frozen=True)
 class StepMessageToAll(OfStep, kind="escalation.recipients", method=fan_out.METHOD):
-    """To each person whom `dm:` means when it is sent."""
+    """Each person whom `dm:` means when it is sent."""
 
     step: StepTarget
     target: str
@@ -78,7 +78,7 @@ def reached(deps: Deps, escalation: Escalation, due: ScheduledStep, incident: In
 
 
 def is_promised(target: str, incident: Incident | None) -> bool:
-    """Whether the target has a commitment: a drill pages nobody, and only says that it would."""
+    """A drill pages nobody, and only says that it would."""
     return not (target.startswith("page:") and incident and incident.drill)
 
 
@@ -124,7 +124,7 @@ async def _send_to_channel(
 
 
 async def _is_in_storm(tx: Tx, group: AlertGroup, channel: str | None) -> bool:
-    """Whether a storm's card shows the group there: a line for each of its alerts would bury the channel."""
+    """A line for each of its alerts would bury the channel."""
     return bool(group.storm and not group.ts and channel and await channels.resolve(tx, group.channel_name) == channel)
 
 
@@ -169,7 +169,6 @@ class StepMessageHandler(_StepHandler[StepMessage], MovablePost[StepMessage]):
 
 
 async def _place(tx: Tx, escalation: Escalation, message: StepMessage) -> Place | Skip | Wait:
-    """In the thread of the card where the channel has it."""
     if message.person:
         return message.person, None
     channel = await channels.resolve(tx, message.target.partition(":")[2])

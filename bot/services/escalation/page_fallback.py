@@ -76,7 +76,6 @@ Instead = TypeVar("Instead", PageEmail, PageMessageToAll, PageMessage)
 
 
 async def away(deps: Deps, tx: Tx, delivery: Delivery[Page], page: Sent, error: str) -> None:
-    """Once for the page."""
     since = await store.away_since(tx) or deps.clock.now()
     whom, meant = await pages.spoken(tx, page.target), _meant(deps, delivery)
     trouble = f"{_trouble(error)} since {_clock(since)}."
@@ -93,7 +92,6 @@ async def away(deps: Deps, tx: Tx, delivery: Delivery[Page], page: Sent, error: 
 
 
 def _trouble(error: str) -> str:
-    """The beginning of `… since 09:12 UTC`."""
     if error.startswith(KEY_TROUBLE):
         return "PagerDuty has not accepted our key"
     return "PagerDuty has taken no more requests" if error.startswith(THROTTLED) else "PagerDuty cannot be reached"
@@ -160,7 +158,6 @@ def _clock(at: datetime) -> str:
 
 
 def _meant(deps: Deps, delivery: Delivery[Page]) -> list[str]:
-    """The contact or people themselves; for a contact that only PagerDuty reaches, the people on call or the owners."""
     service, to = deps.catalogue.service_or_default(delivery.payload.service), delivery.payload.to
     contact = service.contacts.get(to)
     if contact is None or contact.addresses or contact.who:
@@ -191,7 +188,7 @@ def _instead(what: Payload, delivery: Delivery[Any], key: str) -> NewDelivery:
 
 
 def words(about: Subject, title: str, text: str) -> tuple[str, str]:
-    """As they may leave Slack."""
+    """A private incident's title does not leave Slack."""
     if about.is_private:
         return str(about), "It is private: what it is about stands in its channel."
     return title, text

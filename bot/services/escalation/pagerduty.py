@@ -131,7 +131,7 @@ async def _may_have_arrived(deps: Deps, tx: Tx, page: Sent) -> None:
 
 
 async def _never(deps: Deps, tx: Tx, delivery: Delivery[Page], error: str) -> dict[str, Any] | None:
-    """The answer that stands for the page where PagerDuty is not set up; None fails the delivery."""
+    """None fails the delivery."""
     page = await store.change(tx, delivery.payload.page, state=State.FAILED.value, changed_at=deps.clock.now())
     if error == NOT_SET_UP:
         await page_fallback.not_set_up(deps, tx, delivery, page)
@@ -169,7 +169,7 @@ async def _by_routing_key(
 
 
 async def _addresses(deps: Deps, service: Service, to: str, roles: Mapping[str, str]) -> tuple[str, ...]:
-    """The addresses of the people meant, and of those on a PagerDuty schedule who are not in Slack."""
+    """People on a PagerDuty schedule who are not in Slack, too."""
     found = await recipients.find(deps, service.key, [to], roles)
     told = await oncall_now.ask(deps, [to], service.key)
     there = [person.email for schedule in told.values() for person in schedule.people if person.email]
@@ -177,7 +177,7 @@ async def _addresses(deps: Deps, service: Service, to: str, roles: Mapping[str, 
 
 
 def _still(deps: Deps, delivery: Delivery[Page]) -> Still:
-    """Asks, with the page locked, whether the page is wanted until the request is handed to the network."""
+    """The page is locked until the request is handed to the network."""
 
     @asynccontextmanager
     async def still() -> AsyncIterator[None]:

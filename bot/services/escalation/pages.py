@@ -42,7 +42,7 @@ class Page(OfStep, kind="page", method="page"):
 
 @dataclass(frozen=True)
 class PageChange(Payload, kind="page.change", method="page.change"):
-    """Tells PagerDuty the page's state at the moment of sending."""
+    """The state at the moment of sending."""
 
     page: str
 
@@ -144,7 +144,7 @@ async def hold(tx: Tx, key: str, subject: str) -> Sent:
 
 
 async def stopped(deps: Deps, tx: Tx, page: Sent) -> str | None:
-    """Why the page is not to go out; None where it is wanted."""
+    """None where it is wanted."""
     if page.state is not State.SENDING:
         return f"it is {page.state} meanwhile"
     # A page by hand is stopped by an acknowledgement of its subject after it.
@@ -154,7 +154,7 @@ async def stopped(deps: Deps, tx: Tx, page: Sent) -> str | None:
 
 
 async def stopped_at_its_step(deps: Deps, tx: Tx, page: Sent) -> str | None:
-    """Why the step that asked for the page is not wanted; None where it is, or where there is no step."""
+    """None where it is wanted."""
     if page.escalation is None or page.position is None:
         return None
     return await status.stopped(deps, tx, page.escalation, page.position)
@@ -165,7 +165,7 @@ async def mark(deps: Deps, tx: Tx, page: Sent, state: State, by: str, **more: An
 
 
 async def change_there(deps: Deps, tx: Tx, page: Sent) -> None:
-    """Tells PagerDuty the page's state when sent. A page on its way may have arrived."""
+    """A page on its way may have arrived."""
     if deps.pager is None or page.state is State.FAILED:
         return
     key = f"{PageChange.kind}:{page.key}"
@@ -176,18 +176,16 @@ async def change_there(deps: Deps, tx: Tx, page: Sent) -> None:
 
 
 def dedup_key(subject: Subject, target: str, key: str) -> str:
-    """One key for one target and reason. The birth of the subject tells this ALR-7 from another installation's."""
+    """The birth of the subject tells this ALR-7 from another installation's."""
     whole = f"{subject.born_at.isoformat()}\n{target}\n{key}"
     return f"{PREFIX}{subject}:{hashlib.sha256(whole.encode('utf-8', 'replace')).hexdigest()[:20]}"
 
 
 def is_ours(name: str) -> bool:
-    """Whether this is the key of a page that an installation of this bot sent."""
     return name.startswith(PREFIX) or _OF_A_STEP.match(name) is not None
 
 
 async def spoken(tx: Tx, target: str) -> str:
-    """`ops`, Ada, the team sre, the people on call: in plain words."""
     if access.USER.fullmatch(target):
         return await _called(tx, target)
     if access.GROUP.fullmatch(target):

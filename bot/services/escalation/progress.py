@@ -68,7 +68,6 @@ async def begin(deps: Deps, tx: Tx, of: Subject, *, at: datetime | None = None) 
 
 
 async def again(deps: Deps, tx: Tx, of: Subject) -> None:
-    """Starts the escalation policy from its first step after an acknowledgement was taken back."""
     if _is_suppressed(deps, of):
         return
     taker = await _taker(tx, of)
@@ -118,7 +117,7 @@ async def severity_changed(deps: Deps, tx: Tx, incident: Incident) -> None:
 
 
 async def reopened(deps: Deps, tx: Tx, incident: Incident) -> None:
-    """Starts the escalations of the alerts that still fire, or else the incident's own."""
+    """Those of the alerts that still fire, or else the incident's own."""
     alerts = [Subject(group, incident) for group in await alerts_store.of_incident(tx, incident.id)]
     for subject in [one for one in alerts if status.policy_of(deps, one)] or [of_incident(incident)]:
         await begin(deps, tx, subject)
@@ -128,7 +127,6 @@ async def reopened(deps: Deps, tx: Tx, incident: Incident) -> None:
 
 
 async def subject_of(tx: Tx, incident: Incident) -> str:
-    """The name of what escalates for the incident: an alert group, or the incident itself."""
     escalations = await store.open_about(tx, incident.id)
     if any(escalation.incident for escalation in escalations):
         return incident.name
@@ -142,7 +140,7 @@ async def subject_of(tx: Tx, incident: Incident) -> str:
 
 
 async def higher(deps: Deps, tx: Tx, of: Subject, by: Actor) -> Escalation:
-    """The escalation from the level above the highest so far. Raises Conflict where there is none."""
+    """From the level above the highest so far. Raises Conflict where there is none."""
     latest, now = await store.latest(tx, str(of)), deps.clock.now()
     if latest is None:
         policy = status.policy_of(deps, of)
@@ -160,7 +158,7 @@ async def higher(deps: Deps, tx: Tx, of: Subject, by: Actor) -> Escalation:
 
 
 async def _catch_up(deps: Deps, tx: Tx, escalation: Escalation) -> None:
-    """What is due at this moment goes out before another escalation replaces this one."""
+    """What is due now goes out before another escalation replaces this one."""
     so_far = -1 if escalation.reached is None else escalation.reached
     for due in escalation.schedule:
         if due.position > so_far and due.due_at <= deps.clock.now():
@@ -192,7 +190,7 @@ async def _take(deps: Deps, tx: Tx, escalation: Escalation, due: ScheduledStep) 
 
 
 async def _held(tx: Tx, number: int) -> Escalation:
-    """The escalation, read after its subject is locked, as by everybody who changes it."""
+    """Locks its subject first, like everybody who changes it."""
     await subjects.lock(tx, (await store.get(tx, number)).subject)
     return await store.get(tx, number)
 
@@ -231,7 +229,6 @@ def _detail(escalation: Escalation, due: ScheduledStep) -> dict[str, object]:
 
 
 def _is_suppressed(deps: Deps, of: Subject) -> bool:
-    """Whether a silence or maintenance puts the escalation policy off."""
     return of.alert is not None and of.alert.is_suppressed(deps.clock.now())
 
 
@@ -250,7 +247,7 @@ async def _is_left_to_another(tx: Tx, of: Subject) -> bool:
 
 
 async def _taker(tx: Tx, of: Subject) -> Incident | None:
-    """The alert's open incident, where that has an escalation of its own and is as severe."""
+    """Only where that has an escalation of its own and is as severe."""
     incident = of.incident
     if not of.alert or not incident or not incident.is_open or incident.rank > of.alert.rank:
         return None
@@ -326,7 +323,6 @@ async def _release_stopped(deps: Deps, tx: Tx, escalation: Escalation) -> None:
 
 
 async def _end(deps: Deps, tx: Tx, escalation: Escalation, why: str) -> None:
-    """Sends due steps still where another escalation replaces this one."""
     now = deps.clock.now()
     if not await store.end(tx, escalation, at=now, why=why):
         return

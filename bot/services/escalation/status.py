@@ -40,7 +40,7 @@ def commitments_of(escalation: Escalation, position: int) -> list[str]:
 
 
 def policy_of(deps: Deps, of: Subject) -> EscalationPolicy | None:
-    """The escalation policy as the catalogue has it now. An alert group's was found by its route."""
+    """As the catalogue has it now. An alert group's was found by its route."""
     service = deps.catalogue.service_or_default(of.service)
     if of.alert:
         return service.escalation_policies.get(of.alert.escalation_policy or "")
@@ -49,13 +49,12 @@ def policy_of(deps: Deps, of: Subject) -> EscalationPolicy | None:
 
 
 async def response(tx: Tx, escalation: Escalation) -> ResponseStatus:
-    """The response to the subject of an escalation, from the state of this moment. An alert and its incident are one
-    matter:
+    """From the state of this moment. An alert and its incident are one matter:
 
     * an acknowledgement of either is one of both; the commander of the incident is assigned to the alert;
     * resolving the incident stops everything;
     * an alert that ends while its incident is open is quiet: nobody is woken for it, and steps that wait for the
-      resolution go on, since “a P0 lasts over two hours” is about the incident.
+    resolution go on, since “a P0 lasts over two hours” is about the incident.
 
     An incident that was resolved before the escalation began says nothing about it: the alert has become worse since.
     """
@@ -79,7 +78,7 @@ def weigh(
 
 
 async def stopped(deps: Deps, tx: Tx, escalation_id: int, position: int) -> str | None:
-    """Why the step need not go out, in one sentence; None where it is wanted."""
+    """None where it is wanted."""
     escalation = await escalations.get(tx, escalation_id)
     newest = await escalations.latest(tx, escalation.subject) if escalation.ended_why in GOES_ON else escalation
     if newest and newest.ended_at and newest.ended_why not in GOES_ON:

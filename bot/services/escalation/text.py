@@ -56,7 +56,7 @@ async def words(deps: Deps, tx: Tx, escalation: Escalation, step: StepTarget) ->
 
 
 async def _on_call(deps: Deps, tx: Tx, escalation: Escalation, due: ScheduledStep) -> dict[str, tuple[str, ...]]:
-    """The people on call, where the catalogue knows them. PagerDuty is not asked here."""
+    """Where the catalogue knows them: PagerDuty is not asked here."""
     named = {target.partition(":")[2] for target in due.step.notify}
     found = {}
     for entry in filter(is_on_call, named):
@@ -74,7 +74,7 @@ async def following(deps: Deps, tx: Tx, escalation: Escalation | None) -> Schedu
 
 
 async def coming(deps: Deps, tx: Tx, of: AlertGroup | Incident) -> str:
-    """The line of a card that says what comes next; an incident's also of its alerts' escalation policies."""
+    """An incident's also of its alerts' escalation policies."""
     found = await store.open_about(tx, of.id) if isinstance(of, Incident) else [await store.latest(tx, str(of))]
     if not found and isinstance(of, Incident):
         return view.coming(await _about_to_begin(deps, tx, of))
@@ -93,7 +93,6 @@ async def _about_to_begin(deps: Deps, tx: Tx, incident: Incident) -> ScheduledSt
 
 
 async def steps(deps: Deps, tx: Tx, subject: str) -> list[str]:
-    """Of the newest escalation."""
     escalation = await store.latest(tx, subject)
     if escalation is None:
         return []

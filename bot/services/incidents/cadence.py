@@ -25,13 +25,13 @@ def level(deps: Deps, incident: Incident) -> Severity:
 
 
 def next_due(deps: Deps, incident: Incident, wait: timedelta | None = None) -> datetime | None:
-    """After `wait`, or by the incident's cadence; None where that promises none."""
+    """None where the cadence promises none."""
     now = deps.clock.now()
     return now + wait if wait else rules.next_update(incident, level(deps, incident), now)
 
 
 async def commit(deps: Deps, tx: Tx, incident: Incident, due: datetime | None, slot: int) -> Incident:
-    """Replaces the commitment; `due` None leaves none. `slot` tells this commitment from earlier ones."""
+    """`slot` tells this commitment from earlier ones."""
     await withdraw(deps, tx, incident)
     if incident.next_update_at != due:
         incident = await store.change(tx, incident.id, next_update_at=due)
@@ -41,7 +41,6 @@ async def commit(deps: Deps, tx: Tx, incident: Incident, due: datetime | None, s
 
 
 async def arm(deps: Deps, tx: Tx, incident: Incident, due: datetime, slot: int) -> None:
-    """Schedules the reminder and the due moment, and adds the commitment that the audit of commitments looks at."""
     severity = level(deps, incident)
     payload = {"due": due.isoformat()}
     remind_at = rules.reminder_time(due, severity, incident.cadence(severity), deps.clock.now())
@@ -56,7 +55,7 @@ def grace_seconds(deps: Deps) -> float:
 
 
 async def withdraw(deps: Deps, tx: Tx, incident: Incident) -> None:
-    """Cancels a commitment that is still in time. One that is late stays open, and counts as missed."""
+    """One that is late stays open, and counts as missed."""
     for kind in (REMIND, DUE):
         await timers.cancel(tx, subject=incident.name, kind=kind)
     await commitments.cancel(tx, subject=incident.name, kind="update", at=deps.clock.now())
@@ -71,7 +70,6 @@ async def schedule(
 
 
 def in_minutes(wait: timedelta) -> str:
-    """`15 min`, `2 h`, `1 h 30 min`"""
     minutes = max(1, round(wait.total_seconds() / 60))
     hours, rest = divmod(minutes, 60)
     if not hours:

@@ -1,5 +1,3 @@
-"""What an incident's card shows."""
-
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -33,7 +31,7 @@ async def shown(deps: Deps, tx: Tx, incident: Incident, *, is_home: bool) -> vie
 
 
 def _source(deps: Deps, incident: Incident, groups: Sequence[AlertGroup]) -> str | None:
-    """The link to the message it was declared from; None where that message is the card of one of its alerts."""
+    """None where that message is the card of one of its alerts."""
     source = incident.slack.source_channel, incident.slack.source_ts
     return None if any((one.channel, one.ts) == source for one in groups) else links.permalink(deps, *source)
 

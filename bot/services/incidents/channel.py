@@ -56,12 +56,11 @@ class OpenChannelHandler(SlackCall[OpenChannel]):
         return Call({"name": name, "is_private": incident.private})
 
     async def send(self, deps: Deps, delivery: Delivery[OpenChannel], arguments: dict[str, Any]) -> dict[str, Any]:
-        """Looks once more before a second try: conversations.list may be slow to show the first try's channel."""
+        """conversations.list may be slow to show the first try's channel."""
         found = await self.find_sent(deps, delivery, arguments) if delivery.attempts > 1 else None
         return found.answer if found else await super().send(deps, delivery, arguments)
 
     async def find_sent(self, deps: Deps, delivery: Delivery[OpenChannel], arguments: dict[str, Any]) -> Found | None:
-        """The channel of that name that the bot made since the first try: its answer was lost."""
         cursor = ""
         while True:
             page = await deps.chat.call("conversations.list", _listing(arguments["is_private"], cursor))
@@ -102,7 +101,7 @@ def _is_ours(deps: Deps, delivery: Delivery[Any], channel: dict[str, Any]) -> bo
 
 
 async def _another_name(tx: Tx, incident: Incident) -> Wait | None:
-    """The same name with a number after it; None after NAMES_TRIED. Archived channels keep their names."""
+    """None after NAMES_TRIED. Archived channels keep their names."""
     names = [channel_name.channel_name(incident.id, incident.title, attempt) for attempt in range(NAMES_TRIED)]
     taken = incident.slack.channel_name
     left = names[names.index(taken) + 1 :] if taken in names else names[1:]
@@ -118,7 +117,7 @@ async def _live_in_the_thread(deps: Deps, tx: Tx, incident: Incident) -> None:
 
 
 async def leave_channel(deps: Deps, tx: Tx, incident: Incident, error: str) -> Wait | Skip:
-    """After Slack archived or deleted the channel or removed the bot: joins again, or moves to the card's thread."""
+    """Slack archived or deleted the channel or removed the bot."""
     if error == "not_in_channel" and not incident.private:
         await deliveries.enqueue(deps, tx, incident, Join(), collapses=True)
         return Wait(JOIN_WAIT_SECONDS, error)
@@ -132,7 +131,6 @@ async def leave_channel(deps: Deps, tx: Tx, incident: Incident, error: str) -> W
 
 
 async def _say_what_is_wrong(deps: Deps, tx: Tx, incident: Incident, what: str, error: str) -> None:
-    """Sends a direct message to the commander or declarer, once for each reason."""
     await deliveries.say(deps, tx, incident, Stranded(what, error), f"{what}:{error}:{incident.slack.channel or ''}")
 
 
@@ -152,14 +150,12 @@ async def _fill_channel(deps: Deps, tx: Tx, incident: Incident) -> None:
 
 
 async def _bookmark(deps: Deps, tx: Tx, incident: Incident) -> None:
-    """Enqueues the bookmark when both the channel and the announced card are there. The caller holds the row."""
+    """Only once the channel and the announced card are there. The caller holds the row."""
     if incident.slack.channel and incident.slack.announce_ts:
         await deliveries.enqueue(deps, tx, incident, AddBookmark())
 
 
 class InChannel(SlackCall[P]):
-    """A call about the incident's own channel, while the incident lives there."""
-
     async def call(self, deps: Deps, tx: Tx, delivery: Delivery[P], incident: Incident, channel: str) -> Plan:
         return Call({"channel": channel})
 
@@ -225,7 +221,7 @@ class JoinHandler(InChannel[Join]):
 
 
 class SetTopicHandler(InChannel[SetTopic]):
-    """Sets the topic only when it changes: Slack announces every topic in the channel."""
+    """Slack announces every topic in the channel, so only a changed one is set."""
 
     async def call(self, deps: Deps, tx: Tx, delivery: Delivery[SetTopic], incident: Incident, channel: str) -> Plan:
         held = await store.roles_of(tx, incident.id)
@@ -237,7 +233,7 @@ class SetTopicHandler(InChannel[SetTopic]):
         return Call({"channel": channel, "topic": topic})
 
     async def send(self, deps: Deps, delivery: Delivery[SetTopic], arguments: dict[str, Any]) -> dict[str, Any]:
-        """Keeps the topic that was asked for: Slack returns topics escaped."""
+        """Slack returns topics escaped: the one that was asked for is kept."""
         return {**await super().send(deps, delivery, arguments), "asked": arguments["topic"]}
 
     async def find_sent(self, deps: Deps, delivery: Delivery[SetTopic], arguments: dict[str, Any]) -> Found | None:
@@ -286,7 +282,6 @@ class PinCardHandler(InChannel[PinCard]):
 
 
 async def _card(deps: Deps, tx: Tx, incident: Incident, variant: str) -> tuple[str, list[Block]]:
-    """The plain-text fallback, and the blocks."""
     is_home = variant == refresh.CHANNEL or incident.placement is Placement.THREAD
     card = await incident_card.shown(deps, tx, incident, is_home=is_home)
     return view.fallback(incident, f"{incident.severity}, {incident.status}"), view.card(card)

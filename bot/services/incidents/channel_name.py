@@ -1,5 +1,3 @@
-"""A channel's name from an incident's number and title, by Slack's rules: lowercase, digits, hyphens, 80 at most."""
-
 from __future__ import annotations
 
 import re

@@ -23,7 +23,7 @@ REPEAT_SECONDS = 60.0  # wall time in which the same words are the same incident
 
 
 async def declare(deps: Deps, draft: Draft, by: Actor) -> tuple[Incident, bool]:
-    """The incident, and whether it is new: the same request, or the same words within 60 s, declare it once.
+    """Whether it is new: the same request, or the same words within 60 s, declare it once.
 
     Raises Refused, Unclear (no title).
     """
@@ -43,7 +43,7 @@ async def declare(deps: Deps, draft: Draft, by: Actor) -> tuple[Incident, bool]:
 
 
 async def declare_in(deps: Deps, tx: Tx, draft: Draft, title: str, by: Actor) -> tuple[Incident, bool]:
-    """The incident, and whether it is new; False for the same words by the same actor within REPEAT_SECONDS."""
+    """False for the same words by the same actor within REPEAT_SECONDS."""
     await serialise(tx, f"declare:{by.id}:{draft.service.key}")
     same = await store.declared_just_now(tx, by.id, draft.service.key, title, deps.clock.wall() - REPEAT_SECONDS)
     if same:

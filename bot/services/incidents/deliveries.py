@@ -148,7 +148,7 @@ async def enqueue(deps: Deps, tx: Tx, incident: Incident, what: Payload, *, coll
 
 
 async def tell_all(deps: Deps, tx: Tx, incident: Incident, severity: Severity) -> None:
-    """Announces the incident to the severity's `notify`, but pages: a private one to nobody.
+    """A private incident to nobody, and never as a page.
 
     Who a team, group or role is, and an `email:`, is looked up when the message is sent.
     """
@@ -163,24 +163,22 @@ async def tell_all(deps: Deps, tx: Tx, incident: Incident, severity: Severity) -
 
 
 async def post_card(deps: Deps, tx: Tx, incident: Incident, variant: str, channel: str | None) -> None:
-    """A card queues at its channel's rate limit from the start where the channel is known."""
+    """It queues at its channel's rate limit from the start where the channel is known."""
     key = posting(incident, variant)
     new = NewDelivery(PostCard(variant), incident.name, rate_limit=channel, rank=incident.rank, dedupe_key=key)
     await outbox.enqueue(deps, tx, new)
 
 
 def posting(incident: Incident, variant: str) -> str:
-    """The key of the one delivery that posts this card."""
     return f"card:{incident.name}:{variant}"
 
 
 def announce_setting(deps: Deps, incident: Incident) -> str:
-    """As an operator wrote it."""
     return deps.catalogue.service_or_default(incident.service).incidents_channel or deps.config.incidents_channel
 
 
 async def announced_in(deps: Deps, incident: Incident, tx: Tx | None = None) -> str:
-    """`#incidents`, as people know it; as configured until Slack has shown its name."""
+    """As configured until Slack has shown its name."""
     if tx is None:
         async with deps.database.reading() as own:
             return await announced_in(deps, incident, own)

@@ -29,7 +29,7 @@ class IncidentEmail(Email, kind="incident.email", method=METHOD):
 
 
 async def keep_posted(deps: Deps, tx: Tx, incident: Incident, template: str, *, nth: int | None = None) -> None:
-    """Sends `update`, `resolved` or `reopened` to the severity's addresses; none of a private incident."""
+    """None of a private incident."""
     severity = deps.catalogue.service_or_default(incident.service).find_severity(incident.severity)
     for target in severity.notify if severity and not incident.private else ():
         if target.startswith("email:"):
@@ -39,8 +39,7 @@ async def keep_posted(deps: Deps, tx: Tx, incident: Incident, template: str, *, 
 async def send(
     deps: Deps, tx: Tx, incident: Incident, target: str, *, template: str = DECLARED, nth: int | None = None
 ) -> None:
-    """E-mails `email:CONTACT` of the service or `email:WHO`, once for each template and `nth`: the update's number, or
-    which resolution.
+    """Once for each template and `nth`: the update's number, or which resolution.
 
     The declaration is the first message of the thread, which all others answer.
     """
@@ -72,7 +71,7 @@ class IncidentEmailHandler(EmailHandler[IncidentEmail]):
 
 
 async def _overtaken(tx: Tx, incident: Incident, delivery: Delivery[IncidentEmail]) -> str | None:
-    """Why the e-mail is out of date. What a person wrote is always sent."""
+    """What a person wrote is always sent."""
     template, number = delivery.payload.template, delivery.payload.update
     if template == "resolved" and incident.is_open:
         return "it was reopened meanwhile"

@@ -23,14 +23,14 @@ ACKNOWLEDGED = "acknowledged"
 
 
 async def acknowledge(deps: Deps, number: int, by: Actor) -> tuple[Incident, bool]:
-    """The incident, and whether this person was the first."""
+    """Whether this person was the first."""
     async with responding(deps, number, by) as (tx, incident):
         rules.must_be_open(incident)
         return await acknowledge_in(deps, tx, incident, by)
 
 
 async def acknowledge_in(deps: Deps, tx: Tx, incident: Incident, by: Actor) -> tuple[Incident, bool]:
-    """As `acknowledge`, for a caller that holds the incident."""
+    """The caller holds the incident."""
     if incident.acknowledged_at:
         await plant_acknowledged(tx, incident.name, by, deps.clock.now())
         return incident, False
@@ -40,7 +40,7 @@ async def acknowledge_in(deps: Deps, tx: Tx, incident: Incident, by: Actor) -> t
 
 
 async def noticed(deps: Deps, tx: Tx, incident: Incident, by: Actor, at: datetime) -> Incident:
-    """The incident, acknowledged: taking a role, writing an update and resolving acknowledge it, too."""
+    """Taking a role, writing an update and resolving acknowledge an incident, too."""
     if incident.acknowledged_at:
         return incident
     await record(deps, tx, incident, by.id, "acknowledged", "acknowledged", told=True)
@@ -63,7 +63,7 @@ async def unnoticed(deps: Deps, tx: Tx, incident: Incident, by: Actor, alert: st
 
 
 async def set_severity(deps: Deps, number: int, word: str, by: Actor) -> tuple[Incident, bool]:
-    """The incident, and whether it changed. `word` is a level's key or alias. Raises Unclear with the list."""
+    """Whether it changed. `word` is a level's key or alias. Raises Unclear with the list."""
     async with responding(deps, number, by) as (tx, incident):
         severity = deps.catalogue.service_or_default(incident.service).severity(word)
         rules.must_be_open(incident)
@@ -80,7 +80,7 @@ async def set_severity(deps: Deps, number: int, word: str, by: Actor) -> tuple[I
 
 
 async def _live_up_to(deps: Deps, tx: Tx, incident: Incident, severity: Severity) -> Incident:
-    """What the new level asks for at declare: a channel, people in it, others told. Nothing twice."""
+    """What the new level asks for at declare. Nothing twice."""
     await tell_all(deps, tx, incident, severity)
     if incident.placement is Placement.THREAD and severity.channel and not incident.slack.channel:
         incident = await store.change(tx, incident.id, placement=Placement.CHANNEL)
@@ -91,7 +91,6 @@ async def _live_up_to(deps: Deps, tx: Tx, incident: Incident, severity: Severity
 
 
 async def set_status(deps: Deps, number: int, status: Status, by: Actor) -> tuple[Incident, bool]:
-    """The incident, and whether its status changed; resolving has a verb of its own."""
     async with responding(deps, number, by) as (tx, incident):
         rules.must_be_open(incident)
         if incident.status is status:
@@ -104,7 +103,7 @@ async def set_status(deps: Deps, number: int, status: Status, by: Actor) -> tupl
 async def change_status(
     deps: Deps, tx: Tx, incident: Incident, status: Status, by: Actor, at: datetime | None = None
 ) -> Incident:
-    """The incident in that status. The first status of MITIGATED is the moment of mitigation."""
+    """The first status of MITIGATED is the moment of mitigation."""
     text = f"changed status from {incident.status} to {status}"
     await record(deps, tx, incident, by.id, "status", text, told=True, to=status.value)
     changes: IncidentChanges = {"status": status}

@@ -38,7 +38,7 @@ async def _remind_next(deps: Deps, tx: Tx, incident: Incident) -> None:
 
 
 async def withdraw(tx: Tx, incident: Incident) -> None:
-    """After a reopening, the post-mortem is due again only after the next resolution."""
+    """It is due again only after the next resolution."""
     await timers.cancel(tx, subject=incident.name, kind=REMIND)
     await commitments.cancel(tx, subject=incident.name, kind="postmortem")
     await store.change(tx, incident.id, postmortem_due_at=None)
@@ -54,7 +54,6 @@ async def remind(deps: Deps, tx: Tx, timer: Timer) -> None:
 
 
 async def text(deps: Deps, tx: Tx, incident: Incident) -> str:
-    """The draft: the template over the incident of this moment, with people's edits."""
     return drafts.with_edits(await template_context.draft(deps, tx, incident), _edits(incident))
 
 
@@ -88,7 +87,7 @@ async def upload(deps: Deps, tx: Tx, incident: Incident) -> None:
 
 
 async def done(deps: Deps, number: int, by: Actor) -> tuple[Incident, bool]:
-    """The incident, and whether this marked it done. Raises Conflict while the incident is open."""
+    """Whether this marked it done. Raises Conflict while the incident is open."""
     async with queries.responding(deps, number, by) as (tx, incident):
         rules.must_be_resolved(incident)
         if incident.postmortem_done_at:

@@ -20,7 +20,7 @@ from bot.store.incidents import incidents as store
 
 
 async def named(deps: Deps, text: str, where: Where, by: Actor) -> tuple[Incident, str]:
-    """The incident that the words name first (`INC-42 …`), or in whose channel or thread they were said; and the rest.
+    """By the first word (`INC-42 …`), or by the channel or thread; and the rest of the text.
 
     Raises Missing for one that does not exist or may not be seen, Unclear with the open ones where none is meant.
     """
@@ -71,7 +71,7 @@ async def _administers(deps: Deps, person: Person) -> bool:
 
 
 async def by_subject(deps: Deps, subject: str, by: Actor) -> Incident:
-    """The incident of a button's value, `INC-42` or `INC-42:commander`. Raises Missing."""
+    """By a button's value, `INC-42` or `INC-42:commander`. Raises Missing."""
     number = rules.number(subject.partition(":")[0])
     if number is None:
         raise Missing("That button belongs to nothing I know. `/incident list` shows what is open.")
@@ -79,7 +79,6 @@ async def by_subject(deps: Deps, subject: str, by: Actor) -> Incident:
 
 
 async def open_incidents(deps: Deps, by: Actor, *, limit: int = 20) -> list[Incident]:
-    """Worst first; private ones only to those who may see them."""
     async with deps.database.reading() as tx:
         found, held = await _with_roles(tx, await store.open_ones(tx, limit))
     return await _seen(deps, found, held, by)
@@ -114,8 +113,6 @@ async def roles_of(deps: Deps, incident: Incident) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class Waiting:
-    """What one person has to do: incidents to lead, post-mortems that are due."""
-
     leading: list[Incident]
     postmortems: list[Incident]
 
@@ -135,7 +132,7 @@ async def may_respond(deps: Deps, incident: Incident, by: Actor) -> None:
 
 @asynccontextmanager
 async def responding(deps: Deps, number: int, by: Actor) -> AsyncIterator[tuple[Tx, Incident]]:
-    """The transaction of one verb, with the incident locked. Raises Missing, Refused, Repeated."""
+    """The incident is locked. Raises Missing, Refused, Repeated."""
     await may_respond(deps, await visible(deps, number, by), by)
     async with begin(deps, by) as tx:
         yield tx, await store.lock(tx, number)

@@ -29,7 +29,7 @@ LIMIT = 3000
 async def resolve(
     deps: Deps, number: int, by: Actor, *, fix: str = "", impact: str = "", watch: timedelta | None = None
 ) -> Incident:
-    """The resolved incident. `watch` None is the severity's; zero asks at once. Raises Unclear, Conflict."""
+    """`watch` None is the severity's; zero asks at once. Raises Unclear, Conflict."""
     if len(fix) > LIMIT or len(impact) > LIMIT:
         raise Unclear(f"That is too long: {LIMIT} characters fit. Shorten it and send it again.")
     async with queries.responding(deps, number, by) as (tx, incident):
@@ -48,7 +48,7 @@ async def resolve_in(
     impact: str = "",
     watch: timedelta | None = None,
 ) -> Incident:
-    """As `resolve`, for a caller that holds the incident; it is open."""
+    """The caller holds the incident, which is open."""
     now = deps.clock.now()  # once, so that mitigated and resolved are one moment
     incident = await lifecycle.noticed(deps, tx, incident, by, now)
     incident = await lifecycle.change_status(deps, tx, incident, Status.RESOLVED, by, now)
@@ -73,7 +73,7 @@ async def _record(deps: Deps, tx: Tx, incident: Incident, fix: str, impact: str,
 
 
 async def _leave_people_alone(deps: Deps, tx: Tx, incident: Incident, by: Actor) -> None:
-    """Resolves the incident's pages. The pages of its alerts are acknowledged, and resolved with the alert."""
+    """The pages of its alerts are acknowledged, and resolved with the alert."""
     await pages.resolved(deps, tx, incident.name, by.id)
     for group in await alerts_store.of_incident(tx, incident.id):
         await pages.acknowledged(deps, tx, str(group), by.id)
@@ -92,12 +92,10 @@ async def _alarm(tx: Tx, kind: str, incident: Incident, at: datetime) -> None:
 
 
 def _slot(incident: Incident) -> str:
-    """Which resolution: an incident may be reopened and resolved again."""
     return incident.resolved_at.isoformat() if incident.resolved_at else "open"
 
 
 def _nth(incident: Incident) -> int:
-    """As a number, for a Message-ID."""
     return int(incident.resolved_at.timestamp()) if incident.resolved_at else 0
 
 
@@ -108,7 +106,7 @@ async def watch_over(deps: Deps, tx: Tx, timer: Timer) -> None:
 
 
 async def asked(deps: Deps, tx: Tx, number: int, resolution: str) -> None:
-    """Starts the half hour for an answer when Slack has taken the question."""
+    """The half hour for an answer counts from when Slack has taken the question."""
     incident = await store.lock(tx, number)
     if incident.status is Status.RESOLVED and _slot(incident) == resolution:
         now = deps.clock.now()
@@ -117,7 +115,7 @@ async def asked(deps: Deps, tx: Tx, number: int, resolution: str) -> None:
 
 
 async def unanswered(deps: Deps, tx: Tx, timer: Timer) -> None:
-    """Closes the incident half an hour after the question, but not while one of its alerts fires."""
+    """Not while one of its alerts fires."""
     incident = await _same_resolution(tx, timer)
     if incident and await alerts_store.of_incident(tx, incident.id):
         await timers.reschedule(tx, dedupe_key=timer.dedupe_key, due_at=deps.clock.now() + ANSWER_WITHIN)
@@ -131,7 +129,7 @@ async def _same_resolution(tx: Tx, timer: Timer) -> Incident | None:
 
 
 async def close(deps: Deps, number: int, by: Actor) -> tuple[Incident, bool]:
-    """The incident, and whether this closed it. Raises Conflict while the incident is open."""
+    """Whether this closed it. Raises Conflict while the incident is open."""
     async with queries.responding(deps, number, by) as (tx, incident):
         rules.must_be_resolved(incident)
         if incident.status is Status.CLOSED:

@@ -28,7 +28,7 @@ async def claim(deps: Deps, number: int, role: Role, by: Actor) -> Incident:
 
 
 async def assign(deps: Deps, number: int, role: Role, person: Person, by: Actor) -> Incident:
-    """Gives the role to anybody who may respond, also from its holder. Raises Refused."""
+    """Also from its holder. Raises Refused."""
     if not person.is_full_member:
         raise Refused(f"{person} is not a full member of this workspace and cannot be {role}.")
     await permissions.must(deps, person, "respond", roles={role.value: person.id})

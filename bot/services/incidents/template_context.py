@@ -1,5 +1,3 @@
-"""The values that templates and drafts read of an incident."""
-
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
@@ -21,14 +19,13 @@ from bot.views.kit.links import permalink
 
 
 def said(deps: Deps, kind: str, incident: Incident, roles: Mapping[str, str], changes: Sequence[str] = ()) -> str:
-    """The words of the kind for Slack, by the service's and severity's template."""
     names = {person: mrkdwn.mention(person) for person in (incident.declared_by, *roles.values())}
     values = _values(deps, incident, roles, names) | {"changes": list(changes), "next_update": incident.next_update_at}
     return deps.templates.render(kind, service=incident.service, severity=incident.severity, values=values)
 
 
 async def mail(deps: Deps, tx: Tx, kind: str, incident: Incident, update: Update | None = None) -> tuple[str, str]:
-    """Title and text of an e-mail of that kind, by its template, with people's names: a mention is Slack's alone."""
+    """With people's names: a mention is Slack's alone."""
     roles = await store.roles_of(tx, incident.id)
     told = await changes(tx, update) if update else []
     names = await _names(tx, [incident.declared_by, *roles.values(), *(entry.actor for entry in told)])
@@ -46,7 +43,7 @@ async def changes(tx: Tx, update: Update) -> list[Entry]:
 
 
 def _values(deps: Deps, incident: Incident, roles: Mapping[str, str], names: Mapping[str, str]) -> dict[str, Any]:
-    """What every template reads. `names` are how people are written there, by their ids."""
+    """`names` are how people are written there, by their ids."""
     service = deps.catalogue.service_or_default(incident.service)
     return {
         "incident": {
@@ -74,7 +71,6 @@ def _values(deps: Deps, incident: Incident, roles: Mapping[str, str], names: Map
 
 
 async def draft(deps: Deps, tx: Tx, incident: Incident) -> str:
-    """The post-mortem's Markdown by the template, before people's edits."""
     roles = await store.roles_of(tx, incident.id)
     entries = await timeline_store.timeline_of(tx, incident.id)
     names = await _names(tx, [incident.declared_by, *roles.values(), *(entry.actor for entry in entries)])

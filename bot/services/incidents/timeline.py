@@ -36,8 +36,7 @@ async def note(deps: Deps, number: int, text: str, by: Actor) -> Incident:
 
 
 async def mark(deps: Deps, incident: Incident, message: str, source: str, kind: str, author: str, by: Actor) -> bool:
-    """Whether the message is new on the timeline, by `pin`, `message` (the shortcut) or `reaction:pushpin`; `source` is
-    `channel:ts`.
+    """Whether it is new, by `pin`, `message` (the shortcut) or `reaction:pushpin`; `source` is `channel:ts`.
 
     A message that was taken off before any update named it comes back as new.
     """
@@ -79,12 +78,12 @@ async def unmark(deps: Deps, incident: Incident, source: str, kind: str, by: Act
 
 
 def _hand(kind: str, by: Actor) -> str:
-    """The owner of the mark: people have reactions of their own; a message has one pin, which anybody may remove."""
+    """People have reactions of their own; a message has one pin, which anybody may remove."""
     return f"{kind}:{by.id}" if kind.startswith("reaction") else kind
 
 
 async def marked_by_event(deps: Deps, channel: str, ts: str, by: Actor, *, kind: str, added: bool) -> None:
-    """A pin or pushpin on a message of an incident's place. Slack's event has no text: the message is read."""
+    """Slack's event has no text: the message is read."""
     if by.person.kind is Kind.BOT:
         return
     message = await _read_message(deps, channel, ts) or {}
@@ -118,7 +117,7 @@ def _moment_of(deps: Deps, source: str) -> datetime:
 async def record(
     deps: Deps, tx: Tx, incident: Incident, by: str, kind: str, text: str, *, told: bool = False, **detail: Any
 ) -> int:
-    """The number of the entry; `incident.KIND` with `detail` is audited, too."""
+    """The number of the entry."""
     await audit.record(tx, deps.clock, by, f"incident.{kind}", incident.name, **detail)
     return await log(deps, tx, incident, by, kind, text, told=told)
 

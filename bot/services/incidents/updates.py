@@ -33,7 +33,7 @@ async def post(
     next_update: timedelta | None = None,
     none_after: bool = False,
 ) -> Incident:
-    """The incident with a person's update. `next_update` is the wait for the one after; `none_after` promises none."""
+    """`next_update` is the wait for the one after; `none_after` promises none."""
     if not text.strip():
         raise Unclear("Say what is new: `/incident update traffic is back to normal`.")
     if len(text) > LIMIT:
@@ -79,7 +79,6 @@ async def _write(deps: Deps, tx: Tx, incident: Incident, text: str, author: str,
 
 
 def message_of(incident: str, update: int) -> str:
-    """The subject of the commitment to post an update, as the alarm names it."""
     return f"{incident} update {update}"
 
 
@@ -108,7 +107,7 @@ async def _still_due(tx: Tx, timer: Timer) -> Incident | None:
 
 
 async def set_cadence(deps: Deps, number: int, every: timedelta | None, by: Actor) -> Incident:
-    """The incident with a cadence of its own; None stops its reminders and automatic updates."""
+    """None stops its reminders and automatic updates."""
     if every is not None and not SHORTEST <= every <= LONGEST:
         raise Unclear("Updates can be promised every 1 min to every 24 h: `/incident remind 15m`.")
     async with queries.responding(deps, number, by) as (tx, incident):
@@ -123,7 +122,7 @@ async def set_cadence(deps: Deps, number: int, every: timedelta | None, by: Acto
 
 
 async def snooze(deps: Deps, number: int, by: Actor, wait: timedelta, *, reminder: str | None = None) -> Incident:
-    """The incident with its next update `wait` later. Raises Unclear where none is promised.
+    """Raises Unclear where no update is promised.
 
     `reminder` is the message whose button was pressed, `channel:ts`: it snoozes once, no matter who presses it, and
     only the commitment it was about. Raises Conflict.
@@ -166,6 +165,6 @@ async def reminded(deps: Deps, tx: Tx, incident: str, reminder: str, due: str) -
 
 
 async def _is_past(tx: Tx, reminder: str, due: datetime) -> bool:
-    """Whether the reminder was about another commitment than `due`. One that was not kept is believed."""
+    """One that was not kept is believed."""
     about = await kept.find(tx, f"reminder:{reminder}")
     return about is not None and about.answer is not None and datetime.fromisoformat(about.answer["due"]) != due

@@ -23,7 +23,7 @@ YIELD_SECONDS = 0.1
 
 
 async def handle(deps: Deps, item: InboxItem) -> None:
-    """Works one stored message; working it again changes nothing."""
+    """Working a message again changes nothing."""
     await take(deps, item, await webhooks.read_beside(deps, webhooks.stored(item)))
 
 
@@ -45,7 +45,7 @@ def _log(item: InboxItem, intake: Intake) -> None:
 
 
 async def _work(deps: Deps, key: str, message: Message) -> None:
-    """Takes all alerts in one transaction; where that fails, each in its own, so that a bad alert costs no other."""
+    """Where one transaction for all fails, each alert has its own, so that a bad alert costs no other."""
     try:
         await _take(deps, key, message)
     except Exception as problem:

@@ -80,7 +80,7 @@ async def _ours(deps: Deps, intake: Intake, *, learn: bool) -> dict[str, Sent]:
 
 
 async def _learn(deps: Deps, found: dict[str, Sent], alert: Alert) -> None:
-    """Keeps PagerDuty's number of a page: events of notes name nothing else."""
+    """Events of notes name nothing else."""
     page = next((found[name] for name in _names(alert) if name in found), None)
     if page is None:
         return
@@ -122,7 +122,7 @@ async def _happened(deps: Deps, page: Sent, done: Context) -> None:
 
 
 async def _unproved(deps: Deps, page: Sent, done: Context) -> None:
-    """Says once for each page and event that it is unsigned: an ingest token may report alerts, and ends no page."""
+    """Once for each page and event: an ingest token may report alerts, and ends no page."""
     key = f"unproved:{page.key}:{done.kind}"
     async with begin(deps) as tx:
         await unit_of_work.once(deps, tx, key)
@@ -138,7 +138,6 @@ def _key(page: Sent, done: Context) -> str:
 
 
 async def _doer(deps: Deps, done: Context) -> Person:
-    """The person of the same address here; otherwise the name at PagerDuty."""
     if not done.by:
         return Person(PAGERDUTY, PAGERDUTY)
     address = await _address(deps, done.by_id)
@@ -173,7 +172,7 @@ async def _change_state(deps: Deps, tx: Tx, page: Sent, done: Context, by: Actor
 
 
 def _is_overtaken(deps: Deps, page: Sent, done: Context) -> bool:
-    """Whether PagerDuty has told of something newer, or somebody here has acted after it."""
+    """PagerDuty has told of something newer, or somebody here has acted after it."""
     if done.at is None:
         return False
     if page.said_at and done.at < page.said_at:
@@ -229,7 +228,6 @@ async def _noted(deps: Deps, tx: Tx, held: Subject, page: Sent, done: Context, b
 
 
 async def _write(deps: Deps, tx: Tx, page: Sent, held: Subject, by: Actor, kind: str, text: str, key: str) -> None:
-    """Logs to the incident's timeline; without an incident, says it beside the alert."""
     incident = held.incident
     if incident and not held.run:
         await timeline.log(deps, tx, incident, by.id, kind, text, told=incident.is_open)

@@ -27,7 +27,6 @@ HOOK = f"{alert.HOOK}:{cloudwatch.SOURCE}"
 
 
 async def handle(deps: Deps, item: InboxItem) -> None:
-    """Works the requests of a message that Amazon signed, and its alerts."""
     arrival = webhooks.stored(item)
     intake = await webhooks.read_beside(deps, arrival)
     for number, request in enumerate(intake.subscription_requests if arrival.signed else ()):
@@ -42,7 +41,7 @@ class ConfirmSubscription(Payload, kind="sns.confirm", method="sns.confirm"):
 
 
 async def wished(deps: Deps, request: SubscriptionRequest, key: str) -> None:
-    """Once for each message, however often it is worked. A topic that no operator named is left alone."""
+    """Once for each message, however often it is worked."""
     if deps.sns is None or request.subject not in deps.sns.topics:
         return
     async with begin(deps) as tx:
@@ -56,7 +55,6 @@ async def wished(deps: Deps, request: SubscriptionRequest, key: str) -> None:
 
 
 def confirms(request: SubscriptionRequest) -> bool:
-    """Whether following the request confirms this topic, and does nothing else."""
     if not proof.is_sns(request.url):
         return False
     asked = parse_qs(urlsplit(request.url).query)

@@ -60,7 +60,7 @@ def stored(item: InboxItem) -> Arrival:
 
 
 async def read_beside(deps: Deps, arrival: Arrival) -> Intake:
-    """As `read`; a long text is read in a thread, so that nobody waits for it."""
+    """A long text is read in a thread, so that nobody waits for it."""
     if len(arrival.text) < LONG:
         return read(deps, arrival)
     return await asyncio.to_thread(read, deps, arrival)

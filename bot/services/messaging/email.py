@@ -57,7 +57,7 @@ class WrittenEmail(Email, kind="email", method=METHOD):
 
 
 async def write(deps: Deps, tx: Tx, subject: str, email: WrittenEmail, key: str, *, rank: int = 9) -> None:
-    """At most once for the key and the addressees. `subject` is `RUN-7`, `ALR-42`."""
+    """At most once for the key and the addressees."""
     key = dedupe_key(subject, key, f"email:{','.join(email.to)}")
     await outbox.enqueue(deps, tx, NewDelivery(email, subject, rank=rank, dedupe_key=key))
 
@@ -152,7 +152,6 @@ def _part(delivery: Delivery[E]) -> str:
 
 
 def wanted_in_vain(deps: Deps) -> str | None:
-    """A sentence for operators."""
     return NEEDS_A_SERVER if deps.mailer is None and _is_wanted(deps.catalogue) else None
 
 
@@ -210,7 +209,7 @@ async def _alarm(deps: Deps, tx: Tx, delivery: Delivery[E], error: str) -> None:
 
 
 def _spoken(told: Sequence[str]) -> str:
-    """`U0DAN: no address is known` as a mention; an address as it is."""
+    """`U0DAN: no address is known` becomes a mention; an address stays."""
     pairs = [one.partition(": ") for one in told]
     return "; ".join(f"{f'<@{name}>' if name.isalnum() else name} ({why})" for name, _, why in pairs)
 

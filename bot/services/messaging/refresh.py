@@ -38,7 +38,7 @@ class EditStorm(Payload, kind="storm.edit", method=UPDATE):
 
 
 def variants(incident: Incident) -> list[str]:
-    """The incident's cards: a private incident is not announced, one without a channel has its announcement alone."""
+    """A private incident is not announced; one without a channel has its announcement alone."""
     shown = [] if incident.private else [ANNOUNCE]
     return [CHANNEL, *shown] if incident.placement is Placement.CHANNEL else shown
 

@@ -30,7 +30,7 @@ class ThreadNote(Movable, kind="thread_note"):
 
 
 async def say(deps: Deps, tx: Tx, subject: str, text: str, key: str, *, mentions: Sequence[str] = ()) -> None:
-    """At most one note for the key. `subject` is `INC-42`, `ALR-7` or `RUN-3`."""
+    """At most one note for the key."""
     note = ThreadNote(deps.secrets.masker.mask(text)[:LIMIT], list(mentions))
     await outbox.enqueue(deps, tx, NewDelivery(note, subject, dedupe_key=f"{note.kind}:{subject}:{key}"[:255]))
 

@@ -57,7 +57,7 @@ class GiveBack(Payload, kind="oncall.returned", method=fan_out.METHOD):
 
 
 def persons(who: Sequence[str]) -> list[str]:
-    """Those that are one person: nobody writes to all of a team."""
+    """Nobody writes to all of a team."""
     return [entry for entry in who if access.USER.fullmatch(entry)][:MOST_MESSAGES]
 
 
@@ -101,7 +101,7 @@ class GiveBackHandler(SlackCall[GiveBack]):
 
 
 class OncallMessageHandler(Post[OncallMessage]):
-    """To a person. One whom Slack does not know is not waited for."""
+    """One whom Slack does not know is not waited for."""
 
     async def render(self, deps: Deps, tx: Tx, delivery: Delivery[OncallMessage]) -> Rendered:
         one = await store.get(tx, delivery.payload.override)
@@ -138,14 +138,11 @@ async def _again(deps: Deps, tx: Tx, one: Taken, to: str) -> str:
 
 
 def _place(deps: Deps, one: Taken) -> str:
-    """`Payments (primary)`; the key of a service that left the catalogue."""
     service = deps.catalogue.services.get(one.service)
     return view.place(service.name if service else one.service, one.level)
 
 
 class OncallLineHandler(Post[OncallLine]):
-    """To the channel of the service's alerts."""
-
     async def render(self, deps: Deps, tx: Tx, delivery: Delivery[OncallLine]) -> Rendered:
         one, line = await store.get(tx, delivery.payload.override), delivery.payload
         service = deps.catalogue.service_or_default(one.service)

@@ -44,7 +44,7 @@ class Handover:
 
 
 def lasting(word: str) -> timedelta:
-    """`2h`. Raises Unclear with the rule."""
+    """Raises Unclear with the rule."""
     found = duration.parse(word)
     if not SHORTEST <= found <= LONGEST:
         bounds = f"between {duration.words(SHORTEST)} and {duration.words(LONGEST)}"
@@ -53,7 +53,7 @@ def lasting(word: str) -> timedelta:
 
 
 async def take(deps: Deps, service: Service, level: Level, person: Person, span: timedelta, by: Actor) -> Handover:
-    """This person has the level for so long, in place of all others. Raises Refused, Conflict."""
+    """In place of all others. Raises Refused, Conflict."""
     await permissions.must(deps, by.person, "respond")
     if not person.is_full_member:
         raise Refused(f"{mention(person.id)} cannot be on call: only full, active members of this workspace can.")
@@ -100,7 +100,6 @@ async def _has_it_until(deps: Deps, tx: Tx, service: str, level: Level, held: On
 
 
 async def _write_down(deps: Deps, tx: Tx, handover: Handover) -> None:
-    """With the timer of its end; the relieved, the new one and the channel hear of it."""
     made = handover.taken
     await timers.schedule(
         tx, kind=OVER, subject=made.subject, due_at=made.ends_at, dedupe_key=f"{OVER}:{made.id}",
@@ -121,7 +120,7 @@ async def _write_down(deps: Deps, tx: Tx, handover: Handover) -> None:
 
 
 async def end(deps: Deps, by: Actor, service: str | None = None, level: str | None = None) -> list[Taken]:
-    """What this person took or gave; of one service or level, where they are named. Raises Conflict."""
+    """Of one service or level, where they are named. Raises Conflict."""
     async with begin(deps, by) as tx:
         found = await store.of_person(tx, by.id, now=deps.clock.now())
         mine = [one for one in found if service in (None, one.service) and level in (None, one.level)]
@@ -145,14 +144,14 @@ async def _end(deps: Deps, tx: Tx, one: Taken, by: Actor) -> None:
 
 
 async def over(deps: Deps, tx: Tx, timer: Timer) -> None:
-    """At its end: who had the level and who has it now hear of it, unless it was taken over meanwhile."""
+    """Those who had and have it hear of it, unless it was taken over meanwhile."""
     one = await store.get(tx, timer.payload["override"])
     if await _has_it(deps, tx, one, one.ends_at - timedelta(seconds=1)):
         await give_back(deps, tx, one, ended_by=None)
 
 
 async def _has_it(deps: Deps, tx: Tx, one: Taken, at: datetime) -> bool:
-    """Whether this override counts at that time. Without the level in the catalogue there is no other."""
+    """Without the level in the catalogue there is no other."""
     level = level_of(deps, one)
     if level is None:
         return True

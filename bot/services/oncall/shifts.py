@@ -1,5 +1,3 @@
-"""Who has each level of on-call now, and who has it next."""
-
 from __future__ import annotations
 
 from datetime import datetime
@@ -18,7 +16,7 @@ from bot.views.oncall import Shift
 
 
 async def shifts(deps: Deps, service: Service) -> list[Shift]:
-    """Every level of the service as it is now. May ask PagerDuty."""
+    """May ask PagerDuty."""
     told = await oncall_now.ask(deps, [f"{access.ON_CALL}:{key}" for key in service.oncall], service.key)
     return [await _shift(deps, service, level, told) for level in service.oncall.values()]
 
@@ -43,7 +41,7 @@ async def _shift(deps: Deps, service: Service, level: Level, told: oncall_now.Sc
 
 
 async def _shift_there(deps: Deps, level: Level, held: OnCallNow, change: datetime | None) -> Shift:
-    """By PagerDuty; an override that begins before its shift ends comes first."""
+    """An override that begins before PagerDuty's shift ends comes first."""
     schedule, id_ = held.schedule or oncall_now.Schedule(), held.by.schedule or ""
     ends = deps.clock.from_wall(schedule.until.timestamp()) if schedule.until else None
     following = None

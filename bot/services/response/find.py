@@ -1,5 +1,3 @@
-"""The alert or incident that somebody means."""
-
 from __future__ import annotations
 
 from bot.deps import Deps
@@ -11,8 +9,7 @@ from bot.services.subjects import Subject, of_incident
 
 
 async def named(deps: Deps, text: str, where: Where, by: Actor) -> tuple[Subject, str]:
-    """The alert, without its incident, or the incident that the words name first, or in whose place they were said; and
-    the rest.
+    """An alert comes without its incident. Named by the first words, or by the place; and the rest of the text.
 
     Raises Missing, Unclear.
     """

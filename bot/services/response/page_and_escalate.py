@@ -40,8 +40,6 @@ async def _may(deps: Deps, of: Subject, by: Actor) -> None:
 
 @dataclass(frozen=True)
 class Escalated:
-    """The step that goes out now, and the one after it."""
-
     escalation: Escalation
     first: ScheduledStep
     following: ScheduledStep | None
@@ -60,7 +58,7 @@ async def escalate(deps: Deps, of: Subject, by: Actor) -> Escalated:
 
 
 async def _held(deps: Deps, tx: Tx, of: Subject) -> Subject:
-    """The subject that escalates, locked. Raises Conflict where it is resolved or suppressed."""
+    """Raises Conflict where it is resolved or suppressed."""
     if of.incident:
         incident_rules.must_be_open(of.incident)
         return _must_not_rest(deps, await subjects.lock(tx, await escalations.subject_of(tx, of.incident)))
@@ -108,7 +106,7 @@ class Paged:
 
 
 async def page(deps: Deps, of: Subject, text: str, by: Actor) -> Paged:
-    """Pages the target of the first word, or the people on call for the service; the other words say why.
+    """The target is the first word, or the people on call for the service; the other words say why.
 
     Raises Unclear with the nearest word, Refused, Conflict.
     """
@@ -209,7 +207,7 @@ def _can_be_paged(contact: Contact) -> bool:
 
 
 def _must_not_be_a_slip(deps: Deps, own: Service, word: str) -> None:
-    """Raises Unclear where the word is nearly a known one."""
+    """Raises Unclear."""
     known: Sequence[str] = [*deps.catalogue.services, *own.contacts, access.ON_CALL]
     close = nearest(word, known) if word else None
     if close:

@@ -45,12 +45,11 @@ _VALUE = re.compile(r"RUN-([1-9][0-9]{0,8})(?::([a-z][a-z0-9_]*|@undo))?", re.AS
 
 
 def who_of(deps: Deps, rule: ApprovalRule) -> tuple[str, ...]:
-    """Its own list, or `access.approve`."""
     return rule.who or deps.catalogue.access.approve
 
 
 def somebody_may(deps: Deps, rule: ApprovalRule, service: str, by: Actor) -> None:
-    """Raises Refused where nobody could ever approve."""
+    """Raises Refused."""
     who = who_of(deps, rule)
     if not who:
         raise Refused(access.refusal(deps.catalogue, by.person, "approve"))
@@ -64,7 +63,6 @@ def somebody_may(deps: Deps, rule: ApprovalRule, service: str, by: Actor) -> Non
 async def ask(
     deps: Deps, tx: Tx, run: Run, covers: str, wanted: ApprovalRule, *, plan_hash: str, text: str
 ) -> ApprovalRequest:
-    """A new round of this question: in the thread, with its end set."""
     now = deps.clock.now()
     asked = await store.add(
         tx,
@@ -100,7 +98,7 @@ def _about(asked: ApprovalRequest) -> dict[str, object]:
 
 @dataclass(frozen=True)
 class Decision:
-    """What a vote came to. `missing`: how many more it takes."""
+    """`missing`: how many more votes it takes."""
 
     run: Run
     asked: ApprovalRequest
@@ -109,7 +107,7 @@ class Decision:
 
 @dataclass(frozen=True)
 class ApprovalClick:
-    """Where a vote was given: only the message that asked counts."""
+    """Only the message that asked counts."""
 
     run: int
     covers: str
@@ -127,7 +125,7 @@ async def read_click(deps: Deps, value: str, channel: str | None, ts: str | None
 
 
 async def approve(deps: Deps, given: ApprovalClick, by: Actor) -> Decision:
-    """One vote for it. Raises Refused, Conflict (who was first), Missing."""
+    """Raises Refused, Conflict (who was first), Missing."""
     async with _refusals_are_kept(deps, given, by, "approve"):
         learnt = await _learnt_for(deps, await _look(deps, given, by))
         return await _approve(deps, given, by, learnt)
@@ -157,7 +155,7 @@ def _may_vote(asked: ApprovalRequest, by: Actor, eligibility: _Eligibility, invo
 
 
 async def reject(deps: Deps, given: ApprovalClick, by: Actor, reason: str) -> Decision:
-    """One no ends it. Those who may approve may reject, and so may those who asked. Raises as `approve`."""
+    """Those who may approve may reject, and so may those who asked. Raises as `approve`."""
     async with _refusals_are_kept(deps, given, by, "reject"):
         asked = await _look(deps, given, by)
         if not rules.is_said(reason):
@@ -179,13 +177,13 @@ async def reject(deps: Deps, given: ApprovalClick, by: Actor, reason: str) -> De
 
 
 async def may_reject(deps: Deps, given: ApprovalClick, by: Actor) -> ApprovalRequest:
-    """Asked before the form for the reason opens. Raises as `reject`."""
+    """Before the form for the reason opens. Raises as `reject`."""
     async with _refusals_are_kept(deps, given, by, "open"):
         return await _look(deps, given, by)
 
 
 async def break_glass(deps: Deps, given: ApprovalClick, by: Actor, reason: str) -> Decision:
-    """Start without the others. Loud, with a reason, and reviewed by somebody else afterwards. Raises as `approve`."""
+    """Loud, with a reason, and reviewed by somebody else afterwards. Raises as `approve`."""
     async with _refusals_are_kept(deps, given, by, "break_glass"):
         asked = await _look(deps, given, by)
         learnt = await _learnt(deps, asked, [asked.break_glass])
@@ -210,7 +208,7 @@ async def break_glass(deps: Deps, given: ApprovalClick, by: Actor, reason: str) 
 
 
 async def review(deps: Deps, given: ApprovalClick, by: Actor) -> ApprovalRequest:
-    """Somebody else has looked at a broken glass. Raises as `approve`."""
+    """Raises as `approve`."""
     async with _refusals_are_kept(deps, given, by, "review"):
         _in_slack_only(by)
         async with deps.database.reading() as tx:
@@ -240,7 +238,7 @@ def _refusals_are_kept(
 
 
 async def _look(deps: Deps, given: ApprovalClick, by: Actor) -> ApprovalRequest:
-    """What can be said before anybody is locked out: in Slack only, still open."""
+    """Before anything is locked."""
     _in_slack_only(by)
     async with deps.database.reading() as tx:
         asked = await _newest(tx, given)
@@ -254,7 +252,7 @@ def _in_slack_only(by: Actor) -> None:
 
 
 async def _in_hand(deps: Deps, tx: Tx, given: ApprovalClick) -> tuple[Run, ApprovalRequest]:
-    """The run, locked, and the question, if it can still be decided by this very message."""
+    """The run is locked. Raises where this very message cannot decide the question."""
     run = await runs_store.lock(tx, given.run)
     asked = await _newest(tx, given)
     rules.may_be_decided(asked, deps.clock.now(), names=await _names(tx, asked))
@@ -268,7 +266,7 @@ async def _in_hand(deps: Deps, tx: Tx, given: ApprovalClick) -> tuple[Run, Appro
 
 
 async def _of_this_message(tx: Tx, given: ApprovalClick) -> ApprovalRequest:
-    """The question that this very message asked, whatever has been asked since."""
+    """Whatever has been asked since."""
     for asked in await store.of_run(tx, given.run):
         if asked.covers == given.covers and asked.ts and (asked.channel, asked.ts) == (given.channel, given.ts):
             return asked
@@ -291,7 +289,7 @@ async def _names(tx: Tx, asked: ApprovalRequest) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class _Learnt:
-    """What Slack and PagerDuty said in the last minute, asked before anything was locked."""
+    """Asked before anything was locked."""
 
     groups: access.Groups
     told: oncall_now.ScheduleAnswers
@@ -336,7 +334,7 @@ class _Eligibility:
         )
 
     def names(self, person: Person) -> bool:
-        """The same. Raises Refused where it is not known, since PagerDuty did not tell."""
+        """Raises Refused where it is not known, since PagerDuty did not tell."""
         found = self.includes(person)
         if not found and person.is_full_member:
             self.must_be_told()
@@ -347,8 +345,9 @@ class _Eligibility:
 
 
 async def _lists(deps: Deps, tx: Tx, run: Run, asked: ApprovalRequest) -> Lists:
-    """The list as it was asked. Where the file names nobody, today's `access.approve` as well: who has lost that since
-    the question does not count, and who has gained it since was not asked."""
+    """Where the file names nobody, today's `access.approve` as well: who has lost that since the question does not
+    count, and who has gained it since was not asked.
+    """
     runbook = await runs_store.version(tx, run.version)
     is_own = rules.named_for(runbook, asked.covers, run.severity)
     return (asked.who,) if is_own else (asked.who, deps.catalogue.access.approve)
@@ -363,7 +362,7 @@ async def _eligibility(deps: Deps, tx: Tx, run: Run, lists: Lists, learnt: _Lear
 
 
 async def _qualified(tx: Tx, eligibility: _Eligibility, voters: Collection[str]) -> set[str]:
-    """Who of them is on the list at this moment: a vote of somebody who has left it since does not count."""
+    """A vote of somebody who has left the list since does not count."""
     return {one.id for one in await people_store.find_all(tx, list(voters)) if eligibility.includes(one)}
 
 
@@ -389,7 +388,6 @@ async def _schedule(tx: Tx, asked: ApprovalRequest, kind: str, due_at: datetime,
 
 
 async def set_going(deps: Deps, tx: Tx, run: Run) -> Run:
-    """Its deadline counts from now, and the worker may take it."""
     return await runs_store.change(
         tx, run.id, state="ready", status=Status.RUNNING.value, next_at=deps.clock.wall(), sentence=""
     )
@@ -407,7 +405,6 @@ async def _stop(deps: Deps, tx: Tx, run: Run, asked: ApprovalRequest, status: St
 
 
 async def show_vote(deps: Deps, tx: Tx, timer: Timer) -> None:
-    """The question as it is now; and by whose vote the run goes on."""
     asked = await store.get(tx, timer.payload["request_id"])
     run, by = await runs_store.get(tx, asked.run), str(timer.payload["by"])
     await outbox.enqueue(deps, tx, run_deliveries.approval_edit(run, asked.id))
@@ -431,7 +428,6 @@ async def expire(deps: Deps, tx: Tx, timer: Timer) -> None:
 
 
 async def remind_of_review(deps: Deps, tx: Tx, timer: Timer) -> None:
-    """Every day until somebody else has looked at the broken glass."""
     asked = await store.get(tx, timer.payload["request_id"])
     if asked.reviewed_at is not None:
         return
@@ -446,12 +442,11 @@ async def remind_of_review(deps: Deps, tx: Tx, timer: Timer) -> None:
 
 
 def spoken(who: Sequence[str]) -> str:
-    """A `who` list as people read it."""
     return listing([access.spoken(entry) for entry in who], "or")
 
 
 async def waiting_for(deps: Deps, by: Actor) -> list[tuple[Run, ApprovalRequest]]:
-    """What this person may decide at this moment, the oldest first: open questions, and broken glass to review."""
+    """The oldest first; also broken glass to review."""
     async with deps.database.reading() as tx:
         asked = [*await store.open_ones(tx), *await store.unreviewed(tx)]
         found = {run.id: run for run in await runs_store.of_ids(tx, list({one.run for one in asked}))}

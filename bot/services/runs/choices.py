@@ -34,7 +34,7 @@ async def offered(deps: Deps, runbook: Runbook) -> dict[str, list[Choice]]:
 
 
 async def problems(deps: Deps, runbook: Runbook, values: Mapping[str, Any]) -> dict[str, str]:
-    """`parameter NAME` -> a sentence, for each choice that its query does not find. What cannot be told is one too."""
+    """`parameter NAME` -> a sentence. What cannot be told is a problem, too."""
     given = [one for one in _choices_of(runbook) if values.get(one.name) is not None]
     found = await asyncio.gather(*(_found(deps, one, LOOKED_THROUGH) for one in given))
     said = {

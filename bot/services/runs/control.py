@@ -30,7 +30,7 @@ from bot.store.runs import approvals as run_approvals, runs as store
 
 @refusals_are_kept
 async def cancel(deps: Deps, number: int, by: Actor) -> tuple[Run, bool]:
-    """The run, and whether it is over already. For who asked, may execute or administers. Raises Conflict, Refused."""
+    """False: it is not over yet. For who asked, may execute or administers. Raises Conflict, Refused."""
     run, runbook = await with_runbook(deps, number)
     await _may_stop(deps, run, runbook, by)
     async with begin(deps, by) as tx:
@@ -63,7 +63,7 @@ async def _may_stop(deps: Deps, run: Run, runbook: Runbook, by: Actor) -> None:
 
 @refusals_are_kept
 async def retry(deps: Deps, number: int, by: Actor) -> Run:
-    """Begin the failed step again. An approval that is too old is asked for again. Raises Conflict, Refused."""
+    """An approval that is too old is asked for again. Raises Conflict, Refused."""
     run, runbook = await executable(deps, number, by)
     async with begin(deps, by) as tx:
         run = await store.lock(tx, number)
@@ -90,7 +90,7 @@ async def _again(deps: Deps, tx: Tx, run: Run, runbook: Runbook, made: StepRun, 
 
 
 async def _reopened_if_approved(deps: Deps, tx: Tx, run: Run, runbook: Runbook, by: Actor, attempted: str) -> Run:
-    """It goes on, if its approval still holds. Else that is asked for again, and not of who wants it to go on."""
+    """Only if its approval still holds. Else that is asked for again, and not of who wants it to go on."""
     run = await _reopened(deps, tx, run, runbook)
     rule = rule_of_run(runbook, run.severity)
     asked = await run_approvals.newest(tx, run.id, WHOLE_RUN)
@@ -112,7 +112,7 @@ async def _reopened(deps: Deps, tx: Tx, run: Run, runbook: Runbook) -> Run:
 
 @refusals_are_kept
 async def undo(deps: Deps, number: int, by: Actor) -> Run:
-    """Take back what was done, last first: its own plan, its own approval. Raises Conflict, Refused."""
+    """Last first, with a plan and an approval of its own. Raises Conflict, Refused."""
     run, runbook = await executable(deps, number, by)
     async with begin(deps, by) as tx:
         run = await store.lock(tx, number)
@@ -135,7 +135,7 @@ async def undo(deps: Deps, number: int, by: Actor) -> Run:
 
 @refusals_are_kept
 async def answer(deps: Deps, about: Subject, verdict: str, by: Actor) -> tuple[Run, StepRun]:
-    """What became of a step that is unknown: `happened`, `redo` or `stop`. Raises Conflict (who was first), Refused."""
+    """`verdict` is `happened`, `redo` or `stop`. Raises Conflict (who was first), Refused."""
     run, runbook = await executable(deps, about.run, by)
     async with begin(deps, by) as tx:
         run = await store.lock(tx, about.run)
@@ -158,7 +158,7 @@ async def answer(deps: Deps, about: Subject, verdict: str, by: Actor) -> tuple[R
 async def _must_be_the_newest(
     tx: Tx, run: Run, question: type[AskUnknown | AskManual], made: StepRun, ts: str | None
 ) -> None:
-    """A button under the question about an earlier attempt says nothing about this one. Raises Conflict."""
+    """Raises Conflict."""
     for attempt in range(1, made.attempt):
         key = deliveries.asked_key(run, question(made.step, attempt))
         asked = await deliveries_store.answer_to(tx, key)
@@ -186,7 +186,7 @@ async def _on(deps: Deps, tx: Tx, run: Run) -> Run:
 
 @refusals_are_kept
 async def tick(deps: Deps, about: Subject, evidence: str, by: Actor) -> Run:
-    """A manual step is done. Raises Conflict, Refused, Unclear (evidence is needed)."""
+    """Raises Conflict, Refused, Unclear (evidence is needed)."""
     run, runbook = await with_runbook(deps, about.run)
     step = _manual(runbook, about)
     await _may_tick(deps, run, runbook, step, by)
@@ -241,7 +241,7 @@ async def _waiting(tx: Tx, run: Run, step: Step) -> StepRun:
 
 @refusals_are_kept
 async def skip(deps: Deps, about: Subject, reason: str, by: Actor) -> Run:
-    """Leave out a step that failed or waits. An approval is never skipped. Raises Conflict, Refused, Unclear."""
+    """An approval is never skipped. Raises Conflict, Refused, Unclear."""
     run, runbook = await executable(deps, about.run, by)
     step = runbook.step(about.step)
     if step is None:

@@ -28,7 +28,6 @@ def live(run: Run) -> NewDelivery:
 
 
 def posting(run: Run) -> str:
-    """The key of the one delivery that posts its message."""
     return f"run:{run.id}"
 
 
@@ -79,7 +78,6 @@ def approval(run: Run, asked: ApprovalRequest) -> NewDelivery:
 
 
 def asking(request_id: int) -> str:
-    """The key of the one delivery that asks for this approval."""
     return f"approval:{request_id}"
 
 
@@ -94,7 +92,6 @@ def question(run: Run, asked: AskUnknown | AskManual) -> NewDelivery:
 
 
 def asked_key(run: Run, asked: AskUnknown | AskManual) -> str:
-    """What a question to people is known by, once and for all."""
     return f"{asked.kind}:{run.id}:{asked.step}:{asked.attempt}"
 
 
@@ -140,7 +137,6 @@ def said(run: Run, key: str, text: str, *, loud: bool = False) -> NewDelivery:
 
 
 def direct_message(run: Run, key: str, text: str) -> NewDelivery:
-    """A sentence for who asked for the run, where its thread cannot be written to."""
     return NewDelivery(RunNote(text, elsewhere=True), run.name, rank=run.rank, dedupe_key=f"direct_message:{key}")
 
 

@@ -69,7 +69,6 @@ class Executor:
         self._writer.lease_until = lease_until
 
     def stop(self) -> None:
-        """No further step: the process ends."""
         self._is_stopping = True
 
     def cancel(self, by: str) -> None:
@@ -126,7 +125,6 @@ class Executor:
         )
 
     def _made(self, move: Move) -> Move:
-        """Its attempts are the run's progress, and are written with the next write."""
         if move.phase:
             self._writer.run = replace(self._writer.run, phase=move.phase)
         for step, made in move.made:
@@ -180,7 +178,6 @@ class Executor:
         performance = self._under_way = Performance(self._deps.secrets.masker)
 
         async def show() -> None:
-            """A step that takes its time is shown, with what it says."""
             if performance.has_news or self._progress.get(attempt.step) != attempt:
                 self._begun(replace(attempt, output=performance.output()))
                 await self._flush()

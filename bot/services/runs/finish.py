@@ -22,7 +22,7 @@ SOME = timedelta(seconds=1)
 
 
 async def end(deps: Deps, tx: Tx, run: Run, status: Status, sentence: str, *, by: str = BOT) -> Run:
-    """For people and timers: the row is locked, and nobody is working on it."""
+    """The row is locked, and nobody is working on the run."""
     ended = await store.change(
         tx, run.id, state="over", status=status.value, sentence=sentence, ended_at=deps.clock.now(), has_slot=False,
         owner=None, lease_until=None,
@@ -34,7 +34,7 @@ async def end(deps: Deps, tx: Tx, run: Run, status: Status, sentence: str, *, by
 
 
 async def follow(deps: Deps, tx: Tx, run: Run, *, by: str = BOT, had_slot: bool = False) -> None:
-    """What every ending brings along. The run's row says already that it is over."""
+    """The run's row says already that it is over."""
     await void_approvals(deps, tx, run)
     await timers.cancel(tx, subject=run.name)
     if run.status is not Status.SUCCEEDED:
@@ -50,13 +50,11 @@ async def follow(deps: Deps, tx: Tx, run: Run, *, by: str = BOT, had_slot: bool 
 
 
 async def void_approvals(deps: Deps, tx: Tx, run: Run) -> None:
-    """What was asked about the run is asked no more."""
     for request_id in await run_approvals.void(tx, run.id, at=deps.clock.now()):
         await outbox.enqueue(deps, tx, run_deliveries.approval_edit(run, request_id))
 
 
 async def _tell_its_alert(deps: Deps, tx: Tx, run: Run, number: int, by: str) -> None:
-    """Those who watch the alert's card read how it went."""
     group = await alert_groups.get(tx, number)
     took = f" in {duration.words(run.took)}" if run.took and run.took >= SOME else ""
     text = f"{run} ({run.runbook}) {SPOKEN[run.status]}{took}. {run.sentence}".strip()
@@ -66,7 +64,6 @@ async def _tell_its_alert(deps: Deps, tx: Tx, run: Run, number: int, by: str) ->
 
 
 async def answered(deps: Deps, tx: Tx, run: Run, made: StepRun) -> None:
-    """What was asked of people about this step is asked no more: its message loses its buttons."""
     for kind in (run_deliveries.AskUnknown, run_deliveries.AskManual):
         asked = kind(made.step, made.attempt)
         if await deliveries_store.is_known(tx, run_deliveries.asked_key(run, asked)):
@@ -74,7 +71,6 @@ async def answered(deps: Deps, tx: Tx, run: Run, made: StepRun) -> None:
 
 
 async def leave_slot(deps: Deps, tx: Tx, run: Run) -> None:
-    """The next in the queue tries."""
     if run.slot_key:
         await serialise(tx, f"slot:{run.slot_key}")
         await slots.leave_slots(tx, [run.id])
@@ -82,12 +78,10 @@ async def leave_slot(deps: Deps, tx: Tx, run: Run) -> None:
 
 
 async def show(deps: Deps, tx: Tx, run: Run) -> None:
-    """Its live message is to be edited."""
     await outbox.enqueue(deps, tx, run_deliveries.edit(run.id, run.rank))
 
 
 async def log(deps: Deps, tx: Tx, run: Run, by: str, text: str, *, at: datetime | None = None) -> None:
-    """A line in the timeline of the incident it belongs to."""
     if run.incident is not None:
         at = at or deps.clock.now()
         await timeline_store.log(tx, run.incident, at=at, kind="run", actor=by, text=text[:500], told=True)

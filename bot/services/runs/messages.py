@@ -75,7 +75,6 @@ def _edited(channel: str | None, ts: str, said: Said) -> Call:
 
 
 async def _naming(deps: Deps, tx: Tx, shown: Shown, who: Sequence[str]) -> Live:
-    """With the people who are on call now, for a question that is for them."""
     return replace(_live(shown), on_call=await oncall_now.last_known(deps, tx, who, shown.run.service))
 
 
@@ -119,7 +118,7 @@ class PostRunHandler(MovablePost[PostRun]):
 
 
 class EditRunHandler(Edit[EditRun]):
-    """At most one every three seconds for a run; the newest state is always shown in the end."""
+    """At most one every three seconds for a run."""
 
     async def prepare(self, deps: Deps, tx: Tx, delivery: Delivery[EditRun]) -> Plan:
         shown = await _of(tx, delivery)
@@ -193,7 +192,6 @@ async def _approval(deps: Deps, tx: Tx, shown: Shown, asked: ApprovalRequest) ->
 
 
 def _what_exactly(shown: Shown, asked: ApprovalRequest) -> list[str]:
-    """The plan, or the one step as it would be done now."""
     run, progress = shown.run, shown.progress
     if asked.covers == WHOLE_RUN:
         return view.plan_lines(plan_in_force.plan(run, shown.runbook).steps)
@@ -321,7 +319,7 @@ class UploadOutputHandler(FileUpload[UploadOutput]):
 
 
 def transcript(attempts: list[StepRun], order: list[str]) -> str:
-    """Step by step in the plan's order, what was taken back last, as plain text; empty where none said anything."""
+    """In the plan's order, what was taken back last."""
     if not any(made.output.strip() for made in attempts):
         return ""
     place = {step: number for number, step in enumerate(order)}

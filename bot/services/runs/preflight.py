@@ -44,7 +44,6 @@ async def problems(deps: Deps, runbook: Runbook, plan: Plan) -> dict[str, str]:
 
 
 def _nobody_to_reach(deps: Deps, runbook: Runbook, step: PlannedStep) -> str:
-    """An e-mail or a page that could not go out to anybody."""
     if not step.kind.rules.reaches:
         return ""
     if step.kind is Kind.EMAIL and deps.mailer is None:
@@ -61,7 +60,6 @@ def _nobody_to_reach(deps: Deps, runbook: Runbook, step: PlannedStep) -> str:
 
 
 def _nobody(deps: Deps, runbook: Runbook, to: str) -> str:
-    """What is neither a contact nor people: it was a contact when this version of the runbook was read."""
     known = deps.catalogue.service_or_default(runbook.service).contacts
     if access.USER.fullmatch(to) or access.GROUP.fullmatch(to) or to == access.ON_CALL or ":" in to:
         return ""
@@ -76,7 +74,6 @@ def _resolve(deps: Deps, reference: str, name: str, found: dict[str, str]) -> No
 
 
 async def _reaches(deps: Deps, step: PlannedStep) -> str:
-    """The first of its connections that is not there."""
     for name in sorted(planning.used_connections(step.arguments)):
         known = deps.catalogue.connections.get(name)
         if known is None:
@@ -91,7 +88,7 @@ async def _reaches(deps: Deps, step: PlannedStep) -> str:
 
 
 async def _answers(url: str) -> bool:
-    """Somebody listens there; for SQLite, the file is there."""
+    """For SQLite: the file is there."""
     parts = urlsplit(url)
     scheme = parts.scheme.partition("+")[0]
     if scheme == "sqlite":
@@ -116,7 +113,6 @@ async def _knock(host: str, port: int) -> bool:
 
 
 def _program(deps: Deps, runbook: Runbook, step: PlannedStep) -> str:
-    """Shell steps, also where a wait looks with one."""
     for arguments in _shells(step):
         if said := _missing(deps, runbook, arguments):
             return said
@@ -147,6 +143,6 @@ def _missing(deps: Deps, runbook: Runbook, arguments: Mapping[str, Any]) -> str:
 
 
 def _path(deps: Deps, arguments: Mapping[str, Any]) -> str:
-    """Where it is looked for: in the PATH that the step is given, else where every system has its programs."""
+    """The PATH that the step is given, else where every system has its programs."""
     given = deps.secrets.environment.get("PATH") if "PATH" in (arguments.get("env") or ()) else None
     return given or os.defpath

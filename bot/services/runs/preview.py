@@ -26,7 +26,7 @@ SHOWN = 600
 
 
 async def looks(deps: Deps, runbook: Runbook, plan: Plan, incident: Incident | None = None) -> dict[str, str]:
-    """Step id -> what it would see now, masked and short."""
+    """By step id, masked and short."""
     planned = {one.id: one for one in plan.steps}
     steps = [
         step
@@ -42,7 +42,6 @@ async def looks(deps: Deps, runbook: Runbook, plan: Plan, incident: Incident | N
 
 
 async def _reach(deps: Deps, runbook: Runbook, step: PlannedStep, incident: Incident | None) -> str:
-    """Nothing where it cannot be told from here: the plan names whom it is for all the same."""
     look = step_recipients.of_plan(deps, runbook.service, incident).look
     try:
         async with asyncio.timeout(MOST_SECONDS):
@@ -88,7 +87,7 @@ def _context(deps: Deps, runbook: Runbook, step: Step) -> StepContext:
 
 
 def shell_rules(deps: Deps, runbook: Runbook) -> ShellRules:
-    """Where its programs may run: only in a catalogue folder that TOCSIN_ALLOW_SHELL names."""
+    """Only in a catalogue folder that TOCSIN_ALLOW_SHELL names."""
     folder = Path(runbook.folder) if runbook.folder else None
     allowed = folder is not None and folder.resolve() in [one.resolve() for one in deps.config.shell_folders]
     return ShellRules(folder if allowed else None, deps.secrets.environment)

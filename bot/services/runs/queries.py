@@ -30,14 +30,14 @@ async def get(deps: Deps, number: int) -> Run:
 
 
 async def with_runbook(deps: Deps, number: int) -> tuple[Run, Runbook]:
-    """The run, and its runbook as it was when it was asked for."""
+    """The runbook as it was when the run was asked for."""
     async with deps.database.reading() as tx:
         run = await store.get(tx, number)
         return run, await store.version(tx, run.version)
 
 
 async def visible(deps: Deps, number: int, by: Actor) -> Run:
-    """The run, if this person may see it: one of a private incident is as private. Raises Missing."""
+    """A run of a private incident is as private. Raises Missing."""
     run = await get(deps, number)
     if run.incident is not None and (by.channel is None or by.channel != run.channel):
         try:
@@ -48,7 +48,7 @@ async def visible(deps: Deps, number: int, by: Actor) -> Run:
 
 
 async def named(deps: Deps, text: str, where: Where, by: Actor) -> Run:
-    """`RUN-7`, or the run in whose thread it was said. Raises Unclear, Missing."""
+    """By `RUN-7`, or by its thread. Raises Unclear, Missing."""
     number = rules.number(text)
     if number is not None:
         return await visible(deps, number, by)
@@ -126,7 +126,6 @@ async def record(deps: Deps, runbook: str) -> Record:
 
 
 def record_of(found: list[Run]) -> Record:
-    """Of runs that were begun and are over."""
     ended = [run for run in found if run.is_over and run.started_at]
     fixed = [run for run in ended if run.status is Status.SUCCEEDED]
     times = [run.took.total_seconds() for run in fixed if run.took is not None]
@@ -161,7 +160,7 @@ async def wake(deps: Deps, tx: Tx, timer: Timer) -> None:
 
 
 async def deadline(deps: Deps, tx: Tx, timer: Timer) -> None:
-    """A run that rests is over its time. One whose step is unknown goes on asking."""
+    """A run whose step is unknown goes on asking."""
     run = await store.lock(tx, rules.number(timer.subject) or 0)
     if run.is_over or run.status is Status.UNKNOWN or run.state == "running":
         return
@@ -169,7 +168,6 @@ async def deadline(deps: Deps, tx: Tx, timer: Timer) -> None:
 
 
 async def suggestions(deps: Deps, incident: Incident) -> list[tuple[Runbook, Record]]:
-    """The runbooks of the incident's service, those that fixed most first."""
     mine = [one for one in deps.catalogue.runbooks.values() if one.service == incident.service]
     found = [(one, await record(deps, one.id)) for one in mine]
     return sorted(found, key=lambda pair: (-pair[1].fixed, pair[0].id))

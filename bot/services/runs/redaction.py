@@ -12,18 +12,17 @@ from bot.domain.runs.run import Run
 
 
 def typed(deps: Deps, run: Run, text: str) -> str:
-    """The text as it may be kept and shown."""
     know(deps, run)
     return deps.secrets.masker.mask(text)
 
 
 def quoted(text: str) -> str:
-    """Somebody's words within a sentence of ours: no mention comes out of them."""
+    """No mention comes out of somebody's words."""
     return text.replace("<@", "<\N{WORD JOINER}@")
 
 
 def know(deps: Deps, run: Run) -> None:
-    """From now on its secrets are hidden everywhere. One that cannot be found cannot come back either."""
+    """A secret that cannot be found cannot come back either."""
     for reference in references(run):
         try:
             deps.secrets.resolve(reference)
@@ -32,7 +31,7 @@ def know(deps: Deps, run: Run) -> None:
 
 
 def revealed(deps: Deps, parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """With every secret in place, for the moment of use. Raises Misconfigured."""
+    """For the moment of use. Raises Misconfigured."""
     resolve = deps.secrets.resolve
     return {
         name: resolve(one.source).reveal() if isinstance(one, Reference) else one for name, one in parameters.items()

@@ -1,4 +1,4 @@
-"""What people may not do with a run is in the audit log, each attempt of it."""
+"""What people may not do with a run is in the audit log: each attempt that was not let through."""
 
 from __future__ import annotations
 
@@ -18,8 +18,6 @@ T = TypeVar("T")
 
 
 def refusals_are_kept(verb: Callable[P, Awaitable[T]]) -> Callable[P, Coroutine[Any, Any, T]]:
-    """For what people do with a run, or a step of it: each attempt that was not let through is in the audit log."""
-
     @wraps(verb)
     async def careful(*given: P.args, **named: P.kwargs) -> T:
         deps, about, *rest = cast(tuple[Any, ...], given)
@@ -33,7 +31,7 @@ def refusals_are_kept(verb: Callable[P, Awaitable[T]]) -> Callable[P, Coroutine[
 
 @asynccontextmanager
 async def refusal_is_kept(deps: Deps, by: Actor, action: str, subject: str, **more: str) -> AsyncIterator[None]:
-    """An attempt that is not let through is in the audit log, in a transaction of its own."""
+    """In a transaction of its own."""
     try:
         yield
     except (Refused, Conflict, Missing) as problem:

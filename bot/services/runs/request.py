@@ -59,8 +59,6 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Draft:
-    """All that is known before anything is written."""
-
     runbook: Runbook
     plan: Plan
     incident: Incident | None
@@ -71,7 +69,7 @@ class Draft:
 
 
 async def draft(deps: Deps, wanted: Wanted, where: Where, *, looks: bool = True) -> Draft:
-    """The plan of that run, here. With `looks`, what it would reach is looked at. Raises Unclear."""
+    """With `looks`, what it would reach is looked at. Raises Unclear."""
     runbook = deps.catalogue.runbook(wanted.runbook)
     values = parameters.read(runbook, wanted.given)
     about = await _about(deps, wanted, where)
@@ -87,7 +85,6 @@ async def draft(deps: Deps, wanted: Wanted, where: Where, *, looks: bool = True)
 
 
 async def _looked_into(deps: Deps, runbook: Runbook, plan: Plan) -> Plan:
-    """With what keeps it from running as things are now."""
     return replace(plan, problems={**plan.problems, **await preflight.problems(deps, runbook, plan)})
 
 
@@ -107,7 +104,7 @@ class _About:
 
 
 async def _about(deps: Deps, wanted: Wanted, where: Where) -> _About:
-    """The incident here; that of its alert group, where it has one that is open and everybody may see."""
+    """An alert group's incident counts where it is open and everybody may see it."""
     incident = await incident_queries.living_here(deps, where)
     if wanted.group is None:
         return _About(incident, labels=wanted.alert)
@@ -121,7 +118,7 @@ async def _about(deps: Deps, wanted: Wanted, where: Where) -> _About:
 
 
 def subject(incident: Incident | None, alert: Mapping[str, str]) -> dict[str, Any]:
-    """What expressions see apart from the parameters. Fixed when the run is asked for."""
+    """Fixed when the run is asked for."""
     names = ("severity", "service", "title")
     seen = {"id": incident.name if incident else None, **{name: getattr(incident, name, None) for name in names}}
     return {"incident": seen, "alert": {"labels": dict(alert)}}
@@ -154,7 +151,7 @@ async def request(deps: Deps, wanted: Wanted, by: Actor, where: Where) -> Run:
 
 
 async def may_begin(deps: Deps, runbook: Runbook, by: Actor, where: Where, group: int | None = None) -> None:
-    """Asked before a form opens that would be filled in for nothing. Raises Refused, which is kept like any other."""
+    """Before a form opens that would be filled in for nothing. Raises Refused, which is kept like any other."""
     async with refusal_is_kept(deps, by, REFUSED, runbook.id):
         await _may_ask(deps, runbook, by, await _about(deps, Wanted(runbook.id, group=group), where))
 
@@ -167,7 +164,7 @@ async def _may_ask(deps: Deps, runbook: Runbook, by: Actor, about: _About, *, mu
 
 
 def _must_be_harmless(runbook: Runbook) -> None:
-    """Automation is no way round an approval."""
+    """Automation is no way round an approval. Raises Refused."""
     if not runbook.policy.needs_none or any(one.effect is Effect.ONCE for one in runbook.steps_and_undos):
         raise Refused(f"{runbook.id} needs a person: only runbooks with “approval: none” and no once step start alone.")
 
@@ -198,7 +195,7 @@ def _must_be_sound(found: Draft, wanted: Wanted, by: Actor, deps: Deps) -> None:
 
 
 def told_problems(plan: Plan) -> str:
-    """What keeps it from running; what keeps several steps from it is said once."""
+    """What keeps several steps from running is said once."""
     places: dict[str, list[str]] = {}
     for place, sentence in plan.problems.items():
         places.setdefault(sentence, []).append(place)
@@ -212,14 +209,11 @@ def _spots(places: list[str]) -> str:
 
 
 def _spot(place: str) -> str:
-    """A step's id, or `parameter NAME`, at the beginning of a sentence."""
     return place.capitalize() if place.startswith("parameter ") else f"Step {place}"
 
 
 async def _place(deps: Deps, runbook: Runbook, by: Actor, where: Where, group: AlertGroup | None) -> str | None:
-    """The channel of its thread: where it was asked for, or that of its alert's card, else that of its service's
-    alerts. Raises Refused.
-    """
+    """Where it was asked for, or that of its alert's card, else that of its service's alerts. Raises Refused."""
     if by.source == AUTOMATION and group and group.ts:
         return group.channel
     if where.channel is None or by.source != "slack":
@@ -262,7 +256,6 @@ async def _must_be_few(deps: Deps, tx: Tx, found: Draft, by: Actor) -> None:
 
 
 async def _write_down(deps: Deps, tx: Tx, found: Draft, wanted: Wanted, by: Actor, channel: str | None) -> Run:
-    """The run, its question where it needs one, its message, its line in the audit log: together."""
     await store.keep_version(tx, found.runbook, deps.clock.now())
     run = await store.add(tx, _birth(deps, found, wanted, by, channel))
     await audit.record(
@@ -315,7 +308,7 @@ def _slot_key(runbook: Runbook, plan: Plan) -> str | None:
 
 
 async def executable(deps: Deps, number: int, by: Actor) -> tuple[Run, Runbook]:
-    """A run that this person may execute, and its runbook. Raises Refused."""
+    """Raises Refused."""
     run, runbook = await queries.with_runbook(deps, number)
     await may_execute(deps, runbook, by, run.incident)
     return run, runbook
@@ -323,7 +316,7 @@ async def executable(deps: Deps, number: int, by: Actor) -> tuple[Run, Runbook]:
 
 @refusals_are_kept
 async def may_change(deps: Deps, number: int, by: Actor) -> tuple[Run, Runbook]:
-    """Asked before the form opens that would be filled in for nothing. Raises Conflict, Refused."""
+    """Before the form opens that would be filled in for nothing. Raises Conflict, Refused."""
     run, runbook = await queries.with_runbook(deps, number)
     _must_wait(run)
     await may_execute(deps, runbook, by, run.incident)
@@ -365,5 +358,4 @@ async def change(deps: Deps, number: int, given: Mapping[str, Any], by: Actor) -
 
 
 def also_edited(run: Run, by: Actor) -> list[str]:
-    """Who had a hand in it, this one included: they do not approve it."""
     return sorted({*run.edited_by, by.id} - {run.requested_by})

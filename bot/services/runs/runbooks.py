@@ -1,5 +1,3 @@
-"""Runbooks looked at: which there are, how they have done, and what of them waits for a person."""
-
 from __future__ import annotations
 
 from bot.deps import Deps
@@ -17,7 +15,7 @@ LOOKED_AT = 100
 
 
 def matching(deps: Deps, words: str) -> list[Runbook]:
-    """Those that have every one of the words somewhere, by service and title. Raises Unclear where none has."""
+    """By service and title. Raises Unclear where none has every one of the words."""
     wanted = words.casefold().split()
     every = sorted(deps.catalogue.runbooks.values(), key=lambda one: (one.service, one.title, one.id))
     found = [one for one in every if all(word in _text(one) for word in wanted)]
@@ -47,12 +45,11 @@ async def history(deps: Deps, runbook: str, by: Actor, limit: int = 10) -> tuple
 
 
 async def to_decide(deps: Deps, by: Actor) -> list[tuple[Run, ApprovalRequest]]:
-    """What this person may approve or has to review, of what they may see."""
+    """Of what they may see."""
     waiting = await approvals.waiting_for(deps, by)
     return [(run, asked) for run, asked in waiting if await queries.may_see(deps, run, by)]
 
 
 async def to_answer(deps: Deps, by: Actor) -> list[Run]:
-    """Runs that this person asked for, which wait for somebody to say whether a step happened."""
     async with deps.database.reading() as tx:
         return await store.unknown_of(tx, by.id)

@@ -47,8 +47,6 @@ class Job:
 
 
 class Engine:
-    """One process's part in running: a pump of claimed runs, one writer for all, and a watch over what is in flight."""
-
     def __init__(self, deps: Deps, on_done: Callable[[], None] = lambda: None) -> None:
         self._deps = deps
         self._running: set[Executor] = set()
@@ -65,13 +63,13 @@ class Engine:
         return await self.pool.until_idle()
 
     def begin_nothing(self) -> None:
-        """From this moment on no step begins; those that are under way go on."""
+        """Steps that are under way go on."""
         self._stopping = True
         for executor in self._running:
             executor.stop()
 
     async def finish(self, seconds: float) -> None:
-        """No new step; what is under way gets its time. What takes longer is given up as a crash would."""
+        """What takes longer is given up as a crash would."""
         self.begin_nothing()
         await self.pool.finish(seconds)
         if self._watch:
@@ -80,7 +78,6 @@ class Engine:
                 await self._watch
 
     async def next_wall(self) -> float | None:
-        """When the next run that waits for a time may go on."""
         async with self._deps.database.reading() as tx:
             return await store.next_wall(tx, wall=self._deps.clock.wall())
 
@@ -99,7 +96,7 @@ class Engine:
             return await self._jobs(tx, with_slot)
 
     async def _take_slot(self, tx: Tx, claim: Claim, run: Run) -> bool:
-        """A slot is taken in the claiming transaction; a run that finds none is queued."""
+        """In the claiming transaction; a run that finds none is queued."""
         if not run.slot_key or run.has_slot:
             return True
         await serialise(tx, f"slot:{run.slot_key}")
@@ -122,7 +119,7 @@ class Engine:
         ]
 
     async def _version(self, tx: Tx, version: str) -> Runbook:
-        """Never changes, so it may be kept."""
+        """A version never changes, so it may be kept."""
         if version not in self._versions:
             if len(self._versions) >= VERSIONS_KEPT:
                 self._versions.clear()
@@ -151,7 +148,7 @@ class Engine:
             self._watch = asyncio.create_task(self._watch_over())
 
     async def _watch_over(self) -> None:
-        """While anything is in flight: renew what is long under way, hear who cancelled, notice what was lost."""
+        """Renews what is long under way, hears who cancelled, notices what was lost."""
         lease_seconds = self._deps.config.lease_seconds
         pause = min(WATCH_SECONDS, lease_seconds / 6)
         loop = asyncio.get_running_loop()

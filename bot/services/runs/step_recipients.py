@@ -46,7 +46,6 @@ async def _meant(deps: Deps, run: Run, step: str, to: str, contact: Mapping[str,
 
 
 def _of_incident(meant: Meant, run: Run, incident: Incident) -> Meant:
-    """Its mail hangs together with the incident's."""
     return replace(
         meant,
         thread=incident.name.lower(),
@@ -89,6 +88,6 @@ async def _roles(deps: Deps, incident: Incident | None) -> Mapping[str, str]:
 
 
 def _on_behalf(deps: Deps, service: str) -> str | None:
-    """A page to people is made for a service of PagerDuty's: the first that the service's contacts name."""
+    """The first that the service's contacts name."""
     known: Service = deps.catalogue.service_or_default(service)
     return next((one.pagerduty_service for one in known.contacts.values() if one.pagerduty_service), None)

@@ -50,7 +50,7 @@ async def called(deps: Deps, tx: Tx, group: AlertGroup) -> list[Called]:
 
 
 async def fire(deps: Deps, tx: Tx, group: AlertGroup) -> None:
-    """What triggers want begun by itself is looked at after the commit. The card shows what they suggest."""
+    """After the commit. The card shows what triggers suggest."""
     if not triggers.any_by_itself(deps.catalogue):
         return
     for one in await called(deps, tx, group):
@@ -132,7 +132,6 @@ def _waits_for_its_card(deps: Deps, group: AlertGroup) -> bool:
 
 
 async def _say_begun(deps: Deps, tx: Tx, group: AlertGroup, run: Run) -> None:
-    """Where its own message is not under the card."""
     if run.thread is None:
         text = f"{run} ({run.runbook}) was asked for by {group} itself, and {SPOKEN[run.status]}."
         await thread_notes.say(deps, tx, str(group), text, f"trigger {run.runbook}")
@@ -155,5 +154,4 @@ async def _say_bound(deps: Deps, tx: Tx, group: AlertGroup, runbook: str) -> Non
 
 
 def _bound_key(deps: Deps, runbook: str) -> str:
-    """One line for each stretch of time, however many alerts."""
     return f"trigger bound:{runbook}:{int(deps.clock.now().timestamp() // WINDOW.total_seconds())}"

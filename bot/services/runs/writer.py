@@ -32,7 +32,7 @@ _NOTED = (StepState.DONE, StepState.FAILED, StepState.UNKNOWN, StepState.INTERRU
 
 @dataclass
 class Write:
-    """One run's part of a transaction. `then`: what follows from it, written with it."""
+    """`then`: what follows from it, written with it."""
 
     claim: Claim
     run: Run
@@ -64,7 +64,6 @@ class Writer:
         self._next.audit.append(audit.row(self._deps.clock, BOT, action, self.run.name, detail))
 
     def ended(self, step: Step, made: StepRun) -> None:
-        """An attempt with its outcome, which is noted unless nothing came of it yet."""
         self.record(made)
         if made.state in _NOTED:
             detail = {"step": made.step, "attempt": made.attempt, "effect": step.effect.value}
@@ -77,7 +76,7 @@ class Writer:
         self._next.then.append(then)
 
     async def flush(self) -> str | None:
-        """What has gathered, and that the run goes on. Raises LeaseLost."""
+        """Raises LeaseLost."""
         until = self._deps.clock.wall() + self._deps.config.lease_seconds
         self.run = replace(self.run, status=Status.RUNNING, sentence="")
         cancelled_by = await self._commit("running", owner=self.claim.owner, until=until)
@@ -86,7 +85,6 @@ class Writer:
         return cancelled_by
 
     async def leave(self, pause: Pause) -> str | None:
-        """The last write: how the run is left, and what follows from that."""
         clock = self._deps.clock
         is_over = pause.state == "over"
         ended_at = clock.now() if is_over else None
@@ -174,7 +172,7 @@ async def commit(deps: Deps, writes: Sequence[Write]) -> list[str | Exception | 
 
 
 async def _show(deps: Deps, tx: Tx, runs: Sequence[Run]) -> None:
-    """Live messages to edit. One that waits already is kept from being sent before this commits."""
+    """One that waits already is kept from being sent before this commits."""
     if runs:
         news: list[NewDelivery] = [run_deliveries.edit(run.id, run.rank) for run in runs]
         await deliveries_store.insert_or_join(

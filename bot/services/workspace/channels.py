@@ -58,13 +58,12 @@ class _Seen:
 
 
 def key_of(channel_name: str) -> str:
-    """A setting as the table has it: an id unchanged, a name without # and in lower case."""
+    """An id unchanged, a name without # and in lower case."""
     text = channel_name.strip().removeprefix("#")
     return text if CHANNEL_ID.fullmatch(text) else text.casefold()
 
 
 def settings(deps: Deps) -> list[str]:
-    """Each channel that the variables or the catalogue name, once."""
     named: list[str | None] = [deps.config.incidents_channel, deps.config.alerts_channel]
     for service in deps.catalogue.services.values():
         named += [service.incidents_channel, service.alerts_channel]
@@ -84,7 +83,7 @@ def _told_by_runbooks(deps: Deps) -> list[str]:
 
 
 async def resolve(source: Deps | Tx, channel_name: str) -> str | None:
-    """The channel's id, or None while it cannot be used. Reads the table only: never asks Slack."""
+    """None while it cannot be used. Reads the table only: never asks Slack."""
     if isinstance(source, Deps):
         async with source.database.reading() as tx:
             return await resolve(tx, channel_name)
@@ -93,7 +92,7 @@ async def resolve(source: Deps | Tx, channel_name: str) -> str | None:
 
 
 async def problems(deps: Deps) -> list[str]:
-    """A sentence for each setting that is not usable, for /readyz."""
+    """For /readyz."""
     return [
         place.problem or "" if place else UNANSWERED.format(name=_spoken(channel_name))
         for channel_name, place in (await _unusable(deps)).items()
@@ -101,7 +100,6 @@ async def problems(deps: Deps) -> list[str]:
 
 
 async def _unusable(deps: Deps) -> dict[str, Channel | None]:
-    """The settings that are not usable, with what is known of them."""
     async with deps.database.reading() as tx:
         known = await store.every(tx)
     found = {channel_name: known.get(channel_name) for channel_name in settings(deps)}
@@ -109,12 +107,11 @@ async def _unusable(deps: Deps) -> dict[str, Channel | None]:
 
 
 async def find_all(deps: Deps) -> None:
-    """At start, known or not. Never raises for Slack: what failed is looked at again."""
+    """Never raises for Slack: what failed is looked at again."""
     await _look_at(deps, settings(deps))
 
 
 async def look_again(deps: Deps) -> None:
-    """Every minute."""
     await _look_at(deps, list(await _unusable(deps)))
 
 
@@ -124,7 +121,7 @@ async def renamed(deps: Deps, channel: str, name: str) -> None:
 
 
 async def lost(deps: Deps, channel: str, error: str) -> None:
-    """Archived, deleted or left: its deliveries wait until it is found again."""
+    """Its deliveries wait until it is found again."""
     async with deps.database.transaction() as tx:
         marked = await store.mark(tx, channel, _sentence(error, f"<#{channel}>"))
     if marked:
@@ -198,7 +195,7 @@ class _Look:
         return _Seen.read({"is_member": True} | answer["channel"])
 
     async def _enter(self, channel_name: str, seen: _Seen) -> Channel:
-        """Joins a public channel. A private one needs an invitation."""
+        """A private one needs an invitation."""
         if seen.is_archived:
             raise Undeliverable("is_archived", permanent=True)
         if not seen.is_member:
@@ -209,7 +206,7 @@ class _Look:
 
 
 async def _listed(deps: Deps) -> dict[str, _Seen]:
-    """Every channel the bot can see, by name; archived ones too, since their names are taken."""
+    """Archived ones too, since their names are taken."""
     kinds = {"types": "public_channel,private_channel", "exclude_archived": False, "limit": PAGE}
     found = [
         _Seen.read(channel)

@@ -45,17 +45,15 @@ class Schedule:
 
     @property
     def users(self) -> tuple[str, ...]:
-        """As ids of this workspace."""
         return tuple(dict.fromkeys(filter(None, map(self._account, self.people))))
 
     @property
     def strangers(self) -> tuple[str, ...]:
-        """PagerDuty's names of people who are not found in Slack."""
         return tuple(person.name for person in self.people if not self._account(person))
 
     @property
     def until(self) -> datetime | None:
-        """When the first of them goes, by PagerDuty's clock."""
+        """By PagerDuty's clock."""
         return min((person.until for person in self.people if person.until), default=None)
 
     def _account(self, person: OnPager) -> str | None:
@@ -83,7 +81,7 @@ class ResolvedList:
 
 
 async def look(deps: Deps, who: Sequence[str], service: str | None, *, strictly: bool = False) -> ResolvedList:
-    """The list as it is now. May ask PagerDuty: call it outside a transaction.
+    """May ask PagerDuty: call it outside a transaction.
 
     `service` None: nobody is on call. `strictly`: what is older than a minute is not known. Otherwise the last that
     PagerDuty said counts, as long as it cannot be asked.
@@ -96,7 +94,7 @@ async def look(deps: Deps, who: Sequence[str], service: str | None, *, strictly:
 
 
 async def ask(deps: Deps, who: Sequence[str], service: str, *, strictly: bool = False) -> ScheduleAnswers:
-    """What PagerDuty has to say before the list can be applied. Outside a transaction."""
+    """Outside a transaction, before the list can be applied."""
     wanted = []
     async with deps.database.reading() as tx:
         for level in levels_in(deps, who, service):
@@ -108,7 +106,7 @@ async def ask(deps: Deps, who: Sequence[str], service: str, *, strictly: bool = 
 async def opened(
     deps: Deps, tx: Tx, who: Sequence[str], service: str, told: ScheduleAnswers, *, strictly: bool = False
 ) -> ResolvedList:
-    """The list as it is at this moment, with PagerDuty's answers from before."""
+    """With PagerDuty's answers from before."""
     holders, unavailable = {}, []
     for entry in filter(access.is_on_call, who):
         level = deps.catalogue.service_or_default(service).level(entry)
@@ -132,7 +130,7 @@ async def holding(
     at: datetime | None = None,
     strictly: bool = False,
 ) -> OnCallNow:
-    """Who has it now, or `at` a moment; of PagerDuty only now is known."""
+    """Of PagerDuty only now is known."""
     held = await _on_call(deps, tx, service, level, at or deps.clock.now(), strictly=strictly)
     if held.schedule is None:
         return OnCallNow(held.who, held)
@@ -164,14 +162,13 @@ async def _trusted(deps: Deps, tx: Tx, service: str) -> set[str] | None:
 
 
 def trusted_entries(deps: Deps, service: str) -> list[str]:
-    """As a `who` list: whom the files put on call in this service, and whom they let approve."""
     levels = deps.catalogue.service_or_default(service).oncall.values()
     rotating = [person for level in levels for rotation in level.rotations for person in rotation.people]
     return [*rotating, *(entry for level in levels for entry in level.who), *deps.catalogue.access.approve]
 
 
 def service_key(deps: Deps, service: str) -> str:
-    """The key of its overrides: for a service that left the catalogue the default one is on call."""
+    """For a service that left the catalogue the default one is on call."""
     return deps.catalogue.service_or_default(service).key
 
 
@@ -181,7 +178,6 @@ def levels_in(deps: Deps, who: Sequence[str], service: str) -> list[Level]:
 
 
 def everybody(deps: Deps, who: Sequence[str], service: str) -> list[str]:
-    """The list, and the user groups and teams that it may come to mean: to be known beforehand."""
     return [*who, *(entry for level in levels_in(deps, who, service) for entry in level.who)]
 
 
@@ -262,7 +258,7 @@ def _without_ended(people: Sequence[OnPager], wall: float) -> tuple[OnPager, ...
 
 
 async def next_by(deps: Deps, schedule: str, at: datetime) -> Schedule | None:
-    """After a shift of PagerDuty's that ends `at`; None where it does not answer."""
+    """None where PagerDuty does not answer."""
     if deps.pager is None:
         return None
     try:

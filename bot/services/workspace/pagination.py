@@ -11,7 +11,7 @@ from bot.domain.errors import Throttled
 
 
 async def pages(deps: Deps, method: str, arguments: dict[str, Any]) -> AsyncIterator[dict[str, Any]]:
-    """Every page of a listing method, from the first. Raises Undeliverable."""
+    """Raises Undeliverable."""
     cursor: str | None = None
     while cursor != "":
         answer = await _patiently(deps, method, {**arguments, "cursor": cursor})

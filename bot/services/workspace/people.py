@@ -42,8 +42,7 @@ async def introduce(deps: Deps) -> Identity:
 
 
 async def find(deps: Deps, user: str, *, spawn: Spawn | None = None, must_be_fresh: bool = False) -> Person:
-    """The person of that id. Unknown: Slack is asked. Older than ten minutes: `spawn` gets a refresh to run beside it,
-    or it is waited for.
+    """Unknown: Slack is asked. Older than ten minutes: `spawn` gets a refresh to run beside it, or it is waited for.
 
     Raises Refused where Slack does not know them, Undeliverable where it cannot be asked about somebody unknown.
     """
@@ -60,7 +59,7 @@ async def find(deps: Deps, user: str, *, spawn: Spawn | None = None, must_be_fre
 
 
 async def _known(deps: Deps, user: str) -> store.KnownPerson | None:
-    """From the table; what was read in the last seconds is not read again, unless something was written since."""
+    """What was read in the last seconds is not read again, unless something was written since."""
     wall, lately = deps.clock.wall(), deps.caches.people
     read_at, kept = lately.get(user, (0.0, None))
     if isinstance(kept, store.KnownPerson) and wall - read_at < REREAD_SECONDS:
@@ -90,7 +89,7 @@ async def _refresh(deps: Deps, user: str) -> None:
 
 
 async def prefill(deps: Deps) -> int:
-    """Everybody in the workspace. Returns how many. Raises Undeliverable."""
+    """Returns how many. Raises Undeliverable."""
     count = 0
     async for answer in pages(deps, "users.list", {"limit": PAGE}):
         count += await _save_page(deps, answer.get("members") or [])
@@ -106,7 +105,6 @@ async def _save_page(deps: Deps, members: Sequence[dict[str, Any]]) -> int:
 
 
 async def remember(deps: Deps, user: Mapping[str, Any]) -> Person:
-    """Keep what Slack just said about somebody (`users.info`, `user_change`, `team_join`)."""
     person = as_person(user, team=deps.workspace.team)
     async with deps.database.transaction() as tx:
         await store.save(tx, [person], team=str(user.get("team_id") or "") or None, seen_at=deps.clock.wall())
@@ -115,7 +113,7 @@ async def remember(deps: Deps, user: Mapping[str, Any]) -> Person:
 
 
 def as_person(user: Mapping[str, Any], *, team: str = "") -> Person:
-    """Slack's user object as a person. `team` is our workspace; empty where it is not known yet."""
+    """`team` is our workspace; empty where it is not known yet."""
     profile = user.get("profile") or {}
     names = (profile.get("display_name"), user.get("real_name"), profile.get("real_name"), user.get("name"))
     name = next((str(text).strip() for text in names if text and str(text).strip()), str(user["id"]))
@@ -150,7 +148,6 @@ def _is_ours(user: Mapping[str, Any], team: str) -> bool:
 
 
 async def known(deps: Deps, ids: Sequence[str]) -> list[Person]:
-    """Without those the table does not have."""
     async with deps.database.reading() as tx:
         return await store.find_all(tx, list(dict.fromkeys(ids)))
 

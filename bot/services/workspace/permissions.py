@@ -18,7 +18,7 @@ HARMLESS = ("declare", "respond")  # for these, who is on call may be as PagerDu
 
 
 def welcome(person: Person) -> None:
-    """Raises Refused for everybody who is no full, active member: they may do nothing at all."""
+    """Raises Refused for everybody who is no full, active member."""
     if not person.is_full_member:
         raise Refused(access.NOT_A_MEMBER[person.kind].format(attempted="use me"))
 
@@ -26,7 +26,7 @@ def welcome(person: Person) -> None:
 async def admitted(
     deps: Deps, user: str, *, attempted: str, about: str = "", spawn: Spawn | None = None, must_be_fresh: bool = False
 ) -> Person:
-    """The person of that id, if they may use the bot at all; who may not is in the audit log. Raises as `find`."""
+    """Who may not is in the audit log. Raises as `find`."""
     try:
         person = await find(deps, user, spawn=spawn, must_be_fresh=must_be_fresh)
         welcome(person)
@@ -87,7 +87,7 @@ def must_be_told(groups: Sequence[str], levels: Sequence[str]) -> None:
 
 
 async def memberships(deps: Deps, ids: Sequence[str]) -> dict[str, frozenset[str]]:
-    """Members of these user groups, at most 60 s old. One that Slack did not tell is left out: nobody is in it."""
+    """At most 60 s old. A group that Slack did not tell is left out: nobody is in it."""
     since = deps.clock.wall() - GROUP_FRESH_SECONDS
     async with deps.database.reading() as tx:
         fresh = await store.group_members(tx, ids, since=since)

@@ -24,10 +24,7 @@ async def find(
     *,
     contacts: Mapping[str, Contact] | None = None,
 ) -> Recipients:
-    """Whom these contacts, `who` entries and addresses mean. `contacts` None: those of the service, as they are now.
-
-    May ask Slack: call it outside a transaction.
-    """
+    """`contacts` None: those of the service, as they are now. May ask Slack: call it outside a transaction."""
     known = deps.catalogue.service_or_default(service).contacts if contacts is None else contacts
     named = [known[one] for one in to if one in known]
     written = [one for one in to if is_address(one)] + [address for contact in named for address in contact.addresses]
@@ -45,7 +42,6 @@ async def find(
 
 
 async def _only_at_pagerduty(deps: Deps, who: Sequence[str], service: str) -> list[str]:
-    """Addresses of those who are on call by a schedule of PagerDuty's and whom Slack does not know."""
     told = await oncall_now.ask(deps, who, service) if any(map(access.is_on_call, who)) else {}
     every = [(schedule, person.email) for schedule in told.values() for person in schedule.people if person.email]
     return [address for schedule, address in every if address.lower() not in schedule.accounts]
