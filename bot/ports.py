@@ -41,7 +41,7 @@ class Clock(Protocol):
         """Of wall time, until `now` shows that moment; negative where it is past."""
         return (moment - self.now()).total_seconds() / self.speed
 
-    async def refresh(self) -> None:
+    async def refresh(self, tx: Tx | None = None) -> None:
         """Read the anchors again: another process may have jumped or changed the speed."""
 
 

@@ -11,22 +11,20 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 from bot.queue.chores import Chore
 
-TICK_SECONDS = 0.5
 ARM_SECONDS = 10.0
 CLOSE_ENOUGH = timedelta(milliseconds=2)
 
 
 class Scheduler:
-    """Calls `tick` twice a second, `wake` at the next due timer, and each chore's `do_chore(name)` in its interval."""
+    """Calls `wake` at the next due timer, and each chore's `do_chore(name)` in its interval."""
 
     def __init__(
         self,
         *,
-        tick: Callable[[], Coroutine[Any, Any, None]],
         wake: Callable[[], None],
         do_chore: Callable[[str], Coroutine[Any, Any, None]],
     ) -> None:
-        self._tick_worker, self._wake_worker, self._do_worker_chore = tick, wake, do_chore
+        self._wake_worker, self._do_worker_chore = wake, do_chore
         self._armed: datetime | None = None
         self._busy: set[asyncio.Task[None]] = set()
         self._scheduler = AsyncIOScheduler(
@@ -34,7 +32,6 @@ class Scheduler:
         )
 
     def start(self, chores: Mapping[str, Chore]) -> None:
-        self._scheduler.add_job(self._tick, "interval", seconds=TICK_SECONDS, id="tick")
         for name, chore in chores.items():
             self._scheduler.add_job(
                 self._do_chore, "interval", seconds=chore.every_seconds, args=[name], id=f"chore:{name}"
@@ -48,9 +45,6 @@ class Scheduler:
         if self._busy:
             await asyncio.wait(self._busy, timeout=seconds)
         self._scheduler.shutdown(wait=False)
-
-    async def _tick(self) -> None:
-        await self._to_its_end(self._tick_worker())
 
     async def _do_chore(self, name: str) -> None:
         await self._to_its_end(self._do_worker_chore(name))

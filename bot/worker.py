@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from datetime import datetime
 from functools import partial
 from typing import Any
 
 from bot.deps import Deps
+from bot.ports import Tx
 from bot.priority import yield_to_commands
 from bot.queue import commitments, inbox, lease, outbox, timers
 from bot.queue.chores import Chore, may_do
@@ -15,13 +17,14 @@ from bot.queue.commitments import LateHandler
 from bot.queue.handler import DeliveryHandler
 from bot.queue.inbox import InboxHandler, by_family
 from bot.queue.timers import TimerHandler
-from bot.scheduler import TICK_SECONDS, Scheduler
+from bot.scheduler import Scheduler
 from bot.services.alerts import heartbeats as alert_heartbeats
 from bot.services.runs import scheduler as run_scheduler
 from bot.store.db.errors import DatabaseTrouble
 from bot.store.queue import pending, workers
 from bot.telemetry import Event, get_logger
 
+TICK_SECONDS = 0.5
 COMMITMENTS_SECONDS = 5.0
 BEAT_SECONDS = 2.0  # well below what /readyz calls stalled
 REFRESH_SECONDS = 1.0
@@ -60,6 +63,7 @@ class Worker:
         self._arrived = asyncio.Event()
         self._sendable = asyncio.Event()
         self._runnable = asyncio.Event()
+        self._next_tick = asyncio.Event()
 
     def wake(self) -> None:
         """Something was committed: look at everything soon."""
@@ -80,7 +84,7 @@ class Worker:
     async def work_once(self) -> int:
         """All that is due now, and what follows from it; returns how much that was."""
         await self._refresh_clock()
-        moved = await self._fire()
+        moved, _ = await self._fire()
         moved += await inbox.work(self._deps, self._handle_inbox)
         moved += await run_scheduler.Engine(self._deps).until_idle()
         moved += await outbox.send_waiting(self._deps, self._handlers)
@@ -98,7 +102,7 @@ class Worker:
         taking_in = inbox.intake(self._deps, self._handle_inbox, on_done=self.wake)
         sending = outbox.Outbox(self._deps, self._handlers, on_done=self._sendable.set)
         engine = run_scheduler.Engine(self._deps, on_done=self._run_done)
-        alarm_clock = Scheduler(tick=self.tick, wake=self.wake, do_chore=self.do_chore)
+        alarm_clock = Scheduler(wake=self.wake, do_chore=self.do_chore)
         loops = (
             self._whenever(self._due, lambda: self._fire_and_arm(alarm_clock), stop, polite_seconds=POLITE_SECONDS / 4),
             self._whenever(self._arrived, taking_in.start_ready, stop),
@@ -110,6 +114,7 @@ class Worker:
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._rouse_at(stop, engine))
+                group.create_task(self._tick_until(stop))
                 for loop in loops:
                     group.create_task(loop)
         finally:
@@ -142,12 +147,11 @@ class Worker:
     async def _rouse_at(self, stop: asyncio.Event, engine: run_scheduler.Engine) -> None:
         await stop.wait()
         engine.begin_nothing()
+        self._next_tick.set()
         self.wake()
 
     async def _fire_and_arm(self, alarm_clock: Scheduler) -> None:
-        if await self._fire():
-            self._sendable.set()
-        due = await timers.next_due(self._deps)
+        _, due = await self._fire()
         if due is not None:
             alarm_clock.arm(self._deps.clock.seconds_until(due))
 
@@ -168,19 +172,22 @@ class Worker:
         self._runnable.set()
         self._sendable.set()
 
-    async def _fire(self) -> int:
-        fired = 0
-        while batch := await timers.fire_due(self._deps, self._timers):
-            fired += batch
-            self._sendable.set()
-        return fired
+    async def _fire(self) -> tuple[int, datetime | None]:
+        return await timers.fire_all(self._deps, self._timers, self._sendable.set)
 
     # --- the tick -----------------------------------------------------------------------------------------------------
+
+    async def _tick_until(self, stop: asyncio.Event) -> None:
+        """By the loop's monotonic time, so that a clock set back stops nothing."""
+        while not stop.is_set():
+            await self.tick()
+            asyncio.get_running_loop().call_later(TICK_SECONDS, self._next_tick.set)
+            await self._next_tick.wait()
+            self._next_tick.clear()
 
     async def tick(self) -> None:
         """The safety net behind every hint: one look, and more only where something waits."""
         try:
-            await self._refresh_clock()
             await self._beat()
             await self._look()
         except (DatabaseTrouble, OSError) as problem:
@@ -190,8 +197,9 @@ class Worker:
 
     async def _look(self) -> None:
         """What comes due before the next look counts: its loop waits for the moment itself."""
-        soon = self._deps.clock.wall() + 2 * TICK_SECONDS
         async with self._deps.database.reading() as tx:
+            await self._refresh_clock(tx)
+            soon = self._deps.clock.wall() + 2 * TICK_SECONDS
             found = await pending.look(tx, now=self._deps.clock.from_wall(soon), wall=soon)
         waiting = (
             (found.timers, self._due),
@@ -203,9 +211,9 @@ class Worker:
             if is_waiting:
                 event.set()
 
-    async def _refresh_clock(self) -> None:
+    async def _refresh_clock(self, tx: Tx | None = None) -> None:
         if abs(self._deps.clock.wall() - self._refreshed_at) >= REFRESH_SECONDS:
-            await self._deps.clock.refresh()
+            await self._deps.clock.refresh(tx)
             self._refreshed_at = self._deps.clock.wall()
 
     async def _beat(self) -> None:

@@ -23,6 +23,7 @@ from bot.telemetry import Event, get_logger
 TimerHandler = Callable[[Deps, Tx, Timer], Awaitable[None]]
 Handlers = Mapping[str, TimerHandler]
 
+BATCH = 200
 RETRIES_AT_ONCE = 20
 BATCH_SECONDS = 0.05  # how long one batch may keep other writers waiting
 
@@ -101,23 +102,34 @@ async def next_due(deps: Deps) -> datetime | None:
         return await store.next_due(tx)
 
 
-async def fire_due(deps: Deps, table: Handlers, *, limit: int = 200) -> int:
+async def fire_due(deps: Deps, table: Handlers, *, limit: int = BATCH) -> int:
     """Fire one batch of due timers, each exactly once; returns how many are settled. Call again until 0.
 
     A function that raises undoes the batch; each is then tried alone, and the broken one keeps its row: tried again
     later, and after eight times failed, with an alarm.
     """
-    is_due, rested = await _look(deps)
-    return await _fire_together(deps, table, limit) if is_due else await _fire_each(deps, table, rested)
+    return (await _fire_some(deps, table, limit))[0]
 
 
-async def _look(deps: Deps) -> tuple[bool, list[int]]:
-    """A read, so that an idle look holds up no writer."""
-    async with deps.database.reading() as tx:
+async def fire_all(deps: Deps, table: Handlers, on_fired: Callable[[], None]) -> tuple[int, datetime | None]:
+    """Fire all that is due, batch by batch; how many were settled, and when the next is due, as `next_due`."""
+    fired = 0
+    while True:
+        batch, due = await _fire_some(deps, table, BATCH)
+        if not batch:
+            return fired, due
+        fired += batch
+        on_fired()
+
+
+async def _fire_some(deps: Deps, table: Handlers, limit: int) -> tuple[int, datetime | None]:
+    async with deps.database.reading() as tx:  # a read, so that an idle look holds up no writer
         now, wall = deps.clock.now(), deps.clock.wall()
-        if await store.due_ids(tx, now=now, limit=1):
-            return True, []  # what failed before waits until they are done
-        return False, await store.retry_ids(tx, now=now, wall=wall, limit=RETRIES_AT_ONCE)
+        due = await store.next_due(tx)
+        is_due = due is not None and due <= now
+        # What failed before waits until the others are done.
+        rested = [] if is_due else await store.retry_ids(tx, now=now, wall=wall, limit=RETRIES_AT_ONCE)
+    return await (_fire_together(deps, table, limit) if is_due else _fire_each(deps, table, rested)), due
 
 
 async def _fire_together(deps: Deps, table: Handlers, limit: int) -> int:

@@ -19,6 +19,7 @@ GENESIS = "0" * 64  # what the first row names as the hash before it
 SEAL_ROWS = 1000  # in one transaction, so that the sealer never keeps a writer waiting long
 
 _UNSEALED = select(audit_log).where(audit_log.c.seq.is_(None)).order_by(audit_log.c.id)
+_ANY_UNSEALED = select(audit_log.c.id).where(audit_log.c.seq.is_(None)).limit(1)
 _HEAD = select(audit_log.c.seq, audit_log.c.hash).where(audit_log.c.seq.is_not(None)).order_by(audit_log.c.seq.desc())
 _PAGE = select(audit_log).where(audit_log.c.seq > bindparam("last")).order_by(audit_log.c.seq).limit(500)
 _SEAL = (
@@ -50,7 +51,7 @@ async def add_all(tx: Tx, rows: Sequence[dict[str, Any]]) -> None:
 
 
 async def any_unsealed(tx: Tx) -> bool:
-    return (await tx.execute(_UNSEALED.limit(1))).first() is not None
+    return (await tx.execute(_ANY_UNSEALED)).first() is not None
 
 
 async def seal(tx: Tx, limit: int = SEAL_ROWS) -> Head | None:

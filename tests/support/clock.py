@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from bot.ports import Clock
+from bot.ports import Clock, Tx
 
 START = datetime(2026, 11, 20, 9, 0, tzinfo=UTC)
 
@@ -26,7 +26,7 @@ class HandClock(Clock):
     def from_wall(self, epoch_seconds: float) -> datetime:
         return datetime.fromtimestamp(epoch_seconds, UTC)
 
-    async def refresh(self) -> None:
+    async def refresh(self, tx: Tx | None = None) -> None:
         """Nobody else moves this clock."""
 
     def advance(self, seconds: float = 0, *, minutes: float = 0, hours: float = 0) -> datetime:

@@ -15,7 +15,7 @@ from bot.domain.runs.outcome import Done, Failed, Outcome, Unknown, Waiting
 from bot.domain.text import duration
 from bot.domain.text.secret import Secret
 from bot.engine.steps import STEPS, Connections, StepContext, arguments as read, http, promql, redis, shell, sql, wait
-from bot.ports import Clock
+from bot.ports import Clock, Tx
 
 MOMENT = datetime(2026, 1, 1, tzinfo=UTC)  # a simulated run takes no time
 _LONG_AGO = MOMENT - timedelta(days=3650)
@@ -59,7 +59,7 @@ class _Still(Clock):
     def from_wall(self, epoch_seconds: float) -> datetime:
         return datetime.fromtimestamp(epoch_seconds, UTC)
 
-    async def refresh(self) -> None:
+    async def refresh(self, tx: Tx | None = None) -> None:
         """There is nothing to read."""
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -79,11 +80,11 @@ class DatabaseClock(Clock):
                 await self._write(tx, anchors)
         self._anchors = anchors
 
-    async def refresh(self) -> None:
+    async def refresh(self, tx: Tx | None = None) -> None:
         """On PostgreSQL its clock is measured again, too."""
-        async with self._database.reading() as tx:
-            row = (await tx.execute(_ROW)).one()
-            await self._measure_offset(tx)
+        async with nullcontext(tx) if tx else self._database.reading() as reading:
+            row = (await reading.execute(_ROW)).one()
+            await self._measure_offset(reading)
         self._anchors = _anchors(row)
 
     async def join(self) -> None:

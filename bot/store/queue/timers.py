@@ -6,12 +6,13 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, delete, func, or_, select, update
+from sqlalchemy import ColumnElement, Float, Integer, Select, and_, bindparam, delete, func, or_, select, update
 
 from bot.domain.outgoing.timer import Lateness, Timer
 from bot.ports import Tx
 from bot.store.db.dialect import Insert, Inserting, prefer_indexes, state_is
 from bot.store.db.rows import read_all, read_first, reader
+from bot.store.tables.base import Utc
 from bot.store.tables.queue import timers
 
 _PENDING = state_is(timers, "pending")
@@ -71,7 +72,7 @@ async def cancel_all(tx: Tx, *, subjects: Collection[str]) -> None:
     await tx.execute(update(timers).where(timers.c.subject.in_(subjects), _PENDING).values(state="cancelled"))
 
 
-def _due(now: datetime) -> ColumnElement[bool]:
+def _due(now: datetime | ColumnElement[datetime]) -> ColumnElement[bool]:
     return and_(_PENDING, timers.c.due_at <= now)
 
 
@@ -102,9 +103,14 @@ async def due_ids(tx: Tx, *, now: datetime, limit: int) -> list[int]:
     return list((await tx.execute(_ids(_due(now), timers.c.attempts == 0).limit(limit))).scalars())
 
 
+_RESTED = or_(timers.c.retry_at.is_(None), timers.c.retry_at <= bindparam("wall", type_=Float))
+_RETRIES = _ids(_due(bindparam("now", type_=Utc)), timers.c.attempts > 0, _RESTED).limit(
+    bindparam("limit", type_=Integer)
+)
+
+
 async def retry_ids(tx: Tx, *, now: datetime, wall: float, limit: int) -> list[int]:
-    rested = and_(timers.c.attempts > 0, or_(timers.c.retry_at.is_(None), timers.c.retry_at <= wall))
-    return list((await tx.execute(_ids(_due(now), rested).limit(limit))).scalars())
+    return list((await tx.execute(_RETRIES, {"now": now, "wall": wall, "limit": limit})).scalars())
 
 
 async def newest_due(tx: Tx, *, now: datetime, subjects: Collection[str]) -> dict[tuple[str, str], datetime]:
