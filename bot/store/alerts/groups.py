@@ -85,14 +85,16 @@ async def own_silences(tx: Tx, keys: Collection[str], now: datetime) -> dict[str
     return {row.key: OwnSilence(row.silenced_until, row.silenced_by) for row in rows}
 
 
-_ADD = insert(groups).returning(groups.c.id, sort_by_parameter_order=True)
+# What is added is told apart by what it says: SQLite takes row by row what is to come back in order.
+_ADD = insert(groups).returning(groups.c.key, groups.c.id)
 
 
 async def add_all(tx: Tx, new: Sequence[NewAlertGroup]) -> list[AlertGroup]:
     if not new:
         return []
-    numbers = (await tx.execute(_ADD, [{**vars(one), "status": one.status.value} for one in new])).scalars()
-    return [AlertGroup(id=number, **vars(one)) for number, one in zip(numbers, new, strict=True)]
+    rows = await tx.execute(_ADD, [{**vars(one), "status": one.status.value} for one in new])
+    number = {row.key: row.id for row in rows}
+    return [AlertGroup(id=number[one.key], **vars(one)) for one in new]
 
 
 async def change(tx: Tx, number: int, **values: Unpack[AlertGroupChanges]) -> AlertGroup:
@@ -179,8 +181,9 @@ def _kept(row: Row[Any]) -> Kept:
 async def keep(tx: Tx, entries: Sequence[Entry], homes: Mapping[str, int], now: datetime) -> None:
     """`homes`: the group of a key."""
     new = [entry for entry in entries if entry.kept is None]
-    added = iter((await tx.execute(_ADD_ALERTS, [_row(one, homes, now) for one in new])).scalars() if new else ())
-    said = [(entry.kept.id if entry.kept else next(added), entry) for entry in entries]
+    added_rows = await tx.execute(_ADD_ALERTS, [_row(one, homes, now) for one in new]) if new else ()
+    added = {row.fingerprint: row.id for row in added_rows}
+    said = [(entry.kept.id if entry.kept else added[entry.alert.fingerprint], entry) for entry in entries]
     old = [(number, entry) for number, entry in said if entry.kept]
     if changed := [_changed(number, _row(entry, homes, now)) for number, entry in old if entry.is_changed]:
         await tx.execute(_CHANGE_ALERTS, changed)
@@ -191,7 +194,7 @@ async def keep(tx: Tx, entries: Sequence[Entry], homes: Mapping[str, int], now: 
         await tx.execute(_MARK.on(tx), rows)
 
 
-_ADD_ALERTS = insert(alerts).returning(alerts.c.id, sort_by_parameter_order=True)
+_ADD_ALERTS = insert(alerts).returning(alerts.c.fingerprint, alerts.c.id)
 _KEEPING = (
     *("alert_group", "status", "name", "labels", "annotations", "links", "extra"),
     *("starts_at", "ends_at", "said_at", "last_at", "resolved_at", "settled_wall"),
