@@ -13,6 +13,7 @@ from zlib import crc32
 
 import pytest
 import structlog
+from hypothesis import settings
 
 from bot.store.db.database import SqlDatabase
 from bot.store.db.schema import migrate
@@ -28,6 +29,8 @@ from tests.support.promises import shows_a_promise
 
 # SQLite waits for the disk at each commit, as it should: where memory can stand in for the disk, tests wait less.
 MEMORY = "/dev/shm"  # noqa: S108
+settings.register_profile("tocsin", deadline=None)  # on a busy machine a slow example is no failure
+settings.load_profile("tocsin")
 gc.set_threshold(20_000, 10, 10)  # a tenth of the suite's time went into looking for garbage after every 700 objects
 if os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free > 2_000_000_000:
     os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", MEMORY)

@@ -33,7 +33,7 @@ async def enqueue(deps: Deps, tx: Tx, new: NewDelivery) -> int | None:
         written = await store.insert(tx, new, rate_limit=rate_limit, wall=wall, created_at=now)
         if written is not None or new.collapse_key is None:
             return written
-        if new.dedupe_key is not None and await store.is_known(tx, new.dedupe_key):
+        if new.dedupe_key is not None and await store.answer_to(tx, new.dedupe_key):
             return None
         if await store.join_waiting(tx, new):
             return None

@@ -24,7 +24,7 @@ scripts = st.builds(lambda first, last: [*first, last], looks, st.sampled_from(f
 effects = st.sampled_from(Effect)
 retries = st.integers(0, 2).map(lambda most: Retries(most, timedelta(seconds=5)))
 numbers = st.none() | st.integers(1, 6)
-slowly = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])  # on a busy machine
+slowly = settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow])  # on a busy machine
 
 
 @st.composite

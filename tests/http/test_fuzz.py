@@ -29,7 +29,6 @@ WORKED = inbox.by_family({"event": EventDispatcher(LISTENERS).handle, **INBOX})
 LIGHT = settings(
     max_examples=100,
     derandomize=True,  # the same ones each time: the long run, with new ones, is make soak's
-    deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 

@@ -194,7 +194,7 @@ JSON = st.recursive(
 )
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     vendor=st.sampled_from(sorted(VENDORS)), body=st.binary(max_size=60) | JSON.map(lambda it: json.dumps(it).encode())
 )
@@ -236,7 +236,7 @@ BODY = st.dictionaries(NAMES, LIKE_ALERTS, max_size=6) | st.lists(
 ).map(lambda found: {"alerts": found})
 
 
-@settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(vendor=st.sampled_from(sorted(VENDORS)), body=BODY)
 async def test_whatever_is_taken_is_worked(vendor: str, body: dict[str, Any], on_both: Story) -> None:
     """Odd fields in any position cost no message: each that was answered 202 is worked to its end at the first try."""

@@ -108,7 +108,7 @@ def test_an_odd_value_in_every_place_loses_no_alert(payload: Payload) -> None:
             _keeps_the_others(payload, plain, found, place)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(where=st.sampled_from(EVERY_PLACE), value=ANY_JSON)
 def test_any_json_in_any_place_loses_no_alert(where: tuple[Payload, Place], value: object) -> None:
     """The same with whatever can be thought of."""
@@ -118,7 +118,7 @@ def test_any_json_in_any_place_loses_no_alert(where: tuple[Payload, Place], valu
     _keeps_the_others(payload, payload.read(), found, place)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(vendor=st.sampled_from(sorted(VENDORS)), body=st.dictionaries(TEXTS, ANY_JSON, max_size=6))
 def test_any_object_is_read(vendor: str, body: dict[str, Any]) -> None:
     """A body that no vendor ever sent raises nothing."""
@@ -158,7 +158,7 @@ def _keeps_the_others(payload: Payload, plain: Intake, found: Intake, place: Pla
         assert number == place[1] or (_identity(before), before.status) in after
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(payload=st.sampled_from(PAYLOADS), seed=st.integers(0, 2**32))
 def test_the_order_of_keys_changes_nothing(payload: Payload, seed: int) -> None:
     """A fingerprint is of what is said, not of how it is written."""
@@ -181,7 +181,7 @@ def _shuffled(value: Any, order: random.Random) -> Any:
 LABELS = st.dictionaries(st.text(min_size=1, max_size=20), st.text(min_size=1, max_size=20), min_size=1, max_size=5)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(first=LABELS, second=LABELS)
 def test_other_labels_are_another_alert(first: dict[str, str], second: dict[str, str]) -> None:
     """Two sets of labels have one fingerprint only if they are the same set, whoever sends them."""

@@ -212,14 +212,14 @@ def test_another_certificate_proves_nothing(amazon: Amazon) -> None:
         assert not _proves(signed, certificate_of(amazon.key, begins, ends))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.dictionaries(st.sampled_from(["Type", "Message", "TopicArn", "SigningCertURL", "Signature"]), st.text()))
 def test_no_message_breaks_the_proof(body: dict[str, Any]) -> None:
     """Whatever comes, the answer is no."""
     assert not _proves(body, b"no certificate", ("",))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(said=st.text(), body=st.binary(max_size=50))
 def test_no_header_breaks_the_proof(said: str, body: bytes) -> None:
     """Whatever the headers are, the answer is no or no token."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import Any
 
 from bot.domain.alerts import grouping, heartbeat, routing
 from bot.domain.alerts.alert import Alert, Status
@@ -62,13 +63,17 @@ class Memory:
 
     def silences_(self, *texts: str, hours: float = 2) -> Silence:
         found = tuple(map(matchers.parse, texts))
-        made = Silence(len(self.silences) + 1, found, "", "U0BEN", self.now, self.now + timedelta(hours=hours))
+        made = Silence(id=len(self.silences) + 1, matchers=found, **self._for(hours))
         self.silences.append(made)
         return made
 
     def maintains(self, service: str) -> Window:
-        self.windows[service] = Window(1, service, "", "U0BEN", self.now, self.now + timedelta(hours=2))
+        self.windows[service] = Window(id=1, service=service, **self._for(2))
         return self.windows[service]
+
+    def _for(self, hours: float) -> dict[str, Any]:
+        until = self.now + timedelta(hours=hours)
+        return {"reason": "", "made_by": "U0BEN", "begins_at": self.now, "ends_at": until}
 
     def says(self, *alerts: Alert, late: float = 0, left_out: int = 0, noticed: Sequence[str] = ()) -> Changes:
         """One message. `late`: seconds by which it came before it is worked."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from bot.domain.alerts.maintenance import Window
 from bot.domain.alerts.silence import Silence
@@ -12,8 +13,9 @@ from bot.views import silence
 
 T0 = datetime(2026, 11, 20, 9, 0, tzinfo=UTC)
 EVIL = "<!channel> <@U0ADA> *b* `c` @here"
-SILENCE = Silence(1, (Matcher("host", "=", EVIL * 10),), EVIL * 4, "U0BEN", T0, T0 + timedelta(hours=1))
-WINDOW = Window(1, "shop", EVIL, "U0BEN", T0, T0 + timedelta(hours=1))
+HOUR: dict[str, Any] = {"id": 1, "made_by": "U0BEN", "begins_at": T0, "ends_at": T0 + timedelta(hours=1)}
+SILENCE = Silence(matchers=(Matcher("host", "=", EVIL * 10),), reason=EVIL * 4, **HOUR)
+WINDOW = Window(service="shop", reason=EVIL, **HOUR)
 
 
 def test_a_long_list_fits_into_one_message() -> None:

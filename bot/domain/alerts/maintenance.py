@@ -14,12 +14,11 @@ REASON_LIMIT = 300
 HOW = "`/incident maintenance <service> 2h [reason]`"
 
 
-@dataclass(frozen=True)
-class Window:
+@dataclass(frozen=True, kw_only=True)
+class QuietTime:
     """It ends by itself at `ends_at`, or somebody ends it before."""
 
     id: int
-    service: str
     reason: str
     made_by: str
     begins_at: datetime
@@ -27,11 +26,16 @@ class Window:
     ended_at: datetime | None = None
     ended_by: str | None = None
 
-    def __str__(self) -> str:
-        return f"MNT-{self.id}"
-
     def is_on(self, now: datetime) -> bool:
         return self.ended_at is None and self.begins_at <= now < self.ends_at
+
+
+@dataclass(frozen=True, kw_only=True)
+class Window(QuietTime):
+    service: str
+
+    def __str__(self) -> str:
+        return f"MNT-{self.id}"
 
 
 def number(word: str) -> int | None:

@@ -5,15 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
 
+from bot.domain.alerts.maintenance import REASON_LIMIT, QuietTime
 from bot.domain.alerts.routing import SERVICE, SEVERITY, Routed
 from bot.domain.catalogue.matchers import Matcher, leading
 from bot.domain.catalogue.severity import Severity
 from bot.domain.errors import Unclear
 
 MOST_MATCHERS = 20
-REASON_LIMIT = 300
 HOW = '`/incident silence 2h alertname="APIDown" service=~"shop.*" -- why`'
 TOO_WIDE = "That would silence every alert. Name at least one label by what it is, for example {how}."
 
@@ -23,18 +22,11 @@ _REASON = re.compile(r"(?:^|\s)(?:--|—|–)\s")  # and as they write two hyphe
 _ANYTHING = ("a", "Z9", "0", "x-y_z.w", "éß", "two words", "https://example.invalid/?q=1#x", "-" * 40)
 
 
-@dataclass(frozen=True)
-class Silence:
-    """All of its matchers must hold. It ends by itself at `ends_at`, or somebody ends it before."""
+@dataclass(frozen=True, kw_only=True)
+class Silence(QuietTime):
+    """All of its matchers must hold."""
 
-    id: int
     matchers: tuple[Matcher, ...]
-    reason: str
-    made_by: str
-    begins_at: datetime
-    ends_at: datetime
-    ended_at: datetime | None = None
-    ended_by: str | None = None
 
     def __str__(self) -> str:
         return f"SIL-{self.id}"
@@ -42,9 +34,6 @@ class Silence:
     @property
     def about(self) -> str:
         return " ".join(map(str, self.matchers))
-
-    def is_on(self, now: datetime) -> bool:
-        return self.ended_at is None and self.begins_at <= now < self.ends_at
 
     def covers(self, labels: Mapping[str, str], service: str, severity: Callable[[], Severity]) -> bool:
         """Whether it means an alert with these labels, which was routed there. `severity` is asked last, and seldom."""

@@ -74,9 +74,8 @@ class StepRun:
         return self.ended_at - self.started_at if self.ended_at else None
 
 
-@dataclass(frozen=True)
-class Run:
-    id: int
+@dataclass(frozen=True, kw_only=True)
+class NewRun:
     runbook: str
     version: str
     service: str
@@ -89,27 +88,32 @@ class Run:
     edited_by: tuple[str, ...]
     source: str
     incident: int | None
+    alert_group: int | None = None  # whose alerts or card began it
     severity: str | None
     rank: int
     status: Status
-    sentence: str
-    phase: Phase
     state: str
     slot_key: str | None
     slot_limit: int
+    created_at: datetime
+    channel: str | None
+    thread: str | None = None  # the message it is posted under, where it has no thread of its own
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run(NewRun):
+    id: int
+    sentence: str
+    phase: Phase
     has_slot: bool
     cancelled_by: str | None
-    created_at: datetime
     started_at: datetime | None
     deadline_at: datetime | None
     ended_at: datetime | None
-    channel: str | None
     ts: str | None
     edited_wall: float
     epoch: int = 0
     owner: str | None = None
-    alert_group: int | None = None  # whose alerts or card began it
-    thread: str | None = None  # the message it is posted under, where it has no thread of its own
 
     @property
     def name(self) -> str:

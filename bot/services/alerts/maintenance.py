@@ -52,7 +52,7 @@ async def _begin(deps: Deps, tx: Tx, service: Service, wish: Wish, by: Actor) ->
 
 async def _move(deps: Deps, tx: Tx, window: Window, wish: Wish, by: Actor) -> Window:
     until = deps.clock.now() + wish.lasting
-    window = await store.change(tx, window.id, ends_at=until, reason=wish.reason or window.reason)
+    window = await store.move(tx, window.id, ends_at=until, reason=wish.reason or window.reason)
     await audit.record(tx, deps.clock, by.id, "maintenance.moved", str(window), until=until.isoformat())
     text = view.window_moved(window, _name(deps, window), by.id)
     await _say(deps, tx, window, text, f"moved:{until.isoformat()}")
@@ -106,7 +106,7 @@ async def sweep(deps: Deps, tx: Tx, timer: Timer) -> None:
 
 
 async def _end(deps: Deps, tx: Tx, window: Window, by: str) -> tuple[Window, int]:
-    window = await store.change(tx, window.id, ended_at=deps.clock.now(), ended_by=by)
+    window = await store.end(tx, window.id, at=deps.clock.now(), by=by)
     await audit.record(tx, deps.clock, by, "maintenance.ended", str(window), service=window.service)
     total = await _settle(deps, tx, window)
     await _say(deps, tx, window, view.window_over(window, _name(deps, window), total), "over")

@@ -61,7 +61,7 @@ async def end(deps: Deps, number: int, by: Actor) -> Swept:
         silence = await store.lock(tx, number)
         if not silence.is_on(deps.clock.now()):
             raise Conflict(f"{silence} is over already.")
-        silence = await store.change(tx, number, ended_at=deps.clock.now(), ended_by=by.id)
+        silence = await store.end(tx, number, at=deps.clock.now(), by=by.id)
         await audit.record(tx, deps.clock, by.id, "silence.ended", str(silence))
         swept = await _wake(deps, tx, silence)
         await announcements.say(deps, tx, str(silence), _channel(deps, silence), view.ended(silence), "ended")

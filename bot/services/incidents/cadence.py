@@ -67,11 +67,3 @@ async def schedule(
     """Once for each `slot` of the incident."""
     key = f"{kind}:{incident.name}:{slot}"
     await timers.schedule(tx, kind=kind, subject=incident.name, due_at=at, dedupe_key=key, payload=payload)
-
-
-def in_minutes(wait: timedelta) -> str:
-    minutes = max(1, round(wait.total_seconds() / 60))
-    hours, rest = divmod(minutes, 60)
-    if not hours:
-        return f"{rest} min"
-    return f"{hours} h {rest} min" if rest else f"{hours} h"

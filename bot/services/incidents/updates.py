@@ -10,6 +10,7 @@ from bot.domain.incidents import incident as rules
 from bot.domain.incidents.incident import Incident, Status
 from bot.domain.outgoing.timer import Timer
 from bot.domain.people.person import BOT, Actor
+from bot.domain.text import duration
 from bot.ports import Tx
 from bot.queue import audit, commitments, unit_of_work
 from bot.services.incidents import cadence, deliveries, email, lifecycle, queries, timeline
@@ -112,7 +113,7 @@ async def set_cadence(deps: Deps, number: int, every: timedelta | None, by: Acto
         raise Unclear("Updates can be promised every 1 min to every 24 h: `/incident remind 15m`.")
     async with queries.responding(deps, number, by) as (tx, incident):
         rules.must_be_open(incident)
-        text = f"set updates to every {cadence.in_minutes(every)}" if every else "turned promised updates off"
+        text = f"set updates to every {duration.brief(every)}" if every else "turned promised updates off"
         seconds = int(every.total_seconds()) if every else 0
         entry = await timeline.record(deps, tx, incident, by.id, "cadence", text, every_seconds=seconds)
         incident = await store.change(tx, number, cadence_seconds=seconds)
@@ -140,7 +141,7 @@ async def snooze(deps: Deps, number: int, by: Actor, wait: timedelta, *, reminde
                 f"That reminder is past: the next update of {incident} is promised {view.next_update(incident)}. "
                 f"To move it: `/incident remind {incident} snooze`."
             )
-        text = f"snoozed the next update by {cadence.in_minutes(wait)}"
+        text = f"snoozed the next update by {duration.brief(wait)}"
         entry = await timeline.log(deps, tx, incident, by.id, "cadence", text)
         later = max(incident.next_update_at, deps.clock.now()) + wait
         incident = await cadence.commit(deps, tx, incident, later, entry)

@@ -66,7 +66,7 @@ async def _tell_its_alert(deps: Deps, tx: Tx, run: Run, number: int, by: str) ->
 async def answered(deps: Deps, tx: Tx, run: Run, made: StepRun) -> None:
     for kind in (run_deliveries.AskUnknown, run_deliveries.AskManual):
         asked = kind(made.step, made.attempt)
-        if await deliveries_store.is_known(tx, run_deliveries.asked_key(run, asked)):
+        if await deliveries_store.answer_to(tx, run_deliveries.asked_key(run, asked)):
             await outbox.enqueue(deps, tx, run_deliveries.question_edit(run, asked))
 
 

@@ -17,7 +17,7 @@ from bot.domain.people.person import Actor
 from bot.domain.runs import parameters, run as rules
 from bot.domain.runs.approval import WHOLE_RUN, is_said, rule_of_run
 from bot.domain.runs.plan import Plan
-from bot.domain.runs.run import Run, Status
+from bot.domain.runs.run import NewRun, Run, Status
 from bot.domain.text.wording import listing
 from bot.engine import planning
 from bot.interactions import Where
@@ -257,7 +257,7 @@ async def _must_be_few(deps: Deps, tx: Tx, found: Draft, by: Actor) -> None:
 
 async def _write_down(deps: Deps, tx: Tx, found: Draft, wanted: Wanted, by: Actor, channel: str | None) -> Run:
     await store.keep_version(tx, found.runbook, deps.clock.now())
-    run = await store.add(tx, _birth(deps, found, wanted, by, channel))
+    run = await store.add(tx, _birth(deps, found, wanted, by, channel), found.plan, next_at=deps.clock.wall())
     await audit.record(
         tx, deps.clock, by.id, "run.requested", run.name,
         runbook=run.runbook, version=run.version, plan_hash=run.plan_hash, source=by.source, reason=run.reason,
@@ -269,35 +269,33 @@ async def _write_down(deps: Deps, tx: Tx, found: Draft, wanted: Wanted, by: Acto
     return run
 
 
-def _birth(deps: Deps, found: Draft, wanted: Wanted, by: Actor, channel: str | None) -> dict[str, Any]:
+def _birth(deps: Deps, found: Draft, wanted: Wanted, by: Actor, channel: str | None) -> NewRun:
     plan, runbook = found.plan, found.runbook
     waits = found.approval is not None
-    return {
-        "runbook": runbook.id,
-        "version": runbook.version,
-        "service": runbook.service,
-        "subject": dict(plan.subject),
-        "parameters": store.parameters_json(plan.parameters),
-        "connections": store.connections_json(deps.catalogue.connections),
-        "plan": store.plan_json(plan),
-        "plan_hash": plan.hash,
-        "reason": deps.secrets.masker.mask(wanted.reason.strip())[:MAX_REASON],
-        "requested_by": by.id,
-        "edited_by": [one for one in wanted.edited_by if one != by.id],
-        "source": by.source,
-        "incident": found.incident.id if found.incident else None,
-        "alert_group": found.group.id if found.group else None,
-        "thread": found.group.ts if found.group and channel and channel == found.group.channel else None,
-        "severity": found.severity,
-        "rank": found.rank,
-        "status": (Status.AWAITING if waits else Status.RUNNING).value,
-        "state": "parked" if waits else "ready",
-        "next_at": deps.clock.wall(),
-        "slot_key": _slot_key(runbook, plan),
-        "slot_limit": runbook.concurrency.limit if runbook.concurrency else 1,
-        "created_at": deps.clock.now(),
-        "channel": channel,
-    }
+    return NewRun(
+        runbook=runbook.id,
+        version=runbook.version,
+        service=runbook.service,
+        subject=dict(plan.subject),
+        parameters=plan.parameters,
+        connections=deps.catalogue.connections,
+        plan_hash=plan.hash,
+        reason=deps.secrets.masker.mask(wanted.reason.strip())[:MAX_REASON],
+        requested_by=by.id,
+        edited_by=tuple(one for one in wanted.edited_by if one != by.id),
+        source=by.source,
+        incident=found.incident.id if found.incident else None,
+        alert_group=found.group.id if found.group else None,
+        thread=found.group.ts if found.group and channel and channel == found.group.channel else None,
+        severity=found.severity,
+        rank=found.rank,
+        status=Status.AWAITING if waits else Status.RUNNING,
+        state="parked" if waits else "ready",
+        slot_key=_slot_key(runbook, plan),
+        slot_limit=runbook.concurrency.limit if runbook.concurrency else 1,
+        created_at=deps.clock.now(),
+        channel=channel,
+    )
 
 
 def _slot_key(runbook: Runbook, plan: Plan) -> str | None:

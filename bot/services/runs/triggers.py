@@ -74,7 +74,7 @@ class TriggerHandler(DeliveryHandler[Trigger]):
             return Skip(said)
         if await _is_often_enough(deps, tx, runbook):
             key = _bound_key(deps, runbook)
-            is_said = await deliveries_store.is_known(tx, operator_notices.key_of(key))
+            is_said = await deliveries_store.answer_to(tx, operator_notices.key_of(key))
             return Skip("alerts have begun it often enough for now") if is_said else Call({"bound": True})
         if _waits_for_its_card(deps, group):
             return NOT_YET

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, func, insert, or_, select, update
+from sqlalchemy import Select, bindparam, func, insert, or_, select, update
 
 from bot.domain.alerts.maintenance import Window
 from bot.ports import Tx
@@ -19,9 +19,15 @@ async def add(tx: Tx, values: Mapping[str, Any]) -> Window:
     return await read_one(tx, insert(windows).returning(windows), _window, values)
 
 
-async def change(tx: Tx, number: int, **values: Any) -> Window:
-    changed = update(windows).where(windows.c.id == number).values(**values).returning(windows)
-    return await read_one(tx, changed, _window)
+_CHANGE = update(windows).where(windows.c.id == bindparam("number")).returning(windows)
+
+
+async def move(tx: Tx, number: int, *, ends_at: datetime, reason: str) -> Window:
+    return await read_one(tx, _CHANGE, _window, {"number": number, "ends_at": ends_at, "reason": reason})
+
+
+async def end(tx: Tx, number: int, *, at: datetime, by: str) -> Window:
+    return await read_one(tx, _CHANGE, _window, {"number": number, "ended_at": at, "ended_by": by})
 
 
 async def get(tx: Tx, number: int) -> Window:

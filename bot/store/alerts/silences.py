@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import bindparam, func, insert, select, update
 
 from bot.domain.alerts.alert import Status
 from bot.domain.alerts.silence import Silence
@@ -27,9 +27,11 @@ async def add(tx: Tx, values: Mapping[str, Any]) -> Silence:
     return await read_one(tx, insert(silences).returning(silences), _silence, values)
 
 
-async def change(tx: Tx, number: int, **values: Any) -> Silence:
-    changed = update(silences).where(silences.c.id == number).values(**values).returning(silences)
-    return await read_one(tx, changed, _silence)
+_CHANGE = update(silences).where(silences.c.id == bindparam("number")).returning(silences)
+
+
+async def end(tx: Tx, number: int, *, at: datetime, by: str) -> Silence:
+    return await read_one(tx, _CHANGE, _silence, {"number": number, "ended_at": at, "ended_by": by})
 
 
 async def lock(tx: Tx, number: int) -> Silence:

@@ -5,7 +5,7 @@ from dataclasses import fields
 from datetime import datetime
 from typing import Any, Unpack
 
-from sqlalchemy import Integer, Row, and_, bindparam, func, insert, or_, select, text, update
+from sqlalchemy import Integer, Row, and_, bindparam, insert, or_, select, text, update
 
 from bot.domain.incidents.incident import Incident, IncidentChanges, IncidentMessages, NewIncident, Placement, Status
 from bot.ports import Tx
@@ -93,10 +93,6 @@ async def open_ones(tx: Tx, limit: int = 20) -> list[Incident]:
 
 async def open_of_service(tx: Tx, service: str) -> list[Incident]:
     return await read_all(tx, _SELECT.where(_OPEN, incidents.c.service == service).order_by(incidents.c.id), _incident)
-
-
-async def count_open(tx: Tx) -> int:
-    return (await tx.execute(select(func.count()).select_from(incidents).where(_OPEN))).scalar_one()
 
 
 async def newest(tx: Tx, limit: int = 20) -> list[Incident]:

@@ -133,10 +133,6 @@ async def retry_now(tx: Tx, subject: str, *, wall: float) -> None:
     await tx.execute(waiting.where(deliveries.c.next_at > wall).values(next_at=wall))
 
 
-async def is_known(tx: Tx, dedupe_key: str) -> bool:
-    return await tx.scalar(select(deliveries.c.id).where(deliveries.c.dedupe_key == dedupe_key)) is not None
-
-
 async def answer_to(tx: Tx, dedupe_key: str) -> tuple[str, dict[str, Any]] | None:
     found = select(deliveries.c.state, deliveries.c.answer).where(deliveries.c.dedupe_key == dedupe_key)
     row = (await tx.execute(found)).first()
@@ -278,10 +274,6 @@ async def claim_unconfirmed(
     """With the answer where only the writing down is missing."""
     taken = await _TAKE_UNCONFIRMED.take(tx, owner=owner, until=until, wall=wall, limit=limit)
     return [(claim, delivery(row), row.answer) for claim, row in taken]
-
-
-async def count_open(tx: Tx) -> int:
-    return int((await tx.execute(select(func.count()).select_from(deliveries).where(_OPEN))).scalar_one())
 
 
 async def forget(tx: Tx, *, before: datetime) -> int:

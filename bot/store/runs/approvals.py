@@ -10,7 +10,7 @@ from bot.domain.runs.approval import ApprovalRequest, State, Vote
 from bot.ports import Tx
 from bot.store.db.dialect import insert_into, state_is
 from bot.store.db.rows import read_one
-from bot.store.tables.runs import approval_requests, approvals, runs
+from bot.store.tables.runs import approval_requests, approvals
 
 
 def _asked(row: Row[Any], votes: Sequence[Vote] = ()) -> ApprovalRequest:
@@ -125,7 +125,3 @@ async def review(tx: Tx, request_id: int, *, by: str, at: datetime) -> bool:
         approval_requests.c.id == request_id, approval_requests.c.reviewed_at.is_(None)
     )
     return (await tx.execute(waiting.values(reviewed_by=by, reviewed_at=at))).rowcount == 1
-
-
-async def parked(tx: Tx) -> int:
-    return await tx.scalar(select(func.count()).select_from(runs).where(runs.c.status == "awaiting_approval")) or 0

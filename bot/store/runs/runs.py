@@ -22,7 +22,7 @@ from sqlalchemy import (
 from bot.domain.catalogue.runbook import Connection, Runbook
 from bot.domain.runs.parameters import Reference
 from bot.domain.runs.plan import Late, Plan, PlannedStep
-from bot.domain.runs.run import OVER, Phase, Run, Status, StepRun, StepState
+from bot.domain.runs.run import OVER, NewRun, Phase, Run, Status, StepRun, StepState
 from bot.ports import Tx
 from bot.store.db import claim as kernel
 from bot.store.db.claim import Claim
@@ -133,8 +133,13 @@ async def version(tx: Tx, version: str) -> Runbook:
 # --- one run ----------------------------------------------------------------------------------------------------------
 
 
-async def add(tx: Tx, values: Mapping[str, Any]) -> Run:
-    return await read_one(tx, insert(runs).values(**values).returning(runs), _run)
+_ADD = insert(runs).returning(runs)
+
+
+async def add(tx: Tx, new: NewRun, plan: Plan, *, next_at: float) -> Run:
+    kept = {"parameters": parameters_json(new.parameters), "connections": connections_json(new.connections)}
+    row = {**vars(new), **kept, "edited_by": list(new.edited_by), "status": new.status.value, "plan": plan_json(plan)}
+    return await read_one(tx, _ADD, _run, {**row, "next_at": next_at})
 
 
 _ONE = select(runs).where(runs.c.id == bindparam("run", type_=Integer))

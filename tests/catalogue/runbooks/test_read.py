@@ -9,7 +9,7 @@ from pathlib import Path
 from textwrap import dedent, indent
 
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 
 from bot.catalogue.load import Loaded, load
 from bot.catalogue.reload import CatalogueWatcher
@@ -456,7 +456,6 @@ PLACES = sorted(parse("try_it.yml", SPECIFIED).lines, key=str)
 SURROUNDINGS = runbook_read.Surroundings()
 
 
-@settings(deadline=None)
 @given(
     st.sampled_from(PLACES),
     st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=20), st.lists(st.text(max_size=3)))

@@ -22,7 +22,8 @@ P0 = Severity("P0", "Critical", 0, aliases=("critical", "sev1"))
 
 
 def made(*matchers: Matcher, hours: float = 1) -> Silence:
-    return Silence(1, matchers, "", "U0BEN", T0, T0 + timedelta(hours=hours))
+    until = T0 + timedelta(hours=hours)
+    return Silence(id=1, matchers=matchers, reason="", made_by="U0BEN", begins_at=T0, ends_at=until)
 
 
 def means(text: str, **labels: str) -> bool:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 
 from bot.domain.catalogue.hours import Hours
 from bot.domain.catalogue.levels import Level, Override, Rotation
@@ -145,7 +145,6 @@ def test_exactly_one_person(one: Level, now: datetime, taken: list[Override]) ->
     assert not holding or person == holding[-1]
 
 
-@settings(deadline=None)  # looking through years of short hours takes a moment
 @given(some_level(), moments, taken_lists, st.floats(0, 0.999))
 def test_nothing_changes_before(one: Level, now: datetime, taken: list[Override], part: float) -> None:
     """Up to the next change it is the same person, at the next change another, and the next change only moves on."""

@@ -69,7 +69,7 @@ GROUPS = st.lists(
 )
 
 
-@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(made=GROUPS)
 async def test_only_what_ended_and_nobody_tells_of(made: Sequence[tuple[int | None, str]], deps: Deps) -> None:
     """Ninety days after its end a group is gone with all that is only its own; open and linked ones stay whole."""

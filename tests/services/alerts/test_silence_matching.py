@@ -248,7 +248,7 @@ class Players:
         )
 
 
-@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=st.lists(STEPS, min_size=8, max_size=20))
 @example(steps=[("silence", SILENCES[1], 90), FIRES_A, ("alert", "A", "b", "warning", "firing")])
 @example(steps=[FIRES_A, FIRES_B, ("silence", SILENCES[1], 90), ("maintenance", 7), ("unsilence", 0)])

@@ -110,7 +110,7 @@ EPISODES = st.lists(
 )
 
 
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(episodes=EPISODES)
 async def test_as_counted_by_hand(episodes: list[Episode], database: Database) -> None:
     """Whatever the week was like, the statement finds what a person with pencil and paper would."""

@@ -22,7 +22,7 @@ async def added(
 
 
 @given(some_start())
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
 async def test_an_escalation_policy_comes_back_as_it_was(
     sqlite_database: Database, chosen: tuple[EscalationPolicy, EscalationStart]
 ) -> None:

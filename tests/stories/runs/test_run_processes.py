@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.queue.world import until
 from tests.support.backends import Postgres
 from tests.support.crash import NewDatabase
 from tests.support.held import (
@@ -367,7 +368,7 @@ async def test_cancelled_while_a_program_runs(new_sqlite: NewDatabase, tmp_path:
         assert is_running(group)
         await shop["stubborn"].click("Ada", "run.cancel")
         await shop["stubborn"].until("cancelled")
-        assert not is_running(group)
+        await until(lambda: not is_running(group))
         await shop.house.quiet()
         assert (await shop["stubborn"].begun("act")).state == "interrupted"
         assert "Whether it happened is not known" in shop["stubborn"].said()[0]
