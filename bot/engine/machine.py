@@ -56,7 +56,7 @@ class Situation:
         return steps_of(self.runbook, self.run.phase, self.progress)
 
     def scope(self) -> dict[str, Any]:
-        """What expressions see at the moment of use. Raises Problem."""
+        """Raises Problem."""
         return scope(self.run, self.values(), self.progress)
 
 
@@ -65,7 +65,7 @@ class Situation:
 
 @dataclass(frozen=True)
 class Perform:
-    """Do this step. `arguments` hold secrets, for the step alone; `attempt.arguments` are what people may see."""
+    """`arguments` hold secrets, for the step alone; `attempt.arguments` are what people may see."""
 
     step: Step
     attempt: StepRun
@@ -157,7 +157,7 @@ def next_move(s: Situation) -> Move:
 
 
 def _is_as_asked(s: Situation) -> bool:
-    """What was approved is what is done: before it begins, the plan is worked out once more from what is stored."""
+    """Before the run begins, the plan is worked out once more from what is stored."""
     if not s.progress:
         asks = rule_of_run(s.runbook, s.run.severity) is not None
         return not asks or plan_in_force.plan(s.run, s.runbook).hash == s.run.plan_hash
@@ -171,7 +171,6 @@ def _is_as_asked(s: Situation) -> bool:
 
 
 def _left_under_way(s: Situation) -> tuple[Step, StepRun] | None:
-    """A `once` step that was begun and of which no outcome is written."""
     for step in s.steps:
         made = s.progress.get(step.id)
         if made and made.state is StepState.STARTED and step.effect is Effect.ONCE:
@@ -227,7 +226,7 @@ def _shown_arguments(s: Situation, step: Step) -> Mapping[str, Any]:
 
 
 def _own_question(s: Situation, step: Step) -> AskApproval | None:
-    """Where the step needs an approval of its own, on what it would do now, that is not there. Raises Unclear."""
+    """None where the approval is there, or none is needed. Raises Unclear."""
     if s.run.phase is Phase.UNDO:
         return None  # approved as a whole
     rule = rule_of_step(s.runbook, step, s.run.severity, is_late=bool(evaluate.needs(step.body)))
@@ -263,7 +262,7 @@ def after(s: Situation, step: Step, attempt: StepRun, outcome: Outcome) -> Move:
 
 
 def after_a_bug(s: Situation) -> Move:
-    """Nothing more begins. A `once` step that was under way may have happened."""
+    """A `once` step that was under way may have happened."""
     if left := _left_under_way(s):
         return _unknown(s, *left, "Something went wrong on my side while it was under way; the log names it.")
     return _over(Status.FAILED, "Something went wrong on my side; the log names it. I began nothing more.")
@@ -321,7 +320,6 @@ def _failed(s: Situation, step: Step, attempt: StepRun, outcome: Failed) -> Move
 
 
 def _take_back(s: Situation, step: Step, made: StepRun) -> Move:
-    """`on_failure: undo`: the plan of taking back is asked for, where it needs approval."""
     back = plan_in_force.undo_steps(s.run, s.runbook, s.progress)
     if not back:
         return _made(step, made, _finish(made))

@@ -38,7 +38,7 @@ class Performance:
             self.has_news = True
 
     def output(self) -> str:
-        """What it has said so far, masked and bounded: its beginning and its end."""
+        """Masked and bounded."""
         self.has_news = False
         return self._kept.text()
 
@@ -52,7 +52,7 @@ class Performance:
             self._task.cancel()
 
     async def outcome(self, work: Awaitable[Outcome], seconds: float, show: Callable[[], Awaitable[None]]) -> Outcome:
-        """Its fate. `show` is awaited again and again while it takes its time."""
+        """`show` is awaited again and again while it takes its time."""
         self._task = asyncio.create_task(_performed(work))
         try:
             return await self._watched(self._task, asyncio.get_running_loop().time() + seconds + GRACE_SECONDS, show)
@@ -85,7 +85,6 @@ async def _performed(work: Awaitable[Outcome]) -> Outcome:
 
 
 def _with_stream(outcome: Outcome, streamed: str) -> Outcome:
-    """The longer of what it says at the end and what it said as it went."""
     if isinstance(outcome, Waiting) or len(streamed) <= len(outcome.output):
         return outcome
     return replace(outcome, output=streamed)

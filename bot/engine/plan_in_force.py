@@ -16,18 +16,18 @@ def plan(run: Run, runbook: Runbook) -> Plan:
 
 
 def shown_scope(run: Run, progress: Progress) -> dict[str, Any]:
-    """What expressions see, with secrets as references: for plans and questions."""
+    """Secrets as references: for plans and questions."""
     return scope(run, planning.shown_parameters(run.parameters), progress)
 
 
 def step_arguments(run: Run, step: Step, progress: Progress) -> Mapping[str, Any]:
-    """One step's arguments with every result in place. Raises Unclear."""
+    """Raises Unclear."""
     seen = shown_scope(run, progress)
     return {name: planning.rendered(one, seen) for name, one in step.body.items()}
 
 
 def step_hash(run: Run, step: Step, arguments: Mapping[str, Any]) -> str:
-    """Of a step with an approval of its own: the plan it belongs to, and what it would do now."""
+    """The plan it belongs to, and what it would do now."""
     return digest({"plan": run.plan_hash, "step": step.id, "arguments": arguments})
 
 

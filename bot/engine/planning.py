@@ -19,7 +19,7 @@ RUN_ID = "RUN-n"  # its number is not known yet
 def make(
     runbook: Runbook, parameters: Mapping[str, Any], subject: Mapping[str, Any], connections: Mapping[str, Connection]
 ) -> Plan:
-    """The plan. What cannot be worked out is a sentence in `problems`, under its step's id."""
+    """What cannot be worked out is a sentence in `problems`, under its step's id."""
     scope = {"params": shown_parameters(parameters), "run": {"id": RUN_ID}, **subject}
     problems: dict[str, str] = {}
     steps = tuple(
@@ -29,12 +29,12 @@ def make(
 
 
 def shown_parameters(parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """As expressions see them while planning: a secret as the words that say where it comes from."""
+    """A secret as the words that say where it comes from."""
     return {name: spoken_secret(one) if isinstance(one, Reference) else one for name, one in parameters.items()}
 
 
 def slot_key(concurrency: Concurrency, parameters: Mapping[str, Any], subject: Mapping[str, Any]) -> str:
-    """By which runs wait for one another. Raises Unclear."""
+    """Raises Unclear."""
     return str(evaluate.render(concurrency.key, {"params": shown_parameters(parameters), **subject}))
 
 
@@ -45,7 +45,7 @@ def spoken_secret(reference: Reference) -> str:
 def planned(
     step: Step, number: int, scope: Mapping[str, Any], connections: Mapping[str, Connection], problems: dict[str, str]
 ) -> PlannedStep:
-    """One step. What is wrong with it is added to `problems`."""
+    """What is wrong with it is added to `problems`."""
     arguments = _arguments(step, scope, problems)
     return PlannedStep(
         id=step.id,
@@ -72,7 +72,7 @@ def _arguments(step: Step, scope: Mapping[str, Any], problems: dict[str, str]) -
 
 
 def rendered(value: Any, scope: Mapping[str, Any]) -> Any:
-    """Every text in it worked out; one that needs a result that is not there yet is Late."""
+    """What needs a result that is not there yet is Late."""
     match value:
         case str():
             needed = evaluate.needs(value)
@@ -119,7 +119,7 @@ def _text(source: str, scope: Mapping[str, Any]) -> str:
 
 
 def target(kind: Kind, arguments: Mapping[str, Any], connections: Mapping[str, Connection]) -> str:
-    """For people and for the hash: what it is done to."""
+    """For people and for the hash."""
     match kind:
         case Kind.HTTP:
             return _http(arguments)

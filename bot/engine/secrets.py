@@ -23,7 +23,7 @@ class Secrets:
         self.masker = Masker()
 
     def resolve(self, reference: str) -> Secret:
-        """The secret. Raises Misconfigured, naming the reference and never a value."""
+        """Raises Misconfigured, naming the reference and never a value."""
         sort, _, name = reference.partition(":")
         if sort == "env" and name:
             found = self._from_environment(name)

@@ -41,7 +41,7 @@ class Scope:
 
 @dataclass(frozen=True)
 class Piece:
-    """A part of a template: the text itself, or the values that an expression names (`paths`)."""
+    """`paths`: the values that an expression names; None in a text."""
 
     text: str = ""
     paths: tuple[Path, ...] | None = None
@@ -52,13 +52,11 @@ def is_template(text: str) -> bool:
 
 
 def bare(text: str) -> str:
-    """An expression, also where somebody wrote it as `{{ … }}`."""
     whole = _WHOLE.fullmatch(text)
     return (whole[1] if whole else text).strip()
 
 
 def wrapped(text: str) -> str:
-    """A condition as a template, also where somebody wrote the expression alone."""
     return text if is_template(text) else f"{{{{ {text.strip()} }}}}"
 
 
@@ -68,13 +66,11 @@ def with_zeros(text: str) -> str:
 
 
 def template_problems(text: str, scope: Scope) -> Iterator[str]:
-    """What is wrong with that text: its syntax, then the values that do not exist."""
     if is_template(text):
         yield from _problems(read_template, text, scope)
 
 
 def expression_problems(text: str, scope: Scope) -> Iterator[str]:
-    """The same of an expression without braces."""
     yield from _problems(read_expression, text, scope)
 
 
@@ -88,14 +84,14 @@ def _problems(read: Callable[[str], nodes.Template], text: str, scope: Scope) ->
 
 
 def read_template(text: str) -> nodes.Template:
-    """The text's tree, whose expressions are in the language. Raises Unclear with what is wrong."""
+    """Raises Unclear with what is wrong."""
     if len(text) > MAX_SOURCE:
         raise Unclear(f"This text is longer than {MAX_SOURCE:,} characters. Make it shorter.")
     return _read(_environment().parse, text)
 
 
 def read_expression(text: str) -> nodes.Template:
-    """The same of an expression without braces."""
+    """Raises Unclear with what is wrong."""
     if len(text) > MAX_EXPRESSION:
         raise Unclear(f"This expression is longer than {MAX_EXPRESSION:,} characters. Make it shorter.")
     return _read(_expression, text.strip())
@@ -115,14 +111,13 @@ def _read(parse: Callable[[str], nodes.Template], text: str) -> nodes.Template:
 
 
 def pieces(text: str) -> list[Piece]:
-    """The parts of a template that has no problems, in order."""
+    """Of a template that has no problems."""
     if not is_template(text):
         return [Piece(text)]
     return [_piece(one) for one in outputs(_environment().parse(text))]
 
 
 def outputs(tree: nodes.Template) -> list[nodes.Expr]:
-    """Texts and expressions in order."""
     return [one for output in tree.find_all(nodes.Output) for one in output.nodes]
 
 
@@ -150,7 +145,6 @@ def _expression(text: str) -> nodes.Template:
 
 
 def _wrong(tree: nodes.Template) -> Iterator[str]:
-    """What expressions do not have: calls, statements, and most of Jinja's filters and tests."""
     waiting: list[tuple[nodes.Node, int]] = [(tree, 0)]
     for number, (node, depth) in enumerate(waiting):  # which grows on the way
         if depth > MAX_DEPTH or number > MAX_NODES:

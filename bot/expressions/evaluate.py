@@ -24,22 +24,22 @@ from bot.expressions.sandbox import Sandbox
 
 
 def evaluate(source: str, values: Mapping[str, Any]) -> Any:
-    """The value of an expression, with or without braces around it. Raises Unclear with a sentence."""
+    """With or without braces around it. Raises Unclear."""
     return _expression(source).value(values)
 
 
 def holds(source: str, values: Mapping[str, Any]) -> bool:
-    """Whether a condition holds. Raises Unclear."""
+    """Raises Unclear."""
     return bool(evaluate(source, values))
 
 
 def render(source: str, values: Mapping[str, Any]) -> Any:
-    """A text with `{{ … }}` in it. One expression alone keeps its type; else one text. Raises Unclear."""
+    """One expression alone keeps its type. Raises Unclear."""
     return _template(source).value(values)
 
 
 def render_all(value: Any, values: Mapping[str, Any]) -> Any:
-    """The same for every text in lists and mappings. Keys stay as they are written."""
+    """Keys stay as they are written. Raises Unclear."""
     match value:
         case str():
             return render(value, values)
@@ -51,7 +51,7 @@ def render_all(value: Any, values: Mapping[str, Any]) -> Any:
 
 
 def needs(value: Any) -> tuple[str, ...]:
-    """The steps whose results a text, or any in lists and mappings, names, each once; `*` where it names them all."""
+    """Each step once; `*` where the text names them all."""
     match value:
         case str():
             return _needed(value)
@@ -72,7 +72,7 @@ def _needed(source: str) -> tuple[str, ...]:
 
 
 def plain(value: Any) -> Any:
-    """A copy made of text, numbers, booleans, None, lists and dicts; anything else as text."""
+    """Anything but text, numbers, booleans, None, lists and dicts becomes text."""
     match value:
         case None | bool() | int() | float():
             return value
@@ -99,7 +99,6 @@ class Tree(dict[str, "Tree"]):
         return tree
 
     def taken(self, values: Any) -> Any:
-        """What is named of these values, as plain data."""
         if not self or not isinstance(values, Mapping):
             return limits.taken(values)
         return {name: inner.taken(values[name]) for name, inner in self.items() if name in values}
@@ -107,13 +106,11 @@ class Tree(dict[str, "Tree"]):
 
 @dataclass(frozen=True)
 class _Text:
-    """Its parts in order, and all that the expressions among them name."""
-
     parts: tuple[TemplateExpression | str, ...]
     reads: Tree
 
     def value(self, values: Mapping[str, Any]) -> Any:
-        """One part's own value, or one text. Raises Unclear."""
+        """Raises Unclear."""
         with limits.allowance():
             try:
                 seen = self.reads.taken(values) if self.reads else {}

@@ -46,7 +46,6 @@ JINJAS_TESTS = cast(Mapping[str, Callable[..., Any]], _TESTS)
 
 
 def text_of(value: Any) -> str:
-    """As a part of a text."""
     if value is None:
         return ""
     if isinstance(value, bool):

@@ -56,7 +56,7 @@ def spend(units: int) -> None:
 
 
 def paid(function: Callable[..., Any], cost: Cost) -> Callable[..., Any]:
-    """The filter or test, which pays first. Keeps the marks by which Jinja hands in its context."""
+    """It pays first. Keeps the marks by which Jinja hands in its context."""
 
     @wraps(function)
     def paying(*arguments: Any, **named: Any) -> Any:
@@ -68,7 +68,6 @@ def paid(function: Callable[..., Any], cost: Cost) -> Callable[..., Any]:
 
 
 def fitting(result: Any) -> Any:
-    """A result that is not too large, lists in place of what is worked out item by item."""
     match result:
         case str() | list() if len(result) > (MAX_TEXT if isinstance(result, str) else MAX_ITEMS):
             raise TooMuch("this becomes too long")
@@ -80,7 +79,6 @@ def fitting(result: Any) -> Any:
 
 
 def parts(*values: Any) -> Iterator[Any]:
-    """These, and all that is in them."""
     waiting: list[Any] = list(values)
     while waiting:
         one = waiting.pop()
@@ -93,7 +91,7 @@ def parts(*values: Any) -> Iterator[Any]:
 
 
 def size(*values: Any) -> int:
-    """Looks at all that is in these, and pays for the look. The units of it."""
+    """In units. Pays for the look."""
     left, found = _left.get(), 0
     for one in parts(*values):
         found += ITEM + (len(one) >> (2 * one.isascii()) if isinstance(one, str) else 0)
@@ -104,7 +102,7 @@ def size(*values: Any) -> int:
 
 
 def taken(value: Any) -> Any:
-    """What an expression reads, as plain data. A long text loses its middle; raises TooMuch for anything larger."""
+    """A long text loses its middle. Raises TooMuch for anything larger."""
     if not isinstance(value, str):
         value, left = _copied(value, MAX_INPUT, 0)
         spend((MAX_INPUT - left) * ITEM // 4)
@@ -114,7 +112,7 @@ def taken(value: Any) -> Any:
 
 
 def shortened(text: str) -> str:
-    """At most `MAX_INPUT` characters: both ends, and a sentence between them that says what is missing."""
+    """At most `MAX_INPUT` characters."""
     if len(text) <= MAX_INPUT:
         return text
     half = MAX_INPUT // 2 - 50
@@ -122,7 +120,7 @@ def shortened(text: str) -> str:
 
 
 def _copied(value: Any, left: int, depth: int) -> tuple[Any, int]:
-    """A copy made of text, numbers, booleans, None, lists and dicts, and what is left of the room for it."""
+    """Also returns what is left of the room."""
     if depth > MAX_DEPTH:
         raise TooMuch("a value is nested too deeply")
     match value:
@@ -155,7 +153,6 @@ def _copied(value: Any, left: int, depth: int) -> tuple[Any, int]:
 
 
 def flat(*_: Any, **__: Any) -> int:
-    """Of what looks at its value's outside only."""
     return 0
 
 

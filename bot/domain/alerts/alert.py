@@ -25,7 +25,7 @@ class Status(StrEnum):
 
 @dataclass(frozen=True)
 class Links:
-    """Where a person may look next: http or https, or empty."""
+    """http or https, or empty."""
 
     graph: str = ""
     dashboard: str = ""
@@ -59,8 +59,6 @@ class Alert:
 
 
 class Happening(StrEnum):
-    """What a message may tell that is no alert."""
-
     DEPLOYMENT = "deployment"
     WORKFLOW = "workflow"
     ACKNOWLEDGED = "acknowledged"
@@ -111,7 +109,7 @@ class SubscriptionChange(StrEnum):
 
 @dataclass(frozen=True)
 class SubscriptionRequest:
-    """What the sender wants of us. `url` is empty where it leads anywhere but to the sender's own service."""
+    """`url` is empty where it leads anywhere but to the sender's own service."""
 
     change: SubscriptionChange
     subject: str = ""
@@ -120,7 +118,7 @@ class SubscriptionRequest:
 
 @dataclass(frozen=True)
 class Intake:
-    """One message, understood as far as it goes. `noticed` says in sentences what was odd or had to be cut."""
+    """`noticed` says in sentences what was odd or had to be cut."""
 
     alerts: tuple[Alert, ...] = ()
     contexts: tuple[Context, ...] = ()
@@ -168,12 +166,12 @@ def fingerprint_of(source: str, name: str, labels: Mapping[str, str], rest: obje
 
 
 def group_key_hash(key: str) -> str:
-    """What Alertmanager's PagerDuty and Opsgenie receivers send as key for a group: SHA-256 of the group's own key."""
+    """SHA-256 of the group's own key, as Alertmanager's PagerDuty and Opsgenie receivers send it."""
     return hashlib.sha256(key.encode("utf-8", "replace")).hexdigest() if key else ""
 
 
 def prometheus_fingerprint(labels: Mapping[str, str]) -> str:
-    """The hash that Prometheus and Alertmanager have for a set of labels: FNV-1a, 64 bits, names in order."""
+    """FNV-1a, 64 bits, names in order: what Prometheus and Alertmanager compute for a set of labels."""
     digest = 0xCBF29CE484222325
     for name, value in sorted((name.encode(), value.encode()) for name, value in labels.items()):
         for byte in name + b"\xff" + value + b"\xff":

@@ -22,10 +22,7 @@ LONGEST_SILENCE = timedelta(days=7)
 
 @dataclass(frozen=True, kw_only=True)
 class NewAlertGroup:
-    """Alerts that are told and worked as one, as they are first written down.
-
-    `channel_name` is the channel as the routing named it.
-    """
+    """`channel_name` is the channel as the routing named it."""
 
     key: str
     name: str
@@ -66,7 +63,6 @@ class NewAlertGroup:
         return self.silenced_until is not None and self.silenced_until > now
 
     def is_suppressed(self, now: datetime) -> bool:
-        """Whether nobody is to be paged for it: it is silenced, or its service is in maintenance."""
         return self.maintenance is not None or self.is_silenced(now)
 
 
@@ -85,8 +81,6 @@ class AlertGroup(NewAlertGroup):
 
 
 class AlertGroupChanges(TypedDict, total=False):
-    """What becomes of a group between its alerts' comings and goings."""
-
     status: Status
     acknowledged_at: datetime | None
     acknowledged_by: str | None
@@ -123,7 +117,6 @@ class Single:
 
 
 def number(word: str) -> int | None:
-    """`ALR-42`, any case, as 42."""
     match = re.fullmatch(r"alr-?(\d{1,9})", word.strip().casefold())
     return int(match[1]) if match else None
 
@@ -151,8 +144,6 @@ class LastKnown:
 
 @dataclass(frozen=True)
 class Kept:
-    """An alert that we have, with what judging the next message about it needs."""
-
     id: int
     group: int | None
     in_open_group: bool
@@ -190,7 +181,6 @@ def _is_overtaken(known: LastKnown, alert: Alert, wall: float) -> bool:
 
 
 def learned(known: LastKnown | None, alert: Alert, verdict: Verdict, wall: float) -> LastKnown:
-    """What is known afterwards."""
     if known is None:
         return LastKnown(alert.status, alert.starts_at, alert.said_at, wall)
     if verdict is Verdict.STALE:
@@ -204,7 +194,7 @@ def learned(known: LastKnown | None, alert: Alert, verdict: Verdict, wall: float
 
 
 def silent_until(word: str, now: datetime, timezone: str) -> datetime:
-    """The end of a silence of `15m`, `1h`, … or until `morning`: nine o'clock there. Raises Unclear."""
+    """`15m`, `1h`, … or `morning`: nine o'clock there. Raises Unclear."""
     if word.casefold() == "morning":
         return _next_morning(now, timezone)
     length = duration.parse(word)

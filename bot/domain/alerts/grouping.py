@@ -26,7 +26,7 @@ MOST_NOTICED = 20
 
 @dataclass(frozen=True)
 class Moment:
-    """This one: in the time of promises, by the wall, and how a time of the wall is one of promises."""
+    """In the time of promises, by the wall, and how a time of the wall is one of promises."""
 
     now: datetime
     wall: float
@@ -90,7 +90,7 @@ class Entry:
 def tell_apart(
     kept: Mapping[str, Kept], message: Message, catalogue: Catalogue, *, heard: Heard | None = None, wall: float = 0.0
 ) -> list[Entry]:
-    """The alerts that are spoken of, each once. `kept` holds them by all of their names.
+    """Each once. `kept` holds them by all of their names.
 
     `heard`: whose silence was told is silent no longer, since `wall`.
     """
@@ -145,7 +145,6 @@ def _is_another(entry: Entry, verdict: Verdict) -> bool:
 
 
 def _is_homeless(entry: Entry) -> bool:
-    """It fires and belongs nowhere, as one that must keep arriving; the catalogue may think otherwise now."""
     return entry.kept is None or entry.kept.group is None
 
 
@@ -202,18 +201,17 @@ class GroupChange:
 
     @property
     def is_shown(self) -> bool:
-        """It gets its card now."""
         return self.group.has_card and not (self.before and self.before.has_card)
 
     def begins(self, now: datetime) -> bool:
-        """Whether what its severity wants is done now: it opens or is worse, and nothing silences it."""
+        """It opens or is worse, and nothing silences it."""
         is_told = self.before is None or self.group.is_open
         return self.severity is not None and is_told and not self.group.is_silenced(now)
 
 
 @dataclass(frozen=True)
 class Changes:
-    """What becomes of the alerts that a message spoke of, and of their groups: the worst first."""
+    """The worst first."""
 
     entries: Sequence[Entry]
     groups: Sequence[GroupChange]
@@ -271,7 +269,7 @@ def _born(
 
 
 def _silenced(group: NewAlertGroup, found: Silence | None, own: OwnSilence | None) -> NewAlertGroup:
-    """By its key's own silence, from its card, or by one with matchers that means it: whichever lasts longer."""
+    """The key's own silence, from its card, or one with matchers: whichever lasts longer."""
     if own and (found is None or own.until >= found.ends_at):
         return replace(group, silenced_until=own.until, silenced_by=own.by)
     return replace(group, silenced_until=found.ends_at, silenced_by=found.made_by, silence=found.id) if found else group
@@ -282,14 +280,12 @@ def _policy(routed: Routed) -> str | None:
 
 
 def _since(alert: Alert, message: Message, moment: Moment) -> datetime:
-    """When it began, in our time: never in the future."""
     if message.since:
         return message.since
     return min(moment.from_wall(alert.starts_at.timestamp()), moment.now) if alert.starts_at else moment.now
 
 
 def _joined(change: GroupChange, entry: Entry, alert: Alert, routed: Routed, *, since: datetime) -> GroupChange:
-    """A worse alert makes its group worse, and an older one makes it older."""
     group = replace(change.group, since=min(since, change.group.since))
     change = replace(change, group=group, joined=change.joined + entry.begins)
     if routed.severity.rank >= group.rank or group.service != routed.service.key:
@@ -300,7 +296,7 @@ def _joined(change: GroupChange, entry: Entry, alert: Alert, routed: Routed, *, 
 
 
 def _woken(change: GroupChange, alert: Alert, routed: Routed, known: Known, now: datetime) -> GroupChange:
-    """It is awake where matchers silence it that do not mean this alert."""
+    """Where matchers silence it that do not mean this alert."""
     group = change.group
     if not group.silence or not group.is_silenced(now):
         return change
@@ -312,7 +308,6 @@ def _woken(change: GroupChange, alert: Alert, routed: Routed, known: Known, now:
 
 
 def _counted(change: GroupChange, entry: Entry) -> GroupChange:
-    """How many of its alerts fire, and how many there are."""
     group, fires = change.group, entry.last.status is Status.FIRING
     fired = entry.group is not None and entry.kept is not None and entry.kept.known.status is Status.FIRING
     return replace(
@@ -328,7 +323,6 @@ def _worst_first(changes: Sequence[GroupChange], message: Message, now: datetime
 
 
 def _settled(change: GroupChange, left_out: int, now: datetime) -> GroupChange:
-    """Over with its last alert; on a card, if its severity has one."""
     group = replace(change.group, left_out=left_out or change.group.left_out)
     if not group.firing:
         group = replace(group, status=Status.RESOLVED, resolved_at=now)

@@ -34,7 +34,7 @@ Heard = Mapping[str, tuple[Alert, Routed]]  # those that arrived, by key
 
 
 def key_of(routed: Routed) -> str:
-    """Of its route, whatever its number is now, and of its group's labels: each cluster's is one of its own."""
+    """Of its route, whatever the route's number is now, and of its group's labels."""
     matchers = [str(one) for one in routed.route.match] if routed.route else []
     return hashlib.sha256(json.dumps([matchers, routed.group]).encode()).hexdigest()
 
@@ -44,7 +44,7 @@ def fingerprint(key: str) -> str:
 
 
 def arrived(catalogue: Catalogue, alerts: Iterable[Alert]) -> dict[str, tuple[Alert, Routed]]:
-    """Those of these alerts that must keep arriving and say that they fire: the last of each key."""
+    """The last of each key, of those that say that they fire."""
     watching = [route for route in catalogue.routes if route.heartbeat]
     found = {}
     for alert in alerts if watching else ():
@@ -58,7 +58,7 @@ def arrived(catalogue: Catalogue, alerts: Iterable[Alert]) -> dict[str, tuple[Al
 
 
 def still(catalogue: Catalogue, watch: Watch) -> Routed | None:
-    """Where it is routed now. None: no route of the catalogue wants this watch."""
+    """None: no route of the catalogue wants this watch."""
     routed = routing.route(catalogue, watch.labels)
     return routed if routed.heartbeat and key_of(routed) == watch.key else None
 
@@ -71,9 +71,6 @@ class Absence:
 
 
 def absence(name: str, labels: Mapping[str, str], routed: Routed, status: Status) -> Absence:
-    """`Watchdog is silent`: of the route's service, in its channel, with its escalation policy and the severity said
-    for it.
-    """
     key, called = key_of(routed), f"{name or NAMELESS} is silent"
     to = routing.absence(routed, called, key)
     own = {NAME: called, SERVICE: to.service.key, SEVERITY: to.severity.key}

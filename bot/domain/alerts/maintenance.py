@@ -39,7 +39,6 @@ class Window(QuietTime):
 
 
 def number(word: str) -> int | None:
-    """`MNT-3`, any case, as 3."""
     match = re.fullmatch(r"mnt-?(\d{1,9})", word.strip().casefold(), re.ASCII)
     return int(match[1]) if match else None
 

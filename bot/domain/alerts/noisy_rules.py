@@ -52,7 +52,7 @@ class Rule:
 
     @property
     def is_noisy(self) -> bool:
-        """It bothers people for nothing. What is only logged, or was silenced all the time, bothers nobody."""
+        """What is only logged, or was silenced all the time, bothers nobody."""
         return self.told > 0 and (self.is_flapping or self.is_ignored)
 
     @property
@@ -65,7 +65,7 @@ class Rule:
 
 
 def noisy(rules: Iterable[Rule]) -> list[Rule]:
-    """Those that are, the worst first: who fired most often without anybody acting."""
+    """The worst first."""
     return sorted((rule for rule in rules if rule.is_noisy), key=_by_noise)
 
 
@@ -74,7 +74,7 @@ def _by_noise(rule: Rule) -> tuple[int, int, str, str]:
 
 
 def next_list(after: datetime, timezone: str) -> datetime:
-    """The first Monday, nine o'clock there, later than `after`."""
+    """Monday, nine o'clock there, later than `after`."""
     where = zone(timezone)
     today = after.astimezone(where).date()
     days = (today + timedelta(days=ahead) for ahead in range(9))
@@ -83,5 +83,4 @@ def next_list(after: datetime, timezone: str) -> datetime:
 
 
 def slot(at: datetime, timezone: str) -> str:
-    """The day of a list there: each has one."""
     return at.astimezone(zone(timezone)).date().isoformat()

@@ -39,12 +39,12 @@ class Routed:
 
     @property
     def group_key(self) -> str:
-        """Alerts of the same key are one group. 64 characters, whatever the labels."""
+        """64 characters, whatever the labels."""
         return hashlib.sha256(json.dumps(self.group).encode()).hexdigest()
 
 
 def route(catalogue: Catalogue, labels: Labels) -> Routed:
-    """Where an alert with these labels goes. It always goes somewhere."""
+    """An alert always goes somewhere."""
     found = matching(catalogue, labels)
     why = [_matched(found) if found else "No route matched."]
     service = _service(catalogue, found, labels, why)
@@ -63,12 +63,11 @@ def route(catalogue: Catalogue, labels: Labels) -> Routed:
 
 
 def matching(catalogue: Catalogue, labels: Labels) -> Route | None:
-    """The first route all of whose matchers hold."""
     return next((one for one in catalogue.routes if all(matcher.holds(labels) for matcher in one.match)), None)
 
 
 def group(catalogue: Catalogue, service: Service, severity: Severity, labels: Labels) -> tuple[tuple[str, str], ...]:
-    """What its group has in common. A group has one service; `service` and `severity` are those it was routed to."""
+    """`service` and `severity` are those that the alert was routed to."""
     routed = {SERVICE: service.key, SEVERITY: severity.key}
     names = dict.fromkeys((SERVICE, *catalogue.group_by))
     return tuple((name, routed.get(name, labels.get(name, ""))) for name in names)
@@ -161,7 +160,7 @@ def _heartbeat(found: Route | None, why: list[str]) -> Heartbeat | None:
 
 
 def absence(routed: Routed, name: str, key: str) -> Routed:
-    """Where the silence of an alert that must keep arriving goes, as an alert of that name. `key` keeps it apart."""
+    """`key` keeps it apart from other alerts of that name."""
     found, service, why = routed.route, routed.service, [_matched(routed.route)] if routed.route else []
     said = routed.heartbeat.severity if routed.heartbeat else None
     severity = (service.find_severity(said) if said else None) or service.severity(service.default_severity)
@@ -180,5 +179,4 @@ def absence(routed: Routed, name: str, key: str) -> Routed:
 
 
 def shown(text: str) -> str:
-    """Text from outside in a sentence, or in a terminal."""
     return "".join(character for character in text[:SHOWN] if character.isprintable())

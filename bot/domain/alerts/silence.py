@@ -36,7 +36,7 @@ class Silence(QuietTime):
         return " ".join(map(str, self.matchers))
 
     def covers(self, labels: Mapping[str, str], service: str, severity: Callable[[], Severity]) -> bool:
-        """Whether it means an alert with these labels, which was routed there. `severity` is asked last, and seldom."""
+        """`severity` is asked last, and seldom."""
         others = (one for one in self.matchers if one.name != SEVERITY)
         if not all(_holds(one, _called(one.name, labels, (service,))) for one in others):
             return False

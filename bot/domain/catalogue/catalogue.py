@@ -46,7 +46,6 @@ class Heartbeat:
     severity: str | None = None
 
     def silent_at(self, last_arrival: datetime) -> datetime:
-        """When it is missed. It is counted from its first arrival on."""
         return last_arrival + self.every
 
 
@@ -78,7 +77,7 @@ class GenericSource:
 
 @dataclass(frozen=True)
 class Catalogue:
-    """All that operators wrote, in one value. `version` is a hash of its content."""
+    """`version` is a hash of its content."""
 
     services: Mapping[str, Service]
     default_service: str
@@ -92,14 +91,14 @@ class Catalogue:
     generic: Mapping[str, GenericSource] = field(default_factory=dict)
 
     def service(self, key: str) -> Service:
-        """The service of that key, any case. Raises Unclear with the nearest one."""
+        """Any case. Raises Unclear with the nearest one."""
         found = self.services.get(key.casefold())
         if found is None:
             raise Unclear(f"There is no service “{key}”. {hint(key, self.services)}")
         return found
 
     def runbook(self, runbook_id: str) -> Runbook:
-        """The runbook of that id. Raises Unclear with the nearest one."""
+        """Any case. Raises Unclear with the nearest one."""
         found = self.runbooks.get(runbook_id.casefold())
         if found is None:
             said = hint(runbook_id, self.runbooks) if self.runbooks else "The catalogue has none yet."

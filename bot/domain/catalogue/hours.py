@@ -15,15 +15,15 @@ Window = tuple[datetime, datetime]
 
 
 def zone(name: str) -> tzinfo:
-    """The zone of that IANA name; UTC is known everywhere."""
+    """UTC is known everywhere."""
     return UTC if name == "UTC" else ZoneInfo(name)
 
 
 def moment(local: datetime, where: tzinfo) -> datetime:
-    """That wall time there, as UTC, by the rule of RFC 5545.
+    """UTC, by the rule of RFC 5545.
 
-    A wall time that comes twice in a night is the first of the two; one that a clock change leaves out is as much
-    later as the change is long: 02:30 is 03:30.
+    A wall time that comes twice in a night is the first of the two; one that a clock change leaves out is as much later
+    as the change is long: 02:30 is 03:30.
     """
     return local.replace(tzinfo=where, fold=0).astimezone(UTC)
 
@@ -42,12 +42,12 @@ class Hours:
         return self.next_open(at) == at
 
     def next_open(self, at: datetime) -> datetime:
-        """`at` itself when they are open then, else the moment at which they open next."""
+        """`at` itself where they are open then."""
         opens, _ = next(self._ending_after(at))
         return max(opens, at)
 
     def next_edge(self, at: datetime) -> datetime:
-        """When that may change next: the window's end, or the beginning of the next one."""
+        """The window's end, or the beginning of the next one."""
         opens, closes = next(self._ending_after(at))
         return opens if opens > at else closes
 
@@ -59,7 +59,7 @@ class Hours:
         return (one for one in windows if one and one[1] > at)
 
     def _window(self, day: date, where: tzinfo) -> Window | None:
-        """That day's, or None: closed all day, or what would be open is what the clocks leave out."""
+        """None: closed all day, or what would be open is what the clocks leave out."""
         if day.weekday() not in self.days:
             return None
         midnight = datetime.combine(day, time())

@@ -30,12 +30,11 @@ class Rotation:
         return self.people[self._number(at) % len(self.people)]
 
     def next_handover(self, at: datetime) -> datetime:
-        """The next moment later than `at` at which a shift begins."""
         number = self._number(at)
         return min(self.handover(number + ahead) for ahead in range(1, self._margin + 1))
 
     def handover(self, number: int) -> datetime:
-        """When shift `number` begins, the first one being 0."""
+        """The first shift is 0."""
         begins = self.start + number * self.every
         return begins if self.zone is None else moment(begins, zone(self.zone))
 
@@ -45,7 +44,6 @@ class Rotation:
         return 2 if self.zone is None else 2 + _LONGEST_CLOCK_CHANGE // self.every
 
     def _number(self, at: datetime) -> int:
-        """The latest shift that has begun."""
         wall = at if self.zone is None else at.astimezone(zone(self.zone)).replace(tzinfo=None)
         near = (wall - self.start) // self.every
         around = range(near + self._margin, near - self._margin, -1)

@@ -28,7 +28,6 @@ class Matcher:
     value: str
 
     def __str__(self) -> str:
-        """As `parse` reads it."""
         name = self.name if _PLAIN.fullmatch(self.name) else _quoted(self.name)
         return f"{name}{self.op}{_quoted(self.value)}"
 
@@ -39,7 +38,7 @@ class Matcher:
 
 
 def parse(text: str) -> Matcher:
-    """One matcher. Raises Unclear."""
+    """Raises Unclear."""
     shape = _SHAPE.fullmatch(text)
     if shape is None:
         raise Unclear(f"“{text}” is not a matcher. Write for example 'severity=\"critical\"' or 'job=~\"api.*\"'.")
@@ -50,7 +49,6 @@ def parse(text: str) -> Matcher:
 
 
 def leading(text: str) -> tuple[tuple[Matcher, ...], str]:
-    """The matchers at the beginning, in braces and with commas or without; and what follows. Raises Unclear."""
     found, rest = [], text.strip()
     while shape := _SHAPE.match(rest.lstrip(_BETWEEN)):
         whole = shape[0]

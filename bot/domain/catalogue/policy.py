@@ -53,5 +53,5 @@ class EscalationPolicy:
         return self.steps[position % len(self.steps)]
 
     def offset(self, position: int) -> timedelta:
-        """How long after T+0, waiting for hours left aside."""
+        """Waiting for hours left aside."""
         return position // len(self.steps) * self.round + self.step(position).after

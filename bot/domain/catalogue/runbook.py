@@ -26,8 +26,6 @@ class OnFailure(StrEnum):
 
 
 class Kind(StrEnum):
-    """The kinds this release performs."""
-
     HTTP = "http"
     SQL = "sql"
     REDIS = "redis"
@@ -122,8 +120,6 @@ class Connection:
 
 @dataclass(frozen=True)
 class ApprovalRule:
-    """An approval that is needed: of whom, how many, how long it is good for."""
-
     who: tuple[str, ...] = ()  # empty: access.approve
     quorum: int = 1
     expires: timedelta = timedelta(minutes=30)
@@ -152,7 +148,7 @@ class Retries:
 
 @dataclass(frozen=True)
 class Step:
-    """One step. `body` is the value of its kind key, unrendered."""
+    """`body` is the value of its kind key, unrendered."""
 
     id: str
     kind: Kind

@@ -27,7 +27,6 @@ class Contact:
 
     @property
     def addresses(self) -> tuple[str, ...]:
-        """Those that may be written to."""
         return tuple(address for address in self.email if not address.casefold().endswith(NOWHERE))
 
 
@@ -42,7 +41,7 @@ class KnownAlert:
 
 @dataclass(frozen=True)
 class Objective:
-    """A service level: `good` of `total` (PromQL), in percent of `window`."""
+    """`good` of `total` (PromQL), in percent of `window`."""
 
     name: str
     percent: float
@@ -53,7 +52,7 @@ class Objective:
 
 @dataclass(frozen=True)
 class Service:
-    """One service. `severities`: worst first."""
+    """`severities`: worst first."""
 
     key: str
     name: str
@@ -72,7 +71,6 @@ class Service:
     objectives: tuple[Objective, ...] = ()
 
     def level(self, who: str) -> Level | None:
-        """The level that `oncall` or `oncall:LEVEL` means here."""
         _, named, key = who.partition(":")
         return self.oncall.get(key) if named else next(iter(self.oncall.values()), None)
 
@@ -80,14 +78,13 @@ class Service:
         return next((level for level in self.severities if level.answers_to(word)), None)
 
     def severity(self, word: str) -> Severity:
-        """The level of that key or alias, any case. Raises Unclear with the list."""
+        """A key or alias, any case. Raises Unclear with the list."""
         found = self.find_severity(word)
         if found is None:
             raise Unclear(f"{self.name} has no severity “{word}”. It has {listing(self.severity_keys())}.")
         return found
 
     def no_severity(self, word: str) -> str:
-        """The sentence for a file that names one it has not."""
         return f"{self.name} has no severity “{word}”. {hint(word, self.severity_keys())}"
 
     def severity_keys(self) -> list[str]:

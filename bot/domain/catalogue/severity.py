@@ -8,8 +8,6 @@ from enum import StrEnum
 
 
 class OnAlert(StrEnum):
-    """What an alert of a severity does at once."""
-
     DECLARE = "declare"  # an incident, and a card
     CARD = "card"
     LOG = "log"
@@ -26,7 +24,7 @@ class Automatic(StrEnum):
 
 @dataclass(frozen=True)
 class Severity:
-    """One level of a service. `rank` 0 is the worst; durations absent in the file are None."""
+    """`rank` 0 is the worst; durations absent in the file are None."""
 
     key: str
     name: str

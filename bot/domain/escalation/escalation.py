@@ -62,15 +62,12 @@ class Fate(StrEnum):
 
 @dataclass(frozen=True)
 class Planned:
-    """A step with what becomes of it, and why in one sentence."""
-
     due: ScheduledStep
     fate: Fate
     why: str
 
 
 def schedule(policy: EscalationPolicy, start: EscalationStart) -> tuple[ScheduledStep, ...]:
-    """Every step from the escalation's first on, whatever stops it later."""
     return tuple(_due(policy, start, position) for position in policy.positions[start.first :])
 
 
@@ -83,7 +80,7 @@ def _due(policy: EscalationPolicy, start: EscalationStart, position: int) -> Sch
 
 
 def stopped(due: ScheduledStep, response: ResponseStatus) -> Unless | None:
-    """What keeps it from being sent now, whenever it was due: asked once more just before anything leaves."""
+    """Whenever it was due: asked once more just before anything leaves."""
     found = _stop(due, response)
     return found[1] if found else None
 
@@ -120,20 +117,19 @@ def _waiting(due: ScheduledStep) -> str:
 def next_step(
     policy: EscalationPolicy, start: EscalationStart, response: ResponseStatus, now: datetime
 ) -> ScheduledStep | None:
-    """The one that goes out next if nothing more happens; of several at once the first."""
+    """Where nothing more happens."""
     waiting = [one.due for one in plan(policy, start, response, now) if one.fate is Fate.WAITING]
     return min(waiting, key=lambda due: (due.due_at, due.position), default=None)
 
 
 def reached(policy: EscalationPolicy, start: EscalationStart, response: ResponseStatus, now: datetime) -> int | None:
-    """The highest position whose moment has come, or None."""
     return max((one.due.position for one in plan(policy, start, response, now) if one.fate is Fate.DUE), default=None)
 
 
 def higher(
     policy: EscalationPolicy, start: EscalationStart, response: ResponseStatus, now: datetime
 ) -> EscalationStart:
-    """Escalated by hand: the step above the highest so far goes out now, the others follow at their distance.
+    """The step above the highest so far goes out now, the others follow at their distance.
 
     Raises Conflict where there is none above, and once it is resolved.
     """
@@ -147,5 +143,4 @@ def higher(
 
 
 def again(start: EscalationStart, now: datetime) -> EscalationStart:
-    """The acknowledgement was taken back: the whole escalation policy once more, from its first step, with T+0 now."""
     return EscalationStart(now, number=start.number + 1)

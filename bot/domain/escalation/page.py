@@ -21,7 +21,6 @@ class Page:
 
     @property
     def line(self) -> str:
-        """The summary in one line, as long as a pager takes it."""
         return " ".join(self.summary.split())[:SUMMARY_LIMIT] or self.dedup_key
 
 

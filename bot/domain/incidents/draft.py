@@ -18,7 +18,7 @@ TITLE_LIMIT = 4000
 
 @dataclass(frozen=True)
 class Draft:
-    """An incident about to be declared. `title` None: the words held none, so the modal asks."""
+    """`title` None: the words held none, so the modal asks."""
 
     title: str | None
     service: Service
@@ -42,7 +42,7 @@ class Draft:
 
     @classmethod
     def from_fields(cls, values: Mapping[str, object], catalogue: Catalogue) -> Draft:
-        """From named fields, as in the modal and the API; absent ones take the defaults. Raises Unclear."""
+        """As in the modal and the API; absent fields take the defaults. Raises Unclear."""
         service = catalogue.service(str(values.get("service") or catalogue.default_service))
         severity = service.severity(str(values.get("severity") or service.default_severity))
         title = clean_title(readable(str(values.get("title") or "")))
@@ -58,7 +58,7 @@ class Draft:
 
 @dataclass
 class _Leading:
-    """The words in front of the title, each kind taken once."""
+    """Each kind is taken once."""
 
     title: str
     severity: str | None = None
@@ -103,7 +103,6 @@ def _names_a_severity(word: str, catalogue: Catalogue) -> bool:
 
 
 def clean_title(text: str) -> str:
-    """On one line, without the quotes around it, bounded."""
     line = " ".join(text.split())
     quoted = QUOTED.match(line)
     if quoted:

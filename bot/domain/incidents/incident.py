@@ -108,13 +108,12 @@ class Incident(NewIncident):
 
     @property
     def place(self) -> tuple[str | None, str | None]:
-        """Channel and thread where its messages go; None where Slack has not answered yet."""
+        """None where Slack has not answered yet."""
         is_channel = self.placement is Placement.CHANNEL
         return (self.slack.channel, None) if is_channel else (self.slack.announce_channel, self.slack.announce_ts)
 
     @property
     def card(self) -> tuple[str | None, str | None]:
-        """Channel and ts of the card people work with."""
         if self.placement is Placement.CHANNEL:
             return self.slack.channel, self.slack.card_ts
         return self.slack.announce_channel, self.slack.announce_ts
@@ -124,7 +123,7 @@ class Incident(NewIncident):
         return shorten(self.title, 120)
 
     def cadence(self, severity: Severity) -> timedelta | None:
-        """How often updates are promised, or None when they are not."""
+        """None where none is promised."""
         if self.cadence_seconds is None:
             return severity.update_every
         return timedelta(seconds=self.cadence_seconds) if self.cadence_seconds else None
@@ -172,7 +171,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Update:
-    """An update that was written: by a person, or by the bot itself. It covers the timeline in (`since`, `through`]."""
+    """It covers the timeline in (`since`, `through`]."""
 
     id: int
     incident: int
@@ -185,19 +184,17 @@ class Update:
 
 
 def number(word: str) -> int | None:
-    """`INC-42`, any case, as 42."""
     match = re.fullmatch(r"inc-?(\d{1,9})", word.strip().casefold())
     return int(match[1]) if match else None
 
 
 def shorten(text: str, limit: int) -> str:
-    """At most `limit` characters on one line; what was cut off shows as an ellipsis."""
     line = " ".join(text.split())
     return line if len(line) <= limit else line[: limit - 1].rstrip() + "…"
 
 
 def status_from(word: str) -> Status:
-    """A status people may set. Raises Unclear with the list."""
+    """Raises Unclear with the list."""
     try:
         return Status(word.casefold())
     except ValueError:
@@ -207,7 +204,7 @@ def status_from(word: str) -> Status:
 
 
 def role_from(word: str) -> Role:
-    """A role, by its name or what people call it. Raises Unclear with the list."""
+    """Raises Unclear with the list."""
     known = {"ic": Role.COMMANDER, "lead": Role.COMMANDER, "communications": Role.COMMS, "operations": Role.OPS}
     try:
         return known.get(word.casefold()) or Role(word.casefold())
@@ -227,13 +224,13 @@ def must_be_resolved(incident: Incident) -> None:
 
 
 def next_update(incident: Incident, severity: Severity, since: datetime) -> datetime | None:
-    """When the next update is due, counted from `since`; None where none is promised."""
+    """None where none is promised."""
     every = incident.cadence(severity)
     return since + every if every and incident.is_open else None
 
 
 def reminder_time(due: datetime, severity: Severity, every: timedelta | None, now: datetime) -> datetime | None:
-    """When to remind before an update is due: never earlier than half the cadence before it, nor in the past."""
+    """Never earlier than half the cadence before `due`, nor in the past."""
     lead = min(severity.remind_before, every / 2) if every else severity.remind_before
     at = due - lead
     return at if lead and at > now else None

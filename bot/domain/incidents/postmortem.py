@@ -25,24 +25,23 @@ class Section:
 
 
 def sections(markdown: str) -> tuple[str, list[Section]]:
-    """The text before the first `## ` heading, and the sections in order."""
     parts = _HEADING.split(markdown)
     pairs = zip(parts[1::2], parts[2::2], strict=True)
     return parts[0].strip(), [Section(heading, body.strip()) for heading, body in pairs]
 
 
 def written(text: str) -> str:
-    """People's words for one section: a heading in them is one level below the draft's own."""
+    """A heading in people's words is one level below the draft's own."""
     return re.sub(r"^##(?= )", "###", text.strip(), flags=re.MULTILINE)
 
 
 def mark_of(heading: str) -> str:
-    """A short name for a section, for a form's field."""
+    """For a form's field."""
     return hashlib.sha256(heading.encode()).hexdigest()[:12]
 
 
 def with_edits(markdown: str, edits: Mapping[str, str]) -> str:
-    """The draft with what people wrote in place of the template's words; a section that left the template is kept."""
+    """A section that left the template is kept."""
     intro, found = sections(markdown)
     written = [Section(one.heading, edits.get(one.heading, one.body)) for one in found]
     lost = [Section(heading, body) for heading, body in edits.items() if heading not in {one.heading for one in found}]

@@ -41,7 +41,7 @@ def _rotation(level: Level, at: datetime) -> Rotation:
 
 
 def next_change(level: Level, at: datetime, taken: Sequence[Override] = ()) -> datetime | None:
-    """The next moment at which somebody else is on call, or None: never. What PagerDuty changes is not known here."""
+    """None: never. What PagerDuty changes is not known here."""
     if len(_everybody(level, at, taken)) == 1:
         return None
     now = on_call(level, at, taken)
@@ -53,14 +53,12 @@ def next_change(level: Level, at: datetime, taken: Sequence[Override] = ()) -> d
 
 
 def _everybody(level: Level, at: datetime, taken: Sequence[Override]) -> set[tuple[str, ...]]:
-    """All who may have it from `at` on."""
     found: set[tuple[str, ...]] = {(one.person,) for one in (*level.overrides, *taken) if one.ends_at > at}
     found.update((person,) for rotation in level.rotations for person in rotation.people)
     return found if level.rotations else {*found, level.who}
 
 
 def _edges(level: Level, at: datetime, taken: Sequence[Override]) -> Iterator[datetime]:
-    """The moments after `at` at which it could change, in order."""
     edge = _next_edge(level, at, taken)
     while edge is not None:
         yield edge
@@ -75,7 +73,6 @@ def _next_edge(level: Level, at: datetime, taken: Sequence[Override]) -> datetim
 
 
 def _next_handover(level: Level, at: datetime) -> list[datetime]:
-    """The next handover of the present shift, and the hours at which another rotation takes it."""
     current = _rotation(level, at)
     before = level.rotations[: level.rotations.index(current) + 1]
     edges = [one.hours.next_edge(at) for one in before if one.hours]

@@ -56,34 +56,29 @@ class Refusal:
 
 @dataclass(frozen=True)
 class Sent:
-    """What became of a message that at least one address took."""
-
     accepted: tuple[str, ...]
     refused: tuple[Refusal, ...] = ()
 
 
 def is_address(text: str) -> bool:
-    """Whether an envelope takes it: one address, without anything around it."""
+    """One address, without anything around it."""
     return bool(_ADDRESS.fullmatch(text)) and text.isascii() and text.isprintable()
 
 
 def is_nowhere(address: str) -> bool:
-    """A placeholder, which is never written to."""
     return f".{address.rpartition('@')[2]}".rstrip(".").casefold().endswith(NOWHERE)
 
 
 def one_line(text: str) -> str:
-    """Without line ends and what else is not printed."""
     return " ".join("".join(one if one.isprintable() else " " for one in text).split())
 
 
 def unique(addresses: Iterable[str]) -> tuple[str, ...]:
-    """Each once, whatever its case."""
     return tuple({address.casefold(): address for address in addresses}.values())
 
 
 def as_html(text: str) -> str:
-    """The same words for readers that show HTML. Made of the text, so that the two cannot say different things."""
+    """Made of the text, so that the two cannot say different things."""
     paragraphs = [_paragraph(part) for part in re.split(r"\n\s*\n", text.strip())]
     return f'<html><body style="font-family: sans-serif">{"".join(paragraphs)}</body></html>\n'
 

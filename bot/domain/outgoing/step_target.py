@@ -16,7 +16,7 @@ class StepTarget(NamedTuple):
 
     @property
     def commitment(self) -> str:
-        """The kind of the commitment that this target is reached; also the key of what is sent to it."""
+        """Also the key of what is sent to the target."""
         return f"escalation:{self.escalation}:{self.position}:{self.number}"
 
 

@@ -39,7 +39,7 @@ class Timer:
         return (now - self.due_at).total_seconds()
 
     def pointless(self, now: datetime, newest: Mapping[tuple[str, str], datetime]) -> str | None:
-        """Why its time has gone by without it, or None when it should fire."""
+        """None where it should fire."""
         if self.lateness is Lateness.SKIP and now - self.due_at > STALE_AFTER:
             return f"skipped: {self.late_seconds(now):.0f} s late"
         if self.lateness is Lateness.COALESCE and newest.get(self.group, self.due_at) > self.due_at:
@@ -48,7 +48,6 @@ class Timer:
 
 
 def newest_of(timers: Iterable[Timer]) -> dict[tuple[str, str], datetime]:
-    """When the latest of each subject and kind was due."""
     latest: dict[tuple[str, str], datetime] = {}
     for timer in timers:
         latest[timer.group] = max(timer.due_at, latest.get(timer.group, timer.due_at))

@@ -34,7 +34,7 @@ NOT_A_MEMBER = {
 
 
 def allowed(catalogue: Catalogue, what: str) -> tuple[str, ...]:
-    """The list for declare, respond, execute, approve or admin. Raises KeyError for anything else."""
+    """Declare, respond, execute, approve or admin. Raises KeyError for anything else."""
     if what not in ATTEMPTS:
         raise KeyError(what)
     found: tuple[str, ...] = getattr(catalogue.access, what)
@@ -44,7 +44,7 @@ def allowed(catalogue: Catalogue, what: str) -> tuple[str, ...]:
 def may(
     catalogue: Catalogue, person: Person, what: str, *, roles: Roles | None = None, groups: Groups | None = None
 ) -> bool:
-    """Whether this person may. Only full, active members ever may anything."""
+    """Only full, active members ever may anything."""
     return includes(catalogue, allowed(catalogue, what), person, roles=roles, groups=groups)
 
 
@@ -68,7 +68,7 @@ def _names(entry: str, person: Person, roles: Roles, groups: Groups) -> bool:
 
 
 def flattened(catalogue: Catalogue, who: Sequence[str]) -> list[str]:
-    """The list with its teams opened, each entry once. A team that holds itself is opened once."""
+    """Each entry once, teams opened."""
     return list(dict.fromkeys(_open_teams(catalogue, who, set())))
 
 
@@ -83,23 +83,21 @@ def _open_teams(catalogue: Catalogue, who: Sequence[str], seen: set[str]) -> Ite
 
 
 def is_on_call(entry: str) -> bool:
-    """`oncall` or `oncall:LEVEL`. Who that is depends on the service and the moment."""
+    """Who that is depends on the service and the moment."""
     return entry.partition(":")[0] == ON_CALL
 
 
 def with_on_call(who: Sequence[str], holders: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
-    """The list with who has each level in its place: people, user groups, teams. A level not handed in is nobody."""
+    """A level not handed in is nobody."""
     found = (holders.get(entry, ()) if is_on_call(entry) else (entry,) for entry in who)
     return tuple(dict.fromkeys(entry for entries in found for entry in entries))
 
 
 def groups_in(catalogue: Catalogue, who: Sequence[str]) -> list[str]:
-    """The user groups whose members must be known before the list can be applied."""
     return [entry for entry in flattened(catalogue, who) if GROUP.fullmatch(entry)]
 
 
 def refusal(catalogue: Catalogue, person: Person, what: str) -> str:
-    """Why this person may not, and what would change it."""
     attempted = ATTEMPTS[what]
     if not person.is_full_member:
         return NOT_A_MEMBER[person.kind].format(attempted=attempted)

@@ -41,7 +41,6 @@ LONGEST_NAME = 40
 
 
 def at_pagerduty(person: Person | None, name: str) -> Person:
-    """Who acts at PagerDuty: somebody of this workspace, or the name they have there."""
     called = " ".join((person.name if person else name).split())[:LONGEST_NAME] or "Somebody"
     if person is None and called.isalnum() and called.isupper():
         called = f"“{called}”"  # a name there that looks like an id here is nobody's id

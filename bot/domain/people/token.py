@@ -33,14 +33,14 @@ class Token:
 
 
 def name_from(text: str) -> str:
-    """A token's name. Raises Unclear."""
+    """Raises Unclear."""
     if not NAME.fullmatch(text):
         raise Unclear("A token's name has 1 to 64 of the characters a-z, A-Z, 0-9, “_”, “-” and “.”.")
     return text
 
 
 def owner_from(text: str) -> str:
-    """A Slack user id. Raises Unclear."""
+    """Raises Unclear."""
     if not OWNER.fullmatch(text):
         raise Unclear(f"“{text}” is not a Slack user id: copy it from the person's profile, it looks like U024BE7LH.")
     return text

@@ -66,7 +66,6 @@ class ApprovalRequest:
 
     @property
     def value(self) -> str:
-        """What its buttons carry: `RUN-7`, or `RUN-7:rule`."""
         return f"RUN-{self.run}" if self.covers == WHOLE_RUN else f"RUN-{self.run}:{self.covers}"
 
     @property
@@ -82,7 +81,7 @@ class ApprovalRequest:
 
 
 def rule_of_run(runbook: Runbook, severity: str | None) -> ApprovalRule | None:
-    """The approval that the whole run needs. Without a word in the file: one, whenever any step has an effect."""
+    """Without a word in the file: one, whenever any step has an effect."""
     if runbook.policy.needs_none:
         return None
     if runbook.policy.approval is not None:
@@ -91,7 +90,7 @@ def rule_of_run(runbook: Runbook, severity: str | None) -> ApprovalRule | None:
 
 
 def rule_of_step(runbook: Runbook, step: Step, severity: str | None, *, is_late: bool) -> ApprovalRule | None:
-    """What one step needs when it comes: its own, or the run's where a `once` step's arguments were late."""
+    """Its own, or the run's where a `once` step's arguments were late."""
     if step.kind is Kind.APPROVAL:
         return _asked_by(step.body)
     if step.approval is not None:
@@ -115,7 +114,7 @@ def rule_of_undo(runbook: Runbook, undos: Collection[PlannedStep], severity: str
 
 
 def named_for(runbook: Runbook, covers: str, severity: str | None) -> tuple[str, ...]:
-    """Whom the file names for this question. Empty: `access.approve`."""
+    """Empty: `access.approve`."""
     step = runbook.step(covers) if covers not in (WHOLE_RUN, UNDO) else None
     if step is not None and step.kind is Kind.APPROVAL:
         return tuple(step.body.get("who") or ())
@@ -156,7 +155,7 @@ def may_vote(asked: ApprovalRequest, person: str, *, involved: Collection[str], 
 def is_reached(
     asked: ApprovalRequest, voters: Collection[str], *, qualified: Collection[str], involved: Collection[str]
 ) -> bool:
-    """Whether enough different people approved, of those who qualify at this moment."""
+    """Of those who qualify at this moment."""
     counted = {person for person in voters if person in qualified and person not in involved}
     return len(counted) >= asked.quorum
 
@@ -176,5 +175,4 @@ def may_break_glass(asked: ApprovalRequest, *, is_named: bool, reason: str) -> N
 
 
 def is_said(reason: str) -> bool:
-    """Whether there is anything in it that can be seen."""
     return any(character.isprintable() and not character.isspace() for character in reason)

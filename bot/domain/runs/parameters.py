@@ -32,10 +32,10 @@ class Reference:
 
 
 def read(runbook: Runbook, given: Mapping[str, Any]) -> dict[str, Any]:
-    """The value of every parameter, in the file's order, from text or JSON values.
+    """In the file's order, from text or JSON values.
 
-    Text, whole and other numbers, booleans as such; a duration as its shortest text (`1h30m`); a secret as a
-    Reference; None where nothing was given and there is no default. Raises Unclear with the first problem.
+    Text, whole and other numbers, booleans as such; a duration as its shortest text (`1h30m`); a secret as a Reference;
+    None where nothing was given and there is no default. Raises Unclear with the first problem.
     """
     found = problems(runbook, given)
     if found:
@@ -44,7 +44,7 @@ def read(runbook: Runbook, given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def problems(runbook: Runbook, given: Mapping[str, Any]) -> dict[str, str]:
-    """Name -> a sentence, for each that is unknown, missing or against its rule."""
+    """Name -> a sentence."""
     known = [one.name for one in runbook.parameters]
     found = {name: _unknown(name, known) for name in given if name not in known}
     for one in runbook.parameters:
@@ -56,7 +56,7 @@ def problems(runbook: Runbook, given: Mapping[str, Any]) -> dict[str, str]:
 
 
 def pairs(words: Iterable[str]) -> dict[str, str]:
-    """`name=value` words as a mapping. Raises Unclear."""
+    """Raises Unclear."""
     given: dict[str, str] = {}
     for word in words:
         name, equals, value = word.partition("=")
@@ -69,7 +69,7 @@ def pairs(words: Iterable[str]) -> dict[str, str]:
 
 
 def check(parameter: Parameter, value: Any) -> Any:
-    """The value as its type has it, or Unclear with the rule."""
+    """Raises Unclear with the rule."""
     try:
         return _READERS[parameter.type](parameter, value)
     except ValueError:
@@ -78,7 +78,7 @@ def check(parameter: Parameter, value: Any) -> Any:
 
 
 def spoken(parameter: Parameter) -> str:
-    """The rule in words, to follow “must be”."""
+    """To follow “must be”."""
     return _RULES[parameter.type](parameter)
 
 
@@ -93,7 +93,6 @@ def _value(parameter: Parameter, given: Any) -> Any:
 
 
 def _is_blank(parameter: Parameter, given: Any) -> bool:
-    """An empty text is a text only where one may be empty."""
     if given is None:
         return True
     if not isinstance(given, str) or given.strip():
@@ -120,7 +119,6 @@ def _closest(parameter: Parameter, value: Any) -> str:
 
 
 def _shown(value: Any) -> str:
-    """Bounded, on one line, and harmless to look at."""
     if isinstance(value, int) and abs(value) >= 10**_SHOWN:  # Python refuses to print the very long ones
         return f"a number of more than {_SHOWN} digits"
     text = str(value)[: _SHOWN + 1]

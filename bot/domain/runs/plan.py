@@ -40,7 +40,6 @@ class PlannedStep:
 
     @property
     def needs_own_approval(self) -> bool:
-        """Approved when it comes, on what it would do then."""
         return self.approval is not None or (self.effect is Effect.ONCE and self.is_late)
 
 
@@ -57,7 +56,7 @@ class Plan:
 
     @property
     def hash(self) -> str:
-        """sha256 over version, parameters, targets and rendered steps; secrets by reference only."""
+        """sha256; secrets by reference only."""
         return digest(
             {
                 "runbook": self.runbook,
@@ -69,7 +68,6 @@ class Plan:
         )
 
     def step(self, step_id: str) -> PlannedStep | None:
-        """The step or the undo of that id."""
         every = (one for step in self.steps for one in (step, step.undo) if one)
         return next((one for one in every if one.id == step_id), None)
 
@@ -98,7 +96,7 @@ def _hashed(step: PlannedStep) -> dict[str, Any]:
 
 
 def _canonical(value: Any) -> Any:
-    """Every value as a pair of its type and itself, so that no two different ones are written alike."""
+    """No two different values are written alike."""
     match value:
         case None:
             return ["none"]

@@ -66,7 +66,7 @@ class StepRun:
 
     @property
     def ok(self) -> bool:
-        """It was done; and where it answered a question (`check`), the answer was yes."""
+        """Where it answered a question (`check`), the answer was yes."""
         return self.state is StepState.DONE and self.result.get("ok") is not False
 
     @property
@@ -128,12 +128,12 @@ class Run(NewRun):
 
     @property
     def root(self) -> str | None:
-        """Under which message its questions and its end are said; None while it is not posted."""
+        """None while it is not posted."""
         return self.ts and (self.thread or self.ts)
 
     @property
     def involved(self) -> frozenset[str]:
-        """Who asked for it or had a hand in it: they never approve it."""
+        """They never approve it."""
         return frozenset({self.requested_by, *self.edited_by})
 
     @property
@@ -145,18 +145,17 @@ Progress = Mapping[str, StepRun]  # by step id: the newest attempt
 
 
 def number(text: str) -> int | None:
-    """RUN-7, run-7 or 7 -> 7."""
     found = _NAME.fullmatch(text.strip())
     return int(found.group(1)) if found else None
 
 
 def step_key(run: Run, step_id: str, attempt: int) -> str:
-    """The idempotency key of one attempt: the same after a crash, another when a person says to do it again."""
+    """The same after a crash, another when a person says to do it again."""
     return f"{step_name(run, step_id)}-{attempt}"
 
 
 def step_name(run: Run, step_id: str) -> str:
-    """Of a step whatever the attempt: for pages and mail, which under one name reach nobody twice."""
+    """Whatever the attempt: pages and mail under one name reach nobody twice."""
     return f"tocsin-{run.created_at:%Y%m%d%H%M%S}-RUN-{run.id}-{step_id}"
 
 
@@ -164,12 +163,11 @@ def step_name(run: Run, step_id: str) -> str:
 
 
 def steps_of(runbook: Runbook, phase: Phase, progress: Progress) -> list[Step]:
-    """In the order of their doing; taking back goes backwards over what was done, or may have been."""
     return list(runbook.steps) if phase is Phase.DO else undos(runbook, progress)
 
 
 def undos(runbook: Runbook, progress: Progress) -> list[Step]:
-    """The undo steps of what has happened or may have, last first."""
+    """Last first."""
     return [step.undo for step in reversed(runbook.steps) if step.undo and _may_have_happened(progress.get(step.id))]
 
 
@@ -183,7 +181,6 @@ def _may_have_happened(made: StepRun | None) -> bool:
 
 
 def following(steps: list[Step], progress: Progress) -> Step | None:
-    """The first step that is not settled; None when all are."""
     return next((step for step in steps if not is_settled(step, progress.get(step.id))), None)
 
 
@@ -196,7 +193,7 @@ def is_settled(step: Step, made: StepRun | None) -> bool:
 
 
 def scope(run: Run, parameters: Mapping[str, Any], progress: Progress) -> dict[str, Any]:
-    """What expressions see. `parameters` with their secrets, for the moment of use only."""
+    """`parameters` with their secrets, for the moment of use only."""
     steps = {name: _seen(made) for name, made in progress.items() if "." not in name}
     return {"params": dict(parameters), "steps": steps, "run": {"id": run.name}, **run.subject}
 
@@ -206,7 +203,6 @@ def _seen(made: StepRun) -> dict[str, Any]:
 
 
 def outcome_of(run: Run, progress: Progress) -> Status:
-    """How it ended before anybody thought of taking it back."""
     if run.cancelled_by:
         return Status.CANCELLED
     bad = (StepState.FAILED, StepState.UNKNOWN, StepState.INTERRUPTED)

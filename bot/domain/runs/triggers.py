@@ -63,7 +63,6 @@ def _meant(runbook: Runbook, severity: str) -> Iterable[Trigger]:
 
 
 def _matching(trigger: Trigger, alerts: Sequence[Labels]) -> Iterator[Labels]:
-    """The first of these alerts for which all of its matchers hold."""
     for labels in alerts:
         if all(matcher.holds(labels) for matcher in _parsed(trigger.match)):
             yield labels
@@ -76,5 +75,4 @@ def _parsed(match: tuple[str, ...]) -> tuple[Matcher, ...]:
 
 
 def capped(do: str, automatic: Automatic) -> str:
-    """What a trigger may do where so much is allowed: the lesser of both."""
     return max(do, automatic.value, key=ORDER.index)

@@ -46,7 +46,6 @@ def words(duration: timedelta, *, parts: int = 2) -> str:
 
 
 def _parts(seconds: int) -> list[tuple[int, str, str, str]]:
-    """Of each unit that says something, how many there are and what it is called."""
     found, rest = [], max(0, seconds)
     for letter, unit, name, size in _UNITS:
         count, rest = divmod(rest, size)

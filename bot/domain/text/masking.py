@@ -32,7 +32,7 @@ class Masker:
             self.add(secret)
 
     def add(self, secret: Secret) -> None:
-        """From now on this one is hidden too. An empty secret hides nothing."""
+        """An empty secret hides nothing."""
         if secret.reveal() in self._added:
             return
         self._added.add(secret.reveal())
@@ -41,16 +41,15 @@ class Masker:
 
     @property
     def reach(self) -> int:
-        """How many characters one form may take in a text, line ends that break it up included."""
+        """Line ends that break a form up included."""
         longest = len(self._needles[0]) if self._needles else 0
         return longest + 2 * (longest // 16 + 2) if longest else 0
 
     def mask(self, text: str) -> str:
-        """The text with every form of every secret as `***`."""
         return _cover(text, self.spans(text))
 
     def mask_all(self, value: Any) -> Any:
-        """The same of every text in lists and mappings, keys included."""
+        """Keys included."""
         match value:
             case str():
                 return self.mask(value)
@@ -61,11 +60,10 @@ class Masker:
         return value
 
     def stream(self) -> MaskedStream:
-        """For text that comes in chunks."""
         return MaskedStream(self)
 
     def spans(self, text: str) -> list[Span]:
-        """Where secrets are, in order and apart from one another. Case is ignored: `%2F` is `%2f`."""
+        """In order and apart from one another. Case is ignored: `%2F` is `%2f`."""
         text = text.translate(_LOWER)
         found = [span for needle in self._needles for span in _places(text, needle)]
         squeezed = text.translate(_BREAKS)
@@ -92,7 +90,6 @@ class MaskedStream:
         self._held = ""
 
     def feed(self, text: str) -> str:
-        """What may be shown so far."""
         self._held += text
         cut = len(self._held) - self._masker.reach
         if cut <= 0:
@@ -134,7 +131,7 @@ def _merged(spans: Iterable[Span]) -> list[Span]:
 
 
 def _forms(value: str) -> set[str]:
-    """Every form of the secret and of its parts. The secret itself always; the others from four characters on."""
+    """The secret itself always; the others from four characters on."""
     forms = {form for part in _parts(value) for form in _written(part) if len(form) >= SHORTEST_PIECE}
     return (forms | {value, value.strip()}) - {""}
 
@@ -147,7 +144,7 @@ def _parts(value: str) -> Iterator[str]:
 
 
 def _password(value: str) -> Iterator[str]:
-    """Of a URL: an error message may show it alone."""
+    """An error message may show it alone."""
     try:
         password = urlsplit(value.strip()).password if "://" in value else None
     except ValueError:

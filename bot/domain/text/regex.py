@@ -26,7 +26,7 @@ _HARMLESS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ01234
 
 @lru_cache(maxsize=2_000)
 def matcher(pattern: str) -> Callable[[str], bool]:
-    """Whether a whole text is of that pattern. Raises Unclear where RE2 cannot compile it."""
+    """Of a whole text. Raises Unclear where RE2 cannot compile it."""
     if len(pattern) > MAX_PATTERN:
         raise Unclear(f"This pattern is longer than {MAX_PATTERN} characters. Make it shorter.")
     if _is_broken(pattern):

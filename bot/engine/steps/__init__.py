@@ -22,7 +22,7 @@ Perform = Callable[[Mapping[str, Any], StepContext], Awaitable[Outcome]]
 
 
 def _of(kind: Kind) -> Perform:
-    """The file of that kind, read when it is needed first: start-up is quicker without the clients of all kinds."""
+    """Read when it is needed first: start-up is quicker without the clients of all kinds."""
 
     async def careful(arguments: Mapping[str, Any], context: StepContext) -> Outcome:
         perform: Perform = import_module(f"bot.engine.steps.{kind.value}").perform

@@ -11,7 +11,7 @@ from bot.domain.text import duration
 
 
 def text(arguments: Mapping[str, Any], name: str, default: str | None = None) -> str:
-    """A text. A number or truth, as templates may give, is written out. Raises Unclear."""
+    """A number or truth, as templates may give, is written out. Raises Unclear."""
     value = arguments.get(name, default)
     if value is None:
         raise Unclear(f"{name} is missing. Say it.")
@@ -30,7 +30,7 @@ def written(value: Any, name: str) -> str:
 
 
 def texts(arguments: Mapping[str, Any], name: str) -> list[str]:
-    """A list of texts, each staying one. Raises Unclear."""
+    """Raises Unclear."""
     value = arguments.get(name, [])
     if not isinstance(value, list | tuple):
         raise Unclear(f"{name} must be a list.")
@@ -38,7 +38,7 @@ def texts(arguments: Mapping[str, Any], name: str) -> list[str]:
 
 
 def mapping(arguments: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    """Names and values. Raises Unclear."""
+    """Raises Unclear."""
     value = arguments.get(name) or {}
     if not isinstance(value, Mapping):
         raise Unclear(f"{name} must be a mapping of names and values.")
@@ -54,7 +54,7 @@ def flag(arguments: Mapping[str, Any], name: str, default: bool) -> bool:
 
 
 def whole(arguments: Mapping[str, Any], name: str, default: int, most: int) -> int:
-    """A whole number from 1 to `most`. Raises Unclear."""
+    """Raises Unclear."""
     value = arguments.get(name, default)
     if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= most:
         raise Unclear(f"{name} must be a whole number from 1 to {most:,}.")
@@ -62,7 +62,7 @@ def whole(arguments: Mapping[str, Any], name: str, default: int, most: int) -> i
 
 
 def numbers(arguments: Mapping[str, Any], name: str, default: Collection[int]) -> frozenset[int]:
-    """What is expected: one number or several. Raises Unclear."""
+    """Raises Unclear."""
     value = arguments.get(name, default)
     value = [value] if isinstance(value, int) else value
     if not isinstance(value, Collection) or not all(type(one) is int for one in value):
@@ -71,7 +71,7 @@ def numbers(arguments: Mapping[str, Any], name: str, default: Collection[int]) -
 
 
 def seconds(arguments: Mapping[str, Any], name: str) -> float:
-    """A duration such as `5m`, more than nothing. Raises Unclear."""
+    """More than nothing. Raises Unclear."""
     value = arguments.get(name)
     if isinstance(value, int | float) and not isinstance(value, bool):
         raise Unclear(f"{name} needs a unit. Write for example 30s.")

@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 
 async def within(seconds: float, work: Coroutine[Any, Any, T]) -> T:
-    """The result, or TimeoutError. Work that does not listen to being cancelled is told again and again."""
+    """Raises TimeoutError. Work that does not listen to being cancelled is told again and again."""
     task = asyncio.ensure_future(work)
     try:
         done, _ = await asyncio.wait({task}, timeout=seconds)
@@ -38,7 +38,6 @@ async def _end(task: asyncio.Task[Any]) -> None:
 
 
 def shown(text: str, limit: int = MAX_SHOWN) -> str:
-    """The beginning and the end of a text, and how much is left out between them."""
     if len(text) <= limit:
         return text
     half = limit // 2
@@ -46,7 +45,6 @@ def shown(text: str, limit: int = MAX_SHOWN) -> str:
 
 
 def is_deep(value: Any) -> bool:
-    """Whether lists and mappings are nested deeper than what is kept."""
     left = [(value, 0)]
     while left:
         one, depth = left.pop()
@@ -58,7 +56,7 @@ def is_deep(value: Any) -> bool:
 
 
 def result(value: Mapping[str, Any]) -> dict[str, Any]:
-    """As it is kept, of values that are plain: not larger than what later steps can sensibly want."""
+    """Not larger than what later steps can sensibly want."""
     left = [MAX_RESULT]  # every name of a result stays: an expression may ask for it
     return {name: _cut(one, left) for name, one in value.items()}
 
@@ -105,7 +103,6 @@ class HeadAndTail:
             self._tail.appendleft(oldest[over:])
 
     def text(self) -> str:
-        """All of it, or both ends with a line between them that says what is missing."""
         head, tail = bytes(self._head), b"".join(self._tail)
         if not self.left_out:
             return (head + tail).decode("utf-8", "replace")

@@ -30,7 +30,7 @@ class Connections:
     resolve: Callable[[str], Secret]
 
     def address(self, name: str, kind: str) -> Secret:
-        """The URL of a connection of that kind (sql, redis, prometheus). Raises Misconfigured."""
+        """Raises Misconfigured."""
         found = self.known.get(name)
         if found is None:
             raise Misconfigured(f"There is no connection “{name}”. Add it to org.yml under connections.")
@@ -72,7 +72,7 @@ def _tls(verify: bool) -> ssl.SSLContext:
 
 
 def new_client(verify_tls: bool) -> httpx.AsyncClient:
-    """A client of its own for one request: no kept connection that may be half dead, no proxy, no redirects."""
+    """No kept connection that may be half dead, no proxy, no redirects."""
     import httpx
 
     unlimited = httpx.Timeout(None)  # the step's own time is kept over the whole request
@@ -99,11 +99,10 @@ class StepContext:
     recipients: StepRecipients | None = None
 
     def shown(self, text: str) -> str:
-        """The beginning and the end of a text. Masked first: half a secret is known to nobody afterwards."""
+        """Masked first: half a secret is known to nobody afterwards."""
         return bounds.shown(self.masker.mask(text))
 
     def short(self, text: str, limit: int = 300) -> str:
-        """The beginning of what somebody else says, for a sentence."""
         return self.masker.mask(text)[:limit]
 
     def ended(self, text: str) -> str:

@@ -60,7 +60,6 @@ def _why(meant: Meant) -> str:
 
 
 def _mail(meant: Meant, context: StepContext, subject: str, text: str) -> Mail:
-    """What is a secret stays one, also in a mailbox."""
     hide = context.masker.mask
     drill = "[Drill] " if meant.is_drill else ""
     return Mail(

@@ -21,7 +21,7 @@ def text(value: str, masker: Masker) -> str:
 
 
 def value(given: Any, masker: Masker, depth: int = 0) -> Any:
-    """The same of every text in it, keys included."""
+    """Keys included."""
     if depth > MAX_DEPTH:
         return TOO_DEEP
     match given:

@@ -30,8 +30,6 @@ _FRAMING = ("host", "content-length", "transfer-encoding", "connection", "upgrad
 
 @dataclass
 class _Progress:
-    """Whether a byte of the request may have left, and what has come back."""
-
     left: bool = False
     status: int | None = None
 
@@ -50,7 +48,7 @@ class _Answer:
 
 
 async def perform(arguments: Mapping[str, Any], context: StepContext) -> Outcome:
-    """One request. Redirects are not followed; expect a 3xx to accept one."""
+    """Redirects are not followed; expect a 3xx to accept one."""
     progress = _Progress()
     try:
         verify = read.flag(arguments, "verify_tls", True)
@@ -157,7 +155,7 @@ def _judged(answer: _Answer, expected: frozenset[int], paths: Mapping[str, Any],
 
 
 def judged(result: dict[str, Any], expected: frozenset[int], paths: Mapping[str, Any], output: str = "") -> Outcome:
-    """What a response comes to. `paths` are looked up in its JSON."""
+    """`paths` are looked up in its JSON."""
     result = {name: _found(str(path), result["json"]) for name, path in paths.items()} | result
     if result["status"] in expected:
         return Done(result, output)
@@ -187,7 +185,6 @@ def _json(answer: _Answer, text: str) -> Any:
 
 
 def parsed(headers: Mapping[str, str], text: str) -> Any:
-    """The JSON of an answer that says it is JSON, and is."""
     try:
         return json.loads(text) if "json" in headers.get("content-type", "") else None
     except (ValueError, RecursionError):

@@ -12,7 +12,6 @@ from bot.engine.steps.context import StepContext
 
 
 async def perform(arguments: Mapping[str, Any], context: StepContext) -> Outcome:
-    """Done with `to` and the text, bounded."""
     to, text = read.text(arguments, "to"), context.shown(read.text(arguments, "text"))
     if not text.strip():
         raise Unclear("The message is empty.")

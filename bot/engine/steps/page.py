@@ -26,7 +26,6 @@ NO_WAY = (
 
 
 async def perform(arguments: Mapping[str, Any], context: StepContext) -> Outcome:
-    """Done as soon as PagerDuty has taken it."""
     recipients = context.recipients
     if recipients is None or recipients.pager is None:
         raise Unclear(NOT_SET_UP)
@@ -41,7 +40,7 @@ async def perform(arguments: Mapping[str, Any], context: StepContext) -> Outcome
 
 
 def _way(meant: Meant, pager: Pager, to: str) -> dict[str, Any]:
-    """What `Pager.page` is called with. Raises Unclear."""
+    """Raises Unclear."""
     service, addresses = meant.reach.pagerduty_service, meant.reach.addresses
     if service and pager.has_rest:
         return {"service": service}

@@ -28,7 +28,7 @@ Sample = dict[str, Any]
 
 
 async def perform(arguments: Mapping[str, Any], context: StepContext) -> Outcome:
-    """Asks Prometheus once. It changes nothing, so whatever goes wrong is certain."""
+    """It changes nothing, so whatever goes wrong is certain."""
     try:
         path, form = _question(arguments, context)
         url = context.connections.address(read.text(arguments, "connection"), "prometheus").reveal()
@@ -97,7 +97,7 @@ def _sample(labels: Any, points: Any) -> Sample:
 
 
 def is_met(check: Any, samples: list[Sample]) -> bool:
-    """Whether it holds for every series; without a check, whether there is one. Raises Unclear."""
+    """Without a check: whether there is a series. Raises Unclear."""
     if check is None:
         return bool(samples)
     if not isinstance(check, str):

@@ -25,7 +25,7 @@ class _Progress:
 
 
 async def perform(arguments: Mapping[str, Any], context: StepContext) -> Outcome:
-    """One command on a connection of its own, never repeated by the client."""
+    """On a connection of its own, never repeated by the client."""
     from redis.exceptions import RedisError  # here, and below: the client costs memory that few need
 
     progress = _Progress()

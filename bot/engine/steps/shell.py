@@ -58,7 +58,7 @@ class _Output:
 
 
 async def perform(arguments: Mapping[str, Any], context: StepContext) -> Outcome:
-    """Runs it in a process group of its own, which is ended whole when the time is over or the step is cancelled."""
+    """In a process group of its own, which is ended whole when the time is over or the step is cancelled."""
     output = _Output(context.write, context.masker)
     program = _program(arguments, context.shell)
     process = await _start(program)
@@ -83,7 +83,7 @@ def _program(arguments: Mapping[str, Any], rules: ShellRules) -> _Program:
 
 
 def argv(arguments: Mapping[str, Any]) -> list[str]:
-    """The program and what it is given. Raises Unclear."""
+    """Raises Unclear."""
     words = read.texts(arguments, "argv")
     if not words or not words[0]:
         raise Unclear("argv begins with the program to run.")
@@ -108,7 +108,6 @@ def _folder(cwd: str, rules: ShellRules) -> Path:
 
 
 def _environment(arguments: Mapping[str, Any], rules: ShellRules) -> dict[str, str]:
-    """Only what the step names, and of that only what may be handed on."""
     wanted = read.texts(arguments, "env")
     for name in wanted:
         if name not in rules.environment:
@@ -172,7 +171,6 @@ async def _feed(process: Process, stdin: bytes | None) -> None:
 
 
 async def _end(process: Process) -> None:
-    """The whole group, where the program still runs; then the pipes."""
     try:
         if process.returncode is None:
             _signal(process, signal.SIGTERM)

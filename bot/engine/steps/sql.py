@@ -46,8 +46,6 @@ class _Refused(Exception):
 
 @dataclass
 class _Work:
-    """One statement and how far it came."""
-
     query: str
     values: dict[str, Any]
     is_write: bool
@@ -61,7 +59,7 @@ class _Work:
     size: int = 0
 
     def keep(self, row: Mapping[str, Any]) -> bool:
-        """False when there is no room for this row."""
+        """False where there is no room for this row."""
         plain = {name: _plain(value, self.masker) for name, value in row.items()}
         self.size += len(json.dumps(plain, ensure_ascii=False))
         self.is_cut = len(self.rows) >= self.max_rows or self.size > MAX_OUTPUT
@@ -91,7 +89,7 @@ def _work(arguments: Mapping[str, Any], context: StepContext) -> _Work:
 
 
 def statement(arguments: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
-    """The query and what it binds. Raises Unclear."""
+    """Raises Unclear."""
     values = {name: _bindable(name, value) for name, value in read.mapping(arguments, "params").items()}
     query = read.text(arguments, "query")
     if missing := sorted(names(query) - values.keys()):
@@ -213,7 +211,6 @@ async def _change(connection: AsyncConnection[dict[str, Any]], work: _Work) -> N
 
 
 def _for_psycopg(query: str) -> str:
-    """`:name` as `%(name)s`, and every other `%` doubled."""
     pieces, at = [], 0
     for found in _PIECES.finditer(query):
         if found["name"]:

@@ -22,7 +22,7 @@ _CHECKS = [kind.value for kind in Kind if kind.rules.looks]
 
 
 async def perform(arguments: Mapping[str, Any], context: StepContext) -> Outcome:
-    """Done, or Waiting for so many seconds; then it is performed again with the same `started_at`."""
+    """Waiting for so many seconds; then it is performed again with the same `started_at`."""
     since = context.started_at or context.clock.now()
     if arguments.get("until") is None:
         return _timed(read.seconds(arguments, "for"), since, context)

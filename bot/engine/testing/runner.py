@@ -23,7 +23,7 @@ CAME = "came"  # a step that nothing is said of
 
 @dataclass(frozen=True)
 class Report:
-    """What became of the tests. A case passes when nothing is said of it."""
+    """A case passes when nothing is said of it."""
 
     findings: tuple[Finding, ...]
     passed: int
@@ -37,7 +37,7 @@ class Report:
 
 
 def try_all(folders: Sequence[Path], allow_shell: Sequence[Path] = ()) -> Report:
-    """The tests of every runbook in these folders that is without findings itself."""
+    """Only of runbooks without findings."""
     catalogue = load(folders, allow_shell=allow_shell).catalogue
     findings: list[Finding] = []
     passed = cases = 0
@@ -62,7 +62,7 @@ def _tried(suite: Suite, case: RunbookCase, catalogue: Catalogue | None) -> list
 def differences(
     runbook: Runbook, case: RunbookCase, service: Service | None, connections: Mapping[str, Connection]
 ) -> Iterator[Difference]:
-    """Where the simulated run came otherwise than the case expects; places are inside the case."""
+    """Places are inside the case."""
     try:
         found = simulate(runbook, case, service, connections)
     except Broken as problem:
@@ -124,7 +124,6 @@ def _subject(step: str) -> str:
 
 
 def _came(runbook: Runbook, expected: tuple[str, str], came: Happened, found: Simulated) -> str:
-    """What came instead, and why."""
     subject = "it" if came.step == expected[0] else _subject(came.step)
     if came.fate == ASKS:
         was_to_be_left_out = expected == (came.step, "skipped")
@@ -149,7 +148,6 @@ def _why_asked(runbook: Runbook, name: str) -> str:
 
 
 def _since(runbook: Runbook, name: str, found: Simulated) -> str:
-    """The values that its condition looked at."""
     step = runbook.step(name)
     if step is None or step.when is None:
         return "it has no condition" if step else ""
@@ -193,7 +191,7 @@ _ABSENT = object()
 
 
 def _unequal(wanted: Any, given: Any, path: Place) -> Iterator[tuple[Place, Any, Any]]:
-    """Each place where they differ. Of a mapping only what is wanted is looked at; a list is compared whole."""
+    """Of a mapping only what is wanted is looked at; a list is compared whole."""
     if isinstance(wanted, Mapping) and isinstance(given, Mapping):
         for name, one in wanted.items():
             yield from _unequal(one, given.get(name, _ABSENT), (*path, name))
@@ -220,7 +218,6 @@ def _spelled(path: Place) -> str:
 
 
 def _said(value: Any) -> str:
-    """Bounded, on one line."""
     match value:
         case None:
             return "nothing"

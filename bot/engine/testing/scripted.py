@@ -71,7 +71,7 @@ _CONTEXT = StepContext("simulated", 60.0, _Still(), Connections({}, _nothing), s
 
 
 def outcome(step: Step, arguments: Mapping[str, Any], script: Script) -> Outcome:
-    """Its fate, by the step's own rules. Raises Unscripted."""
+    """Raises Unscripted."""
     try:
         if not step.checked[0].rules.results:
             return _at_once(STEPS[step.kind](arguments, _CONTEXT))
@@ -161,7 +161,6 @@ def _redis(_arguments: Mapping[str, Any], scripted_result: ScriptedResult) -> Ou
 
 
 def _promql(arguments: Mapping[str, Any], scripted_result: ScriptedResult) -> Outcome:
-    """The check is worked out, unless the case says only what came of it."""
     given = scripted_result.values
     if not given:
         return promql.done([], scripted_result.says_ok is not False)
@@ -234,6 +233,5 @@ def _waited(step: Step, arguments: Mapping[str, Any], script: Script) -> Outcome
 
 
 def _held(kind: Kind, inner: Mapping[str, Any]) -> Outcome:
-    """`ok`: the check held, whatever it saw."""
     values: dict[Kind, dict[str, Any]] = {Kind.SQL: {"rows": [{"ok": True}]}, Kind.REDIS: {"value": 1}}
     return _judged(kind, inner, ScriptedResult(values=values.get(kind, {})))

@@ -37,7 +37,7 @@ class Happened:
 
 @dataclass(frozen=True)
 class Simulated:
-    """The whole walk. `seen` is what expressions see at its end."""
+    """`seen` is what expressions see at its end."""
 
     path: tuple[Happened, ...]
     ends: str
@@ -70,7 +70,7 @@ def simulate(
     service: Service | None = None,
     connections: Mapping[str, Connection] | None = None,
 ) -> Simulated:
-    """The walk of that case. Raises Broken where the case does not say what a step meets."""
+    """Raises Broken where the case does not say what a step meets."""
     return _Simulation(runbook, case, service, connections or {}).go()
 
 
@@ -109,7 +109,7 @@ class _Simulation:
             self._arguments[step.id] = step.body
 
     def _asked_for(self) -> _End | None:
-        """As `services.runs.request.request` does: parameters, plan, slot, and the approval of the whole."""
+        """As `services.runs.request.request` does."""
         runbook = self._runbook
         try:
             self._run = replace(self._run, parameters=parameters.read(runbook, self._given))
@@ -173,7 +173,6 @@ class _Simulation:
         return self._asks(BACK if asked.covers == UNDO else asked.covers)
 
     def _asks(self, name: str) -> _End | None:
-        """A question for approval: approved, unless the case answers otherwise."""
         self._path.append(Happened(name, ASKS))
         match self._answer(name):
             case "reject":
@@ -183,7 +182,6 @@ class _Simulation:
         return None
 
     def _tells(self, made: StepRun) -> _End | None:
-        """Whether a step happened, if the case has an answer."""
         match self._answer(made.step):
             case "happened":
                 self._progress[made.step] = replace(made, state=StepState.DONE)
@@ -200,7 +198,6 @@ class _Simulation:
 
 
 def _approved(asked: AskApproval) -> ApprovalRequest:
-    """By nobody that can be named."""
     moment = scripted.MOMENT
     return ApprovalRequest(
         id=0, run=1, covers=asked.covers, round=1, plan_hash=asked.plan_hash, text=asked.text, who=(), quorum=1,
@@ -215,7 +212,7 @@ def _stand_ins(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _subject(runbook: Runbook, case: RunbookCase, service: Service | None) -> dict[str, Any]:
-    """What expressions see apart from the parameters, as `services.runs.request.subject`."""
+    """As `services.runs.request.subject`."""
     seen: dict[str, Any] = dict.fromkeys(("id", "severity", "service", "title"))
     if case.incident is not None:
         own = {"severity": _severity(case, service), "service": runbook.service}
@@ -224,7 +221,6 @@ def _subject(runbook: Runbook, case: RunbookCase, service: Service | None) -> di
 
 
 def _severity(case: RunbookCase, service: Service | None) -> str | None:
-    """By key; without a word, the service's default."""
     word = (case.incident or {}).get("severity") or (service.default_severity if service else None)
     level = service.find_severity(word) if service and word else None
     return level.key if level else word
@@ -233,7 +229,6 @@ def _severity(case: RunbookCase, service: Service | None) -> str | None:
 def _run(
     runbook: Runbook, subject: Mapping[str, Any], severity: str | None, connections: Mapping[str, Connection]
 ) -> Run:
-    """Every simulated run is RUN-1."""
     return Run(
         id=1, runbook=runbook.id, version=runbook.version, service=runbook.service, subject=subject, parameters={},
         connections=connections, plan_hash="", reason="", requested_by="", edited_by=(), source="test", incident=None,
