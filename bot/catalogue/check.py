@@ -24,7 +24,7 @@ def check(
     manifest_path: Path | None,
     allow_shell: Sequence[Path] = (),
 ) -> list[Finding]:
-    """All findings, by file and line. None for the manifest leaves it out."""
+    """None for the manifest leaves it out."""
     findings = list(load(folders, templates=templates, allow_shell=allow_shell).findings)
     if manifest_path is not None:
         findings.extend(manifest.check(manifest_path))
@@ -32,7 +32,7 @@ def check(
 
 
 def schemas() -> dict[str, dict[str, Any]]:
-    """File name -> its JSON Schema (2020-12)."""
+    """By file name; JSON Schema 2020-12."""
     shapes: dict[str, type[BaseModel]] = {
         "org.yml": OrgSchema,
         "service.yml": ServiceSchema,
@@ -51,7 +51,6 @@ def _schema(shape: type[BaseModel], name: str) -> dict[str, Any]:
 
 
 def write_schemas(folder: Path) -> None:
-    """The schemas as the files docs/schema/ holds."""
     for name, schema in schemas().items():
         text = json.dumps(schema, indent=2, ensure_ascii=False)
         (folder / name).with_suffix(".json").write_text(f"{text}\n", encoding="utf-8")

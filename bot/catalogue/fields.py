@@ -43,7 +43,7 @@ class Schema(BaseModel):
 
 
 def matching(shape: re.Pattern[str], sentence: str) -> AfterValidator:
-    """A text of that shape. The sentence is for any other, which it may name as {value}."""
+    """The sentence may name the value as {value}."""
 
     def validate(value: str) -> str:
         if not shape.fullmatch(value):
@@ -54,7 +54,6 @@ def matching(shape: re.Pattern[str], sentence: str) -> AfterValidator:
 
 
 def pattern(shape: re.Pattern[str]) -> WithJsonSchema:
-    """What an editor is told of that shape."""
     return WithJsonSchema({"type": "string", "pattern": f"^(?:{shape.pattern})$"})
 
 
@@ -111,7 +110,7 @@ def _jmespath(value: str) -> str:
 
 
 def _time(value: object) -> object:
-    """Wall time as what has passed since midnight."""
+    """Since midnight."""
     if isinstance(value, int) and 0 <= value <= 24 * 60:  # YAML takes 17:00 for a number of base 60
         raise ValueError(f'Put the time in quotes: "{value // 60:02}:{value % 60:02}".')
     if not isinstance(value, str) or not _TIME.fullmatch(value):
@@ -121,7 +120,7 @@ def _time(value: object) -> object:
 
 
 def _moment(value: object) -> object:
-    """With an offset or without: its surroundings say which zone is meant then."""
+    """Without an offset, its surroundings say which zone is meant."""
     try:
         found = datetime.fromisoformat(value.strip()) if isinstance(value, str) and len(value.strip()) > 10 else value
     except ValueError:

@@ -27,7 +27,7 @@ class Loaded:
 
 
 def load(folders: Sequence[Path], *, templates: Sequence[Path] = (), allow_shell: Sequence[Path] = ()) -> Loaded:
-    """Read every file of the folders, and try the templates of the others where some are given.
+    """Templates are tried where some are given.
 
     `allow_shell`: the folders among them whose runbooks may have shell steps.
     """
@@ -64,7 +64,7 @@ def load(folders: Sequence[Path], *, templates: Sequence[Path] = (), allow_shell
 
 
 def catalogue_files(folders: Iterable[Path]) -> Iterator[Path]:
-    """Every file that a catalogue is made of, in a fixed order."""
+    """In a fixed order."""
     for folder in folders:
         yield folder / "org.yml"
         for inner in _service_folders(folder):
@@ -127,7 +127,6 @@ def _is_service(document: Document) -> bool:
 
 
 def is_runbook(path: Path) -> bool:
-    """Every other .yml file in a service's folder is a runbook, except these."""
     return path.name not in ("org.yml", "service.yml", "alerts.yml") and not path.name.endswith(".test.yml")
 
 
@@ -173,7 +172,6 @@ def _runbooks(
 def _routes(
     documents: list[Document], organisation: org_read.Org, services: dict[str, Service], findings: list[Finding]
 ) -> tuple[Route, ...]:
-    """Where alerts go, and the runbooks they are said to call for."""
     files = {Path(finding.file) for finding in findings}
     known = {one.stem for one in (*map(_path, documents), *files) if is_runbook(one)}
     for document in filter(_is_service, documents):
@@ -187,7 +185,7 @@ def _routes(
 
 
 def _contacts(documents: list[Document]) -> dict[str, list[str]]:
-    """Service -> its contacts' keys. What is wrong with them is said elsewhere."""
+    """What is wrong with them is said elsewhere."""
     written = {_path(one).parent.name: one.data for one in filter(_is_service, documents)}
     contacts = {key: data.get("contacts") for key, data in written.items() if isinstance(data, dict)}
     return {key: list(one) for key, one in contacts.items() if isinstance(one, dict)}

@@ -18,7 +18,7 @@ _TARGET = "Write slack:#channel, dm:WHO, email:WHO-or-CONTACT or page:WHO-or-CON
 
 
 def who_problem(entry: str, teams: Collection[str] | None, levels: Collection[str] | None = None) -> str | None:
-    """What is wrong with this entry, or None. `teams`, `levels` (of on-call) None: they are not looked up."""
+    """`teams`, `levels` (of on-call) None: they are not looked up."""
     kind, colon, rest = entry.partition(":")
     if entry == "oncall":
         return _NO_LEVEL if levels is not None and not levels else None
@@ -50,7 +50,6 @@ def _level_problem(key: str, levels: Collection[str] | None) -> str | None:
 
 
 def member_problems(entry: str) -> Iterator[str]:
-    """A team lists people and user groups."""
     if not MEMBER.fullmatch(entry):
         yield f"“{entry}” cannot be in a team. Write member ids (U0ADA) or user group ids (S0SRE)."
 
@@ -58,7 +57,6 @@ def member_problems(entry: str) -> Iterator[str]:
 def target_problem(
     entry: str, teams: Collection[str] | None, contacts: Collection[str], levels: Collection[str] | None = None
 ) -> str | None:
-    """What is wrong with this target, or None."""
     kind, _, rest = entry.partition(":")
     if kind == "slack":
         known = CHANNEL.fullmatch(rest.removeprefix("#")) and rest[:1] in ("#", "C")
@@ -76,7 +74,6 @@ def target_problem(
 
 
 def no_way_to(kind: str, key: str, contact: Mapping[str, object]) -> str | None:
-    """A contact that this kind of target does not reach, as a sentence."""
     if kind == "email" and not contact.get("email"):
         return f"The contact “{key}” has no address. Add email or who to it."
     if kind == "page" and not contact.get("pagerduty_service"):
@@ -93,6 +90,6 @@ def _contact_problem(key: str, contacts: Collection[str]) -> str:
 def problems(
     entries: Iterable[str], teams: Collection[str] | None, levels: Collection[str] | None = None
 ) -> list[tuple[int, str]]:
-    """(position, sentence) of each wrong `who` entry."""
+    """(position, sentence)"""
     found = ((index, who_problem(entry, teams, levels)) for index, entry in enumerate(entries))
     return [(index, sentence) for index, sentence in found if sentence]

@@ -17,7 +17,6 @@ SOURCE = "alertmanager"
 
 
 def read(payload: Mapping[str, Any], *, received_at: datetime, headers: Mapping[str, str] = NOTHING) -> Intake:
-    """A group of alerts, each on its own."""
     message = Item(payload, "", Notes())
     if not isinstance(message.peek("alerts"), list):
         return whole(message.notes, alerts=not_understood(SOURCE, message, received_at=received_at))

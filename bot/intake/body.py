@@ -19,14 +19,14 @@ TOO_DEEP = f"The body is nested deeper than {DEEPEST} levels."
 
 
 def text_of(body: bytes) -> str:
-    """The body as text, once it is known to be a JSON object. Raises Unclear with a sentence for the sender."""
+    """Raises Unclear, for the sender, where it is no JSON object."""
     text = body.decode(json.detect_encoding(body), "replace")
     loads(text)
     return text
 
 
 def loads(text: str) -> dict[str, Any]:
-    """The object. Raises Unclear."""
+    """Raises Unclear."""
     try:
         found = json.loads(text, strict=False, parse_constant=str, parse_float=_float, parse_int=_int)
     except RecursionError:

@@ -49,7 +49,7 @@ _CHANGING = frozenset({"state", "reason"})  # an alert is not known by what it i
 
 @dataclass
 class Draft:
-    """What a vendor's file fills in. Only the source is required."""
+    """Only the source is required."""
 
     source: str
     status: Status = Status.FIRING
@@ -68,20 +68,19 @@ class Draft:
     group: str = ""
 
     def label(self, **values: str) -> None:
-        """These labels, where they hold something and nobody gave them yet."""
+        """Where they hold something and nobody gave them yet."""
         for name, value in values.items():
             if value:
                 self.labels.setdefault(name, value)
 
     def annotate(self, **values: str) -> None:
-        """The same for annotations."""
+        """As `label`."""
         for name, value in values.items():
             if value:
                 self.annotations.setdefault(name, value)
 
 
 def alert(draft: Draft, item: Item, *, received_at: datetime) -> Alert:
-    """The alert. What stayed in `item` is kept with it."""
     name = draft.name or draft.labels.get("alertname", "")
     draft.label(alertname=name)
     extra = item.rest()
@@ -116,7 +115,7 @@ def context(
     url: str = "",
     labels: dict[str, str] | None = None,
 ) -> Context:
-    """Something that is no alert. What stayed in `item` is kept with it."""
+    """What stayed in `item` is kept with it."""
     held = _bounded(labels or {}, MOST_LABELS, LONGEST_LABEL, "labels", item)
     return Context(kind, source, title, state, failed, about, by, at, url, held, item.rest())
 
@@ -129,7 +128,6 @@ def whole(
     subscription_requests: Sequence[SubscriptionRequest] = (),
     group: Group | None = None,
 ) -> Intake:
-    """One message."""
     if not (alerts or contexts or subscription_requests):
         notes.say("The message holds no alert.")
     found = tuple(alerts), tuple(contexts), tuple(subscription_requests)
@@ -158,7 +156,7 @@ def status_of(word: str, item: Item, *, ends_at: datetime | None, group: str, re
 
 
 def known_status(word: str) -> Status | None:
-    """What a word says, in any vendor's language. None: it says nothing."""
+    """None: it says nothing."""
     word = word.casefold().strip()
     if word in _FIRING:
         return Status.FIRING
@@ -202,7 +200,7 @@ def _links(draft: Draft, item: Item) -> Links:
 
 
 def _linked(draft: Draft, names: tuple[str, ...], item: Item) -> str:
-    """The link in one of these annotations or labels. It stays an annotation too."""
+    """It stays an annotation too."""
     for name in names:
         value = draft.annotations.get(name) or draft.labels.get(name) or ""
         if is_link(value):

@@ -29,7 +29,6 @@ _ENVELOPE = ("Signature", "SignatureVersion", "SigningCertURL", "UnsubscribeURL"
 
 
 def read(payload: Mapping[str, Any], *, received_at: datetime, headers: Mapping[str, str] = NOTHING) -> Intake:
-    """One alarm, or what SNS wants to know."""
     message = Item(payload, "", Notes())
     kind = message.text("Type", longest=LONGEST_NAME) if "TopicArn" in message else ""
     if kind in _CHANGES:
@@ -66,7 +65,6 @@ def _notification(message: Item, received_at: datetime) -> list[Alert]:
 
 
 def _bare(message: Item, received_at: datetime) -> list[Alert]:
-    """Without an envelope, as with SNS's raw delivery."""
     draft = Draft(SOURCE)
     if not _alarm(message, draft):
         return not_understood(SOURCE, message, received_at=received_at)
@@ -74,7 +72,6 @@ def _bare(message: Item, received_at: datetime) -> list[Alert]:
 
 
 def _json(text: object) -> object:
-    """Some senders put the object there itself."""
     if not isinstance(text, str):
         return text
     try:
@@ -84,7 +81,7 @@ def _json(text: object) -> object:
 
 
 def _alarm(item: Item, draft: Draft) -> bool:
-    """Fill in the draft. False: this is no alarm."""
+    """False: this is no alarm."""
     if item.has_object("detail"):
         _of_eventbridge(item, draft)
     elif any(name in item for name in ("AlarmName", "NewStateValue", "AlarmArn", "Trigger")):
@@ -112,7 +109,7 @@ def _of_sns(item: Item, draft: Draft) -> None:
 
 
 def _dimensions(trigger: Item) -> list[tuple[str, str]]:
-    """`[{"name": …, "value": …}]`, in either case. If one is odd all stay in the rest."""
+    """In either case. If one is odd all stay in the rest."""
     value = trigger.peek("Dimensions")
     if not isinstance(value, list):
         return []
@@ -165,7 +162,6 @@ def _region(arn: str) -> str:
 
 
 def _console(draft: Draft) -> str:
-    """The alarm in Amazon's console, where the region is known by its code."""
     region = draft.labels.get("region", "")
     if not draft.name or not _REGION.fullmatch(region) or region.startswith(("cn-", "us-gov-")):
         return ""

@@ -37,7 +37,7 @@ _KNOWN_AS_ABSENT = frozenset({"null", "none", "n/a"})
 
 
 def read(payload: Mapping[str, Any], *, received_at: datetime, headers: Mapping[str, str] = NOTHING) -> Intake:
-    """One alert: Datadog sends one for each group of a monitor."""
+    """Datadog sends one for each group of a monitor."""
     notes = Notes()
     message = Item(_flat(payload, notes), "", notes)
     alerts = [_alert(message, received_at)] if payload else []
@@ -89,7 +89,6 @@ def _status(transition: str, kind: str, message: Item) -> Status:
 
 
 def _split(title: str) -> tuple[str, str]:
-    """`[P1] [Recovered on {host:a}] Disk is full` is a state and a name."""
     state, name = "", title
     while (prefix := _PREFIX.match(name)) is not None:
         word = prefix[1].casefold()

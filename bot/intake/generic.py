@@ -47,7 +47,7 @@ def read(
 
 
 def problem(expression: str) -> str | None:
-    """What is wrong with an expression, in a sentence. None: nothing."""
+    """None: nothing."""
     try:
         jmespath.compile(expression)
     except _FAILS as wrong:
@@ -57,7 +57,6 @@ def problem(expression: str) -> str | None:
 
 
 def _found(message: Item, payload: Mapping[str, Any], mapping: GenericSource) -> list[Item]:
-    """The things that are alerts. Where there are none, the message is one."""
     expression, notes = mapping.alerts or "alerts", message.notes
     found = _search(expression, payload, notes)
     if isinstance(found, list):
@@ -101,7 +100,7 @@ def _by_usual_names(item: Item, source: str) -> Draft:
 
 
 def _label(draft: Draft, mapping: GenericSource, as_it_came: Mapping[str, Any], notes: Notes) -> None:
-    """The mapping's labels win over the item's own."""
+    """They win over the item's own."""
     for label, expression in mapping.labels.items():
         value = _text(_search(expression, as_it_came, notes))
         if value:
@@ -109,7 +108,7 @@ def _label(draft: Draft, mapping: GenericSource, as_it_came: Mapping[str, Any], 
 
 
 def _status(found: object, mapping: GenericSource, item: Item, received_at: datetime) -> Status:
-    """One of the words that mean firing, or not. Without such words, what the word itself says."""
+    """Without words that mean firing, what the word itself says."""
     word = _text(found)
     if mapping.firing and word:
         firing = {one.casefold() for one in mapping.firing}

@@ -20,7 +20,6 @@ _KNOWN = ("deployment_status", "deployment", "workflow_run", "workflow_job", "ch
 
 
 def read(payload: Mapping[str, Any], *, received_at: datetime, headers: Mapping[str, str] = NOTHING) -> Intake:
-    """What happened in a repository. It is never an alert by itself."""
     message = Item(payload, "", Notes())
     event = _event(message, headers)
     by, repository = _named(message, "sender", "login"), _named(message, "repository", "full_name")
@@ -33,7 +32,6 @@ def read(payload: Mapping[str, Any], *, received_at: datetime, headers: Mapping[
 
 
 def _event(message: Item, headers: Mapping[str, str]) -> str:
-    """The header says it; without one, the field that holds the thing."""
     said = clean(headers.get("x-github-event", ""))[:LONGEST_NAME]
     if said:
         return said
@@ -43,8 +41,6 @@ def _event(message: Item, headers: Mapping[str, str]) -> str:
 
 
 class _Found:
-    """What was read of the one thing that the event is about."""
-
     def __init__(self, kind: Happening, title: str = "", state: str = "") -> None:
         self.kind, self.title, self.state = kind, title, state
         self.at: datetime | None = None
@@ -71,7 +67,6 @@ def _deployment(message: Item) -> _Found:
 
 
 def _run(message: Item, event: str) -> _Found:
-    """A workflow's run or job, or a check. Anything else is told with its event's name."""
     if event not in _KNOWN:
         return _Found(Happening.OTHER, event or "An event of GitHub", message.text("action", longest=LONGEST_NAME))
     run = _inside(message, event)
@@ -108,14 +103,13 @@ def _inside(message: Item, name: str) -> Item:
 
 
 def _named(message: Item, field: str, name: str) -> str:
-    """The name of an object that GitHub describes at length. The description is dropped, the name kept."""
+    """The description is dropped."""
     if not message.has_object(field):
         return ""
     return Item(message.take(field), field, message.notes).text(name, longest=LONGEST_NAME)
 
 
 def _forget(item: Item) -> None:
-    """People, repositories and addresses of GitHub's API, described at length in every event."""
     item.drop("creator", "actor", "triggering_actor", "repository", "head_repository", "head_commit", "pull_requests")
     item.drop("app", "performed_via_github_app", "check_suite", "node_id", "referenced_workflows")
     item.drop(*[name for name in item.names() if name == "url" or name.endswith(("_url", "_node_id"))])

@@ -19,7 +19,6 @@ SOURCE = "grafana"
 
 
 def read(payload: Mapping[str, Any], *, received_at: datetime, headers: Mapping[str, str] = NOTHING) -> Intake:
-    """A group of alerts, each on its own; or one dashboard alert."""
     message = Item(payload, "", Notes())
     if isinstance(message.peek("alerts"), list):
         return of_group(message, SOURCE, _links, received_at)
@@ -35,7 +34,7 @@ def _links(draft: Draft, item: Item) -> None:
 
 
 def _of_dashboard(item: Item, received_at: datetime) -> Alert:
-    """One rule of a dashboard. Its states are ok, paused, alerting, pending, no_data."""
+    """Its states are ok, paused, alerting, pending, no_data."""
     draft = Draft(SOURCE, name=item.text("ruleName", "title"), labels=item.texts("tags"))
     draft.key = _rule_key(item)
     state = item.text("state")

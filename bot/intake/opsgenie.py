@@ -38,7 +38,6 @@ _HASH_OF_A_GROUP = re.compile(r"[0-9a-f]{64}", re.ASCII)
 
 
 def read(payload: Mapping[str, Any], *, received_at: datetime, headers: Mapping[str, str] = NOTHING) -> Intake:
-    """One alert, or what people did to it."""
     message = Item(payload, "", Notes())
     if not message.has_object("alert"):
         return whole(message.notes, alerts=not_understood(SOURCE, message, received_at=received_at))

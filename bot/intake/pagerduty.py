@@ -75,7 +75,7 @@ def _event(message: Item, received_at: datetime) -> tuple[list[Alert], list[Cont
 
 @dataclass(frozen=True)
 class _Agent:
-    """Who did it: a person. Where PagerDuty itself or an integration did, nobody."""
+    """Nobody where PagerDuty itself or an integration did it."""
 
     name: str = ""
     id: str = ""
@@ -91,7 +91,7 @@ def _agent(item: Item, field: str) -> _Agent:
 
 
 def _tells_the_state(what: str, data: Item) -> bool:
-    """Whether this is the incident itself, and not a note, a responder, a service. In doubt it is."""
+    """In doubt it is the incident itself."""
     if what in ("", "incident") or data.peek("type") == "incident":
         return True
     refers = _tail(what) in _REFERRING or "incident" in data
@@ -142,7 +142,6 @@ def _status(what: str, data: Item) -> Status:
 
 
 def _done(what: str, found: Alert, *, at: datetime | None, by: _Agent) -> list[Context]:
-    """What somebody did to the alert."""
     tail = _tail(what)
     if tail in _BEGINNING or not tail:
         return []
@@ -151,7 +150,6 @@ def _done(what: str, found: Alert, *, at: datetime | None, by: _Agent) -> list[C
 
 
 def _beside_the_alert(what: str, message: Item, data: Item, *, at: datetime | None, by: _Agent) -> Context:
-    """A note, a responder, a status update, a service: what it belongs to is only referred to."""
     incident = data.open("incident") if "incident" in data else data
     about = own_fingerprint(SOURCE, incident.text("id", longest=LONGEST_KEY)) if incident is not data else ""
     title = data.text("content", "message") or incident.text("summary", "title")
@@ -161,7 +159,7 @@ def _beside_the_alert(what: str, message: Item, data: Item, *, at: datetime | No
 
 
 def _sent_to_pagerduty(message: Item, received_at: datetime) -> tuple[list[Alert], list[Context]]:
-    """An event of PagerDuty's Events API, whose senders can send here too. Its routing key is a secret."""
+    """Senders to PagerDuty's Events API can send here too. The routing key is a secret."""
     message.drop("routing_key", "service_key")
     action, payload = message.text("event_action", longest=LONGEST_NAME), message.open("payload")
     draft = Draft(SOURCE, name=payload.text("summary"), starts_at=payload.time("timestamp"))
@@ -186,7 +184,6 @@ def _label_sent(draft: Draft, payload: Item) -> None:
 
 
 def _named(item: Item, field: str) -> str:
-    """The name of what is referred to."""
     if field not in item:
         return ""
     reference = item.open(field)

@@ -40,7 +40,7 @@ _HASHES = {
 
 
 def token(headers: Mapping[str, str]) -> str | None:
-    """The token of `Authorization: Bearer`, or the password of basic authentication. None: there is none."""
+    """`Authorization: Bearer`, or the password of basic authentication."""
     scheme, _, value = headers.get("authorization", "")[:LONGEST_HEADER].strip().partition(" ")
     match scheme.lower():
         case "bearer":
@@ -70,7 +70,7 @@ def sentry(headers: Mapping[str, str], body: bytes, secrets: Iterable[Secret]) -
 
 
 def is_sns(url: object) -> bool:
-    """Whether this leads to Amazon SNS itself: https, its host in some region, no port, name or password."""
+    """https, its host in some region, no port, name or password."""
     if not isinstance(url, str) or len(url) > LONGEST_HEADER or not url.isascii() or not url.isprintable():
         return False
     if "\\" in url or " " in url:
@@ -83,7 +83,7 @@ def is_sns(url: object) -> bool:
 
 
 def sns_certificate_url(payload: Mapping[str, Any]) -> str | None:
-    """Where the certificate is that signed this message. None: not at Amazon's, so it proves nothing."""
+    """None: not at Amazon's, so the message proves nothing."""
     url = payload.get("SigningCertURL") or payload.get("SigningCertUrl")
     if not isinstance(url, str) or not is_sns(url):
         return None
@@ -120,7 +120,7 @@ def _verifies(key: rsa.RSAPublicKey, signature: bytes, text: bytes, digest: str)
 
 
 def sns_signed_text(payload: Mapping[str, Any]) -> bytes | None:
-    """What Amazon signs: names and values, each on its own line, in the order of the names."""
+    """Names and values, each on its own line, in the order of the names."""
     kind = payload.get("Type")
     lines = []
     for name in _SIGNED.get(kind, ()) if isinstance(kind, str) else ():
@@ -134,7 +134,7 @@ def sns_signed_text(payload: Mapping[str, Any]) -> bytes | None:
 
 
 def _signed(signatures: Iterable[str], body: bytes, secrets: Iterable[Secret]) -> bool:
-    """Whether one of the signatures is that of the body with one of the secrets. All are compared, in constant time."""
+    """All are compared, in constant time."""
     given = [signature.encode("utf-8", "replace") for signature in signatures]
     right = [_hmac(secret.reveal(), body) for secret in secrets if secret.reveal()]
     return any([hmac.compare_digest(one, other) for one in given for other in right])  # noqa: C419 - none is skipped
@@ -163,7 +163,7 @@ def _decoded(text: object) -> bytes | None:
 
 
 def _key(pem: bytes, at: datetime) -> rsa.RSAPublicKey | None:
-    """The certificate's key, if it is in force."""
+    """None where it is not in force."""
     from cryptography.hazmat.primitives.asymmetric import rsa
     from cryptography.x509 import load_pem_x509_certificate
 

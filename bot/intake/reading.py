@@ -34,7 +34,7 @@ _NOT_IN_URL = re.compile(r"[\x00-\x20\x7f-\xa0<>|\"`\\]")
 
 
 class Notes:
-    """Sentences about what was odd, each once, and not endlessly many."""
+    """Each once, and not endlessly many."""
 
     def __init__(self) -> None:
         self._said: dict[str, None] = {}
@@ -67,7 +67,7 @@ class Item:
         return self._left.get(name) is not None
 
     def text(self, *names: str, longest: int = LONGEST_TEXT) -> str:
-        """The first of these fields that holds text, or a number in its place."""
+        """A number counts as text."""
         for name in names:
             found = as_text(self._left.get(name))
             if found is None:
@@ -78,7 +78,6 @@ class Item:
         return ""
 
     def time(self, *names: str) -> datetime | None:
-        """The first of these fields that holds a time."""
         for name in names:
             value = self._left.get(name)
             if value in (None, "") or _is_zero_time(value):
@@ -105,7 +104,6 @@ class Item:
         return ""
 
     def count(self, name: str) -> int:
-        """A number that is not negative."""
         value = self._left.get(name)
         if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 10:
             value = int(value)
@@ -116,7 +114,7 @@ class Item:
         return 0
 
     def open(self, name: str) -> Item:
-        """The object in that field; an empty one if there is none. What stays in it stays in the rest of this one."""
+        """An empty one if there is none. What stays in it stays in the rest of this one."""
         if not self.has_object(name):
             self.odd(name, "an object")
             return Item({}, f"{self.path}.{name}", self.notes)
@@ -125,21 +123,20 @@ class Item:
         return opened
 
     def open_if_object(self, name: str) -> Item:
-        """The same; anything else in that field is left without a word."""
+        """Anything else in that field is left without a word."""
         return self.open(name) if self.has_object(name) else Item({}, name, self.notes)
 
     def has_object(self, name: str) -> bool:
         return isinstance(self._left.get(name), Mapping)
 
     def listed(self, name: str) -> list[Any]:
-        """The list in that field, or an empty one."""
         if isinstance(self._left.get(name), list):
             return list(self.take(name))
         self.odd(name, "a list")
         return []
 
     def texts(self, name: str) -> dict[str, str]:
-        """Names and texts, such as labels: whole, to be bounded later. Anything nested becomes text."""
+        """Whole, to be bounded later. Anything nested becomes text."""
         if not self.has_object(name):
             self.odd(name, "an object")
             return {}
@@ -147,11 +144,11 @@ class Item:
         return {key: one for key, one in found.items() if one}
 
     def texts_if_object(self, name: str) -> dict[str, str]:
-        """The same; anything else in that field is left without a word."""
+        """Anything else in that field is left without a word."""
         return self.texts(name) if self.has_object(name) else {}
 
     def words(self, name: str) -> list[str]:
-        """A list of texts, or one text with commas in it."""
+        """Also one text with commas in it."""
         value = self._left.get(name)
         if isinstance(value, str):
             value = value.split(",")
@@ -166,15 +163,13 @@ class Item:
         return self._left.pop(name, None)
 
     def peek(self, name: str) -> Any:
-        """The field as it is, which stays."""
         return self._left.get(name)
 
     def put_back(self, name: str, value: object) -> None:
-        """Keep something that was taken and turned out not to be understood."""
+        """For what turned out not to be understood."""
         self._left[name] = value
 
     def names(self) -> list[str]:
-        """Of the fields that are left."""
         return list(self._left)
 
     def drop(self, *names: str) -> None:
@@ -183,7 +178,7 @@ class Item:
             self._left.pop(name, None)
 
     def rest(self) -> dict[str, Any]:
-        """Everything that was not taken, bounded."""
+        """Bounded."""
         kept = Kept(self.whole_rest())
         if kept.was_cut:
             cut = "1 value was" if kept.was_cut == 1 else f"{kept.was_cut} values were"
@@ -191,18 +186,17 @@ class Item:
         return kept.value if isinstance(kept.value, dict) else {}
 
     def whole_rest(self) -> dict[str, Any]:
-        """The same, not bounded."""
         inner = {name: opened.whole_rest() for name, opened in self._opened}
         return {name: value for name, value in (self._left | inner).items() if value not in (None, "", [], {})}
 
     def odd(self, name: str, wanted: str) -> None:
-        """Say that a field is not what it should be. An absent one is not odd."""
+        """An absent one is not odd."""
         value = self._left.get(name)
         if value is not None and value != "":
             self.notes.say(f"{self._called(name)} is not {wanted}; it is kept as it came.")
 
     def short(self, text: str, name: str, longest: int) -> str:
-        """Text of at most that length; what was cut is said."""
+        """What was cut is said."""
         if len(text) <= longest:
             return text
         self.notes.say(f"{self._called(name)} was cut to {longest} of its {len(text)} characters.")
@@ -221,7 +215,7 @@ class Item:
 
 
 def items(values: list[Any], path: str, notes: Notes) -> Iterator[Item]:
-    """Each of a list as an object. What is none becomes one that holds it."""
+    """What is no object becomes one that holds it."""
     for place, value in enumerate(values):
         where = f"{path}[{place}]"
         if not isinstance(value, Mapping):
@@ -274,12 +268,12 @@ class Kept:
 
 
 def clean(text: str) -> str:
-    """Text that every database stores and every socket sends."""
+    """Every database stores it, and every socket sends it."""
     return _UNSTORABLE.sub("\ufffd", text)
 
 
 def as_text(value: object) -> str | None:
-    """Text, or a number or truth as text. None: it is nested. Nothing at all is empty."""
+    """A number or truth becomes text. None: it is nested."""
     match value:
         case None:
             return ""
@@ -295,7 +289,7 @@ def as_text(value: object) -> str | None:
 
 
 def as_time(value: object) -> datetime | None:
-    """RFC 3339, or seconds, milliseconds, microseconds or nanoseconds since 1970. None: it is none of these."""
+    """RFC 3339, or seconds, milliseconds, microseconds or nanoseconds since 1970."""
     if isinstance(value, str) and _DIGITS.fullmatch(value.strip()):
         value = float(value)
     if isinstance(value, int | float) and not isinstance(value, bool):
@@ -311,7 +305,7 @@ def as_time(value: object) -> datetime | None:
 
 
 def is_link(value: object) -> bool:
-    """Whether a person may follow it: http or https, a host, no name or password in it, nothing that breaks markup."""
+    """http or https, a host, no name or password in it, nothing that breaks markup."""
     if not isinstance(value, str) or len(value) > LONGEST_URL or _NOT_IN_URL.search(value) or clean(value) != value:
         return False
     try:

@@ -19,7 +19,6 @@ _PEOPLE_DID = {"assigned": Happening.ASSIGNED, "archived": Happening.ACKNOWLEDGE
 
 
 def read(payload: Mapping[str, Any], *, received_at: datetime, headers: Mapping[str, str] = NOTHING) -> Intake:
-    """One alert, or what people did to an issue."""
     message = Item(payload, "", Notes())
     action, by = message.text("action", longest=LONGEST_NAME), _actor(message)
     data = message.open_if_object("data")
@@ -42,7 +41,7 @@ def read(payload: Mapping[str, Any], *, received_at: datetime, headers: Mapping[
 
 
 def _metric(data: Item, action: str) -> Draft:
-    """A metric alert. Its rule is what it is known by: the incident has another number each time."""
+    """Its rule is what it is known by: the incident has another number each time."""
     incident = data.open("metric_alert")
     rule = incident.open("alert_rule")
     draft = Draft(SOURCE, name=rule.text("name") or incident.text("title") or data.text("description_title"))
@@ -60,7 +59,7 @@ def _metric(data: Item, action: str) -> Draft:
 
 
 def _event(event: Item, data: Item) -> Draft:
-    """An event on account of which a rule of the issue's project alerts. The issue is what it is known by."""
+    """The issue is what it is known by."""
     draft = Draft(SOURCE, name=event.text("title", "message"))
     draft.said_at = event.time("datetime", "timestamp", "received")  # the issue may be much older
     issue = (
@@ -77,7 +76,6 @@ def _event(event: Item, data: Item) -> Draft:
 
 
 def _plugin(message: Item) -> Draft:
-    """The WebHooks plugin: one event, with the project's names around it."""
     event = message.open("event")
     draft = _event(event, message)
     issue = message.text("id", longest=LONGEST_KEY)
@@ -118,7 +116,7 @@ def _issue(issue: Item, action: str) -> Draft:
 
 
 def _tags(event: Item) -> Iterator[tuple[str, str]]:
-    """Pairs, or objects of key and value. What is neither stays."""
+    """What is no pair stays."""
     if not isinstance(event.peek("tags"), list):
         return
     odd = []
@@ -144,7 +142,6 @@ def _actor(message: Item) -> str:
 
 
 def _again(message: Item, action: str) -> Item:
-    """With what was taken before it was clear that nothing else is understood."""
     if action:
         message.put_back("action", action)
     return message

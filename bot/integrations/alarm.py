@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class WebhookAlarm:
-    """A Slack incoming webhook. The log gets the sentence too, so that losing the webhook loses nothing."""
+    """The log gets the sentence too, so that losing the webhook loses nothing."""
 
     def __init__(self, url: Secret, *, timeout_seconds: float = 10.0) -> None:
         self._url = url

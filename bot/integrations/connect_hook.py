@@ -39,7 +39,6 @@ def before_leaving(still: Still) -> Iterator[None]:
 
 
 def of(method: str) -> dict[str, Any]:
-    """Further arguments of a request that is made here."""
     step = _here.get()
     return {"extensions": {"trace": _trace(step)}} if step and method.upper() == "POST" else {}
 

@@ -155,7 +155,6 @@ class SmtpMailer:
 
 
 def _writable(to: tuple[str, ...]) -> tuple[list[str], list[Refusal]]:
-    """Those that an envelope can hold, and why it cannot hold the others."""
     addresses, refused = [], []
     for address in unique(to):
         if not is_address(address):

@@ -132,7 +132,7 @@ class PagerDuty:
             self._events.send_event(action, dedup_key=dedup_key)
 
     def _create(self, page: Page, service: str, users: Sequence[str]) -> str | None:
-        """What they number it. They refuse a key that is open already: then an answer was lost, and the page is out."""
+        """They refuse a key that is open already: then an answer was lost, and the page is out."""
         incident: dict[str, Any] = {
             "type": "incident",
             "title": page.line,
@@ -153,7 +153,7 @@ class PagerDuty:
         return str(made.json()["incident"]["id"])
 
     def _users(self, addresses: Sequence[str]) -> dict[str, str]:
-        """Their ids by address, of those whom they know. Nobody at all is a refusal."""
+        """Nobody at all is a refusal."""
         found = {address: user for address in addresses if (user := self._user_of(address))}
         if not found:
             raise Undeliverable("no_such_user: PagerDuty knows nobody of that address", permanent=True)
@@ -208,7 +208,7 @@ class _Once(pagerduty.ApiClient):
         return super().request(method, url, **(how | connect_hook.of(method)))
 
     def postprocess(self, response: httpx2.Response, suffix: str | None = None) -> None:
-        """Called before they would wait and try again, on a 429 for ever."""
+        """Before they would wait and try again, on a 429 for ever."""
         _must_be_well(response)
 
 
@@ -233,7 +233,6 @@ def _must_be_well(response: httpx2.Response) -> None:
 
 
 def _wait_seconds(headers: Mapping[str, str]) -> float:
-    """Retry-After, or PagerDuty's own word for it."""
     try:
         return max(float(headers.get("retry-after") or headers["ratelimit-reset"]), 0.0)
     except (KeyError, ValueError):
@@ -241,7 +240,7 @@ def _wait_seconds(headers: Mapping[str, str]) -> float:
 
 
 def _said(response: httpx2.Response) -> str:
-    """What they say is wrong: `error` of REST, or an event's `message`; each may hold a list of `errors`."""
+    """`error` of REST, or an event's `message`; each may hold a list of `errors`."""
     try:
         answer = response.json()
     except ValueError:
@@ -254,7 +253,6 @@ def _said(response: httpx2.Response) -> str:
 
 
 def _sorting(work: Callable[[], T]) -> T:
-    """Their exceptions as ours: whether a retry makes sense, and whether it may have happened."""
     try:
         return work()
     except Undeliverable:

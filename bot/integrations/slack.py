@@ -30,13 +30,13 @@ NOTHING_LEFT = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, ai
 
 
 def open_session(timeout_seconds: float = 30.0) -> aiohttp.ClientSession:
-    """The one session of all clients of Slack in this process. Its opener closes it."""
+    """Its opener closes it."""
     connector = aiohttp.TCPConnector(limit=100, keepalive_timeout=60)
     return aiohttp.ClientSession(connector=connector, timeout=aiohttp.ClientTimeout(total=timeout_seconds))
 
 
 def web_client(token: Secret | None, *, base_url: str, session: aiohttp.ClientSession) -> AsyncWebClient:
-    """The SDK's client without its retry handlers: repeating a post is the outbox's decision, after a look."""
+    """Without the SDK's retry handlers: repeating a post is the outbox's decision, after a look."""
     revealed = token.reveal() if token else None
     return AsyncWebClient(token=revealed, base_url=f"{base_url.rstrip('/')}/", session=session, retry_handlers=[])
 
@@ -52,7 +52,7 @@ class SlackChat:
         self._timeout_seconds = timeout_seconds
 
     async def call(self, method: str, arguments: dict[str, Any]) -> dict[str, Any]:
-        """One Web API call as a form, which every method takes; a value with structure goes as JSON in its field."""
+        """As a form, which every method takes; a value with structure goes as JSON in its field."""
         async with self._sorting_refusals():
             response = await self._send(method, as_form(arguments))
             return dict(response.data) if isinstance(response.data, dict) else {}
@@ -147,7 +147,7 @@ def _refused(status: int, headers: Mapping[str, str], error: str) -> Undeliverab
 
 
 def retry_after_seconds(headers: Mapping[str, str]) -> float:
-    """From a 429's Retry-After; one second where it is missing or no number."""
+    """One second where it is missing or no number."""
     value = next((text for name, text in headers.items() if name.lower() == "retry-after"), "")
     try:
         return max(float(value), 0.0)
@@ -156,7 +156,7 @@ def retry_after_seconds(headers: Mapping[str, str]) -> float:
 
 
 def _code(body: str) -> str | None:
-    """What a response_url answered: nothing, `ok`, an error code, or JSON that holds one."""
+    """A response_url answers nothing, `ok`, an error code, or JSON that holds one."""
     try:
         answer = json.loads(body)
     except ValueError:

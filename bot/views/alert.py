@@ -57,7 +57,7 @@ def marker(group: AlertGroup) -> str:
 
 
 def fallback(group: AlertGroup) -> str:
-    """Plain text for notifications: harmless also where Slack reads markup in it."""
+    """Harmless also where Slack reads markup in it."""
     state = "fires" if group.is_open else "is resolved"
     return literal(f"{group} {one_line(group.called)} {state} ({group.severity})")
 
@@ -88,7 +88,6 @@ def one_line(text: str) -> str:
 
 
 def _name(group: AlertGroup) -> Safe:
-    """Between markers of bold or strike-through, of which it holds none itself."""
     return clip_safe(literal(one_line(group.called).replace("*", "∗").replace("~", "∼")), NAME_LIMIT)
 
 
@@ -165,13 +164,11 @@ def _links(shown: Card) -> list[Block]:
 
 
 def _held(shown: Card) -> list[str]:
-    """What keeps it quiet."""
     held = [silence.held(shown.group)] if shown.group.is_silenced(shown.now) else []
     return [*held, silence.on_card(shown.maintenance)] if shown.maintenance else held
 
 
 def _runbooks(shown: Card) -> list[Block]:
-    """What was begun for it, the newest last, and what else may help."""
     begun = ", ".join(f"{link(url, name)} ({runbook})" for name, runbook, url in shown.runs[-RUNS_SHOWN:])
     others = " · ".join(f"`/runbook run {one}`" for one in shown.others[:OTHERS_SHOWN])
     lines = [begun and f"Begun for it: {begun}.", others and f"It may also help: {others}"]
@@ -202,8 +199,6 @@ def _silence() -> Block:
 
 @dataclass(frozen=True)
 class Line:
-    """Groups of a storm that have service, severity and name in common."""
-
     severity: str
     rank: int
     service: str
@@ -244,7 +239,6 @@ def storm_card(shown: StormCard) -> list[Block]:
 
 
 def _by_severity(shown: StormCard) -> str:
-    """How many are open at each severity, where there is more than one."""
     counts: dict[str, int] = {}
     for line in sorted(shown.lines, key=lambda one: one.rank):
         counts[line.severity] = counts.get(line.severity, 0) + line.open
@@ -273,7 +267,6 @@ def _line(line: Line) -> str:
 
 
 def _attend(shown: StormCard) -> list[Block]:
-    """The worst that nobody acknowledged, each with its button."""
     return [
         b.section(
             f"{marker(group)} *{group} {_name(group)}*",
@@ -302,7 +295,6 @@ def why(shown: Card, channel: str, escalation_policy: Sequence[str] = ()) -> str
 
 
 def _common(group: AlertGroup) -> str:
-    """`the same service=shop and without alertname`"""
     named = [(name, value) for name, value in group.labels if name != "heartbeat"]
     same = ", ".join(_pair(name, value) for name, value in named if value)
     without = ", ".join(literal(name) for name, value in named if not value)

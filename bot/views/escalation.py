@@ -55,8 +55,6 @@ class StepMessage:
 
 @dataclass(frozen=True)
 class Tongue:
-    """How people, moments and what others wrote are said in one place."""
-
     person: Callable[[str], str]
     at: Callable[[datetime], str]
     quoted: Callable[[str], str]
@@ -129,7 +127,6 @@ def _what(told: StepMessage, tongue: Tongue) -> str:
 
 
 def _who(told: StepMessage, tongue: Tongue) -> str:
-    """Who is on it, where the first sentence has not said so."""
     if told.led_by:
         return f"{tongue.person(told.led_by)} leads it."
     if told.acknowledged_by:
@@ -140,13 +137,11 @@ def _who(told: StepMessage, tongue: Tongue) -> str:
 
 
 def _others(told: StepMessage, tongue: Tongue) -> str:
-    """Who else is told."""
     others = [one for one in told.due.step.notify if one != told.target]
     return f"{_capital(listing(_passive(one, tongue, told.on_call) for one in others))} now." if others else ""
 
 
 def _request(told: StepMessage, tongue: Tongue) -> str:
-    """What the reader is to do."""
     if told.is_private:
         return f"It is private: ask {tongue.person(told.ask)} to let you in."
     if not told.response.acknowledged_at:
@@ -170,7 +165,6 @@ def _following(due: ScheduledStep, tongue: Tongue) -> str:
 
 
 def _no_more(policy: EscalationPolicy, due: ScheduledStep, verb: str) -> str:
-    """Nothing comes after this step: there is none, or its condition is met."""
     if due.position + 1 in policy.positions:
         return "The steps after it rest while somebody is on it."
     return f"That {verb} the last step of its escalation policy."
@@ -180,7 +174,6 @@ def _no_more(policy: EscalationPolicy, due: ScheduledStep, verb: str) -> str:
 
 
 def _passive(target: str, tongue: Tongue, on_call: Mapping[str, Sequence[str]] = NOBODY) -> str:
-    """`management gets an e-mail`"""
     kind, _, rest = target.partition(":")
     if kind == "slack":
         return f"{_place(rest, tongue)} reads of it"
@@ -195,7 +188,6 @@ def _passive(target: str, tongue: Tongue, on_call: Mapping[str, Sequence[str]] =
 
 
 def active(target: str, tongue: Tongue = SLACK) -> str:
-    """`e-mail management`"""
     kind, _, rest = target.partition(":")
     if kind == "slack":
         return f"post in {_place(rest, tongue)}"
@@ -224,7 +216,6 @@ def _capital(text: str) -> str:
 
 
 def coming(due: ScheduledStep | None) -> str:
-    """The line of a card; empty where nothing comes."""
     return f"Next: at {clock(due.due_at)} {_told(due)}, unless {due.step.unless}." if due else ""
 
 
@@ -233,7 +224,6 @@ def _told(due: ScheduledStep, tongue: Tongue = SLACK) -> str:
 
 
 def timeline(subject: str, policy: str, due: ScheduledStep) -> str:
-    """Plain text: what the timeline says of a step that went out."""
     return f"took step {due.position + 1} of the escalation policy “{policy}” of {subject}: {_told(due, plain({}))}"
 
 
@@ -247,9 +237,7 @@ def missed(subject: str, policy: str, position: int, target: str, due: str) -> s
 def steps(
     policy: EscalationPolicy, planned: Sequence[Planned], states: Mapping[int, Sequence[str]], ended: str
 ) -> list[str]:
-    """A line for each step and what became of it. `states` are those of its commitments, `ended` why the escalation is
-    over.
-    """
+    """`states` are those of each step's commitments."""
     title = f"Its escalation policy is “{literal(policy.key)}”{f', which has ended: it {ended}' if ended else ''}."
     return [title, *(_step(one, states.get(one.due.position, ()), ended) for one in planned)]
 

@@ -1,5 +1,3 @@
-"""The Home tab as blocks."""
-
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -24,8 +22,6 @@ ALERTS_SHOWN = 8
 
 @dataclass(frozen=True)
 class Decision:
-    """A question that this person may decide, or a broken glass to review. `link` leads to it."""
-
     run: Run
     title: str
     asked: ApprovalRequest
@@ -34,8 +30,6 @@ class Decision:
 
 @dataclass(frozen=True)
 class Question:
-    """A run of this person's that waits for them to say whether a step happened. `link` leads to its thread."""
-
     run: Run
     title: str
     link: str | None
@@ -96,7 +90,6 @@ def _decision(one: Decision) -> str:
 
 
 def _part(asked: ApprovalRequest) -> str:
-    """What is to be approved, where it is not the whole run."""
     return {WHOLE_RUN: "", UNDO: ", to be taken back"}.get(asked.covers, f", step {literal(asked.covers)}")
 
 

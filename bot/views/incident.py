@@ -44,12 +44,11 @@ def marker(incident: Incident) -> str:
 
 
 def headline(incident: Incident) -> str:
-    """Plain text."""
     return f"{marker(incident)} {incident} {incident.short_title}"
 
 
 def fallback(incident: Incident, text: str) -> str:
-    """Plain text for notifications: harmless also where Slack reads markup in it."""
+    """Harmless also where Slack reads markup in it."""
     return literal(f"{incident} {incident.short_title}: {text}")
 
 
@@ -74,14 +73,12 @@ def card(shown: Card) -> list[Block]:
 
 
 def _alerts(shown: Card) -> str:
-    """`Alerts: ALR-1 fires · ALR-3 Disk full is resolved`, those that fire first."""
     said = [_alert(shown.incident, group, url) for group, url in shown.alerts[:ALERTS_SHOWN]]
     more = ["and more"] if len(shown.alerts) > ALERTS_SHOWN else []
     return f"{'Alert' if len(shown.alerts) == 1 else 'Alerts'}: {' · '.join([*said, *more])}"
 
 
 def _alert(incident: Incident, group: AlertGroup, url: str | None) -> str:
-    """With its name, unless the incident has the same."""
     called = " ".join(group.called.split())
     name = "" if called == incident.title else f" {clip(literal(called), ALERT_LIMIT)}"
     return f"{link(url, str(group))}{name} {'fires' if group.is_open else 'is resolved'}"
@@ -184,7 +181,6 @@ WROTE = {"pin": "wrote", "reaction": "wrote", "message": "wrote", "note": "noted
 
 
 def sentence(entry: Entry) -> Safe:
-    """`@ada changed severity from P2 to P1`"""
     text = literal(" ".join(entry.text.split()))
     if entry.kind == ALERT:  # a whole sentence of its own
         return text if entry.actor == BOT else Safe(f"{_author(entry.actor)}: {text}")
@@ -240,7 +236,6 @@ def resolved_message(incident: Incident, words: str) -> list[Block]:
 
 
 def watched_until(incident: Incident) -> datetime | None:
-    """When the watch ends; None where there is none."""
     return incident.watch_until if incident.watch_until != incident.resolved_at else None
 
 
@@ -299,7 +294,6 @@ def overview(incidents: Sequence[Incident]) -> list[Block]:
 
 
 def spoken(span: timedelta | None) -> str:
-    """A dash where it has not happened."""
     return "–" if span is None else duration.brief(span)
 
 

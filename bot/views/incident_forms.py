@@ -99,7 +99,6 @@ def resolve(incident: Incident, watch: timedelta | None) -> dict[str, Any]:
 
 
 def postmortem(incident: Incident, sections: Sequence[Section]) -> dict[str, Any]:
-    """One input for each section of the draft that fits into one."""
     fields = [
         b.field(
             f"section_{mark_of(one.heading)}",

@@ -25,7 +25,6 @@ def summary(count: int) -> str:
 
 
 def noisy(rules: Sequence[Rule]) -> list[Block]:
-    """The worst first. They are all noisy."""
     head = b.section(f"*{summary(len(rules))}* What one could do about each:")
     blocks = [head, *b.sections([_line(rule) for rule in rules[:SHOWN]], 5)]
     if len(rules) > SHOWN:
@@ -39,7 +38,6 @@ def _line(rule: Rule) -> str:
 
 
 def sentence(rule: Rule) -> str:
-    """What it did, and what one could do about it."""
     return " ".join([_responses(rule), REMEDIES[rule.habit] if rule.habit else ""]).strip()
 
 

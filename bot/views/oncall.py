@@ -59,7 +59,7 @@ def elsewhere_too(keys: Sequence[str]) -> str:
 
 
 def headline(service: Service, found: Sequence[Shift]) -> str:
-    """In one line, where blocks are not shown."""
+    """Where blocks are not shown."""
     if not found:
         return no_levels(service)
     return f"On call for {literal(service.name)} ({found[0].level}): {_people(found[0]) or 'nobody'}."
@@ -78,7 +78,6 @@ def place(name: str, level: str) -> str:
 
 
 def people(who: Sequence[str], joiner: str = "and") -> str:
-    """`who`: entries of a `who` list."""
     return listing([spoken(entry) for entry in who], joiner) if who else "nobody"
 
 
@@ -133,19 +132,16 @@ def _unchanged(schedule: str | None) -> str:
 
 
 def taken(service: Service, level: str, until: datetime, relieved: Sequence[str], schedule: str | None) -> str:
-    """To the person who took it."""
     who = f" It relieves {people(relieved)}." if relieved else ""
     return f"You are on call for {where(service, level)} until {moment(until)}.{who}{_unchanged(schedule)}"
 
 
 def given(person: str, service: Service, level: str, until: datetime, schedule: str | None) -> str:
-    """To the person who gave it."""
     has_it = f"{mention(person)} is on call for {where(service, level)} until {moment(until)}"
     return f"{has_it}, and hears of it.{_unchanged(schedule)}"
 
 
 def line(place: str, person: str, until: datetime, relieved: Sequence[str], by: str) -> str:
-    """To the channel of alerts."""
     instead = f", in place of {people(relieved)}" if relieved else ""
     made = "" if by == person else f" {mention(by)} arranged it."
     return f"{mention(person)} is on call for {place} until {moment(until)}{instead}.{made}"

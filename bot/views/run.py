@@ -50,7 +50,6 @@ class Live:
 
 
 def who(person: str) -> Safe:
-    """A person as Slack shows them; anything else by its name."""
     return mention(person) if person[:1] in "UW" and person[1:].isalnum() and person.isupper() else literal(person)
 
 
@@ -103,7 +102,6 @@ def _asked_by(live: Live) -> str:
 
 
 def asker(run: Run) -> str:
-    """A person, or the alert that called for it."""
     return f"ALR-{run.alert_group}" if is_by_alert(run) else who(run.requested_by)
 
 
@@ -151,7 +149,6 @@ def _took(span: timedelta) -> str:
 
 
 def _tail(live: Live) -> str:
-    """The last lines of the newest output."""
     saying = [made for made in live.progress.values() if made.output.strip()]
     if not saying or (live.run.status is Status.AWAITING and live.run.started_at is None):
         return ""
@@ -194,7 +191,7 @@ def _cancel(run: Run) -> Block:
 
 
 def approval_message(live: Live, asked: ApprovalRequest, arguments: Sequence[str]) -> list[Block]:
-    """The question, or what became of it. `arguments`: what would be done, a line each, escaped."""
+    """`arguments`: what would be done, a line each, escaped."""
     is_whole, text = asked.covers == WHOLE_RUN, asked.text
     lines = [
         f"*{live.run} {_what(live, asked)}* · {literal(live.runbook.title)}",
@@ -299,7 +296,7 @@ def manual_message(live: Live, made: StepRun, people: Sequence[str]) -> list[Blo
 
 
 def plan_lines(steps: Sequence[PlannedStep]) -> list[str]:
-    """Each step as it would be done, escaped."""
+    """Escaped."""
     return [line for step in steps for line in _plan_line(step)]
 
 
@@ -350,7 +347,7 @@ def _short(value: Any) -> str:
 
 
 def code(text: Any) -> str:
-    """Inside backquotes: nothing ends them early."""
+    """Nothing ends the backquotes early."""
     return str(escape(str(text).replace("`", "ˋ")))
 
 

@@ -38,8 +38,6 @@ _PARAMETER = re.compile(r"\{\{\s*params\.(\w+)\s*\}\}")
 
 
 class Record(Protocol):
-    """How a runbook has done."""
-
     @property
     def ended(self) -> int: ...
     @property
@@ -49,7 +47,6 @@ class Record(Protocol):
 
 
 def record_words(record: Record) -> str:
-    """`fixed this 7 of 9 times, median 4 min`"""
     if not record.ended:
         return "not run to its end yet"
     median = f", median {_about(record.median_seconds)}" if record.median_seconds is not None else ""
@@ -65,7 +62,6 @@ def _about(seconds: float) -> str:
 
 
 def needs(runbook: Runbook, rule: ApprovalRule | None) -> str:
-    """The approval between asking and doing, in a few words."""
     if rule is not None:
         return f"needs {rule.quorum} approval{'' if rule.quorum == 1 else 's'}"
     if asks_on_the_way(runbook):
@@ -74,7 +70,6 @@ def needs(runbook: Runbook, rule: ApprovalRule | None) -> str:
 
 
 def asks_on_the_way(runbook: Runbook) -> bool:
-    """Where a step waits for an approval of its own."""
     return any(step.approval is not None or step.kind is Kind.APPROVAL for step in runbook.steps)
 
 
@@ -82,7 +77,6 @@ def asks_on_the_way(runbook: Runbook) -> bool:
 
 
 def listed(title: str, found: Sequence[tuple[Runbook, str]]) -> list[Block]:
-    """Each with its Run button where they are few, and a few words about it."""
     rows = [(one, f"*{literal(one.title)}* `{one.id}`\n{literal(one.service)} · {said}") for one, said in found]
     if len(rows) <= BUTTONED:
         parts = [b.section(text, run_button(one)) for one, text in rows]
@@ -114,7 +108,6 @@ def _target(runbook: Runbook) -> str:
 
 
 def runs_listed(title: str, rows: Iterable[tuple[Run, str | None]], none: str) -> list[Block]:
-    """Runs, a line each, with the way to their thread."""
     return [b.section(title), *(_sections([_run_line(*row) for row in rows]) or [b.section(none)])]
 
 
@@ -204,7 +197,6 @@ def may_run(runbook: Runbook, access: Access) -> str:
 
 
 def may_approve(rule: ApprovalRule | None, access: Access, runbook: Runbook) -> str:
-    """Four eyes, in a sentence."""
     if rule is None:
         return f"Approve: {'its steps ask on the way' if asks_on_the_way(runbook) else 'nobody needs to'}."
     people = rule.who or access.approve
@@ -249,7 +241,6 @@ def _trouble(place: str, sentence: str) -> str:
 
 
 def where(place: str) -> str:
-    """A key of a plan's problems in words: a step's id, or `parameter NAME`."""
     return place if place.startswith("parameter ") else f"step {place}"
 
 
@@ -310,7 +301,6 @@ def _input(parameter: Parameter, shown: Form, suffix: str) -> Block:
 
 
 def _hint(parameter: Parameter) -> str:
-    """The rule, where it says more than the field does."""
     if parameter.type is ParameterType.BOOLEAN or (parameter.enum and _fits([(one, one) for one in parameter.enum])):
         return ""
     if parameter.type is ParameterType.STRING and parameter.pattern is None and not parameter.enum:
@@ -360,7 +350,6 @@ def _initial(parameter: Parameter, given: Mapping[str, Any]) -> str:
 
 
 def _typed(value: Any) -> str:
-    """A value as somebody would type it."""
     match value:
         case bool():
             return "true" if value else "false"
@@ -415,7 +404,6 @@ def _titled(title: str, lines: Sequence[str], most: int) -> list[Block]:
 
 
 def _sections(lines: Sequence[str], most: int = MOST_SECTIONS) -> list[Block]:
-    """As few sections as hold the lines, at most `most`."""
     texts: list[str] = []
     for line in (clip(one, b.SECTION_LIMIT) for one in lines):
         if texts and len(texts[-1]) + len(line) < b.SECTION_LIMIT:

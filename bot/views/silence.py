@@ -31,13 +31,11 @@ def _why(reason: str) -> str:
 
 
 def groups(names: Sequence[str], total: int) -> str:
-    """`ALR-1, ALR-2 and 3 more`"""
     shown = list(names[:NAMED])
     return listing([*shown, f"{total - len(shown)} more"] if total > len(shown) else shown)
 
 
 def _list(lines: Sequence[str]) -> str:
-    """As many whole lines as fit into one message."""
     fitting = [
         line for line, used in zip(lines, accumulate(len(line) + 1 for line in lines), strict=True) if used < LIMIT
     ]
@@ -52,13 +50,11 @@ def _count(total: int) -> str:
 
 
 def made(silence: Silence, names: Sequence[str], total: int) -> str:
-    """To the person who made it."""
     now = f"It silences {groups(names, total)} now." if total else "Nothing that is open fires with these labels."
     return f"{silence} silences {_about(silence)} until {moment(silence.ends_at)}. {now}"
 
 
 def began(silence: Silence) -> str:
-    """For the channel."""
     return (
         f"{silence}: {mention(silence.made_by)} silenced {_about(silence)} until {moment(silence.ends_at)}."
         f"{_why(silence.reason)}"
@@ -70,7 +66,6 @@ def ended(silence: Silence) -> str:
 
 
 def unmade(silence: Silence, names: Sequence[str], total: int) -> str:
-    """To the person who ended it."""
     woken = f"Awake again: {groups(names, total)}." if total else "It held nothing that fires still."
     return f"{silence} is over. {woken}"
 
@@ -121,7 +116,6 @@ def on_incident(window: Window, service: str) -> str:
 
 
 def begun(window: Window, service: str, total: int, *, is_new: bool) -> str:
-    """To the person who began it, or said again how long it lasts."""
     said = f"{window}: {literal(service)} is in maintenance until {moment(window.ends_at)}."
     if not is_new:
         return f"{said} It was on already."
@@ -129,7 +123,6 @@ def begun(window: Window, service: str, total: int, *, is_new: bool) -> str:
 
 
 def window_began(window: Window, service: str) -> str:
-    """For the channel."""
     return (
         f"{window}: {mention(window.made_by)} began maintenance of {literal(service)}, until {moment(window.ends_at)}."
         f" Alerts are shown, and nobody is paged.{_why(window.reason)}"

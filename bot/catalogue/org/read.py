@@ -40,7 +40,7 @@ class Org:
 
 
 def merge(documents: Sequence[Document], findings: list[Finding]) -> Org:
-    """One Org of all the files. What is wrong is added to `findings`."""
+    """What is wrong is added to `findings`."""
     merged, places = _merge_values(documents, findings)
     shapes = [validated(document, OrgSchema, findings) for document in documents]
     if any(Path(finding.file).name == "org.yml" for finding in findings):
@@ -136,7 +136,6 @@ def _put(merged: dict[str, Any], place: Place, value: Any) -> None:
 
 
 def _entries(document: Document, shape: OrgSchema, teams: Collection[str]) -> Iterator[Finding]:
-    """Who is named in teams and access, and what is grouped by."""
     for key, members in shape.teams.items():
         for index, member in enumerate(members):
             yield from document.findings(("teams", key, index), principals.member_problems(member))

@@ -82,7 +82,6 @@ def no_runbook(runbook_id: str, known: Collection[str]) -> str:
 
 
 def _never(route: Route, earlier: Sequence[Route]) -> Iterator[str]:
-    """Why no alert ever takes this route."""
     taker = next((one for one in earlier if set(one.match) <= set(route.match)), None)
     if taker:
         yield f"Route {taker.number} ({taker.place}) takes every alert of this one. Put this one first or remove it."
@@ -92,7 +91,6 @@ def _never(route: Route, earlier: Sequence[Route]) -> Iterator[str]:
 
 
 def _demanded(match: Sequence[Matcher]) -> dict[str, list[str]]:
-    """Label -> the different values that it must have."""
     demanded: dict[str, list[str]] = {}
     for one in dict.fromkeys(match):
         if one.op == "=":

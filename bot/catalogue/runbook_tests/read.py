@@ -69,10 +69,7 @@ class Suite:
 
 
 def suites(folders: Sequence[Path], runbooks: Mapping[str, Runbook], findings: list[Finding]) -> list[Suite]:
-    """Every file of tests that can be run. What is wrong is added to `findings`.
-
-    Those of a runbook that is broken are left out: that is a finding of its own.
-    """
+    """What is wrong is added to `findings`. Tests of a broken runbook are left out: that is a finding of its own."""
     found = (_suite(path, runbooks, findings) for path in catalogue_files(folders) if path.name.endswith(SUFFIX))
     return [one for one in found if one]
 
@@ -97,7 +94,7 @@ def _no_runbook(path: Path, runbook_id: str, runbooks: Mapping[str, Runbook]) ->
 
 
 def read(document: Document, runbook: Runbook, findings: list[Finding]) -> Suite | None:
-    """The tests of that runbook. A case that names what does not exist is a finding, and is not walked."""
+    """A case that names what does not exist is a finding, and is not walked."""
     shape = validated(document, SuiteSchema, findings)
     if shape is None:
         return None
@@ -162,7 +159,6 @@ def _problems(shape: CaseSchema, runbook: Runbook) -> Iterator[_Problem]:
 
 
 def _names(shape: CaseSchema, steps: Collection[str]) -> Iterator[_Problem]:
-    """Every step that is named is one."""
     named: list[tuple[Place, str, Collection[str]]] = []
     for key in ("results", "arguments", "saved"):
         named += [((key, one), one, steps) for one in getattr(shape, key)]
@@ -177,7 +173,6 @@ def _names(shape: CaseSchema, steps: Collection[str]) -> Iterator[_Problem]:
 
 
 def _unfitting(step: Step, shape: ResultSchema) -> Iterator[str]:
-    """What a step of this kind cannot come to."""
     kind, _ = step.checked
     if not kind.rules.results:
         advice = " Say approve, reject or wait under answers." if kind is Kind.APPROVAL else ""

@@ -35,7 +35,7 @@ StepName = Annotated[str, StringConstraints(min_length=1, max_length=70)]
 
 @dataclass(frozen=True)
 class Briefly:
-    """What may be written more briefly, as an editor is told: one of these words, any text, or one item of the list."""
+    """As an editor is told: one of these words, any text, or one item of the list."""
 
     words: tuple[str, ...] = ()
     text: bool = False
@@ -118,7 +118,6 @@ class ResultSchema(Schema):
 
     @property
     def given(self) -> dict[str, Any]:
-        """The values, by the names that later steps know them by."""
         return {
             name: value
             for name, value in self.model_dump(by_alias=True, exclude_unset=True).items()

@@ -20,7 +20,7 @@ from bot.expressions.check import Scope, template_problems
 def findings(
     document: Document, shape: RunbookSchema, made: Runbook, service: Service | None, teams: Collection[str] | None
 ) -> Iterator[Finding]:
-    """All but the steps and the connections. None for the service or the teams: they are not looked up."""
+    """None for the service or the teams: they are not looked up."""
     yield from _parameters(document, made)
     yield from _triggers(document, made)
     yield from _severities(document, shape, service)
@@ -120,7 +120,6 @@ def _people(
 
 
 def _concurrency(document: Document, made: Runbook) -> Iterator[Finding]:
-    """The key is known before any step."""
     if made.concurrency:
         scope = Scope({one.name: one for one in made.parameters}, {}, [one.id for one in made.steps])
         yield from document.findings(("concurrency", "key"), template_problems(made.concurrency.key, scope))

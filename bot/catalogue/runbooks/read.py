@@ -58,7 +58,7 @@ def read_all(documents: Sequence[Document], around: Surroundings, findings: list
 
 
 def read(document: Document, around: Surroundings, findings: list[Finding]) -> Runbook | None:
-    """The runbook of that file, or None where it cannot be used. What is wrong is added to `findings`."""
+    """None where it cannot be used. What is wrong is added to `findings`."""
     shape = validated(document, RunbookSchema, findings)
     if shape is None:
         return None
@@ -131,7 +131,7 @@ def _contacts_in(steps: Sequence[Step]) -> list[Any]:
 
 
 def version(data: Any) -> str:
-    """sha256 of the content: comments and layout do not matter, every value does."""
+    """sha256: comments and layout do not matter, every value does."""
     text = json.dumps(data, sort_keys=True, separators=(",", ":"), ensure_ascii=True, default=repr)
     return hashlib.sha256(text.encode()).hexdigest()
 
@@ -153,7 +153,7 @@ def _parameter(shape: ParameterSchema) -> Parameter:
 
 
 def _with_plain_defaults(made: Runbook) -> Runbook:
-    """Defaults as their types have them: `90m` is `1h30m`. What breaks its rule was a finding before."""
+    """`90m` is `1h30m`. What breaks its rule was a finding before."""
     return replace(made, parameters=tuple(replace(one, default=_plain_default(one)) for one in made.parameters))
 
 
@@ -184,6 +184,5 @@ def _rule(shape: ApprovalRuleSchema, service: Service | None) -> ApprovalRule:
 
 
 def _keys(words: Sequence[str], service: Service | None) -> tuple[str, ...]:
-    """Severities by key or alias -> their keys."""
     found = [(word, service.find_severity(word) if service else None) for word in words]
     return tuple(level.key if level else word for word, level in found)

@@ -53,7 +53,7 @@ class Where:
 
 
 def make(shape: StepSchema, written: Mapping[str, Any]) -> Step:
-    """The step as a value; its body as it is in the file, expressions without braces."""
+    """Its body as it is in the file, expressions without braces."""
     kind = shape.kind
     return Step(
         id=shape.id,
@@ -159,7 +159,6 @@ def _offers(step: Step) -> tuple[str, ...]:
 
 
 def _extracted(step: Step) -> Collection[str]:
-    """The names that an http step, or a wait's http check, finds in the answer."""
     kind, body = step.checked
     return tuple(body.get("extract", ())) if kind is Kind.HTTP else ()
 
@@ -228,7 +227,6 @@ def _effect_findings(document: Document, place: Place, shape: ActionSchema, step
 
 
 def _not_reading(kind: Kind, body: Mapping[str, Any]) -> str | None:
-    """Why this cannot be called a read, or None."""
     if kind.rules.reaches:
         return "It reaches people, so it is not a read."
     if kind is Kind.SQL and body.get("write"):
@@ -284,7 +282,7 @@ def _body_findings(
 
 
 def _plain_values(document: Document, place: Place, value: Any) -> Iterator[Finding]:
-    """Values that JSON has: an unquoted date is none of them."""
+    """An unquoted date is no value that JSON has."""
     if isinstance(value, Mapping):
         for key, inner in value.items():
             if words.is_template(key):
@@ -410,7 +408,6 @@ def _url_problems(url: str, scope: Scope) -> Iterator[str]:
 
 
 def _marked(url: str, scope: Scope) -> Iterator[tuple[str, list[tuple[words.Path, ...]]]]:
-    """The URL with its expressions as numbers; once for each value where it begins with an enum."""
     paths: list[tuple[words.Path, ...]] = []
     text = ""
     for part in words.pieces(url):

@@ -47,14 +47,13 @@ class _Reading:
                 yield self.document.finding((*place, index), problem)
 
     def known(self, place: Place, what: str, key: str | None, keys: Collection[str]) -> Iterator[Finding]:
-        """A key of escalation policies or hours."""
         if key is not None and key not in keys:
             said = hint(key, keys) if keys else f"Add it under {what}."
             yield self.document.finding(place, f"There is no “{key}” under {what} of this service. {said}")
 
 
 def findings(document: Document, shape: ServiceSchema, teams: Collection[str] | None) -> Iterator[Finding]:
-    """All but what other files say. None for the teams: they are not looked up."""
+    """None for the teams: they are not looked up."""
     reading = _Reading(document, shape, teams)
     yield from _own_key(document, shape)
     yield from _severity_words(document, shape)
@@ -194,7 +193,6 @@ def _rotation(reading: _Reading, place: Place, rotation: RotationSchema) -> Iter
 
 
 def _always_somebody(document: Document, place: Place, level: LevelSchema) -> Iterator[Finding]:
-    """The last rotation has the hours that the others leave, and only the last one."""
     placed = _rotations(place, level)
     for number, (inner, rotation) in enumerate(placed, start=1):
         if number == len(placed) and rotation.hours is not None:

@@ -28,7 +28,7 @@ REMIND_BEFORE = timedelta(minutes=5)
 
 
 def read(document: Document, teams: Collection[str] | None, findings: list[Finding]) -> Service | None:
-    """The service of that file, or None where it cannot be used. What is wrong is added to `findings`."""
+    """None where it cannot be used. What is wrong is added to `findings`."""
     shape = validated(document, ServiceSchema, findings)
     if shape is None:
         return None

@@ -19,7 +19,7 @@ from bot.expressions.language import MAX_TEMPLATE_BYTES
 
 
 def findings(folders: Sequence[Path], catalogue: Catalogue | None) -> list[Finding]:
-    """What is wrong with the templates of these folders. Without a catalogue the services are not looked up."""
+    """Without a catalogue the services are not looked up."""
     return [found for folder in folders for found in _folder(folder, folders, catalogue)]
 
 
@@ -45,7 +45,7 @@ def _folder(folder: Path, folders: Sequence[Path], catalogue: Catalogue | None) 
 
 
 def template_files(folder: Path, sort: str, suffix: str) -> list[Path]:
-    """The templates of one sort, in a fixed order. Names that start with `_` are parts for others to include."""
+    """In a fixed order. Names that start with `_` are parts for others to include."""
     return sorted(path for path in (folder / sort).rglob(f"*{suffix}") if path.is_file() and path.name[0] not in "._")
 
 

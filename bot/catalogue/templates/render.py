@@ -41,17 +41,17 @@ class TemplateFiles:
         self._mail = mail_sandbox(self._folders)
 
     def render(self, kind: str, *, service: str, severity: str, values: dict[str, Any]) -> str:
-        """Slack mrkdwn, at most 3,000 characters, never empty. `values` are those of `samples.full`."""
+        """At most 3,000 characters, never empty. `values` are those of `samples.full`."""
         names = [f"slack/{name}.txt" for name in _specific_first(kind, service, severity)]
         return self._first_whole(self._slack, names, values, SLACK_LIMIT) or _last_resort(kind, values)
 
     def render_postmortem(self, *, service: str, values: dict[str, Any]) -> str:
-        """The Markdown draft, from `postmortem/<service>.md` or `default.md`. `values` as `samples.postmortem_full`."""
+        """From `postmortem/<service>.md` or `default.md`. `values` as `samples.postmortem_full`."""
         names = [f"postmortem/{key}.md" for key in (service, "default") if _SAFE_PART.fullmatch(key)]
         return self._first_whole(self._markdown, names, values, MARKDOWN_LIMIT) or _last_resort("resolved", values)
 
     def render_mail(self, kind: str, *, service: str, severity: str, values: dict[str, Any]) -> tuple[str, str]:
-        """Subject and text of an e-mail, from `email/<kind>/` or `email/<service>/<kind>/`. `values` as `mail_full`."""
+        """From `email/<kind>/` or `email/<service>/<kind>/`. `values` as `mail_full`."""
         found = []
         for part, limit in (("subject", SUBJECT_LIMIT), ("body", MAIL_LIMIT)):
             names = [f"email/{name}/{part}.txt" for name in _specific_first(kind, service, severity)]
@@ -100,7 +100,6 @@ def _warn(path: Path, problem: Exception) -> None:
 
 
 def finding(path: Path, problem: Exception, known: dict[str, Any] | None = None) -> Finding:
-    """What is wrong with the template of that file, and on which line."""
     return Finding(str(path), _line(path, problem), _sentence(problem, known or {}))
 
 

@@ -13,7 +13,6 @@ _ADA, _BEN = mrkdwn.mention("U0ADA"), mrkdwn.mention("U0BEN")
 
 
 def full() -> dict[str, Any]:
-    """An incident in the middle of its life, with everything known."""
     return {
         "incident": _incident(
             status="identified",
@@ -30,7 +29,6 @@ def full() -> dict[str, Any]:
 
 
 def bare() -> dict[str, Any]:
-    """An incident of which next to nothing is known."""
     return {
         "incident": _incident(),
         "service": {"key": "default", "name": "Default service", "components": []},
@@ -61,7 +59,7 @@ def _incident(**known: Any) -> dict[str, Any]:
 
 
 def mail_full() -> dict[str, Any]:
-    """As `full`, for e-mail: people are names, and what somebody wrote is `text`."""
+    """People are names, and what somebody wrote is `text`."""
     values = full()
     roles = [{"role": "commander", "person": "Ada"}, {"role": "comms", "person": "Ben"}]
     return values | {"incident": values["incident"] | {"declared_by": "Ada"}, "roles": roles, "text": "It is the cache"}
@@ -73,7 +71,7 @@ def mail_bare() -> dict[str, Any]:
 
 
 def postmortem_full() -> dict[str, Any]:
-    """As `full`, for Markdown: people are names, and what was measured is text already."""
+    """People are names, and what was measured is text already."""
     values = full()
     return {
         "incident": values["incident"]

@@ -58,7 +58,6 @@ class Sandbox(Language):
         }
 
     def offer(self, **filters: Callable[..., Any]) -> None:
-        """Those among these that the language has for templates."""
         words = language.TEMPLATE_FILTERS
         self.filters |= {name: paid(runs, words[name].cost) for name, runs in filters.items() if name in words}
 
@@ -67,7 +66,7 @@ class Sandbox(Language):
         return Safe(str(self._finish(by)).join(self._finish(part) for part in parts))
 
     def _cell(self, value: Any) -> Safe:
-        """For a Markdown table: one line, no bars."""
+        """One line, no bars."""
         return Safe(" ".join(self._finish(value).split()).replace("|", "\\|"))
 
     def _indent(self, text: str, width: int = 4) -> Safe:
@@ -113,7 +112,6 @@ def _repeated(left: Any, right: Any) -> int:
 
 
 def finish_for_slack(value: Any) -> Safe:
-    """A value, harmless in a Slack message."""
     if isinstance(value, Safe):
         return value
     if isinstance(value, datetime):
@@ -122,7 +120,7 @@ def finish_for_slack(value: Any) -> Safe:
 
 
 def finish_for_markdown(value: Any) -> Safe:
-    """A value, harmless in a Markdown file: without HTML."""
+    """Without HTML."""
     if isinstance(value, datetime):
         return Safe(value.strftime("%Y-%m-%d %H:%M UTC"))
     text = _plain(value)
@@ -176,7 +174,7 @@ class Folders(BaseLoader):
 
 
 def render(template: Template, values: dict[str, Any], *, limit: int) -> str:
-    """The text, at most `limit` characters. Raises what Jinja and Python raise for a broken template."""
+    """Raises what Jinja and Python raise for a broken template."""
     pieces: list[str] = []
     length = 0
     with limits.allowance(limits.MAX_TEMPLATE_WORK):

@@ -25,7 +25,7 @@ _NEEDED = {
 
 
 def validated(document: Document, shape: type[S], findings: list[Finding]) -> S | None:
-    """The file in that shape. None where it does not fit: each error is added to `findings`, at its line."""
+    """None where it does not fit: each error is added to `findings`, at its line."""
     try:
         return shape.model_validate(document.data)
     except ValidationError as problem:
@@ -54,7 +54,6 @@ def _sentence(shape: type[BaseModel], place: Place, error: dict[str, Any]) -> st
 
 
 def spoken(place: Place) -> str:
-    """`severities[2].watch`"""
     text = ""
     for part in place:
         text += f"[{part + 1}]" if isinstance(part, int) else f"{'.' if text else ''}{part}"
@@ -69,7 +68,6 @@ def _known_keys(shape: type[BaseModel], place: Place) -> list[str]:
 
 
 def _fields(shape: type[BaseModel]) -> dict[str, FieldInfo]:
-    """By the word that is written in the file."""
     return {field.alias or name: field for name, field in shape.model_fields.items()}
 
 

@@ -30,7 +30,7 @@ class Document:
     lines: Mapping[Place, int] = field(default_factory=dict)
 
     def line(self, place: Place) -> int:
-        """The line of that place, or of the nearest place around it."""
+        """Or of the nearest place around it."""
         while place and place not in self.lines:
             place = place[:-1]
         return self.lines.get(place, 1)
@@ -54,12 +54,12 @@ class Unreadable(Exception):
 
 
 def read(path: Path) -> Document:
-    """The file as a Document. Raises Unreadable."""
+    """Raises Unreadable."""
     return parse(str(path), read_text(path))
 
 
 def read_text(path: Path, *, max_bytes: int = MAX_BYTES) -> str:
-    """The file's text, bounded and UTF-8. Raises Unreadable."""
+    """Bounded and UTF-8. Raises Unreadable."""
     try:
         with path.open("rb") as stream:
             raw = stream.read(max_bytes + 1)
@@ -75,7 +75,7 @@ def read_text(path: Path, *, max_bytes: int = MAX_BYTES) -> str:
 
 
 def parse(file: str, text: str) -> Document:
-    """The text of `file` as a Document; an empty one is an empty mapping. Raises Unreadable."""
+    """An empty one is an empty mapping. Raises Unreadable."""
     try:
         _measure(file, text)
         root = yaml.compose(text, Loader=Loader)

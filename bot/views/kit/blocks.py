@@ -38,7 +38,7 @@ def fields(*pairs: tuple[str, str]) -> Block:
 
 
 def sections(lines: Sequence[str], each: int) -> list[Block]:
-    """So many lines in each section, which holds 3,000 characters."""
+    """A section holds 3,000 characters."""
     return [section("\n".join(lines[start : start + each])) for start in range(0, len(lines), each)]
 
 
@@ -51,7 +51,6 @@ def divider() -> Block:
 
 
 def actions(*buttons: Block | None) -> list[Block]:
-    """One actions block, or none where no button is left."""
     there = [button for button in buttons if button]
     return [{"type": "actions", "elements": there}] if there else []
 
@@ -124,6 +123,5 @@ def modal(callback: str, title: str, blocks: list[Block], *, submit: str = "", m
 def question(
     callback: str, title: str, name: str, label: str, metadata: str, submit: str, *, limit: int = 500
 ) -> Modal:
-    """A modal with one field, for a text of several lines."""
     fields = [field(name, label, text_input(multiline=True, limit=limit))]
     return Modal(modal(callback, title, fields, submit=submit, metadata=metadata))

@@ -55,7 +55,7 @@ def _disarmed(line: str) -> str:
 
 
 def mention(person: str) -> Safe:
-    """A person's or a user group's id as a mention, and where else they acted; anything else as text."""
+    """Anything but a person's or a user group's id as text; and where else they acted."""
     who, at, rest = person.partition(AT_PAGERDUTY)
     if at and not rest:
         return Safe(f"{mention(who)}{at}")
@@ -71,19 +71,17 @@ def channel(identity: str) -> Safe:
 
 
 def link(url: str | None, text: str) -> Safe:
-    """A link with a text; the text alone where there is no address of http or https."""
+    """The text alone where there is no address of http or https."""
     if not url or not re.match(r"https?://", url):
         return literal(text)
     return Safe(f"<{escape(url).replace('|', '%7C')}|{literal(text.replace('|', '¦'))}>")
 
 
 def clock(at: datetime) -> Safe:
-    """`14:30` in each reader's own time zone."""
     return _token(at, "{time}", "%H:%M UTC")
 
 
 def moment(at: datetime) -> Safe:
-    """`Nov 20, 14:30` in each reader's own time zone."""
     return _token(at, "{date_short_pretty}, {time}", "%d %b, %H:%M UTC")
 
 
@@ -92,7 +90,7 @@ def _token(at: datetime, shape: str, fallback: str) -> Safe:
 
 
 def clip(text: str, limit: int) -> str:
-    """At most `limit` characters, with an ellipsis where something is missing; markup is never cut in two."""
+    """Markup is never cut in two."""
     if len(text) <= limit:
         return text
     kept = text[: limit - 1]

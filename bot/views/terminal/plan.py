@@ -15,7 +15,7 @@ from bot.views.runbook import where
 def lines(
     runbook: Runbook, plan: Plan, rule: ApprovalRule | None, who: Sequence[str], seen: Mapping[str, str] | None = None
 ) -> list[str]:
-    """What is wrong comes first. `rule` is the approval of the whole run, `who` those who may give it.
+    """Problems come first. `rule` is the approval of the whole run, `who` those who may give it.
 
     `seen` is what the reads marked `in_plan` see now, by step.
     """

@@ -1,5 +1,3 @@
-"""Where an alert goes, as plain text for a terminal."""
-
 from __future__ import annotations
 
 from bot.domain.alerts.alert import Alert
