@@ -54,8 +54,6 @@ async def run(folder: Path) -> list[Figure]:
 
 
 class Hall:
-    """A bot with a workspace, a monitoring system that may send to it, and a look into its database."""
-
     def __init__(self, rig: Rig, client: httpx.AsyncClient, count: Callable[[Any], Awaitable[int]]) -> None:
         self.rig = rig
         self.count = count
@@ -69,7 +67,6 @@ class Hall:
         return time.perf_counter() - started
 
     async def worked(self) -> None:
-        """Until every message is worked."""
         await self.until(select(func.count()).select_from(inbox).where(inbox.c.state != "done"), 0)
 
     async def until(self, statement: Any, count: int) -> None:
@@ -103,7 +100,6 @@ class _Books:
 
 
 def _alert(number: int, rule: int, severity: str = "warning", **labels: str) -> Alert:
-    """As Alertmanager sends one, with the text that rules usually have."""
     named = {"alertname": f"Rule{rule}", "severity": severity, "job": "shop", "instance": f"10.0.{number % 250}.7:9100"}
     return {
         "status": "firing",
@@ -126,7 +122,7 @@ def payloads(count: int, rules: int) -> list[list[Alert]]:
 
 
 async def _taking_in(folder: Path) -> list[Figure]:
-    """As fast as four senders go, each waiting for its 2xx. The worker works meanwhile."""
+    """The worker works meanwhile."""
     async with opened(folder) as hall:
         await hall.post([_alert(10**6, 0)])
         waiting = iter(payloads(PAYLOADS * TOGETHER, RULES))
@@ -188,7 +184,7 @@ async def _storm(folder: Path) -> list[Figure]:
 
 
 async def _acknowledge(hall: Hall, over: asyncio.Event) -> list[float]:
-    """One group after the other, by command; milliseconds each."""
+    """Milliseconds each."""
     took: list[float] = []
     for number in itertools.count(1):
         if over.is_set():
@@ -200,7 +196,6 @@ async def _acknowledge(hall: Hall, over: asyncio.Event) -> list[float]:
 
 
 def _texts(rig: Rig) -> list[str]:
-    """What the bot put into the alerts channel, replies left out."""
     found = rig.simulator.workspace.channels[OPS].messages.values()
     return [str(one.blocks) for one in found if one.by_app and not one.is_reply and not one.ephemeral_to]
 

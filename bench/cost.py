@@ -50,7 +50,7 @@ async def run(folder: Path) -> list[Figure]:
 
 
 def reference_loop_seconds() -> float:
-    """CPU seconds of the loop, the least of some."""
+    """CPU seconds: the least of some."""
     return min(_loop() for _ in range(LOOPS))
 
 

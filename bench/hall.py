@@ -78,7 +78,6 @@ class Hall:
     async def working(
         self, timers: Mapping[str, TimerHandler], handlers: Mapping[str, DeliveryHandler[Any]] | None = None
     ) -> AsyncIterator[None]:
-        """A worker at work inside the block."""
         stop = asyncio.Event()
         worker = Worker(self.deps, timers=timers, deliveries=handlers or {}, inbox={}, chores={}, late={})
         running = asyncio.create_task(worker.run(stop))
@@ -99,7 +98,6 @@ async def opened(folder: Path) -> AsyncIterator[Hall]:
 
 @asynccontextmanager
 async def opened_at(url: str, wakeups: LocalWakeups, name: str = "worker") -> AsyncIterator[Hall]:
-    """A database that has its schema."""
     database = await open_database(url)
     clock = DatabaseClock(database)
     await clock.start()

@@ -44,14 +44,14 @@ def percentile(values: Iterable[float], share: float) -> float:
 
 
 def raw(figures: Sequence[Figure]) -> str:
-    """Every figure unrounded, one JSON object a line, for whoever compares runs."""
+    """One JSON object a line."""
     return "\n".join(
         json.dumps({"figure": one.name, "value": one.value, "unit": one.unit, "bar": one.bar}) for one in figures
     )
 
 
 def contention() -> float:
-    """How many times longer than its own work a busy loop takes here: 1 on a quiet machine, more where others work."""
+    """1 on a quiet machine, more where others work."""
     wall, own = time.perf_counter(), time.thread_time()
     while time.thread_time() - own < BUSY_SECONDS:
         pass

@@ -33,7 +33,7 @@ class Rig:
     port: int
 
     async def command(self, text: str, *, person: int = 0, channel: str = "general") -> float:
-        """A slash command typed; the milliseconds until its acknowledgement. Raises where it was not answered."""
+        """Milliseconds until the acknowledgement. Raises where the command was not answered."""
         wish = {"user": PEOPLE[person % len(PEOPLE)], "channel": channel, "text": text}
         answer: dict[str, Any] = await self.simulator.control.command(wish)
         if not answer.get("ok", True):
@@ -41,7 +41,7 @@ class Rig:
         return float(answer["ack_ms"])
 
     async def quiet(self, limit_seconds: float = 120) -> None:
-        """Until the bot has made no call for a moment."""
+        """No call for a moment."""
         deadline, seen = time.monotonic() + limit_seconds, -1
         while time.monotonic() < deadline:
             last = self.journal_end()
@@ -52,18 +52,15 @@ class Rig:
         raise RuntimeError("The bot does not come to rest.")
 
     def journal_end(self) -> int:
-        """The number of the newest line in the workspace's journal."""
         return max((line["seq"] for line in self.simulator.journal.since()), default=0)
 
     def called(self, method: str, since: int) -> bool:
-        """Whether the bot has called it since that line."""
         return any(line.get("method") == method for line in self.simulator.journal.since(since))
 
     def memory_mb(self) -> float:
         return float(psutil.Process(self.process.pid).memory_info().rss) / MEGABYTE
 
     def refused_calls(self) -> int:
-        """Calls that Slack's contract would reject."""
         return sum(1 for line in self.simulator.journal.since() if line["entry"] == "violation")
 
 
@@ -71,7 +68,7 @@ class Rig:
 async def served(
     folder: Path, *, database: str | None = None, more: Mapping[str, str] | None = None
 ) -> AsyncIterator[Rig]:
-    """A workspace and the bot, ready. `database` defaults to a fresh SQLite file in `folder`; `more` is environment."""
+    """`database` defaults to a fresh SQLite file in `folder`; `more` is environment."""
     simulator = Simulator(manifest.for_socket_mode())
     await simulator.start()
     started = time.monotonic()

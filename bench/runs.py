@@ -60,7 +60,6 @@ def five_steps(effect: Effect) -> Runbook:
 
 
 def row(runbook: Runbook, plan: Plan, hall: Hall, **more: Any) -> dict[str, Any]:
-    """A run that may begin at once, as a request would write it."""
     values: Mapping[str, Any] = {
         "runbook": runbook.id,
         "version": runbook.version,
@@ -167,7 +166,7 @@ async def _work(url: str, number: str) -> None:
 
 
 async def _parked(folder: Path) -> list[Figure]:
-    """Memory and processor time of a process whose worker has them in its database, against one that has none."""
+    """Memory and processor time, against a process that has none waiting."""
     folder.mkdir()
     (folder / "many").mkdir()
     (folder / "none").mkdir()
@@ -193,7 +192,6 @@ async def _idle(folder: Path, count: int) -> tuple[float, float]:
 
 
 async def park(hall: Hall, count: int) -> None:
-    """Runs that wait for approval, each with its question and the timer that ends it."""
     await fill(hall, Effect.ONCE, count, status="awaiting_approval", state="parked")
     now = hall.deps.clock.now()
     async with hall.database.transaction() as tx:

@@ -29,9 +29,6 @@ LEVELS = (("P0", 0), ("P1", 1), ("P2", 2), ("P3", 3))
 
 
 def fill(url: str, count: int) -> None:
-    """Migrate, and add `count` open incidents, each with a timeline, a commander, the promise and timer of its next
-    update, and the deliveries of its declaration, sent.
-    """
     migrate(url)
     parsed = parse(url)
     driver = "postgresql+psycopg" if parsed.get_backend_name() == "postgresql" else "sqlite"

@@ -17,8 +17,6 @@ from bot.ports import Alarm, Chat, Clock, Database, Mailer, Pager, SecretResolve
 
 @dataclass(frozen=True)
 class Config:
-    """The few settings that services look at."""
-
     incidents_channel: str = "incidents"
     alerts_channel: str = "ops-alerts"
     public_url: str | None = None

@@ -1,5 +1,3 @@
-"""The Slack app's manifest: for Socket Mode, for HTTP, and held to Slack's limits."""
-
 from __future__ import annotations
 
 import re
@@ -52,13 +50,12 @@ def packaged() -> dict[str, Any]:
 
 
 def read(path: Path) -> dict[str, Any]:
-    """A manifest's file. Raises what reading and YAML raise."""
+    """Raises what reading and YAML raise."""
     loaded: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
     return loaded
 
 
 def for_socket_mode() -> dict[str, Any]:
-    """No address is needed: the bot connects to Slack."""
     manifest = packaged()
     manifest["settings"]["socket_mode_enabled"] = True
     return manifest
@@ -77,7 +74,6 @@ def for_http(url: str) -> dict[str, Any]:
 
 
 def as_yaml(manifest: dict[str, Any]) -> str:
-    """The text for Slack's form."""
     text: str = yaml.safe_dump(manifest, sort_keys=False, allow_unicode=True, width=120)
     return text
 
@@ -91,7 +87,6 @@ def _base(url: str) -> str:
 
 
 def check(path: Path) -> list[Finding]:
-    """What Slack would refuse, with its line."""
     try:
         text = path.read_text(encoding="utf-8")
         manifest = yaml.safe_load(text)

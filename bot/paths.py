@@ -8,6 +8,6 @@ _HERE = Path(__file__).resolve().parent
 
 
 def data(name: str) -> Path:
-    """The path of `runbooks`, `demo`, `templates` or `manifest.yml`."""
+    """`runbooks`, `demo`, `templates` or `manifest.yml`."""
     packaged = _HERE / "data" / name
     return packaged if packaged.exists() else _HERE.parent / name

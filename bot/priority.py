@@ -13,7 +13,6 @@ urgent: ContextVar[bool] = ContextVar("a_person_waits", default=False)
 
 @contextmanager
 def interactive() -> Iterator[None]:
-    """What is written inside the block goes first."""
     token = urgent.set(True)
     try:
         yield
@@ -25,13 +24,12 @@ _asked: set[asyncio.Task[Any]] = set()
 
 
 def answers_a_command(task: asyncio.Task[Any]) -> None:
-    """Until it is done, `yield_to_commands` waits for it."""
     _asked.add(task)
     task.add_done_callback(_asked.discard)
 
 
 async def yield_to_commands(most_seconds: float) -> None:
-    """Return once everybody who asked has been answered, or after so long: a flood must not stop the worker."""
+    """At most so long: a flood must not stop the worker."""
     loop = asyncio.get_running_loop()
     waiting = {task for task in _asked if task.get_loop() is loop}
     if waiting:

@@ -39,7 +39,7 @@ class Scheduler:
         self._scheduler.start()
 
     async def stop(self, seconds: float) -> None:
-        """Waits up to so many seconds for chores that were begun."""
+        """For chores that were begun."""
         self._scheduler.remove_all_jobs()
         await asyncio.sleep(0)  # what it has just submitted begins now
         if self._busy:
@@ -57,7 +57,7 @@ class Scheduler:
         await asyncio.shield(task)
 
     def arm(self, seconds: float) -> None:
-        """Wake the worker in so many seconds. What is further away than ARM_SECONDS is left to a later call."""
+        """What is further away than ARM_SECONDS is left to a later call."""
         at = datetime.now(UTC) + timedelta(seconds=max(seconds, 0.001))
         if seconds < ARM_SECONDS and (self._armed is None or abs(at - self._armed) > CLOSE_ENOUGH):
             self._armed = at

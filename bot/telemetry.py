@@ -15,7 +15,7 @@ EventDict = MutableMapping[str, Any]
 
 
 class Event(StrEnum):
-    """What can happen that an operator may want to find. The value is what the log holds."""
+    """The value is what the log holds."""
 
     STARTED = "tocsin.started"
     READY = "tocsin.ready"
@@ -61,7 +61,6 @@ class Event(StrEnum):
 
 
 def get_logger() -> structlog.stdlib.BoundLogger:
-    """A logger for `log.info(Event.READY, port=8080)`."""
     logger: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger("tocsin")
     return logger
 
@@ -95,9 +94,9 @@ def _scrubbed(value: Any) -> Any:
 
 
 def configure(log_format: str = "json", log_level: str = "info", stream: TextIO | None = None) -> None:
-    """Send everything, other libraries' lines too, through one writer to standard error.
+    """Other libraries' lines go through it, too, to standard error. `log_format` is json or console.
 
-    `log_format` is json or console. May be called again; the last call counts.
+    May be called again; the last call counts.
     """
     handler = logging.StreamHandler(stream or sys.stderr)
     handler.setFormatter(_formatter(log_format))

@@ -36,8 +36,8 @@ log = get_logger()
 
 
 class Worker:
-    """One process's worker. It is handed five tables, each from a kind to its function; `late` says of a kind of
-    commitment who tells that it was missed.
+    """It is handed five tables, each from a kind to its function; `late` says of a kind of commitment who tells that it
+    was missed.
     """
 
     def __init__(
@@ -66,7 +66,6 @@ class Worker:
         self._next_tick = asyncio.Event()
 
     def wake(self) -> None:
-        """Something was committed: look at everything soon."""
         for event in (self._due, self._arrived, self._sendable, self._runnable):
             event.set()
 
@@ -82,7 +81,6 @@ class Worker:
             log.warning(Event.DATABASE_TROUBLE, during="start", error=str(problem))
 
     async def work_once(self) -> int:
-        """All that is due now, and what follows from it; returns how much that was."""
         await self._refresh_clock()
         moved, _ = await self._fire()
         moved += await inbox.work(self._deps, self._handle_inbox)
@@ -96,7 +94,7 @@ class Worker:
             await self.do_chore(name)
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Work until `stop`; then take nothing new and give what is in flight ten seconds."""
+        """After `stop` takes nothing new and gives what is in flight ten seconds."""
         await self.recover()
         self._deps.wakeups.listen(self.wake)
         taking_in = inbox.intake(self._deps, self._handle_inbox, on_done=self.wake)
@@ -132,7 +130,7 @@ class Worker:
         *,
         polite_seconds: float = POLITE_SECONDS,
     ) -> None:
-        """Act each time the event is set. A database out of reach is tried again at the next tick."""
+        """A database out of reach is tried again at the next tick."""
         while not stop.is_set():
             await event.wait()
             await yield_to_commands(polite_seconds)

@@ -21,7 +21,6 @@ RELOAD_SECONDS = 5.0
 
 
 async def note_catalogue(deps: Deps) -> None:
-    """In the audit log."""
     catalogue, detail = deps.catalogue, {"process": deps.worker_name}
     async with deps.database.transaction() as tx:
         await audit_service.record(tx, deps.clock, BOT, "catalogue.loaded", catalogue.version[:64], **detail)
@@ -34,7 +33,7 @@ async def _say_finding(deps: Deps, finding: Finding) -> None:
 
 
 def catalogue_chore(deps: Deps, watcher: CatalogueWatcher) -> Chore:
-    """Takes up what operators edited, in each process; says what is wrong with an edit that it does not take up."""
+    """In each process. Says what is wrong with an edit that it does not take up."""
     noted = deps.catalogue.version
 
     async def look(deps: Deps) -> None:
@@ -49,7 +48,6 @@ def catalogue_chore(deps: Deps, watcher: CatalogueWatcher) -> Chore:
 
 
 async def keep_catalogue(deps: Deps, chore: Chore, stop: asyncio.Event) -> None:
-    """For a process without a worker, until `stop`."""
     while not stop.is_set():
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(chore.every_seconds):

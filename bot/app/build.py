@@ -1,5 +1,3 @@
-"""Settings in, an opened installation out."""
-
 from __future__ import annotations
 
 import os

@@ -16,7 +16,7 @@ from bot.store.db.schema import migrate_beside, must_be_current
 
 @asynccontextmanager
 async def opened(settings: Settings, *, beside: bool = False) -> AsyncIterator[SqlDatabase]:
-    """The database with the current schema. `beside`: another process may be working on it, so nothing is migrated.
+    """With the current schema. `beside`: another process may be working on it, so nothing is migrated.
 
     Raises Misconfigured.
     """
@@ -34,15 +34,12 @@ async def opened(settings: Settings, *, beside: bool = False) -> AsyncIterator[S
 
 @dataclass(frozen=True)
 class Opened:
-    """All that tokens and the audit log need."""
-
     database: SqlDatabase
     clock: DatabaseClock
 
 
 @asynccontextmanager
 async def clocked(settings: Settings) -> AsyncIterator[Opened]:
-    """Beside a running bot."""
     async with opened(settings, beside=True) as database:
         clock = DatabaseClock(database, settings.clock_speed)
         await clock.join()

@@ -107,7 +107,7 @@ def _settings(settings: Settings, simulator: Simulator, folder: Path, host: str,
 
 
 def _free_port(wished: int) -> int:
-    """`wished`, or any other: the demo names the port before it is open."""
+    """The demo names the port before it is open."""
     for port in (wished, 0):
         with socket.socket() as probe:
             try:
@@ -119,7 +119,6 @@ def _free_port(wished: int) -> int:
 
 
 async def _an_alert(app: build.App) -> str:
-    """What to type in a shell so that an alert fires."""
     secret = await tokens.create(app.deps, "demo", [Scope.INGEST], OWNER, by=OWNER)
     body = json.dumps({"alerts": [{"status": "firing", "labels": ALERT}]})
     url = f"http://127.0.0.1:{app.settings.http_port}/hooks/alertmanager"

@@ -21,8 +21,6 @@ from bot.store.wakeups.local import LocalWakeups
 
 
 class NoSlack:
-    """`ports.Chat` that refuses every call."""
-
     async def call(self, *_arguments: Any, **_named: Any) -> NoReturn:
         raise Undeliverable("this command does not speak to Slack", permanent=True)
 
@@ -31,7 +29,7 @@ class NoSlack:
 
 @asynccontextmanager
 async def looking(settings: Settings) -> AsyncIterator[Deps]:
-    """Deps for a command that reads beside a running bot. Raises Misconfigured."""
+    """Raises Misconfigured."""
     catalogue = load_catalogue(settings)
     async with clocked(settings) as opened:
         yield _deps(settings, catalogue, opened.database, opened.clock)
@@ -47,7 +45,7 @@ class NoDatabase:
 
 
 def planning(settings: Settings) -> Deps:
-    """Deps for a command that only plans: the catalogue and the environment. Raises Misconfigured."""
+    """Raises Misconfigured."""
     nowhere = NoDatabase()
     return _deps(settings, load_catalogue(settings), nowhere, DatabaseClock(nowhere, settings.clock_speed))
 

@@ -68,7 +68,6 @@ def make_door(app: App) -> SlackDoor:
 
 
 async def serve(settings: Settings, *, with_worker: bool = True) -> None:
-    """The HTTP door, Slack's door and a worker, until SIGTERM or SIGINT."""
     settings.require_slack()
     stop = asyncio.Event()
     with stopping(stop):
@@ -77,7 +76,7 @@ async def serve(settings: Settings, *, with_worker: bool = True) -> None:
 
 
 async def run(app: App, stop: asyncio.Event, *, with_worker: bool = True) -> None:
-    """The doors of an opened app, until `stop`; what was begun is finished."""
+    """What was begun is finished."""
     door = make_door(app)
     async with AsyncExitStack() as stack, asyncio.TaskGroup() as group:
         port = await stack.enter_async_context(listening(app, door, stop))
@@ -98,7 +97,7 @@ async def run(app: App, stop: asyncio.Event, *, with_worker: bool = True) -> Non
 
 @asynccontextmanager
 async def listening(app: App, door: SlackDoor, stop: asyncio.Event) -> AsyncIterator[int]:
-    """The HTTP door on its port, which it yields, until `stop`. Raises Misconfigured where the port cannot be had."""
+    """Raises Misconfigured where the port cannot be had."""
     import uvicorn  # here, since most commands serve nothing
 
     from bot.http.app import make_app
@@ -153,7 +152,6 @@ def _family(host: str) -> socket.AddressFamily:
 
 
 async def work(settings: Settings) -> None:
-    """A worker alone, until SIGTERM or SIGINT."""
     stop = asyncio.Event()
     with stopping(stop):
         async with build(settings) as app, asyncio.TaskGroup() as group:
@@ -166,7 +164,7 @@ async def work(settings: Settings) -> None:
 
 
 async def _get_to_know(deps: Deps) -> None:
-    """Who the bot is, for links and for its own messages. Slack being away delays only that."""
+    """Slack being away delays only links and what the bot's own messages are known by."""
     while True:
         try:
             known = await people.introduce(deps)

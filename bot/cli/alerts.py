@@ -43,7 +43,7 @@ def _catalogue(settings: Settings) -> Catalogue:
 
 
 def _alerts(file: BinaryIO, sender: str, catalogue: Catalogue) -> Sequence[Alert]:
-    """The alerts of that payload, read as the door reads them; of a mapping of the catalogue by its name."""
+    """Read as the door reads them."""
     from bot.intake import VENDORS, generic
 
     mapping = catalogue.generic.get(sender)

@@ -21,8 +21,6 @@ BY = "cli"  # the actor in the audit log
 
 
 class Commands(click.Group):
-    """A group that answers a typo with the nearest command."""
-
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
@@ -59,7 +57,7 @@ def run_async(work: Coroutine[Any, Any, int | None]) -> int:
 
 
 async def with_opened(act: Callable[[Opened], Coroutine[Any, Any, int | None]]) -> int:
-    """`act` with the database and its clock, beside a running bot."""
+    """Beside a running bot."""
     with no_collections():
         from bot.app import database
 

@@ -28,8 +28,6 @@ Credentials = Annotated[
 
 @dataclass(frozen=True)
 class Caller:
-    """A token in force, and the person it acts for."""
-
     token: Token
     person: Person
 

@@ -23,7 +23,7 @@ DRAIN_SECONDS = 5.0
 
 
 class BodyLimit:
-    """ASGI middleware: answers 413 before the application sees too much."""
+    """Answers 413 before the application sees too much."""
 
     def __init__(self, app: ASGIApp, most_held: int = MOST_HELD) -> None:
         self._app = app
@@ -48,7 +48,6 @@ class BodyLimit:
 
     @contextmanager
     def _holding(self) -> Iterator[Callable[[int], None]]:
-        """Counts what one request holds, until it is answered."""
         mine = 0
 
         def hold(size: int) -> None:

@@ -62,7 +62,7 @@ class Refusals:
         self._writing = asyncio.create_task(self.flush())
 
     async def flush(self) -> None:
-        """Write what was counted. A database that is away is told with the next ones."""
+        """A database that is away is told with the next ones."""
         self._is_armed = False
         counts, self._counts = self._counts, Counter()
         if not counts:

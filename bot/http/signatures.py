@@ -45,8 +45,6 @@ class Wrong(Exception):
 
 @dataclass(frozen=True)
 class _Way:
-    """How a vendor signs with a secret that both know."""
-
     header: str
     check: Check
     variable: str
@@ -118,5 +116,4 @@ async def _must_be_amazons(deps: Deps, body: bytes) -> None:
 
 
 def _same_region(topic: str, url: str) -> bool:
-    """`arn:aws:sns:REGION:…` is signed in that region."""
     return urlsplit(url).netloc.split(".")[1:2] == topic.split(":")[3:4]

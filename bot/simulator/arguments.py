@@ -10,7 +10,7 @@ from bot.simulator.workspace.errors import Refused, invalid, refuse
 
 
 class Args:
-    """The arguments of one call, typed on the way out; a wrong type is refused as Slack does."""
+    """A wrong type is refused as Slack does."""
 
     def __init__(self, raw: Mapping[str, Any]) -> None:
         self.raw = {key: value for key, value in raw.items() if value is not None and key != "token"}
@@ -34,13 +34,13 @@ class Args:
             raise Refused("invalid_arguments", f"[ERROR] must be an integer [json-pointer:/{name}]") from problem
 
     def names(self, name: str) -> list[str]:
-        """A list, also when it comes as one string with commas."""
+        """Also one string with commas."""
         value = self.raw.get(name, [])
         parts = value if isinstance(value, list) else str(value).split(",")
         return [str(part).strip() for part in parts if str(part).strip()]
 
     def nested(self, name: str) -> Any:
-        """A list or an object, also when it comes as a string of JSON; None when it is absent or empty."""
+        """Also a string of JSON. None where it is absent or empty."""
         value = self.raw.get(name)
         if not isinstance(value, str):
             return value
@@ -54,7 +54,7 @@ class Args:
 
 
 async def read_arguments(request: web.Request) -> tuple[Args, str]:
-    """The arguments of a request, and its token ('' if there is none)."""
+    """The token is '' if there is none."""
     raw: dict[str, Any] = dict(request.query)
     raw.update(await _body(request))
     scheme, _, header_token = request.headers.get("Authorization", "").partition(" ")
@@ -74,7 +74,7 @@ async def _body(request: web.Request) -> dict[str, Any]:
 
 
 async def read_json(request: web.Request, code: str, when_empty: str = "") -> Any:
-    """The body; Refused with the code where it is no JSON."""
+    """Raises Refused with the code where the body is no JSON."""
     try:
         return json.loads(await request.text() or when_empty)
     except ValueError as problem:

@@ -41,7 +41,6 @@ class Control:
     latency_seconds: float = 0.0
 
     def routes(self) -> list[web.RouteDef]:
-        """Every address under /_sim but the page's own."""
         actions: dict[str, Action] = {
             "command": self.command,
             "message": self.message,
@@ -265,7 +264,7 @@ class Control:
         return web.Response(text=lines, content_type="application/x-ndjson", charset="utf-8")
 
     async def stream(self, request: web.Request) -> web.StreamResponse:
-        """Server-sent events: one after each burst of changes."""
+        """One event after each burst of changes."""
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store"})
         await response.prepare(request)
         try:

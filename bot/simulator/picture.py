@@ -14,7 +14,7 @@ async def clock_json(workspace: Workspace) -> Json:
 
 
 async def state_json(workspace: Workspace, me: str | None) -> Json:
-    """What `me` can see; None sees everything."""
+    """`me` None sees everything."""
     channels = [one for one in workspace.channels.values() if me is None or one.is_open_to(me)]
     body: Json = {
         "team": {"id": TEAM_ID, "name": TEAM_NAME},
@@ -86,7 +86,7 @@ def channel_json(channel: Channel, me: str | None) -> Json:
 
 
 def messages_json(workspace: Workspace, channel: Channel, me: str | None, thread_ts: str | None = None) -> list[Json]:
-    """The channel's messages in the order of their ts, with the ephemeral ones `me` may see; or one thread's."""
+    """In the order of their ts, with the ephemeral ones that `me` may see."""
     own = [one for one in channel.ephemerals.values() if me is None or one.ephemeral_to == me]
     everything = [*channel.messages.values(), *own]
     if own:

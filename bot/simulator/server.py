@@ -40,7 +40,7 @@ MOST_REQUEST_BYTES = 64 * 1024 * 1024
 
 
 class Simulator:
-    """A Slack workspace in a box. `manifest` is the app's manifest as a dict; {} grants what this bot needs."""
+    """`manifest` is the app's manifest as a dict; {} grants what this bot needs."""
 
     def __init__(
         self,
@@ -91,11 +91,11 @@ class Simulator:
 
     @property
     def api_url(self) -> str:
-        """The Web API's base, for SLACK_API_URL; ends with a slash."""
+        """For SLACK_API_URL; ends with a slash."""
         return f"{self.url}/api/"
 
     async def start(self) -> None:
-        """Listen; afterwards `url` and `api_url` are known."""
+        """Afterwards `url` and `api_url` are known."""
         self._runner = web.AppRunner(self._application(), access_log=None, shutdown_timeout=0.5)
         await self._runner.setup()
         await web.TCPSite(self._runner, self._host, self._port).start()
@@ -113,7 +113,7 @@ class Simulator:
         self.journal.close()
 
     def reset(self) -> None:
-        """Back to the workspace as it began; connections stay open, the journal is emptied."""
+        """Connections stay open; the journal is emptied."""
         workspace = self.workspace
         fresh = Workspace(workspace.manifest, workspace.clock, self.journal, workspace.changes, seed=self._seed)
         fresh.url = workspace.url
@@ -197,7 +197,7 @@ class Simulator:
             raise Refused("ratelimited", retry_after=wait)
 
     async def _go_wrong(self, fault: Fault, name: str, args: Args, started: float) -> web.Response | None:
-        """The answer a fault puts in place of the real one; None if the call goes on."""
+        """None where the call goes on."""
         if fault.kind == "slow":
             await asyncio.sleep(fault.seconds)
         elif fault.kind == "rate_limited":
@@ -213,7 +213,7 @@ class Simulator:
         return None
 
     def _hang_up(self, request: web.Request, name: str, args: Args, body: Json, started: float) -> web.Response:
-        """The state has changed, the answer is lost: the connection breaks instead."""
+        """The state has changed, the answer is lost."""
         self._note(name, args, body, started, answer="lost")
         if request.transport:
             request.transport.abort()
@@ -280,7 +280,7 @@ async def run_simulator(
     listening: Callable[[Simulator], None] = lambda _: None,
     stop: asyncio.Event | None = None,
 ) -> None:
-    """Serve a simulated workspace until `stop` is set or it is cancelled; `listening` is called once it answers."""
+    """`listening` is called once it answers."""
     simulator = Simulator(manifest, host=host, port=port, clock=WallClock(speed), journal_path=journal_path)
     try:
         await simulator.start()
@@ -310,7 +310,6 @@ async def _show_page(request: web.Request) -> web.StreamResponse:
 
 @web.middleware
 async def _sentences(request: web.Request, handler: Any) -> web.StreamResponse:
-    """What a GET under /_sim cannot do is said in JSON."""
     try:
         response: web.StreamResponse = await handler(request)
     except NotPossible as problem:

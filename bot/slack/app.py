@@ -92,7 +92,7 @@ class SlackDoor:
     # --- coming and going ------------------------------------------------------------------------------------------
 
     async def start(self) -> None:
-        """Reach Slack, at once if it is there. Where it is away, this returns all the same and goes on trying."""
+        """Where Slack is away, this returns all the same and goes on trying."""
         tried = asyncio.Event()
         self._keepers.spawn(self._get_to_know(tried))
         for socket in self._sockets:
@@ -103,21 +103,19 @@ class SlackDoor:
                 await self._wait_for_sockets()
 
     async def stop(self) -> None:
-        """Finish what was begun, then close the connections."""
         self.is_stopping = True
         await self._tasks.drain(DRAIN_SECONDS)
         await self._keepers.drain(0.0)
 
     async def quiet(self) -> None:
-        """Return once every answer that was begun has been given."""
         await self._tasks.quiet()
 
     def connected(self) -> bool:
-        """Whether Slack reaches us: known, and in Socket Mode at least one connection open."""
+        """In Socket Mode at least one connection is open."""
         return self.trouble() is None
 
     def trouble(self) -> str | None:
-        """A sentence for /readyz, or None."""
+        """For /readyz."""
         if self._sockets and self.identity and not any(socket.is_connected for socket in self._sockets):
             return "No Socket Mode connection to Slack is open; I keep trying."
         return self._trouble
@@ -160,7 +158,7 @@ class SlackDoor:
     # --- HTTP ------------------------------------------------------------------------------------------------------
 
     async def http_handler(self, request: Request) -> Response:
-        """`POST /slack/events`: commands, interactivity and events, signed by Slack. 401 where they are not."""
+        """401 where the request is not signed by Slack."""
         if not self._has_secret:
             return Response(status_code=404, content="SLACK_SIGNING_SECRET is not set.")
         body = await _bounded(request)
@@ -187,7 +185,7 @@ class SlackDoor:
         return await self.app.async_dispatch(signed)
 
     async def take_event(self, body: dict[str, Any]) -> BoltResponse:
-        """Store first, acknowledge then. What could not be stored is not acknowledged: Slack sends it again."""
+        """What could not be stored is not acknowledged: Slack sends it again."""
         try:
             with interactive():
                 await events.keep(self.deps, self.listeners, body)
@@ -239,7 +237,7 @@ class _Handover(AsyncMiddleware):
 
 
 async def _bounded(request: Request) -> bytes | None:
-    """The body, or None where it is longer than anything Slack sends."""
+    """None where it is longer than anything Slack sends."""
     body = bytearray()
     async for chunk in request.stream():
         body += chunk

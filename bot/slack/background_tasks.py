@@ -26,12 +26,12 @@ class Tasks:
         return task
 
     async def quiet(self) -> None:
-        """Wait for what runs, and for what that begins."""
+        """Also for what begins meanwhile."""
         while self._running:
             await asyncio.wait(set(self._running))
 
     async def drain(self, seconds: float) -> None:
-        """Wait for what runs, and for what that begins; cancel what is still running after so long."""
+        """Cancels what is still running after so long."""
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self.quiet()

@@ -47,7 +47,7 @@ Outcome = Answer | Problem
 
 
 async def outcome(work: Awaitable[Answer], **about: str) -> Outcome:
-    """What a question came to. Problems are answers too; a surprise becomes a calm sentence and a line in the log."""
+    """Problems are answers too; a surprise becomes a calm sentence and a line in the log."""
     try:
         return await work
     except Repeated as before:
@@ -77,8 +77,6 @@ class _Answering:
 
 
 class Dispatcher:
-    """Takes an interaction to its listener and the answer back to the person."""
-
     def __init__(
         self, listeners: Listeners, deps: Callable[[], Deps], tasks: Tasks, budget_seconds: float = BUDGET_SECONDS
     ):
@@ -89,7 +87,7 @@ class Dispatcher:
         self._answerings: OrderedDict[str, _Answering] = OrderedDict()
 
     async def answer(self, interaction: Interaction) -> BoltResponse:
-        """The acknowledgement, after at most two seconds. The same interaction twice is carried out once."""
+        """After at most two seconds. The same interaction twice is carried out once."""
         case = self._answerings.get(interaction.key) or self._open(interaction)
         await asyncio.wait({case.task}, timeout=self._budget_seconds)
         if case.task.done():
@@ -131,7 +129,6 @@ class Dispatcher:
         return await _question(self._listeners, deps, interaction, actor)
 
     async def _show(self, interaction: Interaction, modal: Modal) -> Answer:
-        """Open the modal while the trigger lives, or change the one that was pressed."""
         if interaction.kind is Kind.SUBMISSION:
             return modal  # goes back in the acknowledgement
         chat, view = self._deps().chat, placed(modal.view, interaction)
@@ -168,7 +165,6 @@ class Dispatcher:
 
 
 async def _question(listeners: Listeners, deps: Deps, interaction: Interaction, actor: Actor) -> Answer:
-    """The answer of the listener's function."""
     kind, name, where = interaction.kind, interaction.name, interaction.where
     if kind is Kind.COMMAND:
         picked = help_text.pick(listeners, name, interaction.text)
@@ -203,7 +199,6 @@ def _click(interaction: Interaction, actor: Actor) -> BlockAction:
 
 
 def placed(view: dict[str, Any], interaction: Interaction) -> dict[str, Any]:
-    """The view, knowing from where it was opened."""
     return {**view, "private_metadata": payloads.pack(interaction.where, str(view.get("private_metadata") or ""))}
 
 
@@ -235,7 +230,7 @@ def as_answer(interaction: Interaction, found: Outcome) -> Answer:
 
 
 def _named_by_block(interaction: Interaction, errors: FieldErrors) -> Answer:
-    """Errors by field name as errors by block_id; one for a field that is not in the form goes to the first."""
+    """One for a field that is not in the form goes to the first."""
     blocks = payloads.field_blocks(interaction.view or {})
     if not blocks:
         return Reply("\n".join(errors.errors.values()))
@@ -251,7 +246,6 @@ def late_reply(answer: Answer) -> Answer:
 
 
 def acknowledgement(interaction: Interaction, answer: Answer) -> BoltResponse:
-    """What goes back in the answer to Slack's own request."""
     if interaction.kind is Kind.COMMAND and isinstance(answer, Reply):
         return BoltResponse(status=200, body=message(answer))
     if interaction.kind is Kind.SUBMISSION and isinstance(answer, FieldErrors):
@@ -271,14 +265,14 @@ def message(reply: Reply) -> dict[str, Any]:
 
 
 def response(reply: Reply, interaction: Interaction) -> dict[str, Any]:
-    """For a response_url: `replace` swaps the message that was pressed, anything else is a message of its own."""
+    """`replace` swaps the message that was pressed, anything else is a message of its own."""
     body = message(reply) | {"replace_original": reply.replace}
     thread = interaction.where.thread
     return body | ({"thread_ts": thread} if thread and not reply.replace else {})
 
 
 def with_opener(answer: Answer, said: str) -> Answer:
-    """A modal where none can be opened: a button that opens it. `said` is the command in its own words."""
+    """Where no modal can be opened. `said` is the command in its own words."""
     if not isinstance(answer, Modal):
         return answer
     label, action, value = answer.opener

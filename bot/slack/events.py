@@ -46,7 +46,7 @@ OURS = frozenset(
 
 
 async def keep(deps: Deps, listeners: Listeners, body: Mapping[str, Any]) -> bool:
-    """Store an event, once, before Slack is told that it arrived. False: not one for us, or known already.
+    """Once, before Slack is told that it arrived. False: not one for us, or known already.
 
     Raises DatabaseTrouble or OSError where it could not be stored: then Slack must send it again.
     """
@@ -66,7 +66,7 @@ class EventDispatcher:
         self._listeners = listeners
 
     async def handle(self, deps: Deps, item: InboxItem) -> None:
-        """One stored event: `item.key` is Slack's event_id, `item.kind` is `event:<type>`."""
+        """`item.key` is Slack's event_id, `item.kind` is `event:<type>`."""
         event: Json = item.payload["event"]
         _learn_itself(deps, item.payload)
         await self._keep_house(deps, item.key, event)
@@ -82,7 +82,6 @@ class EventDispatcher:
             telemetry.get_logger().info(Event.SLACK_EVENT_REFUSED, kind=item.kind, sentence=problem.sentence)
 
     async def _keep_house(self, deps: Deps, key: str, event: Json) -> None:
-        """What an event means for the door itself: mentions, the Home tab, people and places."""
         kind = str(event.get("type"))
         if kind == "app_mention":
             await self._mention(deps, key, event)
@@ -132,7 +131,6 @@ class EventDispatcher:
 
 
 def spoken_to(bot_user: str, text: str, listeners: Listeners) -> tuple[str, str]:
-    """The command and its words in a message that mentions the bot: `@tocsin list`, `@tocsin runbook list`."""
     mention = re.compile(rf"<@{re.escape(bot_user)}(?:\|[^<>]*)?>" if bot_user else r"<@[UW][A-Z0-9]+(?:\|[^<>]*)?>")
     said = unescape(mention.split(text, maxsplit=1)[-1]).strip().removeprefix("/").lstrip()
     first, _, rest = said.partition(" ")
@@ -169,7 +167,6 @@ async def _membership(deps: Deps, event: Json) -> None:
 
 
 def _learn_itself(deps: Deps, payload: Json) -> None:
-    """Who the bot is, from the event where Slack was away when this process started."""
     if not deps.workspace.bot_user:
         deps.workspace.learn(str(payload.get("bot_user") or ""), str(payload.get("team") or ""))
 

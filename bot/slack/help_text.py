@@ -24,10 +24,7 @@ HERE = "Type `{command}` in a channel: that form cannot be opened from here."
 
 
 def pick(listeners: Listeners, command: str, text: str) -> tuple[Subcommand, str] | Reply:
-    """The verb and what follows it; or, for `help`, what there is. An id where the verb belongs is shown.
-
-    Raises Unclear with the nearest verb.
-    """
+    """An id where the verb belongs is shown. Raises Unclear with the nearest verb."""
     verbs = listeners.commands.get(command)
     if verbs is None:
         raise Unclear(f"I do not know {command}. I know {', '.join(sorted(listeners.commands))}.")
@@ -58,7 +55,6 @@ def _unknown(listeners: Listeners, command: str, word: str) -> str:
 
 
 def help_on(listeners: Listeners, command: str, about: str = "") -> Reply:
-    """Every verb with its usage and what it does, or one of them."""
     verbs = listeners.commands[command]
     word, _ = _first_word(about)
     named = listeners.aliases.get(command, {}).get(word, word)
@@ -89,7 +85,6 @@ def section(text: str) -> dict[str, object]:
 
 
 def opener(label: str, action: str, value: str) -> dict[str, object]:
-    """A button for where no modal can be opened at once."""
     button = {"type": "button", "action_id": action, "text": {"type": "plain_text", "text": label}}
     return {"type": "actions", "elements": [button | ({"value": value} if value else {})]}
 
@@ -103,7 +98,6 @@ def sentence(text: str) -> str:
 
 
 def repeated(answer: Mapping[str, object] | None, subject: str | None) -> Reply:
-    """What was said the first time, when the same request comes again."""
     if answer and answer.get("text"):
         blocks = answer.get("blocks")
         return Reply(

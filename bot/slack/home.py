@@ -13,7 +13,7 @@ from bot.telemetry import Event
 
 
 async def publish(deps: Deps, listeners: Listeners, user: str, key: str) -> None:
-    """Draw the Home tab of this person. Publishing twice is publishing once. Raises Undeliverable."""
+    """Publishing twice is publishing once. Raises Undeliverable."""
     person = await people.find(deps, user)
     try:
         permissions.welcome(person)
@@ -24,7 +24,7 @@ async def publish(deps: Deps, listeners: Listeners, user: str, key: str) -> None
 
 
 async def refresh(deps: Deps, listeners: Listeners, user: str, key: str) -> None:
-    """As `publish`, after a click: where Slack does not take it, the tab is drawn when it is opened next."""
+    """Where Slack does not take it, the tab is drawn when it is opened next."""
     try:
         await publish(deps, listeners, user, key)
     except Undeliverable as problem:

@@ -57,7 +57,7 @@ class Interaction:
 
 
 def subject(interaction: Interaction) -> str:
-    """What it is about, as its value or its form names it (`RUN-7`, `INC-42`); empty where that is nothing."""
+    """Empty where its value or its form names nothing."""
     found = _SUBJECT.match(interaction.value or interaction.metadata)
     return found[0] if found else ""
 
@@ -68,7 +68,7 @@ def unescape(text: str) -> str:
 
 
 def interaction(body: Mapping[str, Any]) -> Interaction | None:
-    """What somebody did, or None for what needs an empty acknowledgement only (a closed modal)."""
+    """None for what needs an empty acknowledgement only (a closed modal)."""
     if "command" in body:
         return _command(body)
     readers = {
@@ -218,7 +218,6 @@ def fields(view: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _input_value(element: Mapping[str, Any], *, single: bool) -> Any:
-    """The value of one input, under whichever of Slack's names its element uses."""
     if element.get("type") == "checkboxes":
         chosen = [option["value"] for option in element.get("selected_options") or []]
         return bool(chosen) if single else chosen
@@ -232,6 +231,5 @@ def _input_value(element: Mapping[str, Any], *, single: bool) -> Any:
 
 
 def field_blocks(view: Mapping[str, Any]) -> dict[str, str]:
-    """Field name -> block_id of its input block, in order: what errors can be shown under."""
     inputs = [block for block in view.get("blocks") or [] if block.get("type") == "input" and block.get("block_id")]
     return {field_name(block["block_id"]): block["block_id"] for block in inputs}

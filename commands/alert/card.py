@@ -38,7 +38,6 @@ async def resolved(deps: Deps, number: int, by: Actor) -> Reply:
 
 
 async def silence(click: BlockAction, deps: Deps) -> Reply:
-    """The choice says how long, and its message which alert."""
     return await silenced(deps, (await alert_operations.by_card(deps, click.where)).id, click.value, click.by)
 
 

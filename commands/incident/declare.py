@@ -46,12 +46,11 @@ def _where(deps: Deps, incident: Incident) -> Safe | None:
 
 
 async def on_click(click: BlockAction, deps: Deps) -> Modal:
-    """The button of the overview, the Home tab, or in place of a modal that could not be opened."""
     return Modal(incident_forms.declare(Draft.read("", deps.catalogue), deps.catalogue), OPENER)
 
 
 async def service_chosen(click: BlockAction, deps: Deps) -> Modal:
-    """Another service has other severities: the form is drawn again with what was typed."""
+    """Another service has other severities."""
     view = incident_forms.declare(
         replace(Draft.from_fields({"service": click.value}, deps.catalogue), **_carried(click.metadata)),
         deps.catalogue,
@@ -63,7 +62,7 @@ async def service_chosen(click: BlockAction, deps: Deps) -> Modal:
 
 
 async def on_shortcut(shortcut: Shortcut, deps: Deps) -> Modal:
-    """Global, or on a message: its words become the title, and the incident links back to it."""
+    """On a message its words become the title, and the incident links back to it."""
     where = shortcut.where
     draft = replace(Draft.read("", deps.catalogue), source_channel=where.channel, source_ts=where.ts)
     title = clean_title(readable(shortcut.text)[:250]) if shortcut.text else ""

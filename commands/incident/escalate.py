@@ -10,7 +10,7 @@ from bot.views import escalation as view
 
 
 async def on_command(command: Command, deps: Deps) -> Reply:
-    """The next level of its escalation policy goes out now, also where it is acknowledged."""
+    """Also where it is acknowledged."""
     of, rest = await find.named(deps, command.text, command.where, command.by)
     if rest:
         raise Unclear(

@@ -20,7 +20,6 @@ async def on_command(command: Command, deps: Deps) -> Reply:
 
 
 async def on_shortcut(shortcut: Shortcut, deps: Deps) -> Reply:
-    """A message of an incident's channel or thread becomes a row of its timeline."""
     where, text, author = shortcut.where, readable(shortcut.text), shortcut.author
     incident, _ = await incident_queries.named(deps, "", where, shortcut.by)
     is_new = await timeline.mark(deps, incident, text, f"{where.channel}:{where.ts}", "message", author, shortcut.by)
@@ -28,7 +27,6 @@ async def on_shortcut(shortcut: Shortcut, deps: Deps) -> Reply:
 
 
 async def reaction(event: dict[str, Any], by: Actor, deps: Deps) -> None:
-    """The pushpin adds the message, taking the last one away removes it."""
     name, item = event.get("reaction"), event.get("item", {})
     if name in PUSHPIN and item.get("type") == "message":
         await timeline.marked_by_event(

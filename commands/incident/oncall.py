@@ -39,7 +39,6 @@ async def _look(words: list[str], command: Command, deps: Deps) -> Reply:
 
 
 def _others(deps: Deps, service: Service) -> list[str]:
-    """Other services with levels of on-call, by key."""
     return [key for key, one in deps.catalogue.services.items() if one.oncall and key != service.key]
 
 
@@ -95,7 +94,7 @@ async def _here(deps: Deps, where: Where) -> Service:
 
 
 async def _which(deps: Deps, words: list[str], where: Where) -> tuple[Service, Level]:
-    """`[service] [level]`; without a level, the first. Raises Unclear with the nearest."""
+    """Without a level, the first. Raises Unclear with the nearest."""
     service, rest = await _here(deps, where), words
     if len(words) > 2:
         raise Unclear("Write a service and a level after it, no more: `/incident oncall take 2h payments secondary`.")

@@ -9,7 +9,6 @@ from bot.views import escalation as view
 
 
 async def on_command(command: Command, deps: Deps) -> Reply:
-    """Somebody is woken: a person, who is on call for a service, or a contact; without a name, who is on call here."""
     of, rest = await find.named(deps, command.text, command.where, command.by)
     paged = await page_and_escalate.page(deps, of, rest, command.by)
     by_pager, by_mail = deps.pager is not None, deps.mailer is not None

@@ -10,7 +10,6 @@ from bot.views import runbook as view
 
 
 async def on_command(command: Command, deps: Deps) -> Reply:
-    """The runbooks of its service, those that fixed most first. The buttons run them where the incident lives."""
     incident, _ = await incident_queries.named(deps, command.text, command.where, command.by)
     found = await runs.suggestions(deps, incident)
     if not found:

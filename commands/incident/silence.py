@@ -26,7 +26,6 @@ async def on_command(command: Command, deps: Deps) -> Reply:
 
 
 async def end(command: Command, deps: Deps) -> Reply:
-    """`/incident unsilence SIL-3`"""
     return await _end(deps, command.text, command)
 
 

@@ -8,6 +8,5 @@ from bot.services.alerts import operations as alert_operations
 
 
 async def on_command(command: Command, deps: Deps) -> Reply:
-    """Which route matched, what it said, and what it led to."""
     group, _ = await alert_operations.named(deps, command.text, command.where)
     return Reply(await alert_operations.why(deps, group or await alert_operations.by_name(deps, command.text)))

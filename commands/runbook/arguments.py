@@ -22,7 +22,7 @@ _LABELLED = re.compile(r"<(?:https?|mailto|tel):[^<>|]+\|([^<>]+)>")
 
 @dataclass(frozen=True)
 class Said:
-    """A runbook's id (empty where none is named), its parameters as typed, and why."""
+    """The id is empty where none is named."""
 
     runbook: str = ""
     given: Mapping[str, str] = field(default_factory=dict)
@@ -30,12 +30,12 @@ class Said:
 
 
 def read(text: str) -> Said:
-    """`restart host=shop-1 reason="two words"`, as somebody typed it. Raises Unclear."""
+    """Raises Unclear."""
     return of_button(as_typed(text))
 
 
 def of_button(text: str) -> Said:
-    """The same words as `value` put them together. Raises Unclear."""
+    """Raises Unclear."""
     try:
         words = shlex.split(text)
     except ValueError:
@@ -47,12 +47,12 @@ def of_button(text: str) -> Said:
 
 
 def as_typed(text: str) -> str:
-    """Without what Slack makes of it: a host that became a link is a host again, curly quotes are straight."""
+    """A host that became a link is a host again, curly quotes are straight."""
     return readable(_LABELLED.sub(r"\1", text)).translate(QUOTES)
 
 
 def value(runbook: str, given: Mapping[str, object], reason: str = "") -> str:
-    """For a button; where it would be too long, the id alone."""
+    """Where it would be too long, the id alone."""
     every = {**given, REASON: reason} if reason else given
     said = shlex.join(
         [runbook, *(f"{name}={_text(one)}" for name, one in every.items() if not isinstance(one, Reference))]
@@ -65,7 +65,7 @@ def _text(one: object) -> str:
 
 
 def must_fit(runbook: Runbook, said: Said, *, whole: bool) -> None:
-    """Every problem with what was given, a sentence each; `whole`: with what was not given too. Raises Unclear."""
+    """`whole`: with what was not given too. Raises Unclear."""
     problems = parameters.problems(runbook, said.given)
     found = [sentence for name, sentence in problems.items() if whole or name in said.given]
     if found:

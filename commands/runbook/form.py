@@ -42,7 +42,7 @@ def carried(text: str) -> Carried:
 
 
 async def picker(deps: Deps, by: Actor, where: Where, chosen: str = "", reason: str = "") -> Modal:
-    """A choice of runbooks; once one is chosen, with its fields. Raises Unclear where there is none."""
+    """Raises Unclear where there is none."""
     every = runbooks.matching(deps, "")
     if not every:
         raise Unclear("The catalogue has no runbooks yet. Your operators write them as files: docs/catalogue.md.")
@@ -56,7 +56,7 @@ async def picker(deps: Deps, by: Actor, where: Where, chosen: str = "", reason: 
 
 
 async def _refusal(deps: Deps, runbook: Runbook, by: Actor, where: Where) -> str:
-    """Said before anybody fills in the form; nothing is asked for yet."""
+    """Before anybody fills in the form."""
     incident = await incident_queries.living_here(deps, where)
     try:
         await run_request.may_execute(deps, runbook, by, incident.id if incident else None)
@@ -68,7 +68,7 @@ async def _refusal(deps: Deps, runbook: Runbook, by: Actor, where: Where) -> str
 async def of(
     deps: Deps, runbook: Runbook, said: Said, by: Actor, where: Where, alert: AlertGroup | None = None
 ) -> Modal:
-    """For this runbook, with what was given. Raises Refused."""
+    """Raises Refused."""
     await run_request.may_begin(deps, runbook, by, where, alert.id if alert else None)
     shown = replace(await _form(deps, runbook, said, where, []), alert=str(alert) if alert else "")
     return Modal(view.form(shown), (OPENER, "runbook.run", arguments.value(runbook.id, said.given, said.reason)))
@@ -92,14 +92,13 @@ async def _choices(deps: Deps, runbook: Runbook) -> dict[str, list[tuple[str, st
 
 
 async def rule_here(deps: Deps, runbook: Runbook, where: Where) -> ApprovalRule | None:
-    """What a run of it needs at the severity of the incident here, else at its service's."""
+    """At the severity of the incident here, else at its service's."""
     incident = await incident_queries.living_here(deps, where)
     service = deps.catalogue.service_or_default(runbook.service)
     return rule_of_run(runbook, incident.severity if incident else service.default_severity)
 
 
 async def needs_form(deps: Deps, runbook: Runbook, said: Said, where: Where) -> bool:
-    """Where a parameter or the reason is missing."""
     if not arguments.is_whole(runbook, said):
         return True
     return not said.reason and await must_say_why(deps, runbook, where)
@@ -111,7 +110,7 @@ async def must_say_why(deps: Deps, runbook: Runbook, where: Where) -> bool:
 
 
 async def change(deps: Deps, number: int, by: Actor) -> Modal:
-    """With the run's present parameters. Raises Conflict, Missing, Refused."""
+    """Raises Conflict, Missing, Refused."""
     await runs.visible(deps, number, by)
     run, runbook = await run_request.may_change(deps, number, by)
     shown = Form(

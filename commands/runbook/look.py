@@ -51,7 +51,7 @@ def _runs_listed(deps: Deps, title: str, found: Iterable[Run], none: str) -> Rep
 
 
 def _named(command: Command, verb: str) -> str:
-    """A runbook's id. Raises Unclear."""
+    """Raises Unclear."""
     first, *rest = arguments.as_typed(command.text).split() or [""]
     if not first:
         raise Unclear(f"Which runbook? `/runbook list` shows what there is; then `/runbook {verb} ID`.")
@@ -78,7 +78,7 @@ async def status(command: Command, deps: Deps) -> Reply:
 
 
 def _live(shown: Shown, *, is_here: bool) -> Live:
-    """Where it runs, with what its steps said; elsewhere only how far it is."""
+    """What steps said is shown where the run is alone."""
     progress = shown.progress if is_here else {name: replace(one, output="") for name, one in shown.progress.items()}
     return Live(shown.run, shown.runbook, shown.plan, progress, shown.run.is_over and shown.undoable)
 

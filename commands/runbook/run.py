@@ -16,7 +16,6 @@ from commands.runbook import arguments, form
 
 
 async def on_command(command: Command, deps: Deps) -> Reply | Modal:
-    """With everything it needs given, it is asked for at once; else the form opens with what was given."""
     said = arguments.read(command.text)
     if not said.runbook:
         return await form.picker(deps, command.by, command.where)
@@ -41,7 +40,6 @@ async def on_click(click: BlockAction, deps: Deps) -> Modal:
 
 
 async def chosen(click: BlockAction, deps: Deps) -> Modal:
-    """Another runbook has other fields: the form is drawn again."""
     return await form.picker(deps, click.by, click.where, click.value, click.text(arguments.REASON))
 
 

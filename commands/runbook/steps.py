@@ -15,7 +15,7 @@ from bot.views.kit import blocks as b
 
 
 async def _run(click: BlockAction, deps: Deps) -> int:
-    """The run of a button, where its person may see that run. Raises Unclear, Missing."""
+    """Raises Unclear, Missing."""
     found = run_number(click.value)
     if found is None:
         raise Unclear("That button belongs to no run that I know. `/runbook status` shows the latest.")
@@ -23,7 +23,7 @@ async def _run(click: BlockAction, deps: Deps) -> int:
 
 
 async def _subject(deps: Deps, value: str, by: Actor, where: Where) -> Subject:
-    """The step of a button, likewise, and the message with that button. Raises Missing."""
+    """Raises Missing."""
     about = runs.subject_of(value)
     await runs.visible(deps, about.run, by)
     return replace(about, ts=where.ts)

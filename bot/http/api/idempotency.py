@@ -24,7 +24,7 @@ Key = Annotated[
 
 
 async def actor(deps: Deps, caller: Caller, key: str | None, content: dict[str, Any]) -> Actor:
-    """The token's owner, with a key that is this token's own. Raises Unclear where it was used for something else."""
+    """With a key that is the token's own. Raises Unclear where it was used for something else."""
     if key is None:
         return Actor(caller.person, source="api")
     own = f"api:{caller.token.name}:{key}"

@@ -284,7 +284,7 @@ async def show_execution(id: str, deps: TheDeps, reader: Reader) -> ExecutionSha
 
 
 class _View:
-    """A run as programs read it. Not `is_whole`: without what people typed and what steps said."""
+    """Not `is_whole`: without what people typed and what steps said."""
 
     def __init__(self, deps: Deps, shown: Shown, *, is_whole: bool) -> None:
         self._deps = deps

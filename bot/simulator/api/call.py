@@ -27,31 +27,29 @@ class Call:
     user: str = BOT_USER
 
     def visible_channel(self, channel_id: str) -> Channel:
-        """A conversation the app may know of, whatever its scopes."""
+        """Whatever the app's scopes."""
         channel = existing(self.workspace.channels.get(channel_id), "channel_not_found")
         refuse(channel_not_found=not channel.is_open_to(self.user))
         return channel
 
     def channel(self, name: str = "channel") -> Channel:
-        """The conversation the call names, if the app may know of it and has the scope for its sort."""
+        """Where the app may know of it and has the scope for its sort."""
         channel = self.visible_channel(self.args.text(name))
         self.need_scope_for(channel.family)
         return channel
 
     def joined_channel(self) -> Channel:
-        """As `channel`, where the app is a member and nothing is archived."""
         channel = self.channel()
         refuse(is_archived=channel.archived, not_in_channel=self.user not in channel.members)
         return channel
 
     def plain_channel(self) -> Channel:
-        """As `channel`, but direct conversations are refused."""
         channel = self.channel()
         refuse(method_not_supported_for_channel_type=channel.is_im or channel.is_mpim)
         return channel
 
     def need_scope_for(self, family: str) -> None:
-        """conversations.* ask for the scope of that sort of conversation: channels:…, groups:…, im:…, mpim:…"""
+        """conversations.* ask for channels:…, groups:…, im:…, mpim:…"""
         if any(scope.split(":")[0] in SCOPE_FAMILIES for scope in self.scopes):
             self.workspace.manifest.need_any([scope for scope in self.scopes if scope.split(":")[0] == family])
 
@@ -59,11 +57,11 @@ class Call:
         return existing(self.workspace.people.get(user_id), code)
 
     def message(self, channel: Channel, name: str = "ts") -> Message:
-        """A message everybody in the channel sees; ephemeral ones cannot be named."""
+        """Ephemeral ones cannot be named."""
         return existing(channel.messages.get(self.args.text(name)), "message_not_found")
 
     def thread(self, channel: Channel) -> str | None:
-        """The first message of the thread that `thread_ts` names; Slack's own lines have no threads."""
+        """Slack's own lines have no threads."""
         if "thread_ts" not in self.args:
             return None
         parent = existing(channel.messages.get(self.args.text("thread_ts")), "cannot_reply_to_message")
@@ -74,7 +72,6 @@ class Call:
         return parent.root_ts
 
     def page(self, items: Sequence[Item], default: int = 100) -> tuple[list[Item], Json]:
-        """The slice that `cursor` and `limit` ask for, and the response_metadata that leads to the next one."""
         limit = self.args.number("limit", default) or default
         refuse(invalid_limit=limit < 0)
         start = self._start(len(items))
@@ -83,7 +80,6 @@ class Call:
         return list(items[start:end]), {"next_cursor": cursor}
 
     def listing(self, name: str, items: Sequence[Item], show: Callable[[Item], Any], default: int = 100) -> Json:
-        """The answer of a method that lists: one page under `name`, each item as `show` gives it."""
         page, metadata = self.page(items, default)
         return {name: [show(one) for one in page], "response_metadata": metadata}
 

@@ -110,7 +110,6 @@ def list_(call: Call) -> Json:
 
 
 def visible_channels(call: Call, member: str | None = None) -> list[Channel]:
-    """The conversations of the asked-for types that the app may see; only those `member` is in, if given."""
     names = call.args.names("types") or ["public_channel"]
     for name in names:
         refuse(invalid_types=name not in TYPES)
@@ -136,14 +135,13 @@ def members(call: Call) -> Json:
 
 
 def history(call: Call) -> Json:
-    """The newest messages first; thread replies only where they were broadcast."""
+    """Thread replies only where they were broadcast."""
     channel = _readable(call)
     marks = {"pin_count": len(channel.pins), "channel_actions_ts": None, "channel_actions_count": 0}
     return _shown(call, channel, _between(call, channel.timeline)[::-1]) | marks
 
 
 def replies(call: Call) -> Json:
-    """A thread from its first message on, oldest first."""
     channel = _readable(call)
     named = existing(channel.messages.get(call.args.text("ts")), "thread_not_found")
     root = channel.messages.get(named.root_ts, named)
@@ -151,7 +149,6 @@ def replies(call: Call) -> Json:
 
 
 def open_(call: Call) -> Json:
-    """A direct conversation with up to eight people, or the one whose id is given."""
     if "channel" in call.args:
         return {"no_op": True, "already_open": True, "channel": channel_json(call.channel())}
     users = tuple(call.args.names("users"))
@@ -182,7 +179,7 @@ def _readable(call: Call) -> Channel:
 
 
 def _between(call: Call, stamps: list[str]) -> list[str]:
-    """Those of the ascending `stamps` between `oldest` and `latest`. They sort as text: same length, no sign."""
+    """They sort as text: same length, no sign."""
     inclusive = call.args.flag("inclusive")
     start, end = 0, len(stamps)
     if oldest := _stamp(call, "oldest"):

@@ -33,7 +33,6 @@ def get_upload_url(call: Call) -> Json:
 
 
 def complete_upload(call: Call) -> Json:
-    """Uploaded bytes become files, shared with one message in each channel the call names."""
     files = [_finished(call, wish) for wish in _wishes(call)]
     targets = _targets(call)
     for channel in targets:

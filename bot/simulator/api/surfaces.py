@@ -12,7 +12,6 @@ MOST_VIEW_CHARACTERS = 250_000
 
 
 def show(call: Call, place: Callable[[Workspace, str, Json], View]) -> Json:
-    """views.open and views.push: a modal for the person whose trigger the call holds."""
     content = _content(call, "modal")
     trigger_id = call.args.text("trigger_id") or call.args.text("interactivity_pointer")
     invalid(not trigger_id, "missing required field: trigger_id", "/trigger_id")

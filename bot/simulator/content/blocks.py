@@ -93,7 +93,6 @@ def many(value: Any, at: str, check_one: Check, most: int, least: int = 1) -> Pr
 
 @with_settings
 def thing(value: Any, at: str, required: dict[str, Check], optional: dict[str, Check] | None = None) -> Problems:
-    """An object with exactly these fields."""
     if not isinstance(value, dict):
         yield problem("must be an object", at)
         return
@@ -109,7 +108,6 @@ def thing(value: Any, at: str, required: dict[str, Check], optional: dict[str, C
 
 @with_settings
 def typed(value: Any, at: str, kinds: dict[str, Check], what: str) -> Problems:
-    """An object whose `type` says which of the checks it has to pass."""
     kind = value.get("type") if isinstance(value, dict) else None
     if isinstance(kind, str) and kind in kinds:
         yield from kinds[kind](value, at)
@@ -119,7 +117,7 @@ def typed(value: Any, at: str, kinds: dict[str, Check], what: str) -> Problems:
 
 @with_settings
 def both(value: Any, at: str, *checks: Check) -> Problems:
-    """Each check in turn; the later ones may trust what the earlier ones found in order."""
+    """The later ones may trust what the earlier ones found in order."""
     for one in checks:
         found = list(one(value, at))
         yield from found
@@ -134,7 +132,7 @@ def either(value: Any, at: str, one: str, other: str) -> Problems:
 
 
 def _repeated(ids: Iterable[object]) -> Iterator[tuple[int, str]]:
-    """The ids that an earlier one equals, with their places; what has no id repeats nothing."""
+    """What has no id repeats nothing."""
     seen: set[str] = set()
     for index, one in enumerate(ids):
         if isinstance(one, str) and one in seen:
@@ -467,7 +465,6 @@ VIEWS: dict[str, Check] = {
 
 
 def interactive_elements(block: Json) -> list[Json]:
-    """The elements of a valid block that a person can act on."""
     if block["type"] == "actions":
         return list(block["elements"])
     if block["type"] == "card":

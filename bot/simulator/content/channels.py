@@ -13,7 +13,7 @@ SHOWN_NAMES = {"topic": "topic", "purpose": "description"}
 
 
 def checked_name(workspace: Workspace, name: str) -> str:
-    """The name, if Slack would take it: lower case, no spaces or full stops, new (archived channels keep theirs)."""
+    """Lower case, no spaces or full stops, new (archived channels keep theirs)."""
     refuse(
         invalid_name_required=not name,
         invalid_name_maxlength=len(name) > MOST_NAME_CHARACTERS,
@@ -35,7 +35,7 @@ def create(workspace: Workspace, name: str, is_private: bool, creator: str) -> C
 
 
 def open_dm(workspace: Workspace, users: tuple[str, ...]) -> tuple[Channel, bool]:
-    """The conversation between the bot and these people; True when it existed before."""
+    """True where it existed before."""
     everybody = frozenset((*users, BOT_USER))
     if channel_id := workspace.dms.get(everybody):
         return workspace.channels[channel_id], True

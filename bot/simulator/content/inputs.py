@@ -77,7 +77,7 @@ def initial_values(blocks: list[Json]) -> Values:
 
 
 def kept_values(blocks: list[Json], before: Values) -> Values:
-    """`state.values` after an update: what was typed stays where block_id, action_id and type stayed."""
+    """What was typed stays where block_id, action_id and type stayed."""
     values = initial_values(blocks)
     for block_id, actions in values.items():
         for action_id, state in actions.items():
@@ -88,7 +88,7 @@ def kept_values(blocks: list[Json], before: Values) -> Values:
 
 
 def fill_in(workspace: Workspace, blocks: list[Json], values: Values, wishes: dict[str, Any]) -> None:
-    """Type plain `wishes` ({block_id: value or {action_id: value}}) into `values`, in place."""
+    """Plain `wishes`: {block_id: value or {action_id: value}}. Changes `values` in place."""
     elements = {(block["block_id"], element["action_id"]): element for block, element in stateful(blocks)}
     for block_id, wish in wishes.items():
         own = {action_id: element for (one, action_id), element in elements.items() if one == block_id}
@@ -98,13 +98,13 @@ def fill_in(workspace: Workspace, blocks: list[Json], values: Values, wishes: di
 
 
 def state_of(workspace: Workspace, element: Json, value: Any) -> Json:
-    """The state of an element once a person has entered `value`: text, an option's key, a list of them, a name."""
+    """`value`: text, an option's key, a list of them, a name."""
     key = STATE_KEYS[element["type"]]
     return {"type": element["type"], key: _entered(workspace, element, key, value)}
 
 
 def complaints(blocks: list[Json], values: Values) -> dict[str, str]:
-    """What Slack's own client finds wrong before it sends a form: {block_id: sentence}."""
+    """{block_id: sentence}, as Slack's own client finds them before it sends a form."""
     found: dict[str, str] = {}
     for block, element in stateful(blocks):
         if block["type"] != "input":

@@ -42,7 +42,7 @@ def post(workspace: Workspace, channel: Channel, user: str, draft: Draft) -> Mes
 
 
 def post_ephemeral(workspace: Workspace, channel: Channel, to: str, draft: Draft) -> Message:
-    """An ephemeral message is in no history and raises no event."""
+    """It is in no history and raises no event."""
     message = _written(workspace, channel, BOT_USER, draft)
     message.ephemeral_to = to
     channel.ephemerals[message.ts] = message
@@ -51,7 +51,6 @@ def post_ephemeral(workspace: Workspace, channel: Channel, to: str, draft: Draft
 
 
 def system_message(workspace: Workspace, channel: Channel, user: str, subtype: str, text: str, **extra: Any) -> Message:
-    """A line Slack itself writes into a channel: a person joined, the topic changed."""
     return post(workspace, channel, user, Draft(text, subtype=subtype, extra=extra))
 
 
@@ -83,7 +82,7 @@ def delete(workspace: Workspace, channel: Channel, message: Message) -> None:
 
 
 def react(workspace: Workspace, message: Message, user: str, name: str, remove: bool = False) -> bool:
-    """Add or take back a reaction; False when there was nothing to change."""
+    """False where there was nothing to change."""
     users = message.reactions.get(name, [])
     if (user in users) is not remove:
         return False
@@ -112,7 +111,6 @@ def unpin(workspace: Workspace, channel: Channel, message: Message, user: str) -
 
 
 def pinned_item(workspace: Workspace, channel: Channel, ts: str) -> Json:
-    """A pin as pins.list and the events show it."""
     pin_info = channel.pins.get(ts, {"created": workspace.epoch(), "created_by": ""})
     body = message_json(workspace, channel.messages[ts]) | {"permalink": permalink(workspace, channel, ts)}
     if ts in channel.pins:

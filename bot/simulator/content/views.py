@@ -69,7 +69,7 @@ def publish_home(workspace: Workspace, user: str, content: Json, expected_hash: 
 
 
 def close(workspace: Workspace, view: View) -> None:
-    """Close a modal and everything on top of it."""
+    """And everything on top of it."""
     stack = workspace.stacks.get(view.user, [])
     while view in stack:
         _forget(workspace, stack.pop())

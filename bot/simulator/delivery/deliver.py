@@ -65,7 +65,7 @@ class Deliverer:
             self._spawn(self._deliver_event(delivery))
 
     async def ask(self, sort: Sort, payload: Json, key: str) -> Ack:
-        """A command or an interaction, with its acknowledgement. Slack never retries either."""
+        """Slack retries neither commands nor interactions."""
         delivery = Delivery(sort, payload, key)
         if self._faults.take_delivery("duplicate_delivery"):
             self._spawn(self._quietly(delivery))
@@ -77,7 +77,7 @@ class Deliverer:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def quiet(self) -> None:
-        """Return once every delivery sent so far is acknowledged or given up."""
+        """Every delivery sent so far is acknowledged or given up."""
         while self._tasks:
             await asyncio.wait(set(self._tasks))
 

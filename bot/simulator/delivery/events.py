@@ -22,7 +22,6 @@ class Events:
     _deliverer: Deliverer
 
     def emit(self, event: Json, channel: Channel | None = None) -> None:
-        """Deliver the event if the app subscribed to it and may see where it happened."""
         name = _name(event["type"], channel)
         if self._is_subscribed(name, channel) and _is_visible(name, channel):
             self._deliverer.send_event(self._wrap({"event_ts": self._workspace.new_ts(), **event, "type": name}))

@@ -49,7 +49,7 @@ class Faults:
         return fault
 
     def take_call(self, method: str, *channels: str) -> Fault | None:
-        """The fault ordered for this call; the order counts down."""
+        """The order counts down."""
         return self._take(CALL_KINDS, method, channels)
 
     def take_delivery(self, kind: str) -> Fault | None:

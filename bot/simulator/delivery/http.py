@@ -14,7 +14,7 @@ from bot.simulator.workspace.state import Workspace
 
 
 def signature(secret: str, timestamp: str, body: bytes) -> str:
-    """Slack's signature, version v0."""
+    """Version v0."""
     base = b"v0:" + timestamp.encode() + b":" + body
     return "v0=" + hmac.new(secret.encode(), base, hashlib.sha256).hexdigest()
 
@@ -54,7 +54,7 @@ class HttpDoor:
         return Ack(payload, (time.perf_counter() - started) * 1000)
 
     async def verify_url(self) -> bool:
-        """The url_verification handshake; True when the app echoed the challenge."""
+        """True where the app echoed the challenge."""
         challenge = self._workspace.new_hex(16**20, 20)
         payload = {"type": "url_verification", "token": "simulated", "challenge": challenge}
         try:

@@ -17,8 +17,6 @@ SOCKET_REASONS = {"http_timeout": "timeout", "": ""}
 
 
 class Socket:
-    """One open connection and the envelopes on it that still lack an answer."""
-
     def __init__(self, ws: web.WebSocketResponse, request: web.Request) -> None:
         self.ws = ws
         self.waiting: dict[str, asyncio.Future[Any]] = {}
@@ -26,7 +24,7 @@ class Socket:
         self._request = request
 
     def settle(self, frame: dict[str, Any]) -> str | None:
-        """Hand an answer to the delivery that waits for it; a sentence if the frame is none."""
+        """Returns a sentence where the frame is no answer."""
         envelope_id = frame.get("envelope_id")
         if not isinstance(envelope_id, str):
             return "a frame without an envelope_id"
@@ -37,13 +35,12 @@ class Socket:
         return "acknowledged after more than three seconds" if envelope_id in self.late else "unknown envelope_id"
 
     def lose(self) -> None:
-        """Every delivery that waits on this socket is undelivered."""
         for future in self.waiting.values():
             if not future.done():
                 future.set_exception(Undelivered("connection_lost"))
 
     def cut(self) -> None:
-        """Abort the connection without a close frame, as a broken network does."""
+        """Without a close frame, as a broken network does."""
         if transport := self._request.transport:
             transport.abort()
 
@@ -100,7 +97,7 @@ class Sockets:
         return ws
 
     async def disconnect(self, reason: str) -> None:
-        """Ask one random client to reconnect, in Slack's words, and close its socket."""
+        """In Slack's words."""
         if self._open:
             socket = self._workspace.random.choice(self._open)
             self._forget(socket)
@@ -108,7 +105,7 @@ class Sockets:
             await socket.ws.close()
 
     def drop(self, how_many: int) -> int:
-        """Cut random connections; returns how many there were to cut."""
+        """Returns how many there were to cut."""
         doomed = self._workspace.random.sample(self._open, min(how_many, len(self._open)))
         for socket in doomed:
             self._forget(socket)

@@ -35,7 +35,7 @@ class Interactions:
     _deliverer: Deliverer
 
     async def command(self, person: Person, channel: Channel, line: str) -> tuple[Asked, Json | None]:
-        """Returns what the acknowledgement said, None if it said nothing."""
+        """Returns what the acknowledgement said."""
         name, _, rest = line.strip().partition(" ")
         known = self._workspace.manifest.commands
         words = f"{name} is not a valid command. In Slack, all messages that start with the “/” are commands."
@@ -78,7 +78,7 @@ class Interactions:
         return [self._apply(view, person, asked) for asked in answers]
 
     async def close(self, person: Person, view: View) -> None:
-        """Cancel a modal; the app hears of it where it asked to."""
+        """The app hears of it where it asked to."""
         payload = payloads.view_closed(self._workspace, person, view)
         views.close(self._workspace, view)
         if view.content.get("notify_on_close"):
@@ -128,7 +128,7 @@ class Interactions:
         return shown | ({"blocks": draft.blocks} if draft.blocks else {})
 
     def _apply(self, view: View, person: Person, asked: Asked) -> Json:
-        """Do what the acknowledgement of a form says; by default the modal closes."""
+        """By default the modal closes."""
         body = asked.ack.payload if isinstance(asked.ack.payload, dict) else {}
         action = body.get("response_action")
         if view.id not in self._workspace.views:
@@ -167,7 +167,7 @@ class Interactions:
 
 @dataclass(frozen=True)
 class Choice:
-    """Which element a person acts on and what they choose there; `value` tells equal action_ids apart."""
+    """`value` tells equal action_ids apart."""
 
     action_id: str
     value: str | None = None
@@ -175,7 +175,7 @@ class Choice:
     block_id: str | None = None
 
     def find(self, blocks: list[Json]) -> tuple[Json, Json]:
-        """The block and the element; NotPossible if there is none."""
+        """Raises NotPossible."""
         found = [(block, one) for block in blocks for one in interactive_elements(block) if self._matches(block, one)]
         forbid(not found, "no_such_element", f"There is nothing called {self.action_id} to click here.")
         exact = [pair for pair in found if self.value is not None and pair[1].get("value") == self.value]
@@ -184,7 +184,6 @@ class Choice:
         return (exact or found)[0]
 
     def action(self, workspace: Workspace, block: Json, element: Json) -> tuple[Json, Json | None]:
-        """The entry of `actions`, and the element's new state where it has one."""
         action = {"type": element["type"], "action_id": element["action_id"], "block_id": block["block_id"]}
         if element["type"] == "button":
             return action | {key: element[key] for key in ("text", "value", "style", "url") if key in element}, None

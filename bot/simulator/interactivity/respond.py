@@ -12,7 +12,7 @@ LIFETIME_SECONDS = 1800.0
 
 
 def respond(workspace: Workspace, key: str, body: Any) -> None:
-    """Do what the app asks at this address; Refused says why not."""
+    """Raises Refused."""
     address = existing(workspace.response_urls.get(key), "invalid_url")
     refuse(
         expired_url=workspace.clock.wall() - address.issued_at > LIFETIME_SECONDS,

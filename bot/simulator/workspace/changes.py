@@ -19,12 +19,11 @@ class Changes:
             event.set()
 
     def close(self) -> None:
-        """Every follower's iteration ends."""
         self._closed = True
         self.mark()
 
     async def follow(self) -> AsyncIterator[int | None]:
-        """Yield the sequence number after each burst of changes; None when it is time for a sign of life."""
+        """None where it is time for a sign of life."""
         event = asyncio.Event()
         self._waiting.add(event)
         try:

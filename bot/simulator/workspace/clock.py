@@ -60,6 +60,6 @@ class WallClock:
 
 
 async def wait_until(clock: SimClock, wall_due: float) -> None:
-    """Return once Slack's clock reads `wall_due` or later, also when a test moves that clock."""
+    """Also where a test moves that clock."""
     while (left := wall_due - clock.wall()) > 0:  # noqa: ASYNC110  a clock from outside has no event to wait for
         await asyncio.sleep(min(left, 0.05))

@@ -36,27 +36,24 @@ def refuse(**when: bool) -> None:
 
 
 def invalid(holds: bool, sentence: str, pointer: str) -> None:
-    """Refused as invalid_arguments, in Slack's own form, where the condition holds."""
     if holds:
         raise Refused("invalid_arguments", f"[ERROR] {sentence} [json-pointer:{pointer}]")
 
 
 def existing(found: Found | None, code: str) -> Found:
-    """What a look-up found; Refused with the code where it found nothing."""
+    """Raises Refused with the code where it found nothing."""
     if found is None:
         raise Refused(code)
     return found
 
 
 def possible(found: Found | None, code: str, sentence: str) -> Found:
-    """What a look-up found; NotPossible where it found nothing."""
     if found is None:
         raise NotPossible(code, sentence)
     return found
 
 
 def forbid(holds: bool, code: str, sentence: str, **extra: Any) -> None:
-    """NotPossible where the condition holds."""
     if holds:
         raise NotPossible(code, sentence, **extra)
 

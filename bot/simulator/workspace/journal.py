@@ -20,7 +20,7 @@ class Journal:
         self._file: IO[str] | None = path.open("a", buffering=1, encoding="utf-8") if path else None
 
     def add(self, entry: str, at: float, **details: Any) -> None:
-        """Record one `entry` (call, delivery, ack, action, violation …) at Slack's time `at`, epoch seconds."""
+        """`at`: Slack's time, epoch seconds."""
         self._seq += 1
         line = {"seq": self._seq, "entry": entry, "at": datetime.fromtimestamp(at, UTC).isoformat(), **details}
         self._entries.append(line)
@@ -30,11 +30,10 @@ class Journal:
             watcher(line)
 
     def watch(self, watcher: Callable[[dict[str, Any]], None]) -> None:
-        """Call `watcher` with every entry from now on, at once: a call's before its answer is on its way."""
+        """At once: a call's entry before its answer is on its way."""
         self._watchers.append(watcher)
 
     def since(self, seq: int = 0) -> Iterator[dict[str, Any]]:
-        """The entries after `seq`, oldest first."""
         return (line for line in self._entries if line["seq"] > seq)
 
     def lines(self, seq: int = 0) -> str:

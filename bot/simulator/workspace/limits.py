@@ -18,7 +18,7 @@ class Limits:
         self._posts: dict[str, tuple[float, float]] = {}
 
     def wait_seconds(self, method: str, tier: str, channel: str, now: float) -> int | None:
-        """None when the call may pass (it is counted then), else the Retry-After in whole seconds."""
+        """None: the call may pass, and is counted. Else the Retry-After in whole seconds."""
         if not self.realistic:
             return None
         is_post = method == "chat.postMessage"

@@ -51,13 +51,13 @@ class Manifest:
     interactivity_url: str | None = None
 
     def need_any(self, scopes: Sequence[str]) -> None:
-        """Refused where the app was granted none of these scopes."""
+        """Raises Refused."""
         if not self.scopes.intersection(scopes):
             raise Refused("missing_scope", needed=",".join(scopes), provided=",".join(sorted(self.scopes)))
 
     @classmethod
     def read(cls, raw: dict[str, Any]) -> "Manifest":
-        """From the manifest as a dict; what is left out gets Slack's or this workspace's defaults."""
+        """What is left out gets Slack's or this workspace's defaults."""
         features = _part(raw, "features")
         settings = _part(raw, "settings")
         subscriptions = _part(settings, "event_subscriptions")

@@ -18,7 +18,6 @@ CHANNELS = (("C0GENERAL", "general"), ("C0OPSALERTS", "ops-alerts"), ("C0INCIDEN
 
 
 def seed(workspace: Workspace) -> None:
-    """Fill an empty workspace, without messages and events."""
     created = workspace.epoch()
     for person in PEOPLE:
         workspace.people[person.id] = replace(person, updated=created)

@@ -116,7 +116,6 @@ def bot_profile() -> Json:
 
 
 def message_json(workspace: Workspace, message: Message, with_metadata: bool = False) -> Json:
-    """A message as history, replies and events show it."""
     body: Json = {"type": "message", "ts": message.ts, "user": message.user, "text": message.text, "team": TEAM_ID}
     if message.by_app:
         body |= {"bot_id": BOT_ID, "app_id": APP_ID, "bot_profile": bot_profile()}

@@ -73,7 +73,6 @@ class Message:
 
     @property
     def root_ts(self) -> str:
-        """The first message of its thread; its own ts outside a thread."""
         return self.thread_ts or self.ts
 
     @property
@@ -109,13 +108,11 @@ class Channel:
 
     @property
     def family(self) -> str:
-        """How Slack names this sort of conversation in scopes and event names."""
         if self.is_im or self.is_mpim:
             return "im" if self.is_im else "mpim"
         return "groups" if self.is_private else "channels"
 
     def is_open_to(self, user: str) -> bool:
-        """Members look in, and everybody where the channel is public."""
         return user in self.members or self.family == "channels"
 
 
@@ -206,17 +203,17 @@ class Workspace:
         self._ids = 0
 
     def new_id(self, prefix: str) -> str:
-        """The next id of the shape Slack uses: a letter or two, then capitals and digits; the same in every run."""
+        """The same in every run."""
         self._ids += 1
         return f"{prefix}0{_base36(self._ids).rjust(8, '0')}"
 
     def new_ts(self) -> str:
-        """The next message ts: Slack's time, strictly increasing, `seconds.microseconds`."""
+        """Slack's time, strictly increasing, `seconds.microseconds`."""
         self._last_ts = max(int(self.clock.wall() * 1_000_000), self._last_ts + 1)
         return f"{self._last_ts // 1_000_000}.{self._last_ts % 1_000_000:06d}"
 
     def new_hex(self, below: int, digits: int) -> str:
-        """A random number under `below` as at least so many hexadecimal digits; the same in every run."""
+        """Under `below`; the same in every run."""
         return f"{self.random.randrange(below):0{digits}x}"
 
     def epoch(self) -> int:
@@ -227,7 +224,6 @@ class Workspace:
         self.channel_names[channel.name] = channel.id
 
     def show(self, event: Json, channel: Channel | None) -> None:
-        """Tell the app and the pages."""
         self.emit(event, channel)
         self.changes.mark()
 
@@ -235,7 +231,6 @@ class Workspace:
         self.journal.add(entry, self.clock.wall(), **details)
 
     def violation(self, sentence: str, **details: Any) -> None:
-        """Note in the journal that the app broke Slack's contract."""
         self.record("violation", violation=sentence, **details)
 
     def new_trigger(self, user: str) -> str:
@@ -250,25 +245,21 @@ class Workspace:
         return f"{self.url}/response/{TEAM_ID}/{key}"
 
     def notify(self, user: str, kind: str, text: str) -> None:
-        """A transient line for one person, as Slack's client shows it when an app fails."""
         notice = {"id": self.new_id("N"), "at": self.clock.now().isoformat(), "kind": kind, "text": text}
         self.notices.setdefault(user, deque(maxlen=KEPT_NOTICES)).append(notice)
         self.record("notice", user=user, kind=kind, text=text)
         self.changes.mark()
 
     def find_person(self, who: object) -> Person:
-        """By id or by name, whatever the case."""
         wanted = str(who).removeprefix("@")
         found = self.people.get(wanted) or self.named(wanted) or self.people.get(wanted.upper())
         return possible(found, "user_not_found", f"There is nobody called {wanted} in this workspace.")
 
     def named(self, word: str) -> Person | None:
-        """The first person of this name or real name, whatever the case."""
         wanted = word.lower()
         return next((p for p in self.people.values() if wanted in (p.name.lower(), p.real_name.lower())), None)
 
     def find_channel(self, what: object) -> Channel:
-        """By id or by name, with or without `#`."""
         wanted = str(what).removeprefix("#")
         found = self.channels.get(wanted) or self.channels.get(self.channel_names.get(wanted.lower(), ""))
         return possible(found, "channel_not_found", f"There is no channel called {wanted}.")
