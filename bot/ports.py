@@ -79,7 +79,7 @@ class Alarm(Protocol):
         """Raises Undeliverable when it could not be said."""
 
 
-# Entering raises Undeliverable where it is not wanted any more; until it is left, nobody can say so.
+# Entering raises Undeliverable where it is no longer wanted; until it is left, nobody can say so.
 Still = Callable[[], AbstractAsyncContextManager[None]]
 
 
@@ -93,17 +93,17 @@ class Pager(Protocol):
 
     @property
     def has_events(self) -> bool:
-        """Whether it can wake whoever the routing key leads to."""
+        """Whether it can wake the people whom the routing key leads to."""
 
     @property
     def has_rest(self) -> bool:
         """Whether it can wake a service or a person, take notes, and say who is on call."""
 
     async def trigger(self, page: Page, *, still: Still | None = None) -> None:
-        """Wake whoever the routing key leads to."""
+        """Wake the people whom the routing key leads to."""
 
     async def acknowledge(self, dedup_key: str) -> None:
-        """Somebody is on it: whoever would be woken next is not."""
+        """Somebody is on it: nobody else is woken."""
 
     async def resolve(self, dedup_key: str) -> None:
         """It is over."""
@@ -127,7 +127,7 @@ class Pager(Protocol):
 
 
 class Sns(Protocol):
-    """Amazon SNS, for whoever listens to it."""
+    """Amazon SNS, for a listener."""
 
     @property
     def topics(self) -> frozenset[str]:
@@ -144,7 +144,7 @@ class Mailer(Protocol):
     """Outgoing e-mail."""
 
     async def send(self, mail: Mail) -> Sent:
-        """One message; who did not get it stands in the answer. Raises Undeliverable where nobody did."""
+        """One message; who did not get it is in the answer. Raises Undeliverable where nobody did."""
 
 
 class Wakeups(Protocol):

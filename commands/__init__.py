@@ -35,10 +35,10 @@ INCIDENT = {
     "show": Subcommand(look.show, "[INC-n]", "show one incident's card"),
     "ack": Subcommand(ack.on_command, "[INC-n|ALR-n]", "say that you are on it"),
     "severity": Subcommand(
-        severity.on_command, "[INC-n] <level>", "change the severity; the next update is promised anew"
+        severity.on_command, "[INC-n] <level>", "change the severity; the next update is promised again"
     ),
     "status": Subcommand(
-        status.on_command, "[INC-n] <investigating|identified|mitigating|monitoring|resolved>", "say where it stands"
+        status.on_command, "[INC-n] <investigating|identified|mitigating|monitoring|resolved>", "say how far you are"
     ),
     "role": Subcommand(
         role.on_command, "[INC-n] <commander|comms|ops|scribe> [@person]", "take a role, or give it to somebody"

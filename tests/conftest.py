@@ -37,7 +37,7 @@ if os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free > 2_000_000_000
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Whoever reports adds up what each folder costs."""
+    """The process that reports adds up what each folder costs."""
     if not hasattr(config, "workerinput"):
         config.pluginmanager.register(Budget(budget(), is_whole=is_whole(config)))
 
@@ -65,7 +65,7 @@ def plain_tracebacks() -> None:
 
 @pytest.fixture
 def clock() -> HandClock:
-    """A clock that stands still until the test moves it."""
+    """A clock that does not move until the test moves it."""
     return HandClock()
 
 

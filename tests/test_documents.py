@@ -47,7 +47,7 @@ def test_every_link_between_documents_leads_somewhere() -> None:
 
 
 def _examples() -> list[object]:
-    """Every diff in docs/adding.md, under the heading it stands below."""
+    """Every diff in docs/adding.md, by its heading."""
     sections = re.split(r"^## ", _text("docs/adding.md"), flags=re.MULTILINE)[1:]
     fence = re.compile(r"^```diff\n(.*?)^```$", re.MULTILINE | re.DOTALL)
     return [pytest.param(diff, id=one.splitlines()[0]) for one in sections for diff in fence.findall(one)]

@@ -190,7 +190,7 @@ def test_limits(place: str, value: Any, sentence: str) -> None:
 
 
 def test_findings_have_lines(tmp_path: Path) -> None:
-    """A finding stands where the text stands; what is no YAML is one too."""
+    """A finding has the line of its text; what is no YAML is one too."""
     path = tmp_path / "manifest.yml"
     path.write_text(data("manifest.yml").read_text().replace("name: Add to timeline", f"name: {'x' * 25}"))
     (found,) = manifest.check(path)

@@ -109,7 +109,7 @@ def test_one_of_the_two_modes_is_needed() -> None:
     ],
 )
 def test_every_secret_reads_from_a_file(name: str, tmp_path: Path) -> None:
-    """NAME_FILE gives the secret that stands in a file, without its line end."""
+    """NAME_FILE gives the secret that is in a file, without its line end."""
     value = {
         "TOCSIN_DATABASE_URL": "sqlite:///x.db",
         "TOCSIN_REDIS_URL": "redis://r",

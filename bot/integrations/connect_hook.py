@@ -81,7 +81,7 @@ class _Doorstep:
         try:
             async with self._still():
                 if self._is_shut:
-                    raise Undeliverable(f"{HELD_UP}: nobody waits for it any more")
+                    raise Undeliverable(f"{HELD_UP}: nobody waits for it now")
                 allowed.set_result(None)
                 async with asyncio.timeout(HELD_SECONDS):
                     await self._has_left.wait()

@@ -13,7 +13,7 @@ from bot.views.kit import mrkdwn
 HELP = "help"
 SECTION_LIMIT = 2_900
 
-GONE = "That button is from an older message and does nothing any more. Open the newest card, or type `/incident`."
+GONE = "That button is from an older message and no longer does anything. Open the newest card, or type `/incident`."
 TOO_SLOW = "Slack was too slow for the form to open. {next}"
 AGAIN = "Try again."
 PRESS = "Press the button to open it."

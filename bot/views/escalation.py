@@ -199,7 +199,7 @@ def someone(who: str, tongue: Tongue = SLACK) -> str:
     if USER.fullmatch(who):
         return tongue.person(who)
     if who == "oncall":
-        return "whoever is on call"
+        return "the person on call"
     named = {"oncall": f"{key} on-call", "team": f"the team {key}", "role": f"the {key}"}
     return named.get(kind, who) if key else ("everyone" if who == "everyone" else tongue.quoted(who))
 
@@ -274,6 +274,6 @@ def paged(subject: str, spoken_as: str, by_pager: bool, by_mail: bool, *, is_dri
     if is_drill:
         return f"{subject} is a drill, so nobody is woken: it says beside it that {spoken_as} would be paged."
     if by_pager:
-        return f"Paging {spoken_as} for {subject}. What becomes of it stands beside {subject}."
+        return f"Paging {spoken_as} for {subject}. What becomes of it is said beside {subject}."
     ways = "a direct message and, where an address is known, an e-mail" if by_mail else "a direct message"
     return f"PagerDuty is not set up here, so for {subject} {ways} {'go' if by_mail else 'goes'} to {spoken_as}."

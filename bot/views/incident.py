@@ -156,7 +156,7 @@ def claim(incident: Incident, role: Role) -> Block:
 
 def closing_buttons(incident: Incident) -> list[Block | None]:
     confirm = b.button("Confirm", "incident.confirm", incident.name, style="primary")
-    sure = b.confirm("Reopen?", f"{incident} becomes open again and updates are promised anew.", "Reopen")
+    sure = b.confirm("Reopen?", f"{incident} becomes open again and updates are promised again.", "Reopen")
     return [
         confirm if incident.status is Status.RESOLVED else None,
         b.button("Reopen", "incident.reopen", incident.name, confirm=sure),
@@ -256,7 +256,7 @@ def reopened_text(incident: Incident, actor: str) -> str:
 
 def stranded(incident: Incident, what: str, error: str, announced_in: str) -> str:
     """`what`: `open`, no channel could be opened for it, or `lost`, its channel is not usable."""
-    trouble = "I could not open a channel for it" if what == "open" else "I cannot write in its channel any more"
+    trouble = "I could not open a channel for it" if what == "open" else "I can no longer write in its channel"
     said = f"{incident}: {trouble}; Slack says `{escape(error)}`."
     if not incident.private:
         return f"{said} It goes on in the thread of its card in {literal(announced_in)}: mention me there."

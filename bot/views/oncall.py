@@ -128,7 +128,7 @@ def _remarks(shift: Shift) -> list[str]:
 def _unchanged(schedule: str | None) -> str:
     if not schedule:
         return ""
-    return f" PagerDuty's own schedule {schedule} is unchanged: whoever it names may still be paged from there."
+    return f" PagerDuty's own schedule {schedule} is unchanged: the people it names may still be paged from there."
 
 
 def taken(service: Service, level: str, until: datetime, relieved: Sequence[str], schedule: str | None) -> str:

@@ -73,7 +73,7 @@ def approval_fallback(live: Live, asked: ApprovalRequest) -> str:
         State.APPROVED: "was approved",
         State.REJECTED: "was rejected",
         State.EXPIRED: "was not approved in time",
-        State.VOID: "is not asked about any more",
+        State.VOID: "is no longer asked about",
     }
     return f"{live.run} {words[asked.state]} · {escape(live.runbook.title)}"
 
@@ -227,7 +227,7 @@ def _approval_state(live: Live, asked: ApprovalRequest) -> str:
         State.APPROVED: f"✓ Approved by {given} at {at}.",
         State.REJECTED: f"Rejected by {who(asked.decided_by or '')} at {at}: {escape(_rejection(asked))}",
         State.EXPIRED: f"Nobody decided by {clock(asked.expires_at)}. Nothing was done.",
-        State.VOID: "This question does not count any more.",
+        State.VOID: "This question no longer counts.",
     }
     return said[asked.state]
 
@@ -283,9 +283,9 @@ def question_message(live: Live, made: StepRun) -> list[Block]:
 def manual_message(live: Live, made: StepRun, people: Sequence[str]) -> list[Block]:
     value = f"{live.run}:{made.step}"
     if made.state is not StepState.WAITING or live.run.is_over:
-        said = "is not needed any more" if made.state is StepState.WAITING else _state(made)
+        said = "is no longer needed" if made.state is StepState.WAITING else _state(made)
         return [b.section(f"*{live.run}: step {literal(made.step)}* {said}")]
-    for_whom = _named(live, people) if people else "whoever runs it"
+    for_whom = _named(live, people) if people else "the person who runs it"
     return [
         b.section(f"*{live.run}: step {literal(made.step)} is yours*, {for_whom}.\n{escape(made.sentence)}"),
         *b.actions(b.button("Done", "step.done", value, style="primary"), b.button("Skip", "step.skip", value)),

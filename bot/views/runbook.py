@@ -202,7 +202,7 @@ def may_approve(rule: ApprovalRule | None, access: Access, runbook: Runbook) -> 
     people = rule.who or access.approve
     if not people:
         return "Nobody may approve it yet: `access.approve` in org.yml is empty."
-    said = [f"Approve: {_quorum(rule, people)}. Whoever asks for the run never counts."]
+    said = [f"Approve: {_quorum(rule, people)}. Who asks for the run never counts."]
     if rule.by_severity:
         said.append(" ".join(f"At {key}: {_quorum(one, one.who or people)}." for key, one in rule.by_severity.items()))
     if rule.reason:
@@ -227,7 +227,7 @@ def plan(runbook: Runbook, made: Plan, approval: str, value: str, seen: Mapping[
     """Problems come first; the hash is whole, to be compared. `seen`: what marked reads see now."""
     return [
         b.section(f"*{literal(runbook.title)}* `{runbook.id}`"),
-        *_titled("It cannot run as it stands.", list(starmap(_trouble, made.problems.items())), 8),
+        *_titled("It cannot run as it is.", list(starmap(_trouble, made.problems.items())), 8),
         *_sections(plan_lines(made.steps), 32),
         *(b.section(f"Step {step} sees now:\n```{code(said)}```") for step, said in (seen or {}).items()),
         b.section(approval),
@@ -284,7 +284,7 @@ def _inputs(shown: Form, runbook: Runbook) -> list[Block]:
     suffix = f":{runbook.id}" if shown.pick_from else ""
     inputs = [_input(one, shown, suffix) for one in runbook.parameters if one.type is not ParameterType.SECRET]
     secrets = [_secret(one) for one in runbook.parameters if one.type is ParameterType.SECRET]
-    hint = "Whoever approves reads it." if shown.must_say_why else "It stands in the run's message."
+    hint = "The people who approve read it." if shown.must_say_why else "It is in the run's message."
     text = b.text_input(shown.reason, multiline=True, limit=500)
     why = [] if shown.changes else [b.field("reason", "Reason", text, optional=not shown.must_say_why, hint=hint)]
     return [*inputs, *([b.context(*secrets[:10])] if secrets else []), *why]

@@ -20,7 +20,7 @@ async def acknowledge(click: BlockAction, deps: Deps) -> Reply:
 
 async def unacknowledge(click: BlockAction, deps: Deps) -> Reply:
     group, was_so = await alert_operations.unacknowledge(deps, await _number(click, deps), click.by)
-    return Reply(f"Nobody is on {group} any more." if was_so else f"Nobody was on {group}.")
+    return Reply(f"Nobody is on {group} now." if was_so else f"Nobody was on {group}.")
 
 
 async def declare(click: BlockAction, deps: Deps) -> Reply:
@@ -53,4 +53,4 @@ async def unsilence(click: BlockAction, deps: Deps) -> Reply:
 
 async def unsilenced(deps: Deps, number: int, by: Actor) -> Reply:
     group, was_so = await alert_operations.unsilence(deps, number, by)
-    return Reply(f"{group} is not silenced any more." if was_so else f"{group} was not silenced.")
+    return Reply(f"{group} is no longer silenced." if was_so else f"{group} was not silenced.")

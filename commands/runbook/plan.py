@@ -56,5 +56,5 @@ async def _seen(deps: Deps, found: Draft, by: Actor) -> dict[str, str]:
 
 def _summary(found: Draft) -> str:
     trouble = [f"{view.where(place)}: {said}" for place, said in found.plan.problems.items()]
-    verdict = f" It cannot run as it stands. {' '.join(trouble)}" if trouble else ""
+    verdict = f" It cannot run as it is. {' '.join(trouble)}" if trouble else ""
     return f"Plan of {found.runbook.id}, {found.plan.hash}. Nothing was done.{verdict}"

@@ -54,7 +54,7 @@ async def on_submit(sent: Submission, deps: Deps) -> Reply | FieldErrors:
     given, reason = view.given_in(runbook, sent.values), sent.text(arguments.REASON).strip()
     wrong = parameters.problems(runbook, given)
     if not reason and await form.must_say_why(deps, runbook, sent.where):
-        wrong[arguments.REASON] = "Say why: whoever approves needs to know."
+        wrong[arguments.REASON] = "Say why: the people who approve need to know."
     if wrong:
         return FieldErrors(wrong)
     run = await run_request.request(deps, Wanted(runbook.id, given, reason, group=about.group), sent.by, sent.where)
@@ -69,7 +69,7 @@ async def _change(sent: Submission, deps: Deps, number: int) -> Reply | FieldErr
     if wrong:
         return FieldErrors(wrong)
     run = await run_request.change(deps, number, given, sent.by)
-    return Reply(f"Changed. {run} {SPOKEN[run.status]} as it is now; the question is asked anew in its thread.")
+    return Reply(f"Changed. {run} {SPOKEN[run.status]} as it is now; the question is asked again in its thread.")
 
 
 def begun(run: Run, where: Where) -> str:

@@ -53,7 +53,7 @@ def test_several_secrets_count_while_they_are_changed(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", SECRETS)
 def test_every_secret_reads_from_a_file(name: str, tmp_path: Path) -> None:
-    """NAME_FILE gives the secret that stands in a file, and it never prints."""
+    """NAME_FILE gives the secret that is in a file, and it never prints."""
     file = tmp_path / "secret"
     file.write_text("fr0m-file\n")
     given = {key: value for key, value in WHOLE.items() if key != name} | {f"{name}_FILE": str(file)}

@@ -46,7 +46,7 @@ def agent(files: Files) -> Service:
     return good(files).services["social-agent"]
 
 
-# --- what stands there is what it is ---
+# --- what the file says is what it is ---
 
 
 def test_severity(files: Files) -> None:
@@ -484,7 +484,7 @@ def test_a_broken_runbook_does_not_blame_alerts(files: Files) -> None:
 
 @given(st.sampled_from(sorted(parse("org.yml", SPECIFIED_ORG).lines, key=str)), VALUES)
 def test_any_value_anywhere(place: Place, value: object) -> None:
-    """Whatever stands in a place of org.yml, there are routes or findings; it never raises."""
+    """Whatever is in a place of org.yml, there are routes or findings; it never raises."""
     document = parse("org.yml", SPECIFIED_ORG)
     *outer, last = place
     inner = document.data

@@ -108,7 +108,7 @@ def test_whole_specification(files: Files) -> None:
 
 
 def test_service_value(files: Files) -> None:
-    """What stands in service.yml is what the service is."""
+    """What is in service.yml is what the service is."""
     specified(files)
     agent = files.load().catalogue.services["social-agent"]
     assert (agent.name, agent.timezone, agent.default_severity) == (
@@ -121,7 +121,7 @@ def test_service_value(files: Files) -> None:
 
 
 def test_severity_value(files: Files) -> None:
-    """What stands in a severity is what it is; the order is the rank."""
+    """What is in a severity is what it is; the order is the rank."""
     specified(files)
     worst, low = files.load().catalogue.services["social-agent"].severities
     assert (worst.rank, worst.key, worst.aliases, worst.channel) == (0, "P0", ("critical", "sev1"), True)
@@ -195,7 +195,7 @@ FINDINGS = [
 
 @pytest.mark.parametrize(("line", "sentence"), FINDINGS)
 def test_service_finding(files: Files, line: str, sentence: str) -> None:
-    """Each mistake is one sentence that says what to do, at the line where it stands."""
+    """Each mistake is one sentence that says what to do, at the line where it is."""
     files.service(extra=line)
     assert files.findings() == [f"default/service.yml:8: {sentence}"]
 
@@ -280,7 +280,7 @@ VALUES = st.recursive(SCALARS, lambda inner: st.lists(inner, max_size=2) | st.di
 
 @given(st.sampled_from(PLACES), VALUES)
 def test_any_value_anywhere(place: Place, value: object) -> None:
-    """Whatever stands in a place, the file is a service or has findings; it never raises."""
+    """Whatever is in a place, the file is a service or has findings; it never raises."""
     document = parse("social-agent/service.yml", SPECIFIED_SERVICE)
     *outer, last = place
     inner = document.data

@@ -44,7 +44,7 @@ async def seal(database: Database) -> None:
 
 
 async def test_one_run_from_the_request_to_its_end(sqlite_url: str, clock: HandClock, tmp_path: Path, run: Run) -> None:
-    """Asked for over REST, approved in Slack and run: who did what stands in the audit log, in its order."""
+    """Asked for over REST, approved in Slack and run: who did what is in the audit log, in its order."""
     database = await open_database(sqlite_url)
     async with opened_shop(database, clock, tmp_path, restart=RESTART) as (story, _):
         secret = await tokens.create(story.deps, "deploys", [Scope.EXECUTE], "U0ADA", by="cli")
@@ -100,7 +100,7 @@ async def test_which_catalogue_was_in_force(sqlite_url: str, tmp_path: Path, run
     file, versions = folder / "shop" / "restart.yml", []
     async with build.build(settings) as house:
         look = catalogue_chore(house)
-        for text in (file.read_text(), file.read_text().replace("Restart the shop", "Begin anew"), "title: [", ""):
+        for text in (file.read_text(), file.read_text().replace("Restart the shop", "Begin again"), "title: [", ""):
             file.write_text(text)
             await look.do(house.deps)
             versions.append(house.deps.catalogue.version)
@@ -125,12 +125,12 @@ async def test_a_door_without_a_worker_keeps_up(sqlite_url: str, tmp_path: Path)
     stop = asyncio.Event()
     async with build.build(settings) as house:
         file = folder / "shop" / "restart.yml"
-        file.write_text(file.read_text().replace("Restart the shop", "Begin anew"))
+        file.write_text(file.read_text().replace("Restart the shop", "Begin again"))
         keeping = asyncio.create_task(
             background.keep_catalogue(house.deps, replace(catalogue_chore(house), every_seconds=0.01), stop)
         )
         async with asyncio.timeout(30):
-            while house.deps.catalogue.runbooks["restart"].title != "Begin anew":  # noqa: ASYNC110  a file is looked at
+            while house.deps.catalogue.runbooks["restart"].title != "Begin again":  # noqa: ASYNC110  a file is looked at
                 await asyncio.sleep(0.01)
         stop.set()
         await keeping

@@ -84,7 +84,7 @@ note: slow
 3. healthy · http · reads · GET http://127.0.0.1:9
    url: http://127.0.0.1:9/health
 
-Approval: 1 of team:sre, within 30m; whoever asks does not count
+Approval: 1 of team:sre, within 30m; who asks does not count
 Plan: …
 Nothing was done.
 """
@@ -98,7 +98,7 @@ def test_problems_come_first(plan: Run) -> None:
     assert outcome.out.split("\n")[:5] == [
         "Clean up after {{ params.host }} (clean, shop)",
         "",
-        "It cannot run as it stands.",
+        "It cannot run as it is.",
         "  step count: The connection “shop_db” (env:SHOP_DB) does not answer.",
         "  step purge: The program no-such-program-here is not there, or may not be run.",
     ]

@@ -45,7 +45,7 @@ def steps(draw: st.DrawFn, number: int) -> Step:
 
 @dataclass(frozen=True)
 class Case:
-    """What a walk meets. `answers` are given to whatever is asked, in order; the last stands for the rest."""
+    """What a walk meets. `answers` are given to whatever is asked, in order; the last counts for the rest."""
 
     book: Runbook
     outcomes: dict[str, list[Outcome]]

@@ -48,7 +48,7 @@ def run_of(book: Runbook, **more: Any) -> Run:
 
 @dataclass
 class Walk:
-    """`outcomes`: of a step, in order; the last stands for whatever follows, and without any it is done.
+    """`outcomes`: of a step, in order; the last counts for whatever follows, and without any it is done.
 
     Performances are numbered from 1: while that one is under way, the run is cancelled, is over its time, or loses its
     worker.
@@ -142,7 +142,7 @@ class Walk:
         return self.again(asked.made.step)
 
     def again(self, name: str) -> Walk:
-        """A person has a step begun anew."""
+        """A person has a step begun again."""
         self.redone.append(name)
         self.progress[name] = StepRun(name, self.progress[name].attempt + 1, StepState.READY, self.now)
         return self

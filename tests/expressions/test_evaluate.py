@@ -186,7 +186,7 @@ def test_conditions() -> None:
 
 @given(st.text(max_size=60))
 def test_any_text_is_answered(source: str) -> None:
-    """Whatever stands in a file, the answer is plain data or a sentence."""
+    """Whatever is in a file, the answer is plain data or a sentence."""
     _answered(source)
 
 

@@ -95,5 +95,5 @@ async def test_every_route_answers(data: st.DataObject, house: House) -> None:
 @settings(LIGHT, max_examples=30)
 @given(message=mixed())
 async def test_no_alert_is_lost(message: Mixed, house: House) -> None:
-    """Well-formed alerts are kept, whatever stands beside them in their message."""
+    """Well-formed alerts are kept, whatever is beside them in their message."""
     await kept(house, message)

@@ -112,7 +112,7 @@ async def test_no_secret_is_set(vendor: str, story: Story) -> None:
 
 
 async def test_a_token_is_enough(story: Story, api: httpx.AsyncClient, token_for: TokenFor) -> None:
-    """Whoever sends a token is asked for nothing else; and a wrong token is not made up for by a signature."""
+    """Who sends a token is asked for nothing else; and a wrong token is not made up for by a signature."""
     good = await token_for("U0ADA", Scope.INGEST)
     assert (await api.post("/hooks/pagerduty", content=BODY, headers=good)).status_code == 202
     wrong = {"Authorization": "Bearer tocsin_wrong", **signed("pagerduty", BODY, "new")}
@@ -269,7 +269,7 @@ def test_what_is_followed(url: str) -> None:
 
 
 async def test_a_token_does_not_confirm_another_topic(listening: Story, token_for: TokenFor, amazon: Amazon) -> None:
-    """A topic that no operator named is never confirmed, whoever sends it."""
+    """A topic that no operator named is never confirmed, no matter who sends it."""
     stranger = json.dumps(wish(TopicArn=f"{TOPIC}2", SubscribeURL=CONFIRM.replace("MyTopic", "MyTopic2")))
     for signed in (False, True):
         arrival = Arrival("cloudwatch", stranger, {}, listening.clock.wall(), signed=signed)
@@ -280,7 +280,7 @@ async def test_a_token_does_not_confirm_another_topic(listening: Story, token_fo
 
 
 async def test_a_token_confirms_and_ends_nothing(listening: Story, token_for: TokenFor, amazon: Amazon) -> None:
-    """Whoever has an ingest token speaks of alarms, not for Amazon; what Amazon signed counts beside a token, too."""
+    """Who has an ingest token speaks of alarms, not for Amazon; what Amazon signed counts beside a token, too."""
     token = await token_for("U0ADA", Scope.INGEST)
     async with client_of(door_of(listening)) as api:
         for kind, payload in (
@@ -302,7 +302,7 @@ async def test_a_token_confirms_and_ends_nothing(listening: Story, token_for: To
 
 
 async def test_the_end_of_a_subscription_is_said(listening: Story, amazon: Amazon) -> None:
-    """When a topic sends nothing any more, the alerts channel reads of it."""
+    """When a topic sends nothing more, the alerts channel reads of it."""
     ended = {**one("cloudwatch", "the subscription has ended").body, "TopicArn": TOPIC, "SigningCertURL": CERTIFICATE}
     assert (await posts(listening, amazon.signed(ended))).status_code == 202
     await listening.settle()

@@ -42,7 +42,7 @@ async def test_token_opens_what_its_scopes_say(opened: Opened) -> None:
 
 
 async def test_only_a_digest_is_stored(opened: Opened) -> None:
-    """The secret stands nowhere in the database, nor in the audit log."""
+    """The secret is nowhere in the database, nor in the audit log."""
     secret = await _create(opened)
     async with opened.database.reading() as tx:
         rows = [

@@ -116,7 +116,7 @@ async def test_a_mapping_that_is_not_there(api: httpx.AsyncClient, ingest: dict[
 
 
 async def test_strangers_learn_no_mapping(api: httpx.AsyncClient) -> None:
-    """What an operator called the mappings is told to whoever may send, and to nobody else."""
+    """What an operator called the mappings is told to those who may send, and to nobody else."""
     assert "zabbix" not in refused(await api.post("/hooks/generic?source=zabbix", json={}), 401)
 
 

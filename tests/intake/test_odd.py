@@ -1,4 +1,4 @@
-"""Whatever stands in whatever place of a payload: nothing is raised, and nothing else is lost."""
+"""Whatever is in whatever place of a payload: nothing is raised, and nothing else is lost."""
 
 from __future__ import annotations
 
@@ -184,7 +184,7 @@ LABELS = st.dictionaries(st.text(min_size=1, max_size=20), st.text(min_size=1, m
 @settings(max_examples=200)
 @given(first=LABELS, second=LABELS)
 def test_other_labels_are_another_alert(first: dict[str, str], second: dict[str, str]) -> None:
-    """Two sets of labels have one fingerprint only if they are the same set, whoever sends them."""
+    """Two sets of labels have one fingerprint only if they are the same set, no matter who sends them."""
     for vendor in ("alertmanager", "generic"):
         body = {"alerts": [{"labels": first}, {"labels": second}]}
         one_alert, other = VENDORS[vendor](body, received_at=NOW).alerts

@@ -300,7 +300,7 @@ def test_pagerduty_trying_its_webhook_is_no_alert() -> None:
 
 
 def test_the_routing_key_is_not_kept() -> None:
-    """It is a secret of whoever meant to page through PagerDuty."""
+    """It is a secret of somebody who meant to page through PagerDuty."""
     found = one("pagerduty", "events_v2").read()
     assert "e93facc04764012d7bfb002500d5d1a6" not in repr(found)
 
@@ -368,5 +368,5 @@ def test_github_says_its_event_by_itself_too() -> None:
 
 
 def test_a_message_of_the_group_is_kept_once() -> None:
-    """What belongs to all alerts of a generic message stands beside them."""
+    """What belongs to all alerts of a generic message is beside them."""
     assert one("generic", "no mapping: several").read().group.extra == {"note": "kept"}

@@ -63,7 +63,7 @@ async def test_one_thread(mail_server: MailServer) -> None:
 
 
 async def test_a_login(tls: ssl.SSLContext) -> None:
-    """Name and password go over TLS; a wrong one waits for whoever mends it."""
+    """Name and password go over TLS; a wrong one waits until somebody mends it."""
     async with MailServer(tls=tls, login=("tocsin", "right")).serving() as server:
         await mailer(server, login=("tocsin", "right")).send(MAIL)
         with pytest.raises(Undeliverable, match="login_refused: 535") as problem:

@@ -101,7 +101,7 @@ async def test_a_person_without_a_service(pager: PagerDuty, pagerduty: PagerDuty
 
 
 async def test_several_people_are_one_page(pager: PagerDuty, pagerduty: PagerDutyStandIn) -> None:
-    """Whoever of them is first ends it for all; whom PagerDuty does not know is said."""
+    """The first of them ends it for all; whom PagerDuty does not know is said."""
     pagerduty.users.append({"id": "PUBEN", "name": "Ben", "email": "ben@example.com"})
     people = ["ben@example.com", "nobody@example.com", "ada@example.com"]
     paged = await pager.page(PAGE, service="PSVC123", people=people)
@@ -111,7 +111,7 @@ async def test_several_people_are_one_page(pager: PagerDuty, pagerduty: PagerDut
 
 
 async def test_it_is_asked_last_whether_it_is_wanted(pager: PagerDuty, pagerduty: PagerDutyStandIn) -> None:
-    """What is not wanted any more at the last moment does not leave."""
+    """What is no longer wanted at the last moment does not leave."""
 
     @asynccontextmanager
     async def somebody_is_on_it() -> AsyncIterator[None]:

@@ -164,7 +164,7 @@ async def tell(deps: Deps) -> None:
 
 
 async def test_missed_promise_reports_itself_once(deps: Deps, clock: HandClock, world: World) -> None:
-    """A promise not kept within its grace raises one alarm, whoever looks and however often."""
+    """A promise not kept within its grace raises one alarm, no matter who looks, and how often."""
     await commit(deps, 60)
     clock.advance(120)
     assert await commitments.audit_commitments(deps, {}) == 0
@@ -213,7 +213,7 @@ async def test_kept_too_late_is_missed(deps: Deps, clock: HandClock) -> None:
 
 
 async def test_released_promise_is_quiet(deps: Deps, clock: HandClock) -> None:
-    """Nobody is alarmed for what nobody waits for any more."""
+    """Nobody is alarmed for what nobody waits for now."""
     await commit(deps, 60)
     async with deps.database.transaction() as tx:
         assert await commitments.cancel(tx, subject="INC-1") == 1

@@ -417,7 +417,7 @@ async def test_late_answer_is_fenced(outbox: Outbox, world: World, clock: HandCl
 
 
 async def test_held_up_before_acting(outbox: Outbox, world: World, clock: HandClock) -> None:
-    """A worker that was stopped between its claim and the call does not call any more."""
+    """A worker that was stopped between its claim and the call makes no call."""
 
     def oversleep(delivery: object) -> None:
         clock.advance_wall(31)
@@ -444,7 +444,7 @@ async def test_edits_collapse(outbox: Outbox, world: World) -> None:
 
 
 async def test_collapsing_keeps_the_worst_rank(outbox: Outbox) -> None:
-    """A waiting edit that stands for a more urgent one goes with its urgency."""
+    """A waiting edit that counts for a more urgent one goes with its urgency."""
     await outbox.put(note("edit", collapse_key="card:1", rank=5), note("edit", collapse_key="card:1", rank=1))
     assert await column(outbox.deps.database, table, "rank") == [1]
 

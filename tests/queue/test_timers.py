@@ -1,4 +1,4 @@
-"""Timers: fired exactly once, never lost, and a broken one stands in nobody's way."""
+"""Timers: fired exactly once, never lost, and a broken one is in nobody's way."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ async def test_same_key_is_one_promise(deps: Deps) -> None:
 
 
 async def test_cancelled_key_may_be_promised_again(deps: Deps, clock: HandClock) -> None:
-    """A withdrawn timer does not fire, and its key can be scheduled anew."""
+    """A withdrawn timer does not fire, and its key can be scheduled again."""
     await plan(deps, "t", subject="INC-1")
     await plan(deps, "u", subject="INC-1", kind="other")
     async with deps.database.transaction() as tx:
@@ -180,7 +180,7 @@ async def test_skip_when_late(deps: Deps, clock: HandClock) -> None:
 
 
 async def test_coalesce_into_the_newest(deps: Deps, clock: HandClock) -> None:
-    """Of several due with one subject and kind, the newest stands for all; other subjects are their own."""
+    """Of several due with one subject and kind, the newest counts for all; other subjects are their own."""
     for due_in in (0, 10, 20):
         await plan(deps, f"a{due_in}", due_in=due_in, subject="INC-1", lateness=Lateness.COALESCE)
     await plan(deps, "b", subject="INC-2", lateness=Lateness.COALESCE)

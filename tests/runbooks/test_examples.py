@@ -116,7 +116,7 @@ async def test_blocked_sessions(database: str, waiter: threading.Thread) -> None
 
 
 async def test_a_session_that_let_go_meanwhile_is_left_alone(database: str, waiter: threading.Thread) -> None:
-    """Between the list and its approval the holder commits: it blocks nobody any more, and stays."""
+    """Between the list and its approval the holder commits: it no longer blocks anybody, and stays."""
     walk = blocked_sessions(database)
     with psycopg.connect(database) as holder:
         holder.execute("SELECT * FROM things FOR UPDATE")

@@ -102,7 +102,7 @@ class Hands:
 
 @pytest.fixture
 def still() -> StillClock:
-    """A clock that stands still until the test moves it."""
+    """A clock that does not move until the test moves it."""
     return StillClock()
 
 

@@ -22,7 +22,7 @@ async def channel(client: AsyncWebClient) -> str:
 
 
 async def test_timestamps_rise(client: AsyncWebClient, channel: str) -> None:
-    """Each message's ts is greater than the one before, even when the clock stands still."""
+    """Each message's ts is greater than the one before, even when the clock does not move."""
     posts = await asyncio.gather(*(client.chat_postMessage(channel=channel, text=str(n)) for n in range(20)))
     stamps = [post["ts"] for post in posts]
     assert len(set(stamps)) == 20

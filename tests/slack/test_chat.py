@@ -142,7 +142,7 @@ async def test_nothing_left(session: aiohttp.ClientSession, unused_tcp_port: int
 async def test_no_answer_of_slacks(
     other: Other, session: aiohttp.ClientSession, status: int, text: str, kind: str
 ) -> None:
-    """What stands between us and Slack may answer anything: the call may have happened."""
+    """What is between us and Slack may answer anything: the call may have happened."""
     other.says(status, text, kind)
     problem = await refused(SlackChat(Secret("xoxb-1"), base_url=other.url, session=session))
     assert (problem.permanent, problem.maybe_done) == (False, True)

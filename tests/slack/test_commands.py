@@ -15,7 +15,7 @@ from tests.slack.table import Shop
 
 
 async def test_the_acknowledgement_carries_the_reply(door: SlackDoor, workspace: Workspace, shop: Shop) -> None:
-    """The answer to a command stands in its acknowledgement, for the person alone."""
+    """The answer to a command is in its acknowledgement, for the person alone."""
     said = await workspace.says("Ada", "/incident buy bread & butter")
     assert said == {"response_type": "ephemeral", "text": "Bought bread & butter."}
     assert shop.asked[0].by.person.name == "ada"

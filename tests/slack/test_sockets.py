@@ -45,7 +45,7 @@ async def test_a_click_with_one_connection_gone(door: SlackDoor, workspace: Work
 
 
 async def test_a_connection_that_cannot_be_mended_is_replaced(door: SlackDoor, workspace: Workspace) -> None:
-    """A socket without a connection for too long is closed and begun anew, until Slack takes it."""
+    """A socket without a connection for too long is closed and begun again, until Slack takes it."""
     await door.stop()
     await until_open(workspace, 0)
     await workspace.fault("error", method="apps.connections.open", error="internal_error", times=999)

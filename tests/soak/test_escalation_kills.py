@@ -1,5 +1,5 @@
-"""The long chaos of escalation policies, started by `make soak`: steps on time and once, whoever of the processes is
-killed.
+"""The long chaos of escalation policies, started by `make soak`: steps on time and once, no matter which
+of the processes is killed.
 """
 
 from __future__ import annotations
@@ -101,5 +101,5 @@ async def test_twenty_kills_on_sqlite(new_sqlite: NewDatabase, tmp_path: Path) -
 
 
 async def test_twenty_kills_on_postgresql(new_postgres: NewDatabase, tmp_path: Path) -> None:
-    """A bot and a worker, one of them killed at a time: every step once and on time, by whoever is left."""
+    """A bot and a worker, one of them killed at a time: every step once and on time, by the one that is left."""
     await weathered(new_postgres(), tmp_path, 42, ["serve", "worker"])

@@ -126,7 +126,7 @@ async def test_a_cut_end_is_found_by_its_head(database: SqlDatabase, sealed: Hea
 
 
 async def test_a_rebuilt_chain_is_found_by_its_head(database: SqlDatabase, sealed: Head) -> None:
-    """Whoever changes a row and seals everything again is given away by the head kept elsewhere."""
+    """Who changes a row and seals everything again is given away by the head kept elsewhere."""
     unsealed: dict[str, Any] = {"seq": None, "prev_hash": None, "hash": None}
     await alter(database, update(audit_log).values(**unsealed), update(audit_log).values(actor="U999"))
     await seal(database)

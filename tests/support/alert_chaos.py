@@ -41,7 +41,7 @@ class Storm:
     victims: Sequence[str] = ("serve",)
 
     def messages(self) -> list[list[dict[str, Any]]]:
-        """Alertmanager's, in any order: an alert stands in one of them."""
+        """Alertmanager's, in any order: an alert is in one of them."""
         dice = random.Random(self.seed)  # noqa: S311  a seed makes it repeatable
         each = [
             firing(f"Rule{group}", since=START, severity=dice.choice(["warning", "high"]), host=f"h{host}")
@@ -243,7 +243,7 @@ def _of_groups(rows: Sequence[Any], groups: Sequence[Any], storm: Storm) -> Iter
 
 
 def _of_messages(house: House, groups: Sequence[Any], storms: Sequence[Any]) -> Iterable[str]:
-    """Few; each of them is somebody's card, and says how it stands."""
+    """Few; each of them is somebody's card, and says how far the run is."""
     posted = {one.ts: shown({"blocks": one.blocks, "text": one.text}) for one in _posted(house)}
     if len(posted) > MOST_MESSAGES * max(1, len(storms)):
         yield f"{len(posted)} messages for {len(storms)} storms"

@@ -54,7 +54,7 @@ class Alertmanager:
 def alertmanager(
     hook: str, auth: Mapping[str, Any], routes: list[Mapping[str, Any]] | None = None
 ) -> Iterator[Alertmanager]:
-    """`auth` is what stands under its `http_config`; `routes` are more routes to the same receiver."""
+    """`auth` goes under its `http_config`; `routes` are more routes to the same receiver."""
     binary = program(PACKAGE, PACKAGE)
     folder, port = short_folder("tocsin-am-"), free_port()
     webhook = {"url": hook, "send_resolved": True, "http_config": dict(auth)}

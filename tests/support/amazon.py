@@ -1,4 +1,4 @@
-"""Amazon SNS as whoever listens to it meets it: a key, a certificate at some address, and signed messages."""
+"""Amazon SNS as its listeners meet it: a key, a certificate at some address, and signed messages."""
 
 from __future__ import annotations
 

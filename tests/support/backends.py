@@ -113,7 +113,7 @@ class Postgres:
         return self._free.pop()
 
     def give_back(self, url: str, metadata: MetaData) -> None:
-        """Throw out whoever is still connected, empty every table, and keep the database for the next test."""
+        """Throw out everybody who is still connected, empty every table, and keep the database for the next test."""
         self._filled[url].execute(_THROW_OUT)
         self._filled[url].execute(_emptying(metadata))
         self._free.append(url)

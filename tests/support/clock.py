@@ -1,4 +1,4 @@
-"""A clock that stands still until a test moves it."""
+"""A clock that does not move until a test moves it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ START = datetime(2026, 11, 20, 9, 0, tzinfo=UTC)
 
 
 class HandClock(Clock):
-    """At speed 1: the time of promises and the wall are one clock, and it stands still."""
+    """At speed 1: the time of promises and the wall are one clock, and it does not move."""
 
     speed = 1.0
 

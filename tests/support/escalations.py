@@ -87,11 +87,11 @@ class Shop(Monitoring):
         await self.story.fast_forward(seconds=max(left.total_seconds(), 0))
 
     async def cards(self, user: str = "U0ADA") -> list[dict[str, Any]]:
-        """Without what stands in their threads."""
+        """Without what is in their threads."""
         return [one for one in await super().cards(user) if one.get("thread_ts") in (None, one["ts"])]
 
     async def thread(self, name: str = "ALR-1") -> list[str]:
-        """What stands under its card."""
+        """What is under its card."""
         return [tidy(shown(one)) for one in await self.story.replies("ops-alerts", await self.card(name))]
 
     async def card_says(self, name: str = "ALR-1") -> str:

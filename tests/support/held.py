@@ -24,7 +24,7 @@ from psycopg import sql
 
 from tests.engine.steps.support import Wire, web_server, wire_to
 
-# Whoever asks for JSON is content with it, and a Prometheus would say the same.
+# A program that asks for JSON is content with it, and a Prometheus would say the same.
 ANSWER = {"status": "success", "data": {"resultType": "vector", "result": [{"metric": {}, "value": [0, "1"]}]}}
 WORK = """
 # work.sh NAME: notes who begins, and works as long as NAME.held is there, at most for two minutes. Hears no SIGTERM
@@ -164,7 +164,7 @@ class HeldPostgres:
 
 
 class HeldSqlite:
-    """An insert whose commit waits for a reader of ours: it stands in the file's journal by then."""
+    """An insert whose commit waits for a reader of ours: it is in the file's journal by then."""
 
     def __init__(self, path: Path, connection: str) -> None:
         query = "INSERT INTO effects VALUES (1)"

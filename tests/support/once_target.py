@@ -75,7 +75,7 @@ async def serve() -> None:
     runner = web.AppRunner(app, shutdown_timeout=0.1)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
-    print(runner.addresses[0][1], flush=True)  # noqa: T201  whoever started it reads this
+    print(runner.addresses[0][1], flush=True)  # noqa: T201  the process that started it reads this
     await asyncio.to_thread(sys.stdin.read)
     await runner.cleanup()
 

@@ -1,4 +1,4 @@
-"""A PagerDuty that stands in: its Events v2 and REST v2 over TLS, as far as we use them, and its bad days."""
+"""A PagerDuty for tests: its Events v2 and REST v2 over TLS, as far as we use them, and its bad days."""
 
 from __future__ import annotations
 

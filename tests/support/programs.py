@@ -128,7 +128,7 @@ class TlsServer:
         self._thread.start()
 
     def renew(self, days: float) -> None:
-        """Whoever connects from now on sees a certificate that ends in so many days."""
+        """A connection from now on sees a certificate that ends in so many days."""
         self.path.write_bytes(certificate(days))
         self._context.load_cert_chain(self.path)
 

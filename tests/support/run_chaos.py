@@ -436,7 +436,7 @@ class People:
     # --- approving ---
 
     async def _decide(self, room: Channel, message: Message) -> None:
-        """Somebody else approves; now and then whoever asked tries to, first."""
+        """Somebody else approves; now and then the person who asked tries to, first."""
         value = value_of(message, "approval.approve")
         run = await self._place.run(value.partition(":")[0])
         dice = self._storm.dice("approve", value)
@@ -643,7 +643,7 @@ class Judge:
         yield from (f"{wish} was not heard" for wish in self._storm.wishes if wish.note not in known)
 
     def _asks(self, row: Row[Any]) -> bool:
-        """Whether one of the questions that people left open stands in its thread, with its buttons."""
+        """Whether one of the questions that people left open is in its thread, with its buttons."""
         action = {"awaiting_approval": "approval.approve", "unknown": "step.happened"}.get(row.status)
         mine = [one for one in self._posted.get(f"RUN-{row.id}", ()) if one.is_reply]
         return any(action and is_open(one, action) and value_of(one, action) in self._people.left_open for one in mine)

@@ -186,7 +186,7 @@ class Story:
         return _topmost(await self.clicks(user, channel, message, action))
 
     async def chooses(self, user: str, view: dict[str, Any], field: str, choice: str, **typed: Any) -> dict[str, Any]:
-        """Another choice in a modal that is drawn anew for it; the view afterwards."""
+        """Another choice in a modal that is drawn again for it; the view afterwards."""
         answer = await self.does(
             "click",
             user=user,

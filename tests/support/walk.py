@@ -15,7 +15,7 @@ from bot.domain.runs.parameters import read
 from bot.engine.steps import STEPS, StepContext
 from bot.expressions import evaluate
 
-PATIENCE_SECONDS = 30.0  # other processes take their own time; the clock of promises stands still meanwhile
+PATIENCE_SECONDS = 30.0  # other processes take their own time; the clock of promises does not move meanwhile
 
 
 class Walk:

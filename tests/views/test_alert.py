@@ -1,4 +1,4 @@
-"""What stands on an alert's card, whatever its labels hold."""
+"""What is on an alert's card, whatever its labels hold."""
 
 from __future__ import annotations
 

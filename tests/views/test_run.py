@@ -1,4 +1,4 @@
-"""Plans as they are shown to whoever approves them."""
+"""Plans as they are shown to the people who approve them."""
 
 from __future__ import annotations
 

@@ -92,7 +92,7 @@ VALUES = st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text
 
 @given(st.sampled_from(list(ParameterType)), VALUES, VALUES, st.booleans())
 def test_whatever_is_given_makes_a_form(kind: ParameterType, default: Any, given_value: Any, required: bool) -> None:
-    """Whatever stands behind a button or was given before, the form is one that Slack takes."""
+    """Whatever is behind a button or was given before, the form is one that Slack takes."""
     one = Parameter("p", kind, required=required, min=-5.0 if kind in NUMBERS else None, source="env:X")
     kept = None if default is None or parameters.problems(_with(one), {"p": default}) else default
     one = Parameter("p", kind, required=required, default=kept, min=one.min, source="env:X")

@@ -306,7 +306,7 @@ class ParameterSchema(Schema):
     def _check_source(self) -> None:
         if self.type is ParameterType.SECRET:
             if not isinstance(self.from_, str) or not REFERENCE.fullmatch(self.from_):
-                raise ValueError("A secret needs from: env:NAME or file:/path. It never stands in this file.")
+                raise ValueError("A secret needs from: env:NAME or file:/path. It is never in this file.")
         elif self.type is ParameterType.CHOICE:
             try:
                 ChoicesSchema.model_validate(self.from_)

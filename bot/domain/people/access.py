@@ -113,5 +113,5 @@ def spoken(entry: str) -> str:
     if GROUP.fullmatch(entry):
         return f"<!subteam^{entry}>"
     kind, _, key = entry.partition(":")
-    on_call = f"whoever is on call ({key})" if key else "whoever is on call"
+    on_call = f"the person on call ({key})" if key else "the person on call"
     return {"team": f"the team {key}", "role": f"the incident's {key}", ON_CALL: on_call}.get(kind, entry)

@@ -30,7 +30,7 @@ def matcher(pattern: str) -> Callable[[str], bool]:
     if len(pattern) > MAX_PATTERN:
         raise Unclear(f"This pattern is longer than {MAX_PATTERN} characters. Make it shorter.")
     if _is_broken(pattern):
-        raise Unclear("This pattern holds half of a character. Write it anew.")
+        raise Unclear("This pattern holds half of a character. Write it again.")
     try:
         compiled = re2.compile(pattern, _OPTIONS)
     except re2.error as problem:

@@ -55,7 +55,7 @@ def _way(meant: Meant, pager: Pager, to: str) -> dict[str, Any]:
 
 def _page(recipients: StepRecipients, meant: Meant, text: str, context: StepContext) -> Page:
     """Of a private incident nothing but that there is something leaves the house."""
-    said = "A runbook of a private incident asks for you. What it is about stands in its channel."
+    said = "A runbook of a private incident asks for you. Its channel says what it is about."
     shown = said if meant.is_private else text
     summary = next((line for line in shown.splitlines() if line.strip()), shown)
     return Page(

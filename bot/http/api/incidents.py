@@ -141,7 +141,7 @@ class Resolution(BaseModel):
 
 
 class SubjectStatus(BaseModel):
-    """How it stands now. An alert's status is firing, acknowledged or resolved; an incident's is its own."""
+    """How it is now. An alert's status is firing, acknowledged or resolved; an incident's is its own."""
 
     id: str = Field(examples=["ALR-42", "INC-42"])
     status: str = Field(examples=["acknowledged"])

@@ -43,7 +43,7 @@ router = APIRouter(prefix="/api/sre/runbooks", tags=["runbooks"])
 
 
 class ParameterShape(BaseModel):
-    """What a run is given. `rule` stands after “must be”."""
+    """What a run is given. `rule` follows “must be”."""
 
     name: str = Field(examples=["host"])
     type: str = Field(examples=["string"])

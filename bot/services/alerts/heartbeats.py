@@ -58,7 +58,7 @@ async def missed(deps: Deps, tx: Tx, timer: Timer) -> Message | None:
 async def _later(deps: Deps, tx: Tx, timer: Timer, last_at: datetime, every: timedelta) -> datetime | None:
     """When to look again; None where the heartbeat is missed."""
     now, silent_at = deps.clock.now(), last_at + every
-    if silent_at > now and not timer.payload.get("anew"):
+    if silent_at > now and not timer.payload.get("again"):
         return silent_at
     is_behind = await inbox_store.any_open(tx, HOOK, before=silent_at, wall=deps.clock.wall())
     return now + BACKLOG if is_behind and now < silent_at + every else None
@@ -73,14 +73,14 @@ async def came_back(deps: Deps) -> None:
         return
     async with deps.database.transaction() as tx:
         waiting = await store.pending(tx, SILENT)
-        watches = await store.find_all(tx, [key for key, payload in waiting.items() if not payload.get("anew")])
+        watches = await store.find_all(tx, [key for key, payload in waiting.items() if not payload.get("again")])
         ways = [(watch.key, rules.still(deps.catalogue, watch)) for watch in watches]
         now = deps.clock.now()
         due = {key: routed.heartbeat.silent_at(now) for key, routed in ways if routed and routed.heartbeat}
-        await _arm(tx, due, anew=True)
+        await _arm(tx, due, again=True)
 
 
-async def _arm(tx: Tx, due: Mapping[str, datetime], *, anew: bool = False) -> None:
-    more = {"anew": True} if anew else {}
+async def _arm(tx: Tx, due: Mapping[str, datetime], *, again: bool = False) -> None:
+    more = {"again": True} if again else {}
     armings = [Arming(SILENT, key, at, f"{SILENT}:{key}", {"key": key, **more}) for key, at in sorted(due.items())]
     await timers.arm_all(tx, armings)

@@ -35,7 +35,7 @@ async def by_name(deps: Deps, name: str) -> AlertGroup:
     """Raises Unclear, Missing."""
     number = rules.number(name)
     if number is None:
-        raise Unclear("Name the alert: `ALR-42`, as it stands on its card.")
+        raise Unclear("Name the alert: `ALR-42`, as it is on its card.")
     async with deps.database.reading() as tx:
         return await store.get(tx, number)
 

@@ -190,7 +190,7 @@ def _instead(what: Payload, delivery: Delivery[Any], key: str) -> NewDelivery:
 def words(about: Subject, title: str, text: str) -> tuple[str, str]:
     """A private incident's title does not leave Slack."""
     if about.is_private:
-        return str(about), "It is private: what it is about stands in its channel."
+        return str(about), "It is private: its channel says what it is about."
     return title, text
 
 

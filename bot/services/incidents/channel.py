@@ -126,7 +126,7 @@ async def leave_channel(deps: Deps, tx: Tx, incident: Incident, error: str) -> W
     if incident.is_open:
         await _say_what_is_wrong(deps, tx, incident, "lost", error)
     elif incident.private:
-        return Skip(f"{error}, and nobody works on it any more")
+        return Skip(f"{error}, and nobody works on it now")
     return Wait(CHANNEL_RETRY_SECONDS if incident.private else 0.0, error)
 
 
@@ -327,7 +327,7 @@ class EditCardHandler(Edit[EditCard]):
     async def prepare(self, deps: Deps, tx: Tx, delivery: Delivery[EditCard]) -> Plan:
         incident, variant = await of(tx, delivery), delivery.payload.variant
         if variant not in refresh.variants(incident):
-            return Skip("it has no such card any more")
+            return Skip("it no longer has such a card")
         if variant == refresh.CHANNEL:
             channel, ts = incident.slack.channel, incident.slack.card_ts
         else:

@@ -50,7 +50,7 @@ async def wished(deps: Deps, request: SubscriptionRequest, key: str) -> None:
             name = f"{confirm.kind}:{hashlib.sha256(request.url.encode()).hexdigest()}"
             await outbox.enqueue(deps, tx, NewDelivery(confirm, SUBJECT, dedupe_key=name))
         elif request.change is SubscriptionChange.SUBSCRIPTION_ENDED:
-            text = f"Amazon SNS says that nothing comes in any more from {request.subject}: its subscription has ended."
+            text = f"Amazon SNS says that nothing more comes in from {request.subject}: its subscription has ended."
             await operator_notices.enqueue(deps, tx, deps.config.alerts_channel, text, f"sns ended:{key}")
 
 

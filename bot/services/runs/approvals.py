@@ -159,7 +159,7 @@ async def reject(deps: Deps, given: ApprovalClick, by: Actor, reason: str) -> De
     async with _refusals_are_kept(deps, given, by, "reject"):
         asked = await _look(deps, given, by)
         if not rules.is_said(reason):
-            raise Refused("Say why: whoever asked for the run needs to know what to change.")
+            raise Refused("Say why: the person who asked for the run needs to know what to change.")
         learnt = await _learnt_for(deps, asked)
         async with begin(deps, by) as tx:
             run, asked = await _in_hand(deps, tx, given)

@@ -249,7 +249,7 @@ async def skip(deps: Deps, about: Subject, reason: str, by: Actor) -> Run:
     if step.kind is Kind.APPROVAL:
         raise Refused("An approval is never skipped. Somebody who may approve decides it, or the run is cancelled.")
     if not is_said(reason):
-        raise Unclear("Say why the step is left out: the reason stands in the timeline.")
+        raise Unclear("Say why the step is left out: the reason goes into the timeline.")
     async with begin(deps, by) as tx:
         run = await store.lock(tx, about.run)
         made = await _skippable(tx, run, step)

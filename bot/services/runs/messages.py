@@ -147,7 +147,7 @@ class InThread(MovablePost[M]):
     nobody asked for, the channel, where the thread alone is gone.
     """
 
-    instead = "said to whoever asked for the run instead"
+    instead = "said to the person who asked for the run instead"
 
     async def is_lost(self, tx: Tx, delivery: Delivery[M], problem: Undeliverable) -> bool:
         if (await _of(tx, delivery)).run.source == request.AUTOMATION:

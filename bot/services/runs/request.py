@@ -185,10 +185,10 @@ async def may_execute(deps: Deps, runbook: Runbook, by: Actor, incident: int | N
 
 def _must_be_sound(found: Draft, wanted: Wanted, by: Actor, deps: Deps) -> None:
     if found.plan.problems:
-        raise Conflict(f"{found.runbook.id} cannot run as it stands. {told_problems(found.plan)}")
+        raise Conflict(f"{found.runbook.id} cannot run as it is. {told_problems(found.plan)}")
     if found.approval is not None:
         if found.approval.reason and not is_said(wanted.reason):
-            raise Unclear("Say why: whoever approves needs to know. Add a reason.")
+            raise Unclear("Say why: the people who approve need to know. Add a reason.")
         if by.source == AUTOMATION and not approvals.who_of(deps, found.approval):
             raise Refused("Nobody may approve runs yet: `access.approve` in org.yml is empty.")
         approvals.somebody_may(deps, found.approval, found.runbook.service, by)

@@ -114,7 +114,7 @@ async def _not_wanted(deps: Deps, tx: Tx, group: AlertGroup, wanted: Called | No
     if group.is_suppressed(deps.clock.now()):
         return "it is silenced, or its service is in maintenance"
     if wanted is None or not wanted.by_itself:
-        return "the catalogue does not call for it by itself any more"
+        return "the catalogue no longer calls for it by itself"
     begun = [one for one in await runs_store.of_group(tx, group.id) if one.runbook == wanted.runbook]
     return next((f"{one} was asked for already" for one in begun if one.source == AUTOMATION), None)
 

@@ -30,7 +30,7 @@ SENTENCES = {
     "restricted_action": "This workspace does not let me create {name}: create it and invite me, or name another.",
     "missing_scope": "Slack does not let me into {name}: install the app again with the scopes of its manifest.",
     "invalid_name_specials": "{name} is no name Slack takes: lowercase letters, digits, - and _, at most 80.",
-    "not_in_channel": "I am not in {name} any more: invite me to it.",
+    "not_in_channel": "I am no longer in {name}: invite me to it.",
 }
 UNANSWERED = "Slack did not tell me about {name} yet; I will look again in a minute."
 OTHERWISE = "I cannot use {name}: Slack says {error}."

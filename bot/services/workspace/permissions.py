@@ -82,8 +82,8 @@ def must_be_told(groups: Sequence[str], levels: Sequence[str]) -> None:
     if groups:
         raise Refused(f"Slack did not tell me who is in {access.spoken(groups[0])}. Try again in a moment.")
     if levels:
-        is_on_call = access.spoken(levels[0]).removeprefix("whoever ")
-        raise Refused(f"PagerDuty did not tell me who {is_on_call}. Try again in a moment.")
+        on_call = access.spoken(levels[0]).removeprefix("the person ")
+        raise Refused(f"PagerDuty did not tell me who is {on_call}. Try again in a moment.")
 
 
 async def memberships(deps: Deps, ids: Sequence[str]) -> dict[str, frozenset[str]]:

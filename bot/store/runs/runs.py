@@ -126,7 +126,7 @@ async def keep_version(tx: Tx, runbook: Runbook, at: datetime) -> None:
 async def version(tx: Tx, version: str) -> Runbook:
     """Raises Missing."""
     stored = await tx.scalar(select(runbook_versions.c.definition).where(runbook_versions.c.version == version))
-    kept = or_missing(stored, "The version of the runbook that this run began with is not here any more.")
+    kept = or_missing(stored, "The version of the runbook that this run began with is no longer here.")
     return _definitions().validate_python(kept)
 
 

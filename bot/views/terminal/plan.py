@@ -22,7 +22,7 @@ def lines(
     found = [f"{one_line(runbook.title)} ({runbook.id}, {runbook.service})"]
     if plan.problems:
         troubles = [f"  {where(place)}: {one_line(sentence)}" for place, sentence in plan.problems.items()]
-        found += ["", "It cannot run as it stands.", *troubles]
+        found += ["", "It cannot run as it is.", *troubles]
     if plan.parameters:
         found += ["", *(f"{name}: {_value(value)}" for name, value in plan.parameters.items())]
     for step in plan.steps:
@@ -66,7 +66,7 @@ def _approval(rule: ApprovalRule | None, who: Sequence[str]) -> str:
     if not who:
         return "nobody may give it; add people to access.approve in org.yml"
     people = f"{rule.quorum} of {', '.join(who)}, within {duration.short(rule.expires)}"
-    return f"{people}; whoever asks does not count{'; a reason is needed' if rule.reason else ''}"
+    return f"{people}; who asks does not count{'; a reason is needed' if rule.reason else ''}"
 
 
 def one_line(text: str) -> str:

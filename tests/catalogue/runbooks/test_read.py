@@ -142,7 +142,7 @@ def books(files: Files) -> Runbooks:
 
 
 def test_specified(books: Runbooks) -> None:
-    """What stands in the file is what the runbook is."""
+    """What is in the file is what the runbook is."""
     path = books.write(SPECIFIED)
     found = books.one()
     assert (found.id, found.service, found.title) == ("try_it", "default", "Restart the API until healthy")
@@ -183,7 +183,7 @@ def test_specified_policy(books: Runbooks) -> None:
 
 
 def test_specified_steps(books: Runbooks) -> None:
-    """Kinds, effects, gates and undo are as written; what is set stands in braces, what is saved without."""
+    """Kinds, effects, gates and undo are as written; what is set is in braces, what is saved without."""
     books.write(SPECIFIED)
     found = books.one()
     kinds = ["promql", "shell", "wait", "sql", "message", "set", "manual", "approval", "redis"]
@@ -462,7 +462,7 @@ SURROUNDINGS = runbook_read.Surroundings()
     | st.sampled_from(["{{", "{% if %}", "{{ params.host }}", "{{ steps }}", "env:X", "\x00", {"http": {}}, [[]]]),
 )
 def test_any_value_anywhere(place: Place, value: object) -> None:
-    """Whatever stands in a runbook, it loads or has findings with lines of the file."""
+    """Whatever is in a runbook, it loads or has findings with lines of the file."""
     document = parse("default/try_it.yml", SPECIFIED)
     at: object = document.data
     for part in place[:-1]:

@@ -210,7 +210,7 @@ def test_loose_text_decides_nothing(books: Runbooks, place: str, name: str) -> N
     ],
 )
 def test_scheme(books: Runbooks, step: str) -> None:
-    """A scheme stands written out, or is an enum's."""
+    """A scheme is written out, or is an enum's."""
     (found,) = books.step(step)
     assert found.startswith("A URL begins with http:// or https:// and a host")
 

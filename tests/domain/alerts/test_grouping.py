@@ -114,7 +114,7 @@ def test_the_senders_order_counts(orders: tuple[list[tuple[str, bool, int]], ...
 @calmly
 @given(st.lists(st.one_of(PAYLOADS, ABOUT), min_size=1, max_size=6))
 def test_a_silence_holds_what_it_means(steps: list[list[Alert] | str]) -> None:
-    """A group that opens is silent only where a silence means all of its alerts; one that is not meant any more is
+    """A group that opens is silent only where a silence means all of its alerts; one that is no longer meant is
     said to be awake at that moment.
     """
     memory, is_awake = Memory(), set[str]()
@@ -312,7 +312,7 @@ def test_the_same_alert_gets_worse(memory: Memory) -> None:
 
 
 def test_it_gets_no_better(memory: Memory) -> None:
-    """Whoever lowers an alert's severity under its key, or repeats it with other words, opens nothing."""
+    """Who lowers an alert's severity under its key, or repeats it with other words, opens nothing."""
     memory.says(firing(severity="critical", key=KEY))
     change = only(memory.says(firing(severity="info", key=KEY, pod="2")))
     assert (change.group.severity, change.severity) == ("P0", None)
@@ -440,7 +440,7 @@ def test_two_silences(memory: Memory) -> None:
 
 @pytest.mark.parametrize(("hours", "silence"), [(1, None), (3, 1)])
 def test_its_keys_own_silence(memory: Memory, hours: float, silence: int | None) -> None:
-    """What opens anew waits for the end of the silence from its card, or of the one with matchers that lasts longer."""
+    """What opens again waits for the end of its card's silence, or of the one with matchers that lasts longer."""
     memory.says(firing(at=START))
     memory.change(silenced_until=START + timedelta(hours=2), silenced_by="U0ADA")
     memory.says(over(firing(at=START)))
@@ -557,7 +557,7 @@ def test_silent_and_heard_again(watched: Memory) -> None:
 
 
 def test_resolved_by_hand_it_is_told_once(watched: Memory) -> None:
-    """Whoever says that an absence is over is not told of it by the next arrival either."""
+    """Who says that an absence is over is not told of it by the next arrival either."""
     watched.misses(watchdog(), START)
     watched.resolve()
     assert watched.says(watchdog()).groups == []

@@ -52,7 +52,7 @@ def test_what_is_noisy(changes: dict[str, int], habit: Habit | None) -> None:
 
 @given(RULES)
 def test_acting_never_makes_noise(rule: Rule) -> None:
-    """Whoever acts once more makes no rule noisy that was not, and firing once more no rule quieter."""
+    """Who acts once more makes no rule noisy that was not, and firing once more no rule quieter."""
     if replace(rule, acted_on=rule.acted_on + 1).is_noisy:
         assert rule.is_noisy
     if rule.is_noisy:

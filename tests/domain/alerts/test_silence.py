@@ -39,7 +39,7 @@ MATCHERS = st.builds(Matcher, NAMES, st.just("="), VALUES)
 
 @given(st.lists(MATCHERS, min_size=1, max_size=5), st.booleans(), st.sampled_from(["--", "—", "–"]), st.booleans())
 def test_read_as_it_is_written(matchers: list[Matcher], is_first: bool, dashes: str, in_braces: bool) -> None:
-    """Whatever stands in the quotes, the duration before or after, with braces and commas or without."""
+    """Whatever is in the quotes, the duration before or after, with braces and commas or without."""
     text = "{" + ", ".join(map(str, matchers)) + "}" if in_braces else " ".join(map(str, matchers))
     wish = read(f"{f'2h {text}' if is_first else f'{text} 2h'} {dashes} new  disks -- and more")
     assert (wish.lasting, wish.matchers, wish.reason) == ("2h", tuple(matchers), "new disks -- and more")

@@ -68,7 +68,7 @@ def test_an_hour_that_is_left_out() -> None:
 
 @given(some_hours(), moments)
 def test_a_wait_ends_inside(hours: Hours, now: datetime) -> None:
-    """Whoever waits for hours is inside them then, waited no longer than needed, and waits no more."""
+    """Who waits for hours is inside them then, waited no longer than needed, and waits no more."""
     then = hours.next_open(now)
     assert then >= now
     assert hours.is_open(then)

@@ -58,7 +58,7 @@ def test_holds(text: str, holds: bool) -> None:
 
 @given(st.text(max_size=60))
 def test_any_text(text: str) -> None:
-    """Whatever stands there, it is a matcher or is refused as unclear."""
+    """Whatever is there, it is a matcher or is refused as unclear."""
     with contextlib.suppress(Unclear):
         assert parse(text).name.strip() or '"' in text
 

@@ -91,7 +91,7 @@ def test_quiet() -> None:
 
 
 def test_assigned() -> None:
-    """A step may wait for somebody to be assigned, whoever has acknowledged."""
+    """A step may wait for somebody to be assigned, no matter who has acknowledged."""
     policy = EscalationPolicy("calm", (step(10, unless="assigned"),))
     assert fates(policy, ResponseStatus(acknowledged_at=T0), 10) == "d"
     assert fates(policy, ResponseStatus(assigned_at=T0), 10) == "s"
@@ -130,7 +130,7 @@ def test_business_hours() -> None:
 
 
 def test_taken_back() -> None:
-    """When an acknowledgement is taken back the escalation policy begins anew, as an escalation of its own."""
+    """When an acknowledgement is taken back the escalation policy begins again, as an escalation of its own."""
     start = again(EscalationStart(T0), T0 + minutes(50))
     assert start == EscalationStart(T0 + minutes(50), number=2)
     assert fates(CRITICAL, ResponseStatus(), 64, start) == "dwww"
@@ -153,7 +153,7 @@ def test_escalated_by_hand() -> None:
 
 
 def test_by_hand_does_not_wait_for_hours() -> None:
-    """Whoever escalates at night means tonight."""
+    """Who escalates at night means tonight."""
     policy = EscalationPolicy("calm", (step(30, during=BUSINESS),))
     start = higher(policy, EscalationStart(T0), ResponseStatus(), T0 + minutes(1))
     assert [due.due_at for due in schedule(policy, start)] == [T0 + minutes(1)]

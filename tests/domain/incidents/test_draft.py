@@ -77,7 +77,7 @@ def test_a_severity_of_another_service() -> None:
 
 @pytest.mark.parametrize("quotes", ['"{}"', "“{}”", "„{}“"])
 def test_quoted_titles(quotes: str) -> None:
-    """What stands in quotes is the title whole."""
+    """What is in quotes is the title whole."""
     draft = Draft.read("P0 " + quotes.format("private drill p9"), CATALOGUE)
     assert draft.title == "private drill p9"
     assert not draft.private

@@ -15,7 +15,7 @@ BODIES = st.text(alphabet=st.characters(blacklist_characters="#\r", blacklist_ca
 
 
 def test_sections() -> None:
-    """What stands before the first heading, and each section with its body; a third-level heading belongs to it."""
+    """What is before the first heading, and each section with its body; a third-level heading belongs to it."""
     intro, found = sections(DRAFT)
     assert intro == "# INC-1: x\n\n| a | b |"
     assert [one.heading for one in found] == ["Summary", "Root cause"]

@@ -76,7 +76,7 @@ def test_follow_the_sun() -> None:
 
 
 def test_overrides_win() -> None:
-    """Whoever took it has it, up to the minute; a later one over an earlier one, Slack over the file."""
+    """Who took it has it, up to the minute; a later one over an earlier one, Slack over the file."""
     written = Override("U0DAN", at("2026-01-06T00:00:00+00:00"), at("2026-01-08T00:00:00+00:00"))
     taken = Override("U0EVA", at("2026-01-06T12:00:00+00:00"), at("2026-01-06T14:00:00+00:00"))
     one = level(WEEKLY, overrides=(written,))

@@ -57,8 +57,8 @@ def test_who_is_on_call_stands_in_its_place() -> None:
     assert access.with_on_call(who, holders) == ("U0DAN", "U0ADA", "team:all", "U0BEN")
     assert access.with_on_call(["oncall"], {}) == ()
     assert [access.spoken(entry) for entry in ("oncall", "oncall:nights")] == [
-        "whoever is on call",
-        "whoever is on call (nights)",
+        "the person on call",
+        "the person on call (nights)",
     ]
 
 

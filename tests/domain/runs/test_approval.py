@@ -57,7 +57,7 @@ def asked(quorum: int = 1, **more: Any) -> ApprovalRequest:
 def test_nobody_involved_ever_counts(
     quorum: int, voters: list[str], qualified: frozenset[str], involved: frozenset[str]
 ) -> None:
-    """Whoever asked for it or changed it makes no difference, whether they voted or not."""
+    """Who asked for it or changed it makes no difference, whether they voted or not."""
     without = [one for one in voters if one not in involved]
     found = is_reached(asked(quorum), voters, qualified=qualified, involved=involved)
     assert found == is_reached(asked(quorum), without, qualified=qualified, involved=involved)
@@ -243,7 +243,7 @@ def test_taking_back_needs_approval(
 
 @given(st.sampled_from([WHOLE_RUN, UNDO, "s0", "sure", "gated", "nothing"]), st.sampled_from([(), ("U1",), ("S1",)]))
 def test_whom_the_file_names(rule: str, common: tuple[str, ...]) -> None:
-    """A step's own list, else the run's; empty where the file leaves it to whoever may approve in general."""
+    """A step's own list, else the run's; empty where the file leaves it to those who may approve in general."""
     assume(rule != "nothing" or common)
     sure = Step("sure", Kind.APPROVAL, {"who": ["U7"]}, Effect.READ)
     gated = Step("gated", Kind.HTTP, {}, approval=ApprovalRule(("U8",)))

@@ -103,7 +103,7 @@ def test_a_key_of_several_lines() -> None:
 
 
 def test_the_password_of_a_url() -> None:
-    """A connection's password is hidden where it stands alone, quoted or not."""
+    """A connection's password is hidden where it is alone, quoted or not."""
     masker = Masker([Secret("postgresql://app:p%40ssword@db/app")])
     assert masker.mask("FATAL: p@ssword is wrong, p%40ssword too") == f"FATAL: {MASK} is wrong, {MASK} too"
     assert masker.mask("db is up") == "db is up"

@@ -63,7 +63,7 @@ class Wire:
         self._writers: list[asyncio.StreamWriter] = []
         self.port = 0
         self.cut_after: bytes | None = None  # cut when the client sends this: it goes through, the answer does not
-        self.is_silent = False  # pass on what the client sends, and no answer any more
+        self.is_silent = False  # pass on what the client sends, and no more answers
         self.silent_after: bytes | None = None
         self.passed = asyncio.Event()
 

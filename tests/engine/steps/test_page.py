@@ -90,7 +90,7 @@ async def test_it_succeeds(pager: PagerDuty, there: PagerDutyStandIn) -> None:
 
 
 async def test_a_contact_at_pagerduty(pager: PagerDuty, there: PagerDutyStandIn) -> None:
-    """A contact with a service of PagerDuty's wakes whoever answers for it there."""
+    """A contact with a service of PagerDuty's wakes the people who answer for it there."""
     assert await wake(pager, DESK, to="desk") == Done({"reached": ["desk"], "missed": []}, "Paged desk.")
     assert there.incidents[KEY]["service"]["id"] == "PSVC999"
 
@@ -186,7 +186,7 @@ async def test_what_is_private_stays_in_its_channel(pager: PagerDuty, there: Pag
 
 @pytest.mark.parametrize("text", [text for text in NASTY if text])
 async def test_words_stay_words(pager: PagerDuty, there: PagerDutyStandIn, text: str) -> None:
-    """Whatever the text holds stands in one page, and in nothing but its words."""
+    """Whatever the text holds is in one page, and in nothing but its words."""
     assert isinstance(await wake(pager, text=f"x {text}"), Done)
     made = there.incidents[KEY]
     assert (made["incident_key"], made["service"]["id"], len(there.incidents)) == (KEY, "PSVC123", 1)

@@ -36,7 +36,7 @@ async def test_an_approval_needs_no_words() -> None:
 
 @pytest.mark.parametrize("text", [text for text in NASTY if text])
 async def test_a_message_keeps_its_words(text: str) -> None:
-    """Its target and text come out as they went in; making them harmless belongs to whoever posts."""
+    """Its target and text come out as they went in; making them harmless belongs to the sender of the message."""
     outcome = await STEPS[Kind.MESSAGE]({"to": "slack:#ops", "text": text}, make_context())
     assert isinstance(outcome, Done)
     assert outcome.result == {"to": "slack:#ops", "text": text}

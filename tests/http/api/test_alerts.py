@@ -38,7 +38,7 @@ def refused(answer: httpx.Response, status: int) -> str:
 
 
 async def test_an_alert_is_acknowledged(sent: Monitoring, api: httpx.AsyncClient, token_for: TokenFor) -> None:
-    """A program acknowledges as its token's owner, whose name stands on the card; again changes nothing."""
+    """A program acknowledges as its token's owner, whose name is on the card; again changes nothing."""
     await sent.sends(firing())
     headers = await token_for("U0BEN", Scope.WRITE)
     answer = await api.post(f"{URL}/ALR-1/acknowledge", headers=headers)
@@ -147,7 +147,7 @@ async def test_a_resolution_that_cannot_be_read(
 
 
 async def test_a_private_incident_is_not_there(api: httpx.AsyncClient, token_for: TokenFor) -> None:
-    """Whoever may not see an incident may not learn by acknowledging it that it exists."""
+    """Who may not see an incident may not learn by acknowledging it that it exists."""
     await api.post(URL, json={**DOWN, "private": True}, headers=await token_for("U0ADA"))
     ben = await token_for("U0BEN")
     for verb in ("acknowledge", "resolve"):

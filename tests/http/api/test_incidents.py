@@ -1,4 +1,4 @@
-"""Incidents over REST: declared once, listed, and never shown to whoever may not see them."""
+"""Incidents over REST: declared once, listed, and never shown to people who may not see them."""
 
 from __future__ import annotations
 

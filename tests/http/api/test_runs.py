@@ -353,7 +353,7 @@ async def test_each_door_takes_its_own_scope(opens: Opens) -> None:
 
 
 async def test_nothing_approves_over_rest(opens: Opens) -> None:
-    """Whatever address somebody guesses, and whoever's token they hold: a run that waits goes on waiting."""
+    """Whatever address somebody guesses, and no matter whose token they hold: a run that waits goes on waiting."""
     async with opens(restart=RESTART) as shop:
         ada, ben = await shop.token("U0ADA"), await shop.token("U0BEN")
         await shop.run("restart", ada)
@@ -397,7 +397,7 @@ async def test_public_reading_shows_no_output(opens: Opens) -> None:
 
 
 async def test_a_private_incidents_run_is_as_private(opens: Opens) -> None:
-    """A run of a private incident is as good as absent for whoever may not see that incident, a token or not."""
+    """A run of a private incident is as good as absent for people who may not see that incident, a token or not."""
     async with opens(restart=RESTART, config={"public_read": True}) as shop:
         room = await shop.story.declared("private the till is open")
         await shop.story.types("Ada", "/runbook run restart", room)

@@ -59,7 +59,7 @@ class Scene:
         self._door = door
         self._folder = folder
 
-    # --- what stands ---
+    # --- what there is ---
 
     async def asked(self, words: str = "restart", user: str = "Ada", run: str = "RUN-1") -> dict[str, Any]:
         """A run that waits for approval; its question."""

@@ -14,7 +14,7 @@ from tests.support.clock import HandClock
 
 
 async def test_the_same_click_again(it: Scene) -> None:
-    """A click that comes again byte for byte, as Slack sends it or signed anew, is carried out once."""
+    """A click that comes again byte for byte, as Slack sends it or signed again, is carried out once."""
     body = form(it.click("U0BEN", await it.asked(), APPROVE))
     headers = it.signature(body)
     for one in (headers, headers, it.signature(body)):
@@ -148,7 +148,7 @@ async def test_from_an_ephemeral_message(it: Scene) -> None:
 
 
 async def test_from_a_form(it: Scene) -> None:
-    """A button in a form stands on no message, whatever the form says about where it was opened."""
+    """A button in a form is on no message, whatever the form says about where it was opened."""
     question = await it.asked()
     payload = it.click("U0BEN", question, APPROVE)
     place = f'{{"at": ["{OPS_ID}", null, "{question["ts"]}"], "metadata": "RUN-1"}}'
@@ -196,7 +196,7 @@ async def test_by_words(it: Scene) -> None:
 
 
 async def test_a_message_posted_by_a_person(it: Scene) -> None:
-    """A message that somebody wrote to look like the question is not it, in whichever thread it stands."""
+    """A message that somebody wrote to look like the question is not it, in whichever thread it is."""
     await it.asked()
     thread = (await it.story.live("RUN-1", OPS))["ts"]
     ts = await it.story.says("Ada", "*RUN-1: may Restart the shop run?*", OPS, thread)

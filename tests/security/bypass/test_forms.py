@@ -77,7 +77,7 @@ async def test_a_value_that_breaks_its_pattern(it: Scene, host: str) -> None:
 
 
 async def test_changing_somebody_elses_run(it: Scene) -> None:
-    """Who may not run it does not change its parameters either, and its question stands as it was."""
+    """Who may not run it does not change its parameters either, and its question stays as it was."""
     question = await it.asked()
     await it.submits("U0DAN", _run_form(run="RUN-1"), host="shop-2")
     await it.is_refused("U0DAN")
@@ -86,7 +86,7 @@ async def test_changing_somebody_elses_run(it: Scene) -> None:
 
 
 async def test_changing_it_after_the_approval(it: Scene) -> None:
-    """What was approved is not changed any more, with a form that was opened before."""
+    """What was approved is no longer changed, with a form that was opened before."""
     await it.asked()
     view = await it.story.opens_by_click("Ada", OPS, await it.story.live("RUN-1", OPS), "runbook.plan")
     await it.approved()
@@ -97,7 +97,7 @@ async def test_changing_it_after_the_approval(it: Scene) -> None:
 
 
 async def test_changing_it_between_two_votes_and_back(opens: Opener) -> None:
-    """Parameters that were changed and changed back are asked about anew: the first vote was for another question."""
+    """Parameters that were changed and changed back are asked about again: the first vote was for another question."""
     async with opens(runbooks={"restart": RESTART.replace("quorum: 1", "quorum: 2")}) as it:
         first = await it.asked()
         await it.story.clicks("Ben", OPS, first, APPROVE)

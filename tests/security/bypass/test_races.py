@@ -50,7 +50,7 @@ async def test_approved_and_cancelled(database: Database, clock: HandClock, tmp_
 
 @pytest.mark.parametrize("first", ["approve", "change"])
 async def test_approved_and_changed(database: Database, clock: HandClock, tmp_path: Path, first: str) -> None:
-    """What runs is what was on the screen of whoever approved it, or nothing."""
+    """What runs is what was on the screen of the person who approved it, or nothing."""
     async with opened(database, clock, tmp_path) as it:
         question = await it.asked()
         view = await it.story.opens_by_click("Ada", OPS, await it.story.live("RUN-1", OPS), "runbook.plan")

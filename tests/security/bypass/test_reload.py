@@ -2,7 +2,7 @@
 
 A run stays on the version it was asked for with: a looser policy in a newer file is for newer runs, and so is a
 stricter one. `access` and `teams` are no part of a runbook but of the installation: who has lost a right there does not
-use it any more, from the next click on, while who has gained one was not asked.
+use it, from the next click on, while who has gained one was not asked.
 """
 
 from __future__ import annotations

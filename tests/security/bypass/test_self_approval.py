@@ -1,4 +1,4 @@
-"""Four eyes: whoever asked for a run, or had a hand in it, never approves it, whichever way they come."""
+"""Four eyes: who asked for a run, or had a hand in it, never approves it, whichever way they come."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ async def test_the_second_of_two_after_changing_it(opens: Opener) -> None:
 
 
 async def test_by_whoever_asks_for_another_try(opens: Opener) -> None:
-    """When an approval is too old, whoever asks to go on all the same does not approve that as well."""
+    """When an approval is too old, who asks to go on all the same does not approve that as well."""
     async with opens() as it:
         it.there.status["/restart"] = 404
         await it.asked()

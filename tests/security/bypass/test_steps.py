@@ -144,7 +144,7 @@ async def test_skipping_too_late(it: Scene) -> None:
 
 
 async def test_doing_it_again_too_late(it: Scene) -> None:
-    """Whoever says that an unknown step did not happen does not approve that it is done again."""
+    """Who says that an unknown step did not happen does not approve that it is done again."""
     it.there.cut.add("/restart")
     await it.asked()
     await it.approved()
@@ -190,7 +190,7 @@ async def test_ticking_instead_of_approving_to_take_back(opens: Opener) -> None:
 
 
 async def test_ticking_instead_of_approving_anew(opens: Opener) -> None:
-    """Nor does it let a run go on whose approval is asked for anew."""
+    """Nor does it let a run go on whose approval is asked for again."""
     async with opens(runbooks={"restart": HANDS}) as it:
         it.there.status["/look"] = 404
         await it.asked()
@@ -218,7 +218,7 @@ async def test_ticking_by_an_outsider(opens: Opener) -> None:
 
 
 async def test_taking_back_without_approval(it: Scene) -> None:
-    """The approval of the run is not that of taking it back; after a rejection it is asked for anew, and waits."""
+    """The approval of the run is not that of taking it back; after a rejection it is asked for again, and waits."""
     whole = await it.asked()
     await it.approved()
     it.there.counts.clear()
@@ -283,7 +283,7 @@ async def test_a_late_argument_of_another_run(opens: Opener) -> None:
 
 
 async def test_the_gate_of_a_step_tried_again_too_late(opens: Opener) -> None:
-    """A step with a gate of its own asks for it anew where that approval is too old."""
+    """A step with a gate of its own asks for it again where that approval is too old."""
     async with opens(runbooks={"restart": GATED}) as it:
         it.there.status["/restart"] = 404
         await it.asked()

@@ -147,7 +147,7 @@ async def test_glass_by_somebody_not_named(opens: Opener) -> None:
 
 @pytest.mark.parametrize("reason", ["", "   ", "\n\t", "\u200b", "\u2060\u00ad"])
 async def test_glass_without_a_reason(opens: Opener, reason: str) -> None:
-    """Whoever breaks the glass says why, in something that can be seen."""
+    """Who breaks the glass says why, in something that can be seen."""
     async with opens(runbooks={"restart": GLASS}) as it:
         question = await it.asked()
         view = await it.story.opens_by_click("Ada", OPS, question, "approval.break")
@@ -191,19 +191,19 @@ async def test_nobody_may_approve(opens: Opener) -> None:
         await it.is_audited("U0ADA", "restart", because="Nobody may approve runs yet")
 
 
-# --- whoever is on call -----------------------------------------------------------------------------------------------
+# --- the person on call -----------------------------------------------------------------------------------------------
 
 
 async def test_whose_shift_is_over(opens: Opener) -> None:
     """Who was on call when it was asked, and is not when they click, does not approve; who is on call then does."""
     async with opens(service=SHIFTS, runbooks={"restart": ON_CALL}) as it:
         question = await it.asked()
-        assert "It needs one approval of whoever is on call (now <@U0BEN>) by" in shown(question)
+        assert "It needs one approval of the person on call (now <@U0BEN>) by" in shown(question)
         await it.story.clicks("Cleo", OPS, question, APPROVE)
-        await it.is_refused("U0CLEO", because="You are not among those who may approve this: whoever is on call.")
+        await it.is_refused("U0CLEO", because="You are not among those who may approve this: the person on call.")
         it.story.clock.advance(minutes=11)
         await it.story.clicks("Ben", OPS, question, APPROVE)
-        await it.is_refused("U0BEN", because="You are not among those who may approve this: whoever is on call.")
+        await it.is_refused("U0BEN", because="You are not among those who may approve this: the person on call.")
         await it.story.clicks("Cleo", OPS, question, APPROVE)
         assert dict(it.there.counts) == QUICK
 
@@ -282,7 +282,7 @@ async def test_who_may_run_by_being_on_call(opens: Opener) -> None:
     mine = RESTART.replace("policy:\n", "policy:\n  execute: [oncall]\n")
     async with opens(service=SHIFTS, runbooks={"restart": mine}) as it:
         await it.story.types("Cleo", "/runbook run restart", OPS)
-        await it.is_audited("U0CLEO", "restart", because="its policy names whoever is on call")
+        await it.is_audited("U0CLEO", "restart", because="its policy names the person on call")
         await it.asked(user="Ben")
         assert "waits for approval" in await it.words()
 
@@ -292,10 +292,10 @@ async def test_a_step_for_whoever_is_on_call(opens: Opener) -> None:
     async with opens(service=SHIFTS, runbooks={"restart": BY_HAND}) as it:
         await it.story.types("Ada", "/runbook run restart", OPS)
         question = await it.question(action="step.done")
-        assert "step looked is yours*, whoever is on call (now <@U0BEN>)." in shown(question)
+        assert "step looked is yours*, the person on call (now <@U0BEN>)." in shown(question)
         it.story.clock.advance(minutes=11)
         await it.story.clicks("Ben", OPS, question, "step.done")
-        await it.is_audited("U0BEN", because="This step is for whoever is on call.")
+        await it.is_audited("U0BEN", because="This step is for the person on call.")
         await it.story.clicks("Cleo", OPS, question, "step.done")
         assert any("Somebody looked" in text for text in await it.story.direct("U0CLEO"))
         assert await it.story.direct("U0BEN") == []
@@ -308,7 +308,7 @@ async def test_nobody_could_ever_approve(opens: Opener) -> None:
     async with opens(org=org, service=SHIFTS, runbooks={"restart": plain}) as it:
         it.story.deps.current_catalogue.current = _without_on_call(it.story.deps.catalogue)
         await it.story.types("Ada", "/runbook run restart", OPS)
-        await it.is_audited("U0ADA", "restart", because="Only whoever is on call may approve it")
+        await it.is_audited("U0ADA", "restart", because="Only the person on call may approve it")
 
 
 def _without_on_call(catalogue: Catalogue) -> Catalogue:

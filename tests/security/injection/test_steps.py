@@ -299,7 +299,7 @@ async def test_sql_binds(stage: Stage) -> None:
 
 
 async def test_redis_arguments(stage: Stage) -> None:
-    """Each value is one argument of the one command, whatever of Redis' protocol stands in it."""
+    """Each value is one argument of the one command, whatever of Redis' protocol is in it."""
     expected: list[str] = []
     for door, values in EVERY:
         assert "✓ succeeded" in await stage.uses("redis", door, values)

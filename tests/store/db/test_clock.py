@@ -15,7 +15,7 @@ NOON = 1_763_640_000.25
 
 
 class Wall:
-    """A wall clock that stands still until it is moved."""
+    """A wall clock that does not move until it is moved."""
 
     def __init__(self, start: float = NOON) -> None:
         self.time = start

@@ -30,7 +30,7 @@ async def queue_up(turns: FairLock, names: list[tuple[str, bool]]) -> list[str]:
 
 
 async def test_people_go_first() -> None:
-    """Whoever a person waits for is served before the worker, each side in order of arrival."""
+    """What a person waits for is served before the worker, each side in order of arrival."""
     order = await queue_up(FairLock(), [("w1", False), ("p1", True), ("w2", False), ("p2", True)])
     assert order == ["p1", "p2", "w1", "w2"]
 
@@ -62,7 +62,7 @@ async def test_whoever_gives_up_blocks_nobody() -> None:
 
 
 async def test_the_worker_lets_people_go_first() -> None:
-    """Whoever asked is answered before the worker goes on, and a slow answer holds it up only so long."""
+    """Who asked is answered before the worker goes on, and a slow answer holds it up only so long."""
     slow, quick = asyncio.Event(), asyncio.Event()
     for one in (slow, quick):
         answers_a_command(asyncio.create_task(one.wait()))

@@ -36,7 +36,7 @@ async def test_an_escalation_policy_comes_back_as_it_was(
 
 
 async def test_one_escalation_at_a_time(database: Database) -> None:
-    """A second one of the same subject cannot begin while the first is open, whoever races."""
+    """A second one of the same subject cannot begin while the first is open, no matter who races."""
     first = await added(database, CRITICAL, EscalationStart(T0))
     with pytest.raises(IntegrityError):
         await added(database, CRITICAL, EscalationStart(T0, number=2))

@@ -1,4 +1,4 @@
-"""Hints wake whoever waits, here and in other processes, and their loss breaks nothing."""
+"""Hints wake those who wait, here and in other processes, and their loss breaks nothing."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ async def test_a_storm_is_one_card(sent: Monitoring) -> None:
 
 
 async def test_the_important_first(sent: Monitoring) -> None:
-    """What is worst stands first in the card, and can be acknowledged there; then the next ones come up."""
+    """What is worst is first in the card, and can be acknowledged there; then the next ones come up."""
     story = sent.story
     await storm(sent, 12)
     await sent.sends(firing("Down", since=START, severity="high"))

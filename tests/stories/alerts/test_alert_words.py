@@ -26,7 +26,7 @@ async def test_the_thread_of_a_card_names_its_alert(sender: Monitoring) -> None:
         await replied(sender, "ack") == "You acknowledged ALR-1. If you cannot look after it, take it back on its card."
     )
     assert "ALR-1 is silent until" in await replied(sender, "silence 1h")
-    assert await replied(sender, "unsilence") == "ALR-1 is not silenced any more."
+    assert await replied(sender, "unsilence") == "ALR-1 is no longer silenced."
     assert await replied(sender, "silence 1h, please") == await replied(sender, "silence ALR-1 1h, please")
     assert await replied(sender, "resolve") == "ALR-1 is resolved."
 

@@ -29,7 +29,7 @@ async def count(story: Story, table: str) -> int:
 
 
 async def test_from_a_firing_rule_to_a_card_and_its_end(sent: Monitoring) -> None:
-    """One message stands for the whole group: it is edited as alerts join, and struck through with how long it took."""
+    """One message shows the whole group: it is edited as alerts join, and struck through with how long it took."""
     story, since = sent.story, START - timedelta(minutes=10)
     first, second = firing(since=since, host="a"), firing(since=since + SOON, host="b")
     first["annotations"] = {"summary": "Requests take 4 s"}
@@ -190,7 +190,7 @@ async def test_one_that_cannot_be_kept_costs_one(sender: Monitoring) -> None:
 
 
 async def test_acknowledged_by_button(sent: Monitoring) -> None:
-    """The first click counts and stands on the card; who comes second reads who was first; it can be taken back."""
+    """The first click counts and is on the card; who comes second reads who was first; it can be taken back."""
     story = sent.story
     await sent.sends(firing())
     card = await sent.card()
@@ -230,7 +230,7 @@ async def test_resolved_by_hand(sent: Monitoring) -> None:
 
 
 async def test_silenced(sent: Monitoring) -> None:
-    """Until its end the silence stands on the card, and what opens anew waits for it without a card."""
+    """Until its end the silence is on the card, and what opens again waits for it without a card."""
     story, alert = sent.story, firing(since=START)
     await sent.sends(alert)
     await story.clicks("Ben", OPS, await sent.card(), "alert.silence", selected="1h")
@@ -329,7 +329,7 @@ async def test_it_fires_again_while_its_incident_is_open(sent: Monitoring) -> No
 
 
 async def test_an_incident_whose_alert_fires_does_not_close(sent: Monitoring) -> None:
-    """Resolved and unanswered it closes by itself only when no alert that belongs to it fires any more."""
+    """Resolved and unanswered it closes by itself only when no alert that belongs to it fires."""
     story, alert = sent.story, firing("APIDown", since=START, severity="critical")
     await sent.sends(alert)
     await story.types("Ada", "/incident resolve INC-1 restarted")

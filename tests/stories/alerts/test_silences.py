@@ -170,7 +170,7 @@ async def test_one_group_by_word_and_back(sent: Monitoring) -> None:
     assert "Silenced" not in await sent.words()
     assert "alert.unsilence" not in elements(await sent.card())
     await story.types("Ben", "/incident silence alr-1 morning")
-    assert await story.types("Ada", "/incident unsilence ALR-1") == "ALR-1 is not silenced any more."
+    assert await story.types("Ada", "/incident unsilence ALR-1") == "ALR-1 is no longer silenced."
     assert await story.types("Ada", "/incident silence end ALR-1") == "ALR-1 was not silenced."
     assert "Say for how long" in await story.types("Ada", "/incident silence ALR-1")
 
@@ -399,7 +399,7 @@ async def test_each_cluster_is_watched(watched: Monitoring) -> None:
 
 
 async def test_resolved_by_hand_it_is_silent_no_more(watched: Monitoring) -> None:
-    """Whoever says that it is over is not told again before it has been heard once more."""
+    """Who says that it is over is not told again before it has been heard once more."""
     story = watched.story
     await watched.sends(watchdog())
     await story.fast_forward(minutes=6)
@@ -412,7 +412,7 @@ async def test_resolved_by_hand_it_is_silent_no_more(watched: Monitoring) -> Non
 
 
 async def test_after_a_stop_it_has_all_of_its_time_again(watched: Monitoring) -> None:
-    """While no worker was there nobody could be heard: it is counted anew from the start, once, and then it is told."""
+    """While no worker was there nobody could be heard: it is counted from the start, once, and then it is told."""
     story = watched.story
     await watched.sends(watchdog())
     story.clock.advance(minutes=20)
@@ -500,7 +500,7 @@ async def test_an_absence_that_is_silenced(watched: Monitoring) -> None:
 
 
 async def test_escalation_waits_until_it_is_quiet_no_more(database: Database, clock: HandClock, tmp_path: Path) -> None:
-    """An escalation under way ends with the begin of maintenance or of a silence, and begins anew when
+    """An escalation under way ends with the begin of maintenance or of a silence, and begins again when
     that is over.
     """
     async with escalations.opened(database, clock, tmp_path) as own_channel:

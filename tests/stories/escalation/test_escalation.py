@@ -83,9 +83,9 @@ async def test_nobody_answers(escalating: Shop, duty: PagerDutyStandIn) -> None:
     assert re.search(
         r"Acknowledge with the button on <http\S+/archives/\S+\|its card> or `/incident ack ALR-1`\.", first
     )
-    assert "At 09:15 UTC whoever is on call is paged, unless it is acknowledged by then." in first
+    assert "At 09:15 UTC the person on call is paged, unless it is acknowledged by then." in first
     assert escalating.mailed("ops@example.com") == ["[ALR-1] APIDown fires: P0 Critical of Shop"]
-    assert "Next: at 09:15 UTC page whoever is on call, unless acknowledged." in await escalating.card_says()
+    assert "Next: at 09:15 UTC page the person on call, unless acknowledged." in await escalating.card_says()
     await escalating.at(14, 59)
     assert pages(duty) == []
     await escalating.at(15)
@@ -136,7 +136,7 @@ async def test_acknowledged_anywhere(escalating_on_sqlite: Shop, way: str) -> No
 
 
 async def test_taken_back(escalating: Shop, duty: PagerDutyStandIn) -> None:
-    """Whoever takes the acknowledgement back sets the escalation policy to its first step, and its incident has nobody
+    """Who takes the acknowledgement back sets the escalation policy to its first step, and its incident has nobody
     either.
     """
     await escalating.fires()
@@ -146,7 +146,7 @@ async def test_taken_back(escalating: Shop, duty: PagerDutyStandIn) -> None:
     await click(escalating, "alert.unack")
     (_, again) = await escalating.thread()
     assert again.startswith("ALR-1 APIDown fires still: P0 Critical of Shop. Nobody is on it yet.")
-    assert "Next: at 09:35 UTC page whoever is on call" in await escalating.card_says()
+    assert "Next: at 09:35 UTC page the person on call" in await escalating.card_says()
     assert "nobody yet" in tidy(str(await escalating.story.card("incidents")))
     await escalating.story.fast_forward(minutes=14, seconds=59)
     assert pages(duty) == []
@@ -155,7 +155,7 @@ async def test_taken_back(escalating: Shop, duty: PagerDutyStandIn) -> None:
 
 
 async def test_resolved(escalating: Shop, duty: PagerDutyStandIn) -> None:
-    """What is over wakes nobody, and nothing of it is promised any more."""
+    """What is over wakes nobody, and nothing more of it is promised."""
     alert = await escalating.fires(severity="high")
     await escalating.story.fast_forward(minutes=3)
     await escalating.sends(over(alert, escalating.story.clock.now()))
@@ -176,7 +176,7 @@ async def test_an_alert_that_ends_before_its_incident(escalating: Shop, duty: Pa
 
 
 async def test_a_resolved_incident_ends_its_alerts_escalation(escalating: Shop, duty: PagerDutyStandIn) -> None:
-    """Whoever resolves the incident has dealt with the alert, though it fires still."""
+    """Who resolves the incident has dealt with the alert, though it fires still."""
     await escalating.fires()
     await escalating.story.fast_forward(minutes=5)
     await escalating.story.types("Ada", "/incident resolve INC-1 rolled back")
@@ -240,7 +240,7 @@ async def test_severity_rises(escalating: Shop, duty: PagerDutyStandIn) -> None:
     await escalating.fires("Slow", "high")
     await escalating.story.fast_forward(minutes=10)
     await escalating.fires("Slow", "critical", host="b")
-    assert "Next: at 09:25 UTC page whoever is on call" in await escalating.card_says()
+    assert "Next: at 09:25 UTC page the person on call" in await escalating.card_says()
     await escalating.story.fast_forward(minutes=15)
     assert (len(pages(duty)), await escalating.story.direct("U0DAN")) == (1, [])
 
@@ -278,7 +278,7 @@ async def test_escalated(escalating: Shop, duty: PagerDutyStandIn) -> None:
     await escalating.story.fast_forward(minutes=2)
     answer = tidy(await escalating.story.types("Ben", "/incident escalate ALR-1"))
     assert answer == (
-        "Escalated ALR-1: whoever is on call is paged now. "
+        "Escalated ALR-1: the person on call is paged now. "
         "At 09:17 UTC management gets an e-mail, unless it is acknowledged by then."
     )
     assert pages(duty) == ["ben escalated ALR-1 APIDown"]
@@ -304,7 +304,7 @@ async def test_escalated_by_who_is_on_it(escalating: Shop) -> None:
 
 
 async def test_nothing_above(escalating_on_sqlite: Shop) -> None:
-    """Where there is no escalation policy, no level above, or nothing any more, a sentence says what to do instead."""
+    """Where there is no escalation policy, no level above, or nothing left, a sentence says what to do instead."""
     await escalating_on_sqlite.fires("Chatter", "low")
     answer = await escalating_on_sqlite.story.types("Ada", "/incident escalate ALR-1")
     assert answer == "ALR-1 has no escalation policy. Page somebody by name: `/incident page ALR-1 @person`."
@@ -324,7 +324,7 @@ async def test_paged_by_hand(escalating: Shop, duty: PagerDutyStandIn) -> None:
     """A person, a service, a contact, or nobody by name: each is woken with the words that were typed."""
     room = await escalating.story.declared("P2 shop checkout is slow")
     said = await escalating.story.types("Ada", "/incident page <@U0BEN> please look at the cache", room)
-    assert said == "Paging <@U0BEN> for INC-1. What becomes of it stands beside INC-1."
+    assert said == "Paging <@U0BEN> for INC-1. What becomes of it is said beside INC-1."
     said = await escalating.story.types("Ada", "/incident page shop", room)
     assert said.startswith("Paging <@U0BEN> (on call for Shop) for INC-1.")
     said = await escalating.story.types("Ada", "/incident page INC-1 production the disk is full")
@@ -379,7 +379,7 @@ async def test_an_incident_by_hand(escalating: Shop, duty: PagerDutyStandIn) -> 
     """
     room = await escalating.story.declared("P0 shop checkout is down")
     assert escalating.mailed("ops@example.com") == ["[INC-1] checkout is down is declared: P0 Critical of Shop"]
-    assert "Next: at 09:15 UTC page whoever is on call" in tidy(str(await escalating.story.card(room)))
+    assert "Next: at 09:15 UTC page the person on call" in tidy(str(await escalating.story.card(room)))
     await escalating.story.fast_forward(minutes=15)
     assert pages(duty) == ["Nobody has acknowledged INC-1 checkout is down for 15 min"]
     await escalating.story.types("Ada", "/incident severity P1", room)
@@ -412,7 +412,7 @@ async def test_reopened(escalating_on_sqlite: Shop) -> None:
 
 
 async def test_a_worse_incident_takes_over_from_its_alert(escalating: Shop, duty: PagerDutyStandIn) -> None:
-    """Whoever makes an alert's incident worse sets it on the worse escalation policy; its alert's own is followed no
+    """Who makes an alert's incident worse sets it on the worse escalation policy; its alert's own is followed no
     more.
     """
     await escalating.fires("Slow", "high")
@@ -459,7 +459,7 @@ async def test_a_drill(escalating: Shop, duty: PagerDutyStandIn) -> None:
     assert escalating.mailed("boss@example.com") == [
         "[Drill] [INC-1] Nobody has acknowledged checkout is down for 30 min"
     ]
-    assert any("This is a drill: now whoever is on call would be paged." in text
+    assert any("This is a drill: now the person on call would be paged." in text
                for text in await escalating.story.by_the_bot(room))  # fmt: skip
     await escalating.audits()
     assert escalating.story.alarm.heard == []
@@ -514,7 +514,7 @@ async def test_started_anew_between_two_steps(escalating: Shop, duty: PagerDutyS
 
 
 async def test_acknowledged_while_the_page_waits(escalating: Shop, duty: PagerDutyStandIn) -> None:
-    """PagerDuty is away when the page is due; once somebody has acknowledged, it does not leave any more."""
+    """PagerDuty is away when the page is due; once somebody has acknowledged, it no longer leaves."""
     await escalating.fires()
     for _ in range(200):
         duty.answers(503)
@@ -601,7 +601,7 @@ async def test_why(escalating_on_sqlite: Shop) -> None:
     ]
     assert lines == [
         "• Step 1, 09:00 UTC: post in #ops-alerts and e-mail ops. It went out.",
-        "• Step 2, 09:15 UTC: page whoever is on call. It went out.",
+        "• Step 2, 09:15 UTC: page the person on call. It went out.",
         "• Step 3, 09:30 UTC: e-mail management. It went out.",
         "• Step 4, 11:00 UTC: message <@U0DAN>. It goes out unless the alert is resolved by then.",
     ]

@@ -151,7 +151,7 @@ async def somebody_waits(database: Database) -> None:
 async def test_acknowledged_there_while_its_incident_is_changed(
     postgres_url: str, clock: HandClock, tmp_path: Path, away: OrderedPagerDuty
 ) -> None:
-    """What PagerDuty says waits for the incident before it holds the page: whoever resolves that incident wants the
+    """What PagerDuty says waits for the incident before it holds the page: who resolves that incident wants the
     page next, and neither waits for the other for ever.
     """
     client, database = pager(away, rest=True), await open_database(postgres_url)

@@ -116,7 +116,7 @@ def urgent(**labels: str) -> dict[str, Any]:
 
 
 async def test_a_contact_is_paged(paging: Monitoring, pagerduty: PagerDutyStandIn) -> None:
-    """Whoever answers for a service of PagerDuty's is paged there once, however often the same step asks."""
+    """Who answers for a service of PagerDuty's is paged there once, however often the same step asks."""
     await paging.sends(urgent())
     for _ in range(2):
         await wake(paging.story, "page:production")
@@ -163,7 +163,7 @@ async def test_an_acknowledgement_ends_it_there(paging: Monitoring, pagerduty: P
 
 
 async def test_a_note_is_read_there(paging: Monitoring, pagerduty: PagerDutyStandIn) -> None:
-    """What is noted about an incident stands beside its open pages, too."""
+    """What is noted about an incident is beside its open pages, too."""
     room = await paging.story.declared("S2 shop nobody can pay")
     await wake(paging.story, "page:oncall", subject="INC-1")
     await paging.story.types("Ada", "/incident note rolled back to 1.41", room)
@@ -179,7 +179,7 @@ async def test_by_the_routing_key_alone(
         await wake(paging.story, "page:oncall")
         await paging.story.types("Ben", "/incident ack ALR-1")
         trigger, acknowledge = pagerduty.events
-        assert trigger["payload"]["custom_details"]["for"] == "whoever is on call"
+        assert trigger["payload"]["custom_details"]["for"] == "the person on call"
         assert (trigger["event_action"], acknowledge["event_action"]) == ("trigger", "acknowledge")
         assert trigger["dedup_key"] == acknowledge["dedup_key"]
         assert len(trigger["dedup_key"]) <= 255
@@ -215,7 +215,7 @@ async def test_private_and_drill(paging: Monitoring, pagerduty: PagerDutyStandIn
     room = await story.declared("drill S1 shop the cellar burns")
     await wake(story, "page:oncall", subject="INC-2")
     assert len(pagerduty.incidents) == 1
-    assert "This is a drill: now whoever is on call would be paged." in await story.by_the_bot(room)
+    assert "This is a drill: now the person on call would be paged." in await story.by_the_bot(room)
 
 
 # --- bad days ---------------------------------------------------------------------------------------------------------
@@ -253,7 +253,7 @@ async def test_an_outage_delays_and_people_are_told_otherwise(
     beside = await story.thread(OPS, (await paging.card())["ts"])
     assert beside == [
         f"PagerDuty cannot be reached since 09:00 UTC. The page to {whom} waits and is tried again; {INSTEAD}."
-        for whom in ("ops", "whoever is on call")
+        for whom in ("ops", "the person on call")
     ]
     pagerduty.comes_back()
     story.clock.advance(minutes=12)
@@ -261,7 +261,7 @@ async def test_an_outage_delays_and_people_are_told_otherwise(
     assert len(pagerduty.incidents) == 2
     assert len(mail_server.received) == 2
     beside = await story.thread(OPS, (await paging.card())["ts"])
-    for whom in ("ops", "whoever is on call"):
+    for whom in ("ops", "the person on call"):
         said = f"PagerDuty answers again: the page to {whom} went out at 09:12 UTC, 12 min"
         assert len([one for one in beside[2:] if one.startswith(said)]) == 1
     (again,) = [one for one in await story.by_the_bot(OPS) if one.startswith("PagerDuty answers again.")]
@@ -291,7 +291,7 @@ async def test_acknowledged_in_an_outage(
 
 
 async def test_acknowledged_before_the_answer_was_missed(paging: Monitoring, pagerduty: PagerDutyStandIn) -> None:
-    """A page whose answer was lost may be there: whoever acknowledges before it is said again ends it there."""
+    """A page whose answer was lost may be there: who acknowledges before it is said again ends it there."""
 
     async def meanwhile() -> None:
         await paging.story.does("command", user="Ben", channel="general", text="/incident ack ALR-1")
@@ -325,8 +325,8 @@ async def test_silenced(paging: Monitoring, pagerduty: PagerDutyStandIn) -> None
 async def test_quiet_while_pages_are_open(
     typed: str, noted: str, paging: Monitoring, pagerduty: PagerDutyStandIn, mail_server: MailServer
 ) -> None:
-    """A silence with matchers and maintenance leave whoever PagerDuty would wake next alone, and who would be woken by
-    a page that waits; what fires still afterwards is paged for anew.
+    """A silence with matchers and maintenance leave alone the person whom PagerDuty would wake next, and who
+    would be woken by a page that waits; what fires still afterwards is paged for again.
     """
     story = paging.story
     made = await paged(paging, pagerduty)
@@ -360,13 +360,13 @@ async def test_acknowledged_while_it_leaves(paging: Monitoring, pagerduty: Pager
 
 
 async def test_too_many_requests(paging: Monitoring, pagerduty: PagerDutyStandIn, mail_server: MailServer) -> None:
-    """A throttled page waits as long as PagerDuty asks for, and whoever is meant is told meanwhile."""
+    """A throttled page waits as long as PagerDuty asks for, and who is meant is told meanwhile."""
     await paging.sends(urgent())
     pagerduty.answers(429, Retry_After="600")
     await wake(paging.story, "page:production")
     assert [one.to for one in mail_server.received] == [["ada@example.com"]]
     beside = await paging.story.thread(OPS, (await paging.card())["ts"])
-    instead = INSTEAD.replace("them", "whoever is on call")
+    instead = INSTEAD.replace("them", "the person on call")
     waits = "PagerDuty has taken no more requests since 09:00 UTC. The page to production waits and is tried again"
     assert beside == [f"{waits}; {instead}."]
     assert pagerduty.incidents == {}
@@ -408,7 +408,7 @@ async def test_not_set_up(sqlite_database: Database, clock: HandClock, tmp_path:
         (direct_message,) = await paging.story.direct("U0ADA")
         assert "PagerDuty is not set up here, so you are told this way." in direct_message
         beside = await paging.story.thread(OPS, (await paging.card())["ts"])
-        assert beside == [f"PagerDuty is not set up here: {INSTEAD.replace('them', 'whoever is on call')}."]
+        assert beside == [f"PagerDuty is not set up here: {INSTEAD.replace('them', 'the person on call')}."]
         assert paging.story.alarm.heard == []
         await paging.story.types("Ben", "/incident ack ALR-1")
         assert await states(paging.story) == ["acknowledged"]
@@ -488,7 +488,7 @@ async def test_what_pagerduty_did_not_sign(secret: str | None, paging: Monitorin
     assert "*ALR-1 Slow*" in await paging.words()
     assert "*On it*" not in await paging.words()
     beside = await story.thread(OPS, (await paging.card())["ts"])
-    said = [one for one in beside if one.startswith("A message says that the page to whoever is on call was")]
+    said = [one for one in beside if one.startswith("A message says that the page to the person on call was")]
     assert len(said) == 2
     assert not [one for one in beside if "all is well" in one]
     assert [attempted for _, attempted in await story.audited("ALR-1")].count("page.unproved") == 3
@@ -574,7 +574,7 @@ async def test_an_incident_of_a_page(paging: Monitoring, pagerduty: PagerDutySta
     lines = tidy(await story.reads("Ada", "/incident timeline", room))
     assert "<@U0ADA> at PagerDuty acknowledged" in lines
     assert "<@U0ADA> at PagerDuty noted: the &lt;@U0BEN&gt; cache" in lines
-    assert "<@U0ADA> at PagerDuty passed on the page to whoever is on call" in lines
+    assert "<@U0ADA> at PagerDuty passed on the page to the person on call" in lines
     assert "resolved" in await story.reads("Ada", "/incident show INC-1")
     assert made["status"] == "triggered"  # what was done there is not told back
     async with story.deps.database.reading() as tx:
@@ -605,7 +605,7 @@ async def test_ended_there_by_nobody(paging: Monitoring, pagerduty: PagerDutySta
     await says(paging, event(paging, made, "resolved", by=None))
     assert "*ALR-1 Slow*" in shown((await paging.cards())[0])
     beside = await paging.story.thread(OPS, card["ts"])
-    assert "PagerDuty ended the page to whoever is on call by itself. ALR-1 goes on here." in beside
+    assert "PagerDuty ended the page to the person on call by itself. ALR-1 goes on here." in beside
 
 
 async def test_no_loop(paging: Monitoring, pagerduty: PagerDutyStandIn) -> None:

@@ -38,7 +38,7 @@ async def draft_message(story: Story, room: str) -> dict[str, Any]:
 
 
 async def test_the_draft_is_half_written(story: Story) -> None:
-    """On resolve the draft stands in the card's thread, as a message and a file with figures, roles and timeline."""
+    """On resolve the draft is in the card's thread, as a message and a file with figures, roles and timeline."""
     room = await whole_life(story)
     message = await draft_message(story, room)
     assert message["thread_ts"] == (await story.card(room))["ts"]
@@ -121,7 +121,7 @@ async def test_owed_in_48_hours_until_done(tale: Story) -> None:
 
 
 async def test_without_a_commander_the_declarer_is_reminded(tale: Story) -> None:
-    """Where nobody led it, whoever declared it owes the post-mortem."""
+    """Where nobody led it, who declared it owes the post-mortem."""
     room = await tale.declared("P0 checkout is down")
     await tale.types("Ada", "/incident resolve done", room)
     await tale.fast_forward(hours=25)
@@ -163,6 +163,6 @@ async def test_a_service_asks_its_own_questions(sqlite_database: Database, clock
 
 
 async def test_the_draft_can_be_read_before_the_end(tale: Story) -> None:
-    """`/incident postmortem` shows the draft as it stands at any time."""
+    """`/incident postmortem` shows the draft as it is at any time."""
     room = await tale.declared("P1 checkout is down")
     assert "## Root cause" in await tale.reads("Ada", "/incident postmortem", room)

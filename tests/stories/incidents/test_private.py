@@ -40,7 +40,7 @@ async def test_others_do_not_see_it(tale: Story) -> None:
 
 
 async def test_the_declarer_sees_it_everywhere(tale: Story) -> None:
-    """Whoever declared it finds it in every list."""
+    """Who declared it finds it in every list."""
     await tale.types("Ada", LEAK)
     assert (await seen_by(tale, "Ada")).count("tokens have leaked") >= 4
 

@@ -33,7 +33,7 @@ async def test_the_form_asks_what_is_needed(tale: Story) -> None:
 
 
 async def test_resolving_says_so_and_stops_the_clock(tale: Story) -> None:
-    """The channel reads that it is over and what fixed it; nothing is promised any more; both cards say resolved."""
+    """The channel reads that it is over and what fixed it; nothing more is promised; both cards say resolved."""
     room = await resolved(tale)
     (said,) = [tidy(text) for text in await tale.by_the_bot(room) if "is resolved" in text]
     for fact in ("rolled back", "nobody could pay", "I watch until 09:15"):

@@ -46,7 +46,7 @@ async def test_an_update_that_came_late_reports_itself(story: Story) -> None:
 
 @pytest.mark.parametrize("error", ["too_many_channels", "restricted_action"])
 async def test_no_channel_can_be_opened(tale: Story, error: str) -> None:
-    """Whatever Slack's reason, the incident lives on in its card's thread, and whoever declared it is told."""
+    """Whatever Slack's reason, the incident lives on in its card's thread, and who declared it is told."""
     await tale.fault("error", method="conversations.create", error=error)
     await tale.types("Ada", "/incident declare P1 checkout is down")
     card = await tale.card("incidents")
@@ -59,7 +59,7 @@ async def test_no_channel_can_be_opened(tale: Story, error: str) -> None:
 
 
 async def test_no_private_channel_can_be_opened(tale: Story) -> None:
-    """A private incident never leaves for a public place: whoever declared it is told once, and it is tried again."""
+    """A private incident never leaves for a public place: who declared it is told once, and it is tried again."""
     await tale.fault("error", method="conversations.create", error="restricted_action", times=3)
     await tale.types("Ada", "/incident declare private P1 keys leaked")
     await tale.fast_forward(minutes=6)
@@ -81,7 +81,7 @@ async def test_the_channel_is_archived_under_it(story: Story) -> None:
     await story.fast_forward(minutes=31)
     card = await story.card("incidents")
     assert any("Posted by tocsin" in text for text in await story.thread("incidents", card["ts"]))
-    assert any("I cannot write in its channel any more" in text for text in await story.direct("Ben"))
+    assert any("I can no longer write in its channel" in text for text in await story.direct("Ben"))
     await story.types("Ada", "/incident resolve INC-1 done")
     assert len(await story.files("incidents")) == 1
     await story.worker.do_chores()
@@ -109,7 +109,7 @@ async def test_a_commander_who_cannot_be_written_to(tale: Story) -> None:
 
 
 async def test_who_took_a_role_before_the_channel_opened(tale: Story) -> None:
-    """The channel opens late: whoever took a role meanwhile is invited too."""
+    """The channel opens late: who took a role meanwhile is invited too."""
     await tale.fault("rate_limited", method="conversations.create", retry_after=600)
     await tale.types("Ada", "/incident declare P1 checkout is down")
     await tale.types("Ben", "/incident role INC-1 commander")
@@ -147,7 +147,7 @@ async def test_a_card_that_slack_refuses_raises_an_alarm(story: Story, channel: 
 
 
 async def test_an_invitation_that_slack_refuses_raises_an_alarm(tale: Story) -> None:
-    """Whoever runs the bot hears that somebody is missing, and why."""
+    """Who runs the bot hears that somebody is missing, and why."""
     await tale.fault("error", method="conversations.invite", error="user_is_restricted")
     await tale.declared("P1 checkout is down")
     (said,) = tale.alarm.heard
@@ -165,7 +165,7 @@ async def waiting(story: Story) -> list[str]:
 
 
 async def test_nobody_is_closed_upon_without_being_asked(story: Story) -> None:
-    """The half hour to answer begins when the question stands in the channel, not when Slack was away."""
+    """The half hour to answer begins when the question is in the channel, not when Slack was away."""
     room = await story.declared("P1 checkout is down")
     await story.types("Ada", "/incident resolve done", room)
     await story.fast_forward(minutes=29)
@@ -273,7 +273,7 @@ async def test_the_mark_of_a_deleted_message_can_be_taken_back(tale: Story) -> N
 
 
 async def test_the_thread_of_the_card_is_gone(tale: Story) -> None:
-    """Somebody deleted the card a P3 lives under: what is said about it stands in the channel instead."""
+    """Somebody deleted the card a P3 lives under: what is said about it is in the channel instead."""
     await tale.types("Ada", "/incident declare P3 a typo")
     await tale.fault("error", method="chat.postMessage", error="cannot_reply_to_message")
     await tale.types("Ada", "/incident update INC-1 it is on every page")

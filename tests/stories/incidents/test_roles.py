@@ -1,4 +1,4 @@
-"""Roles: whoever is first holds it, the other is told who; given by name; claim buttons vanish once taken."""
+"""Roles: the first to claim one holds it, the other is told who; given by name; claim buttons vanish once taken."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ async def test_acknowledging_is_done_once(tale: Story) -> None:
 
 
 async def test_what_stops_people_from_being_called_is_audited(tale: Story) -> None:
-    """Who acknowledged, led, moved on and turned reminders off stands in the audit log, whatever the timeline says."""
+    """Who acknowledged, led, moved on and turned reminders off is in the audit log, whatever the timeline says."""
     room = await tale.declared("P1 checkout is down")
     await tale.types("Ben", "/incident ack INC-1")
     await tale.types("Ada", "/incident role comms @Cleo", room)

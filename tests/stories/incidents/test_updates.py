@@ -108,7 +108,7 @@ async def test_a_persons_update_resets_the_clock(tale: Story) -> None:
 
 
 async def test_the_update_form_sets_status_and_the_next_promise(tale: Story) -> None:
-    """In the form a person says what is new, where it stands, and when they will write again."""
+    """In the form a person says what is new, how far they are, and when they will write again."""
     room = await tale.declared("P1 checkout is down")
     view = await tale.opens("Ada", "/incident update", room)
     await tale.submits("Ada", view, text="disk replaced", status="monitoring", next_update="15m")
@@ -186,7 +186,7 @@ async def test_what_changed_is_told_once(story: Story) -> None:
 
 
 async def test_a_persons_update_tells_what_changed_too(tale: Story) -> None:
-    """What changed since the last update stands under a person's words, once."""
+    """What changed since the last update is under a person's words, once."""
     room = await tale.declared("P1 checkout is down")
     await tale.types("Ada", "/incident status identified", room)
     await tale.types("Ada", "/incident update it is the cache", room)

@@ -65,7 +65,7 @@ async def test_a_nasty_title_stays_text(tale: Story) -> None:
     ids=["every script", "only dots"],
 )
 async def test_titles_of_any_script(tale: Story, title: str, name: str) -> None:
-    """The title stands unchanged on the card; the channel's name keeps its sound, by Slack's rules."""
+    """The title is unchanged on the card; the channel's name keeps its sound, by Slack's rules."""
     room = await tale.declared(f"P1 {title}")
     assert room.startswith(name)
     assert title in shown(await tale.card(room))
@@ -93,7 +93,7 @@ async def test_a_longer_title_is_refused_in_a_sentence(tale: Story) -> None:
 
 
 async def test_a_quoted_title_is_taken_whole(tale: Story) -> None:
-    """What stands in quotes is the title, whatever its words are."""
+    """What is in quotes is the title, whatever its words are."""
     await tale.types("Ada", "/incident declare P1 “private P0 drill”")
     card = shown(await tale.card("inc-1-private-p0-drill"))
     assert "INC-1 private P0 drill" in card
@@ -139,7 +139,7 @@ async def test_an_unknown_verb_gets_the_nearest(tale: Story) -> None:
 
 
 async def test_an_id_alone_is_shown(tale: Story) -> None:
-    """Who types an id where the verb belongs sees what it stands for."""
+    """Who types an id where the verb belongs sees what it names."""
     room = await tale.declared("P1 checkout is down")
     assert "checkout is down" in await tale.types("Ada", "/incident INC-1", "general")
     assert "“restart_api”" in await tale.types("Ada", "/runbook restart_apii", room)

@@ -26,7 +26,7 @@ GONE = [
 
 @pytest.fixture
 async def escalating(sqlite_database: Database, clock: HandClock, tmp_path: Path) -> AsyncIterator[Shop]:
-    """An alert stands on its card, and its escalation policy speaks in five minutes."""
+    """An alert has its card, and its escalation policy speaks in five minutes."""
     async with opened(sqlite_database, clock, tmp_path) as made:
         await made.fires("Slow", "high")
         yield made
@@ -62,7 +62,7 @@ async def test_a_note_under_an_alert(escalating: Shop, error: str) -> None:
 
 
 async def test_somebody_locks_the_thread_of_a_card(escalating: Shop) -> None:
-    """What follows for that alert stands in its channel: a note and the next step, each once."""
+    """What follows for that alert is in its channel: a note and the next step, each once."""
     card = await escalating.card()
     await escalating.story.does("lock", user="Ada", channel=OPS, ts=card["ts"])
     async with escalating.story.deps.database.transaction() as tx:

@@ -169,7 +169,7 @@ async def test_an_outage_delays_and_loses_nothing(
 
 
 async def test_slack_is_away(story: Story, mail_server: MailServer) -> None:
-    """With Slack away there is nothing to link to; whoever is told by e-mail hears of it within the minute."""
+    """With Slack away there is nothing to link to; who is told by e-mail hears of it within the minute."""
     await story.fault("http_500", times=10_000)
     await story.types("Ada", "/incident declare S1 payments card payments fail")
     await story.fast_forward(seconds=40)
@@ -268,7 +268,7 @@ async def test_people_read_who_was_not_reached(
 
 
 async def test_reopened_and_resolved_again(story: Story, mail_server: MailServer) -> None:
-    """Whoever read that it is resolved reads that it is not, and later that it is; each is a message of its own."""
+    """Who read that it is resolved reads that it is not, and later that it is; each is a message of its own."""
     room = await story.declared("S1 payments card payments fail")
     await story.types("Ada", "/incident resolve It was the cache", room)
     story.clock.advance(minutes=5)
@@ -326,7 +326,7 @@ async def test_what_is_given_up_is_said(story: Story, mail_server: MailServer) -
 
 
 async def test_a_server_is_missing(sqlite_database: Database, clock: HandClock, tmp_path: Path) -> None:
-    """That SMTP_SERVER is not set stands in the alerts channel once, however many messages there would be."""
+    """The alerts channel reads once that SMTP_SERVER is not set, however many messages there would be."""
     async with installed(sqlite_database, clock, tmp_path, None) as story:
         room = await story.declared("S1 payments card payments fail")
         await story.types("Ada", "/incident update rolled back", room)

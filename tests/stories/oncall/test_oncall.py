@@ -239,7 +239,7 @@ async def test_taken_over_until_it_is_over(both: Story) -> None:
 
 
 async def test_given_back_early(both: Story) -> None:
-    """Whoever took it ends it: it is over at once, its timer too, and whoever has it now hears of it."""
+    """Who took it ends it: it is over at once, its timer too, and who has it now hears of it."""
     await both.types("Cleo", "/incident oncall take 2h shop primary")
     both.clock.advance(minutes=10)
     assert "Ended: on call for Shop (primary)" in await both.types("Cleo", "/incident oncall end")
@@ -391,7 +391,7 @@ async def test_pagerduty_is_asked_seldom(paged: Story, stand_in: PagerDutyStandI
 
 
 async def test_many_ask_at_once(paged: Story, stand_in: PagerDutyStandIn) -> None:
-    """Whoever wants to know at the same time asks PagerDuty once; while it is away it is left alone for a while."""
+    """Who wants to know at the same time asks PagerDuty once; while it is away it is left alone for a while."""
 
     async def all_of_them() -> list[list[str]]:
         return await asyncio.gather(*(recipients.expand(paged.deps, ["oncall"], service="there") for _ in range(9)))
@@ -473,7 +473,7 @@ async def test_an_override_of_a_schedule_there(paged: Story, stand_in: PagerDuty
     assert "It relieves <@U0ADA>. PagerDuty's own schedule PABC123 is unchanged" in answer
     (direct_message,) = await direct_messages(paged, "U0ADA")
     assert direct_message.endswith(
-        "PagerDuty's own schedule PABC123 is unchanged: whoever it names may still be paged from there."
+        "PagerDuty's own schedule PABC123 is unchanged: the people it names may still be paged from there."
     )
     stand_in.goes_away()
     expected = "*primary*: <@U0BEN> until 20 Nov, 10:30 UTC, then PagerDuty's schedule PABC123 again"

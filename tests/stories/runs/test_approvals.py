@@ -27,7 +27,7 @@ async def test_the_dialog_repeats_what_will_run(database: Database, clock: HandC
 
 
 async def test_the_requester_never_counts(database: Database, clock: HandClock, tmp_path: Path) -> None:
-    """Whoever asked for a run is told that somebody else must approve it, and the attempt is in the audit log."""
+    """Who asked for a run is told that somebody else must approve it, and the attempt is in the audit log."""
     async with opened_shop(database, clock, tmp_path, restart=RESTART) as (story, there):
         await story.types("Ada", "/runbook run restart", OPS)
         question = await story.asked("RUN-1", "approval.approve")

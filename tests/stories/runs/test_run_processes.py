@@ -194,7 +194,7 @@ async def started(shop: Shop, names: Iterable[str], *, guarded: Iterable[str] = 
     """Asked for by Ada; where that is needed, approved by Ben."""
     await asyncio.gather(*(room.ask() for room in shop.those(names)))
     await asyncio.gather(*(room.message_with("approval.approve") for room in shop.those(guarded)))
-    await shop.told()  # a click counts on a question of which the bot knows that it stands there
+    await shop.told()  # a click counts on a question of which the bot knows that it is there
     await asyncio.gather(*(room.click("Ben", "approval.approve") for room in shop.those(guarded)))
 
 
@@ -223,7 +223,7 @@ def waiting(served: Web) -> dict[str, str]:
 
 @pytest.mark.long
 async def test_killed_while_it_waits(new_sqlite: NewDatabase, tmp_path: Path) -> None:
-    """After it the buttons work, a wait ends at its own time, a check comes true, a message stands there once."""
+    """After it the buttons work, a wait ends at its own time, a check comes true, each message is there once."""
     async with counting_web() as served, opened(new_sqlite(), tmp_path, waiting(served)) as shop:
         served.status["/checked"] = 503
         await started(shop, [*PEOPLES, "checked"])

@@ -267,7 +267,7 @@ async def test_nothing_to_choose_from(sqlite_database: Database, clock: HandCloc
 
 
 async def test_changing_the_parameters(connected_shop: tuple[Story, Target]) -> None:
-    """The live message's button opens the same form with what stands; sent off, the question is asked anew."""
+    """The live message's button opens the same form with the present values; sent off, the question is asked again."""
     story, there = connected_shop
     await story.types("Ada", "/runbook run restart host=shop-2", OPS)
     old = await story.asked("RUN-1", "approval.approve")
@@ -289,7 +289,7 @@ async def test_changing_the_parameters(connected_shop: tuple[Story, Target]) -> 
 
 
 async def test_changing_too_late(connected_shop: tuple[Story, Target]) -> None:
-    """Once it is approved, the button of an old screen changes nothing and says how it stands."""
+    """Once it is approved, the button of an old screen changes nothing and says how far the run is."""
     story, there = connected_shop
     await story.types("Ada", "/runbook run restart", OPS)
     view = await story.opens_by_click("Ada", OPS, await story.live("RUN-1"), "runbook.plan")

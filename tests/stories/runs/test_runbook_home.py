@@ -62,7 +62,7 @@ async def test_no_runbooks_to_suggest(sqlite_database: Database, clock: HandCloc
 
 
 async def test_what_waits_for_my_approval(shop: tuple[Story, Target]) -> None:
-    """Home shows what, who asked, until when, and the way to the thread; not to whoever asked, and not once decided."""
+    """Home shows what, who asked, until when, and the way to the thread; not to the asker, and not once decided."""
     story, _ = shop
     await story.types("Ada", '/runbook run restart reason="it is slow"', OPS)
     question = await story.asked("RUN-1", "approval.approve")
@@ -78,7 +78,7 @@ async def test_what_waits_for_my_approval(shop: tuple[Story, Target]) -> None:
 
 
 async def test_what_waits_for_my_answer(shop: tuple[Story, Target]) -> None:
-    """A run of mine whose step is unknown stands on my Home until somebody says what happened."""
+    """A run of mine whose step is unknown is on my Home until somebody says what happened."""
     story, there = shop
     there.cut.add("/restart")
     await story.types("Ada", "/runbook run restart", OPS)
@@ -92,7 +92,7 @@ async def test_what_waits_for_my_answer(shop: tuple[Story, Target]) -> None:
 
 
 async def test_broken_glass_to_review(sqlite_database: Database, clock: HandClock, tmp_path: Path) -> None:
-    """Broken glass waits on Home of whoever may review it, and not on that of who broke it."""
+    """Broken glass waits on Home of those who may review it, not of the person who broke it."""
     glass = RESTART.replace("expires: 30m", "expires: 30m, break_glass: [U0BEN]")
     async with opened_shop(sqlite_database, clock, tmp_path, restart=glass) as (story, _):
         await story.types("Ada", "/runbook run restart", OPS)

@@ -114,7 +114,7 @@ async def test_showing_one(guarded_shop: tuple[Story, Target]) -> None:
         "`key`\n    A secret from env:CART_KEY, which is never typed.",
         "1. Empty carts of ‹days› days `http` changes, once · can be taken back",
         "Run: <@U0ADA> or <@U0BEN>.",
-        "Approve: 2 of the team sre, within 20 minutes. Whoever asks for the run never counts.",
+        "Approve: 2 of the team sre, within 20 minutes. Who asks for the run never counts.",
         "At P1: 1 of the team sre, within 20 minutes.",
         "A reason is asked for.",
     ):
@@ -222,7 +222,7 @@ async def test_problems_come_first(sqlite_database: Database, clock: HandClock, 
     async with opened_shop(sqlite_database, clock, tmp_path, org=org, clean=clean) as (story, _):
         found = await answer(story, "/runbook plan clean")
         text = shown(found)
-        assert text.index("*It cannot run as it stands.*") < text.index("1. *clean*")
+        assert text.index("*It cannot run as it is.*") < text.index("1. *clean*")
         assert "• step clean: SHOP_DB is not set" in text
         assert buttons(found) == []
 

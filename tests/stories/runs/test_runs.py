@@ -174,14 +174,14 @@ async def test_a_taking_back_that_was_rejected_can_be_asked_for_again(
 
 
 async def test_cancelled_before_it_begins(database: Database, clock: HandClock, tmp_path: Path) -> None:
-    """A run that waits for approval is cancelled, and its question does not count any more."""
+    """A run that waits for approval is cancelled, and its question no longer counts."""
     async with opened_shop(database, clock, tmp_path, restart=RESTART) as (story, there):
         await story.types("Ada", "/runbook run restart", OPS)
         await story.clicks("Ada", OPS, await story.live("RUN-1"), "run.cancel")
 
         assert "was cancelled" in await words(story)
         (question,) = await story.replies(OPS, await story.live("RUN-1"))
-        assert "This question does not count any more." in shown(question)
+        assert "This question no longer counts." in shown(question)
         assert buttons(question) == []
         assert not there.counts
 
@@ -335,7 +335,7 @@ async def test_nobody_approves_in_time(database: Database, clock: HandClock, tmp
 
 
 async def test_rejected_with_a_reason(database: Database, clock: HandClock, tmp_path: Path) -> None:
-    """Who rejects is asked why, and whoever asked for the run reads it."""
+    """Who rejects is asked why, and who asked for the run reads it."""
     async with opened_shop(database, clock, tmp_path, restart=RESTART) as (story, there):
         await story.types("Ada", "/runbook run restart", OPS)
         question = await story.asked("RUN-1", "approval.approve")

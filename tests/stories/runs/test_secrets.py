@@ -240,7 +240,7 @@ class Canary:
 
 
 def around(text: str, canary: str) -> list[str]:
-    """Where it stands, for whoever has to mend it."""
+    """Where it is, for the person who has to mend it."""
     lines = [line for line in text.splitlines() if leaks(line, canary)] or [text]
     return [_narrow(line, canary) for line in lines[:5]]
 

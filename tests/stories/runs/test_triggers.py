@@ -90,7 +90,7 @@ class Watched(Monitoring):
     there: Target
 
     async def card(self, name: str = "ALR-1") -> dict[str, Any]:
-        """Not what stands in its thread."""
+        """Not what is in its thread."""
         found = [one for one in await self.cards() if one.get("thread_ts", one["ts"]) == one["ts"]]
         return next(one for one in found if f"{name} " in shown(one))
 
@@ -216,7 +216,7 @@ async def test_changed_it_is_asked_anew(triggering: Watched) -> None:
 
 
 async def test_asked_for_approved_and_run(triggering: Watched) -> None:
-    """Its plan stands in the card's thread with its question; a person approves, and its end is said there."""
+    """Its plan is in the card's thread with its question; a person approves, and its end is said there."""
     story = triggering.story
     await triggering.sends(firing("DownAgain", host="shop-1"))
     (run,) = await triggering.runs()
@@ -306,7 +306,7 @@ async def test_redelivered_it_runs_once(triggering: Watched) -> None:
 
 
 async def test_worked_again_after_a_crash(triggering: Watched) -> None:
-    """However often the delivery that asks for it is begun anew, there is one run."""
+    """However often the delivery that asks for it is begun again, there is one run."""
     await triggering.sends(firing("Full", host="a"))
     async with triggering.story.deps.database.transaction() as tx:
         row = (
