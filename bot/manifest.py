@@ -101,7 +101,6 @@ def check(path: Path) -> list[Finding]:
 
 
 def problems(manifest: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    """(the text it is about, what is wrong with it)"""
     for place in _REQUIRED:
         if any(not found for found in _at(manifest, place)):
             yield place.rpartition(".")[2], f"{place} is missing. Slack requires it."

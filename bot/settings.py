@@ -72,7 +72,6 @@ class Settings:
 
     @property
     def handed_on(self) -> dict[str, str]:
-        """Never what is the bot's own."""
         return {name: value for name, value in self.environment.items() if not name.startswith(OWN_PREFIXES)}
 
     @property
@@ -88,7 +87,6 @@ class Settings:
         return self.slack_bot_token
 
     def require_slack(self) -> None:
-        """The token, and a way for Slack to reach the bot."""
         self.bot_token()
         if self.slack_app_token is None and self.slack_signing_secret is None:
             raise Misconfigured("Set SLACK_APP_TOKEN for Socket Mode, or SLACK_SIGNING_SECRET for HTTP mode.")

@@ -162,7 +162,6 @@ class Worker:
         self._rouse_soon(self._runnable, await engine.next_wall())
 
     def _rouse_soon(self, event: asyncio.Event, next_wall: float | None) -> None:
-        """Where the next tick would come too late."""
         if next_wall is not None and (left := next_wall - self._deps.clock.wall()) < TICK_SECONDS:
             asyncio.get_running_loop().call_later(max(left, LEAST_NAP_SECONDS), event.set)
 

@@ -107,7 +107,6 @@ def _settings(settings: Settings, simulator: Simulator, folder: Path, host: str,
 
 
 def _free_port(wished: int) -> int:
-    """The demo names the port before it is open."""
     for port in (wished, 0):
         with socket.socket() as probe:
             try:

@@ -76,7 +76,6 @@ async def serve(settings: Settings, *, with_worker: bool = True) -> None:
 
 
 async def run(app: App, stop: asyncio.Event, *, with_worker: bool = True) -> None:
-    """What was begun is finished."""
     door = make_door(app)
     async with AsyncExitStack() as stack, asyncio.TaskGroup() as group:
         port = await stack.enter_async_context(listening(app, door, stop))

@@ -32,7 +32,6 @@ def check(
 
 
 def schemas() -> dict[str, dict[str, Any]]:
-    """By file name; JSON Schema 2020-12."""
     shapes: dict[str, type[BaseModel]] = {
         "org.yml": OrgSchema,
         "service.yml": ServiceSchema,

@@ -64,7 +64,6 @@ def load(folders: Sequence[Path], *, templates: Sequence[Path] = (), allow_shell
 
 
 def catalogue_files(folders: Iterable[Path]) -> Iterator[Path]:
-    """In a fixed order."""
     for folder in folders:
         yield folder / "org.yml"
         for inner in _service_folders(folder):
@@ -185,7 +184,6 @@ def _routes(
 
 
 def _contacts(documents: list[Document]) -> dict[str, list[str]]:
-    """What is wrong with them is said elsewhere."""
     written = {_path(one).parent.name: one.data for one in filter(_is_service, documents)}
     contacts = {key: data.get("contacts") for key, data in written.items() if isinstance(data, dict)}
     return {key: list(one) for key, one in contacts.items() if isinstance(one, dict)}

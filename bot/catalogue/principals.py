@@ -90,6 +90,5 @@ def _contact_problem(key: str, contacts: Collection[str]) -> str:
 def problems(
     entries: Iterable[str], teams: Collection[str] | None, levels: Collection[str] | None = None
 ) -> list[tuple[int, str]]:
-    """(position, sentence)"""
     found = ((index, who_problem(entry, teams, levels)) for index, entry in enumerate(entries))
     return [(index, sentence) for index, sentence in found if sentence]

@@ -43,7 +43,6 @@ def _catalogue(settings: Settings) -> Catalogue:
 
 
 def _alerts(file: BinaryIO, sender: str, catalogue: Catalogue) -> Sequence[Alert]:
-    """Read as the door reads them."""
     from bot.intake import VENDORS, generic
 
     mapping = catalogue.generic.get(sender)

@@ -38,7 +38,6 @@ class Performance:
             self.has_news = True
 
     def output(self) -> str:
-        """Masked and bounded."""
         self.has_news = False
         return self._kept.text()
 

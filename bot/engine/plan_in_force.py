@@ -27,7 +27,6 @@ def step_arguments(run: Run, step: Step, progress: Progress) -> Mapping[str, Any
 
 
 def step_hash(run: Run, step: Step, arguments: Mapping[str, Any]) -> str:
-    """The plan it belongs to, and what it would do now."""
     return digest({"plan": run.plan_hash, "step": step.id, "arguments": arguments})
 
 

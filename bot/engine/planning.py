@@ -45,7 +45,6 @@ def spoken_secret(reference: Reference) -> str:
 def planned(
     step: Step, number: int, scope: Mapping[str, Any], connections: Mapping[str, Connection], problems: dict[str, str]
 ) -> PlannedStep:
-    """What is wrong with it is added to `problems`."""
     arguments = _arguments(step, scope, problems)
     return PlannedStep(
         id=step.id,
@@ -72,7 +71,6 @@ def _arguments(step: Step, scope: Mapping[str, Any], problems: dict[str, str]) -
 
 
 def rendered(value: Any, scope: Mapping[str, Any]) -> Any:
-    """What needs a result that is not there yet is Late."""
     match value:
         case str():
             needed = evaluate.needs(value)
@@ -119,7 +117,6 @@ def _text(source: str, scope: Mapping[str, Any]) -> str:
 
 
 def target(kind: Kind, arguments: Mapping[str, Any], connections: Mapping[str, Connection]) -> str:
-    """For people and for the hash."""
     match kind:
         case Kind.HTTP:
             return _http(arguments)
@@ -139,7 +136,6 @@ def target(kind: Kind, arguments: Mapping[str, Any], connections: Mapping[str, C
 
 
 def _meant(arguments: Mapping[str, Any]) -> str:
-    """`ops (ann@example.com, team:sre)`, `production (PagerDuty PSVC123)`: a contact and what it means."""
     to, contact = _said(arguments.get("to", "")), arguments.get("contact")
     if not isinstance(contact, Mapping):
         return to

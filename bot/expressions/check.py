@@ -111,7 +111,6 @@ def _read(parse: Callable[[str], nodes.Template], text: str) -> nodes.Template:
 
 
 def pieces(text: str) -> list[Piece]:
-    """Of a template that has no problems."""
     if not is_template(text):
         return [Piece(text)]
     return [_piece(one) for one in outputs(_environment().parse(text))]

@@ -112,7 +112,6 @@ def taken(value: Any) -> Any:
 
 
 def shortened(text: str) -> str:
-    """At most `MAX_INPUT` characters."""
     if len(text) <= MAX_INPUT:
         return text
     half = MAX_INPUT // 2 - 50

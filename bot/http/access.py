@@ -35,7 +35,6 @@ class Caller:
 async def _call(
     deps: Deps, credentials: HTTPAuthorizationCredentials | None, scope: Scope, changing: Request | None = None
 ) -> Caller:
-    """`changing`: the request that may change something."""
     if credentials is None:
         raise HTTPException(401, NO_TOKEN, headers=CHALLENGE)
     route = _route(changing) if changing else None

@@ -85,7 +85,6 @@ async def take(
 
 
 async def _text_of(raw: bytes) -> str:
-    """In a thread where the body is long."""
     return body.text_of(raw) if len(raw) < webhooks.LONG else await asyncio.to_thread(body.text_of, raw)
 
 

@@ -74,7 +74,6 @@ class Draft:
                 self.labels.setdefault(name, value)
 
     def annotate(self, **values: str) -> None:
-        """As `label`."""
         for name, value in values.items():
             if value:
                 self.annotations.setdefault(name, value)
@@ -115,7 +114,6 @@ def context(
     url: str = "",
     labels: dict[str, str] | None = None,
 ) -> Context:
-    """What stayed in `item` is kept with it."""
     held = _bounded(labels or {}, MOST_LABELS, LONGEST_LABEL, "labels", item)
     return Context(kind, source, title, state, failed, about, by, at, url, held, item.rest())
 
@@ -200,7 +198,6 @@ def _links(draft: Draft, item: Item) -> Links:
 
 
 def _linked(draft: Draft, names: tuple[str, ...], item: Item) -> str:
-    """It stays an annotation too."""
     for name in names:
         value = draft.annotations.get(name) or draft.labels.get(name) or ""
         if is_link(value):

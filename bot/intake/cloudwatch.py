@@ -81,7 +81,6 @@ def _json(text: object) -> object:
 
 
 def _alarm(item: Item, draft: Draft) -> bool:
-    """False: this is no alarm."""
     if item.has_object("detail"):
         _of_eventbridge(item, draft)
     elif any(name in item for name in ("AlarmName", "NewStateValue", "AlarmArn", "Trigger")):
@@ -140,7 +139,6 @@ def _of_eventbridge(item: Item, draft: Draft) -> None:
 
 
 def _contributor(draft: Draft, number: str, item: Item, attributes: str) -> None:
-    """An alarm over many time series tells each of them apart: each is an alert of its own."""
     if number and draft.key:
         draft.key = f"{draft.key}/contributor/{number}"
     draft.labels |= item.texts_if_object(attributes)

@@ -45,7 +45,6 @@ def read(payload: Mapping[str, Any], *, received_at: datetime, headers: Mapping[
 
 
 def _flat(payload: Mapping[str, Any], notes: Notes) -> dict[str, Any]:
-    """Names in lower case; fields of `metadata` or `event` come up one level."""
     around = {name: one for name, one in payload.items() if isinstance(one, Mapping) and name.lower() in _AROUND}
     outer = [(name, value) for name, value in payload.items() if name not in around]
     named = [*(pair for one in around.values() for pair in one.items()), *outer]
@@ -121,7 +120,6 @@ def _annotate(draft: Draft, message: Item, *, transition: str) -> None:
 
 
 def _key(message: Item, labels: dict[str, str]) -> str:
-    """The monitor and its group; else the key that Datadog aggregates by; else that of this one cycle."""
     monitor, scope = message.text("alert_id", longest=LONGEST_KEY), message.text("alert_scope", longest=LONGEST_KEY)
     aggregate = message.text("aggreg_key", "aggregation_key", longest=LONGEST_KEY)
     cycle = message.text("alert_cycle_key", longest=LONGEST_KEY)

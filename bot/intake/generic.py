@@ -100,7 +100,6 @@ def _by_usual_names(item: Item, source: str) -> Draft:
 
 
 def _label(draft: Draft, mapping: GenericSource, as_it_came: Mapping[str, Any], notes: Notes) -> None:
-    """They win over the item's own."""
     for label, expression in mapping.labels.items():
         value = _text(_search(expression, as_it_came, notes))
         if value:
@@ -108,7 +107,6 @@ def _label(draft: Draft, mapping: GenericSource, as_it_came: Mapping[str, Any], 
 
 
 def _status(found: object, mapping: GenericSource, item: Item, received_at: datetime) -> Status:
-    """Without words that mean firing, what the word itself says."""
     word = _text(found)
     if mapping.firing and word:
         firing = {one.casefold() for one in mapping.firing}

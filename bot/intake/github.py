@@ -103,7 +103,6 @@ def _inside(message: Item, name: str) -> Item:
 
 
 def _named(message: Item, field: str, name: str) -> str:
-    """The description is dropped."""
     if not message.has_object(field):
         return ""
     return Item(message.take(field), field, message.notes).text(name, longest=LONGEST_NAME)

@@ -67,7 +67,6 @@ class Item:
         return self._left.get(name) is not None
 
     def text(self, *names: str, longest: int = LONGEST_TEXT) -> str:
-        """A number counts as text."""
         for name in names:
             found = as_text(self._left.get(name))
             if found is None:
@@ -148,7 +147,6 @@ class Item:
         return self.texts(name) if self.has_object(name) else {}
 
     def words(self, name: str) -> list[str]:
-        """Also one text with commas in it."""
         value = self._left.get(name)
         if isinstance(value, str):
             value = value.split(",")
@@ -166,19 +164,16 @@ class Item:
         return self._left.get(name)
 
     def put_back(self, name: str, value: object) -> None:
-        """For what turned out not to be understood."""
         self._left[name] = value
 
     def names(self) -> list[str]:
         return list(self._left)
 
     def drop(self, *names: str) -> None:
-        """These are known and not worth keeping, or secrets that must not be kept."""
         for name in names:
             self._left.pop(name, None)
 
     def rest(self) -> dict[str, Any]:
-        """Bounded."""
         kept = Kept(self.whole_rest())
         if kept.was_cut:
             cut = "1 value was" if kept.was_cut == 1 else f"{kept.was_cut} values were"
@@ -190,13 +185,11 @@ class Item:
         return {name: value for name, value in (self._left | inner).items() if value not in (None, "", [], {})}
 
     def odd(self, name: str, wanted: str) -> None:
-        """An absent one is not odd."""
         value = self._left.get(name)
         if value is not None and value != "":
             self.notes.say(f"{self._called(name)} is not {wanted}; it is kept as it came.")
 
     def short(self, text: str, name: str, longest: int) -> str:
-        """What was cut is said."""
         if len(text) <= longest:
             return text
         self.notes.say(f"{self._called(name)} was cut to {longest} of its {len(text)} characters.")

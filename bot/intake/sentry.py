@@ -59,7 +59,6 @@ def _metric(data: Item, action: str) -> Draft:
 
 
 def _event(event: Item, data: Item) -> Draft:
-    """The issue is what it is known by."""
     draft = Draft(SOURCE, name=event.text("title", "message"))
     draft.said_at = event.time("datetime", "timestamp", "received")  # the issue may be much older
     issue = (
@@ -90,7 +89,6 @@ def _plugin(message: Item) -> Draft:
 
 
 def _about_issue(message: Item, data: Item, action: str, by: str, received_at: datetime) -> Intake:
-    """An issue that is new, back or resolved is an alert; assigned or archived is what people did to it."""
     draft = _issue(data.open("issue"), action)
     found = alert(draft, message, received_at=received_at)
     kind = _PEOPLE_DID.get(action)
@@ -116,7 +114,6 @@ def _issue(issue: Item, action: str) -> Draft:
 
 
 def _tags(event: Item) -> Iterator[tuple[str, str]]:
-    """What is no pair stays."""
     if not isinstance(event.peek("tags"), list):
         return
     odd = []

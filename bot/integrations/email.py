@@ -175,7 +175,6 @@ def _reasons(refused: list[Refusal]) -> str:
 
 
 async def _leave(client: SMTP) -> None:
-    """Whatever becomes of the farewell, the message has gone or has not."""
     with contextlib.suppress(SMTPException, OSError):
         if client.is_connected:
             await client.quit(timeout=1)

@@ -153,7 +153,6 @@ class PagerDuty:
         return str(made.json()["incident"]["id"])
 
     def _users(self, addresses: Sequence[str]) -> dict[str, str]:
-        """Nobody at all is a refusal."""
         found = {address: user for address in addresses if (user := self._user_of(address))}
         if not found:
             raise Undeliverable("no_such_user: PagerDuty knows nobody of that address", permanent=True)

@@ -147,7 +147,6 @@ def _refused(status: int, headers: Mapping[str, str], error: str) -> Undeliverab
 
 
 def retry_after_seconds(headers: Mapping[str, str]) -> float:
-    """One second where it is missing or no number."""
     value = next((text for name, text in headers.items() if name.lower() == "retry-after"), "")
     try:
         return max(float(value), 0.0)

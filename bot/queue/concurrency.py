@@ -35,7 +35,6 @@ class Pool(Generic[Work]):
         self._finished_count = 0
 
     async def start_ready(self) -> int:
-        """Returns how many."""
         started = 0
         while (room := self._seats - len(self._running)) > 0:
             batch = await self._claim(room)

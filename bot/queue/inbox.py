@@ -55,8 +55,6 @@ def one_at_a_time(handler: InboxHandler) -> InboxHandler:
 
 
 def by_family(handlers: Mapping[str, InboxHandler]) -> InboxHandler:
-    """By the item's kind, or by what is before its first colon."""
-
     async def handle(deps: Deps, item: InboxItem) -> None:
         await (handlers.get(item.kind) or handlers[item.kind.partition(":")[0]])(deps, item)
 

@@ -99,7 +99,6 @@ class Subject:
         return any(one.acknowledged_at for one in (self.alert, self.incident) if one)
 
     def was_taken_on_since(self, moment: datetime) -> bool:
-        """A run is not acknowledged."""
         acknowledged = [] if self.run else [one.acknowledged_at for one in (self.alert, self.incident) if one]
         return any(at is not None and at > moment for at in acknowledged)
 

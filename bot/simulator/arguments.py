@@ -34,7 +34,6 @@ class Args:
             raise Refused("invalid_arguments", f"[ERROR] must be an integer [json-pointer:/{name}]") from problem
 
     def names(self, name: str) -> list[str]:
-        """Also one string with commas."""
         value = self.raw.get(name, [])
         parts = value if isinstance(value, list) else str(value).split(",")
         return [str(part).strip() for part in parts if str(part).strip()]
@@ -54,7 +53,6 @@ class Args:
 
 
 async def read_arguments(request: web.Request) -> tuple[Args, str]:
-    """The token is '' if there is none."""
     raw: dict[str, Any] = dict(request.query)
     raw.update(await _body(request))
     scheme, _, header_token = request.headers.get("Authorization", "").partition(" ")

@@ -264,7 +264,6 @@ class Control:
         return web.Response(text=lines, content_type="application/x-ndjson", charset="utf-8")
 
     async def stream(self, request: web.Request) -> web.StreamResponse:
-        """One event after each burst of changes."""
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store"})
         await response.prepare(request)
         try:

@@ -53,7 +53,6 @@ def _everybodys_json(workspace: Workspace) -> Json:
 
 
 def stack_json(workspace: Workspace, user: str) -> list[Json]:
-    """The topmost last."""
     return [_shown_view(view) for view in workspace.stacks.get(user, ())]
 
 
@@ -86,7 +85,6 @@ def channel_json(channel: Channel, me: str | None) -> Json:
 
 
 def messages_json(workspace: Workspace, channel: Channel, me: str | None, thread_ts: str | None = None) -> list[Json]:
-    """In the order of their ts, with the ephemeral ones that `me` may see."""
     own = [one for one in channel.ephemerals.values() if me is None or one.ephemeral_to == me]
     everything = [*channel.messages.values(), *own]
     if own:

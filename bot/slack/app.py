@@ -111,11 +111,9 @@ class SlackDoor:
         await self._tasks.quiet()
 
     def connected(self) -> bool:
-        """In Socket Mode at least one connection is open."""
         return self.trouble() is None
 
     def trouble(self) -> str | None:
-        """For /readyz."""
         if self._sockets and self.identity and not any(socket.is_connected for socket in self._sockets):
             return "No Socket Mode connection to Slack is open; I keep trying."
         return self._trouble

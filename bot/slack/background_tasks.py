@@ -26,12 +26,10 @@ class Tasks:
         return task
 
     async def quiet(self) -> None:
-        """Also for what begins meanwhile."""
         while self._running:
             await asyncio.wait(set(self._running))
 
     async def drain(self, seconds: float) -> None:
-        """Cancels what is still running after so long."""
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self.quiet()

@@ -143,7 +143,6 @@ class Dispatcher:
         return Nothing()
 
     def _tell(self, interaction: Interaction, answer: Answer, *, is_late: bool) -> None:
-        """Say what the acknowledgement cannot: answers to clicks and forms, and those that come too late for it."""
         if interaction.in_home and interaction.kind is Kind.BLOCK_ACTION:
             self._tasks.spawn(home.refresh(self._deps(), self._listeners, interaction.user, interaction.key))
         reply = late_reply(answer) if is_late else answer
@@ -230,7 +229,6 @@ def as_answer(interaction: Interaction, found: Outcome) -> Answer:
 
 
 def _named_by_block(interaction: Interaction, errors: FieldErrors) -> Answer:
-    """One for a field that is not in the form goes to the first."""
     blocks = payloads.field_blocks(interaction.view or {})
     if not blocks:
         return Reply("\n".join(errors.errors.values()))

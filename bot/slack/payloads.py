@@ -57,7 +57,6 @@ class Interaction:
 
 
 def subject(interaction: Interaction) -> str:
-    """Empty where its value or its form names nothing."""
     found = _SUBJECT.match(interaction.value or interaction.metadata)
     return found[0] if found else ""
 
@@ -188,7 +187,6 @@ def pack(where: Where, metadata: str) -> str:
 
 
 def unpack(metadata: str) -> tuple[Where, str]:
-    """(where the modal was opened, what the command carries in it)"""
     try:
         packed = json.loads(metadata)
         channel, thread, ts = packed["at"]

@@ -78,7 +78,6 @@ class Socket:
             telemetry.get_logger().warning(Event.SLACK_SOCKET_RENEWED, socket=self._name)
 
     async def _live(self, handler: AsyncSocketModeHandler) -> None:
-        """Returns when the connection was gone for too long."""
         loop = asyncio.get_running_loop()
         connecting = asyncio.ensure_future(handler.connect_async())  # type: ignore[no-untyped-call]
         try:

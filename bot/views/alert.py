@@ -137,7 +137,6 @@ def _counted(group: AlertGroup) -> str:
 
 
 def _labels(shown: Card) -> list[Block]:
-    """The first alert's, without those that the card shows elsewhere."""
     labels = shown.alerts[0].labels if shown.alerts else {}
     pairs = [_pair(name, labels[name]) for name in sorted(labels.keys() - {"alertname", "service", "severity"})]
     more = f" · {len(pairs) - LABELS_SHOWN} more" if len(pairs) > LABELS_SHOWN else ""
@@ -149,7 +148,6 @@ def _pair(name: str, value: str) -> Safe:
 
 
 def _links(shown: Card) -> list[Block]:
-    """Each kind once, from the first alert that has it."""
     found: dict[str, str] = {}
     for alert in shown.alerts:
         for label, url in (

@@ -83,7 +83,6 @@ def message(told: StepMessage) -> str:
 
 
 def mail(told: StepMessage) -> tuple[str, str]:
-    """Subject and text."""
     tongue = plain(told.people)
     drill = "[Drill] " if told.is_drill else ""
     title = f"{drill}[{told.subject}] {_what(told, tongue).rstrip('.').replace(f'{told.subject} ', '', 1)}"
@@ -228,7 +227,6 @@ def timeline(subject: str, policy: str, due: ScheduledStep) -> str:
 
 
 def missed(subject: str, policy: str, position: int, target: str, due: str) -> str:
-    """Plain text, for operators."""
     kind, _, rest = target.partition(":")
     said = f"{subject}: step {position + 1} of the escalation policy “{policy}” ({kind} {rest}) was due at {due}"
     return f"{said} and did not go out."
@@ -237,7 +235,6 @@ def missed(subject: str, policy: str, position: int, target: str, due: str) -> s
 def steps(
     policy: EscalationPolicy, planned: Sequence[Planned], states: Mapping[int, Sequence[str]], ended: str
 ) -> list[str]:
-    """`states` are those of each step's commitments."""
     title = f"Its escalation policy is “{literal(policy.key)}”{f', which has ended: it {ended}' if ended else ''}."
     return [title, *(_step(one, states.get(one.due.position, ()), ended) for one in planned)]
 

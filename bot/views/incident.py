@@ -203,7 +203,6 @@ def timeline(incident: Incident, entries: Sequence[Entry]) -> list[Block]:
 def update_message(
     incident: Incident, severity: Severity, update: Update, words: str, changes: Sequence[str], own: bool
 ) -> list[Block]:
-    """The bot's own carries `words` from the template; a person's carries their text and what changed."""
     if own:
         marked = "Posted by tocsin from what it knows, since nobody had written. Say more with one click."
         more = b.button("Post update", "incident.update", incident.name) if incident.is_open else None

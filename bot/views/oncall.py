@@ -38,7 +38,6 @@ class Shift:
 
 
 def shifts(service: Service, found: Sequence[Shift], others: Sequence[str] = ()) -> list[Block]:
-    """`others` are keys of further services with levels of on-call."""
     elsewhere = [b.context(elsewhere_too(others))] if others else []
     if not found:
         return [b.section(no_levels(service)), *elsewhere]
@@ -59,7 +58,6 @@ def elsewhere_too(keys: Sequence[str]) -> str:
 
 
 def headline(service: Service, found: Sequence[Shift]) -> str:
-    """Where blocks are not shown."""
     if not found:
         return no_levels(service)
     return f"On call for {literal(service.name)} ({found[0].level}): {_people(found[0]) or 'nobody'}."

@@ -233,7 +233,6 @@ def _approval_state(live: Live, asked: ApprovalRequest) -> str:
 
 
 def _named(live: Live, entries: Sequence[str]) -> str:
-    """With the people who are on call now, so that they hear of it."""
     now = {entry: f" (now {listing(map(spoken, people))})" for entry, people in live.on_call.items() if people}
     return listing([f"{spoken(entry)}{now.get(entry, '')}" for entry in entries], "or")
 
@@ -296,7 +295,6 @@ def manual_message(live: Live, made: StepRun, people: Sequence[str]) -> list[Blo
 
 
 def plan_lines(steps: Sequence[PlannedStep]) -> list[str]:
-    """Escaped."""
     return [line for step in steps for line in _plan_line(step)]
 
 
@@ -317,7 +315,6 @@ def arguments_line(arguments: Mapping[str, Any]) -> str:
 
 
 def argument_words(value: Any) -> str:
-    """One argument on one line, as plain text; a late one by the step it comes from."""
     match value:
         case Late(steps=steps):
             return f"from step {', '.join(steps)}"

@@ -91,7 +91,6 @@ def run_button(runbook: Runbook, value: str = "", *, style: str = "") -> Block:
 
 
 def suggested(incident: str, found: Sequence[tuple[Runbook, Record]], *, here: bool) -> list[Block]:
-    """Those that fixed most first, with buttons only where a run of them belongs to the incident."""
     parts = [
         b.section(
             f"*{literal(one.title)}* `{one.id}`\n{record_words(record)}{_target(one)}",
@@ -142,7 +141,6 @@ def _guide(runbook: Runbook) -> list[Block]:
 
 
 def from_markdown(text: str) -> Safe:
-    """The operators' Markdown as Slack writes it: headings and bold, lists, links. The rest stays as it is."""
     said: str = escape(text.strip())
     said = re.sub(r"\[([^\]\n]+)\]\((https?://[^)\s|]+)\)", r"<\2|\1>", said)
     said = re.sub(r"(?m)^#{1,6} +(.+?) *$", r"*\1*", said)
@@ -322,7 +320,6 @@ def _element(parameter: Parameter, initial: str, choices: Sequence[tuple[str, st
 
 
 def _fits(choices: Sequence[tuple[str, str]]) -> bool:
-    """Slack's selects hold so many, and their values so much."""
     return len(choices) <= MOST_OPTIONS and all(0 < len(value) <= OPTION_VALUE_LIMIT for value, _ in choices)
 
 
@@ -338,7 +335,6 @@ def _number(parameter: Parameter, initial: str) -> Block:
 
 
 def _initial(parameter: Parameter, given: Mapping[str, Any]) -> str:
-    """What was given, if it keeps the rule, else the default."""
     for value in (given.get(parameter.name), parameter.default):
         if value is None:
             continue
@@ -372,14 +368,12 @@ def may_be_empty(parameter: Parameter) -> bool:
 
 
 def given_in(runbook: Runbook, values: Mapping[str, Any]) -> dict[str, Any]:
-    """What a form says of each parameter. An emptied field is an empty text, or nothing at all."""
     said = {one.name: values.get(one.name) for one in runbook.parameters}
     empty = {one.name for one in runbook.parameters if one.default is not None and may_be_empty(one)}
     return {name: value for name, value in said.items() if value not in (None, "") or (value == "" and name in empty)}
 
 
 def _pick(shown: Form) -> Block:
-    """By service; a runbook that finds no room is run by its id."""
     services = list(dict.fromkeys(one.service for one in shown.pick_from))[:MOST_OPTIONS]
     groups = [{"label": b.plain(key, 75), "options": _options(shown.pick_from, key)} for key in services]
     element: Block = {"type": "static_select", "option_groups": groups}

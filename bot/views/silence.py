@@ -71,7 +71,6 @@ def unmade(silence: Silence, names: Sequence[str], total: int) -> str:
 
 
 def silences(found: Sequence[Silence], holding: Mapping[int, int], alone: Sequence[AlertGroup] = ()) -> str:
-    """`alone` are groups silenced by their own cards."""
     if not found and not alone:
         return "No silence is in force."
     lines = [_silence(one, holding.get(one.id, 0)) for one in found[:LISTED]]

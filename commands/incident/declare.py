@@ -50,7 +50,6 @@ async def on_click(click: BlockAction, deps: Deps) -> Modal:
 
 
 async def service_chosen(click: BlockAction, deps: Deps) -> Modal:
-    """Another service has other severities."""
     view = incident_forms.declare(
         replace(Draft.from_fields({"service": click.value}, deps.catalogue), **_carried(click.metadata)),
         deps.catalogue,

@@ -10,7 +10,6 @@ from bot.views import escalation as view
 
 
 async def on_command(command: Command, deps: Deps) -> Reply:
-    """Also where it is acknowledged."""
     of, rest = await find.named(deps, command.text, command.where, command.by)
     if rest:
         raise Unclear(

@@ -88,7 +88,6 @@ async def _end(words: list[str], command: Command, deps: Deps) -> Reply:
 
 
 async def _here(deps: Deps, where: Where) -> Service:
-    """Its own in an incident's channel, elsewhere the default one."""
     incident = await incident_queries.living_here(deps, where)
     return deps.catalogue.service_or_default(incident.service if incident else deps.catalogue.default_service)
 

@@ -17,7 +17,6 @@ PIECES = 20
 
 
 async def on_command(command: Command, deps: Deps) -> Reply:
-    """For reading: the file is in the incident's thread and in `tocsin export`."""
     incident, _ = await incident_queries.named(deps, command.text, command.where, command.by)
     cut = _pieces(await postmortems.read(deps, incident))
     pieces = [section(f"```{escape(piece)}```") for piece in cut[:PIECES]]
@@ -28,7 +27,6 @@ async def on_command(command: Command, deps: Deps) -> Reply:
 
 
 def _pieces(markdown: str) -> list[str]:
-    """Cut at line ends, each short enough for a section with its markup escaped."""
     pieces = [""]
     for line in markdown.replace("```", "'''").splitlines():
         for start in range(0, max(len(line), 1), PART):

@@ -52,7 +52,6 @@ def as_typed(text: str) -> str:
 
 
 def value(runbook: str, given: Mapping[str, object], reason: str = "") -> str:
-    """Where it would be too long, the id alone."""
     every = {**given, REASON: reason} if reason else given
     said = shlex.join(
         [runbook, *(f"{name}={_text(one)}" for name, one in every.items() if not isinstance(one, Reference))]

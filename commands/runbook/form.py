@@ -56,7 +56,6 @@ async def picker(deps: Deps, by: Actor, where: Where, chosen: str = "", reason: 
 
 
 async def _refusal(deps: Deps, runbook: Runbook, by: Actor, where: Where) -> str:
-    """Before anybody fills in the form."""
     incident = await incident_queries.living_here(deps, where)
     try:
         await run_request.may_execute(deps, runbook, by, incident.id if incident else None)
@@ -92,7 +91,6 @@ async def _choices(deps: Deps, runbook: Runbook) -> dict[str, list[tuple[str, st
 
 
 async def rule_here(deps: Deps, runbook: Runbook, where: Where) -> ApprovalRule | None:
-    """At the severity of the incident here, else at its service's."""
     incident = await incident_queries.living_here(deps, where)
     service = deps.catalogue.service_or_default(runbook.service)
     return rule_of_run(runbook, incident.severity if incident else service.default_severity)

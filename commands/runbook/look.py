@@ -78,7 +78,6 @@ async def status(command: Command, deps: Deps) -> Reply:
 
 
 def _live(shown: Shown, *, is_here: bool) -> Live:
-    """What steps said is shown where the run is alone."""
     progress = shown.progress if is_here else {name: replace(one, output="") for name, one in shown.progress.items()}
     return Live(shown.run, shown.runbook, shown.plan, progress, shown.run.is_over and shown.undoable)
 

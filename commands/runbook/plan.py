@@ -44,7 +44,6 @@ async def _planned(deps: Deps, said: Said, where: Where, by: Actor) -> Reply:
 
 
 async def _seen(deps: Deps, found: Draft, by: Actor) -> dict[str, str]:
-    """For people who may run a runbook that only reads."""
     if found.plan.problems:
         return {}
     try:

@@ -62,7 +62,6 @@ def _result(value: object) -> object:
 
 
 def _happened(value: object) -> object:
-    """`restart` is `restart: done`."""
     if isinstance(value, str):
         return {value: "done"}
     if not isinstance(value, Mapping) or len(value) != 1:

@@ -68,7 +68,6 @@ def _triggers(document: Document, made: Runbook) -> Iterator[Finding]:
 
 
 def _by_itself(document: Document, place: Place, made: Runbook) -> Iterator[Finding]:
-    """Nobody is asked, so nothing may need somebody."""
     if not made.policy.needs_none:
         yield document.finding(place, "“do: run” needs “approval: none” under policy. Write ask, or add that.")
     for one in made.parameters:

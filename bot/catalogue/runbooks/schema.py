@@ -292,7 +292,6 @@ class ParameterSchema(Schema):
 
     @model_validator(mode="after")
     def _fits_its_type(self) -> ParameterSchema:
-        """Each key belongs to some types only."""
         for key, types in _KEYS_OF_TYPES.items():
             if key in self.model_fields_set and self.type not in types:
                 raise ValueError(f"“{key.rstrip('_')}” means nothing for a parameter of type {self.type}. Remove it.")

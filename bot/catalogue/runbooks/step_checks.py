@@ -395,7 +395,6 @@ def _guards(document: Document, place: Place, kind: Kind, body: Mapping[str, Any
 
 
 def _url_problems(url: str, scope: Scope) -> Iterator[str]:
-    """Scheme and host are written out, or come from an enum or a narrow pattern."""
     for marked, paths in _marked(url, scope):
         shape = _URL.fullmatch(marked)
         if shape is None:

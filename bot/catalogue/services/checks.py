@@ -83,7 +83,6 @@ def _own_key(document: Document, shape: ServiceSchema) -> Iterator[Finding]:
 
 
 def _severity_words(document: Document, shape: ServiceSchema) -> Iterator[Finding]:
-    """Keys and aliases, in any case, name one level each."""
     taken = dict.fromkeys(RESERVED, "something else to /incident")
     for index, level in enumerate(shape.severities):
         words: list[tuple[Place, str]] = [(("severities", index, "key"), level.key)]

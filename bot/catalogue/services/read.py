@@ -82,7 +82,6 @@ def _severity(rank: int, level: SeveritySchema) -> Severity:
 
 
 def _remind_before(level: SeveritySchema) -> timedelta:
-    """Five minutes, or half of a cadence that is shorter than that."""
     if level.remind_before is not None:
         return level.remind_before
     return min(REMIND_BEFORE, level.update_every / 2) if level.update_every else REMIND_BEFORE

@@ -71,7 +71,6 @@ class TemplateFiles:
         return ""
 
     def _numbered(self, sandbox: Sandbox, names: list[str]) -> Iterator[str]:
-        """The names that exist: the specific before the plain over all folders, then folder by folder."""
         for name in names:
             for index in range(len(self._folders)):
                 if sandbox.folders.has(index, name):

@@ -66,7 +66,6 @@ class Sandbox(Language):
         return Safe(str(self._finish(by)).join(self._finish(part) for part in parts))
 
     def _cell(self, value: Any) -> Safe:
-        """One line, no bars."""
         return Safe(" ".join(self._finish(value).split()).replace("|", "\\|"))
 
     def _indent(self, text: str, width: int = 4) -> Safe:
@@ -120,7 +119,6 @@ def finish_for_slack(value: Any) -> Safe:
 
 
 def finish_for_markdown(value: Any) -> Safe:
-    """Without HTML."""
     if isinstance(value, datetime):
         return Safe(value.strftime("%Y-%m-%d %H:%M UTC"))
     text = _plain(value)

@@ -204,7 +204,6 @@ class GroupChange:
         return self.group.has_card and not (self.before and self.before.has_card)
 
     def begins(self, now: datetime) -> bool:
-        """It opens or is worse, and nothing silences it."""
         is_told = self.before is None or self.group.is_open
         return self.severity is not None and is_told and not self.group.is_silenced(now)
 
@@ -269,7 +268,6 @@ def _born(
 
 
 def _silenced(group: NewAlertGroup, found: Silence | None, own: OwnSilence | None) -> NewAlertGroup:
-    """The key's own silence, from its card, or one with matchers: whichever lasts longer."""
     if own and (found is None or own.until >= found.ends_at):
         return replace(group, silenced_until=own.until, silenced_by=own.by)
     return replace(group, silenced_until=found.ends_at, silenced_by=found.made_by, silence=found.id) if found else group
@@ -296,7 +294,6 @@ def _joined(change: GroupChange, entry: Entry, alert: Alert, routed: Routed, *, 
 
 
 def _woken(change: GroupChange, alert: Alert, routed: Routed, known: Known, now: datetime) -> GroupChange:
-    """Where matchers silence it that do not mean this alert."""
     group = change.group
     if not group.silence or not group.is_silenced(now):
         return change

@@ -44,7 +44,6 @@ def fingerprint(key: str) -> str:
 
 
 def arrived(catalogue: Catalogue, alerts: Iterable[Alert]) -> dict[str, tuple[Alert, Routed]]:
-    """The last of each key, of those that say that they fire."""
     watching = [route for route in catalogue.routes if route.heartbeat]
     found = {}
     for alert in alerts if watching else ():

@@ -65,7 +65,6 @@ class Rule:
 
 
 def noisy(rules: Iterable[Rule]) -> list[Rule]:
-    """The worst first."""
     return sorted((rule for rule in rules if rule.is_noisy), key=_by_noise)
 
 

@@ -39,12 +39,10 @@ class Routed:
 
     @property
     def group_key(self) -> str:
-        """64 characters, whatever the labels."""
         return hashlib.sha256(json.dumps(self.group).encode()).hexdigest()
 
 
 def route(catalogue: Catalogue, labels: Labels) -> Routed:
-    """An alert always goes somewhere."""
     found = matching(catalogue, labels)
     why = [_matched(found) if found else "No route matched."]
     service = _service(catalogue, found, labels, why)
@@ -160,7 +158,6 @@ def _heartbeat(found: Route | None, why: list[str]) -> Heartbeat | None:
 
 
 def absence(routed: Routed, name: str, key: str) -> Routed:
-    """`key` keeps it apart from other alerts of that name."""
     found, service, why = routed.route, routed.service, [_matched(routed.route)] if routed.route else []
     said = routed.heartbeat.severity if routed.heartbeat else None
     severity = (service.find_severity(said) if said else None) or service.severity(service.default_severity)

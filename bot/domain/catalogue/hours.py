@@ -15,7 +15,6 @@ Window = tuple[datetime, datetime]
 
 
 def zone(name: str) -> tzinfo:
-    """UTC is known everywhere."""
     return UTC if name == "UTC" else ZoneInfo(name)
 
 
@@ -47,7 +46,6 @@ class Hours:
         return max(opens, at)
 
     def next_edge(self, at: datetime) -> datetime:
-        """The window's end, or the beginning of the next one."""
         opens, closes = next(self._ending_after(at))
         return opens if opens > at else closes
 

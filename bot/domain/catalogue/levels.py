@@ -34,7 +34,6 @@ class Rotation:
         return min(self.handover(number + ahead) for ahead in range(1, self._margin + 1))
 
     def handover(self, number: int) -> datetime:
-        """The first shift is 0."""
         begins = self.start + number * self.every
         return begins if self.zone is None else moment(begins, zone(self.zone))
 

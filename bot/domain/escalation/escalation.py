@@ -117,7 +117,6 @@ def _waiting(due: ScheduledStep) -> str:
 def next_step(
     policy: EscalationPolicy, start: EscalationStart, response: ResponseStatus, now: datetime
 ) -> ScheduledStep | None:
-    """Where nothing more happens."""
     waiting = [one.due for one in plan(policy, start, response, now) if one.fate is Fate.WAITING]
     return min(waiting, key=lambda due: (due.due_at, due.position), default=None)
 

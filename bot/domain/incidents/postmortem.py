@@ -31,12 +31,10 @@ def sections(markdown: str) -> tuple[str, list[Section]]:
 
 
 def written(text: str) -> str:
-    """A heading in people's words is one level below the draft's own."""
     return re.sub(r"^##(?= )", "###", text.strip(), flags=re.MULTILINE)
 
 
 def mark_of(heading: str) -> str:
-    """For a form's field."""
     return hashlib.sha256(heading.encode()).hexdigest()[:12]
 
 
@@ -49,7 +47,6 @@ def with_edits(markdown: str, edits: Mapping[str, str]) -> str:
 
 
 def next_reminder(due: datetime, now: datetime) -> datetime:
-    """A day before it is due, when it is due, and every day after that."""
     for moment in (due - BEFORE_DUE, due):
         if moment > now:
             return moment

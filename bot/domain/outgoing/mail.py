@@ -61,7 +61,6 @@ class Sent:
 
 
 def is_address(text: str) -> bool:
-    """One address, without anything around it."""
     return bool(_ADDRESS.fullmatch(text)) and text.isascii() and text.isprintable()
 
 

@@ -68,7 +68,6 @@ def _names(entry: str, person: Person, roles: Roles, groups: Groups) -> bool:
 
 
 def flattened(catalogue: Catalogue, who: Sequence[str]) -> list[str]:
-    """Each entry once, teams opened."""
     return list(dict.fromkeys(_open_teams(catalogue, who, set())))
 
 
@@ -88,7 +87,6 @@ def is_on_call(entry: str) -> bool:
 
 
 def with_on_call(who: Sequence[str], holders: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
-    """A level not handed in is nobody."""
     found = (holders.get(entry, ()) if is_on_call(entry) else (entry,) for entry in who)
     return tuple(dict.fromkeys(entry for entries in found for entry in entries))
 

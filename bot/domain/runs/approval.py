@@ -73,7 +73,6 @@ class ApprovalRequest:
         return tuple(vote for vote in self.votes if vote.verdict == "approve")
 
     def still_holds(self, now: datetime) -> bool:
-        """An approval is good for as long as the question was open for."""
         return self.state is State.APPROVED and self.decided_at is not None and now < self.decided_at + self.valid
 
 
@@ -90,7 +89,6 @@ def rule_of_run(runbook: Runbook, severity: str | None) -> ApprovalRule | None:
 
 
 def rule_of_step(runbook: Runbook, step: Step, severity: str | None, *, is_late: bool) -> ApprovalRule | None:
-    """Its own, or the run's where a `once` step's arguments were late."""
     if step.kind is Kind.APPROVAL:
         return _asked_by(step.body)
     if step.approval is not None:
@@ -155,7 +153,6 @@ def may_vote(asked: ApprovalRequest, person: str, *, involved: Collection[str], 
 def is_reached(
     asked: ApprovalRequest, voters: Collection[str], *, qualified: Collection[str], involved: Collection[str]
 ) -> bool:
-    """Of those who qualify at this moment."""
     counted = {person for person in voters if person in qualified and person not in involved}
     return len(counted) >= asked.quorum
 

@@ -44,7 +44,6 @@ def read(runbook: Runbook, given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def problems(runbook: Runbook, given: Mapping[str, Any]) -> dict[str, str]:
-    """Name -> a sentence."""
     known = [one.name for one in runbook.parameters]
     found = {name: _unknown(name, known) for name in given if name not in known}
     for one in runbook.parameters:
@@ -78,7 +77,6 @@ def check(parameter: Parameter, value: Any) -> Any:
 
 
 def spoken(parameter: Parameter) -> str:
-    """To follow “must be”."""
     return _RULES[parameter.type](parameter)
 
 

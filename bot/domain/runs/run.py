@@ -66,7 +66,6 @@ class StepRun:
 
     @property
     def ok(self) -> bool:
-        """Where it answered a question (`check`), the answer was yes."""
         return self.state is StepState.DONE and self.result.get("ok") is not False
 
     @property
@@ -167,7 +166,6 @@ def steps_of(runbook: Runbook, phase: Phase, progress: Progress) -> list[Step]:
 
 
 def undos(runbook: Runbook, progress: Progress) -> list[Step]:
-    """Last first."""
     return [step.undo for step in reversed(runbook.steps) if step.undo and _may_have_happened(progress.get(step.id))]
 
 

@@ -32,7 +32,6 @@ class Masker:
             self.add(secret)
 
     def add(self, secret: Secret) -> None:
-        """An empty secret hides nothing."""
         if secret.reveal() in self._added:
             return
         self._added.add(secret.reveal())
@@ -49,7 +48,6 @@ class Masker:
         return _cover(text, self.spans(text))
 
     def mask_all(self, value: Any) -> Any:
-        """Keys included."""
         match value:
             case str():
                 return self.mask(value)

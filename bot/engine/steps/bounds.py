@@ -56,7 +56,6 @@ def is_deep(value: Any) -> bool:
 
 
 def result(value: Mapping[str, Any]) -> dict[str, Any]:
-    """Not larger than what later steps can sensibly want."""
     left = [MAX_RESULT]  # every name of a result stays: an expression may ask for it
     return {name: _cut(one, left) for name, one in value.items()}
 

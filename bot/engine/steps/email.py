@@ -22,7 +22,6 @@ NOT_SET_UP = "E-mail is not set up: SMTP_SERVER is not set."
 
 
 async def perform(arguments: Mapping[str, Any], context: StepContext) -> Outcome:
-    """Done as soon as one address was taken."""
     recipients = context.recipients
     if recipients is None or recipients.mailer is None:
         raise Unclear(NOT_SET_UP)

@@ -21,7 +21,6 @@ def text(value: str, masker: Masker) -> str:
 
 
 def value(given: Any, masker: Masker, depth: int = 0) -> Any:
-    """Keys included."""
     if depth > MAX_DEPTH:
         return TOO_DEEP
     match given:

@@ -155,7 +155,6 @@ def _judged(answer: _Answer, expected: frozenset[int], paths: Mapping[str, Any],
 
 
 def judged(result: dict[str, Any], expected: frozenset[int], paths: Mapping[str, Any], output: str = "") -> Outcome:
-    """`paths` are looked up in its JSON."""
     result = {name: _found(str(path), result["json"]) for name, path in paths.items()} | result
     if result["status"] in expected:
         return Done(result, output)

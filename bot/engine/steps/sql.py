@@ -59,7 +59,6 @@ class _Work:
     size: int = 0
 
     def keep(self, row: Mapping[str, Any]) -> bool:
-        """False where there is no room for this row."""
         plain = {name: _plain(value, self.masker) for name, value in row.items()}
         self.size += len(json.dumps(plain, ensure_ascii=False))
         self.is_cut = len(self.rows) >= self.max_rows or self.size > MAX_OUTPUT

@@ -37,7 +37,6 @@ class Report:
 
 
 def try_all(folders: Sequence[Path], allow_shell: Sequence[Path] = ()) -> Report:
-    """Only of runbooks without findings."""
     catalogue = load(folders, allow_shell=allow_shell).catalogue
     findings: list[Finding] = []
     passed = cases = 0
@@ -79,7 +78,6 @@ def differences(
 
 
 def _broken(runbook: Runbook, case: RunbookCase, problem: Broken) -> Iterator[Difference]:
-    """Where the walk left the expected path, since that is why nothing is said of this step; else what is missing."""
     so_far, step, path = problem.so_far, problem.step, case.expected.path or ()
     walked = len(so_far.path)
     left = next(_path(runbook, path[:walked], so_far), None) if path else None
@@ -200,7 +198,6 @@ def _unequal(wanted: Any, given: Any, path: Place) -> Iterator[tuple[Place, Any,
 
 
 def _alike(wanted: Any, given: Any) -> bool:
-    """1 is 1.0, and neither is true."""
     if isinstance(wanted, list) and isinstance(given, list):
         return len(wanted) == len(given) and all(map(_alike, wanted, given))
     if isinstance(wanted, Mapping) and isinstance(given, Mapping):

@@ -15,7 +15,6 @@ KEEP_HEARTBEATS_SECONDS = 3600.0
 
 
 async def purge(deps: Deps) -> int:
-    """Returns how many rows."""
     now, wall = deps.clock.now(), deps.clock.wall()
     async with deps.database.transaction() as tx:
         await workers.forget(tx, before=wall - KEEP_HEARTBEATS_SECONDS)

@@ -48,7 +48,6 @@ def _plain(value: Any) -> Any:
 
 
 def _flat(incident: Incident) -> dict[str, Any]:
-    """Without what guards against declaring twice."""
     row = asdict(incident)
     del row["declared_wall"]
     return {**row.pop("slack"), **row}

@@ -24,7 +24,6 @@ class ChannelLine(Payload, kind="alert.announcement"):
 
 
 def alerts_channel(deps: Deps, service: str | None = None) -> str:
-    """Without a service, the installation's own."""
     known = deps.catalogue.services.get(service or "")
     return channels.key_of((known and known.alerts_channel) or deps.config.alerts_channel)
 

@@ -49,7 +49,6 @@ OURSELVES = Actor(Person(BOT, BOT, Kind.BOT), source="alert")
 
 
 def level(deps: Deps, group: AlertGroup) -> tuple[Service, Severity]:
-    """As the catalogue has them now."""
     service = deps.catalogue.service_or_default(group.service)
     return service, service.find_severity(group.severity) or service.severity(service.default_severity)
 
@@ -110,7 +109,6 @@ def leads_on(deps: Deps, group: AlertGroup) -> bool:
 
 
 def has_incident(deps: Deps, group: AlertGroup) -> bool:
-    """Also where it is about to declare one."""
     return group.incident is not None or level(deps, group)[1].on_alert is OnAlert.DECLARE
 
 

@@ -116,7 +116,6 @@ def _number(delivery: Delivery[Any]) -> int:
 
 
 async def _storm_card(deps: Deps, tx: Tx, storm: Storm) -> tuple[str, list[Block]]:
-    """A service that has left the catalogue goes by its key."""
     names = {key: service.name for key, service in deps.catalogue.services.items()}
     lines = [
         view.Line(

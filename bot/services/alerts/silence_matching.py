@@ -14,7 +14,6 @@ from bot.store.alerts.silences import Firing
 
 
 async def covering(deps: Deps, tx: Tx, groups: Collection[AlertGroup]) -> dict[int, Silence]:
-    """By the group's number; of several, the longest."""
     silences = await store.in_force(tx, deps.clock.now())
     if not silences or not groups:
         return {}
@@ -26,7 +25,6 @@ async def covering(deps: Deps, tx: Tx, groups: Collection[AlertGroup]) -> dict[i
 
 
 async def covered(deps: Deps, tx: Tx, silence: Silence) -> list[int]:
-    """Without groups that something silences as long. The worst first."""
     firing = _by_group(await store.firing(tx, awake_at=silence.ends_at))
     return [number for number, alerts in firing.items() if _covers(deps, silence, alerts)]
 

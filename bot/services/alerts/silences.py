@@ -103,7 +103,6 @@ async def _wake(deps: Deps, tx: Tx, silence: Silence, sweeps: int = 0) -> Swept:
 
 
 async def _first(deps: Deps, tx: Tx, silence: Silence, numbers: list[int], sweeps: int) -> list[AlertGroup]:
-    """A timer continues with the rest."""
     if len(numbers) > AT_ONCE:
         key = f"{SWEEP}:{silence.id}:{'on' if silence.ended_at is None else 'over'}:{sweeps + 1}"
         now, payload = deps.clock.now(), {"silence": silence.id, "sweep": sweeps + 1}

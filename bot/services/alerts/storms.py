@@ -32,7 +32,6 @@ class PostStorm(Payload, kind="storm.post"):
 
 
 async def show(deps: Deps, tx: Tx, groups: Sequence[AlertGroup]) -> list[AlertGroup]:
-    """Each with a card of its own, or a line in a storm's."""
     shown = []
     by_channel = attrgetter("channel_name")
     for channel_name, found in groupby(sorted(groups, key=by_channel), by_channel):
@@ -52,7 +51,6 @@ async def _show(deps: Deps, tx: Tx, channel_name: str, groups: list[AlertGroup])
 
 
 async def _storm(deps: Deps, tx: Tx, channel_name: str) -> Storm | None:
-    """The storm that is on in the channel, or that begins with too many cards."""
     wall = deps.clock.wall()
     since = wall - WINDOW_SECONDS
     storm = await store.storm_on(tx, channel_name, since_wall=since)

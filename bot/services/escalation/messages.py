@@ -129,7 +129,6 @@ async def _is_in_storm(tx: Tx, group: AlertGroup, channel: str | None) -> bool:
 
 
 def _message(subject: str, step: StepTarget, target: str, person: str, rank: int) -> NewDelivery:
-    """To the channel where there is no `person`."""
     message, key = StepMessage(step, target, person), f"{step.commitment}:{person}"
     return NewDelivery(message, subject, rank=rank, dedupe_key=key)
 

@@ -142,7 +142,6 @@ async def _notice(deps: Deps, tx: Tx, page: Sent, text: str, key: str) -> None:
 
 
 async def _how(deps: Deps, tx: Tx, whom: str, meant: Sequence[str]) -> str:
-    """`e-mail and a direct message go to ops instead`"""
     names = ", ".join([await pages.spoken(tx, one) for one in meant])
     if not names:
         return "nobody is told instead: the catalogue names nobody else"
@@ -188,7 +187,6 @@ def _instead(what: Payload, delivery: Delivery[Any], key: str) -> NewDelivery:
 
 
 def words(about: Subject, title: str, text: str) -> tuple[str, str]:
-    """A private incident's title does not leave Slack."""
     if about.is_private:
         return str(about), "It is private: its channel says what it is about."
     return title, text

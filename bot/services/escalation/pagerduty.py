@@ -125,7 +125,6 @@ async def _sent(deps: Deps, tx: Tx, delivery: Delivery[Page], remote: str | None
 
 
 async def _may_have_arrived(deps: Deps, tx: Tx, page: Sent) -> None:
-    """The state changed while the request was under way."""
     if page.state in (State.ACKNOWLEDGED, State.RESOLVED):
         await pages.change_there(deps, tx, page)
 
@@ -169,7 +168,6 @@ async def _by_routing_key(
 
 
 async def _addresses(deps: Deps, service: Service, to: str, roles: Mapping[str, str]) -> tuple[str, ...]:
-    """People on a PagerDuty schedule who are not in Slack, too."""
     found = await recipients.find(deps, service.key, [to], roles)
     told = await oncall_now.ask(deps, [to], service.key)
     there = [person.email for schedule in told.values() for person in schedule.people if person.email]

@@ -117,7 +117,6 @@ async def severity_changed(deps: Deps, tx: Tx, incident: Incident) -> None:
 
 
 async def reopened(deps: Deps, tx: Tx, incident: Incident) -> None:
-    """Those of the alerts that still fire, or else the incident's own."""
     alerts = [Subject(group, incident) for group in await alerts_store.of_incident(tx, incident.id)]
     for subject in [one for one in alerts if status.policy_of(deps, one)] or [of_incident(incident)]:
         await begin(deps, tx, subject)
@@ -247,7 +246,6 @@ async def _is_left_to_another(tx: Tx, of: Subject) -> bool:
 
 
 async def _taker(tx: Tx, of: Subject) -> Incident | None:
-    """Only where that has an escalation of its own and is as severe."""
     incident = of.incident
     if not of.alert or not incident or not incident.is_open or incident.rank > of.alert.rank:
         return None
@@ -347,7 +345,6 @@ async def _release(deps: Deps, tx: Tx, escalation: Escalation, positions: Collec
 
 
 async def _show(deps: Deps, tx: Tx, escalation: Escalation) -> None:
-    """A storm's card does not say what comes next."""
     subject = await subjects.load(tx, escalation.subject)
     if subject.alert and not subject.alert.storm:
         await refresh.alert(deps, tx, subject.alert)

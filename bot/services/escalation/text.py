@@ -74,7 +74,6 @@ async def following(deps: Deps, tx: Tx, escalation: Escalation | None) -> Schedu
 
 
 async def coming(deps: Deps, tx: Tx, of: AlertGroup | Incident) -> str:
-    """An incident's also of its alerts' escalation policies."""
     found = await store.open_about(tx, of.id) if isinstance(of, Incident) else [await store.latest(tx, str(of))]
     if not found and isinstance(of, Incident):
         return view.coming(await _about_to_begin(deps, tx, of))
@@ -83,7 +82,6 @@ async def coming(deps: Deps, tx: Tx, of: AlertGroup | Incident) -> str:
 
 
 async def _about_to_begin(deps: Deps, tx: Tx, incident: Incident) -> ScheduledStep | None:
-    """The second step, in the moment before the escalation is saved."""
     now, begins_at = deps.clock.now(), incident.declared_at
     policy = status.policy_of(deps, subjects.of_incident(incident))
     planted = timers.planted(status.BEGIN, incident.name, begins_at)

@@ -64,6 +64,5 @@ async def withdraw(deps: Deps, tx: Tx, incident: Incident) -> None:
 async def schedule(
     tx: Tx, kind: str, incident: Incident, at: datetime, slot: int | str, payload: dict[str, str] | None = None
 ) -> None:
-    """Once for each `slot` of the incident."""
     key = f"{kind}:{incident.name}:{slot}"
     await timers.schedule(tx, kind=kind, subject=incident.name, due_at=at, dedupe_key=key, payload=payload)

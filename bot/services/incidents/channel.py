@@ -117,7 +117,6 @@ async def _live_in_the_thread(deps: Deps, tx: Tx, incident: Incident) -> None:
 
 
 async def leave_channel(deps: Deps, tx: Tx, incident: Incident, error: str) -> Wait | Skip:
-    """Slack archived or deleted the channel or removed the bot."""
     if error == "not_in_channel" and not incident.private:
         await deliveries.enqueue(deps, tx, incident, Join(), collapses=True)
         return Wait(JOIN_WAIT_SECONDS, error)
@@ -246,7 +245,6 @@ class SetTopicHandler(InChannel[SetTopic]):
 
 
 def _same_topic(there: str, asked: str) -> bool:
-    """Slack returns a topic escaped, and the marker at its head as a `:name:`."""
     return unescape(there).partition(" ")[2] == asked.partition(" ")[2]
 
 

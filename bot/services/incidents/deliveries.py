@@ -163,7 +163,6 @@ async def tell_all(deps: Deps, tx: Tx, incident: Incident, severity: Severity) -
 
 
 async def post_card(deps: Deps, tx: Tx, incident: Incident, variant: str, channel: str | None) -> None:
-    """It queues at its channel's rate limit from the start where the channel is known."""
     key = posting(incident, variant)
     new = NewDelivery(PostCard(variant), incident.name, rate_limit=channel, rank=incident.rank, dedupe_key=key)
     await outbox.enqueue(deps, tx, new)
@@ -178,7 +177,6 @@ def announce_setting(deps: Deps, incident: Incident) -> str:
 
 
 async def announced_in(deps: Deps, incident: Incident, tx: Tx | None = None) -> str:
-    """As configured until Slack has shown its name."""
     if tx is None:
         async with deps.database.reading() as own:
             return await announced_in(deps, incident, own)

@@ -38,7 +38,6 @@ async def _remind_next(deps: Deps, tx: Tx, incident: Incident) -> None:
 
 
 async def withdraw(tx: Tx, incident: Incident) -> None:
-    """It is due again only after the next resolution."""
     await timers.cancel(tx, subject=incident.name, kind=REMIND)
     await commitments.cancel(tx, subject=incident.name, kind="postmortem")
     await store.change(tx, incident.id, postmortem_due_at=None)

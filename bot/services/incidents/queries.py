@@ -58,7 +58,6 @@ async def visible(deps: Deps, number: int, by: Actor) -> Incident:
 
 
 def may_see(incident: Incident, person: Person, held: Mapping[str, str]) -> bool:
-    """A private incident is seen by its declarer and the holders of its roles; administrators see all."""
     return not incident.private or incident.declared_by == person.id or person.id in held.values()
 
 

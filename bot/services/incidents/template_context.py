@@ -25,7 +25,6 @@ def said(deps: Deps, kind: str, incident: Incident, roles: Mapping[str, str], ch
 
 
 async def mail(deps: Deps, tx: Tx, kind: str, incident: Incident, update: Update | None = None) -> tuple[str, str]:
-    """With people's names: a mention is Slack's alone."""
     roles = await store.roles_of(tx, incident.id)
     told = await changes(tx, update) if update else []
     names = await _names(tx, [incident.declared_by, *roles.values(), *(entry.actor for entry in told)])
@@ -43,7 +42,6 @@ async def changes(tx: Tx, update: Update) -> list[Entry]:
 
 
 def _values(deps: Deps, incident: Incident, roles: Mapping[str, str], names: Mapping[str, str]) -> dict[str, Any]:
-    """`names` are how people are written there, by their ids."""
     service = deps.catalogue.service_or_default(incident.service)
     return {
         "incident": {

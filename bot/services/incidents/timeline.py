@@ -78,12 +78,10 @@ async def unmark(deps: Deps, incident: Incident, source: str, kind: str, by: Act
 
 
 def _hand(kind: str, by: Actor) -> str:
-    """People have reactions of their own; a message has one pin, which anybody may remove."""
     return f"{kind}:{by.id}" if kind.startswith("reaction") else kind
 
 
 async def marked_by_event(deps: Deps, channel: str, ts: str, by: Actor, *, kind: str, added: bool) -> None:
-    """Slack's event has no text: the message is read."""
     if by.person.kind is Kind.BOT:
         return
     message = await _read_message(deps, channel, ts) or {}
@@ -117,7 +115,6 @@ def _moment_of(deps: Deps, source: str) -> datetime:
 async def record(
     deps: Deps, tx: Tx, incident: Incident, by: str, kind: str, text: str, *, told: bool = False, **detail: Any
 ) -> int:
-    """The number of the entry."""
     await audit.record(tx, deps.clock, by, f"incident.{kind}", incident.name, **detail)
     return await log(deps, tx, incident, by, kind, text, told=told)
 

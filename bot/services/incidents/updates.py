@@ -159,7 +159,6 @@ async def _first_press(deps: Deps, tx: Tx, once: str) -> bool:
 
 
 async def reminded(deps: Deps, tx: Tx, incident: str, reminder: str, due: str) -> None:
-    """`reminder` is the message's `channel:ts`."""
     key = f"reminder:{reminder}"
     if await _first_press(deps, tx, key):
         await unit_of_work.answered(tx, key, subject=incident, answer={"due": due})

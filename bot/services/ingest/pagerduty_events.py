@@ -172,7 +172,6 @@ async def _change_state(deps: Deps, tx: Tx, page: Sent, done: Context, by: Actor
 
 
 def _is_overtaken(deps: Deps, page: Sent, done: Context) -> bool:
-    """PagerDuty has told of something newer, or somebody here has acted after it."""
     if done.at is None:
         return False
     if page.said_at and done.at < page.said_at:

@@ -41,7 +41,6 @@ class ConfirmSubscription(Payload, kind="sns.confirm", method="sns.confirm"):
 
 
 async def wished(deps: Deps, request: SubscriptionRequest, key: str) -> None:
-    """Once for each message, however often it is worked."""
     if deps.sns is None or request.subject not in deps.sns.topics:
         return
     async with begin(deps) as tx:

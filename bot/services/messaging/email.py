@@ -209,7 +209,6 @@ async def _alarm(deps: Deps, tx: Tx, delivery: Delivery[E], error: str) -> None:
 
 
 def _spoken(told: Sequence[str]) -> str:
-    """`U0DAN: no address is known` becomes a mention; an address stays."""
     pairs = [one.partition(": ") for one in told]
     return "; ".join(f"{f'<@{name}>' if name.isalnum() else name} ({why})" for name, _, why in pairs)
 

@@ -38,7 +38,6 @@ class EditStorm(Payload, kind="storm.edit", method=UPDATE):
 
 
 def variants(incident: Incident) -> list[str]:
-    """A private incident is not announced; one without a channel has its announcement alone."""
     shown = [] if incident.private else [ANNOUNCE]
     return [CHANNEL, *shown] if incident.placement is Placement.CHANNEL else shown
 

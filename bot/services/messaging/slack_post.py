@@ -39,7 +39,6 @@ Rendered = Message | Skip | Wait
 
 
 def at(place: Place | Skip | Wait, text: str, blocks: list[Block] | None = None) -> Rendered:
-    """Without `blocks`, of one section."""
     if not isinstance(place, tuple):
         return place
     return Message(place[0], text, [section(text)] if blocks is None else blocks, place[1])
@@ -126,7 +125,6 @@ def _arguments(message: Message, delivery: Delivery[Any]) -> dict[str, Any]:
 
 
 async def find_posted(deps: Deps, delivery: Delivery[Any], channel: str, thread: str | None) -> Found | None:
-    """By the delivery's id in its metadata."""
     if channel.startswith(("U", "W")):
         channel = (await deps.chat.call("conversations.open", {"users": channel}))["channel"]["id"]
     method, arguments = _where_to_look(delivery, channel, thread)

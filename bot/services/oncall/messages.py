@@ -57,7 +57,6 @@ class GiveBack(Payload, kind="oncall.returned", method=fan_out.METHOD):
 
 
 def persons(who: Sequence[str]) -> list[str]:
-    """Nobody writes to all of a team."""
     return [entry for entry in who if access.USER.fullmatch(entry)][:MOST_MESSAGES]
 
 
@@ -113,7 +112,6 @@ class OncallMessageHandler(Post[OncallMessage]):
 
 
 async def _words(deps: Deps, tx: Tx, one: Taken, message: OncallMessage) -> str:
-    """Empty where there is nothing to say."""
     place, now, what = _place(deps, one), deps.clock.now(), message.what
     if what == "over":
         return view.over_message(place, message.now)

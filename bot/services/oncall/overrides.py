@@ -151,7 +151,6 @@ async def over(deps: Deps, tx: Tx, timer: Timer) -> None:
 
 
 async def _has_it(deps: Deps, tx: Tx, one: Taken, at: datetime) -> bool:
-    """Without the level in the catalogue there is no other."""
     level = level_of(deps, one)
     if level is None:
         return True

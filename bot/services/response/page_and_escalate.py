@@ -194,7 +194,6 @@ async def _on_call(deps: Deps, service: Service, entry: str) -> Called:
 
 
 def _contact(deps: Deps, own: Service, word: str) -> Called | None:
-    """Of the subject's service, or else of the first service that has one of that name."""
     for service in (own, *deps.catalogue.services.values()):
         key = next((key for key in service.contacts if key.casefold() == word.casefold()), None)
         if key and _can_be_paged(service.contacts[key]):

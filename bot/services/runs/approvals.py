@@ -266,7 +266,6 @@ async def _in_hand(deps: Deps, tx: Tx, given: ApprovalClick) -> tuple[Run, Appro
 
 
 async def _of_this_message(tx: Tx, given: ApprovalClick) -> ApprovalRequest:
-    """Whatever has been asked since."""
     for asked in await store.of_run(tx, given.run):
         if asked.covers == given.covers and asked.ts and (asked.channel, asked.ts) == (given.channel, given.ts):
             return asked
@@ -446,7 +445,6 @@ def spoken(who: Sequence[str]) -> str:
 
 
 async def waiting_for(deps: Deps, by: Actor) -> list[tuple[Run, ApprovalRequest]]:
-    """The oldest first; also broken glass to review."""
     async with deps.database.reading() as tx:
         asked = [*await store.open_ones(tx), *await store.unreviewed(tx)]
         found = {run.id: run for run in await runs_store.of_ids(tx, list({one.run for one in asked}))}

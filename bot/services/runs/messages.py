@@ -319,7 +319,6 @@ class UploadOutputHandler(FileUpload[UploadOutput]):
 
 
 def transcript(attempts: list[StepRun], order: list[str]) -> str:
-    """In the plan's order, what was taken back last."""
     if not any(made.output.strip() for made in attempts):
         return ""
     place = {step: number for number, step in enumerate(order)}

@@ -88,7 +88,6 @@ async def _reaches(deps: Deps, step: PlannedStep) -> str:
 
 
 async def _answers(url: str) -> bool:
-    """For SQLite: the file is there."""
     parts = urlsplit(url)
     scheme = parts.scheme.partition("+")[0]
     if scheme == "sqlite":
@@ -143,6 +142,5 @@ def _missing(deps: Deps, runbook: Runbook, arguments: Mapping[str, Any]) -> str:
 
 
 def _path(deps: Deps, arguments: Mapping[str, Any]) -> str:
-    """The PATH that the step is given, else where every system has its programs."""
     given = deps.secrets.environment.get("PATH") if "PATH" in (arguments.get("env") or ()) else None
     return given or os.defpath

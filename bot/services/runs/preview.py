@@ -87,7 +87,6 @@ def _context(deps: Deps, runbook: Runbook, step: Step) -> StepContext:
 
 
 def shell_rules(deps: Deps, runbook: Runbook) -> ShellRules:
-    """Only in a catalogue folder that TOCSIN_ALLOW_SHELL names."""
     folder = Path(runbook.folder) if runbook.folder else None
     allowed = folder is not None and folder.resolve() in [one.resolve() for one in deps.config.shell_folders]
     return ShellRules(folder if allowed else None, deps.secrets.environment)

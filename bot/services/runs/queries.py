@@ -30,7 +30,6 @@ async def get(deps: Deps, number: int) -> Run:
 
 
 async def with_runbook(deps: Deps, number: int) -> tuple[Run, Runbook]:
-    """The runbook as it was when the run was asked for."""
     async with deps.database.reading() as tx:
         run = await store.get(tx, number)
         return run, await store.version(tx, run.version)

@@ -39,6 +39,5 @@ def revealed(deps: Deps, parameters: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def references(run: Run) -> Iterator[str]:
-    """Of its parameters, and of every connection that was known when it was planned."""
     yield from (one.source for one in run.parameters.values() if isinstance(one, Reference))
     yield from (one.reference for one in run.connections.values())

@@ -89,7 +89,6 @@ async def _looked_into(deps: Deps, runbook: Runbook, plan: Plan) -> Plan:
 
 
 def _severity(service: Service, about: _About) -> str:
-    """The incident's; else the alert's, where the service knows it."""
     if about.incident:
         return about.incident.severity
     known = service.find_severity(about.group.severity) if about.group else None
@@ -104,7 +103,6 @@ class _About:
 
 
 async def _about(deps: Deps, wanted: Wanted, where: Where) -> _About:
-    """An alert group's incident counts where it is open and everybody may see it."""
     incident = await incident_queries.living_here(deps, where)
     if wanted.group is None:
         return _About(incident, labels=wanted.alert)
@@ -195,7 +193,6 @@ def _must_be_sound(found: Draft, wanted: Wanted, by: Actor, deps: Deps) -> None:
 
 
 def told_problems(plan: Plan) -> str:
-    """What keeps several steps from running is said once."""
     places: dict[str, list[str]] = {}
     for place, sentence in plan.problems.items():
         places.setdefault(sentence, []).append(place)

@@ -45,7 +45,6 @@ async def history(deps: Deps, runbook: str, by: Actor, limit: int = 10) -> tuple
 
 
 async def to_decide(deps: Deps, by: Actor) -> list[tuple[Run, ApprovalRequest]]:
-    """Of what they may see."""
     waiting = await approvals.waiting_for(deps, by)
     return [(run, asked) for run, asked in waiting if await queries.may_see(deps, run, by)]
 

@@ -63,7 +63,6 @@ class Engine:
         return await self.pool.until_idle()
 
     def begin_nothing(self) -> None:
-        """Steps that are under way go on."""
         self._stopping = True
         for executor in self._running:
             executor.stop()
@@ -119,7 +118,6 @@ class Engine:
         ]
 
     async def _version(self, tx: Tx, version: str) -> Runbook:
-        """A version never changes, so it may be kept."""
         if version not in self._versions:
             if len(self._versions) >= VERSIONS_KEPT:
                 self._versions.clear()
@@ -148,7 +146,6 @@ class Engine:
             self._watch = asyncio.create_task(self._watch_over())
 
     async def _watch_over(self) -> None:
-        """Renews what is long under way, hears who cancelled, notices what was lost."""
         lease_seconds = self._deps.config.lease_seconds
         pause = min(WATCH_SECONDS, lease_seconds / 6)
         loop = asyncio.get_running_loop()

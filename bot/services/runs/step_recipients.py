@@ -88,6 +88,5 @@ async def _roles(deps: Deps, incident: Incident | None) -> Mapping[str, str]:
 
 
 def _on_behalf(deps: Deps, service: str) -> str | None:
-    """The first that the service's contacts name."""
     known: Service = deps.catalogue.service_or_default(service)
     return next((one.pagerduty_service for one in known.contacts.values() if one.pagerduty_service), None)

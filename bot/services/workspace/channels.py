@@ -58,7 +58,6 @@ class _Seen:
 
 
 def key_of(channel_name: str) -> str:
-    """An id unchanged, a name without # and in lower case."""
     text = channel_name.strip().removeprefix("#")
     return text if CHANNEL_ID.fullmatch(text) else text.casefold()
 
@@ -92,7 +91,6 @@ async def resolve(source: Deps | Tx, channel_name: str) -> str | None:
 
 
 async def problems(deps: Deps) -> list[str]:
-    """For /readyz."""
     return [
         place.problem or "" if place else UNANSWERED.format(name=_spoken(channel_name))
         for channel_name, place in (await _unusable(deps)).items()
@@ -195,7 +193,6 @@ class _Look:
         return _Seen.read({"is_member": True} | answer["channel"])
 
     async def _enter(self, channel_name: str, seen: _Seen) -> Channel:
-        """A private one needs an invitation."""
         if seen.is_archived:
             raise Undeliverable("is_archived", permanent=True)
         if not seen.is_member:

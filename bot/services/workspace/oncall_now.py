@@ -53,7 +53,6 @@ class Schedule:
 
     @property
     def until(self) -> datetime | None:
-        """By PagerDuty's clock."""
         return min((person.until for person in self.people if person.until), default=None)
 
     def _account(self, person: OnPager) -> str | None:
@@ -106,7 +105,6 @@ async def ask(deps: Deps, who: Sequence[str], service: str, *, strictly: bool = 
 async def opened(
     deps: Deps, tx: Tx, who: Sequence[str], service: str, told: ScheduleAnswers, *, strictly: bool = False
 ) -> ResolvedList:
-    """With PagerDuty's answers from before."""
     holders, unavailable = {}, []
     for entry in filter(access.is_on_call, who):
         level = deps.catalogue.service_or_default(service).level(entry)
@@ -168,7 +166,6 @@ def trusted_entries(deps: Deps, service: str) -> list[str]:
 
 
 def service_key(deps: Deps, service: str) -> str:
-    """For a service that left the catalogue the default one is on call."""
     return deps.catalogue.service_or_default(service).key
 
 

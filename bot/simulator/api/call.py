@@ -27,13 +27,11 @@ class Call:
     user: str = BOT_USER
 
     def visible_channel(self, channel_id: str) -> Channel:
-        """Whatever the app's scopes."""
         channel = existing(self.workspace.channels.get(channel_id), "channel_not_found")
         refuse(channel_not_found=not channel.is_open_to(self.user))
         return channel
 
     def channel(self, name: str = "channel") -> Channel:
-        """Where the app may know of it and has the scope for its sort."""
         channel = self.visible_channel(self.args.text(name))
         self.need_scope_for(channel.family)
         return channel
@@ -57,11 +55,9 @@ class Call:
         return existing(self.workspace.people.get(user_id), code)
 
     def message(self, channel: Channel, name: str = "ts") -> Message:
-        """Ephemeral ones cannot be named."""
         return existing(channel.messages.get(self.args.text(name)), "message_not_found")
 
     def thread(self, channel: Channel) -> str | None:
-        """Slack's own lines have no threads."""
         if "thread_ts" not in self.args:
             return None
         parent = existing(channel.messages.get(self.args.text("thread_ts")), "cannot_reply_to_message")

@@ -114,7 +114,6 @@ def _read_draft(call: Call, most_characters: int) -> Draft:
 
 
 def _address(call: Call) -> Channel:
-    """A channel by id or #name, or a person, which means their direct conversation."""
     wanted = call.args.text("channel")
     if wanted in call.workspace.people:
         return channels.open_dm(call.workspace, (wanted,))[0]

@@ -135,7 +135,6 @@ def members(call: Call) -> Json:
 
 
 def history(call: Call) -> Json:
-    """Thread replies only where they were broadcast."""
     channel = _readable(call)
     marks = {"pin_count": len(channel.pins), "channel_actions_ts": None, "channel_actions_count": 0}
     return _shown(call, channel, _between(call, channel.timeline)[::-1]) | marks

@@ -132,7 +132,6 @@ def either(value: Any, at: str, one: str, other: str) -> Problems:
 
 
 def _repeated(ids: Iterable[object]) -> Iterator[tuple[int, str]]:
-    """What has no id repeats nothing."""
     seen: set[str] = set()
     for index, one in enumerate(ids):
         if isinstance(one, str) and one in seen:

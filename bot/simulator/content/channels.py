@@ -35,7 +35,6 @@ def create(workspace: Workspace, name: str, is_private: bool, creator: str) -> C
 
 
 def open_dm(workspace: Workspace, users: tuple[str, ...]) -> tuple[Channel, bool]:
-    """True where it existed before."""
     everybody = frozenset((*users, BOT_USER))
     if channel_id := workspace.dms.get(everybody):
         return workspace.channels[channel_id], True

@@ -98,7 +98,6 @@ def fill_in(workspace: Workspace, blocks: list[Json], values: Values, wishes: di
 
 
 def state_of(workspace: Workspace, element: Json, value: Any) -> Json:
-    """`value`: text, an option's key, a list of them, a name."""
     key = STATE_KEYS[element["type"]]
     return {"type": element["type"], key: _entered(workspace, element, key, value)}
 

@@ -82,7 +82,6 @@ def delete(workspace: Workspace, channel: Channel, message: Message) -> None:
 
 
 def react(workspace: Workspace, message: Message, user: str, name: str, remove: bool = False) -> bool:
-    """False where there was nothing to change."""
     users = message.reactions.get(name, [])
     if (user in users) is not remove:
         return False

@@ -69,7 +69,6 @@ def publish_home(workspace: Workspace, user: str, content: Json, expected_hash: 
 
 
 def close(workspace: Workspace, view: View) -> None:
-    """And everything on top of it."""
     stack = workspace.stacks.get(view.user, [])
     while view in stack:
         _forget(workspace, stack.pop())

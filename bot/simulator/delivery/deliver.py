@@ -77,7 +77,6 @@ class Deliverer:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def quiet(self) -> None:
-        """Every delivery sent so far is acknowledged or given up."""
         while self._tasks:
             await asyncio.wait(set(self._tasks))
 

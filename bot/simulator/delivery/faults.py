@@ -49,7 +49,6 @@ class Faults:
         return fault
 
     def take_call(self, method: str, *channels: str) -> Fault | None:
-        """The order counts down."""
         return self._take(CALL_KINDS, method, channels)
 
     def take_delivery(self, kind: str) -> Fault | None:

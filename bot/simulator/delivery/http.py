@@ -14,7 +14,6 @@ from bot.simulator.workspace.state import Workspace
 
 
 def signature(secret: str, timestamp: str, body: bytes) -> str:
-    """Version v0."""
     base = b"v0:" + timestamp.encode() + b":" + body
     return "v0=" + hmac.new(secret.encode(), base, hashlib.sha256).hexdigest()
 
@@ -54,7 +53,6 @@ class HttpDoor:
         return Ack(payload, (time.perf_counter() - started) * 1000)
 
     async def verify_url(self) -> bool:
-        """True where the app echoed the challenge."""
         challenge = self._workspace.new_hex(16**20, 20)
         payload = {"type": "url_verification", "token": "simulated", "challenge": challenge}
         try:

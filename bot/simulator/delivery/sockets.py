@@ -97,7 +97,6 @@ class Sockets:
         return ws
 
     async def disconnect(self, reason: str) -> None:
-        """In Slack's words."""
         if self._open:
             socket = self._workspace.random.choice(self._open)
             self._forget(socket)
@@ -105,7 +104,6 @@ class Sockets:
             await socket.ws.close()
 
     def drop(self, how_many: int) -> int:
-        """Returns how many there were to cut."""
         doomed = self._workspace.random.sample(self._open, min(how_many, len(self._open)))
         for socket in doomed:
             self._forget(socket)

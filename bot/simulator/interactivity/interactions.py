@@ -35,7 +35,6 @@ class Interactions:
     _deliverer: Deliverer
 
     async def command(self, person: Person, channel: Channel, line: str) -> tuple[Asked, Json | None]:
-        """Returns what the acknowledgement said."""
         name, _, rest = line.strip().partition(" ")
         known = self._workspace.manifest.commands
         words = f"{name} is not a valid command. In Slack, all messages that start with the “/” are commands."
@@ -70,7 +69,6 @@ class Interactions:
         return await self._repeat(payload, person, element["action_id"], times)
 
     async def submit(self, person: Person, view: View, times: int = 1) -> list[Json]:
-        """Returns the `response_action`s."""
         view.errors = {}
 
         payload = partial(payloads.view_submission, self._workspace, person, view)
@@ -78,7 +76,6 @@ class Interactions:
         return [self._apply(view, person, asked) for asked in answers]
 
     async def close(self, person: Person, view: View) -> None:
-        """The app hears of it where it asked to."""
         payload = payloads.view_closed(self._workspace, person, view)
         views.close(self._workspace, view)
         if view.content.get("notify_on_close"):
@@ -128,7 +125,6 @@ class Interactions:
         return shown | ({"blocks": draft.blocks} if draft.blocks else {})
 
     def _apply(self, view: View, person: Person, asked: Asked) -> Json:
-        """By default the modal closes."""
         body = asked.ack.payload if isinstance(asked.ack.payload, dict) else {}
         action = body.get("response_action")
         if view.id not in self._workspace.views:

@@ -60,6 +60,5 @@ class WallClock:
 
 
 async def wait_until(clock: SimClock, wall_due: float) -> None:
-    """Also where a test moves that clock."""
     while (left := wall_due - clock.wall()) > 0:  # noqa: ASYNC110  a clock from outside has no event to wait for
         await asyncio.sleep(min(left, 0.05))

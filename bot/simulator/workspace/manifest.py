@@ -57,7 +57,6 @@ class Manifest:
 
     @classmethod
     def read(cls, raw: dict[str, Any]) -> "Manifest":
-        """What is left out gets Slack's or this workspace's defaults."""
         features = _part(raw, "features")
         settings = _part(raw, "settings")
         subscriptions = _part(settings, "event_subscriptions")

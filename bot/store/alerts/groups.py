@@ -72,7 +72,6 @@ async def unattended(tx: Tx, now: datetime, limit: int, *among: ColumnElement[bo
 
 
 async def silenced_alone(tx: Tx, now: datetime, limit: int) -> list[AlertGroup]:
-    """Open groups silenced by themselves, not by a silence with matchers; the first to wake first."""
     alone = select(groups).where(OPEN, groups.c.silence.is_(None), groups.c.silenced_until > now)
     return await read_all(tx, alone.order_by(groups.c.silenced_until, groups.c.id).limit(limit), group)
 
@@ -125,7 +124,6 @@ async def of_incident(tx: Tx, incident: int) -> list[AlertGroup]:
 
 
 async def belonging(tx: Tx, incident: int, limit: int) -> list[AlertGroup]:
-    """Ended ones too; those that still fire first."""
     is_over = case((groups.c.status == Status.FIRING.value, 0), else_=1)
     mine = select(groups).where(groups.c.incident == incident).order_by(is_over, groups.c.id).limit(limit)
     return await read_all(tx, mine, group)

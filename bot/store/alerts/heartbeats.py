@@ -37,7 +37,6 @@ async def forget(tx: Tx, key: str) -> None:
 
 
 async def pending(tx: Tx, kind: str) -> dict[str, dict[str, Any]]:
-    """By heartbeat key."""
     mine = select(heartbeats.c.key, timers.c.payload).join(timers, timers.c.subject == heartbeats.c.key)
     rows = await tx.execute(mine.where(timers.c.kind == kind, state_is(timers, "pending")))
     return {row.key: row.payload for row in rows}

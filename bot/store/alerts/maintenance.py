@@ -45,7 +45,6 @@ def _on(now: datetime) -> Select[Any]:
 
 
 async def on(tx: Tx, now: datetime) -> dict[str, Window]:
-    """By service; the first to end comes first."""
     found = await read_all(tx, _on(now).order_by(windows.c.ends_at, windows.c.id), _window)
     return {one.service: one for one in found}
 
@@ -55,7 +54,6 @@ async def of_service(tx: Tx, service: str, now: datetime) -> Window | None:
 
 
 async def firing_in(tx: Tx) -> dict[int, int]:
-    """window -> how many open groups"""
     mine = select(groups.c.maintenance, func.count()).where(OPEN, groups.c.maintenance.is_not(None))
     return {row[0]: row[1] for row in await tx.execute(mine.group_by(groups.c.maintenance))}
 

@@ -34,7 +34,6 @@ async def add(tx: Tx, counts: Mapping[Refusal, int]) -> None:
 
 
 async def since(tx: Tx, first: date) -> dict[str, dict[str, int]]:
-    """vendor -> reason -> count, from that day on"""
     total = func.sum(refusals.c.count)
     query = select(refusals.c.vendor, refusals.c.reason, total).where(refusals.c.day >= first.isoformat())
     found: dict[str, dict[str, int]] = {}

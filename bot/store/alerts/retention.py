@@ -33,7 +33,6 @@ MOST_ROWS = 500
 
 
 async def forget_groups(tx: Tx, before: datetime) -> int:
-    """With their alerts, marks, escalations and pages; the oldest first."""
     chosen = await _forgettable(tx, before)
     if not chosen:
         return 0
@@ -57,7 +56,6 @@ async def _forgettable(tx: Tx, before: datetime) -> list[tuple[int, int]]:
 
 
 def _is_linked() -> ColumnElement[bool]:
-    """By a run, an open escalation or page, or an escalation of an incident."""
     named = literal("ALR-") + cast(groups.c.id, String)
     waiting = state_is(pages, "sending", "open", "acknowledged")
     return or_(
@@ -97,7 +95,6 @@ async def forget_overrides(tx: Tx, before: datetime) -> int:
 
 
 async def forget_heartbeats(tx: Tx, before: datetime) -> int:
-    """Unless a group still fires about the absence."""
     is_missed = exists().where(OPEN, groups.c.heartbeat == heartbeats.c.key)
     return await _forget(tx, heartbeats, heartbeats.c.key, heartbeats.c.last_at < before, ~is_missed)
 

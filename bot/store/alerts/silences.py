@@ -41,13 +41,11 @@ async def lock(tx: Tx, number: int) -> Silence:
 
 
 async def in_force(tx: Tx, now: datetime) -> list[Silence]:
-    """The first to end comes first."""
     mine = select(silences).where(silences.c.ends_at > now, silences.c.begins_at <= now, silences.c.ended_at.is_(None))
     return await read_all(tx, mine.order_by(silences.c.ends_at, silences.c.id), _silence)
 
 
 async def holding(tx: Tx, now: datetime) -> dict[int, int]:
-    """silence -> how many open groups it holds"""
     held = select(groups.c.silence, func.count()).where(OPEN, groups.c.silence.is_not(None))
     rows = await tx.execute(held.where(groups.c.silenced_until > now).group_by(groups.c.silence))
     return {row[0]: row[1] for row in rows}

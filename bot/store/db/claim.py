@@ -58,7 +58,6 @@ class Acquiring:
 
 
 def _outcome(table: Table) -> Update:
-    """What it sets are the further parameters of its execution."""
     row, holder = bindparam("row", type_=Integer), bindparam("holder", type_=String)
     epoch, held = bindparam("at_epoch", type_=Integer), bindparam("held_as", type_=String)
     return update(table).where(

@@ -107,7 +107,6 @@ async def must_be_current(database: Database) -> None:
 
 @cache
 def newest() -> str:
-    """The migrations' files are named `0001_what`, in the order of their numbers."""
     return max(path.name.partition("_")[0] for path in (MIGRATIONS / "versions").glob("[0-9]*_*.py"))
 
 

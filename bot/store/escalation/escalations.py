@@ -191,7 +191,6 @@ async def commander_since(tx: Tx, incident: int) -> datetime | None:
 
 
 async def commitment_states(tx: Tx, subject: str, kinds: Collection[str]) -> dict[str, str]:
-    """kind -> open, met, cancelled or missed"""
     mine = select(commitments.c.kind, commitments.c.state)
     rows = await tx.execute(mine.where(commitments.c.subject == subject, commitments.c.kind.in_(sorted(kinds))))
     return {row.kind: row.state for row in rows}

@@ -90,6 +90,5 @@ async def named(tx: Tx, names: Collection[str]) -> dict[str, Sent]:
 
 
 async def away_since(tx: Tx) -> datetime | None:
-    """Since when a page waits because PagerDuty is away."""
     found: datetime | None = await tx.scalar(select(func.min(pages.c.away_since)).where(_WAITING))
     return found

@@ -25,7 +25,6 @@ class Times:
 
 
 async def open_by_severity(tx: Tx) -> dict[str, int]:
-    """By severity, worst first."""
     ended = incidents.c.status.in_([Status.RESOLVED.value, Status.CLOSED.value])
     query = (
         select(incidents.c.severity, func.count().label("number"))

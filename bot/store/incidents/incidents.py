@@ -74,7 +74,6 @@ async def change(tx: Tx, number: int, **values: Unpack[IncidentChanges]) -> Inci
 
 
 async def living_in(tx: Tx, channel: str, thread: str | None) -> Incident | None:
-    """Also by a thread under its card; the newest."""
     mine = incidents.c.channel == channel
     if thread:
         mine = or_(mine, and_(incidents.c.announce_channel == channel, incidents.c.announce_ts == thread))

@@ -49,5 +49,4 @@ async def rename(tx: Tx, channel: str, name: str) -> None:
 
 
 async def mark(tx: Tx, channel: str, problem: str) -> int:
-    """Returns how many settings mean it."""
     return (await tx.execute(update(channels).where(channels.c.channel == channel).values(problem=problem))).rowcount

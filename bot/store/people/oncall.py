@@ -63,7 +63,6 @@ async def get(tx: Tx, number: int) -> Taken:
 
 
 async def of_level(tx: Tx, service: str, level: str, *, since: datetime) -> list[Taken]:
-    """In the order in which they were made: the last one wins."""
     return await _found(tx, overrides.c.service == service, overrides.c.level == level, overrides.c.ends_at >= since)
 
 

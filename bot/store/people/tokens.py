@@ -47,6 +47,5 @@ async def revoke(tx: Tx, name: str, at: datetime) -> bool:
 
 
 async def touch(tx: Tx, name: str, *, at: datetime, unless_since: datetime) -> None:
-    """Not where the last one on record is newer than `unless_since`."""
     is_old = or_(tokens.c.used_at.is_(None), tokens.c.used_at <= unless_since)
     await tx.execute(update(tokens).where(tokens.c.name == name, is_old).values(used_at=at))

@@ -53,5 +53,4 @@ async def give_back(tx: Tx, names: Iterable[str], *, taken_until: float, wall: f
 
 
 async def opens_at(tx: Tx, name: str) -> float:
-    """0.0 where nobody ever closed it."""
     return float((await tx.execute(select(rate_limits.c.next_at).where(rate_limits.c.name == name))).scalar() or 0.0)

@@ -51,7 +51,6 @@ _ARM = Inserting(timers, _or_arm)
 
 
 async def arm_all(tx: Tx, rows: Sequence[dict[str, Any]]) -> None:
-    """Whatever became of them before."""
     if rows:
         await tx.execute(_ARM.on(tx), [{**row, "state": "pending"} for row in rows])
 
@@ -114,7 +113,6 @@ async def retry_ids(tx: Tx, *, now: datetime, wall: float, limit: int) -> list[i
 
 
 async def newest_due(tx: Tx, *, now: datetime, subjects: Collection[str]) -> dict[tuple[str, str], datetime]:
-    """By subject and kind."""
     grouped = (
         select(timers.c.subject, timers.c.kind, func.max(timers.c.due_at).label("latest"))
         .where(_due(now), timers.c.lateness == Lateness.COALESCE.value, timers.c.subject.in_(subjects))

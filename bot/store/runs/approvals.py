@@ -109,7 +109,6 @@ async def decide(tx: Tx, request_id: int, state: State, *, by: str | None, at: d
 
 
 async def void(tx: Tx, run: int, *, at: datetime) -> list[int]:
-    """Returns which."""
     waiting = update(approval_requests).where(approval_requests.c.run == run, state_is(approval_requests, "open"))
     ended = waiting.values(state=State.VOID.value, decided_at=at).returning(approval_requests.c.id)
     return list((await tx.execute(ended)).scalars())

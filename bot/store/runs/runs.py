@@ -176,7 +176,6 @@ _STEPS = (
 
 
 async def progress(tx: Tx, run_id: int) -> dict[str, StepRun]:
-    """The newest attempt of each step that was begun."""
     return (await progress_of(tx, [run_id])).get(run_id, {})
 
 
@@ -229,7 +228,6 @@ async def any_claimable(tx: Tx, *, wall: float) -> bool:
 
 
 async def claim(tx: Tx, *, wall: float, limit: int, owner: str, until: float) -> list[tuple[Claim, Run]]:
-    """Those that a lost worker left, too; the worst severity first."""
     taken = await _TAKE.take(tx, owner=owner, until=until, wall=wall, limit=limit)
     return [(claim, _run(row)) for claim, row in taken]
 

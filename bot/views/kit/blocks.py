@@ -38,7 +38,6 @@ def fields(*pairs: tuple[str, str]) -> Block:
 
 
 def sections(lines: Sequence[str], each: int) -> list[Block]:
-    """A section holds 3,000 characters."""
     return [section("\n".join(lines[start : start + each])) for start in range(0, len(lines), each)]
 
 

@@ -20,7 +20,6 @@ BY_ITSELF = {
 
 
 def lines(alert: Alert, routed: Routed, alerts_channel: str) -> list[str]:
-    """`alerts_channel` is the environment's."""
     level = routed.severity
     rows = [
         ("service", routed.service.key),
