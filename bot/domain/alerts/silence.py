@@ -44,7 +44,6 @@ class Silence(QuietTime):
         return not last or all(_holds(one, _called(SEVERITY, labels, _words(severity()))) for one in last)
 
     def means(self, labels: Mapping[str, str], routed: Routed) -> bool:
-        """Whether it means an alert that was routed there."""
         return self.covers(labels, routed.service.key, lambda: routed.severity)
 
 
@@ -53,7 +52,6 @@ def _words(severity: Severity) -> tuple[str, ...]:
 
 
 def _called(name: str, labels: Mapping[str, str], routed: tuple[str, ...]) -> tuple[str, ...]:
-    """What a label goes by: service and severity by what was sent, and by what it was routed to."""
     said = labels.get(name, "")
     if name not in (SERVICE, SEVERITY):
         return (said,)
@@ -70,7 +68,6 @@ def longest(found: Iterable[Silence]) -> Silence | None:
 
 
 def number(word: str) -> int | None:
-    """`SIL-3`, any case, as 3."""
     match = re.fullmatch(r"sil-?(\d{1,9})", word.strip().casefold(), re.ASCII)
     return int(match[1]) if match else None
 
@@ -101,7 +98,6 @@ def read(text: str) -> Wish:
 
 
 def _apart(text: str) -> tuple[str, str]:
-    """The text before the two hyphens that are in no quotation, and after them."""
     for dashes in _REASON.finditer(f"{text} "):
         if text[: dashes.start()].replace('\\"', "").count('"') % 2 == 0:
             return text[: dashes.start()].strip(), " ".join(text[dashes.end() :].split())
