@@ -18,7 +18,7 @@ from bot.store.queue.deliveries import Candidate, Found
 CONCURRENCY = 64
 _POST = "post:"
 
-__all__ = ["NewDelivery", "Outbox", "enqueue", "next_wall", "send_waiting"]
+__all__ = ["NewDelivery", "Outbox", "enqueue", "send_waiting"]
 
 
 async def enqueue(deps: Deps, tx: Tx, new: NewDelivery) -> int | None:
@@ -70,11 +70,6 @@ async def send_waiting(deps: Deps, handlers: Mapping[str, DeliveryHandler[Any]])
     return await Outbox(deps, handlers).until_idle()
 
 
-async def next_wall(deps: Deps) -> float | None:
-    """The wall time at which something that waits (rate limit, backoff, look-up) could go; may be a little early."""
-    return (await _look(deps, 1)).next_wall
-
-
 # --- claiming -----------------------------------------------------------------------------------------------------
 
 
@@ -112,7 +107,7 @@ async def _take_waiting(deps: Deps, tx: Tx, wall: float, found: list[Candidate])
     used = {attempt.delivery.rate_limit for attempt in claimed}
     for name, until in passed.items():
         if name not in used:
-            await rate_limits.give_back(tx, [name], taken_until=until, wall=wall)
+            await rate_limits.give_back(tx, name, taken_until=until, wall=wall)
     return claimed
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from random import SystemRandom
 from typing import Any, TypeVar
@@ -360,11 +361,8 @@ async def _retry(tx: Tx, attempt: Attempt, error: str) -> None:
 
 
 async def _make_ready(tx: Tx, attempt: Attempt, **values: Any) -> None:
-    if not attempt.delivery.collapses:
-        await kernel.finish(tx, attempt.claim, state="ready", **values)
-        return
     try:
-        async with tx.begin_nested():
+        async with tx.begin_nested() if attempt.delivery.collapses else nullcontext():
             await kernel.finish(tx, attempt.claim, state="ready", **values)
     except DatabaseTrouble as problem:
         if not already_there(problem):
@@ -391,7 +389,7 @@ async def _fail(tx: Tx, attempt: Attempt, error: str, **values: Any) -> None:
 async def _give_rate_limit_back(tx: Tx, attempt: Attempt) -> None:
     if attempt.limited_until is not None and attempt.delivery.rate_limit is not None:
         await rate_limits.give_back(
-            tx, [attempt.delivery.rate_limit], taken_until=attempt.limited_until, wall=attempt.deps.clock.wall()
+            tx, attempt.delivery.rate_limit, taken_until=attempt.limited_until, wall=attempt.deps.clock.wall()
         )  # fmt: skip
 
 

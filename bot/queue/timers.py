@@ -102,27 +102,24 @@ async def next_due(deps: Deps) -> datetime | None:
         return await store.next_due(tx)
 
 
-async def fire_due(deps: Deps, table: Handlers, *, limit: int = BATCH) -> int:
-    """Fire one batch of due timers, each exactly once; returns how many are settled. Call again until 0.
-
-    A function that raises undoes the batch; each is then tried alone, and the broken one keeps its row: tried again
-    later, and after eight times failed, with an alarm.
-    """
-    return (await _fire_some(deps, table, limit))[0]
-
-
 async def fire_all(deps: Deps, table: Handlers, on_fired: Callable[[], None]) -> tuple[int, datetime | None]:
     """Fire all that is due, batch by batch; how many were settled, and when the next is due, as `next_due`."""
     fired = 0
     while True:
-        batch, due = await _fire_some(deps, table, BATCH)
+        batch, due = await fire_some(deps, table)
         if not batch:
             return fired, due
         fired += batch
         on_fired()
 
 
-async def _fire_some(deps: Deps, table: Handlers, limit: int) -> tuple[int, datetime | None]:
+async def fire_some(deps: Deps, table: Handlers, *, limit: int = BATCH) -> tuple[int, datetime | None]:
+    """Fire one batch of due timers, each exactly once; returns how many are settled, and what was due first
+    before it. Call again until 0.
+
+    A function that raises undoes the batch; each is then tried alone, and the broken one keeps its row: tried again
+    later, and after eight times failed, with an alarm.
+    """
     async with deps.database.reading() as tx:  # a read, so that an idle look holds up no writer
         now, wall = deps.clock.now(), deps.clock.wall()
         due = await store.next_due(tx)

@@ -17,6 +17,7 @@ from bot.store.tables.queue import deliveries as table
 from tests.queue.rows import column, rows
 from tests.queue.world import Note, Outbox, Said, World, note, until
 from tests.support.clock import HandClock
+from tests.support.waiting import next_wall
 
 
 async def states(outbox: Outbox) -> list[str]:
@@ -113,7 +114,7 @@ async def test_skip_and_wait(outbox: Outbox, world: World, clock: HandClock) -> 
     dropped, waiting = await rows(outbox.deps.database, table)
     assert (dropped.state, dropped.error) == ("dropped", "closed meanwhile")
     assert (waiting.state, waiting.attempts, waiting.first_sent_at) == ("ready", 0, None)
-    assert await queue_outbox.next_wall(outbox.deps) == clock.wall() + 5
+    assert await next_wall(outbox.deps) == clock.wall() + 5
     del plans["wait"]
     assert await outbox.send() == 0
     clock.advance_wall(5)
@@ -292,7 +293,7 @@ async def test_not_found_twice_is_repeated(outbox: Outbox, world: World, clock: 
     await outbox.send()
     (row,) = await rows(outbox.deps.database, table)
     assert (row.state, row.lookups) == ("unconfirmed", 1)
-    assert await queue_outbox.next_wall(outbox.deps) == clock.wall() + 2
+    assert await next_wall(outbox.deps) == clock.wall() + 2
     clock.advance_wall(1.9)
     assert await outbox.send() == 0
     clock.advance_wall(0.1)

@@ -11,13 +11,13 @@ from bot.deps import Deps
 from bot.domain.errors import Throttled
 from bot.domain.outgoing.backoff import LONGEST_SECONDS, delay_seconds
 from bot.domain.outgoing.delivery import Skip
-from bot.queue import outbox as queue_outbox
 from bot.queue.chores import Chore, may_do
 from bot.store.queue import rate_limits
 from bot.store.tables.queue import deliveries as table
 from tests.queue.rows import column
 from tests.queue.world import Outbox, SaidSlowly, World, note
 from tests.support.clock import HandClock
+from tests.support.waiting import next_wall
 
 
 async def test_one_a_second(outbox: Outbox, world: World, clock: HandClock) -> None:
@@ -47,10 +47,10 @@ async def test_next_wall_is_when_a_gate_opens(outbox: Outbox, clock: HandClock) 
     """The worker knows when to look again: when the earliest rate limit opens that something waits behind."""
     await outbox.put(note("a", rate_limit="C1"), note("b", rate_limit="C1"), note("c", rate_limit="C2"))
     await outbox.send()
-    assert await queue_outbox.next_wall(outbox.deps) == clock.wall() + 1
+    assert await next_wall(outbox.deps) == clock.wall() + 1
     clock.advance_wall(1)
     await outbox.send()
-    assert await queue_outbox.next_wall(outbox.deps) is None
+    assert await next_wall(outbox.deps) is None
 
 
 async def test_unused_gate_is_open_again(outbox: Outbox, world: World) -> None:
@@ -72,7 +72,7 @@ async def test_throttled_method_waits(outbox: Outbox, world: World, clock: HandC
     assert world.calls == calls + 1
     assert world.texts() == ["other"]
     assert await column(outbox.deps.database, table, "attempts", method="slow") == [0, 0]
-    assert await queue_outbox.next_wall(outbox.deps) == clock.wall() + 30
+    assert await next_wall(outbox.deps) == clock.wall() + 30
     clock.advance_wall(30)
     await outbox.send()
     assert sorted(world.texts()) == ["first", "other", "second"]

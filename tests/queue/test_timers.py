@@ -52,7 +52,7 @@ async def marks(deps: Deps) -> list[str]:
 
 async def fire_all(deps: Deps, functions: dict[str, timers.TimerHandler] | None = None) -> int:
     fired = 0
-    while batch := await timers.fire_due(deps, functions or TABLE):
+    while batch := (await timers.fire_some(deps, functions or TABLE))[0]:
         fired += batch
     return fired
 
@@ -78,7 +78,7 @@ async def test_exactly_once_among_many_workers(deps: Deps) -> None:
 
     async def worker() -> int:
         fired = 0
-        while batch := await timers.fire_due(deps, TABLE, limit=20):
+        while batch := (await timers.fire_some(deps, TABLE, limit=20))[0]:
             fired += batch
         return fired
 
@@ -186,7 +186,7 @@ async def test_coalesce_into_the_newest(deps: Deps, clock: HandClock) -> None:
     await plan(deps, "b", subject="INC-2", lateness=Lateness.COALESCE)
     await plan(deps, "later", due_in=100, subject="INC-1", lateness=Lateness.COALESCE)
     clock.advance(30)
-    assert await timers.fire_due(deps, TABLE, limit=2) == 2
+    assert (await timers.fire_some(deps, TABLE, limit=2))[0] == 2
     await fire_all(deps)
     assert sorted(await marks(deps)) == ["a20", "b"]
 
@@ -251,9 +251,9 @@ async def test_yields_to_a_command(deps: Deps, clock: HandClock) -> None:
     held, tried = asyncio.Event(), asyncio.Event()
     holding = asyncio.create_task(command())
     await held.wait()
-    assert await timers.fire_due(deps, {"mark": wants_it}) == 0
+    assert (await timers.fire_some(deps, {"mark": wants_it}))[0] == 0
     tried.set()
     await holding
     assert await column(deps.database, table, "attempts") == [0]
-    assert await timers.fire_due(deps, {"mark": wants_it}) == 1
+    assert (await timers.fire_some(deps, {"mark": wants_it}))[0] == 1
     assert await count(deps.database, table, state="done") == 1

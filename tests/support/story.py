@@ -24,7 +24,7 @@ from bot.engine.secrets import Secrets
 from bot.integrations.slack import SlackChat, open_session
 from bot.paths import data
 from bot.ports import Database
-from bot.queue import outbox, timers
+from bot.queue import timers
 from bot.services.runs.scheduler import Engine
 from bot.simulator import Simulator
 from bot.slack.app import SlackDoor
@@ -35,6 +35,7 @@ from bot.worker import Worker
 from commands import LISTENERS
 from tests.support.catalogues import whole
 from tests.support.clock import HandClock
+from tests.support.waiting import next_wall
 
 BUSY_SECONDS = 30.0  # of real time that a busy machine may take for what Slack gives three seconds
 PATIENCE_SECONDS = 20.0  # of hand-held wall time that `settle` moves past gates, backoffs and look-ups
@@ -119,7 +120,7 @@ class Story:
         raise AssertionError("The story does not come to rest.")
 
     async def _until_sendable(self) -> float | None:
-        moments = [await outbox.next_wall(self.door.deps), await Engine(self.door.deps).next_wall()]
+        moments = [await next_wall(self.door.deps), await Engine(self.door.deps).next_wall()]
         soon = min((one for one in moments if one is not None), default=None)
         return None if soon is None else max(soon - self.clock.wall(), 0.001)
 

@@ -26,6 +26,7 @@ from bot.domain.errors import Misconfigured
 from bot.ports import Database
 from bot.store.db.database import cannot_open, parse
 from bot.store.tables import metadata
+from bot.store.tables.base import know_postgres
 
 if TYPE_CHECKING:  # where it is used it is imported: a start without a migration is quicker and smaller
     from alembic.config import Config
@@ -123,6 +124,7 @@ def alembic_config(connection: Connection) -> Config:
 def engine_for(url: str) -> Engine:
     parsed = parse(url)
     if parsed.get_backend_name() == "postgresql":
+        know_postgres()
         return create_engine(parsed.set(drivername="postgresql+psycopg"), poolclass=NullPool)
     engine = create_engine(parsed, poolclass=NullPool, connect_args={"isolation_level": None, "timeout": 10})
     # The driver would commit before each DDL statement; begun by hand, the whole migration is one transaction.

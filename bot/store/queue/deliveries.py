@@ -196,7 +196,7 @@ def _rows(among: ColumnElement[bool], *, unconfirmed: bool = False, limit: Any =
 
 
 def _moment(of: Any, *where: ColumnElement[bool]) -> Select[Any]:
-    nothing = (cast(null(), Integer), cast(null(), Integer), cast(null(), String), cast(null(), Integer))
+    nothing: list[Any] = [cast(null(), kind) for kind in (Integer, Integer, String, Integer)]
     return select(*nothing, func.min(of)).where(*where)
 
 
@@ -209,7 +209,6 @@ def _unconfirmed() -> ColumnElement[bool]:
 
 _TAKEN = and_(_OPEN, state_is(deliveries, "sending", "unconfirmed"))
 _LATER = and_(_OPEN, deliveries.c.next_at > _WALL)
-_PASSED = rate_limits.c.name.in_(select(_WAITING.c.rate_limit))
 _LOOK = union_all(
     _rows(deliveries.c.id.in_(_firsts())),
     _rows(and_(deliveries.c.rate_limit.is_(None), _may_go(deliveries))),
@@ -217,7 +216,9 @@ _LOOK = union_all(
     _moment(deliveries.c.next_at, _LATER, state_is(deliveries, "ready")),
     _moment(deliveries.c.next_at, _LATER, state_is(deliveries, "unconfirmed")),
     _moment(deliveries.c.lease_until, _TAKEN, deliveries.c.lease_until > _WALL),
-    _moment(rate_limits.c.next_at, _PASSED, rate_limits.c.next_at > _WALL),
+    _moment(
+        rate_limits.c.next_at, rate_limits.c.name.in_(select(_WAITING.c.rate_limit)), rate_limits.c.next_at > _WALL
+    ),
     _moment(rate_limits.c.next_at, _METHODS),
 )
 
@@ -264,8 +265,11 @@ async def claim_ready(
     return [(claim, delivery(row)) for claim, row in taken]
 
 
-_UNCONFIRMED = select(deliveries.c.id).where(_TAKEN, _unconfirmed()).order_by(deliveries.c.rank, deliveries.c.id)
-_TAKE_UNCONFIRMED = kernel.Acquiring(deliveries, _UNCONFIRMED.limit(_LIMIT), state="unconfirmed")
+_TAKE_UNCONFIRMED = kernel.Acquiring(
+    deliveries,
+    select(deliveries.c.id).where(_TAKEN, _unconfirmed()).order_by(deliveries.c.rank, deliveries.c.id).limit(_LIMIT),
+    state="unconfirmed",
+)
 
 
 async def claim_unconfirmed(

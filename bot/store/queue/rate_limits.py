@@ -41,15 +41,10 @@ async def close(tx: Tx, name: str, *, until: float) -> None:
     )
 
 
-async def give_back(tx: Tx, names: Iterable[str], *, taken_until: float, wall: float) -> None:
-    """Where somebody closed one for longer meanwhile, it stays so."""
-    unused = list(names)
-    if unused:
-        await tx.execute(
-            update(rate_limits)
-            .where(rate_limits.c.name.in_(unused), rate_limits.c.next_at == taken_until)
-            .values(next_at=wall)
-        )
+async def give_back(tx: Tx, name: str, *, taken_until: float, wall: float) -> None:
+    """Open a rate limit again that was taken until `taken_until` and not used."""
+    unused = update(rate_limits).where(rate_limits.c.name == name, rate_limits.c.next_at == taken_until)
+    await tx.execute(unused.values(next_at=wall))
 
 
 async def opens_at(tx: Tx, name: str) -> float:

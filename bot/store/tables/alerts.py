@@ -14,7 +14,7 @@ from sqlalchemy import (
     text,
 )
 
-from bot.store.tables.base import Utc, metadata
+from bot.store.tables.base import Utc, metadata, partial
 
 silences = Table(
     "silences",
@@ -113,12 +113,11 @@ alert_groups = Table(
     Column("has_card", Boolean, nullable=False, server_default=text("false")),
     Column("channel", String(32)),
     Column("ts", String(32)),
-    Index(
+    partial(
         "uq_alert_groups_open",
         "key",
         unique=True,
-        sqlite_where=text("status = 'firing'"),
-        postgresql_where=text("status = 'firing'"),
+        where="status = 'firing'",
     ),
     Index("ix_alert_groups_key", "key", "id"),
     Index("ix_alert_groups_channel_name", "channel_name", "opened_wall"),
@@ -126,11 +125,10 @@ alert_groups = Table(
     Index("ix_alert_groups_incident", "incident"),
     Index("ix_alert_groups_place", "channel", "ts"),
     Index("ix_alert_groups_opened", "opened_at"),
-    Index(
+    partial(
         "ix_alert_groups_silence",
         "silence",
-        sqlite_where=text("silence is not null"),
-        postgresql_where=text("silence is not null"),
+        where="silence is not null",
     ),
 )
 

@@ -14,7 +14,7 @@ from sqlalchemy import (
     text,
 )
 
-from bot.store.tables.base import Utc, metadata
+from bot.store.tables.base import Utc, metadata, partial
 
 escalations = Table(
     "escalations",
@@ -39,12 +39,11 @@ escalations = Table(
     UniqueConstraint("subject", "number"),
     Index("ix_escalations_alert_group", "alert_group"),
     Index("ix_escalations_incident", "incident"),
-    Index(
+    partial(
         "uq_escalations_open",
         "subject",
         unique=True,
-        sqlite_where=text("ended_at is null"),
-        postgresql_where=text("ended_at is null"),
+        where="ended_at is null",
     ),
 )
 
@@ -65,10 +64,9 @@ pages = Table(
     Column("away_since", Utc),  # when it could not be sent for the first time
     Index("ix_pages_subject", "subject", "state"),
     Index("ix_pages_remote", "remote"),
-    Index(
+    partial(
         "ix_pages_waiting",
         "away_since",
-        sqlite_where=text("state = 'sending'"),
-        postgresql_where=text("state = 'sending'"),
+        where="state = 'sending'",
     ),
 )

@@ -12,10 +12,9 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
-    text,
 )
 
-from bot.store.tables.base import Utc, metadata
+from bot.store.tables.base import Utc, metadata, partial
 
 incidents = Table(
     "incidents",
@@ -59,20 +58,18 @@ incidents = Table(
     Column("postmortem_due_at", Utc),
     Column("postmortem_done_at", Utc),
     Column("postmortem_ts", String(32)),
-    Index(
+    partial(
         "ix_incidents_open",
         "rank",
         "id",
-        sqlite_where=text("status not in ('resolved','closed')"),
-        postgresql_where=text("status not in ('resolved','closed')"),
+        where="status not in ('resolved','closed')",
     ),
     Index("ix_incidents_channel", "channel"),
     Index("ix_incidents_announce", "announce_ts"),  # the incident of a thread, under an own card in #incidents
-    Index(
+    partial(
         "ix_incidents_postmortem",
         "postmortem_due_at",
-        sqlite_where=text("postmortem_due_at is not null and postmortem_done_at is null"),
-        postgresql_where=text("postmortem_due_at is not null and postmortem_done_at is null"),
+        where="postmortem_due_at is not null and postmortem_done_at is null",
     ),
     Index("ix_incidents_declarer", "declared_by", "id"),
     Index("ix_incidents_repeat", "declared_by", "service", "declared_wall"),

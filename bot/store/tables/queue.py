@@ -11,10 +11,9 @@ from sqlalchemy import (
     String,
     Table,
     Text,
-    text,
 )
 
-from bot.store.tables.base import Utc, lease, metadata
+from bot.store.tables.base import Utc, lease, metadata, partial
 
 clock = Table(
     "clock",
@@ -40,9 +39,7 @@ timers = Table(
     Column("retry_at", Float),  # wall; set after a failure
     Column("fired_at", Utc),
     Column("error", Text),
-    Index(
-        "ix_timers_due", "due_at", sqlite_where=text("state = 'pending'"), postgresql_where=text("state = 'pending'")
-    ),
+    partial("ix_timers_due", "due_at", where="state = 'pending'"),
     Index("ix_timers_subject", "subject", "kind"),
 )
 
@@ -68,35 +65,31 @@ deliveries = Table(
     Column("settled_at", Utc),
     Column("answer", JSON),
     Column("error", Text),
-    Index(
+    partial(
         "ix_deliveries_open",
         "state",
         "next_at",
-        sqlite_where=text("state in ('ready','sending','unconfirmed')"),
-        postgresql_where=text("state in ('ready','sending','unconfirmed')"),
+        where="state in ('ready','sending','unconfirmed')",
     ),
-    Index(
+    partial(
         "uq_deliveries_collapse",
         "collapse_key",
         unique=True,
-        sqlite_where=text("state = 'ready'"),
-        postgresql_where=text("state = 'ready'"),
+        where="state = 'ready'",
     ),
     # the next row of each rate limit, without reading the backlog behind it
-    Index(
+    partial(
         "ix_deliveries_rate_limit",
         "rate_limit",
         "rank",
         "id",
-        sqlite_where=text("state = 'ready'"),
-        postgresql_where=text("state = 'ready'"),
+        where="state = 'ready'",
     ),
     # whether a row with this key is on its way
-    Index(
+    partial(
         "ix_deliveries_under_way",
         "collapse_key",
-        sqlite_where=text("state in ('sending','unconfirmed')"),
-        postgresql_where=text("state in ('sending','unconfirmed')"),
+        where="state in ('sending','unconfirmed')",
     ),
     Index("ix_deliveries_subject", "subject", "kind"),
 )
@@ -121,11 +114,10 @@ inbox = Table(
     Column("next_at", Float, nullable=False),  # wall
     Column("received_at", Utc, nullable=False),
     Column("error", Text),
-    Index(
+    partial(
         "ix_inbox_open",
         "next_at",
-        sqlite_where=text("state in ('ready','working')"),
-        postgresql_where=text("state in ('ready','working')"),
+        where="state in ('ready','working')",
     ),
 )
 
@@ -149,9 +141,7 @@ commitments = Table(
     Column("late_at", Utc, nullable=False),  # due_at and a grace: kept by then, or missed
     Column("state", String(16), nullable=False),  # open | kept | released | missed
     Column("settled_at", Utc),
-    Index(
-        "ix_commitments_open", "late_at", sqlite_where=text("state = 'open'"), postgresql_where=text("state = 'open'")
-    ),
+    partial("ix_commitments_open", "late_at", where="state = 'open'"),
     Index("ix_commitments_subject", "subject", "kind"),
 )
 

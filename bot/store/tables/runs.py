@@ -15,7 +15,7 @@ from sqlalchemy import (
     text,
 )
 
-from bot.store.tables.base import Utc, lease, metadata
+from bot.store.tables.base import Utc, lease, metadata, partial
 
 runbook_versions = Table(
     "runbook_versions",
@@ -65,18 +65,16 @@ runs = Table(
     Column("thread", String(32)),  # under which message, where it has no thread of its own: its alert's card
     Column("ts", String(32)),
     Column("edited_wall", Float, nullable=False, server_default="0"),
-    Index(
+    partial(
         "ix_runs_open",
         "next_at",
-        sqlite_where=text("state in ('ready','running')"),
-        postgresql_where=text("state in ('ready','running')"),
+        where="state in ('ready','running')",
     ),
-    Index(
+    partial(
         "ix_runs_queued",
         "slot_key",
         "id",
-        sqlite_where=text("status = 'queued'"),
-        postgresql_where=text("status = 'queued'"),
+        where="status = 'queued'",
     ),
     Index("ix_runs_runbook", "runbook", "id"),
     Index("ix_runs_incident", "incident"),
@@ -126,14 +124,11 @@ approval_requests = Table(
     Column("channel", String(32)),
     Column("ts", String(32)),
     UniqueConstraint("run", "covers", "round"),
-    Index(
-        "ix_approval_requests_open", "run", sqlite_where=text("state = 'open'"), postgresql_where=text("state = 'open'")
-    ),
-    Index(
+    partial("ix_approval_requests_open", "run", where="state = 'open'"),
+    partial(
         "ix_approval_requests_review",
         "review_due_at",
-        sqlite_where=text("review_due_at is not null and reviewed_at is null"),
-        postgresql_where=text("review_due_at is not null and reviewed_at is null"),
+        where="review_due_at is not null and reviewed_at is null",
     ),
 )
 

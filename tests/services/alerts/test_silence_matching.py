@@ -90,7 +90,7 @@ async def empty(deps: Deps) -> None:
 
 
 async def fire(deps: Deps) -> None:
-    while await timers.fire_due(deps, TIMERS):
+    while (await timers.fire_some(deps, TIMERS))[0]:
         pass
 
 
