@@ -29,7 +29,8 @@ from tests.support.promises import shows_a_promise
 
 # SQLite waits for the disk at each commit, as it should: where memory can stand in for the disk, tests wait less.
 MEMORY = "/dev/shm"  # noqa: S108
-settings.register_profile("tocsin", deadline=None)  # on a busy machine a slow example is no failure
+# On a busy machine a slow example is no failure. In CI Hypothesis has a profile of its own, which stays.
+settings.register_profile("tocsin", settings(), deadline=None)
 settings.load_profile("tocsin")
 gc.set_threshold(20_000, 10, 10)  # a tenth of the suite's time went into looking for garbage after every 700 objects
 if os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free > 2_000_000_000:

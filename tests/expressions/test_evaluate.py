@@ -136,12 +136,12 @@ def test_one_argument_stays_one(text: str) -> None:
     ],
 )
 def test_nothing_else_is_within_reach(source: str) -> None:
-    """Attributes, calls, formats, growth and statements are a sentence, at once."""
-    began = time.monotonic()
+    """Attributes, calls, formats, growth and statements are a sentence, for next to no CPU time."""
+    began = time.thread_time()
     with pytest.raises(Unclear) as caught:
         evaluate(source, VALUES)
     assert caught.value.sentence.endswith(".")
-    assert time.monotonic() - began < 2
+    assert time.thread_time() - began < 2
 
 
 @pytest.mark.parametrize(

@@ -212,6 +212,6 @@ def test_a_pattern_holds_for_the_whole_text(text: str) -> None:
 def test_a_hostile_pattern_costs_nothing() -> None:
     """Nested quantifiers that take other engines years are answered at once."""
     parameter = Parameter("x", pattern="(a+)+(a|aa)*", max_length=3_000)
-    begun = time.perf_counter()
+    begun = time.thread_time()
     assert problems(book(parameter), {"x": "a" * 2_999 + "!"})
-    assert time.perf_counter() - begun < 1
+    assert time.thread_time() - begun < 1
