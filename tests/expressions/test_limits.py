@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from itertools import product
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 import pytest
 from jinja2.runtime import new_context
@@ -42,6 +42,17 @@ def values(size: int) -> dict[str, Any]:
 VALUES = {size: values(size) for size in SIZES}
 EVERY = [(size, name) for size in SIZES for name in VALUES[size]]
 
+some_or_all = pytest.mark.parametrize(
+    "in_full", [False, pytest.param(True, marks=pytest.mark.long)], ids=["some", "all"]
+)
+
+
+def combined(name: str, arguments: Sequence[Any], *, in_full: bool) -> Iterator[tuple[int, str, Any]]:
+    """Every size and sort of value with every argument; or with one of them each, which one in turn."""
+    for number, (size, sort) in enumerate(EVERY, crc32(name.encode())):
+        for argument in arguments if in_full else [arguments[number % len(arguments)]]:
+            yield size, sort, argument
+
 
 def in_time(what: str, work: Callable[..., Any], *given: Any) -> None:
     """It ends, or is refused, in so much time of the processor; the best of five, since others run beside it."""
@@ -62,32 +73,42 @@ def run(call: Callable[..., Any], name: str, value: Any, given: tuple[Any, ...])
         return call(name, value, given, {}, context=CONTEXT)
 
 
+@some_or_all
 @pytest.mark.parametrize("name", language.FILTERS)
-def test_filters(name: str) -> None:
+def test_filters(name: str, in_full: bool) -> None:
     """Every filter over every sort and size of value, with every sort of argument."""
-    for size, sort in EVERY:
-        for given in [(), *((one,) for one in ARGUMENTS), ("a", "b" * 1_000)]:
-            what = f"{name} of {sort!r} × {size} with {given!s:.40}"
-            in_time(what, run, CONTEXT.environment.call_filter, name, VALUES[size][sort], given)
+    arguments = [(), *((one,) for one in ARGUMENTS), ("a", "b" * 1_000)]
+    for size, sort, given in combined(name, arguments, in_full=in_full):
+        what = f"{name} of {sort!r} × {size} with {given!s:.40}"
+        in_time(what, run, CONTEXT.environment.call_filter, name, VALUES[size][sort], given)
 
 
+@some_or_all
 @pytest.mark.parametrize("name", language.TESTS)
-def test_tests(name: str) -> None:
+def test_tests(name: str, in_full: bool) -> None:
     """Every test, and with them every comparison, of every two values."""
-    for size, sort in EVERY:
-        for other in (3, "a", list(range(1_000)), values(size)[sort]):
-            for given in ((), (other,)):
-                what = f"{name} of {sort!r} × {size} with {type(other)}"
-                in_time(what, run, CONTEXT.environment.call_test, name, VALUES[size][sort], given)
+    for size, sort, other in combined(name, ("nothing", "its like", 3, "a", list(range(1_000))), in_full=in_full):
+        given = {"nothing": (), "its like": (values(size)[sort],)}.get(str(other), (other,))
+        in_time(
+            f"{name} of {sort!r} × {size} with {other}",
+            run,
+            CONTEXT.environment.call_test,
+            name,
+            VALUES[size][sort],
+            given,
+        )
 
 
+@some_or_all
 @pytest.mark.parametrize("operator", ["+", "-", "*", "/", "//", "%", "~", "==", "<", ">=", "in", "not in", "and", "or"])
-def test_operators(operator: str) -> None:
+def test_operators(operator: str, in_full: bool) -> None:
     """Every operator between every two sorts of value, and again and again."""
     sources = (f"a {operator} b", f" {operator} ".join(["a", "b"] * 20), f"(a {operator} b)[1:-1:2]")
-    for (size, sort), source in product(EVERY, sources):
-        for other in (VALUES[size][sort], 10**70):
-            in_time(f"{source:.20} {sort!r} × {size}", evaluate.evaluate, source, {"a": VALUES[size][sort], "b": other})
+    both = [(source, is_same) for source in sources for is_same in (True, False)]
+    for size, sort, (source, is_same) in combined(operator, both, in_full=in_full):
+        value = VALUES[size][sort]
+        seen = {"a": value, "b": value if is_same else 10**70}
+        in_time(f"{source:.20} {sort!r} × {size}", evaluate.evaluate, source, seen)
 
 
 BOMBS = [
