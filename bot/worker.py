@@ -24,11 +24,9 @@ from bot.store.db.errors import DatabaseTrouble
 from bot.store.queue import pending, workers
 from bot.telemetry import Event, get_logger
 
-TICK_SECONDS = 0.5
 COMMITMENTS_SECONDS = 5.0
 BEAT_SECONDS = 2.0  # well below what /readyz calls stalled
 REFRESH_SECONDS = 1.0
-FINISH_SECONDS = 10.0
 POLITE_SECONDS = 0.35  # how long deliveries let commands go first; timers a quarter of it
 LEAST_NAP_SECONDS = 0.01  # between two looks at the outbox, so that rate limits opening one by one are passed in groups
 
@@ -49,6 +47,8 @@ class Worker:
         inbox: Mapping[str, InboxHandler],
         chores: Mapping[str, Chore],
         late: Mapping[str, LateHandler],
+        tick_seconds: float = 0.5,
+        finish_seconds: float = 10.0,
     ) -> None:
         self._deps = deps
         self._timers = timers
@@ -56,8 +56,9 @@ class Worker:
         self._handle_inbox = by_family(inbox)
         audit = Chore(COMMITMENTS_SECONDS, partial(commitments.audit_commitments, late=late))
         self._chores: Mapping[str, Chore] = {"commitments": audit, **chores}
-        self._refreshed_at = float("-inf")
-        self._beaten_at = float("-inf")
+        self._tick_seconds = tick_seconds
+        self._finish_seconds = finish_seconds  # for what is in flight at a stop
+        self._refreshed_at = self._beaten_at = float("-inf")
         self.last_tick: float | None = None  # wall; for /readyz in the same process
         self._due = asyncio.Event()
         self._arrived = asyncio.Event()
@@ -117,8 +118,8 @@ class Worker:
                     group.create_task(loop)
         finally:
             # No step begins while a chore is waited for. Before the outbox: a run may have something to say.
-            await asyncio.gather(alarm_clock.stop(FINISH_SECONDS), engine.finish(FINISH_SECONDS))
-            await asyncio.gather(taking_in.finish(FINISH_SECONDS), sending.finish(FINISH_SECONDS))
+            await asyncio.gather(alarm_clock.stop(self._finish_seconds), engine.finish(self._finish_seconds))
+            await asyncio.gather(taking_in.finish(self._finish_seconds), sending.finish(self._finish_seconds))
 
     # --- the loops ----------------------------------------------------------------------------------------------------
 
@@ -162,7 +163,7 @@ class Worker:
         self._rouse_soon(self._runnable, await engine.next_wall())
 
     def _rouse_soon(self, event: asyncio.Event, next_wall: float | None) -> None:
-        if next_wall is not None and (left := next_wall - self._deps.clock.wall()) < TICK_SECONDS:
+        if next_wall is not None and (left := next_wall - self._deps.clock.wall()) < self._tick_seconds:
             asyncio.get_running_loop().call_later(max(left, LEAST_NAP_SECONDS), event.set)
 
     def _run_done(self) -> None:
@@ -178,7 +179,7 @@ class Worker:
         """By the loop's monotonic time, so that a clock set back stops nothing."""
         while not stop.is_set():
             await self.tick()
-            asyncio.get_running_loop().call_later(TICK_SECONDS, self._next_tick.set)
+            asyncio.get_running_loop().call_later(self._tick_seconds, self._next_tick.set)
             await self._next_tick.wait()
             self._next_tick.clear()
 
@@ -196,7 +197,7 @@ class Worker:
         """What comes due before the next look counts: its loop waits for the moment itself."""
         async with self._deps.database.reading() as tx:
             await self._refresh_clock(tx)
-            soon = self._deps.clock.wall() + 2 * TICK_SECONDS
+            soon = self._deps.clock.wall() + 2 * self._tick_seconds
             found = await pending.look(tx, now=self._deps.clock.from_wall(soon), wall=soon)
         waiting = (
             (found.timers, self._due),

@@ -12,16 +12,16 @@ from bot.engine.steps.bounds import GAP, MAX_OUTPUT, HeadAndTail
 from bot.telemetry import Event, get_logger
 
 QUICK_SECONDS = 0.15  # a read that is over by then is written down with what follows
-LIVE_SECONDS = 3.0  # between two looks at a step's output
 GRACE_SECONDS = 10.0  # beyond a step's own time, before it is given up
 
 log = get_logger()
 
 
 class Performance:
-    """`is_long`: it is under way for longer than a moment."""
+    """`is_long`: it is under way for longer than a moment. `live_seconds` lie between two looks at its output."""
 
-    def __init__(self, masker: Masker) -> None:
+    def __init__(self, masker: Masker, live_seconds: float) -> None:
+        self._live_seconds = live_seconds
         self._stream = masker.stream()
         self._kept = HeadAndTail(MAX_OUTPUT - GAP)  # room for the line that says what is left out
         self._task: asyncio.Task[Outcome] | None = None
@@ -66,7 +66,7 @@ class Performance:
         while not done:
             self.is_long = True
             await show()
-            done, _ = await asyncio.wait({task}, timeout=LIVE_SECONDS)
+            done, _ = await asyncio.wait({task}, timeout=self._live_seconds)
             if not done and asyncio.get_running_loop().time() > until:
                 return Unknown("It did not come to an end in its time and was given up.", self._whole_output())
         if task.cancelled():

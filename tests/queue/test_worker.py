@@ -35,7 +35,9 @@ async def post_item(deps: Deps, item: InboxItem) -> None:
         await outbox.enqueue(deps, tx, note(item.key, dedupe_key=item.key))
 
 
-def worker_for(deps: Deps, handler: Note | None = None, chores: dict[str, Chore] | None = None) -> Worker:
+def worker_for(
+    deps: Deps, handler: Note | None = None, chores: dict[str, Chore] | None = None, **seconds: float
+) -> Worker:
     return Worker(
         deps,
         timers={"post": post_it},
@@ -46,6 +48,7 @@ def worker_for(deps: Deps, handler: Note | None = None, chores: dict[str, Chore]
         inbox={"message": post_item},
         chores=chores or {},
         late={},
+        **seconds,
     )
 
 
@@ -90,16 +93,12 @@ async def test_one_turn_does_all_that_is_due(deps: Deps, world: World, clock: Ha
         assert await workers.newest(tx) == clock.wall()
 
 
-@pytest.fixture
-def no_tick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The safety net comes too late for any test to be saved by it."""
-    monkeypatch.setattr("bot.worker.TICK_SECONDS", 60.0)
+NO_TICK = 60.0  # the safety net comes too late for any test to be saved by it
 
 
-@pytest.mark.usefixtures("no_tick")
 async def test_timer_fires_by_itself(live: Deps) -> None:
     """A running worker fires a timer at its time, converted by the speed of the clock, without waiting for a tick."""
-    async with running(worker_for(live)):
+    async with running(worker_for(live, tick_seconds=NO_TICK)):
         began = time.monotonic()
         await schedule(live, "soon", 200)  # 0.2 s of wall time
         live.wakeups.wake()
@@ -107,10 +106,9 @@ async def test_timer_fires_by_itself(live: Deps) -> None:
     assert time.monotonic() - began > 0.15
 
 
-@pytest.mark.usefixtures("no_tick")
 async def test_hint_is_heard_at_once(live: Deps) -> None:
     """What was committed and hinted at leaves without waiting for a tick."""
-    async with running(worker_for(live)):
+    async with running(worker_for(live, tick_seconds=NO_TICK)):
         async with live.database.transaction() as tx:
             await outbox.enqueue(live, tx, note("first", then="second"))
         live.wakeups.wake()
@@ -142,11 +140,10 @@ async def test_slow_call_holds_up_nobody(live: Deps) -> None:
         hanging.set()
 
 
-@pytest.mark.usefixtures("no_tick")
 async def test_gate_opens_without_a_tick(live: Deps) -> None:
     """A message behind a rate limit leaves as soon as the rate limit opens."""
     brisk = live.with_config(post_interval_seconds=0.1)
-    async with running(worker_for(brisk)):
+    async with running(worker_for(brisk, tick_seconds=NO_TICK)):
         began = time.monotonic()
         async with live.database.transaction() as tx:
             for number in range(6):

@@ -175,7 +175,8 @@ class Executor:
             return Failed("It was cancelled before it began.", certain=True)
         redaction.know(self._deps, self._writer.run)
         step, attempt = perform.step, perform.attempt
-        performance = self._under_way = Performance(self._deps.secrets.masker)
+        deps = self._deps
+        performance = self._under_way = Performance(deps.secrets.masker, deps.config.edit_interval_seconds)
 
         async def show() -> None:
             if performance.has_news or self._progress.get(attempt.step) != attempt:
