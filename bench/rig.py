@@ -7,7 +7,6 @@ import os
 import signal
 import socket
 import sys
-import tempfile
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -93,7 +92,6 @@ def _environment(simulator: Simulator, database: str, port: int) -> dict[str, st
     not_kept = ("TOCSIN_", "SLACK_", "PYTHONDONTWRITEBYTECODE")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(not_kept)}
     return kept | {
-        "PYTHONPYCACHEPREFIX": str(Path(tempfile.gettempdir()) / "tocsin-bench-compiled"),
         "TOCSIN_DATABASE_URL": database,
         "SLACK_BOT_TOKEN": simulator.bot_token,
         "SLACK_APP_TOKEN": simulator.app_token,

@@ -200,7 +200,7 @@ def may_approve(rule: ApprovalRule | None, access: Access, runbook: Runbook) -> 
     people = rule.who or access.approve
     if not people:
         return "Nobody may approve it yet: `access.approve` in org.yml is empty."
-    said = [f"Approve: {_quorum(rule, people)}. Who asks for the run never counts."]
+    said = [f"Approve: {_quorum(rule, people)}. The person who asks for the run never counts."]
     if rule.by_severity:
         said.append(" ".join(f"At {key}: {_quorum(one, one.who or people)}." for key, one in rule.by_severity.items()))
     if rule.reason:

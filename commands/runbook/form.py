@@ -116,6 +116,6 @@ async def change(deps: Deps, number: int, by: Actor) -> Modal:
         given=run.parameters,
         choices=await _choices(deps, runbook),
         changes=run.name,
-        notes=["What was asked is void then, and asked again. Who changes a run does not approve it."],
+        notes=["What was asked is void then, and asked again. A person who changes a run does not approve it."],
     )
     return Modal(view.form(shown), ("Change parameters", "runbook.plan", run.name))

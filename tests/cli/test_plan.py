@@ -84,7 +84,7 @@ note: slow
 3. healthy · http · reads · GET http://127.0.0.1:9
    url: http://127.0.0.1:9/health
 
-Approval: 1 of team:sre, within 30m; who asks does not count
+Approval: 1 of team:sre, within 30m; the person who asks does not count
 Plan: …
 Nothing was done.
 """

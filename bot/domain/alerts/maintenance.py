@@ -15,7 +15,7 @@ HOW = "`/incident maintenance <service> 2h [reason]`"
 
 
 @dataclass(frozen=True, kw_only=True)
-class QuietTime:
+class Suppression:
     """It ends by itself at `ends_at`, or somebody ends it before."""
 
     id: int
@@ -31,7 +31,7 @@ class QuietTime:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Window(QuietTime):
+class Window(Suppression):
     service: str
 
     def __str__(self) -> str:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-from bot.domain.alerts.maintenance import REASON_LIMIT, QuietTime
+from bot.domain.alerts.maintenance import REASON_LIMIT, Suppression
 from bot.domain.alerts.routing import SERVICE, SEVERITY, Routed
 from bot.domain.catalogue.matchers import Matcher, leading
 from bot.domain.catalogue.severity import Severity
@@ -23,7 +23,7 @@ _ANYTHING = ("a", "Z9", "0", "x-y_z.w", "éß", "two words", "https://example.in
 
 
 @dataclass(frozen=True, kw_only=True)
-class Silence(QuietTime):
+class Silence(Suppression):
     """All of its matchers must hold."""
 
     matchers: tuple[Matcher, ...]

@@ -66,7 +66,7 @@ def _approval(rule: ApprovalRule | None, who: Sequence[str]) -> str:
     if not who:
         return "nobody may give it; add people to access.approve in org.yml"
     people = f"{rule.quorum} of {', '.join(who)}, within {duration.short(rule.expires)}"
-    return f"{people}; who asks does not count{'; a reason is needed' if rule.reason else ''}"
+    return f"{people}; the person who asks does not count{'; a reason is needed' if rule.reason else ''}"
 
 
 def one_line(text: str) -> str:

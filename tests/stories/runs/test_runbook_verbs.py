@@ -114,7 +114,7 @@ async def test_showing_one(guarded_shop: tuple[Story, Target]) -> None:
         "`key`\n    A secret from env:CART_KEY, which is never typed.",
         "1. Empty carts of ‹days› days `http` changes, once · can be taken back",
         "Run: <@U0ADA> or <@U0BEN>.",
-        "Approve: 2 of the team sre, within 20 minutes. Who asks for the run never counts.",
+        "Approve: 2 of the team sre, within 20 minutes. The person who asks for the run never counts.",
         "At P1: 1 of the team sre, within 20 minutes.",
         "A reason is asked for.",
     ):
