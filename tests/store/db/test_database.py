@@ -89,26 +89,6 @@ async def test_reading_cannot_write(database: SqlDatabase) -> None:
     assert await names(database) == ["b"]
 
 
-async def test_a_cancelled_transaction_is_whole_or_not_at_all(database: SqlDatabase) -> None:
-    """Whenever its task is cancelled, both of its rows are there or neither, and the next transaction works."""
-
-    async def add_two(first: str, second: str) -> None:
-        async with database.transaction() as tx:
-            for name in (first, second):
-                await tx.execute(insert(rate_limits).values(name=name, next_at=0))
-
-    for turns in range(20):
-        task = asyncio.create_task(add_two(f"{turns} a", f"{turns} b"))
-        for _ in range(turns):
-            await asyncio.sleep(0)
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
-    await add(database, "after it")
-    there = set(await names(database))
-    assert "after it" in there
-    assert {name[:-2] for name in there if name.endswith(" a")} == {name[:-2] for name in there if name.endswith(" b")}
-
-
 async def test_nesting_is_refused(database: SqlDatabase) -> None:
     """A transaction inside another one of the same task raises at once instead of waiting for itself."""
     async with database.transaction():
